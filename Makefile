@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+# Every target first makes .venv with this package, LAMMPS and what the tests need; nothing outside the repository is touched.
+PYTHON ?= python3
+EXTRAS ?= lammps,ase,mpi,plot,test
+BIN := .venv/bin
+SOURCES := CMakeLists.txt pyproject.toml $(shell find core cmake cython_ext lammps_plugin pybuild -type f -not -path '*/__pycache__/*')
+
+demo: .venv/installed  ## compress the shipped water model, run MD with it, print speed, drift and table error
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python examples/demo.py
+
+test: .venv/installed test-core  ## C++ tests, then all others
+	$(BIN)/pytest  # not `python -m pytest`: that would import pybuild from here, without its compiled module
+
+test-core: .venv/installed  ## C++ tests (GoogleTest: apt-get install libgtest-dev)
+	$(BIN)/cmake -S . -B build/tests -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
+	    -DDPC_BUILD_TESTS=ON -DDPC_BUILD_LAMMPS=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	$(BIN)/cmake --build build/tests
+	$(BIN)/ctest --test-dir build/tests --output-on-failure
+
+bench: .venv/installed  ## speed against the peers that are installed, see benchmarks/README.md
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python benchmarks/bench_lammps.py
+
+lint: .venv/installed  ## style of the Python code, and who may include or import what
+	$(BIN)/pip install --quiet ruff
+	$(BIN)/ruff check pybuild tests lammps_plugin examples benchmarks
+	$(BIN)/python tests/check_layers.py
+
+.venv/installed: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet '.[$(EXTRAS)]'
+	touch $@
+
+.PHONY: demo test test-core bench lint

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Host evaluator: energies, forces and virials of a system from positions, types and a full neighbour list.
+// Double precision, OpenMP over blocks of atoms of one type, fixed order of summation for a fixed number of threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "dpc/model.hpp"
+
+namespace dpc {
+
+/// A full neighbour list as the caller has it (LAMMPS: ilist, numneigh, firstneigh, NEIGHMASK). Both i-j and j-i are listed
+/// where both are centres; neighbours beyond rcut are allowed. index_mask is applied to every neighbour index.
+struct NeighbourRows {
+    int n_centres = 0;
+    const int* centre = nullptr;      // (n_centres) atom index
+    const int* count = nullptr;       // by atom index
+    const int* const* rows = nullptr; // by atom index
+    int index_mask = ~0;
+};
+
+/// The caller's units: model length = length * caller's, caller's energy = energy * model's.
+struct Units {
+    double length = 1;
+    double energy = 1;
+};
+
+/// Where results go; every pointer is added to, never overwritten. Caller's units.
+struct Output {
+    double* forces = nullptr;       // (n_all, 3), neighbours that are no centres included
+    double* atom_energy = nullptr;  // (n_all), centres only; may be null
+    double* atom_virial = nullptr;  // (n_all, 9) xx xy xz yx yy yz zx zy zz, position component first; may be null
+};
+
+struct Totals {
+    double energy = 0;
+    double virial[9] = {};  // sum of d_a f_b over pairs, same order as atom_virial
+};
+
+/// What left the range of the training data in one or several calls (docs/theory.md section 6).
+struct Overflow {
+    std::int64_t n_close = 0;   // pairs closer than the training data, those beyond the table included
+    std::int64_t n_beyond = 0;  // pairs beyond the table
+    struct Pair {
+        int i = -1, j = -1;            // atom indices of the worst pair; -1: none
+        int type_i = -1, type_j = -1;  // model types
+        double distance = 0;           // model units (angstrom)
+        double limit = 0;              // smallest distance in the training data
+        double table_limit = 0;        // distance at which the table ends
+    } worst;                           // smallest distance / limit
+    std::int64_t n_over_sel = 0;       // centres with more neighbours of a type than sel
+    struct Crowd {
+        int i = -1, type_i = -1, type_j = -1, count = 0, sel = 0;
+    } crowd;  // largest count / sel
+};
+
+class Evaluator {
+public:
+    Evaluator(std::shared_ptr<const Model> model, int n_threads);
+    ~Evaluator();
+    Evaluator(const Evaluator&) = delete;
+    Evaluator& operator=(const Evaluator&) = delete;
+
+    /// Take a new neighbour list: once per rebuild, not per step. types: (n_all) model types, < 0: not part of the model.
+    /// The rows are copied, grouped by type. Throws InputError where an index or a type is out of range.
+    void set_neighbours(int n_all, const int* types, const NeighbourRows& rows);
+
+    /// Evaluate all centres at positions x (n_all, 3). Throws InputError for positions that are not finite and for two atoms
+    /// in the same place, naming the atom indices.
+    Totals compute(const double* x, const Units& units, const Output& output);
+
+    /// Of the last compute.
+    const Overflow& overflow() const;
+
+    /// One line for the log: precision, instruction set, threads.
+    std::string describe() const;
+    /// Bytes held by lists and scratch.
+    std::size_t memory_bytes() const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dpc

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// Activation functions of the fitting net with their derivatives (docs/tables-format.md has the codes). Written so that nothing
+// overflows: exponentials are taken of -|x| only.
+#pragma once
+
+#include "dpc/codes.hpp"
+#include "dpc/math/portable.hpp"
+
+namespace dpc::math {
+
+/// f(x) and f'(x).
+template <class V>
+struct ValueSlope {
+    V value;
+    V slope;
+};
+
+template <class V>
+DPC_FUNCTION V tanh_of(V x) {
+    using std::abs;
+    using std::exp;
+    const V e = exp(abs(x) * -2.0);
+    const V magnitude = (1.0 - e) / (1.0 + e);
+    return select(x < 0.0, -magnitude, magnitude);
+}
+
+template <class V>
+DPC_FUNCTION V sigmoid_of(V x) {
+    using std::abs;
+    using std::exp;
+    const V e = exp(-abs(x));
+    return select(x < 0.0, e, V(1.0)) / (1.0 + e);
+}
+
+/// log(1 + e), 0 <= e <= 1, as 2 artanh(e / (2 + e)): a series in z^2 <= 1/9.
+template <class V>
+DPC_FUNCTION V log_one_plus(V e) {
+    const V z = e / (e + 2.0);
+    const V z2 = z * z;
+    V sum = V(1.0 / 33.0);
+    for (int k = 31; k >= 1; k -= 2) {
+        sum = sum * z2 + 1.0 / k;
+    }
+    return 2.0 * z * sum;
+}
+
+template <class V>
+DPC_FUNCTION ValueSlope<V> gelu(V x) {
+    constexpr double scale = 0.7978845608028654;  // sqrt(2 / pi)
+    constexpr double cubic = 0.044715;
+    const V t = tanh_of(V(scale * (x + cubic * x * x * x)));
+    const V inner_slope = scale * (1.0 + 3.0 * cubic * x * x);
+    return {V(0.5 * x * (1.0 + t)),
+            V(0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner_slope)};
+}
+
+template <class V>
+DPC_FUNCTION ValueSlope<V> softplus(V x) {
+    using std::abs;
+    using std::exp;
+    const V positive = select(x > 0.0, x, V(0.0));
+    return {V(positive + log_one_plus(V(exp(-abs(x))))), sigmoid_of(x)};
+}
+
+template <class V>
+DPC_FUNCTION ValueSlope<V> silu(V x) {
+    const V s = sigmoid_of(x);
+    return {V(x * s), V(s * (1.0 + x * (1.0 - s)))};
+}
+
+/// silu below the threshold T, T sigmoid(T) + tanh(silu'(T) (x - T)) from there on.
+template <class V>
+DPC_FUNCTION ValueSlope<V> silut(V x, double threshold) {
+    const ValueSlope<V> below = silu(x);
+    const double s = sigmoid_of(threshold);
+    const double c = s * (1.0 + threshold * (1.0 - s));
+    const V t = tanh_of(V(c * (x - threshold)));
+    const auto is_below = x < threshold;
+    return {select(is_below, below.value, V(threshold * s + t)),
+            select(is_below, below.slope, V(c * (1.0 - t * t)))};
+}
+
+template <class V>
+DPC_FUNCTION ValueSlope<V> relu(V x) {
+    return {select(x > 0.0, x, V(0.0)), select(x > 0.0, V(1.0), V(0.0))};
+}
+
+template <class V>
+DPC_FUNCTION ValueSlope<V> relu6(V x) {
+    const ValueSlope<V> below = relu(x);
+    return {select(x < 6.0, below.value, V(6.0)), select(x < 6.0, below.slope, V(0.0))};
+}
+
+/// KIND is a template parameter so that a loop over neurons carries no branch.
+template <Activation KIND, class V>
+DPC_FUNCTION ValueSlope<V> activation(V x, double parameter) {
+    if constexpr (KIND == Activation::tanh) {
+        const V t = tanh_of(x);
+        return {t, V(1.0 - t * t)};
+    } else if constexpr (KIND == Activation::gelu) {
+        return gelu(x);
+    } else if constexpr (KIND == Activation::relu) {
+        return relu(x);
+    } else if constexpr (KIND == Activation::relu6) {
+        return relu6(x);
+    } else if constexpr (KIND == Activation::softplus) {
+        return softplus(x);
+    } else if constexpr (KIND == Activation::sigmoid) {
+        const V s = sigmoid_of(x);
+        return {s, V(s * (1.0 - s))};
+    } else if constexpr (KIND == Activation::silu) {
+        return silu(x);
+    } else if constexpr (KIND == Activation::silut) {
+        return silut(x, parameter);
+    } else {
+        return {x, V(1.0)};
+    }
+}
+
+}  // namespace dpc::math

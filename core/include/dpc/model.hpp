@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// A compressed model in memory: validated, immutable, shared by all evaluators. Symbols as in docs/theory.md; sections of the
+// file as in docs/tables-format.md. Once a Model exists nothing downstream checks it again.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dpc/codes.hpp"
+
+namespace dpc {
+
+/// y = act(x W + b) * idt + skip(x).
+struct Layer {
+    int n_in = 0;
+    int n_out = 0;
+    Activation activation = Activation::linear;
+    double activation_parameter = 0;
+    Skip skip = Skip::none;
+    const double* weight = nullptr;  // (n_in, n_out)
+    const double* bias = nullptr;    // (n_out)
+    const double* idt = nullptr;     // (n_out), null: ones
+};
+
+/// K functions phi(x) by piecewise polynomials: two uniform grids, lower..upper and upper..max.
+struct Table {
+    double lower = 0, upper = 0, max = 0;  // ends of the two grids
+    double fine = 0, coarse = 0;           // their steps
+    int n_fine = 0;                        // intervals of the fine grid
+    int n_rows = 0;                        // intervals of both
+    int order = 5;                         // 3 or 5
+    int rank = 0;                          // K
+    int stride = 0;                        // K', K rounded up to 8
+    const double* coef = nullptr;          // (n_rows, order + 1, stride)
+    const double* basis = nullptr;         // V, (M, K)
+};
+
+/// The fitting net of one centre type, and what its first layer takes.
+struct Fitting {
+    bool folded = false;
+    struct Column {
+        int neighbour_type;
+        int channel;
+    };
+    std::vector<Column> columns;  // folded: rows of C, P of them
+    std::vector<int> row_end;     // folded: products (p, q), q = p .. row_end[p] - 1
+    int n_products = 0;           // folded: their number
+    std::vector<Layer> layers;    // empty for a type without energy
+};
+
+/// What a pair of types does: row = centre type, column = neighbour type.
+struct Pair {
+    PairKind kind = PairKind::ordinary;
+    int table = -1;           // index into tables, -1 where absent
+    double min_distance = 0;  // smallest distance in the training data, angstrom
+};
+
+struct Model {
+    std::vector<std::string> type_map;
+    std::vector<double> energy_bias;  // (N) eV
+    std::vector<char> has_energy;     // (N)
+    int check_frequency = 10;
+
+    std::string descriptor_kind;  // "se_e2_a"
+    double rcut = 0, rcut_smth = 0, env_protection = 0;
+    std::vector<int> sel;  // (N)
+    int n_sel = 0;
+    std::vector<double> mean;         // (N)
+    std::vector<double> std_radial;   // (N)
+    std::vector<double> std_angular;  // (N)
+    int width = 0;                    // M
+    int axis_neuron = 0;              // A
+    std::vector<Pair> pairs;          // (N, N)
+    std::vector<Table> tables;
+    std::vector<Fitting> fittings;  // (N)
+    std::string provenance;         // JSON text, may be empty
+
+    int n_types() const { return static_cast<int>(type_map.size()); }
+    const Pair& pair(int centre, int neighbour) const {
+        return pairs[static_cast<std::size_t>(centre) * type_map.size() + static_cast<std::size_t>(neighbour)];
+    }
+
+    /// Parse and validate the bytes of a tables.bin; the Model keeps its own aligned copy.
+    /// Throws FormatError or ModelError.
+    static std::shared_ptr<const Model> from_bytes(const void* data, std::size_t n_bytes);
+    /// Read a whole file. Throws FormatError (also where it cannot be opened, or is a trained model rather than tables).
+    static std::shared_ptr<const Model> from_file(const std::string& path);
+
+    std::shared_ptr<const void> storage;  // owner of every pointer above
+};
+
+/// The bytes of a file. Throws FormatError naming the path. (LAMMPS reads on one rank and broadcasts.)
+std::vector<unsigned char> read_file(const std::string& path);
+
+}  // namespace dpc

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+// See block_evaluator.hpp.
+#include "block_evaluator.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace dpc::host {
+namespace {
+
+int padded(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+}  // namespace
+
+void merge(Overflow& into, const Overflow& from) {
+    const auto ratio = [](const Overflow::Pair& p) { return p.i < 0 ? 2.0 : p.distance / p.limit; };
+    const auto crowding = [](const Overflow::Crowd& c) { return c.i < 0 ? -1.0 : static_cast<double>(c.count - c.sel); };
+    if (ratio(from.worst) < ratio(into.worst)) {
+        into.worst = from.worst;
+    }
+    if (crowding(from.crowd) > crowding(into.crowd)) {
+        into.crowd = from.crowd;
+    }
+    into.n_close += from.n_close;
+    into.n_beyond += from.n_beyond;
+    into.n_over_sel += from.n_over_sel;
+}
+
+template <class Real>
+void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
+    const std::size_t n = (list.most_listed + kPairPadding + 7) / 8 * 8;
+    double* doubles = pair_doubles_.reserve(11 * n);
+    Real* reals = pair_reals_.reserve(9 * n);
+    int* integers = pair_integers_.reserve(2 * n);
+    pairs_.neighbour = integers;
+    pairs_.table_row = integers + n;
+    double** double_arrays[] = {&pairs_.d[0], &pairs_.d[1], &pairs_.d[2], &pairs_.r2, &pairs_.dx_over_r, &pairs_.h,
+                                &pairs_.dh_over_r, &pairs_.x, &gradient_[0], &gradient_[1], &gradient_[2]};
+    for (double** array : double_arrays) {
+        *array = doubles;
+        doubles += n;
+    }
+    Real** real_arrays[] = {&pairs_.row[0], &pairs_.row[1], &pairs_.row[2], &pairs_.row[3], &pairs_.distance,
+                            &pairs_.reverse_row[0], &pairs_.reverse_row[1], &pairs_.reverse_row[2], &pairs_.reverse_row[3]};
+    for (Real** array : real_arrays) {
+        *array = reals;
+        reals += n;
+    }
+
+    int most_atoms = 0;
+    for (const Block& block : list.blocks) {
+        most_atoms = std::max(most_atoms, block.n_atoms);
+    }
+    const int lanes = padded(most_atoms, kLaneMultiple);
+    const auto atoms = static_cast<std::size_t>(lanes);
+    counts_.resize(model_.types.size() * atoms);
+    firsts_.resize(model_.types.size() * atoms);
+    moments_.reserve(4 * static_cast<std::size_t>(model_.most_stride));
+    const std::size_t rows = static_cast<std::size_t>(panel_rows(model_.most_rows));
+    rows_.reserve(4 * rows * atoms);
+    reverse_rows_.reserve(4 * rows * atoms);
+    if (std::any_of(model_.types.begin(), model_.types.end(), [](const Type& t) { return t.basis.panels != nullptr; })) {
+        expanded_.reserve(4 * rows * atoms);
+        reverse_expanded_.reserve(4 * rows * atoms);
+    }
+    products_.reserve(static_cast<std::size_t>(panel_rows(model_.most_products)) * atoms);
+    energy_.reserve(atoms);
+    net_.reserve(model_, lanes);
+}
+
+template <class Real>
+std::size_t BlockEvaluator<Real>::bytes() const {
+    return pair_doubles_.bytes() + pair_reals_.bytes() + pair_integers_.bytes() + rows_.bytes() + reverse_rows_.bytes() +
+           expanded_.bytes() + reverse_expanded_.bytes() + products_.bytes() + energy_.bytes() + net_.bytes();
+}
+
+template <class Real>
+void BlockEvaluator<Real>::evaluate(
+    const NeighbourBlocks& list, const Block& block, const double* x, const Units& units, Sums& sums) {
+    const Type& type = model_.types[static_cast<std::size_t>(block.type)];
+    lanes_ = padded(block.n_atoms, kLaneMultiple);
+    compute_environment(list, block, x, units.length, sums);
+    compute_rows(type, block);
+    if (!type.folded) {
+        kernels_.multiply(type.basis, 4 * lanes_, rows_.data(), expanded_.data());
+    }
+    kernels_.compute_products(type.products(), lanes_, type.folded ? rows_.data() : expanded_.data(), products_.data());
+    compute_energy(type, list, block, units, sums);
+    reverse_fitting_net(kernels_, type.layers, lanes_, net_, products_.data());
+    reverse_rows(type);
+    reverse_moments(type, block);
+    add_forces(list, block, units, sums);
+}
+
+/// Pairs inside rcut by neighbour type, then atom; their rows R and where they lie in the tables.
+template <class Real>
+void BlockEvaluator<Real>::compute_environment(
+    const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
+    const Type& type = model_.types[static_cast<std::size_t>(block.type)];
+    const double rcut2 = model_.model->rcut * model_.model->rcut;
+    int n = 0;
+    for (int b = 0; b < model_.model->n_types(); ++b) {
+        const bool contributes = type.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary;
+        for (int k = 0; k < block.n_atoms; ++k) {
+            const std::size_t segment = block.first_segment + static_cast<std::size_t>(b * block.n_atoms + k);
+            const Listed listed{list.neighbours.data() + list.segments[segment],
+                                static_cast<int>(list.segments[segment + 1] - list.segments[segment])};
+            const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
+            double closest2 = rcut2;
+            const int found = kernels_.gather_pairs(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, n,
+                                                    pairs_, &closest2);
+            count(b, block, k) = found;
+            firsts_[static_cast<std::size_t>(b * block.n_atoms + k)] = n;
+            count_crowd(block, centre, b, found, sums);
+            if (contributes) {
+                const double limit = type.pairs[static_cast<std::size_t>(b)].min_distance;
+                if (closest2 < limit * limit) {
+                    count_overflow(block, centre, b, n, found, closest2, sums);
+                }
+                n += found;
+            }
+        }
+    }
+    n_pairs_ = n;
+    for (int k = n; k < n + kPairPadding; ++k) {  // what the kernels touch beyond the last pair: neutral
+        pairs_.d[0][k] = pairs_.d[1][k] = pairs_.d[2][k] = 0;
+        pairs_.r2[k] = rcut2;
+        for (Real* component : pairs_.reverse_row) {
+            component[k] = Real(0);
+        }
+    }
+    kernels_.compute_environment(type.environment, n, pairs_);
+    for (int b = 0; b < model_.model->n_types(); ++b) {
+        if (type.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary) {
+            const int begin = firsts_[static_cast<std::size_t>(b * block.n_atoms)];
+            const int last = block.n_atoms - 1;
+            kernels_.locate(type.pairs[static_cast<std::size_t>(b)].table->grid, begin,
+                            firsts_[static_cast<std::size_t>(b * block.n_atoms + last)] + count(b, block, last), pairs_);
+        }
+    }
+}
+
+/// The rare case: some pair of this centre is closer than the training data.
+template <class Real>
+void BlockEvaluator<Real>::count_overflow(
+    const Block& block, int centre, int b, int begin, int n, double closest2, Sums& sums) const {
+    const PackedPair<Real>& pair = model_.types[static_cast<std::size_t>(block.type)].pairs[static_cast<std::size_t>(b)];
+    Overflow found;
+    for (int k = begin; k < begin + n; ++k) {
+        const double r = std::sqrt(pairs_.r2[k]);
+        found.n_close += r < pair.min_distance ? 1 : 0;
+        found.n_beyond += r < pair.table_limit ? 1 : 0;
+        if (pairs_.r2[k] == closest2) {
+            found.worst = {centre, pairs_.neighbour[k], block.type, b, r, pair.min_distance, pair.table_limit};
+        }
+    }
+    if (closest2 == 0) {
+        sums.coincident[0] = found.worst.i;
+        sums.coincident[1] = found.worst.j;
+    }
+    merge(sums.overflow, found);
+}
+
+template <class Real>
+void BlockEvaluator<Real>::count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const {
+    const int sel = model_.model->sel[static_cast<std::size_t>(b)];
+    if (n > sel) {
+        Overflow found;
+        found.n_over_sel = 1;
+        found.crowd = {centre, block.type, b, n, sel};
+        merge(sums.overflow, found);
+    }
+}
+
+/// C: the moments of every atom and neighbour type with the empty slots, over n_sel, one row a channel.
+template <class Real>
+void BlockEvaluator<Real>::compute_rows(const Type& type, const Block& block) {
+    std::fill_n(rows_.data(), 4 * static_cast<std::size_t>(type.n_rows) * static_cast<std::size_t>(lanes_), Real(0));
+    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.model->n_sel);
+    for (int b = 0; b < model_.model->n_types(); ++b) {
+        const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(b)];
+        if (pair.table == nullptr) {
+            continue;
+        }
+        const int stride = pair.table->stride;
+        for (int k = 0; k < block.n_atoms; ++k) {
+            const int n = count(b, block, k);
+            const int first = firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
+            const int contributing = pair.kind == PairKind::ordinary ? n : 0;
+            kernels_.compute_moments(*pair.table, first, first + contributing, pairs_, moments_.data());
+            const int filled = pair.kind == PairKind::model_excluded ? 0 : n;
+            const auto empty = static_cast<Real>(model_.model->sel[static_cast<std::size_t>(b)] - filled);
+            for (int channel = 0; channel < pair.table->rank; ++channel) {
+                const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
+                if (row < 0) {
+                    continue;
+                }
+                Real* to = rows_.data() + static_cast<std::ptrdiff_t>(4 * row) * lanes_ + k;
+                const Real* from = moments_.data() + channel;
+                to[0] = (from[0] + empty * pair.padding[static_cast<std::size_t>(channel)]) * inverse_n_sel;
+                to[lanes_] = from[stride] * inverse_n_sel;
+                to[2 * lanes_] = from[2 * stride] * inverse_n_sel;
+                to[3 * lanes_] = from[3 * stride] * inverse_n_sel;
+            }
+        }
+    }
+}
+
+template <class Real>
+void BlockEvaluator<Real>::compute_energy(
+    const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
+    compute_fitting_net(kernels_, type.layers, lanes_, products_.data(), net_, energy_.data());
+    for (int k = 0; k < block.n_atoms; ++k) {
+        const double energy = (energy_.data()[k] + type.energy_bias) * units.energy;
+        sums.totals.energy += energy;
+        if (sums.atom_energy != nullptr) {
+            sums.atom_energy[list.centres[static_cast<std::size_t>(block.first_centre + k)]] += energy;
+        }
+    }
+}
+
+/// dE/dC from dE/dS (or dE/dD through dE/dT).
+template <class Real>
+void BlockEvaluator<Real>::reverse_rows(const Type& type) {
+    if (type.folded) {
+        kernels_.reverse_products(type.products(), lanes_, rows_.data(), products_.data(), reverse_rows_.data());
+        return;
+    }
+    kernels_.reverse_products(type.products(), lanes_, expanded_.data(), products_.data(), reverse_expanded_.data());
+    kernels_.multiply(type.reverse_basis, 4 * lanes_, reverse_expanded_.data(), reverse_rows_.data());
+}
+
+/// dE/dR of every pair.
+template <class Real>
+void BlockEvaluator<Real>::reverse_moments(const Type& type, const Block& block) {
+    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.model->n_sel);
+    for (int b = 0; b < model_.model->n_types(); ++b) {
+        const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(b)];
+        if (pair.kind != PairKind::ordinary) {
+            continue;
+        }
+        const int stride = pair.table->stride;
+        std::fill_n(moments_.data(), 4 * stride, Real(0));
+        for (int k = 0; k < block.n_atoms; ++k) {
+            for (int channel = 0; channel < pair.table->rank; ++channel) {
+                const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
+                if (row < 0) {
+                    continue;
+                }
+                const Real* from = reverse_rows_.data() + static_cast<std::ptrdiff_t>(4 * row) * lanes_ + k;
+                for (int c = 0; c < 4; ++c) {
+                    moments_.data()[c * stride + channel] = from[c * lanes_] * inverse_n_sel;
+                }
+            }
+            const int first = firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
+            kernels_.reverse_moments(*pair.table, first, first + count(b, block, k), pairs_, moments_.data());
+        }
+    }
+}
+
+/// Force dE/dd on the centre and its opposite on the neighbour, virial from pair vector and pair force.
+template <class Real>
+void BlockEvaluator<Real>::add_forces(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
+    double virial[9] = {};
+    kernels_.reverse_environment(n_pairs_, pairs_, gradient_, virial);
+    for (int c = 0; c < 9; ++c) {
+        sums.totals.virial[c] += virial[c] * units.energy;
+    }
+    const Type& type = model_.types[static_cast<std::size_t>(block.type)];
+    const double scale = units.energy * units.length;
+    for (int b = 0; b < model_.model->n_types(); ++b) {
+        if (type.pairs[static_cast<std::size_t>(b)].kind != PairKind::ordinary) {
+            continue;
+        }
+        for (int k = 0; k < block.n_atoms; ++k) {
+            const int first = firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
+            double centre[3] = {};
+            for (int pair = first; pair < first + count(b, block, k); ++pair) {
+                double* neighbour = sums.forces + 3 * static_cast<std::ptrdiff_t>(pairs_.neighbour[pair]);
+                for (int c = 0; c < 3; ++c) {
+                    const double force = gradient_[c][pair] * scale;
+                    centre[c] += force;
+                    neighbour[c] -= force;
+                }
+            }
+            double* to = sums.forces + 3 * static_cast<std::ptrdiff_t>(list.centres[static_cast<std::size_t>(block.first_centre + k)]);
+            for (int c = 0; c < 3; ++c) {
+                to[c] += centre[c];
+            }
+        }
+    }
+    if (sums.atom_virial == nullptr) {
+        return;
+    }
+    for (int pair = 0; pair < n_pairs_; ++pair) {  // assigned to the atom that the derivative is taken for: the neighbour
+        double* to = sums.atom_virial + 9 * static_cast<std::ptrdiff_t>(pairs_.neighbour[pair]);
+        for (int a = 0; a < 3; ++a) {
+            for (int c = 0; c < 3; ++c) {
+                to[3 * a + c] -= pairs_.d[a][pair] * gradient_[c][pair] * units.energy;
+            }
+        }
+    }
+}
+
+template class BlockEvaluator<double>;
+
+}  // namespace dpc::host

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The fitting net of one type on a block of atoms: energies, then dE/d(first layer's input). Matrix products and activations are kernels.
+#pragma once
+
+#include <vector>
+
+#include "packed_model.hpp"
+
+namespace dpc::host {
+
+/// Per layer: output and slope of every neuron, (n_out, lanes). Owned by a thread, reused from block to block.
+template <class Real>
+struct NetScratch {
+    std::vector<AlignedArray<Real>> output, slope;
+    void reserve(const PackedModel<Real>& model, int lanes);
+    std::size_t bytes() const;
+};
+
+/// input (n_products, lanes) -> energy (lanes), bias of the type not included.
+template <class Real>
+void compute_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, int lanes, const Real* input,
+                         NetScratch<Real>& scratch, double* energy);
+
+/// After compute_fitting_net on the same block: reverse_input (n_products, lanes) = dE/dinput.
+template <class Real>
+void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, int lanes,
+                         NetScratch<Real>& scratch, Real* reverse_input);
+
+/// Rows of an array that a product with n rows writes: n rounded up to whole panels.
+constexpr int panel_rows(int n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
+
+}  // namespace dpc::host

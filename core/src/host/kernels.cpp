@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: MIT
+// The inner loops, compiled once per instruction set (DPC_ISA names it). Nothing here may use inline functions of the standard
+// library other than <cmath>'s and memcpy: they would be shared between the copies.
+#include "kernels.hpp"
+
+#include "dpc/math/activation.hpp"
+#include "simd.hpp"
+
+namespace dpc::host::DPC_ISA {
+namespace {
+
+using PackD = Pack<double>;
+
+template <class Real>
+int gather_pairs(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
+                 const PairArrays<Real>& pairs, double* closest) {
+    const double xi = centre[0], yi = centre[1], zi = centre[2];
+    double smallest = *closest;
+    int n = first;
+    for (int k = 0; k < listed.count; ++k) {
+        const int j = listed.neighbour[k];
+        const double* xj = x + 3 * static_cast<std::ptrdiff_t>(j);
+        const double dx = (xj[0] - xi) * length;
+        const double dy = (xj[1] - yi) * length;
+        const double dz = (xj[2] - zi) * length;
+        const double r2 = dx * dx + dy * dy + dz * dz;
+        pairs.neighbour[n] = j;
+        pairs.d[0][n] = dx;
+        pairs.d[1][n] = dy;
+        pairs.d[2][n] = dz;
+        pairs.r2[n] = r2;
+        n += r2 < rcut2 ? 1 : 0;
+        smallest = r2 < smallest ? r2 : smallest;
+    }
+    *closest = smallest;
+    return n - first;
+}
+
+template <class Real>
+DPC_FUNCTION void store_as(PackD value, Real* to) {
+    if constexpr (std::is_same_v<Real, double>) {
+        value.store(to);
+    } else {
+        for (int lane = 0; lane < PackD::width; ++lane) {
+            to[lane] = static_cast<Real>(value.v[lane]);
+        }
+    }
+}
+
+template <class Real>
+DPC_FUNCTION PackD load_as(const Real* from) {
+    if constexpr (std::is_same_v<Real, double>) {
+        return PackD::load(from);
+    } else {
+        PackD value;
+        for (int lane = 0; lane < PackD::width; ++lane) {
+            value.v[lane] = static_cast<double>(from[lane]);
+        }
+        return value;
+    }
+}
+
+template <class Real>
+void compute_environment(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs) {
+    for (int k = 0; k < n_pairs; k += PackD::width) {
+        const PackD r = sqrt(PackD::load(pairs.r2 + k));
+        const math::EnvRadial<PackD> radial = math::env_radial(parameters, r);
+        radial.dx_over_r.store(pairs.dx_over_r + k);
+        radial.h.store(pairs.h + k);
+        radial.dh_over_r.store(pairs.dh_over_r + k);
+        radial.x.store(pairs.x + k);
+        store_as(radial.x, pairs.row[0] + k);
+        for (int c = 0; c < 3; ++c) {
+            store_as(radial.h * PackD::load(pairs.d[c] + k), pairs.row[c + 1] + k);
+        }
+    }
+}
+
+template <class Real>
+void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs) {
+    for (int k = begin; k < end; k += PackD::width) {
+        PackD distance;
+        const PackD row = math::locate(grid, PackD::load(pairs.x + k), distance);
+        store_integers(row, pairs.table_row + k);
+        store_as(distance, pairs.distance + k);
+    }
+}
+
+/// Coefficients of one channel pack of one table row.
+template <class Real>
+struct RowCoefficients {
+    const Real* first;
+    int stride;
+    DPC_FUNCTION Pack<Real> operator()(int power) const { return Pack<Real>::load(first + power * stride); }
+};
+
+template <class Real, int ORDER, int N>
+void moments_chunk(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
+    using P = Pack<Real>;
+    P sum[4][N];
+    for (auto& component : sum) {
+        for (P& pack : component) {
+            pack = P(0.0);
+        }
+    }
+    const std::ptrdiff_t row_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
+    for (int k = begin; k < end; ++k) {
+        const Real* row = table.coef + pairs.table_row[k] * row_size + channel;
+        const P t(pairs.distance[k]);
+        P phi[N];
+        for (int v = 0; v < N; ++v) {
+            phi[v] = math::polynomial<ORDER>(RowCoefficients<Real>{row + v * P::width, table.stride}, t);
+        }
+        for (int c = 0; c < 4; ++c) {
+            const P r(pairs.row[c][k]);
+            for (int v = 0; v < N; ++v) {
+                sum[c][v] += phi[v] * r;
+            }
+        }
+    }
+    for (int c = 0; c < 4; ++c) {
+        for (int v = 0; v < N; ++v) {
+            sum[c][v].store(moments + c * table.stride + channel + v * P::width);
+        }
+    }
+}
+
+/// Sums over the lanes of four packs into the four arrays at slot k; added where the slot already holds earlier channels.
+DPC_FUNCTION void store_sums(const Pack<double> (&e)[4], bool add, double* const (&to)[4], int k) {
+#if defined(__AVX512F__)
+    __m256d half[4];
+    for (int c = 0; c < 4; ++c) {
+        half[c] = _mm256_add_pd(__builtin_shufflevector(e[c].v, e[c].v, 0, 1, 2, 3), __builtin_shufflevector(e[c].v, e[c].v, 4, 5, 6, 7));
+    }
+#elif defined(__AVX__)
+    const __m256d half[4] = {e[0].v, e[1].v, e[2].v, e[3].v};
+#endif
+#if defined(__AVX__)
+    const __m256d ab = _mm256_hadd_pd(half[0], half[1]);
+    const __m256d cd = _mm256_hadd_pd(half[2], half[3]);
+    const __m256d total = _mm256_add_pd(_mm256_permute2f128_pd(ab, cd, 0x21), _mm256_blend_pd(ab, cd, 0xC));
+    double value[4];
+    _mm256_storeu_pd(value, total);
+#else
+    const double value[4] = {sum(e[0]), sum(e[1]), sum(e[2]), sum(e[3])};
+#endif
+    for (int c = 0; c < 4; ++c) {
+        to[c][k] = add ? to[c][k] + value[c] : value[c];
+    }
+}
+
+DPC_FUNCTION void store_sums(const Pack<float> (&e)[4], bool add, float* const (&to)[4], int k) {
+    for (int c = 0; c < 4; ++c) {
+        const float value = sum(e[c]);
+        to[c][k] = add ? to[c][k] + value : value;
+    }
+}
+
+template <class Real, int ORDER, int N>
+void reverse_moments_chunk(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs,
+                           const Real* moments) {
+    using P = Pack<Real>;
+    P weight[4][N];
+    for (int c = 0; c < 4; ++c) {
+        for (int v = 0; v < N; ++v) {
+            weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
+        }
+    }
+    const std::ptrdiff_t row_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
+    for (int k = begin; k < end; ++k) {
+        const Real* row = table.coef + pairs.table_row[k] * row_size + channel;
+        const P t(pairs.distance[k]);
+        P e[4] = {P(0.0), P(0.0), P(0.0), P(0.0)};
+        for (int v = 0; v < N; ++v) {
+            P slope;
+            const P phi = math::polynomial<ORDER>(RowCoefficients<Real>{row + v * P::width, table.stride}, t, slope);
+            P along = weight[0][v] * P(pairs.row[0][k]);
+            for (int c = 1; c < 4; ++c) {
+                along += weight[c][v] * P(pairs.row[c][k]);
+                e[c] += phi * weight[c][v];
+            }
+            e[0] += phi * weight[0][v];
+            e[0] += slope * along;
+        }
+        store_sums(e, channel > 0, pairs.reverse_row, k);
+    }
+}
+
+/// Packs of channels that fit the registers at once: 4 N sums and what the polynomials need.
+constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : 2;
+
+/// Call chunk<N>(channel) over all channels, in as few and as equal pieces as fit.
+template <int MOST, class Chunk>
+DPC_FUNCTION void in_chunks(int n_packs, int width, const Chunk& chunk) {
+    int channel = 0;
+    for (int left = n_packs; left > 0;) {
+        const int pieces = (left + MOST - 1) / MOST;
+        const int n = (left + pieces - 1) / pieces;
+        chunk(n, channel);
+        channel += n * width;
+        left -= n;
+    }
+}
+
+template <class Real>
+DPC_FUNCTION int packs_of(const PackedTable<Real>& table) {
+    return (table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
+}
+
+template <class Real, int ORDER>
+void moments_of_order(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
+    in_chunks<kPacksAtOnce>(packs_of(table), Pack<Real>::width, [&](int n, int channel) {
+        switch (n) {
+            case 1: return moments_chunk<Real, ORDER, 1>(table, channel, begin, end, pairs, moments);
+            case 2: return moments_chunk<Real, ORDER, 2>(table, channel, begin, end, pairs, moments);
+            case 3: return moments_chunk<Real, ORDER, 3>(table, channel, begin, end, pairs, moments);
+            default: return moments_chunk<Real, ORDER, 4>(table, channel, begin, end, pairs, moments);
+        }
+    });
+}
+
+template <class Real>
+void compute_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
+    if (table.order == 5) {
+        moments_of_order<Real, 5>(table, begin, end, pairs, moments);
+    } else {
+        moments_of_order<Real, 3>(table, begin, end, pairs, moments);
+    }
+}
+
+template <class Real, int ORDER>
+void reverse_moments_of_order(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs,
+                              const Real* moments) {
+    in_chunks<kPacksAtOnce>(packs_of(table), Pack<Real>::width, [&](int n, int channel) {
+        switch (n) {
+            case 1: return reverse_moments_chunk<Real, ORDER, 1>(table, channel, begin, end, pairs, moments);
+            case 2: return reverse_moments_chunk<Real, ORDER, 2>(table, channel, begin, end, pairs, moments);
+            case 3: return reverse_moments_chunk<Real, ORDER, 3>(table, channel, begin, end, pairs, moments);
+            default: return reverse_moments_chunk<Real, ORDER, 4>(table, channel, begin, end, pairs, moments);
+        }
+    });
+}
+
+template <class Real>
+void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
+    if (table.order == 5) {
+        reverse_moments_of_order<Real, 5>(table, begin, end, pairs, moments);
+    } else {
+        reverse_moments_of_order<Real, 3>(table, begin, end, pairs, moments);
+    }
+}
+
+template <class Real>
+void compute_products(const ProductList& list, int lanes, const Real* rows, Real* products) {
+    using P = Pack<Real>;
+    for (int lane = 0; lane < lanes; lane += P::width) {
+        const Real* first = rows + lane;
+        Real* out = products + lane;
+        for (int p = 0; p < list.n_rows; ++p) {
+            const Real* row = first + static_cast<std::ptrdiff_t>(4 * p) * lanes;
+            const P a = P::load(row), b = P::load(row + lanes), c = P::load(row + 2 * lanes), d = P::load(row + 3 * lanes);
+            const Real* other = first + static_cast<std::ptrdiff_t>(4 * list.begin[p]) * lanes;
+            for (int q = list.begin[p]; q < list.end[p]; ++q) {
+                const P product = a * P::load(other) + b * P::load(other + lanes) + c * P::load(other + 2 * lanes) +
+                                  d * P::load(other + 3 * lanes);
+                product.store(out);
+                out += lanes;
+                other += 4 * lanes;
+            }
+        }
+    }
+}
+
+template <class Real>
+void reverse_products(const ProductList& list, int lanes, const Real* rows, const Real* reverse, Real* reverse_rows) {
+    using P = Pack<Real>;
+    for (int lane = 0; lane < lanes; lane += P::width) {
+        const Real* first = rows + lane;
+        Real* first_out = reverse_rows + lane;
+        for (int row = 0; row < 4 * list.n_rows; ++row) {
+            P(0.0).store(first_out + static_cast<std::ptrdiff_t>(row) * lanes);
+        }
+        const Real* gradient = reverse + lane;
+        for (int p = 0; p < list.n_rows; ++p) {
+            const std::ptrdiff_t at_p = static_cast<std::ptrdiff_t>(4 * p) * lanes;
+            P row[4], sum[4];
+            for (int c = 0; c < 4; ++c) {
+                row[c] = P::load(first + at_p + c * lanes);
+                sum[c] = P(0.0);
+            }
+            for (int q = list.begin[p]; q < list.end[p]; ++q) {
+                const std::ptrdiff_t at_q = static_cast<std::ptrdiff_t>(4 * q) * lanes;
+                const P g = P::load(gradient);
+                for (int c = 0; c < 4; ++c) {
+                    sum[c] += g * P::load(first + at_q + c * lanes);
+                    (P::load(first_out + at_q + c * lanes) + g * row[c]).store(first_out + at_q + c * lanes);
+                }
+                gradient += lanes;
+            }
+            for (int c = 0; c < 4; ++c) {
+                (P::load(first_out + at_p + c * lanes) + sum[c]).store(first_out + at_p + c * lanes);
+            }
+        }
+    }
+}
+
+/// Rows of a panel times N packs of lanes, all sums in registers.
+template <class Real, int N>
+void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+    using P = Pack<Real>;
+    P sum[kPanelRows][N];
+    for (auto& row : sum) {
+        for (P& pack : row) {
+            pack = P(0.0);
+        }
+    }
+    for (int k = 0; k < n_in; ++k) {
+        P column[N];
+        for (int v = 0; v < N; ++v) {
+            column[v] = P::load(x + v * P::width);
+        }
+        for (int row = 0; row < kPanelRows; ++row) {
+            const P weight(panel[row]);
+            for (int v = 0; v < N; ++v) {
+                sum[row][v] += weight * column[v];
+            }
+        }
+        panel += kPanelRows;
+        x += lanes;
+    }
+    for (int row = 0; row < kPanelRows; ++row) {
+        for (int v = 0; v < N; ++v) {
+            sum[row][v].store(y + row * lanes + v * P::width);
+        }
+    }
+}
+
+/// One panel times all lanes, which are a multiple of kLaneMultiple.
+template <class Real>
+DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+    constexpr int width = Pack<Real>::width;
+    constexpr int most = DPC_PACK_BYTES == 64 ? 4 : 2;
+    int lane = 0;
+    for (; lane + most * width <= lanes; lane += most * width) {
+        product_tile<Real, most>(n_in, panel, lanes, x + lane, y + lane);
+    }
+    for (; lane + 2 * width <= lanes; lane += 2 * width) {
+        product_tile<Real, 2>(n_in, panel, lanes, x + lane, y + lane);
+    }
+    for (; lane < lanes; lane += width) {
+        product_tile<Real, 1>(n_in, panel, lanes, x + lane, y + lane);
+    }
+}
+
+template <class Real>
+void multiply(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* y) {
+    const Real* panel = matrix.panels;
+    for (int row = 0; row < matrix.n_out; row += kPanelRows) {
+        multiply_panel(matrix.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes);
+        panel += static_cast<std::ptrdiff_t>(kPanelRows) * matrix.n_in;
+    }
+}
+
+/// Neurons begin .. end - 1: y holds W^T x and becomes the output.
+template <Activation KIND, class Real>
+void activate(const PackedLayer<Real>& layer, int begin, int end, int lanes, const Real* x, Real* y, Real* slope) {
+    using P = Pack<Real>;
+    for (int neuron = begin; neuron < end; ++neuron) {
+        const P bias(layer.bias[neuron]);
+        const P scale = layer.idt != nullptr ? P(layer.idt[neuron]) : P(1.0);
+        const bool skips = layer.skip != Skip::none;
+        const Real* from = skips ? x + static_cast<std::ptrdiff_t>(neuron % layer.weight.n_in) * lanes : x;
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(neuron) * lanes;
+        for (int lane = 0; lane < lanes; lane += P::width) {
+            const math::ValueSlope<P> f = math::activation<KIND>(P::load(y + at + lane) + bias, layer.parameter);
+            P value = f.value * scale;
+            if (skips) {
+                value += P::load(from + lane);
+            }
+            value.store(y + at + lane);
+            (f.slope * scale).store(slope + at + lane);
+        }
+    }
+}
+
+template <class Real>
+using Activate = void (*)(const PackedLayer<Real>&, int, int, int, const Real*, Real*, Real*);
+
+template <class Real>
+Activate<Real> activation_kernel(Activation kind) {
+    switch (kind) {
+        case Activation::tanh: return activate<Activation::tanh, Real>;
+        case Activation::gelu: return activate<Activation::gelu, Real>;
+        case Activation::relu: return activate<Activation::relu, Real>;
+        case Activation::relu6: return activate<Activation::relu6, Real>;
+        case Activation::softplus: return activate<Activation::softplus, Real>;
+        case Activation::sigmoid: return activate<Activation::sigmoid, Real>;
+        case Activation::silu: return activate<Activation::silu, Real>;
+        case Activation::silut: return activate<Activation::silut, Real>;
+        case Activation::linear: break;
+    }
+    return activate<Activation::linear, Real>;
+}
+
+/// Panel by panel, so that the activation finds its sums in the first-level cache.
+template <class Real>
+void compute_layer(const PackedLayer<Real>& layer, int lanes, const Real* x, Real* y, Real* slope) {
+    const Activate<Real> activate_rows = activation_kernel<Real>(layer.activation);
+    const PackedMatrix<Real>& weight = layer.weight;
+    const Real* panel = weight.panels;
+    for (int row = 0; row < weight.n_out; row += kPanelRows) {
+        multiply_panel(weight.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes);
+        const int end = row + kPanelRows < weight.n_out ? row + kPanelRows : weight.n_out;
+        activate_rows(layer, row, end, lanes, x, y, slope);
+        panel += static_cast<std::ptrdiff_t>(kPanelRows) * weight.n_in;
+    }
+}
+
+template <class Real>
+void reverse_layer(const PackedLayer<Real>& layer, int lanes, const Real* reverse_y, Real* slope, Real* reverse_x) {
+    using P = Pack<Real>;
+    const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(layer.weight.n_out) * lanes;
+    for (std::ptrdiff_t k = 0; k < n; k += P::width) {
+        (P::load(slope + k) * P::load(reverse_y + k)).store(slope + k);
+    }
+    multiply(layer.reverse_weight, lanes, slope, reverse_x);
+    if (layer.skip == Skip::none) {
+        return;
+    }
+    const std::ptrdiff_t n_in = static_cast<std::ptrdiff_t>(layer.weight.n_in) * lanes;
+    for (std::ptrdiff_t first = 0; first < n; first += n_in) {
+        for (std::ptrdiff_t k = 0; k < n_in; k += P::width) {
+            (P::load(reverse_x + k) + P::load(reverse_y + first + k)).store(reverse_x + k);
+        }
+    }
+}
+
+template <class Real>
+void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial) {
+    PackD total[9];
+    for (PackD& t : total) {
+        t = PackD(0.0);
+    }
+    for (int k = 0; k < n_pairs; k += PackD::width) {
+        const PackD d[3] = {PackD::load(pairs.d[0] + k), PackD::load(pairs.d[1] + k), PackD::load(pairs.d[2] + k)};
+        math::EnvRadial<PackD> radial;
+        radial.dx_over_r = PackD::load(pairs.dx_over_r + k);
+        radial.h = PackD::load(pairs.h + k);
+        radial.dh_over_r = PackD::load(pairs.dh_over_r + k);
+        const PackD e[4] = {load_as(pairs.reverse_row[0] + k), load_as(pairs.reverse_row[1] + k),
+                            load_as(pairs.reverse_row[2] + k), load_as(pairs.reverse_row[3] + k)};
+        PackD g[3];
+        math::reverse_env_row(radial, d, e, g);
+        for (int a = 0; a < 3; ++a) {
+            g[a].store(gradient[a] + k);
+            for (int b = 0; b < 3; ++b) {
+                total[3 * a + b] += d[a] * g[b];
+            }
+        }
+    }
+    for (int c = 0; c < 9; ++c) {
+        virial[c] -= sum(total[c]);
+    }
+}
+
+template <class Real>
+constexpr Kernels<Real> kernels(const char* name) {
+    return {name,
+            gather_pairs<Real>,
+            compute_environment<Real>,
+            locate<Real>,
+            compute_moments<Real>,
+            reverse_moments<Real>,
+            compute_products<Real>,
+            reverse_products<Real>,
+            multiply<Real>,
+            compute_layer<Real>,
+            reverse_layer<Real>,
+            reverse_environment<Real>};
+}
+
+#define DPC_TEXT_OF(x) #x
+#define DPC_TEXT(x) DPC_TEXT_OF(x)
+
+}  // namespace
+
+extern const Kernels<double> double_kernels;
+const Kernels<double> double_kernels = kernels<double>(DPC_TEXT(DPC_ISA));
+
+}  // namespace dpc::host::DPC_ISA

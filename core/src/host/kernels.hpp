@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// The inner loops of the host evaluator as a table of functions, one such table per instruction set (kernels.cpp is compiled
+// several times). Step names as in docs/theory.md section 4; every compute_x has its reverse_x. Arrays of a block of atoms have
+// the atom as their fastest index, padded to `lanes` (a multiple of every pack width); arrays of pairs are contiguous over the
+// block, ordered by neighbour type, then atom.
+#pragma once
+
+#include <cstdint>
+
+#include "dpc/codes.hpp"
+#include "dpc/math/env_matrix.hpp"
+#include "dpc/math/table_lookup.hpp"
+
+namespace dpc::host {
+
+constexpr int kLaneMultiple = 16;  // atoms of a block and channels of a table are padded to this: a float pack of 512 bits
+constexpr int kPairPadding = 16;   // pairs that a kernel may touch beyond the last one
+constexpr int kPanelRows = 6;      // rows of a matrix that one product tile covers: 6 x 4 packs of sums fill 32 registers
+
+/// Scratch arrays of the pairs inside rcut. d and r^2 come from gather_pairs, the rest from compute_environment and on.
+template <class Real>
+struct PairArrays {
+    int* neighbour;                // atom index
+    double* d[3];                  // r_j - r_i, angstrom
+    double* r2;                    // |d|^2
+    double *dx_over_r, *h, *dh_over_r;  // EnvRadial
+    Real* row[4];                  // R, environment row
+    double* x;                     // R_0 in double, for the look-up
+    std::int32_t* table_row;       // row of the table
+    Real* distance;                // x - left knot
+    Real* reverse_row[4];          // dE/dR, [0] with the table's argument included
+};
+
+/// One table as kernels read it: rows of (order + 1, stride) Reals, the linear continuation last.
+template <class Real>
+struct PackedTable {
+    math::Grid grid;
+    int order;
+    int rank;
+    int stride;  // channels, a multiple of 16
+    const Real* coef;
+};
+
+/// A matrix (n_out, n_in) as the products read it: panels of kPanelRows rows, each (n_in, kPanelRows), the last one padded with 0.
+template <class Real>
+struct PackedMatrix {
+    int n_out = 0, n_in = 0;
+    const Real* panels = nullptr;
+};
+
+/// y = act(W^T x + b) idt + skip(x). weight is W^T; reverse_weight is W.
+template <class Real>
+struct PackedLayer {
+    PackedMatrix<Real> weight, reverse_weight;
+    Activation activation = Activation::linear;
+    double parameter = 0;
+    Skip skip = Skip::none;
+    const Real *bias = nullptr, *idt = nullptr;  // idt null: ones
+};
+
+/// Listed neighbours of one centre and one type.
+struct Listed {
+    const int* neighbour;
+    int count;
+};
+
+/// A list of products S_pq of the rows of C: row p with the rows begin[p] .. end[p] - 1.
+struct ProductList {
+    int n_rows;
+    const int* begin;
+    const int* end;
+};
+
+template <class Real>
+struct Kernels {
+    const char* name;
+
+    /// Append the neighbours closer than rcut to pairs, from slot `first` on; smallest r2 seen is kept in *closest. Returns how many.
+    int (*gather_pairs)(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
+                        const PairArrays<Real>& pairs, double* closest);
+    void (*compute_environment)(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs);
+    void (*locate)(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs);
+    /// moments (4, stride) = sum over pairs of phi(x) (x) R.
+    void (*compute_moments)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments);
+    /// reverse_row of the pairs from dE/dmoments (4, stride).
+    void (*reverse_moments)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments);
+    /// products (n, lanes) of rows (n_rows, 4, lanes).
+    void (*compute_products)(const ProductList& list, int lanes, const Real* rows, Real* products);
+    /// dE/drows from dE/dproducts; overwrites.
+    void (*reverse_products)(const ProductList& list, int lanes, const Real* rows, const Real* reverse_products, Real* reverse_rows);
+    /// y (n_out rounded up to kPanelRows, lanes) = matrix x, x (n_in, lanes).
+    void (*multiply)(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* y);
+    /// y and slope = act'(..) idt, both (n_out rounded up to kPanelRows, lanes), of x (n_in, lanes).
+    void (*compute_layer)(const PackedLayer<Real>& layer, int lanes, const Real* x, Real* y, Real* slope);
+    /// reverse_x (n_in rounded up, lanes) = dE/dx from dE/dy; slope is overwritten.
+    void (*reverse_layer)(const PackedLayer<Real>& layer, int lanes, const Real* reverse_y, Real* slope, Real* reverse_x);
+    /// gradient (3, n_pairs) = dE/dd of every pair; virial (9) += -d (x) gradient.
+    void (*reverse_environment)(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial);
+};
+
+/// The kernels for the best instruction set of this processor, or the one that the environment variable DPC_ISA names.
+template <class Real>
+const Kernels<Real>& select_kernels();
+
+}  // namespace dpc::host

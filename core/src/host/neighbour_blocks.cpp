@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// See neighbour_blocks.hpp. Two passes over the caller's list: count, then fill.
+#include "neighbour_blocks.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "dpc/errors.hpp"
+
+namespace dpc::host {
+namespace {
+
+/// True where neighbours of type b of a centre of type a are looked at during a step (even if only to be counted).
+bool is_listed(const Model& model, int a, int b) {
+    const PairKind kind = model.pair(a, b).kind;
+    return kind == PairKind::ordinary || kind == PairKind::descriptor_excluded;
+}
+
+int type_of(const Model& model, int n_all, const int* types, int atom) {
+    if (atom < 0 || atom >= n_all) {
+        throw InputError("atom index " + std::to_string(atom) + " in the neighbour list, but there are " +
+                         std::to_string(n_all) + " atoms");
+    }
+    if (types[atom] >= model.n_types()) {
+        throw InputError("atom type " + std::to_string(types[atom]) + ", but the model has " +
+                             std::to_string(model.n_types()) + " types, numbered from 0",
+                         atom);
+    }
+    return types[atom];
+}
+
+std::vector<std::vector<int>> centres_by_type(const Model& model, int n_all, const int* types, const NeighbourRows& rows) {
+    std::vector<std::vector<int>> by_type(model.type_map.size());
+    for (int k = 0; k < rows.n_centres; ++k) {
+        const int atom = rows.centre[k];
+        const int type = type_of(model, n_all, types, atom);
+        if (type >= 0 && model.has_energy[static_cast<std::size_t>(type)]) {
+            by_type[static_cast<std::size_t>(type)].push_back(atom);
+        }
+    }
+    return by_type;
+}
+
+}  // namespace
+
+void NeighbourBlocks::build(
+    const Model& model, int n_atoms, const int* types, const NeighbourRows& rows, int block_atoms, int n_threads) {
+    n_all = n_atoms;
+    centres.clear();
+    blocks.clear();
+    const int n_types = model.n_types();
+    std::size_t n_segments = 0;
+    for (const std::vector<int>& atoms : centres_by_type(model, n_all, types, rows)) {
+        const int n = static_cast<int>(atoms.size());
+        // As many blocks as make full ones, but never fewer than threads, and all of nearly the same size.
+        const int n_blocks = std::max((n + block_atoms - 1) / block_atoms, std::min(n_threads, (n + 7) / 8));
+        for (int k = 0; k < n_blocks; ++k) {
+            const int begin = static_cast<int>(static_cast<long long>(n) * k / n_blocks);
+            const int end = static_cast<int>(static_cast<long long>(n) * (k + 1) / n_blocks);
+            blocks.push_back({types[atoms[0]], static_cast<int>(centres.size()), end - begin, n_segments});
+            n_segments += static_cast<std::size_t>(end - begin) * static_cast<std::size_t>(n_types);
+            centres.insert(centres.end(), atoms.begin() + begin, atoms.begin() + end);
+        }
+    }
+
+    segments.assign(n_segments + 1, 0);
+    const auto for_each_pair = [&](auto&& visit) {
+        for (const Block& block : blocks) {
+            for (int k = 0; k < block.n_atoms; ++k) {
+                const int i = centres[static_cast<std::size_t>(block.first_centre + k)];
+                for (int n = 0; n < rows.count[i]; ++n) {
+                    const int j = rows.rows[i][n] & rows.index_mask;
+                    const int b = type_of(model, n_all, types, j);
+                    if (b >= 0 && is_listed(model, block.type, b)) {
+                        visit(block.first_segment + static_cast<std::size_t>(b * block.n_atoms + k), j);
+                    }
+                }
+            }
+        }
+    };
+    for_each_pair([&](std::size_t segment, int) { ++segments[segment + 1]; });
+    for (std::size_t s = 0; s < n_segments; ++s) {
+        segments[s + 1] += segments[s];
+    }
+    neighbours.resize(segments[n_segments]);
+    std::vector<std::size_t> cursor(segments.begin(), segments.end() - 1);
+    for_each_pair([&](std::size_t segment, int j) { neighbours[cursor[segment]++] = j; });
+
+    most_listed = 0;
+    std::vector<std::size_t> cost(blocks.size() + 1, 0);  // listed neighbours and a share for the fitting net, cumulative
+    for (std::size_t k = 0; k < blocks.size(); ++k) {
+        const std::size_t last_segment = k + 1 < blocks.size() ? blocks[k + 1].first_segment : n_segments;
+        const std::size_t listed = segments[last_segment] - segments[blocks[k].first_segment];
+        most_listed = std::max(most_listed, listed);
+        cost[k + 1] = cost[k] + listed + 200 * static_cast<std::size_t>(blocks[k].n_atoms);
+    }
+    thread_blocks.assign(static_cast<std::size_t>(n_threads) + 1, 0);
+    for (int t = 1; t <= n_threads; ++t) {
+        const std::size_t share = cost.back() / static_cast<std::size_t>(n_threads) * static_cast<std::size_t>(t);
+        const auto at = std::lower_bound(cost.begin(), cost.end(), t == n_threads ? cost.back() : share);
+        thread_blocks[static_cast<std::size_t>(t)] = t == n_threads ? static_cast<int>(blocks.size()) : static_cast<int>(at - cost.begin());
+    }
+}
+
+std::size_t NeighbourBlocks::bytes() const {
+    return centres.capacity() * sizeof(int) + blocks.capacity() * sizeof(Block) + segments.capacity() * sizeof(std::size_t) +
+           neighbours.capacity() * sizeof(int);
+}
+
+}  // namespace dpc::host

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// A full neighbour list regrouped for the evaluator, once per rebuild: centres in blocks of one type, the listed neighbours of a
+// block ordered by their type, then by centre. Pairs that cannot contribute are left out here, so that a step never sees them.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "dpc/evaluator.hpp"
+
+namespace dpc::host {
+
+struct Block {
+    int type = 0;                // of the centres
+    int first_centre = 0;        // into NeighbourBlocks::centres
+    int n_atoms = 0;
+    std::size_t first_segment = 0;  // segment of (neighbour type b, atom k): first_segment + b * n_atoms + k
+};
+
+struct NeighbourBlocks {
+    std::vector<int> centres;           // atom indices, by block
+    std::vector<Block> blocks;
+    std::vector<std::size_t> segments;  // begin of each segment in neighbours; one more at the end
+    std::vector<int> neighbours;        // atom indices
+    std::vector<int> thread_blocks;     // blocks of thread t: thread_blocks[t] .. thread_blocks[t + 1] - 1
+    std::size_t most_listed = 0;        // listed neighbours of one block, at most
+    int n_all = 0;
+
+    /// Throws InputError for an index or a type out of range.
+    void build(const Model& model, int n_all, const int* types, const NeighbourRows& rows, int block_atoms, int n_threads);
+    std::size_t bytes() const;
+};
+
+}  // namespace dpc::host

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT
+// See packed_model.hpp.
+#include "packed_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+namespace dpc::host {
+namespace {
+
+math::Grid grid_of(const Table& t) {
+    return {t.lower, t.upper, t.max, t.fine, t.coarse, 1 / t.fine, 1 / t.coarse,
+            static_cast<double>(t.n_fine), static_cast<double>(t.n_rows)};
+}
+
+/// phi_k(x) of a table in double, by the same look-up as the kernels.
+double channel_at(const Table& table, int channel, double x) {
+    double distance = 0;
+    const auto row = static_cast<std::size_t>(math::locate(grid_of(table), x, distance));
+    const std::size_t row_size = static_cast<std::size_t>(table.order + 1) * static_cast<std::size_t>(table.stride);
+    const double* first = table.coef + row * row_size + channel;
+    const auto coefficient = [&](int power) { return first[power * table.stride]; };
+    return table.order == 5 ? math::polynomial<5>(coefficient, distance) : math::polynomial<3>(coefficient, distance);
+}
+
+/// The distance at which R_0 reaches x_end: s(r) falls monotonically, so bisection finds it. 0 if it never does.
+double distance_at(const math::EnvParameters& environment, double rcut, double x_end) {
+    double low = 0, high = rcut;
+    for (int step = 0; step < 200 && high - low > 0; ++step) {
+        const double middle = 0.5 * (low + high);
+        if (middle <= low || middle >= high) {
+            break;
+        }
+        (math::env_radial(environment, middle).x > x_end ? low : high) = middle;
+    }
+    return low;
+}
+
+}  // namespace
+
+template <class Real>
+const Real* PackedModel<Real>::keep(const double* values, std::size_t n) {
+    if (values == nullptr) {
+        return nullptr;
+    }
+    if constexpr (std::is_same_v<Real, double>) {
+        return values;  // the Model's own memory, which lives as long as this
+    } else {
+        storage_.push_back(std::make_unique<AlignedArray<Real>>());
+        Real* copy = storage_.back()->reserve(n);
+        std::transform(values, values + n, copy, [](double value) { return static_cast<Real>(value); });
+        return copy;
+    }
+}
+
+template <class Real>
+template <class Element>
+PackedMatrix<Real> PackedModel<Real>::pack_matrix(int n_out, int n_in, const Element& element) {
+    const int n_panels = (n_out + kPanelRows - 1) / kPanelRows;
+    storage_.push_back(std::make_unique<AlignedArray<Real>>());
+    Real* panels = storage_.back()->reserve(static_cast<std::size_t>(n_panels * kPanelRows) * static_cast<std::size_t>(n_in));
+    Real* to = panels;
+    for (int first = 0; first < n_out; first += kPanelRows) {
+        for (int column = 0; column < n_in; ++column) {
+            for (int row = first; row < first + kPanelRows; ++row) {
+                *to++ = row < n_out ? static_cast<Real>(element(row, column)) : Real(0);
+            }
+        }
+    }
+    return {n_out, n_in, panels};
+}
+
+template <class Real>
+void PackedModel<Real>::pack_table(const Table& table) {
+    constexpr int multiple = 64 / sizeof(Real);
+    const int stride = (table.rank + multiple - 1) / multiple * multiple;
+    const int n_powers = table.order + 1;
+    const auto row_size = static_cast<std::size_t>(n_powers * stride);
+    storage_.push_back(std::make_unique<AlignedArray<Real>>());
+    Real* coef = storage_.back()->reserve(row_size * static_cast<std::size_t>(table.n_rows + 1));
+    for (int row = 0; row < table.n_rows; ++row) {
+        for (int power = 0; power < n_powers; ++power) {
+            const double* from = table.coef + (static_cast<std::ptrdiff_t>(row) * n_powers + power) * table.stride;
+            std::transform(from, from + table.rank, coef + (static_cast<std::size_t>(row) * row_size) + power * stride,
+                           [](double c) { return static_cast<Real>(c); });
+        }
+    }
+    // Beyond max: value and slope at the end of the last interval.
+    const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_rows - 1) * n_powers * table.stride;
+    const double width = table.n_rows > table.n_fine ? table.coarse : table.fine;
+    Real* beyond = coef + static_cast<std::size_t>(table.n_rows) * row_size;
+    for (int channel = 0; channel < table.rank; ++channel) {
+        const auto coefficient = [&](int power) { return last[power * table.stride + channel]; };
+        double slope = 0;
+        const double value = table.order == 5 ? math::polynomial<5>(coefficient, width, slope)
+                                              : math::polynomial<3>(coefficient, width, slope);
+        beyond[channel] = static_cast<Real>(value);
+        beyond[stride + channel] = static_cast<Real>(slope);
+    }
+    tables.push_back({grid_of(table), table.order, table.rank, stride, coef});
+    most_stride = std::max(most_stride, stride);
+}
+
+template <class Real>
+PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b) {
+    PackedPair<Real> packed;
+    const Pair& pair = model->pair(a, b);
+    packed.kind = pair.kind;
+    packed.min_distance = pair.min_distance;
+    if (pair.table < 0) {
+        return packed;
+    }
+    const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
+    const math::EnvParameters& environment = types[static_cast<std::size_t>(a)].environment;
+    const double x_pad = -environment.mean * environment.inverse_std_radial;
+    packed.table = &tables[static_cast<std::size_t>(pair.table)];
+    packed.row_of_channel.assign(static_cast<std::size_t>(table.rank), -1);
+    for (int channel = 0; channel < table.rank; ++channel) {
+        packed.padding.push_back(static_cast<Real>(channel_at(table, channel, x_pad) * x_pad));
+    }
+    packed.table_limit = distance_at(environment, model->rcut, table.max);
+    return packed;
+}
+
+template <class Real>
+void PackedModel<Real>::pack_folded(const Fitting& fitting, PackedType<Real>& type) {
+    type.folded = true;
+    type.n_rows = static_cast<int>(fitting.columns.size());
+    for (int p = 0; p < type.n_rows; ++p) {
+        const Fitting::Column& column = fitting.columns[static_cast<std::size_t>(p)];
+        type.pairs[static_cast<std::size_t>(column.neighbour_type)].row_of_channel[static_cast<std::size_t>(column.channel)] = p;
+        type.begin.push_back(p);
+        type.end.push_back(fitting.row_end[static_cast<std::size_t>(p)]);
+    }
+    type.n_products = fitting.n_products;
+}
+
+template <class Real>
+void PackedModel<Real>::pack_direct(int a, PackedType<Real>& type) {
+    const int n_types = model->n_types();
+    for (int b = 0; b < n_types; ++b) {
+        for (int& row : type.pairs[static_cast<std::size_t>(b)].row_of_channel) {
+            row = type.n_rows++;
+        }
+    }
+    std::vector<double> basis(static_cast<std::size_t>(model->width) * static_cast<std::size_t>(type.n_rows));
+    for (int b = 0; b < n_types; ++b) {
+        const Pair& pair = model->pair(a, b);
+        if (pair.table < 0) {
+            continue;
+        }
+        const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
+        const int first_row = type.pairs[static_cast<std::size_t>(b)].row_of_channel[0];
+        for (int m = 0; m < model->width; ++m) {
+            std::copy_n(table.basis + static_cast<std::ptrdiff_t>(m) * table.rank, table.rank,
+                        basis.data() + static_cast<std::ptrdiff_t>(m) * type.n_rows + first_row);
+        }
+    }
+    const auto element = [&](int m, int row) { return basis[static_cast<std::size_t>(m * type.n_rows + row)]; };
+    type.basis = pack_matrix(model->width, type.n_rows, element);
+    type.reverse_basis = pack_matrix(type.n_rows, model->width, [&](int row, int m) { return element(m, row); });
+    type.begin.assign(static_cast<std::size_t>(model->width), 0);
+    type.end.assign(static_cast<std::size_t>(model->width), model->axis_neuron);
+    type.n_products = model->width * model->axis_neuron;
+}
+
+template <class Real>
+PackedType<Real> PackedModel<Real>::pack_type(int a) {
+    const auto at = static_cast<std::size_t>(a);
+    PackedType<Real> type;
+    type.environment = types[at].environment;
+    type.energy_bias = model->energy_bias[at];
+    for (int b = 0; b < model->n_types(); ++b) {
+        type.pairs.push_back(pack_pair(a, b));
+    }
+    const Fitting& fitting = model->fittings[at];
+    if (fitting.folded) {
+        pack_folded(fitting, type);
+    } else {
+        pack_direct(a, type);
+    }
+    for (const Layer& layer : fitting.layers) {
+        const auto weight = [&](int in, int out) { return layer.weight[static_cast<std::ptrdiff_t>(in) * layer.n_out + out]; };
+        const auto n_out = static_cast<std::size_t>(layer.n_out);
+        type.layers.push_back({pack_matrix(layer.n_out, layer.n_in, [&](int out, int in) { return weight(in, out); }),
+                               pack_matrix(layer.n_in, layer.n_out, weight), layer.activation, layer.activation_parameter,
+                               layer.skip, keep(layer.bias, n_out), keep(layer.idt, n_out)});
+        most_neurons = std::max(most_neurons, layer.n_out);
+    }
+    most_layers = std::max(most_layers, static_cast<int>(type.layers.size()));
+    most_rows = std::max({most_rows, type.n_rows, type.n_product_rows()});
+    most_products = std::max(most_products, type.n_products);
+    return type;
+}
+
+template <class Real>
+PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std::move(source)) {
+    tables.reserve(model->tables.size());
+    for (const Table& table : model->tables) {
+        pack_table(table);
+    }
+    types.resize(model->type_map.size());
+    for (int a = 0; a < model->n_types(); ++a) {
+        const auto at = static_cast<std::size_t>(a);
+        types[at].environment = {model->rcut_smth, 1 / (model->rcut - model->rcut_smth), model->env_protection, model->mean[at],
+                                 1 / model->std_radial[at], 1 / model->std_angular[at]};
+        if (model->has_energy[at]) {
+            types[at] = pack_type(a);
+        }
+    }
+}
+
+template <class Real>
+std::size_t PackedModel<Real>::bytes() const {
+    std::size_t total = 0;
+    for (const auto& array : storage_) {
+        total += array->bytes();
+    }
+    return total;
+}
+
+template struct PackedModel<double>;
+
+}  // namespace dpc::host

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// A Model laid out for the kernels in one precision: tables with a row for the linear continuation, reciprocals instead of
+// divisors, product lists with their row order, weights. Built once per Evaluator, read only afterwards.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "aligned_array.hpp"
+#include "dpc/model.hpp"
+#include "kernels.hpp"
+
+namespace dpc::host {
+
+/// What one pair of types (centre a, neighbour b) adds to the rows of C.
+template <class Real>
+struct PackedPair {
+    PairKind kind = PairKind::ordinary;
+    const PackedTable<Real>* table = nullptr;  // null: absent
+    std::vector<int> row_of_channel;           // (K) row of C, -1: not used
+    std::vector<Real> padding;                 // (K) phi(x_pad) x_pad, what one empty slot adds to component 0
+    double min_distance = 0;                   // of the training data, angstrom
+    double table_limit = 0;                    // distance at which the table ends
+};
+
+/// One centre type.
+template <class Real>
+struct PackedType {
+    math::EnvParameters environment{};
+    std::vector<PackedPair<Real>> pairs;  // by neighbour type
+    int n_rows = 0;                       // rows of C
+    bool folded = false;
+    PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_rows), T = Vs C, and its transpose
+    std::vector<int> begin, end;          // products, see ProductList
+    int n_products = 0;
+    std::vector<PackedLayer<Real>> layers;
+    double energy_bias = 0;
+
+    ProductList products() const { return {static_cast<int>(begin.size()), begin.data(), end.data()}; }
+    /// Rows that the products are made of: those of C, or of T in the direct form.
+    int n_product_rows() const { return static_cast<int>(begin.size()); }
+};
+
+template <class Real>
+struct PackedModel {
+    explicit PackedModel(std::shared_ptr<const Model> source);
+    PackedModel(const PackedModel&) = delete;
+
+    std::shared_ptr<const Model> model;
+    std::vector<PackedTable<Real>> tables;
+    std::vector<PackedType<Real>> types;
+    int most_stride = 0;     // channels of the widest table, padded
+    int most_rows = 0;       // rows of C (or T) of any type
+    int most_products = 0;   // inputs of any first layer
+    int most_neurons = 0;    // width of any hidden layer
+    int most_layers = 0;
+
+    std::size_t bytes() const;
+
+private:
+    void pack_table(const Table& table);
+    PackedPair<Real> pack_pair(int a, int b);
+    PackedType<Real> pack_type(int a);
+    void pack_folded(const Fitting& fitting, PackedType<Real>& type);
+    void pack_direct(int a, PackedType<Real>& type);
+    const Real* keep(const double* values, std::size_t n);
+    /// element(row, column) for row < n_out, column < n_in.
+    template <class Element>
+    PackedMatrix<Real> pack_matrix(int n_out, int n_in, const Element& element);
+
+    std::vector<std::unique_ptr<AlignedArray<Real>>> storage_;
+};
+
+}  // namespace dpc::host

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+# cython: language_level=3
+"""The C++ core for Python: load a tables.bin, look inside, evaluate. pybuild.calculator has the friendly side."""
+
+from cython.operator cimport dereference
+from libc.stddef cimport size_t
+from libcpp.memory cimport make_shared, shared_ptr, unique_ptr
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+import os
+
+import numpy as np
+
+from pybuild.errors import InputError
+
+from dpc cimport *
+
+ctypedef const int* Row
+
+
+cdef class Model:
+    """A validated, immutable compressed model. Made by from_file or from_bytes; raises FormatError or ModelError."""
+
+    cdef shared_ptr[CppModel] cpp
+
+    @staticmethod
+    def from_file(path):
+        """Read a tables.bin."""
+        cdef Model model = Model.__new__(Model)
+        cdef string name = os.fsencode(path)
+        model.cpp = model_from_file(name)
+        return model
+
+    @staticmethod
+    def from_bytes(const unsigned char[::1] data not None):
+        """Parse the bytes of a tables.bin; they are copied."""
+        cdef Model model = Model.__new__(Model)
+        model.cpp = model_from_bytes(&data[0] if data.shape[0] > 0 else NULL, data.shape[0])
+        return model
+
+    @property
+    def type_map(self):
+        """Element names, in the order of the model's types."""
+        return tuple(name.decode() for name in dereference(self.cpp).type_map)
+
+    @property
+    def rcut(self):
+        """Cutoff radius, angstrom."""
+        return dereference(self.cpp).rcut
+
+    @property
+    def sel(self):
+        """Slots for neighbours of each type."""
+        return tuple(dereference(self.cpp).sel)
+
+    @property
+    def check_frequency(self):
+        """Steps between overflow reports."""
+        return dereference(self.cpp).check_frequency
+
+    @property
+    def descriptor_kind(self):
+        """"se_e2_a"."""
+        return dereference(self.cpp).descriptor_kind.decode()
+
+    @property
+    def tables(self):
+        """Per table: dict of lower, upper, max, fine, coarse, rows, order, rank."""
+        return tuple(
+            {"lower": t.lower, "upper": t.upper, "max": t.max, "fine": t.fine, "coarse": t.coarse,
+             "rows": t.n_rows, "order": t.order, "rank": t.rank}
+            for t in self._tables()
+        )
+
+    cdef vector[CppTable] _tables(self):
+        return dereference(self.cpp).tables
+
+    @property
+    def provenance(self):
+        """JSON text, may be empty."""
+        return dereference(self.cpp).provenance.decode()
+
+
+cdef class Evaluator:
+    """Energies, forces and virials of a Model on the host, with n_threads OpenMP threads."""
+
+    cdef unique_ptr[CppEvaluator] cpp
+    cdef readonly Model model
+    cdef int n_all
+
+    def __cinit__(self, Model model not None, int n_threads=1):
+        self.model = model
+        self.cpp.reset(new CppEvaluator(model.cpp, n_threads))
+        self.n_all = -1
+
+    def set_neighbours(self, const int[::1] types not None, const int[::1] centres not None,
+                       const long long[::1] first not None, const int[::1] neighbours not None):
+        """Take a full neighbour list.
+
+        types (n_all,) model types, < 0: not part of the model; centres (n_centres,) atom indices; the neighbours of centre k are
+        neighbours[first[k]:first[k + 1]], atom indices. Raises InputError where an index or type is out of range.
+        """
+        cdef int n_all = types.shape[0]
+        cdef Py_ssize_t n = centres.shape[0]
+        cdef Py_ssize_t k
+        if first.shape[0] != n + 1 or first[0] != 0 or first[n] != neighbours.shape[0]:
+            raise InputError("first must hold n_centres + 1 offsets, from 0 to the number of neighbours")
+        cdef vector[int] count = vector[int](n_all, 0)
+        cdef vector[Row] rows = vector[Row](n_all, <Row>NULL)
+        cdef const int* start = &neighbours[0] if neighbours.shape[0] > 0 else NULL
+        for k in range(n):
+            if not 0 <= centres[k] < n_all or first[k + 1] < first[k]:
+                raise InputError(f"centre {k}: atom index {centres[k]} of {n_all} atoms, or offsets that decrease")
+            count[centres[k]] = <int>(first[k + 1] - first[k])
+            rows[centres[k]] = start + first[k]
+        cdef CppRows cpp_rows
+        cpp_rows.n_centres = <int>n
+        cpp_rows.centre = &centres[0] if n > 0 else NULL
+        cpp_rows.count = count.data()
+        cpp_rows.rows = rows.data()
+        cpp_rows.index_mask = ~0
+        cdef const int* cpp_types = &types[0] if n_all > 0 else NULL
+        with nogil:
+            dereference(self.cpp).set_neighbours(n_all, cpp_types, cpp_rows)
+        self.n_all = n_all
+
+    def compute(self, const double[:, ::1] x not None):
+        """Evaluate at positions x (n_all, 3), angstrom.
+
+        Returns energy (eV), atom_energy (n_all,), forces (n_all, 3), virial (3, 3), atom_virial (n_all, 9): forces and atomic
+        virials also on atoms that are no centres. Raises InputError for positions that are not finite and coincident atoms.
+        """
+        if x.shape[0] != self.n_all or x.shape[1] != 3:
+            raise InputError(f"positions of shape ({x.shape[0]}, {x.shape[1]}), but the neighbour list has {self.n_all} atoms")
+        forces = np.zeros((self.n_all, 3))
+        atom_energy = np.zeros(self.n_all)
+        atom_virial = np.zeros((self.n_all, 9))
+        cdef double[:, ::1] forces_view = forces
+        cdef double[::1] energy_view = atom_energy
+        cdef double[:, ::1] virial_view = atom_virial
+        cdef CppOutput output
+        cdef CppUnits units
+        cdef CppTotals totals
+        cdef const double* cpp_x = NULL
+        if self.n_all > 0:
+            cpp_x = &x[0, 0]
+            output.forces = &forces_view[0, 0]
+            output.atom_energy = &energy_view[0]
+            output.atom_virial = &virial_view[0, 0]
+        with nogil:
+            totals = dereference(self.cpp).compute(cpp_x, units, output)
+        virial = np.array([totals.virial[k] for k in range(9)]).reshape(3, 3)
+        return totals.energy, atom_energy, forces, virial, atom_virial
+
+    @property
+    def overflow(self):
+        """Of the last compute: what left the range of the training data (docs/theory.md section 6)."""
+        cdef CppOverflow o = dereference(self.cpp).overflow()
+        return {
+            "n_close": o.n_close,
+            "n_beyond": o.n_beyond,
+            "n_over_sel": o.n_over_sel,
+            "worst": {"i": o.worst.i, "j": o.worst.j, "type_i": o.worst.type_i, "type_j": o.worst.type_j,
+                      "distance": o.worst.distance, "limit": o.worst.limit, "table_limit": o.worst.table_limit},
+            "crowd": {"i": o.crowd.i, "type_i": o.crowd.type_i, "type_j": o.crowd.type_j,
+                      "count": o.crowd.count, "sel": o.crowd.sel},
+        }
+
+    def describe(self):
+        """Precision, instruction set and threads."""
+        return dereference(self.cpp).describe().decode()
+
+    @property
+    def memory_bytes(self):
+        """Bytes held by tables, lists and scratch."""
+        return dereference(self.cpp).memory_bytes()

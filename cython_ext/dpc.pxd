@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+# The C++ core, one to one (core/include/dpc/).
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t
+from libcpp.memory cimport shared_ptr
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+
+cdef extern from "translate_errors.hpp":
+    cdef void translate_errors()
+
+
+cdef extern from "dpc/model.hpp" namespace "dpc":
+    cdef cppclass CppTable "dpc::Table":
+        double lower, upper, max, fine, coarse
+        int n_rows, order, rank
+
+    cdef cppclass CppModel "const dpc::Model":
+        vector[string] type_map
+        double rcut
+        int check_frequency
+        string descriptor_kind
+        vector[int] sel
+        vector[CppTable] tables
+        string provenance
+        int n_types()
+
+    shared_ptr[CppModel] model_from_bytes "dpc::Model::from_bytes"(const void* data, size_t n_bytes) except +translate_errors
+    shared_ptr[CppModel] model_from_file "dpc::Model::from_file"(const string& path) except +translate_errors
+
+
+cdef extern from "dpc/evaluator.hpp" namespace "dpc":
+    cdef cppclass CppRows "dpc::NeighbourRows":
+        int n_centres
+        const int* centre
+        const int* count
+        const int* const* rows
+        int index_mask
+
+    cdef cppclass CppUnits "dpc::Units":
+        pass
+
+    cdef cppclass CppOutput "dpc::Output":
+        double* forces
+        double* atom_energy
+        double* atom_virial
+
+    cdef cppclass CppTotals "dpc::Totals":
+        double energy
+        double[9] virial
+
+    cdef cppclass CppOverflowPair "dpc::Overflow::Pair":
+        int i, j, type_i, type_j
+        double distance, limit, table_limit
+
+    cdef cppclass CppOverflowCrowd "dpc::Overflow::Crowd":
+        int i, type_i, type_j, count, sel
+
+    cdef cppclass CppOverflow "dpc::Overflow":
+        int64_t n_close, n_beyond, n_over_sel
+        CppOverflowPair worst
+        CppOverflowCrowd crowd
+
+    cdef cppclass CppEvaluator "dpc::Evaluator":
+        CppEvaluator(shared_ptr[CppModel] model, int n_threads) except +translate_errors
+        void set_neighbours(int n_all, const int* types, const CppRows& rows) except +translate_errors nogil
+        CppTotals compute(const double* x, const CppUnits& units, const CppOutput& output) except +translate_errors nogil
+        const CppOverflow& overflow()
+        string describe()
+        size_t memory_bytes()

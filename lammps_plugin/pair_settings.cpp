@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Words of the input script into settings and type maps; see pair_settings.hpp. No LAMMPS here, so every rule is one function.
+#include "pair_settings.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+
+#include "dpc/errors.hpp"
+#include "text.hpp"
+
+namespace dpcompressed {
+namespace {
+
+constexpr char kUsage[] = "pair_style dpcompressed FILE [check N] [overflow warn|stop]";
+
+int parse_check(const char* word) {
+    char* end = nullptr;
+    errno = 0;
+    const long value = std::strtol(word, &end, 10);
+    if (end == word || *end != '\0' || errno != 0 || value < 1 || value > INT_MAX) {
+        throw dpc::InputError(text("check must be a number of steps of at least 1, not '", word, "': ", kUsage));
+    }
+    return static_cast<int>(value);
+}
+
+bool parse_overflow(const char* word) {
+    if (std::strcmp(word, "stop") != 0 && std::strcmp(word, "warn") != 0) {
+        throw dpc::InputError(text("overflow must be warn or stop, not '", word, "': ", kUsage));
+    }
+    return std::strcmp(word, "stop") == 0;
+}
+
+}  // namespace
+
+StyleSettings parse_style(int narg, char** arg) {
+    if (narg < 1) {
+        throw dpc::InputError(text("the table file is missing: ", kUsage));
+    }
+    StyleSettings settings;
+    settings.file = arg[0];
+    for (int i = 1; i < narg; i += 2) {
+        const bool is_check = std::strcmp(arg[i], "check") == 0;
+        if (!is_check && std::strcmp(arg[i], "overflow") != 0) {
+            throw dpc::InputError(text("unknown keyword '", arg[i], "': ", kUsage));
+        }
+        if (i + 1 == narg) {
+            throw dpc::InputError(text("keyword '", arg[i], "' has no value: ", kUsage));
+        }
+        if (is_check) {
+            settings.check_every = parse_check(arg[i + 1]);
+        } else {
+            settings.overflow_stops = parse_overflow(arg[i + 1]);
+        }
+    }
+    return settings;
+}
+
+std::vector<std::string> parse_coeff(int narg, char** arg, int n_types) {
+    if (narg < 2 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0) {
+        throw dpc::InputError("all types must be set at once: pair_coeff * * [Element1 Element2 ...]");
+    }
+    std::vector<std::string> names(arg + 2, arg + narg);
+    const int n_names = static_cast<int>(names.size());
+    if (n_names != 0 && n_names != n_types) {
+        throw dpc::InputError(text("pair_coeff has ", n_names, " element names (", listed(names), "), but there are ", n_types,
+                                   " atom types: give one name or NULL per atom type, or none at all"));
+    }
+    return names;
+}
+
+std::vector<int> map_types(const std::vector<std::string>& names, int n_types, const dpc::Model& model) {
+    const auto& type_map = model.type_map;
+    std::vector<int> map(static_cast<std::size_t>(n_types) + 1, kNotInModel);
+    if (names.empty() && n_types > model.n_types()) {
+        throw dpc::InputError(text("there are ", n_types, " atom types, but the model has only ", model.n_types(), " (",
+                                   listed(type_map), "): say in pair_coeff which is which, with NULL for atoms outside the model"));
+    }
+    for (int type = 1; type <= n_types; type++) {
+        const auto index = static_cast<std::size_t>(type);
+        if (names.empty()) {
+            map[index] = type - 1;
+        } else if (const auto& name = names[index - 1]; name != "NULL") {
+            const auto found = std::find(type_map.begin(), type_map.end(), name);
+            if (found == type_map.end()) {
+                throw dpc::InputError(text("element ", name, " of pair_coeff is not in the model, which has: ", listed(type_map)));
+            }
+            map[index] = static_cast<int>(found - type_map.begin());
+        }
+    }
+    if (std::all_of(map.begin(), map.end(), [](int type) { return type == kNotInModel; })) {
+        throw dpc::InputError("pair_coeff gives NULL for every atom type: nothing is left for the model");
+    }
+    return map;
+}
+
+std::string pack(const StyleSettings& settings) {
+    return text(settings.check_every, ' ', settings.overflow_stops ? 1 : 0, ' ', settings.file);
+}
+
+StyleSettings unpack_settings(const std::string& bytes) {
+    std::istringstream stream(bytes);
+    StyleSettings settings;
+    stream >> settings.check_every >> settings.overflow_stops;
+    stream.get();  // the space before the file name, which may hold spaces itself
+    std::getline(stream, settings.file, '\0');
+    return settings;
+}
+
+std::string pack(const std::vector<std::string>& names) { return listed(names); }
+
+std::vector<std::string> unpack_names(const std::string& bytes) {
+    std::istringstream stream(bytes);
+    std::vector<std::string> names;
+    for (std::string name; stream >> name;) {
+        names.push_back(name);
+    }
+    return names;
+}
+
+}  // namespace dpcompressed

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""What a build achieved, for people: a report per table and for the whole model, as text and as the file's provenance.
+
+Table errors are those of V phi(x) against the embedding net, at knots and between them; model errors are those of the stored tables
+against the uncompressed model on structures. The provenance holds no time and no path: the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .build import Build, Options
+from .description import ModelDescription
+from .reference import switch
+from .selection import within
+from .tableset import TableSet
+from .tabulate import TableError, table_errors
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """One table: range, size and errors in the fine and in the coarse range."""
+
+    pairs: str  # "O-H H-H": centre-neighbour
+    lower: float
+    upper: float
+    max: float
+    rows: int
+    rank: int
+    width: int
+    bytes: int
+    fine: TableError
+    coarse: TableError
+
+
+def table_reports(tables: TableSet, build: Build) -> list[TableReport]:
+    """Errors of every table against its embedding net."""
+    reports = []
+    for t, (table, plan) in enumerate(zip(tables.tables, build.plans, strict=True)):
+        fine, coarse = table_errors(plan, table)
+        grid = (table.lower, table.upper, table.max, len(table.coef), table.rank, tables.width, table.coef.nbytes)
+        reports.append(TableReport(pair_names(tables, t), *grid, fine, coarse))
+    return reports
+
+
+def pair_names(tables: TableSet, t: int) -> str:
+    """The pairs of types (centre-neighbour) that use a table."""
+    users = zip(*(tables.pair_table == t).nonzero(), strict=True)
+    return " ".join(f"{tables.type_map[a]}-{tables.type_map[b]}" for a, b in users)
+
+
+def distance_at(tables: TableSet, x: float, centre: int) -> float:
+    """The distance at which a neighbour of a centre type has the argument x, angstrom; 0 where none is that close."""
+    s = x * tables.std[centre, 0] + tables.mean[centre]
+    low, high = 0.0, tables.rcut
+    for _ in range(60):  # s(r) falls with r: halve the bracket down to rounding
+        middle = 0.5 * (low + high)
+        sw, _ = switch(middle, tables.rcut_smth, tables.rcut)
+        low, high = (middle, high) if float(sw) / (middle + tables.env_protection) > s else (low, middle)
+    return low
+
+
+def products(tables: TableSet) -> dict[str, int]:
+    """Inputs of the first fitting layer by type: products S_pq where folded, the descriptor's numbers where not."""
+    return {
+        name: len(fitting.layers[0].weight)
+        for name, fitting in zip(tables.type_map, tables.fittings, strict=True)
+        if fitting is not None
+    }
+
+
+def report_lines(
+    tables: TableSet, build: Build, reports: list[TableReport], options: Options, structures: str
+) -> list[str]:
+    """The report as text. structures: what the errors were measured on."""
+    lines = [
+        f"{'table':<18}{'range of x':>22}{'rows':>7}{'rank':>9}{'kB':>8}   "
+        f"{'error: value':>12} {'slope':>8}   {'(coarse range)':>18}"
+    ]
+    for r in reports:
+        lines.append(
+            f"{_shorten(r.pairs, 17):<18}{f'{r.lower:g} .. {r.upper:g} .. {r.max:g}':>22}{r.rows:>7}"
+            f"{f'{r.rank}/{r.width}':>9}{r.bytes / 1000:>8.0f}   "
+            f"{r.fine.value:>12.1e} {r.fine.slope:>8.1e}   {r.coarse.value:>9.1e} {r.coarse.slope:>8.1e}"
+        )
+    form = "folded, products" if build.folded else "direct, descriptor"
+    counts = ", ".join(f"{name} {n}" for name, n in products(tables).items())
+    e = build.errors
+    lines += [
+        f"first fitting layer: {form}: {counts}",
+        f"measured on {structures}: forces {e.force:.1e} eV/A, energy {e.energy:.1e} eV/atom, virial {e.virial:.1e} eV/atom",
+    ]
+    if options.rank == "auto" and not within(e, options.tolerance):
+        lines.append(
+            f"warning: the tolerance of {options.tolerance:g} eV/A is not met; a smaller --step or --order 5 makes the tables more "
+            "accurate"
+        )
+    return lines
+
+
+def _shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 2] + ".."
+
+
+def provenance(
+    model: ModelDescription, build: Build, reports: list[TableReport], options: Options, min_distance: float, structures: str
+) -> dict[str, Any]:
+    """The file's provenance.json."""
+    settings = asdict(options)
+    del settings["form"]
+    return {
+        "source": asdict(model.provenance),
+        "options": settings,
+        "min_nbor_dist": _figures(min_distance, 12),
+        "first_fitting_layer": {"form": "folded" if build.folded else "direct", "inputs": products(build.tables)},
+        "accuracy": {
+            "measured_on": structures,
+            "force_eV_per_angstrom": _figures(build.errors.force),
+            "energy_eV_per_atom": _figures(build.errors.energy),
+            "virial_eV_per_atom": _figures(build.errors.virial),
+            "tables": [_table_entry(r) for r in reports],
+        },
+    }
+
+
+def _table_entry(r: TableReport) -> dict[str, Any]:
+    return {
+        "pairs": r.pairs,
+        "rows": r.rows,
+        "rank": r.rank,
+        "fine": {"value": _figures(r.fine.value), "slope": _figures(r.fine.slope)},
+        "coarse": {"value": _figures(r.coarse.value), "slope": _figures(r.coarse.slope)},
+    }
+
+
+def _figures(number: float, digits: int = 2) -> float:
+    """Rounded to significant digits: rounding errors of the last bits do not belong into a file."""
+    return float(f"{number:.{digits}g}")

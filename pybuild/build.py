@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: MIT
+"""From a trained model to a TableSet: ranges, bases, selection, tables, folded fitting nets, and what it all cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .activations import parse
+from .description import SKIPS, Layer, ModelDescription
+from .environment import Structure
+from .errors import InputError
+from .evaluation import Fitting, FoldedInput, accumulate
+from .grid import TablePlan, pair_kinds, plan_tables
+from .hermite import ORDERS
+from .lowrank import Basis, identity_basis, sampled_basis
+from .probe import probe_structures
+from .reference_tables import look_up, stored_fittings
+from .selection import Selection, select, select_columns
+from .tableset import Array, FittingArrays, IntArray, LayerArrays, TableArrays, TableSet
+from .tabulate import build_table
+from .truncation import Case, Errors, Pair, active_types, difference, make_case
+
+SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a build; the defaults are those of the command line."""
+
+    step: float = 0.01  # of the fine grid, in x
+    extrapolate: float = 5.0  # the table ends at this times the upper end of the fine grid
+    order: int = 5
+    check_frequency: int = 10
+    rank: int | str = "auto"  # "auto", "full" or a number of columns
+    tolerance: float = 1e-8  # on forces, eV/A
+    form: str = "auto"  # first fitting layer: "auto", "folded", "direct"
+
+    def validate(self) -> None:
+        """Raise InputError, naming the option."""
+        if self.order not in ORDERS:
+            raise InputError(f"--order must be 3 or 5, not {self.order}")
+        if not 0 < self.check_frequency < 2**31:
+            raise InputError(f"--check-frequency must be a positive number of steps, not {self.check_frequency}")
+        if not (np.isfinite(self.tolerance) and self.tolerance > 0):
+            raise InputError(f"--tolerance must be a positive force in eV/A, not {self.tolerance}")
+        if self.rank not in ("auto", "full") and not (isinstance(self.rank, int) and self.rank > 0):
+            raise InputError(f"--rank must be auto, full or a positive number, not {self.rank}")
+
+
+@dataclass(frozen=True)
+class Build:
+    """What build() made and looked at on the way."""
+
+    tables: TableSet
+    plans: Sequence[TablePlan]
+    folded: bool
+    truncation: Errors  # by rank and products alone
+    errors: Errors  # of the tables as they are stored, against the exact model, on the structures
+
+
+def build(
+    model: ModelDescription,
+    min_distance: float,
+    options: Options | None = None,
+    pair_distances: Array | None = None,
+    structures: Sequence[Structure] = (),
+) -> Build:
+    """Compress a model.
+
+    min_distance: smallest neighbour distance of the training data, angstrom; pair_distances (N, N): the same by pair of types,
+    where known; structures: what the accuracy is measured on (default: probe.py's). Raises InputError for bad options.
+    """
+    options = options or Options()
+    options.validate()
+    if not (np.isfinite(min_distance) and min_distance > 0):
+        raise InputError(f"the smallest neighbour distance must be a positive length in angstrom, not {min_distance}")
+    plans, pair_table = plan_tables(model, min_distance, options.step, options.extrapolate)
+    structures = tuple(structures) or tuple(probe_structures(model, min_distance))
+    bases = _bases(model, plans, options)
+    by_pair = {(a, b): bases[t] for (a, b), t in np.ndenumerate(pair_table) if t >= 0}
+    cases = [make_case(model, by_pair, structure) for structure in structures]
+    selection = _selection(model, by_pair, cases, options)
+    ranks = _table_ranks(pair_table, selection.ranks, len(plans))
+    tables = [build_table(p, b.columns[:, :k], options.order) for p, b, k in zip(plans, bases, ranks, strict=True)]
+    if pair_distances is None:
+        pair_distances = np.full((model.n_types, model.n_types), float(min_distance))
+    table_set = _table_set(model, options, pair_distances, pair_table, tables, selection.fittings)
+    errors = Errors(0.0, 0.0, 0.0)
+    for case in cases:
+        stored = accumulate(case.env, look_up(table_set, case.env), stored_fittings(table_set))
+        errors = errors.worst(difference(stored, case.exact, case.env.n_centres))
+    return Build(table_set, plans, selection.folded, selection.errors, errors)
+
+
+def _bases(model: ModelDescription, plans: Sequence[TablePlan], options: Options) -> list[Basis]:
+    width = model.descriptor.width
+    if options.rank == "full":
+        return [identity_basis(width) for _ in plans]
+    bases = [sampled_basis(plan) for plan in plans]
+    floor = SMALLEST_AMPLITUDE * max(float(basis.amplitude[0]) for basis in bases)
+    most = width if options.rank == "auto" else min(int(options.rank), width)
+    kept = [max(1, min(most, int(np.sum(basis.amplitude > floor)))) for basis in bases]
+    return [Basis(b.columns[:, :k], b.amplitude[:k]) for b, k in zip(bases, kept, strict=True)]
+
+
+def _selection(
+    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], options: Options
+) -> Selection:
+    if options.rank == "auto":
+        return select(model, bases, cases, options.tolerance, options.form)
+    form = "direct" if options.rank == "full" else options.form
+    return select_columns(model, bases, cases, options.tolerance, form)
+
+
+def _table_ranks(pair_table: IntArray, ranks: Mapping[Pair, int], n_tables: int) -> list[int]:
+    """Columns of each table: as many as the most demanding centre type needs, at least one."""
+    out = [1] * n_tables
+    for pair, rank in ranks.items():
+        out[pair_table[pair]] = max(out[pair_table[pair]], rank)
+    return out
+
+
+def _table_set(
+    model: ModelDescription,
+    options: Options,
+    pair_distances: Array,
+    pair_table: IntArray,
+    tables: Sequence[TableArrays],
+    fittings: Mapping[int, Fitting],
+) -> TableSet:
+    d = model.descriptor
+    types = active_types(model)
+    return TableSet(
+        type_map=model.type_map,
+        energy_bias=np.array([fittings[a].constant if a in fittings else 0.0 for a in range(model.n_types)]),
+        energy_mask=np.array([a in types for a in range(model.n_types)], dtype=np.int32),
+        min_distance=np.asarray(pair_distances, dtype=np.float64),
+        check_frequency=options.check_frequency,
+        kind="se_e2_a",
+        rcut=d.rcut,
+        rcut_smth=d.rcut_smth,
+        env_protection=d.env_protection,
+        sel=np.array(d.sel, dtype=np.int32),
+        n_sel=d.n_sel,
+        mean=d.mean,
+        std=d.std,
+        width=d.width,
+        axis_neuron=d.axis_neuron,
+        pair_kind=pair_kinds(model),
+        pair_table=pair_table,
+        tables=tuple(tables),
+        fittings=tuple(_fitting_arrays(fittings[a]) if a in fittings else None for a in range(model.n_types)),
+    )
+
+
+def _fitting_arrays(fitting: Fitting) -> FittingArrays:
+    first = fitting.first_input
+    layers = tuple(_layer_arrays(layer) for layer in fitting.net.layers)
+    if isinstance(first, FoldedInput):
+        return FittingArrays(layers, first.columns, first.row_end)
+    return FittingArrays(layers, None, None)
+
+
+def _layer_arrays(layer: Layer) -> LayerArrays:
+    activation = parse(layer.activation)
+    return LayerArrays(layer.weight, layer.bias, layer.idt, activation.code, activation.parameter, SKIPS.index(layer.skip))

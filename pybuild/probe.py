@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""Structures to measure a model on when no training data are at hand, made from what the model itself knows.
+
+The statistics of a centre's neighbourhood fix the density: with n_sel the number of slots, the sum of s(r) over the neighbours of an
+atom was n_sel <s> on average, <s> being the stored mean (or, where that was set to zero, the root of 3 std'^2 - std^2); a uniform gas
+has 4 pi rho times the integral of sw(r) r dr. Composition follows sel. Atoms are thrown in at random and pushed apart until no pair is
+closer than the smallest distance of the training data; pairs just above it are common, so the whole range of the tables is
+visited.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .description import ModelDescription
+from .environment import Structure
+from .neighbours import neighbour_pairs
+from .reference import switch
+from .tableset import Array
+
+ATOMS_PER_TYPE = 32
+FEWEST_ATOMS, MOST_ATOMS = 96, 384
+LEAST_SHARE = 0.1  # of the atoms: also a type that few slots are meant for occurs
+PUSHES = 200
+SHEAR = 0.15  # off-diagonal element of the cell relative to its edge
+
+
+def probe_structures(model: ModelDescription, min_distance: float) -> list[Structure]:
+    """Two periodic structures: at the density of the training data and pairs from ``min_distance`` on, and 10 % wider."""
+    return [
+        _structure(model, min_distance, 1.0, seed=1),
+        _structure(model, 1.1 * min_distance, 0.9, seed=2),
+    ]
+
+
+def number_density(model: ModelDescription, min_distance: float) -> float:
+    """Atoms per cubic angstrom of the training data, by the statistics of the neighbourhoods; at most as many as sel has room for."""
+    d = model.descriptor
+    r = np.linspace(min(min_distance, 0.5 * d.rcut), d.rcut, 2001)
+    sw, _ = switch(r, d.rcut_smth, d.rcut)
+    per_density = 4 * np.pi * float(np.sum((sw * r)[1:] + (sw * r)[:-1]) / 2 * (r[1] - r[0]))
+    spread = np.sqrt(np.maximum(3 * d.std[:, 1] ** 2 - d.std[:, 0] ** 2, 0.0))
+    mean = np.where(d.mean != 0, d.mean, spread)
+    known = mean > 0
+    volume = 4 / 3 * np.pi * d.rcut**3
+    full = d.n_sel / volume
+    if not known.any():
+        return 0.7 * full
+    weights = _shares(model)[known]
+    return float(min(np.average(mean[known] * d.n_sel / per_density, weights=weights), full))
+
+
+def _shares(model: ModelDescription) -> Array:
+    sel = np.array(model.descriptor.sel, dtype=np.float64)
+    shares = np.maximum(sel / sel.sum(), LEAST_SHARE / model.n_types)
+    return shares / shares.sum()
+
+
+def _structure(model: ModelDescription, distance: float, compression: float, seed: int) -> Structure:
+    n = int(np.clip(ATOMS_PER_TYPE * model.n_types, FEWEST_ATOMS, MOST_ATOMS))
+    rng = np.random.RandomState(seed)  # its stream is frozen, that of Generator is not
+    counts = np.maximum(1, np.round(_shares(model) * n).astype(int))
+    types = rng.permutation(np.repeat(np.arange(model.n_types), counts))
+    edge = (len(types) / (number_density(model, distance) * compression)) ** (1 / 3)
+    cell = edge * (np.eye(3) + SHEAR * np.eye(3, k=-1))
+    positions = _pushed_apart(rng.random_sample((len(types), 3)) @ cell, cell, distance)
+    return Structure(positions, types, cell, f"probe structure {seed}")
+
+
+def _pushed_apart(positions: Array, cell: Array, distance: float) -> Array:
+    """Move pairs closer than ``distance`` apart along their line until none is left (or the packing does not allow it)."""
+    for _ in range(PUSHES):
+        i, _, d = neighbour_pairs(positions, cell, distance)
+        if not len(i):
+            break
+        r = np.linalg.norm(d, axis=1)
+        r = np.maximum(r, 1e-3)
+        push = np.zeros_like(positions)
+        np.add.at(push, i, -d / r[:, None] * (0.51 * (1.02 * distance - r))[:, None])
+        positions = positions + push
+    return positions

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""Reading trained models: `read_model(path)` recognises a file by its content and returns a ModelDescription.
+
+A reader is one module with one function and one line in `_FORMATS`. Files of a known kind that cannot be read get a message
+that says what they are and what to give instead.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..description import ModelDescription
+from ..errors import PybuildError, ReadError, UnsupportedModel
+from . import deepmd_torch
+
+HEAD_BYTES = 4096  # enough for every signature below
+INSTEAD = "give the frozen model (.pth, `dp --pt freeze`) or the checkpoint (.pt)"
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file: `matches(first bytes, path)`; `read(path, head)`, or a refusal that says what to do."""
+
+    matches: Callable[[bytes, Path], bool]
+    read: Callable[[Path, str | None], ModelDescription] | None = None
+    refusal: str = ""
+
+
+def read_model(path: str | Path, head: str | None = None) -> ModelDescription:
+    """Read a trained model.
+
+    path: the file, recognised by its content, its name does not matter; head: the branch of a multi-task checkpoint.
+    Returns a validated ModelDescription. Raises a PybuildError whose message starts with the path: ReadError for damaged or
+    unknown files, UnsupportedModel for sound models with a feature that is named, ModelError for a model that breaks a rule,
+    InputError for a wrong head.
+    """
+    path = Path(path)
+    try:
+        return _read(path, head)
+    except PybuildError as error:
+        text = "".join(c if c.isprintable() else "?" for c in str(error))  # names out of a hostile file reach the terminal here
+        raise type(error)(f"{path}: {text}") from error
+
+
+def _read(path: Path, head: str | None) -> ModelDescription:
+    try:
+        if path.is_dir():
+            raise ReadError(f"is a folder; {INSTEAD}")
+        with path.open("rb") as file:
+            start = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise ReadError(f"cannot be read: {error.strerror or error}") from error
+    if not start:
+        raise ReadError("is empty")
+    for known in _FORMATS:
+        if known.matches(start, path):
+            if known.read is None:
+                raise UnsupportedModel(known.refusal)
+            return known.read(path, head)
+    raise ReadError(f"is not a model file of a known kind; {INSTEAD}")
+
+
+def _zip_with(*endings: str) -> Callable[[bytes, Path], bool]:
+    """A zip file that has an entry with one of the endings."""
+
+    def matches(start: bytes, path: Path) -> bool:
+        if not start.startswith(b"PK\x03\x04"):
+            return False
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return any(name.endswith(endings) for name in archive.namelist())
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError):
+            return False  # damaged: the torch reader says how
+
+    return matches
+
+
+def _starts_with(*signatures: bytes) -> Callable[[bytes, Path], bool]:
+    return lambda start, _: start.startswith(signatures)
+
+
+def _contains(*words: bytes) -> Callable[[bytes, Path], bool]:
+    return lambda start, _: all(word in start for word in words)
+
+
+_FORMATS = (
+    Format(_starts_with(b"\x89DPT\r\n\x1a\n"), refusal=f"is a table file already, not a trained model; {INSTEAD}"),
+    Format(_starts_with(b"\x89HDF\r\n\x1a\n"), refusal=f"is a DeePMD-kit .dp file (HDF5): not supported yet; {INSTEAD}"),
+    Format(
+        _zip_with("/extra/model.json", "/serialized_exported_program.json"),
+        refusal=f"is an exported torch program (.pt2, .pte): not supported; {INSTEAD}",
+    ),
+    Format(_starts_with(b"PK\x03\x04"), read=deepmd_torch.read),
+    Format(
+        _starts_with(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."),
+        refusal=f"is a torch file of before version 1.6: not supported; {INSTEAD}",
+    ),
+    Format(_contains(b"\x12", b"Const", b"dtype"), refusal=f"is a TensorFlow graph (.pb): not supported yet; {INSTEAD}"),
+    Format(_contains(b"@class", b"@version"), refusal=f"is a DeePMD-kit .yaml or .json file: not supported yet; {INSTEAD}"),
+)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""The zip file that torch.save and TorchScript write: one pickle, and the numbers of each tensor as an entry of its own.
+
+Only `data.pkl`, `byteorder` and `data/*` are read; code, debug and constant entries may be there or not. torch stores everything
+uncompressed, so all sizes are bounded by the size of the file: checked here before any entry is read.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ReadError
+from . import _restricted_pickle as pickle
+from ._restricted_pickle import TensorRef
+
+MAX_ENTRIES = 1_000_000
+_ZIP_ERRORS = (zipfile.BadZipFile, struct.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError, OverflowError)
+
+
+class TorchArchive:
+    """An open archive; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ReadError if the file is not a sound torch archive."""
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except _ZIP_ERRORS as error:
+            raise ReadError(f"damaged or truncated zip archive ({str(error)[:100]}); copy or freeze the model again") from error
+        try:
+            self._entries = self._checked_entries(path.stat().st_size)
+            self.root = self._find_root()
+            self._check_byteorder()
+        except ReadError:
+            self._zip.close()
+            raise
+
+    def __enter__(self) -> TorchArchive:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._zip.close()
+
+    def pickle_bytes(self) -> bytes:
+        """The pickle, not carried out."""
+        return self._read("data.pkl")
+
+    def size(self, name: str) -> int:
+        """Bytes of an entry, 0 where it is absent."""
+        info = self._entries.get(f"{self.root}/{name}")
+        return 0 if info is None else info.file_size
+
+    def load(self) -> Any:
+        """What the pickle describes, by the restricted unpickler; tensors are TensorRef."""
+        return pickle.loads(self.pickle_bytes())
+
+    def array(self, tensor: TensorRef) -> NDArray[Any]:
+        """The numbers of a tensor, as a new C-ordered array of the tensor's own type and shape.
+
+        Raises ReadError if entry, size, offset or strides do not fit together.
+        """
+        storage, where = tensor.storage, f"data/{tensor.storage.key[:40]}"
+        if storage.dtype == "bfloat16":
+            raise ReadError(f"{where} holds bfloat16 numbers, which this reader does not read; float32 or float64 is needed")
+        dtype = np.dtype(storage.dtype)
+        data = self._read(f"data/{storage.key}")
+        if len(data) != storage.count * dtype.itemsize:
+            raise ReadError(
+                f"{where} has {len(data)} bytes, but the pickle claims {storage.count} numbers of {dtype.itemsize} bytes"
+            )
+        count = prod(tensor.shape)
+        last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
+        if count > storage.count or tensor.offset > storage.count or (count and last >= storage.count):
+            raise ReadError(f"a tensor of shape {tensor.shape} reaches beyond {where}, which has {storage.count} numbers")
+        if not count:
+            return np.zeros(tensor.shape, dtype)
+        strides = tuple(s * dtype.itemsize for s in tensor.strides)
+        view = np.ndarray(tensor.shape, dtype, data, tensor.offset * dtype.itemsize, strides)
+        return np.array(view, order="C")
+
+    def _read(self, name: str) -> bytes:
+        full = f"{self.root}/{name}"
+        if full not in self._entries:
+            raise ReadError(f"entry {full[:80]} is missing from the archive; copy or freeze the model again")
+        try:
+            return self._zip.read(self._entries[full])
+        except _ZIP_ERRORS as error:
+            raise ReadError(f"entry {full[:80]} is damaged ({str(error)[:100]}); copy or freeze the model again") from error
+
+    def _checked_entries(self, file_size: int) -> dict[str, zipfile.ZipInfo]:
+        infos = self._zip.infolist()
+        if len(infos) > MAX_ENTRIES:
+            raise ReadError(f"{len(infos)} entries in the archive: not a model")
+        entries: dict[str, zipfile.ZipInfo] = {}
+        for info in infos:
+            if info.filename in entries:
+                raise ReadError(f"entry {info.filename[:80]} is in the archive twice")
+            if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 0x1 or info.compress_size != info.file_size:
+                raise ReadError(f"entry {info.filename[:80]} is compressed or encrypted; torch stores entries as they are")
+            entries[info.filename] = info
+        if sum(info.file_size for info in infos) > file_size:
+            raise ReadError("the entries of the archive claim more bytes than the file has")
+        return entries
+
+    def _find_root(self) -> str:
+        roots = [name.removesuffix("/data.pkl") for name in self._entries if name.count("/") == 1 and name.endswith("/data.pkl")]
+        if len(roots) != 1:
+            raise ReadError(f"{len(roots)} entries */data.pkl in the archive instead of one: not a torch model")
+        return roots[0]
+
+    def _check_byteorder(self) -> None:
+        """Files of torch before 2.1 have no such entry; they are little-endian."""
+        if f"{self.root}/byteorder" not in self._entries:
+            return
+        order = self._read("byteorder")
+        if order != b"little":
+            raise ReadError(
+                f"byte order {order[:20]!r}: only little-endian archives can be read; save the model on such a machine"
+            )

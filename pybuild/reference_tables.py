@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""NumPy evaluation of a TableSet: look-up, folded or direct first layer, staircase. The oracle of the compiled evaluator.
+
+It reads nothing but what a tables.bin holds; compare reference.py, which evaluates the trained model itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import hermite
+from .activations import CODES
+from .description import SKIPS, Layer, Net
+from .environment import Environment, EnvironmentParameters, Structure, build_environment, find_pairs
+from .evaluation import DirectInput, Features, Fitting, FoldedInput, accumulate
+from .grid import Grid
+from .reference import Result
+from .tableset import Array, FittingArrays, LayerArrays, TableArrays, TableSet
+
+CENTRES_AT_ONCE = 512
+
+
+def evaluate(tables: TableSet, positions: Array, types: Array, cell: Array | None = None) -> Result:
+    """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None. Raises InputError for bad input."""
+    structure = Structure(np.asarray(positions, dtype=np.float64), np.asarray(types), cell)
+    parameters = environment_parameters(tables)
+    fittings = stored_fittings(tables)
+    pairs = find_pairs(structure, parameters)
+    parts = []
+    for start in range(0, max(1, len(structure.types)), CENTRES_AT_ONCE):
+        only = np.arange(start, min(start + CENTRES_AT_ONCE, len(structure.types)))
+        env = build_environment(structure.types, pairs, parameters, only)
+        parts.append(accumulate(env, look_up(tables, env), fittings))
+    return Result(*(sum(getattr(p, name) for p in parts) for name in Result.__dataclass_fields__))
+
+
+def environment_parameters(t: TableSet) -> EnvironmentParameters:
+    """The part of a TableSet that describes neighbourhoods."""
+    return EnvironmentParameters(t.rcut, t.rcut_smth, t.env_protection, t.sel, t.n_sel, t.mean, t.std, t.pair_kind)
+
+
+def grid_of(table: TableArrays) -> Grid:
+    """The knots of a stored table."""
+    n_fine = round((table.upper - table.lower) / table.fine)
+    return Grid(table.lower, table.upper, table.max, n_fine, len(table.coef) - n_fine)
+
+
+def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Features]:
+    """phi and its slope for all pairs of an environment."""
+    features = {}
+    for pair, block in env.blocks.items():
+        table = tables.tables[tables.pair_table[pair]]
+        value, slope = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), np.append(block.x, block.x_pad))
+        features[pair] = Features(value[:-1], slope[:-1], value[-1])
+    return features
+
+
+def stored_fittings(tables: TableSet) -> dict[int, Fitting]:
+    """The fitting nets of the centre types that have an energy."""
+    return {a: _fitting(tables, a, f) for a, f in enumerate(tables.fittings) if f is not None}
+
+
+def _fitting(tables: TableSet, a: int, f: FittingArrays) -> Fitting:
+    if f.columns is not None:
+        first = FoldedInput(f.columns, f.row_end)
+    else:
+        used = {b: tables.tables[t] for b, t in enumerate(tables.pair_table[a].tolist()) if t >= 0}
+        first = DirectInput({b: t.basis for b, t in used.items()}, tables.axis_neuron)
+    return Fitting(first, Net(tuple(_layer(layer) for layer in f.layers)), float(tables.energy_bias[a]))
+
+
+def _layer(layer: LayerArrays) -> Layer:
+    names = {code: name for name, code in CODES.items()}
+    name = names[layer.activation]
+    if name == "silut":
+        name = f"silut:{layer.activation_parameter!r}"
+    return Layer(layer.weight, layer.bias, layer.idt, name, SKIPS[layer.skip])

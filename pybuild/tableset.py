@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""What will be on disk: the arrays of a tables.bin, and nothing else. From here on nobody knows which program trained the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class TableArrays:
+    """K functions phi(x) on two uniform grids: lower, lower + fine, .. upper, upper + coarse, .. max."""
+
+    lower: float
+    upper: float
+    max: float
+    fine: float
+    coarse: float
+    rank: int  # K
+    coef: Array  # (rows, order + 1, K'), K' = K rounded up to 8, lowest power first
+    basis: Array  # (M, K)
+
+
+@dataclass(frozen=True)
+class LayerArrays:
+    """y = act(x W + b) * idt + skip(x); codes as in docs/tables-format.md."""
+
+    weight: Array
+    bias: Array
+    idt: Array | None
+    activation: int
+    activation_parameter: float
+    skip: int
+
+
+@dataclass(frozen=True)
+class FittingArrays:
+    """The fitting net of one centre type. columns and row_end are None for the direct form."""
+
+    layers: tuple[LayerArrays, ...]
+    columns: IntArray | None  # (P, 2) neighbour type, channel
+    row_end: IntArray | None  # (P,)
+
+
+@dataclass(frozen=True)
+class TableSet:
+    """All of docs/tables-format.md section 3."""
+
+    type_map: tuple[str, ...]
+    energy_bias: Array  # (N,)
+    energy_mask: IntArray  # (N,)
+    min_distance: Array  # (N, N)
+    check_frequency: int
+    kind: str  # "se_e2_a"
+    rcut: float
+    rcut_smth: float
+    env_protection: float
+    sel: IntArray  # (N,)
+    n_sel: int
+    mean: Array  # (N,)
+    std: Array  # (N, 2)
+    width: int
+    axis_neuron: int
+    pair_kind: IntArray  # (N, N)
+    pair_table: IntArray  # (N, N)
+    tables: tuple[TableArrays, ...]
+    fittings: tuple[FittingArrays | None, ...]  # (N,); None where energy_mask is 0
+    provenance: dict[str, Any] = field(default_factory=dict)

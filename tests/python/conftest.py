@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures for all Python tests: where the trained models with references are, and the small ones of this repository."""
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pybuild.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with trained models and references, outside the repository; tests that need it are skipped without it."""
+    folder = Path(os.environ.get("DPC_SHARED", REPOSITORY.parent / "shared"))
+    if not (folder / "models").is_dir():
+        pytest.skip(f"no models in {folder}; set DPC_SHARED to the folder that holds models/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_models(shared: Path) -> Path:
+    """Trained models, a folder each: model.pth and reference.npz."""
+    return shared / "models"
+
+
+@pytest.fixture(scope="session")
+def option_models() -> Path:
+    """Small untrained models, one option each, with DeePMD-kit's results (tests/data/options/make_options.py)."""
+    return REPOSITORY / "tests" / "data" / "options"
+
+
+def random_net(rng: np.random.Generator, widths: tuple[int, ...], activation: str, last_linear: bool, idt: bool) -> Net:
+    """A net with DeePMD-kit's rule for skips (equal or doubled width)."""
+    layers = []
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
+        linear = last_linear and index == len(widths) - 2
+        skip = "none" if linear else {n_in: "identity", 2 * n_in: "doubled"}.get(n_out, "none")
+        weight, bias = rng.normal(0.0, 0.7, (n_in, n_out)), rng.normal(0.0, 0.4, n_out)
+        steps = rng.uniform(0.2, 0.9, n_out) if idt and skip != "none" else None
+        layers.append(Layer(weight, bias, steps, "linear" if linear else activation, skip))
+    return Net(tuple(layers))
+
+
+def random_model(seed: int = 0, n_types: int = 2, **changes: Any) -> ModelDescription:
+    """A small legal model with random weights, statistics and biases.
+
+    changes: fields of the descriptor, the fitting ("fitting_" before the name) or the model to replace; also `activation` of the
+    embedding nets, `fitting_activation`, and `widths` of the embedding nets from 1 on.
+    """
+    rng = np.random.default_rng(seed)
+    widths, axis = changes.pop("widths", (1, 3, 6)), 2
+    activation, fitting_activation = changes.pop("activation", "tanh"), changes.pop("fitting_activation", "tanh")
+    one_sided = changes.get("type_one_side", True)
+    nets = {key: random_net(rng, widths, activation, False, True) for key in np.ndindex(n_types, n_types)}
+    if one_sided:
+        nets = {(a, b): nets[0, b] for a, b in nets}
+    descriptor = SeE2A(
+        rcut=4.0, rcut_smth=1.5, env_protection=0.0, sel=(12,) * n_types, n_sel=12 * n_types,
+        mean=rng.uniform(0.02, 0.1, n_types), std=rng.uniform(0.1, 0.2, (n_types, 2)), axis_neuron=axis,
+        type_one_side=one_sided, nets=nets, excluded=frozenset(),
+    )  # fmt: skip
+    fittings = [random_net(rng, (widths[-1] * axis, 5, 5, 1), fitting_activation, True, True) for _ in range(n_types)]
+    fitting = EnergyFitting(tuple(fittings), rng.normal(0.0, 2.0, n_types), frozenset(), frozenset())
+    names = {f.name for f in dataclasses.fields(SeE2A)}
+    descriptor = dataclasses.replace(descriptor, **{k: v for k, v in changes.items() if k in names})
+    fitting = dataclasses.replace(
+        fitting, **{k.removeprefix("fitting_"): v for k, v in changes.items() if k.startswith("fitting_")}
+    )
+    rest = {k: v for k, v in changes.items() if k not in names and not k.startswith("fitting_")}
+    source = Provenance("random", "0" * 64, "made by a test", "float64")
+    model = ModelDescription(tuple("ABCDEFGH"[:n_types]), descriptor, fitting, frozenset(), 1.0, source)
+    return dataclasses.replace(model, **rest)
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., ModelDescription]:
+    """random_model as a fixture: test files cannot import conftest."""
+    return random_model
+
+
+def random_structure(seed: int = 0, n_types: int = 2, n: int = 3) -> tuple[Any, Any, Any]:
+    """(positions, types, cell): n^3 atoms about 2.2 A apart in a triclinic cell."""
+    rng = np.random.default_rng(seed)
+    cell = 2.2 * n * np.array([[1.0, 0.0, 0.0], [0.15, 0.95, 0.0], [-0.1, 0.08, 1.05]])
+    grid = (np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), -1).reshape(-1, 3) + 0.5) / n
+    return grid @ cell + rng.uniform(-0.3, 0.3, (n**3, 3)), rng.permutation(np.arange(n**3) % n_types), cell
+
+
+@pytest.fixture(scope="session")
+def make_structure() -> Callable[..., tuple[Any, Any, Any]]:
+    """random_structure as a fixture."""
+    return random_structure

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""The compiled evaluator against the NumPy oracle of the same tables, against finite differences, and at the edges."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pybuild import calculator, reference_tables
+from pybuild.build import Options, build
+from pybuild.errors import FormatError, InputError
+from pybuild.readers import read_model
+from pybuild.tables_file import to_bytes
+
+core = pytest.importorskip("pybuild._core", reason="pybuild._core is not built")
+
+# Same tables, same algebra, another order of summation: some hundred roundings of numbers of order 1 to 10.
+SAME_ENERGY = 1e-11  # eV an atom
+SAME_FORCE = 1e-11  # eV/angstrom
+SAME_VIRIAL = 1e-9  # eV, a sum over all pairs
+# Central differences at 1e-4 angstrom: truncation 1e-8 times the third derivative, rounding 1e-12/1e-4.
+DIFFERENCE_STEP = 1e-4
+DIFFERENCE_FORCE = 2e-6
+
+MODELS = ("se_e2_a-small", "se_e2_a-two_side-exclude", "se_e2_a-resnet_dt-set_davg_zero", "se_e2_a-silu-sigmoid",
+          "se_e2_a-softplus-pair_exclude", "se_e2_a-cu")
+VARIANTS = {"auto": {}, "full": {"rank": "full"}, "cubic": {"order": 3}}
+
+
+def tables_of(path: Path, **options):
+    description = read_model(path)
+    return build(description, description.min_nbor_dist, Options(**options)).tables
+
+
+def frame(shared: Path, name: str, index: int):
+    data = np.load(shared / "models" / name / "reference.npz")
+    cell = data[f"cell{index}"] if f"cell{index}" in data else None
+    return data[f"positions{index}"], data["types"], cell
+
+
+def assert_same(found, expected, n: int) -> None:
+    assert found.energy == pytest.approx(expected.energy, abs=SAME_ENERGY * n)
+    np.testing.assert_allclose(found.atom_energy, expected.atom_energy, rtol=0, atol=SAME_ENERGY)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=SAME_FORCE)
+    np.testing.assert_allclose(found.virial, expected.virial, rtol=0, atol=SAME_VIRIAL)
+    np.testing.assert_allclose(found.atom_virial, expected.atom_virial, rtol=0, atol=SAME_FORCE * 10)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", MODELS)
+def test_equal_to_the_numpy_oracle(shared, name, variant):
+    tables = tables_of(shared / "models" / name / "model.pth", **VARIANTS[variant])
+    model = core.Model.from_bytes(to_bytes(tables))
+    for index in (0, 2, 3):
+        positions, types, cell = frame(shared, name, index)
+        found = calculator.evaluate(model, positions, types, cell)
+        assert_same(found, reference_tables.evaluate(tables, positions, types, cell), len(types))
+
+
+@pytest.fixture(scope="module")
+def water(shared):
+    """Compressed small water model, positions, types and cell of its triclinic frame."""
+    model = core.Model.from_bytes(to_bytes(tables_of(shared / "models/se_e2_a-small/model.pth")))
+    return (model, *frame(shared, "se_e2_a-small", 2))
+
+
+@pytest.mark.parametrize("isa", ["portable", "x86_64_v2", "x86_64_v3", "x86_64_v4"])
+def test_every_instruction_set_agrees(shared, tmp_path, isa):
+    """Each in a process of its own, since the choice is made once."""
+    script = (
+        "import sys, numpy as np\n"
+        "from pybuild import calculator\n"
+        "d = np.load(sys.argv[2]); r = calculator.evaluate(sys.argv[1], d['positions2'], d['types'], d['cell2'])\n"
+        "np.savez(sys.argv[3], forces=r.forces, energy=r.energy, virial=r.virial)\n"
+    )
+    tables = tmp_path / "tables.bin"
+    tables.write_bytes(to_bytes(tables_of(shared / "models/se_e2_a-softplus-pair_exclude/model.pth")))
+    structure = shared / "models/se_e2_a-softplus-pair_exclude/reference.npz"
+    results = {}
+    for name in ("portable", isa):
+        out = tmp_path / f"{name}.npz"
+        run = subprocess.run([sys.executable, "-c", script, tables, structure, out], env={**os.environ, "DPC_ISA": name},
+                             capture_output=True, text=True, check=False)
+        if "this processor lacks" in run.stderr or "is no instruction set of this build" in run.stderr:
+            pytest.skip(f"no {name} here")
+        assert run.returncode == 0, run.stderr
+        results[name] = np.load(out)
+    np.testing.assert_allclose(results[isa]["forces"], results["portable"]["forces"], rtol=0, atol=SAME_FORCE)
+    np.testing.assert_allclose(results[isa]["energy"], results["portable"]["energy"], rtol=0, atol=SAME_ENERGY * 192)
+
+
+def test_unknown_instruction_set_is_named(shared, tmp_path):
+    tables = tmp_path / "tables.bin"
+    tables.write_bytes(to_bytes(tables_of(shared / "models/se_e2_a-cu/model.pth")))
+    script = "import sys\nfrom pybuild import calculator\ncalculator.evaluate(sys.argv[1], [[0, 0, 0]], [0])"
+    run = subprocess.run([sys.executable, "-c", script, tables], env={**os.environ, "DPC_ISA": "z80"},
+                         capture_output=True, text=True, check=False)
+    assert "z80" in run.stderr
+    assert "portable" in run.stderr
+
+
+def test_threads_agree_and_repeat(water):
+    model, positions, types, cell = water
+    one = calculator.evaluate(model, positions, types, cell, n_threads=1)
+    three = calculator.evaluate(model, positions, types, cell, n_threads=3)
+    again = calculator.evaluate(model, positions, types, cell, n_threads=3)
+    assert_same(three, one, len(types))
+    np.testing.assert_array_equal(three.forces, again.forces)
+    assert three.energy == again.energy
+
+
+def test_forces_are_the_negative_gradient(water):
+    model, positions, types, cell = water
+    forces = calculator.evaluate(model, positions, types, cell).forces
+    for atom, axis in ((0, 0), (70, 1), (191, 2)):
+        energy = []
+        for sign in (1, -1):
+            moved = positions.copy()
+            moved[atom, axis] += sign * DIFFERENCE_STEP
+            energy.append(calculator.evaluate(model, moved, types, cell).energy)
+        assert forces[atom, axis] == pytest.approx(-(energy[0] - energy[1]) / (2 * DIFFERENCE_STEP), abs=DIFFERENCE_FORCE)
+
+
+def test_virial_is_the_strain_derivative(water):
+    model, positions, types, cell = water
+    virial = calculator.evaluate(model, positions, types, cell).virial
+    step = 1e-5
+    for a, b in ((0, 0), (1, 2), (2, 0)):
+        energy = []
+        for sign in (1, -1):
+            strain = np.eye(3)
+            strain[a, b] += sign * step
+            energy.append(calculator.evaluate(model, positions @ strain, types, cell @ strain).energy)
+        assert virial[a, b] == pytest.approx(-(energy[0] - energy[1]) / (2 * step), abs=1e-5 * np.abs(virial).max() + 1e-4)
+
+
+def test_rotation_translation_permutation(water):
+    model, positions, types, cell = water
+    base = calculator.evaluate(model, positions, types, cell)
+    rotation = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
+    turned = calculator.evaluate(model, positions @ rotation, types, cell @ rotation)
+    np.testing.assert_allclose(turned.forces, base.forces @ rotation, rtol=0, atol=SAME_FORCE * 10)
+    moved = calculator.evaluate(model, positions + [1.3, -7.0, 2.5], types, cell)
+    np.testing.assert_allclose(moved.forces, base.forces, rtol=0, atol=SAME_FORCE * 10)
+    order = np.random.default_rng(6).permutation(len(types))
+    mixed = calculator.evaluate(model, positions[order], types[order], cell)
+    np.testing.assert_allclose(mixed.forces, base.forces[order], rtol=0, atol=SAME_FORCE * 10)
+
+
+def test_sums_of_atomic_results(water):
+    model, positions, types, cell = water
+    result = calculator.evaluate(model, positions, types, cell)
+    assert result.atom_energy.sum() == pytest.approx(result.energy, abs=1e-9)
+    np.testing.assert_allclose(result.atom_virial.sum(axis=0).reshape(3, 3), result.virial, rtol=0, atol=SAME_VIRIAL)
+    np.testing.assert_allclose(result.forces.sum(axis=0), 0, atol=1e-10)
+
+
+def test_no_atoms_lone_atom_and_atoms_outside_the_model(water):
+    model, positions, types, _ = water
+    nothing = calculator.evaluate(model, np.zeros((0, 3)), np.zeros(0, dtype=int))
+    assert nothing.energy == 0
+    lone = calculator.evaluate(model, positions[:1], types[:1])
+    far = calculator.evaluate(model, [positions[0], positions[0] + 100], [types[0], types[0]])
+    assert far.energy == pytest.approx(2 * lone.energy, abs=1e-12)
+    cluster, kinds = positions[:20], types[:20]
+    with_ghosts = calculator.evaluate(model, np.vstack([cluster, cluster + 0.5]), np.concatenate([kinds, np.full(20, -1)]))
+    assert_same(calculator.evaluate(model, cluster, kinds), _first(with_ghosts, 20), 20)
+
+
+def _first(result, n: int):
+    return calculator.Result(result.energy, result.atom_energy[:n], result.forces[:n], result.virial, result.atom_virial[:n], {})
+
+
+def test_overflow_names_the_worst_pair(water):
+    model, _, _, _ = water
+    near = calculator.evaluate(model, [[0, 0, 0], [0, 0, 0.3], [5, 0, 0], [5, 0, 0.02]], [0, 1, 0, 1]).overflow
+    assert near["n_close"] == 4  # each pair is seen from both of its atoms
+    assert near["worst"]["distance"] == pytest.approx(0.02)
+    assert {near["worst"]["i"], near["worst"]["j"]} == {2, 3}
+    assert 0 < near["worst"]["table_limit"] < near["worst"]["limit"]
+
+
+def test_energy_is_continuous_where_the_table_ends(water):
+    """Beyond the table value and slope continue linearly in x: the force has no jump."""
+    model, _, _, _ = water
+    limit = calculator.evaluate(model, [[0, 0, 0], [0, 0, 0.05]], [0, 1]).overflow["worst"]["table_limit"]
+    inside, outside = (calculator.evaluate(model, [[0, 0, 0], [0, 0, limit + e]], [0, 1]) for e in (1e-9, -1e-9))
+    np.testing.assert_allclose(inside.forces, outside.forces, rtol=1e-5)
+    assert outside.overflow["n_beyond"] == 2
+    assert inside.overflow["n_beyond"] == 0
+
+
+def test_input_that_cannot_be_evaluated(water):
+    model, positions, types, _ = water
+    evaluator = core.Evaluator(model)
+    one = np.zeros(1, dtype=np.int32)
+    evaluator.set_neighbours(np.zeros(2, dtype=np.int32), one, np.array([0, 1]), np.ones(1, dtype=np.int32))
+    with pytest.raises(InputError, match="same place"):
+        evaluator.compute(np.zeros((2, 3)))
+    with pytest.raises(InputError, match="index 1 is not a finite number"):
+        evaluator.compute(np.array([[0.0, 0, 0], [0, np.nan, 0]]))
+    with pytest.raises(InputError, match="has 2 atoms"):
+        evaluator.compute(np.zeros((3, 3)))
+    with pytest.raises(InputError, match="atom index 7"):
+        evaluator.set_neighbours(np.zeros(2, dtype=np.int32), one, np.array([0, 1]), np.full(1, 7, dtype=np.int32))
+    with pytest.raises(InputError, match="2 types"):
+        calculator.evaluate(model, positions[:2], [0, 9])
+    with pytest.raises(FormatError, match="empty"):
+        core.Model.from_bytes(b"")
+
+
+def test_ase_calculator(shared, water, tmp_path):
+    ase = pytest.importorskip("ase", reason="ase is not installed")
+    pytest.importorskip("vesin", reason="vesin is not installed")
+    path = tmp_path / "tables.bin"
+    path.write_bytes(to_bytes(tables_of(shared / "models/se_e2_a-small/model.pth")))
+    model, positions, types, cell = water
+    atoms = ase.Atoms([model.type_map[t] for t in types], positions=positions, cell=cell, pbc=True)
+    atoms.calc = calculator.DPCompressed(path)
+    expected = calculator.evaluate(model, positions, types, cell)
+    assert atoms.get_potential_energy() == pytest.approx(expected.energy, abs=1e-9)
+    np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=SAME_FORCE * 10)
+    np.testing.assert_allclose(atoms.get_stress(voigt=False), -expected.virial / atoms.get_volume(), rtol=0, atol=1e-6)
+    atoms.symbols[0] = "Cu"
+    with pytest.raises(InputError, match="the model has no Cu"):
+        atoms.get_potential_energy()

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: MIT
+"""Readers: what is read, that two formats of one model agree, and that everything else is refused by its name."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import pickle
+import shutil
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from pybuild.description import ModelDescription, Net, Provenance
+from pybuild.errors import InputError, ReadError, UnsupportedModel
+from pybuild.readers import read_model
+from pybuild.readers._deepmd_dict import description_from_dict, vacuum_flags
+from pybuild.readers._deepmd_options import check_options
+
+REFUSED = {
+    "dpa1-concat-attn0": "descriptor 'dpa1'",
+    "dpa1-strip-attn0": "descriptor 'dpa1'",
+    "hybrid-a_e3": "descriptor 'hybrid'",
+    "se_e2_a-fparam_aparam": "2 frame parameters",
+    "se_e2_r-small": "descriptor 'se_e2_r'",
+    "se_e3-small": "descriptor 'se_e3'",
+    "se_e3_tebd-strip": "descriptor 'se_e3_tebd'",
+    "zbl-dpa1": "type 'zbl'",
+}
+PAIRS_OF_FILES = ["se_e2_a-small", "se_e2_a-two_side-exclude"]
+SOURCE = Provenance("tree", "0" * 64, "made by a test", "float64")
+
+
+def assert_same(a, b, where=""):
+    """Equal to the last bit, arrays, nets and all; the provenance may differ."""
+    assert type(a) is type(b), where
+    if isinstance(a, np.ndarray):
+        np.testing.assert_array_equal(a, b, err_msg=where)
+    elif dataclasses.is_dataclass(a):
+        for field in dataclasses.fields(a):
+            if field.name != "provenance":
+                assert_same(getattr(a, field.name), getattr(b, field.name), f"{where}.{field.name}")
+    elif isinstance(a, tuple) and a and dataclasses.is_dataclass(a[0]):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}[{i}]")
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}[{key}]")
+    else:
+        assert a == b, where
+
+
+# Shared models
+
+
+def test_water_model(shared_models):
+    path = shared_models / "water-full" / "model.pth"
+    model = read_model(path)
+    d, f = model.descriptor, model.fitting
+    assert model.type_map == ("O", "H")
+    assert (d.rcut, d.rcut_smth, d.env_protection, d.sel, d.n_sel, d.axis_neuron) == (6.0, 0.5, 0.0, (46, 92), 138, 16)
+    assert d.type_one_side
+    assert d.nets[0, 1] is d.nets[1, 1]
+    assert [layer.weight.shape for layer in d.nets[0, 0].layers] == [(1, 25), (25, 50), (50, 100)]
+    assert [layer.skip for layer in d.nets[0, 0].layers] == ["none", "doubled", "doubled"]
+    assert [layer.weight.shape for layer in f.nets[1].layers] == [(1600, 240), (240, 240), (240, 240), (240, 1)]
+    assert [layer.skip for layer in f.nets[1].layers] == ["none", "identity", "identity", "none"]
+    assert f.nets[0].layers[1].idt is not None
+    assert model.min_nbor_dist == pytest.approx(0.8854385688525499, abs=0)
+    assert model.provenance.file_name == "model.pth"
+    assert model.provenance.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (model.provenance.format, model.provenance.precision) == ("DeePMD-kit PyTorch frozen model", "float64")
+
+
+def test_options_of_the_shared_models(shared_models):
+    def read(name):
+        return read_model(shared_models / name / "model.pth")
+
+    two = read("se_e2_a-two_side-exclude").descriptor
+    assert not two.type_one_side
+    assert two.excluded == {(0, 0)}
+    assert two.nets[0, 1] is not two.nets[1, 1]
+    assert {layer.activation for layer in two.nets[0, 1].layers} == {"gelu"}
+    pairs = read("se_e2_a-softplus-pair_exclude")
+    assert pairs.pair_excluded == {(0, 1), (1, 0)}
+    assert pairs.descriptor.excluded == frozenset()
+    dt = read("se_e2_a-resnet_dt-set_davg_zero").descriptor
+    assert not dt.mean.any()
+    assert any(layer.idt is not None for layer in dt.nets[0, 0].layers)
+    assert read("se_e2_a-float32").provenance.precision == "float32"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_by_name(shared_models, name):
+    with pytest.raises(UnsupportedModel, match=REFUSED[name]) as caught:
+        read_model(shared_models / name / "model.pth")
+    assert str(caught.value).startswith(str(shared_models / name / "model.pth"))
+    assert "it needs" in str(caught.value)
+
+
+def test_other_formats_are_refused_by_name(shared_models):
+    with pytest.raises(UnsupportedModel, match=r"\.dp file \(HDF5\): not supported yet"):
+        read_model(shared_models / "water-full" / "model.dp")
+    checkpoints = sorted((shared_models / "pwmlff").glob("*/*.ckpt"))
+    assert checkpoints
+    for path in checkpoints:
+        with pytest.raises(UnsupportedModel, match="PWMLFF/MatPL checkpoint: not supported yet"):
+            read_model(path)
+
+
+@pytest.mark.parametrize("name", PAIRS_OF_FILES)
+def test_checkpoint_and_frozen_model_agree(shared_models, name):
+    frozen, checkpoint = (read_model(shared_models / name / f) for f in ("model.pth", "model.ckpt.pt"))
+    assert_same(frozen, checkpoint)
+    assert checkpoint.provenance.format == "DeePMD-kit PyTorch checkpoint"
+
+
+def test_the_name_of_the_file_does_not_matter(shared_models, tmp_path):
+    shutil.copy(shared_models / "se_e2_a-small" / "model.pth", tmp_path / "weights.pb")
+    assert_same(read_model(tmp_path / "weights.pb"), read_model(shared_models / "se_e2_a-small" / "model.pth"))
+
+
+def test_code_entries_are_not_needed(shared_models, tmp_path):
+    source = shared_models / "se_e2_a-two_side-exclude" / "model.pth"
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(tmp_path / "bare.pth", "w") as new:
+        kept = [n for n in old.namelist() if n.startswith(("model/data/", "model/data.pkl"))]
+        assert any(n.startswith("model/code/") for n in old.namelist())
+        for name in kept:
+            new.writestr(name, old.read(name))
+    assert_same(read_model(tmp_path / "bare.pth"), read_model(source))
+
+
+def test_a_data_modifier_is_refused(option_models, tmp_path):
+    shutil.copy(option_models / "silut.pth", tmp_path / "model.pth")
+    with zipfile.ZipFile(tmp_path / "model.pth", "a") as archive:
+        archive.writestr("whole/extra/data_modifier.pth", b"long-range part")
+    with pytest.raises(UnsupportedModel, match="data modifier"):
+        read_model(tmp_path / "model.pth")
+
+
+def test_torch_is_not_needed(option_models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # import torch raises ImportError
+    assert read_model(option_models / "silut.pth").descriptor.nets[0, 0].layers[0].activation == "silut:0.7"
+
+
+# Options (tests/data/options)
+
+
+def test_sel_of_zero(option_models):
+    assert read_model(option_models / "sel_zero.pth").descriptor.sel == (16, 0, 16)
+
+
+def test_skip_in_the_first_layer_and_silut(option_models):
+    model = read_model(option_models / "silut.pth")
+    assert [layer.skip for layer in model.descriptor.nets[0, 0].layers] == ["identity", "doubled", "none"]
+    assert [layer.idt is None for layer in model.descriptor.nets[0, 0].layers] == [False, False, True]
+    assert model.fitting.nets[0].layers[0].activation == "custom_silu:0.2"
+
+
+def test_exclusions_and_vacuum(option_models):
+    assert read_model(option_models / "atom_ener.pth").fitting.vacuum_subtracted == {0, 2}
+    excluded = read_model(option_models / "atom_exclude.pth")
+    assert excluded.fitting.excluded == {1}
+    assert excluded.pair_excluded == {(1, 2), (2, 1)}
+    assert read_model(option_models / "relu_protection.pth").descriptor.env_protection == 0.05
+
+
+def test_precision_is_said_where_it_differs(option_models):
+    assert read_model(option_models / "float32_fitting.pth").provenance.precision == "descriptor float64, fitting float32"
+
+
+def test_heads(option_models):
+    path = option_models / "two_heads.pt"
+    alpha, beta = read_model(path, "alpha"), read_model(path, "beta")
+    assert_same(alpha.descriptor, beta.descriptor)
+    assert alpha.fitting.nets[0].layers[0].activation == "tanh"
+    assert beta.fitting.nets[0].layers[0].activation == "softplus"
+    with pytest.raises(InputError, match="--head; there are: alpha, beta"):
+        read_model(path)
+    with pytest.raises(InputError, match="no such head; there are: alpha, beta"):
+        read_model(path, "gamma")
+    with pytest.raises(InputError, match="a frozen model has no heads"):
+        read_model(option_models / "silut.pth", "alpha")
+
+
+def test_head_of_a_single_task_checkpoint(shared_models):
+    path = shared_models / "se_e2_a-small" / "model.ckpt.pt"
+    assert_same(read_model(path, "Default"), read_model(path))
+    with pytest.raises(InputError, match="one model only"):
+        read_model(path, "water")
+
+
+# Content that is no model
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        (b"", ReadError, "is empty"),
+        (b"pair_style lj/cut 2.5\n", ReadError, "not a model file of a known kind"),
+        (b"\x89DPT\r\n\x1a\n" + bytes(56), UnsupportedModel, "table file already"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), UnsupportedModel, "HDF5"),
+        (b"\n\x12\n\x01x\x12\x05Const*\x0b\n\x05dtype", UnsupportedModel, "TensorFlow graph"),
+        (b"'@class': Model\n'@version': 2\n", UnsupportedModel, "yaml"),
+        (pickle.dumps(0x1950A86A20F9469CFC6C, 2), UnsupportedModel, "before version 1.6"),
+        (b"PK\x03\x04" + bytes(200), ReadError, "damaged or truncated zip"),
+    ],
+)
+def test_unknown_content(tmp_path, content, error, message):
+    path = tmp_path / "model.pth"
+    path.write_bytes(content)
+    with pytest.raises(error, match=message):
+        read_model(path)
+
+
+def test_folder_and_missing_file(tmp_path):
+    with pytest.raises(ReadError, match="is a folder"):
+        read_model(tmp_path)
+    with pytest.raises(ReadError, match=r"cannot be read: No such file"):
+        read_model(tmp_path / "none.pth")
+
+
+def test_exported_programs_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "model.pt2", "w") as archive:
+        archive.writestr("model/extra/model.json", "{}")
+    with pytest.raises(UnsupportedModel, match=r"\.pt2"):
+        read_model(tmp_path / "model.pt2")
+
+
+# DeePMD-kit's tree
+
+
+def _net_tree(rng, widths, linear_end=False):
+    layers = []
+    for i, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
+        end = linear_end and i == len(widths) - 2
+        variables = {"w": rng.normal(size=(n_in, n_out)), "b": rng.normal(size=n_out), "idt": None}
+        layers.append({"activation_function": None if end else "tanh", "resnet": not end, "@variables": variables})
+    return {"layers": layers}
+
+
+def _tree(mixed=False):
+    """A legal tree of two types."""
+    rng = np.random.default_rng(0)
+    mean, std = np.zeros((2, 5, 4)), np.ones((2, 5, 4))
+    mean[:, :, 0] = [[0.1], [0.2]]
+    std[:, :, 0] = [[0.3], [0.4]]
+    return {
+        "type": "standard", "type_map": ["A", "B"], "atom_exclude_types": [], "pair_exclude_types": [],
+        "@variables": {"out_bias": np.array([[[1.0], [2.0]]])},
+        "descriptor": {
+            "type": "se_a", "rcut": 3.0, "rcut_smth": 1.0, "sel": [2, 3], "axis_neuron": 2, "env_protection": 0.0,
+            "exclude_types": [], "embeddings": {"ndim": 1, "networks": [_net_tree(rng, (1, 3, 3)) for _ in range(2)]},
+            "@variables": {"davg": mean, "dstd": std},
+        },
+        "fitting": {
+            "type": "ener", "mixed_types": mixed, "vacuum": [], "@variables": {"bias_atom_e": np.array([[0.5], [0.25]])},
+            "nets": {"networks": [_net_tree(rng, (6, 4, 1), True) for _ in range(1 if mixed else 2)]},
+        },
+    }  # fmt: skip
+
+
+def _describe(tree, nearest=1.0) -> ModelDescription:
+    return description_from_dict(tree, nearest, SOURCE)
+
+
+def test_tree():
+    model = _describe(_tree())
+    np.testing.assert_array_equal(model.descriptor.mean, [0.1, 0.2])
+    np.testing.assert_array_equal(model.descriptor.std, [[0.3, 1.0], [0.4, 1.0]])
+    np.testing.assert_array_equal(model.fitting.energy_bias, [1.5, 2.25])
+    assert [_describe(_tree(), d).min_nbor_dist for d in (None, -1.0, 0.0, 0.9)] == [None, None, None, 0.9]
+
+
+def test_mixed_fitting_has_one_net_for_all_types():
+    tree = _tree(mixed=True)
+    model = _describe(tree)
+    assert isinstance(model.fitting.nets[0], Net)
+    assert model.fitting.nets[0] is model.fitting.nets[1]
+    tree["fitting"]["vacuum"] = vacuum_flags([None, 2.0])
+    assert _describe(tree).fitting.vacuum_subtracted == {0, 1}  # mixed: all types, whatever the flags
+
+
+@pytest.mark.parametrize(
+    ("atom_ener", "types"),
+    [(None, set()), ([], set()), ([None, None], set()), ([1.0, None], {0}), ([None, 0.0], {1}), ([0.5], {0, 1})],
+)
+def test_vacuum_rule(atom_ener, types):
+    """As DeePMD-kit does: types beyond the end of the list are subtracted too."""
+    tree = _tree()
+    tree["fitting"]["vacuum"] = vacuum_flags(atom_ener)
+    assert _describe(tree).fitting.vacuum_subtracted == types
+
+
+@pytest.mark.parametrize(
+    ("index", "array", "message"),
+    [
+        ((0, 3, 0), "davg", "davg differ between the slots"),
+        ((1, 2, 2), "dstd", "dstd differ between the slots"),
+        ((1, slice(None), 2), "davg", "angular components"),
+        ((0, slice(None), 3), "dstd", "differ between x, y and z"),
+    ],
+)
+def test_statistics_that_the_tables_cannot_hold(index, array, message):
+    tree = _tree()
+    tree["descriptor"]["@variables"][array][index] += 1e-9
+    with pytest.raises(UnsupportedModel, match=message):
+        _describe(tree)
+
+
+def test_trees_whose_parts_do_not_fit():
+    tree = _tree()
+    tree["descriptor"]["@variables"]["davg"][0, 0, 0] = np.nan
+    with pytest.raises(ReadError, match="not finite"):
+        _describe(tree)
+    tree = _tree()
+    tree["descriptor"]["sel"] = [2, 4]
+    with pytest.raises(ReadError, match="davg have shape"):
+        _describe(tree)
+    tree = _tree()
+    tree["descriptor"]["embeddings"]["networks"].pop()
+    with pytest.raises(ReadError, match="1 embedding nets for 2 types: 2 are needed"):
+        _describe(tree)
+    tree = _tree()
+    tree["fitting"]["nets"]["networks"].pop()
+    with pytest.raises(ReadError, match="1 fitting nets"):
+        _describe(tree)
+    tree = _tree()
+    tree["@variables"]["out_bias"] = np.zeros((1, 3, 1))
+    with pytest.raises(ReadError, match="out_bias"):
+        _describe(tree)
+
+
+# Options of the input script
+
+
+def _script(**changes):
+    return {"type_map": ["A"], "descriptor": {"type": "se_e2_a"}, "fitting_net": {}} | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"type": "linear_ener"}, "type 'linear_ener'"),
+        ({"use_srtab": "zbl.txt"}, "type 'zbl'"),
+        ({"spin": {"use_spin": [True]}}, "type 'spin_ener'"),
+        ({"modifier": {"type": "dipole_charge"}}, "option 'model.modifier'"),
+        ({"type_embedding": {"neuron": [8]}}, "option 'model.type_embedding'"),
+        ({"descriptor": {"type": "dpa3"}}, "descriptor 'dpa3' is not supported; it needs message passing"),
+        ({"descriptor": {"type": "se_at"}}, "descriptor 'se_e3'"),
+        ({"descriptor": {"type": "se_e2_a", "unheard_of": 2}}, "option 'descriptor.unheard_of'"),
+        ({"fitting_net": {"type": "dipole"}}, "fitting net 'dipole'"),
+        ({"fitting_net": {"numb_aparam": 1}}, "1 atomic parameters"),
+        ({"fitting_net": {"dim_case_embd": 3}}, "case embedding"),
+        ({"fitting_net": {"layer_name": ["a", None]}}, "option 'fitting_net.layer_name'"),
+    ],
+)
+def test_options_that_change_the_model_are_refused(changes, message):
+    with pytest.raises(UnsupportedModel, match=message):
+        check_options(_script(**changes))
+
+
+def test_options_that_are_off_or_comments_pass():
+    check_options(_script(modifier=None, use_srtab=None, spin={}, new_switch=False, _comment="text", bridging_method="None"))
+    check_options(json.loads(json.dumps(_script(fitting_net={"default_fparam": None, "seed": [1, 2], "trainable": [True]}))))
