@@ -83,15 +83,18 @@ cdef class Model:
 
 
 cdef class Evaluator:
-    """Energies, forces and virials of a Model on the host, with n_threads OpenMP threads."""
+    """Energies, forces and virials of a Model on the host, with n_threads OpenMP threads, precision "double" or "mixed"."""
 
     cdef unique_ptr[CppEvaluator] cpp
     cdef readonly Model model
     cdef int n_all
 
-    def __cinit__(self, Model model not None, int n_threads=1):
+    def __cinit__(self, Model model not None, int n_threads=1, precision="double"):
+        if precision not in ("double", "mixed"):
+            raise InputError(f'precision is "{precision}": expected "double" or "mixed"')
         self.model = model
-        self.cpp.reset(new CppEvaluator(model.cpp, n_threads))
+        self.cpp.reset(new CppEvaluator(
+            model.cpp, n_threads, CppPrecision.mixed if precision == "mixed" else CppPrecision.float64))
         self.n_all = -1
 
     def set_neighbours(self, const int[::1] types not None, const int[::1] centres not None,

@@ -62,8 +62,12 @@ cdef extern from "dpc/evaluator.hpp" namespace "dpc":
         CppOverflowPair worst
         CppOverflowCrowd crowd
 
+    cdef enum class CppPrecision "dpc::Precision":
+        float64
+        mixed
+
     cdef cppclass CppEvaluator "dpc::Evaluator":
-        CppEvaluator(shared_ptr[CppModel] model, int n_threads) except +translate_errors
+        CppEvaluator(shared_ptr[CppModel] model, int n_threads, CppPrecision precision) except +translate_errors
         void set_neighbours(int n_all, const int* types, const CppRows& rows) except +translate_errors nogil
         CppTotals compute(const double* x, const CppUnits& units, const CppOutput& output) except +translate_errors nogil
         const CppOverflow& overflow()

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// dpcompressedplugin.so: the module that LAMMPS opens. A pair style is bound to one version of LAMMPS; opened in another one it
-// would fail in the dynamic linker, with the mangled name of a symbol. So this module needs no symbol of LAMMPS: it asks the C
-// interface of the running program for version and integer sizes, and opens the pair style beside it only where they agree.
-// LAMMPS loads it in every run, so nothing here may stop the program.
+// dpcompressedplugin.so: the module that LAMMPS opens. A pair style is bound to one version of
+// LAMMPS; opened in another one it would fail in the dynamic linker, with the mangled name of a
+// symbol. So this module needs no symbol of LAMMPS: it asks the C interface of the running program
+// for version and integer sizes, and opens the pair style beside it only where they agree. LAMMPS
+// loads it in every run, so nothing here may stop the program.
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdio.h>
@@ -51,19 +52,22 @@ struct Build {
     int bigint, tagint, imageint;  // bytes
 
     bool operator==(const Build& other) const {
-        return version == other.version && bigint == other.bigint && tagint == other.tagint && imageint == other.imageint;
+        return version == other.version && bigint == other.bigint && tagint == other.tagint &&
+               imageint == other.imageint;
     }
 };
 
-constexpr Build kCompiledFor = {kLammpsVersion, sizeof(LAMMPS_NS::bigint), sizeof(LAMMPS_NS::tagint),
-                                sizeof(LAMMPS_NS::imageint)};
+constexpr Build kCompiledFor = {kLammpsVersion, sizeof(LAMMPS_NS::bigint),
+                                sizeof(LAMMPS_NS::tagint), sizeof(LAMMPS_NS::imageint)};
 
-constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 /// 20250722 -> "22 Jul 2025", LAMMPS' own spelling.
 void spell_version(int version, char* text, size_t size) {
     const int month = version / 100 % 100;
-    snprintf(text, size, "%d %s %d", version % 100, month >= 1 && month <= 12 ? kMonths[month - 1] : "?", version / 10000);
+    snprintf(text, size, "%d %s %d", version % 100,
+             month >= 1 && month <= 12 ? kMonths[month - 1] : "?", version / 10000);
 }
 
 void report_mismatch(const Host& host, void* lammps, const Build& running) {
@@ -71,15 +75,18 @@ void report_mismatch(const Host& host, void* lammps, const Build& running) {
     spell_version(kCompiledFor.version, ours, sizeof ours);
     spell_version(running.version, theirs, sizeof theirs);
     snprintf(message, sizeof message,
-             "pair_style dpcompressed is not available: the plugin was built for LAMMPS %s with integers of %d/%d/%d bytes "
-             "(bigint/tagint/imageint), this is LAMMPS %s with %d/%d/%d. Build the plugin for this LAMMPS: "
+             "pair_style dpcompressed is not available: the plugin was built for LAMMPS %s with "
+             "integers of %d/%d/%d bytes "
+             "(bigint/tagint/imageint), this is LAMMPS %s with %d/%d/%d. Build the plugin for this "
+             "LAMMPS: "
              "cmake -S . -B build -DLAMMPS_ROOT=... (see docs/lammps.md)",
-             ours, kCompiledFor.bigint, kCompiledFor.tagint, kCompiledFor.imageint, theirs, running.bigint, running.tagint,
-             running.imageint);
+             ours, kCompiledFor.bigint, kCompiledFor.tagint, kCompiledFor.imageint, theirs,
+             running.bigint, running.tagint, running.imageint);
     warn(host, lammps, message);
 }
 
-/// Absolute path of the pair style's module, beside this one (links resolved). False where it does not fit or cannot be told.
+/// Absolute path of the pair style's module, beside this one (links resolved). False where it does
+/// not fit or cannot be told.
 bool pair_module_path(char* path, size_t size) {
     Dl_info self;
     if (dladdr(reinterpret_cast<void*>(&lammpsplugin_init), &self) == 0) {
@@ -96,8 +103,8 @@ bool pair_module_path(char* path, size_t size) {
     return length > 0 && static_cast<size_t>(length) < size;
 }
 
-/// The registration function of the pair style's module, or null after a warning. The module is never closed: its threads and
-/// those of its libraries outlive a `plugin unload`.
+/// The registration function of the pair style's module, or null after a warning. The module is
+/// never closed: its threads and those of its libraries outlive a `plugin unload`.
 dpcompressed_register_styles_t* open_pair_module(const Host& host, void* lammps) {
     char path[PATH_MAX], message[kMessageSize];
     if (!pair_module_path(path, sizeof path)) {
@@ -106,7 +113,8 @@ dpcompressed_register_styles_t* open_pair_module(const Host& host, void* lammps)
     void* module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     void* function = module != nullptr ? dlsym(module, kRegisterFunction) : nullptr;
     if (function == nullptr) {
-        snprintf(message, sizeof message, "pair_style dpcompressed is not available: %s", dlerror());
+        snprintf(message, sizeof message, "pair_style dpcompressed is not available: %s",
+                 dlerror());
         warn(host, lammps, message);
     }
     return reinterpret_cast<dpcompressed_register_styles_t*>(function);
@@ -114,14 +122,18 @@ dpcompressed_register_styles_t* open_pair_module(const Host& host, void* lammps)
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* lammps, void* handle, void* register_function) {
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* lammps, void* handle,
+                                                                         void* register_function) {
     const Host host;
     if (host.version == nullptr || host.extract_setting == nullptr) {
-        warn(host, lammps, "pair_style dpcompressed is not available: this program does not export LAMMPS' C interface");
+        warn(host, lammps,
+             "pair_style dpcompressed is not available: this program does not export LAMMPS' C "
+             "interface");
         return;
     }
     const Build running = {host.version(lammps), host.extract_setting(lammps, "bigint"),
-                           host.extract_setting(lammps, "tagint"), host.extract_setting(lammps, "imageint")};
+                           host.extract_setting(lammps, "tagint"),
+                           host.extract_setting(lammps, "imageint")};
     if (!(running == kCompiledFor)) {
         report_mismatch(host, lammps, running);
         return;
@@ -132,6 +144,7 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* l
         lammpsplugin_t plugin = {};
         plugin.version = version;
         plugin.handle = handle;
-        register_styles(&plugin, lammps, reinterpret_cast<lammpsplugin_register>(register_function));
+        register_styles(&plugin, lammps,
+                        reinterpret_cast<lammpsplugin_register>(register_function));
     }
 }

@@ -7,7 +7,8 @@
 namespace dpcompressed {
 namespace {
 
-/// The record with the smallest key among all ranks, on all ranks. Records are plain data of one program, sent as bytes.
+/// The record with the smallest key among all ranks, on all ranks. Records are plain data of one
+/// program, sent as bytes.
 template <class Record>
 Record smallest(const Record& mine, double key, MPI_Comm world) {
     static_assert(std::is_trivially_copyable_v<Record>);
@@ -26,17 +27,20 @@ Record smallest(const Record& mine, double key, MPI_Comm world) {
 
 std::string OverflowLog::pair_sentence(const WorstPair& worst) const {
     const auto& pair = worst.pair;
-    return text("Worst: step ", worst.step, ", atoms ", worst.id_i, " (", name(pair.type_i), ") and ", worst.id_j, " (",
-                name(pair.type_j), "), ", pair.distance, " angstrom apart; the closest ", name(pair.type_i), "-",
-                name(pair.type_j), " pair of the training data is at ", pair.limit, " and the table ends at ", pair.table_limit,
-                " angstrom");
+    return text("Worst: step ", worst.step, ", atoms ", worst.id_i, " (", name(pair.type_i),
+                ") and ", worst.id_j, " (", name(pair.type_j), "), ", pair.distance,
+                " angstrom apart; the closest ", name(pair.type_i), "-", name(pair.type_j),
+                " pair of the training data is at ", pair.limit, " and the table ends at ",
+                pair.table_limit, " angstrom");
 }
 
 std::string OverflowLog::crowd_sentence(const WorstCrowd& worst, std::int64_t count) const {
     const auto& crowd = worst.crowd;
-    return text("more neighbours than sel: at step ", worst.step, " atom ", worst.id, " (", name(crowd.type_i), ") has ",
-                crowd.count, " ", name(crowd.type_j), " neighbours within the cutoff, sel is ", crowd.sel, "; ", count,
-                " such cases since the last report. All neighbours are used (DeePMD-kit drops the farthest). "
+    return text("more neighbours than sel: at step ", worst.step, " atom ", worst.id, " (",
+                name(crowd.type_i), ") has ", crowd.count, " ", name(crowd.type_j),
+                " neighbours within the cutoff, sel is ", crowd.sel, "; ", count,
+                " such cases since the last report. All neighbours are used (DeePMD-kit drops the "
+                "farthest). "
                 "This is said once per run");
 }
 
@@ -48,12 +52,16 @@ OverflowLog::Report OverflowLog::report(MPI_Comm world) {
     Report report;
     if (total.close > 0) {
         const auto pair = pair_sentence(smallest(pair_, pair_.closeness, world));
-        const auto how_often = text(total.close, " since the last report, each pair counted for both atoms in every step");
+        const auto how_often = text(
+            total.close, " since the last report, each pair counted for both atoms in every step");
         if (total.beyond > 0) {
-            report.beyond = text("atoms closer than the tables reach. ", pair, ". ", total.beyond, " beyond the table of ",
-                                 how_often, ". The energy goes on as a straight line there, without physical meaning");
+            report.beyond =
+                text("atoms closer than the tables reach. ", pair, ". ", total.beyond,
+                     " beyond the table of ", how_often,
+                     ". The energy goes on as a straight line there, without physical meaning");
         } else {
-            report.close = text("atoms closer than in the training data. ", pair, ". ", how_often, ". The model extrapolates there");
+            report.close = text("atoms closer than in the training data. ", pair, ". ", how_often,
+                                ". The model extrapolates there");
         }
     }
     if (total.over_sel > 0 && !crowd_reported_) {

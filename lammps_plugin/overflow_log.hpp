@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What left the range of the training data, gathered over steps and ranks until the next report. Every step adds; a report is
-// collective, so nothing that happens between two reports is missed.
+// What left the range of the training data, gathered over steps and ranks until the next report.
+// Every step adds; a report is collective, so nothing that happens between two reports is missed.
 #pragma once
 
 #include <mpi.h>
@@ -25,10 +25,12 @@ public:
         counts_.beyond += found.n_beyond;
         counts_.over_sel += found.n_over_sel;
         if (found.worst.i >= 0 && found.worst.distance < pair_.closeness * found.worst.limit) {
-            pair_ = {found.worst.distance / found.worst.limit, step, id_of(found.worst.i), id_of(found.worst.j), found.worst};
+            pair_ = {found.worst.distance / found.worst.limit, step, id_of(found.worst.i),
+                     id_of(found.worst.j), found.worst};
         }
         if (found.crowd.i >= 0 && found.crowd.count * crowd_.freedom > found.crowd.sel) {
-            crowd_ = {static_cast<double>(found.crowd.sel) / found.crowd.count, step, id_of(found.crowd.i), found.crowd};
+            crowd_ = {static_cast<double>(found.crowd.sel) / found.crowd.count, step,
+                      id_of(found.crowd.i), found.crowd};
         }
     }
 
@@ -39,7 +41,8 @@ public:
         std::string crowd;   // more neighbours than sel; said once per run
     };
 
-    /// Collective over `world`: what was added on all ranks since the last report, which it forgets.
+    /// Collective over `world`: what was added on all ranks since the last report, which it
+    /// forgets.
     Report report(MPI_Comm world);
 
     /// A new run: the remark on sel may be made again.

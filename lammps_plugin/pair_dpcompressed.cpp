@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The adapter between LAMMPS and dpc::Evaluator; see pair_dpcompressed.h. Exceptions of the core become LAMMPS errors in
-// on_all_ranks and on_this_rank, nowhere else.
+// The adapter between LAMMPS and dpc::Evaluator; see pair_dpcompressed.h. Exceptions of the core
+// become LAMMPS errors in on_all_ranks and on_this_rank, nowhere else.
 #include "pair_dpcompressed.h"
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <vector>
 
 #include "atom.h"
@@ -30,13 +32,16 @@ namespace {
 
 constexpr char kStyle[] = "pair_style dpcompressed: ";
 
-/// Boltzmann's constant in eV/K as LAMMPS' metal units have it: force->boltz / kBoltz is one eV in the units of the run, with the
-/// same energies relative to kT in all of them.
+/// Boltzmann's constant in eV/K as LAMMPS' metal units have it: force->boltz / kBoltz is one eV in
+/// the units of the run, with the same energies relative to kT in all of them.
 constexpr double kBoltz = 8.617343e-5;
 
+constexpr int kOutputDelay = 200;  // milliseconds from a rank's error message to MPI_Abort
+
 /// LAMMPS' orders of virial components in terms of ours (xx xy xz yx yy yz zx zy zz).
-constexpr int kSymmetric[6][2] = {{0, 0}, {4, 4}, {8, 8}, {1, 3}, {2, 6}, {5, 7}};  // xx yy zz xy xz yz
-constexpr int kCentroid[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};                           // xx yy zz xy xz yz yx zx zy
+constexpr int kSymmetric[6][2] = {{0, 0}, {4, 4}, {8, 8},
+                                  {1, 3}, {2, 6}, {5, 7}};  // xx yy zz xy xz yz
+constexpr int kCentroid[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};   // xx yy zz xy xz yz yx zx zy
 
 }  // namespace
 
@@ -75,7 +80,8 @@ PairDPCompressed::PairDPCompressed(LAMMPS* lammps) : Pair(lammps), impl_(std::ma
     one_coeff = 1;
     manybody_flag = 1;
     writedata = 0;
-    // The global virial comes from Totals: without this flag LAMMPS would ask for none of it where newton is on.
+    // The global virial comes from Totals: without this flag LAMMPS would ask for none of it where
+    // newton is on.
     no_virial_fdotr_compute = 1;
     centroidstressflag = CENTROID_AVAIL;
 }
@@ -91,6 +97,19 @@ PairDPCompressed::~PairDPCompressed() {
 }
 
 void PairDPCompressed::fail_all(const std::string& what) { error->all(FLERR, kStyle + what); }
+
+/// LAMMPS prints the message and then aborts MPI, and mpirun drops output that is still on its way
+/// to it: wait for that.
+void PairDPCompressed::fail_one(const std::string& what) {
+    try {
+        error->one(FLERR, kStyle + what);
+    } catch (...) {
+        if (comm->nprocs > 1) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(kOutputDelay));
+        }
+        throw;
+    }
+}
 
 /// Run what happens alike on all ranks; the core's exceptions end the run with one message.
 template <class Action>
@@ -119,7 +138,7 @@ auto PairDPCompressed::on_this_rank(const Action& action) {
     } catch (const std::exception& e) {
         what = e.what();
     }
-    error->one(FLERR, kStyle + what);
+    fail_one(what);
 }
 
 void PairDPCompressed::settings(int narg, char** arg) {
@@ -141,11 +160,14 @@ void PairDPCompressed::coeff(int narg, char** arg) {
         load_model();  // in pair_style hybrid, after read_restart
     }
     s.names = on_all_ranks([&] { return dpcompressed::parse_coeff(narg, arg, atom->ntypes); });
-    s.model_type = on_all_ranks([&] { return dpcompressed::map_types(s.names, atom->ntypes, *s.model); });
+    s.model_type =
+        on_all_ranks([&] { return dpcompressed::map_types(s.names, atom->ntypes, *s.model); });
+    s.evaluator.reset();  // made again at the start of the run, which logs the new types
     set_flags();
 }
 
-/// Which pairs of types are ours. Alone, all of them, NULL included; a hybrid style must be left those with NULL.
+/// Which pairs of types are ours. Alone, all of them, NULL included; a hybrid style must be left
+/// those with NULL.
 void PairDPCompressed::set_flags() {
     const int n = atom->ntypes;
     if (!allocated) {
@@ -174,7 +196,8 @@ void PairDPCompressed::init_style() {
         load_model();  // after read_restart
     }
     if (s.model_type.empty()) {
-        s.model_type = on_all_ranks([&] { return dpcompressed::map_types(s.names, atom->ntypes, *s.model); });
+        s.model_type =
+            on_all_ranks([&] { return dpcompressed::map_types(s.names, atom->ntypes, *s.model); });
     }
     s.units.length = 1.0 / force->angstrom;
     s.units.energy = force->boltz / kBoltz;
@@ -189,21 +212,26 @@ void PairDPCompressed::init_style() {
 void PairDPCompressed::start_evaluator() {
     Impl& s = *impl_;
     s.n_threads = comm->nthreads;
-    s.evaluator = on_all_ranks([&] { return std::make_unique<dpc::Evaluator>(s.model, s.n_threads); });
+    s.evaluator =
+        on_all_ranks([&] { return std::make_unique<dpc::Evaluator>(s.model, s.n_threads); });
     std::string types;
     for (int i = 1; i <= atom->ntypes; i++) {
         const int type = s.model_type[i];
         types += text(' ', i, '=', type >= 0 ? s.model->type_map[type] : "NULL");
     }
     if (comm->me == 0) {
-        utils::logmesg(lmp, text(kStyle, s.settings.file, ", ", s.model->descriptor_kind, ", cutoff ", s.model->rcut,
-                                 " angstrom, elements ", dpcompressed::listed(s.model->type_map), "; atom types", types, "\n  ",
-                                 s.evaluator->describe(), "\n  overflow is checked every ", s.check_every(), " steps, ",
-                                 s.settings.overflow_stops ? "and stops the run" : "and is warned of", "\n"));
+        utils::logmesg(
+            lmp,
+            text(kStyle, s.settings.file, ", ", s.model->descriptor_kind, ", cutoff ",
+                 s.model->rcut, " angstrom, elements ", dpcompressed::listed(s.model->type_map),
+                 "; atom types", types, "\n  ", s.evaluator->describe(),
+                 "\n  overflow is checked every ", s.check_every(), " steps, ",
+                 s.settings.overflow_stops ? "and stops the run" : "and is warned of", "\n"));
     }
 }
 
-/// Cutoff in the units of the run. Pairs with NULL have none: LAMMPS then lists no neighbours for them.
+/// Cutoff in the units of the run. Pairs with NULL have none: LAMMPS then lists no neighbours for
+/// them.
 double PairDPCompressed::init_one(int i, int j) {
     const Impl& s = *impl_;
     setflag[j][i] = setflag[i][j];
@@ -212,7 +240,8 @@ double PairDPCompressed::init_one(int i, int j) {
 
 bool PairDPCompressed::list_was_rebuilt() const {
     const Impl& s = *impl_;
-    return !s.has_list || neighbor->ago == 0 || neighbor->lastcall != s.list_step || neighbor->ncalls != s.list_builds;
+    return !s.has_list || neighbor->ago == 0 || neighbor->lastcall != s.list_step ||
+           neighbor->ncalls != s.list_builds;
 }
 
 void PairDPCompressed::take_list() {
@@ -242,7 +271,8 @@ void PairDPCompressed::compute(int eflag, int vflag) {
     ev_init(eflag, vflag);
     Impl& s = *impl_;
     if (list_was_rebuilt()) {
-        if (const auto problem = dpcompressed::find_missing_pairs(lmp, *list, s.model_type); !problem.empty()) {
+        if (const auto problem = dpcompressed::find_missing_pairs(lmp, *list, s.model_type);
+            !problem.empty()) {
             fail_all(problem);
         }
         take_list();
@@ -264,8 +294,10 @@ void PairDPCompressed::compute(int eflag, int vflag) {
     results.totals = on_this_rank([&] { return s.evaluator->compute(x, s.units, out); });
     tally(results);
 
-    s.overflow->add(s.evaluator->overflow(), update->ntimestep, [this](int i) { return static_cast<std::int64_t>(atom->tag[i]); });
-    if (update->setupflag || update->ntimestep == update->laststep || update->ntimestep % s.check_every() == 0) {
+    s.overflow->add(s.evaluator->overflow(), update->ntimestep,
+                    [this](int i) { return static_cast<std::int64_t>(atom->tag[i]); });
+    if (update->setupflag || update->ntimestep == update->laststep ||
+        update->ntimestep % s.check_every() == 0) {
         report_overflow();
     }
 }
@@ -306,7 +338,8 @@ void PairDPCompressed::report_overflow() {
     }
 }
 
-/// End of a run: what a minimiser that stopped early, or a run between two checks, has not reported yet.
+/// End of a run: what a minimiser that stopped early, or a run between two checks, has not reported
+/// yet.
 void PairDPCompressed::finish() {
     if (impl_->overflow) {
         report_overflow();
@@ -315,7 +348,8 @@ void PairDPCompressed::finish() {
 
 double PairDPCompressed::memory_usage() {
     const Impl& s = *impl_;
-    double bytes = Pair::memory_usage() + sizeof(int) * s.types.capacity() + sizeof(double) * s.atom_virial.capacity();
+    double bytes = Pair::memory_usage() + sizeof(int) * s.types.capacity() +
+                   sizeof(double) * s.atom_virial.capacity();
     return s.evaluator ? bytes + static_cast<double>(s.evaluator->memory_bytes()) : bytes;
 }
 
@@ -330,7 +364,9 @@ void PairDPCompressed::read_restart(FILE* fp) {
     set_flags();
 }
 
-void PairDPCompressed::write_restart_settings(FILE* fp) { write_text(fp, dpcompressed::pack(impl_->settings)); }
+void PairDPCompressed::write_restart_settings(FILE* fp) {
+    write_text(fp, dpcompressed::pack(impl_->settings));
+}
 
 /// The table file is opened later, so that another pair_style command can still name another one.
 void PairDPCompressed::read_restart_settings(FILE* fp) {

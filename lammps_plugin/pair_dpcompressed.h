@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// pair_style dpcompressed: Deep Potential models from compressed tables. An adapter without physics: words of the input script,
-// units, index maps, the neighbour list, communication and errors are here; everything else is dpc::Evaluator.
+// pair_style dpcompressed: Deep Potential models from compressed tables. An adapter without
+// physics: words of the input script, units, index maps, the neighbour list, communication and
+// errors are here; everything else is dpc::Evaluator.
 #ifndef LMP_PAIR_DPCOMPRESSED_H
 #define LMP_PAIR_DPCOMPRESSED_H
 
@@ -32,6 +33,7 @@ private:
     struct Results;
 
     [[noreturn]] void fail_all(const std::string& what);
+    [[noreturn]] void fail_one(const std::string& what);
     template <class Action>
     auto on_all_ranks(const Action& action);
     template <class Action>

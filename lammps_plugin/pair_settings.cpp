@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Words of the input script into settings and type maps; see pair_settings.hpp. No LAMMPS here, so every rule is one function.
+// Words of the input script into settings and type maps; see pair_settings.hpp. No LAMMPS here, so
+// every rule is one function.
 #include "pair_settings.hpp"
 
 #include <algorithm>
@@ -21,7 +22,8 @@ int parse_check(const char* word) {
     errno = 0;
     const long value = std::strtol(word, &end, 10);
     if (end == word || *end != '\0' || errno != 0 || value < 1 || value > INT_MAX) {
-        throw dpc::InputError(text("check must be a number of steps of at least 1, not '", word, "': ", kUsage));
+        throw dpc::InputError(
+            text("check must be a number of steps of at least 1, not '", word, "': ", kUsage));
     }
     return static_cast<int>(value);
 }
@@ -60,23 +62,28 @@ StyleSettings parse_style(int narg, char** arg) {
 
 std::vector<std::string> parse_coeff(int narg, char** arg, int n_types) {
     if (narg < 2 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0) {
-        throw dpc::InputError("all types must be set at once: pair_coeff * * [Element1 Element2 ...]");
+        throw dpc::InputError(
+            "all types must be set at once: pair_coeff * * [Element1 Element2 ...]");
     }
     std::vector<std::string> names(arg + 2, arg + narg);
     const int n_names = static_cast<int>(names.size());
     if (n_names != 0 && n_names != n_types) {
-        throw dpc::InputError(text("pair_coeff has ", n_names, " element names (", listed(names), "), but there are ", n_types,
-                                   " atom types: give one name or NULL per atom type, or none at all"));
+        throw dpc::InputError(
+            text("pair_coeff has ", n_names, " element names (", listed(names), "), but there are ",
+                 n_types, " atom types: give one name or NULL per atom type, or none at all"));
     }
     return names;
 }
 
-std::vector<int> map_types(const std::vector<std::string>& names, int n_types, const dpc::Model& model) {
+std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
+                           const dpc::Model& model) {
     const auto& type_map = model.type_map;
     std::vector<int> map(static_cast<std::size_t>(n_types) + 1, kNotInModel);
     if (names.empty() && n_types > model.n_types()) {
-        throw dpc::InputError(text("there are ", n_types, " atom types, but the model has only ", model.n_types(), " (",
-                                   listed(type_map), "): say in pair_coeff which is which, with NULL for atoms outside the model"));
+        throw dpc::InputError(
+            text("there are ", n_types, " atom types, but the model has only ", model.n_types(),
+                 " (", listed(type_map),
+                 "): say in pair_coeff which is which, with NULL for atoms outside the model"));
     }
     for (int type = 1; type <= n_types; type++) {
         const auto index = static_cast<std::size_t>(type);
@@ -85,13 +92,16 @@ std::vector<int> map_types(const std::vector<std::string>& names, int n_types, c
         } else if (const auto& name = names[index - 1]; name != "NULL") {
             const auto found = std::find(type_map.begin(), type_map.end(), name);
             if (found == type_map.end()) {
-                throw dpc::InputError(text("element ", name, " of pair_coeff is not in the model, which has: ", listed(type_map)));
+                throw dpc::InputError(
+                    text("element ", name,
+                         " of pair_coeff is not in the model, which has: ", listed(type_map)));
             }
             map[index] = static_cast<int>(found - type_map.begin());
         }
     }
     if (std::all_of(map.begin(), map.end(), [](int type) { return type == kNotInModel; })) {
-        throw dpc::InputError("pair_coeff gives NULL for every atom type: nothing is left for the model");
+        throw dpc::InputError(
+            "pair_coeff gives NULL for every atom type: nothing is left for the model");
     }
     return map;
 }

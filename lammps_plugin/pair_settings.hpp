@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What the user said in pair_style and pair_coeff, how it is kept in restart files, and the map from LAMMPS types to model types.
+// What the user said in pair_style and pair_coeff, how it is kept in restart files, and the map
+// from LAMMPS types to model types.
 #pragma once
 
 #include <string>
@@ -22,14 +23,18 @@ struct StyleSettings {
 StyleSettings parse_style(int narg, char** arg);
 
 /// Element names of pair_coeff, one per LAMMPS type; none: in the order of the model.
-/// Throws dpc::InputError where pair_coeff does not start with * *, or the number of names is neither 0 nor n_types.
+/// Throws dpc::InputError where pair_coeff does not start with * *, or the number of names is
+/// neither 0 nor n_types.
 std::vector<std::string> parse_coeff(int narg, char** arg, int n_types);
 
-/// Model type of LAMMPS type t at [t], t = 1 .. n_types ([0] is kNotInModel). Throws dpc::InputError for an unknown name, for more
-/// LAMMPS types than the model has where no names are given, and where every name is NULL.
-std::vector<int> map_types(const std::vector<std::string>& names, int n_types, const dpc::Model& model);
+/// Model type of LAMMPS type t at [t], t = 1 .. n_types ([0] is kNotInModel). Throws
+/// dpc::InputError for an unknown name, for more LAMMPS types than the model has where no names are
+/// given, and where every name is NULL.
+std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
+                           const dpc::Model& model);
 
-/// Bytes of a restart file; the two are inverse. Neither holds pointers or platform types wider than the file's own machine.
+/// Bytes of a restart file; the two are inverse. Neither holds pointers or platform types wider
+/// than the file's own machine.
 std::string pack(const StyleSettings& settings);
 StyleSettings unpack_settings(const std::string& bytes);
 std::string pack(const std::vector<std::string>& names);

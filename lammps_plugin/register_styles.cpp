@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Entry of dpcompressed_pair.so: tells LAMMPS which styles there are. Called by the loader once it knows that this module fits.
+// Entry of dpcompressed_pair.so: tells LAMMPS which styles there are. Called by the loader once it
+// knows that this module fits.
 #include "pair_dpcompressed.h"
 #include "plugin_abi.hpp"
 

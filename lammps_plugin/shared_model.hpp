@@ -11,7 +11,8 @@
 
 namespace dpcompressed {
 
-/// Collective. Rank 0 reads the file and broadcasts its bytes. Throws the same dpc::FormatError or dpc::ModelError on all ranks.
+/// Collective. Rank 0 reads the file and broadcasts its bytes. Throws the same dpc::FormatError or
+/// dpc::ModelError on all ranks.
 std::shared_ptr<const dpc::Model> read_model(const std::string& path, MPI_Comm world);
 
 }  // namespace dpcompressed

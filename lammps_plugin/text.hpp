@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Messages as strings. LAMMPS' own formatting library changes its name with every release; a finished string does not.
+// Messages as strings. LAMMPS' own formatting library changes its name with every release; a
+// finished string does not.
 #pragma once
 
 #include <sstream>

@@ -12,6 +12,7 @@ from typing import Any
 
 from .build import Build, Options
 from .description import ModelDescription
+from .progress import track
 from .reference import switch
 from .selection import within
 from .tableset import TableSet
@@ -34,10 +35,11 @@ class TableReport:
     coarse: TableError
 
 
-def table_reports(tables: TableSet, build: Build) -> list[TableReport]:
+def table_reports(build: Build) -> list[TableReport]:
     """Errors of every table against its embedding net."""
+    tables = build.tables
     reports = []
-    for t, (table, plan) in enumerate(zip(tables.tables, build.plans, strict=True)):
+    for t, (table, plan) in track(list(enumerate(zip(tables.tables, build.plans, strict=True))), "table errors"):
         fine, coarse = table_errors(plan, table)
         grid = (table.lower, table.upper, table.max, len(table.coef), table.rank, tables.width, table.coef.nbytes)
         reports.append(TableReport(pair_names(tables, t), *grid, fine, coarse))
@@ -70,10 +72,8 @@ def products(tables: TableSet) -> dict[str, int]:
     }
 
 
-def report_lines(
-    tables: TableSet, build: Build, reports: list[TableReport], options: Options, structures: str
-) -> list[str]:
-    """The report as text. structures: what the errors were measured on."""
+def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:
+    """The report as text."""
     lines = [
         f"{'table':<18}{'range of x':>22}{'rows':>7}{'rank':>9}{'kB':>8}   "
         f"{'error: value':>12} {'slope':>8}   {'(coarse range)':>18}"
@@ -85,11 +85,11 @@ def report_lines(
             f"{r.fine.value:>12.1e} {r.fine.slope:>8.1e}   {r.coarse.value:>9.1e} {r.coarse.slope:>8.1e}"
         )
     form = "folded, products" if build.folded else "direct, descriptor"
-    counts = ", ".join(f"{name} {n}" for name, n in products(tables).items())
+    counts = ", ".join(f"{name} {n}" for name, n in products(build.tables).items())
     e = build.errors
     lines += [
         f"first fitting layer: {form}: {counts}",
-        f"measured on {structures}: forces {e.force:.1e} eV/A, energy {e.energy:.1e} eV/atom, virial {e.virial:.1e} eV/atom",
+        f"measured on {build.measured_on}: forces {e.force:.1e} eV/A, energy {e.energy:.1e} eV/atom, virial {e.virial:.1e} eV/atom",
     ]
     if options.rank == "auto" and not within(e, options.tolerance):
         lines.append(
@@ -104,7 +104,7 @@ def _shorten(text: str, width: int) -> str:
 
 
 def provenance(
-    model: ModelDescription, build: Build, reports: list[TableReport], options: Options, min_distance: float, structures: str
+    model: ModelDescription, build: Build, reports: list[TableReport], options: Options, min_distance: float
 ) -> dict[str, Any]:
     """The file's provenance.json."""
     settings = asdict(options)
@@ -115,7 +115,7 @@ def provenance(
         "min_nbor_dist": _figures(min_distance, 12),
         "first_fitting_layer": {"form": "folded" if build.folded else "direct", "inputs": products(build.tables)},
         "accuracy": {
-            "measured_on": structures,
+            "measured_on": build.measured_on,
             "force_eV_per_angstrom": _figures(build.errors.force),
             "energy_eV_per_atom": _figures(build.errors.energy),
             "virial_eV_per_atom": _figures(build.errors.virial),

@@ -17,11 +17,12 @@ from .grid import TablePlan, pair_kinds, plan_tables
 from .hermite import ORDERS
 from .lowrank import Basis, identity_basis, sampled_basis
 from .probe import probe_structures
+from .progress import track
 from .reference_tables import look_up, stored_fittings
 from .selection import Selection, select, select_columns
 from .tableset import Array, FittingArrays, IntArray, LayerArrays, TableArrays, TableSet
 from .tabulate import build_table
-from .truncation import Case, Errors, Pair, active_types, difference, make_case
+from .truncation import Case, Errors, Pair, active_types, difference, evaluate_exactly, project, sensitivity
 
 SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
 
@@ -59,6 +60,7 @@ class Build:
     folded: bool
     truncation: Errors  # by rank and products alone
     errors: Errors  # of the tables as they are stored, against the exact model, on the structures
+    measured_on: str  # what these are
 
 
 def build(
@@ -78,13 +80,16 @@ def build(
     if not (np.isfinite(min_distance) and min_distance > 0):
         raise InputError(f"the smallest neighbour distance must be a positive length in angstrom, not {min_distance}")
     plans, pair_table = plan_tables(model, min_distance, options.step, options.extrapolate)
-    structures = tuple(structures) or tuple(probe_structures(model, min_distance))
-    bases = _bases(model, plans, options)
+    given, structures = structures, _complete(model, structures, min_distance)
+    exact = [evaluate_exactly(model, structure) for structure in track(structures, "exact model")]
+    bases = _bases(model, plans, exact, options)
     by_pair = {(a, b): bases[t] for (a, b), t in np.ndenumerate(pair_table) if t >= 0}
-    cases = [make_case(model, by_pair, structure) for structure in structures]
-    selection = _selection(model, by_pair, cases, options)
+    cases = [project(exact.pop(0), by_pair) for _ in range(len(exact))]  # one by one: the exact features are large
+    active = active_types(model)
+    selection = _selection(model, {pair: basis for pair, basis in by_pair.items() if pair[0] in active}, cases, options)
     ranks = _table_ranks(pair_table, selection.ranks, len(plans))
-    tables = [build_table(p, b.columns[:, :k], options.order) for p, b, k in zip(plans, bases, ranks, strict=True)]
+    jobs = list(zip(plans, bases, ranks, strict=True))
+    tables = [build_table(plan, basis.first(k), options.order) for plan, basis, k in track(jobs, "tables")]
     if pair_distances is None:
         pair_distances = np.full((model.n_types, model.n_types), float(min_distance))
     table_set = _table_set(model, options, pair_distances, pair_table, tables, selection.fittings)
@@ -92,18 +97,34 @@ def build(
     for case in cases:
         stored = accumulate(case.env, look_up(table_set, case.env), stored_fittings(table_set))
         errors = errors.worst(difference(stored, case.exact, case.env.n_centres))
-    return Build(table_set, plans, selection.folded, selection.errors, errors)
+    return Build(table_set, plans, selection.folded, selection.errors, errors, _measured_on(len(given), len(structures)))
 
 
-def _bases(model: ModelDescription, plans: Sequence[TablePlan], options: Options) -> list[Basis]:
+def _complete(model: ModelDescription, structures: Sequence[Structure], min_distance: float) -> list[Structure]:
+    """The structures given; with synthetic ones where they lack a type that has an energy."""
+    present = {a for structure in structures for a in np.unique(structure.types).tolist()}
+    lacking = set(active_types(model)) - present
+    return [*structures, *(probe_structures(model, min_distance) if lacking else [])]
+
+
+def _measured_on(n_given: int, n_all: int) -> str:
+    frames = [f"{n_given} frames of training data"] if n_given else []
+    return " and ".join([*frames, *([f"{n_all - n_given} synthetic structures"] if n_all > n_given else [])])
+
+
+def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Sequence[Case], options: Options) -> list[Basis]:
     width = model.descriptor.width
     if options.rank == "full":
         return [identity_basis(width) for _ in plans]
-    bases = [sampled_basis(plan) for plan in plans]
+    by_type = {a: sensitivity(model, cases, a) for a in active_types(model)}
+    scale = max(float(np.linalg.norm(h, 2)) for h in by_type.values()) or 1.0
+    centres = [{a for a, _ in plan.pairs if a in by_type} for plan in plans]
+    none = np.zeros((width, width))
+    jobs = list(zip(plans, centres, strict=True))
+    bases = [sampled_basis(p, sum((by_type[a] for a in c), none) / scale) for p, c in track(jobs, "bases")]
     floor = SMALLEST_AMPLITUDE * max(float(basis.amplitude[0]) for basis in bases)
-    most = width if options.rank == "auto" else min(int(options.rank), width)
-    kept = [max(1, min(most, int(np.sum(basis.amplitude > floor)))) for basis in bases]
-    return [Basis(b.columns[:, :k], b.amplitude[:k]) for b, k in zip(bases, kept, strict=True)]
+    most = width if options.rank == "auto" else int(options.rank)
+    return [basis.first(max(1, min(most, int(np.sum(basis.amplitude > floor))))) for basis in bases]
 
 
 def _selection(

@@ -44,19 +44,25 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def evaluate(
-    model: Any, positions: ArrayLike, types: ArrayLike, cell: ArrayLike | None, n_threads: int = 1
+    model: Any,
+    positions: ArrayLike,
+    types: ArrayLike,
+    cell: ArrayLike | None = None,
+    n_threads: int = 1,
+    precision: str = "double",
 ) -> Result:
     """Energy, forces and virial of one structure.
 
     model: a path of a tables.bin or what `load` returned; positions (n, 3); types (n,) indices into the model's type map;
-    cell (3, 3) rows a, b, c, periodic in all directions, or None for open boundaries.
+    cell (3, 3) rows a, b, c, periodic in all directions, or None for open boundaries; precision "double" or "mixed" (tables,
+    descriptor and fitting net in single precision).
     """
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
     x = np.ascontiguousarray(positions, dtype=np.float64)
     box = None if cell is None else np.asarray(cell, dtype=np.float64)
     i, j, d = neighbour_pairs(x, box, model.rcut)
-    return evaluate_pairs(_core().Evaluator(model, n_threads), x, types, box, (i, j, d))
+    return evaluate_pairs(_core().Evaluator(model, n_threads, precision), x, types, box, (i, j, d))
 
 
 def evaluate_pairs(
@@ -90,20 +96,27 @@ def evaluate_pairs(
 class DPCompressed(Calculator):
     """ASE calculator: energy, energies, forces, stress, stresses of a tables.bin. Needs ase and vesin.
 
-    tables: path; n_threads: OpenMP threads; overflow: "stop" raises InputError for a pair beyond the table, "warn" only warns;
+    tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond the table, "warn" only warns;
     a pair closer than the training data is warned of in both.
     """
 
     implemented_properties: Sequence[str] = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
 
-    def __init__(self, tables: str | os.PathLike[str], n_threads: int = 1, overflow: str = "stop", **kwargs: Any):
+    def __init__(
+        self,
+        tables: str | os.PathLike[str],
+        n_threads: int = 1,
+        overflow: str = "stop",
+        precision: str = "double",
+        **kwargs: Any,
+    ):
         if Calculator is object:
             raise PybuildError("the ASE calculator needs ase and vesin: pip install 'dpcompressed[ase]'")
         if overflow not in ("stop", "warn"):
             raise InputError(f'overflow is "{overflow}": expected "stop" or "warn"')
         super().__init__(**kwargs)
         self.model = load(tables)
-        self.evaluator = _core().Evaluator(self.model, n_threads)
+        self.evaluator = _core().Evaluator(self.model, n_threads, precision)
         self.overflow = overflow
 
     def calculate(

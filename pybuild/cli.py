@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from .errors import InputError, PybuildError
 
 log = logging.getLogger("pybuild")
 
-FRAMES, ATOMS = 6, 800  # of the training data, that the accuracy is measured on
+FRAMES, ATOMS = 6, 600  # of the training data, that the accuracy is measured on
 
 DESCRIPTION = """Compress a trained Deep Potential model into one table file for molecular dynamics.
 
@@ -42,12 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PybuildError as error:
         print(f"pybuild: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at exit
+        return 0
+
+
+class _Stdout(logging.StreamHandler):
+    """Like its base, but a reader that has gone away (`| head`) ends the program instead of being complained about."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its base's name)
+        raise  # the exception being handled
 
 
 @contextmanager
 def _logging(verbose: bool, path: str | None) -> Iterator[None]:
     """Reports go to stdout, and to a file where one is named."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    handlers: list[logging.Handler] = [_Stdout(sys.stdout)]
     try:
         if path is not None:
             handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
@@ -116,23 +128,33 @@ def _rank(text: str) -> int | str:
 
 def _compress(o: argparse.Namespace) -> int:
     from . import min_distance
+
+    comm = min_distance.communicator()
+    first = comm is None or comm.Get_rank() == 0
+    if not first:
+        log.setLevel(logging.CRITICAL)
+    try:
+        _compress_on_rank(o, comm, first)
+    except PybuildError:
+        if first:
+            raise
+        return 2  # the first rank says it
+    return 0
+
+
+def _compress_on_rank(o: argparse.Namespace, comm: Any | None, first: bool) -> None:
+    """The scan of the training data is shared by all ranks; the rest is done by the first one."""
+    from . import min_distance
     from .readers import read_model
 
     options = _options(o)
     _check_target(o.model, o.tables)
-    comm = min_distance.communicator()
-    first = comm is None or comm.Get_rank() == 0
-    if not first:
-        log.setLevel(logging.ERROR)
     model = read_model(o.model, o.head)
     systems = _training_systems(o, model.type_map)
-    distances = None
-    if systems:
-        distances = min_distance.scan(systems, model.n_types, model.descriptor.rcut, comm, o.verbose)
+    distances = min_distance.scan(systems, model.n_types, model.descriptor.rcut, comm) if systems else None
     smallest = _smallest_distance(o, model, distances)
     if first:
         _build_and_write(o, options, model, systems, distances, smallest)
-    return 0
 
 
 def _options(o: argparse.Namespace) -> Any:
@@ -166,6 +188,8 @@ def _training_systems(o: argparse.Namespace, type_map: Sequence[str]) -> list[An
 def _smallest_distance(o: argparse.Namespace, model: Any, distances: Any) -> float:
     """From the option, else the smaller one of the model file's and the training data's."""
     if o.min_nbor_dist is not None:
+        if not (math.isfinite(o.min_nbor_dist) and o.min_nbor_dist > 0):
+            raise InputError(f"--min-nbor-dist must be a positive length in angstrom, not {o.min_nbor_dist}")
         if model.min_nbor_dist is not None and model.min_nbor_dist != o.min_nbor_dist:
             log.info("smallest distance: %g A as asked for, not the model file's %g A", o.min_nbor_dist, model.min_nbor_dist)
         return float(o.min_nbor_dist)
@@ -186,15 +210,14 @@ def _build_and_write(
     from .data import spread_frames
     from .tables_file import write_tables
 
-    structures = list(spread_frames(systems, FRAMES, ATOMS))
+    structures = spread_frames(systems, FRAMES, ATOMS)
     by_pair = None if distances is None else distances.by_pair
     result = build(model, smallest, options, by_pair, structures)
-    measured_on = f"{len(structures)} frames of training data" if structures else "synthetic structures"
-    reports = table_reports(result.tables, result)
-    record = provenance(model, result, reports, options, smallest, measured_on)
+    reports = table_reports(result)
+    record = provenance(model, result, reports, options, smallest)
     write_tables(o.tables, replace(result.tables, provenance=record))
     log.info("%s: %s, %s; smallest distance %.4f A", Path(o.model).name, model.provenance.format, " ".join(model.type_map), smallest)
-    for line in report_lines(result.tables, result, reports, options, measured_on):
+    for line in report_lines(result, reports, options):
         log.info("%s", line)
     log.info("%s: %.1f MB", o.tables, Path(o.tables).stat().st_size / 1e6)
 
@@ -206,7 +229,7 @@ def _info(o: argparse.Namespace) -> int:
     for line in info_lines(read_tables(o.tables)):
         log.info("%s", line)
     for section in list_sections(o.tables):
-        log.debug("%s", section)
+        log.debug("%-30s %-4s %-20s %10d bytes at %d", section.name, section.dtype, section.shape, section.n_bytes, section.offset)
     return 0
 
 

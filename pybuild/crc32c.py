@@ -2,8 +2,8 @@
 """CRC32C (Castagnoli, RFC 3720), the checksum of a tables.bin, in NumPy: 8 MB take about 0.1 s.
 
 The remainder of a message is linear over GF(2) in its bits. So a message is cut into many lanes of the same length, all lanes are
-advanced together, and neighbouring remainders are then joined two by two: that of AB is that of A followed by len(B) zero bytes, XOR
-that of B.
+advanced together, and neighbouring remainders are then joined two by two: that of AB is that of A followed by len(B) zero bytes,
+XOR that of B.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _LOW, _HIGH = _word_tables()
 
 
 def _apply(operator: Words, remainders: Words) -> Words:
-    """A linear map, given as the images (32,) of the single bits, applied to each remainder."""
-    out = np.zeros_like(remainders)
-    for bit in range(32):
-        out ^= operator[bit] * ((remainders >> np.uint32(bit)) & np.uint32(1))
+    """A linear map, given as the images (4, 256) of the values of each byte of a word, applied to each remainder."""
+    out = operator[0][remainders & 0xFF]
+    for k in range(1, WORD_BYTES):
+        out ^= operator[k][(remainders >> np.uint32(8 * k)) & 0xFF]
     return out
 
 
@@ -61,10 +61,10 @@ def _apply(operator: Words, remainders: Words) -> Words:
 def _append_zeros(n_bytes: int) -> Words:
     """The map from the remainder of a message to that of the message followed by n_bytes zero bytes."""
     if n_bytes == 0:
-        return np.uint32(1) << np.arange(32, dtype=np.uint32)
+        return np.arange(256, dtype=np.uint32) << (8 * np.arange(WORD_BYTES, dtype=np.uint32)[:, None])
     if n_bytes == 1:
-        bits = _append_zeros(0)
-        return (bits >> np.uint32(8)) ^ _TABLES[0][bits & 0xFF]
+        words = _append_zeros(0)
+        return (words >> np.uint32(8)) ^ _TABLES[0][words & 0xFF]
     half = _append_zeros(n_bytes // 2)
     doubled = _apply(half, half)
     return _apply(_append_zeros(1), doubled) if n_bytes % 2 else doubled

@@ -8,7 +8,7 @@ composition (set.*/real_atom_types.npy, -1 for no atom) are understood. Arrays m
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,13 +184,12 @@ def all_frames(systems: Sequence[System]) -> list[tuple[System, int]]:
     return [(system, number) for system in systems for number in range(system.n_frames)]
 
 
-def spread_frames(systems: Sequence[System], most_frames: int, most_atoms: int) -> Iterator[Structure]:
-    """At most ``most_frames`` frames evenly spread over the data, fewer where they exceed ``most_atoms`` together (at least one)."""
+def spread_frames(systems: Sequence[System], most_frames: int, most_atoms: int) -> list[Structure]:
+    """Frames evenly spread over the data: at most ``most_frames``, and about ``most_atoms`` atoms in all, but at least one frame."""
     frames = all_frames(systems)
-    total = 0
-    for k in np.unique(np.linspace(0, len(frames) - 1, min(most_frames, len(frames))).round().astype(int)).tolist():
-        structure = frames[k][0].frame(frames[k][1])
-        total += len(structure.types)
-        if total > most_atoms and total > len(structure.types):
-            return
-        yield structure
+    if not frames:
+        return []
+    size = np.mean([len(system.types) for system, _ in frames])
+    n = int(np.clip(most_atoms // size, 1, min(most_frames, len(frames))))
+    chosen = np.unique(np.linspace(0, len(frames) - 1, n).round().astype(int))
+    return [system.frame(number) for system, number in (frames[k] for k in chosen)]

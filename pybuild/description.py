@@ -125,12 +125,12 @@ class ModelDescription:
     def validate(self) -> None:
         """Raise ModelError, naming the field, unless this is a legal model.
 
-        Types: names are distinct, not empty and without white space. Descriptor: 0 <= rcut_smth < rcut; env_protection >= 0;
-        sel >= 0 and not all 0; n_sel > 0; std > 0; 1 <= axis_neuron <= M; a net from 1 to M numbers, M the same for all, for
-        every centre and every neighbour type with sel > 0, independent of the centre if type_one_side. Fitting: one net per
-        type, from M axis_neuron numbers to one, whose last layer is linear without skip and idt; not all types excluded. Layers: shapes that
-        follow each other, a known activation, a skip that fits the widths. Everything finite; exclusions symmetric and of
-        existing types.
+        Types: names are distinct, not empty and without white space. Descriptor: 0 <= rcut_smth < rcut; env_protection
+        >= 0; sel >= 0 and not all 0; n_sel > 0; std > 0; 1 <= axis_neuron <= M; a net from 1 to M numbers, M the same
+        for all, for every centre and every neighbour type with sel > 0, independent of the centre if type_one_side.
+        Fitting: one net per type, from M axis_neuron numbers to one, whose last layer is linear without skip and idt;
+        not all types excluded. Layers: shapes that follow each other, a known activation, a skip that fits the widths.
+        Everything finite; exclusions symmetric and of existing types.
         """
         names = self.type_map
         _require(len(names) > 0, "type_map", "is empty")

@@ -78,13 +78,13 @@ class Environment:
 Pairs = tuple[Index, Index, Array]  # i, j (p,) and d = r_j - r_i (p, 3), ordered by i
 
 
-def find_pairs(structure: Structure, parameters: EnvironmentParameters) -> Pairs:
-    """The neighbour list, after a check of types and distances."""
+def find_pairs(structure: Structure, parameters: EnvironmentParameters, centres: Index | None = None) -> Pairs:
+    """The neighbour list (of some atoms), after a check of types and distances."""
     n_types = len(parameters.mean)
     types = np.asarray(structure.types)
     if types.size and (types.min() < 0 or types.max() >= n_types):
         raise InputError(f"{structure.name}: atom types must lie between 0 and {n_types - 1}")
-    i, j, d = neighbour_pairs(structure.positions, structure.cell, parameters.rcut)
+    i, j, d = neighbour_pairs(structure.positions, structure.cell, parameters.rcut, centres)
     r2 = np.einsum("ij,ij->i", d, d)
     if r2.size and r2.min() == 0:
         k = int(np.argmin(r2))

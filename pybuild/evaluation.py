@@ -53,7 +53,7 @@ class DirectInput:
 
     def forward(self, moments: ByType) -> Array:
         t = self._descriptor_rows(moments)
-        return (t @ t[:, : self.axis_neuron].transpose(0, 2, 1)).reshape(len(t), -1)
+        return (t @ t[:, : self.axis_neuron].transpose(0, 2, 1)).reshape(len(t), t.shape[1] * self.axis_neuron)
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
         t = self._descriptor_rows(moments)

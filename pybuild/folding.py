@@ -36,7 +36,7 @@ def merge_columns(bases: Mapping[int, Basis]) -> MergedColumns:
     amplitude = np.concatenate([basis.amplitude for basis in bases.values()])
     order = np.lexsort((k, b, -amplitude))
     order = order[amplitude[order] > NEGLIGIBLE * amplitude.max()]
-    vectors = np.concatenate([basis.columns for basis in bases.values()], axis=1)
+    vectors = np.concatenate([basis.vectors for basis in bases.values()], axis=1)
     return MergedColumns(np.column_stack([b, k])[order].astype(np.int32), amplitude[order], vectors[:, order])
 
 

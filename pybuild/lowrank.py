@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The low-rank basis of an embedding net: G(x) = V phi(x) with few functions phi (docs/theory.md section 3).
+"""The low-rank basis of an embedding net: G(x) = V phi(x) with few functions phi = P^T G (docs/theory.md section 3).
 
-Values and slopes are sampled over the table's range, each row scaled so that a singular value is the root mean square amplitude of
-its function; singular values then compare across tables. Nothing here decides how many columns to keep.
+Values and slopes are sampled over the table's range, each row scaled so that a singular value is the root mean square amplitude of its
+function; singular values then compare across tables. Errors of G count by what the fitting nets make of them: with H the mean of
+dE/dT dE/dT^T over the neighbourhoods that the model is measured on, and S the root of H (lifted by a floor, so that no direction is
+free), the decomposition is that of G S = U s W^T, hence P = S W and V = S^-1 W. P^T V = 1. Nothing here decides how many columns to keep.
 """
 
 from __future__ import annotations
@@ -17,35 +19,59 @@ from .tableset import Array
 
 FINE_SAMPLES = 1200
 COARSE_SAMPLES = 200
-COARSE_WEIGHT = float(__import__('os').environ.get('CW','1e-6'))  # amplitude: beyond the training data a thousand times the error is accepted
+BEYOND_UPPER = 0.3  # in x: the full weight reaches this far into the coarse range, for pairs a little closer than the training data
+COARSE_WEIGHT = 1e-6  # amplitude: further out physics has gone wrong, and the functions only have to stay sensible
 PADDING_WEIGHT = 0.3  # amplitude: an empty slot counts like a tenth of the range
 SLOPE_LENGTH = 1.0  # a slope times this counts like a value; x has standard deviation 1
+SENSITIVITY_FLOOR = 1e-6  # of the largest eigenvalue of H: directions that mattered nowhere keep 1/1000 of the weight of the others
 
 
 @dataclass(frozen=True)
 class Basis:
-    """columns (M, K_max) orthonormal, most important first; amplitude (K_max,) root mean square of each function."""
+    """vectors V (M, K) and projector P (M, K), most important first; amplitude (K,) root mean square of each function of P^T G S."""
 
-    columns: Array
+    vectors: Array
+    projector: Array
     amplitude: Array
+
+    def first(self, n: int) -> Basis:
+        """The n most important columns."""
+        return Basis(self.vectors[:, :n], self.projector[:, :n], self.amplitude[:n])
 
 
 def identity_basis(width: int) -> Basis:
-    """V = 1: the embedding net's own outputs, unrotated."""
-    return Basis(np.eye(width), np.ones(width))
+    """V = P = 1: the embedding net's own outputs, unrotated."""
+    return Basis(np.eye(width), np.eye(width), np.ones(width))
 
 
-def sampled_basis(plan: TablePlan) -> Basis:
-    """Weighted singular value decomposition of values and slopes over the table's range."""
+def sampled_basis(plan: TablePlan, sensitivity: Array) -> Basis:
+    """Weighted singular value decomposition of values and slopes over the table's range. sensitivity: H (M, M), on a scale common to
+    all tables; zeros where nothing is known, then all directions count the same."""
+    root, inverse = _roots(sensitivity)
+    _, amplitude, rows = np.linalg.svd(_samples(plan) @ root, full_matrices=False)
+    directions = _fix_signs(rows.T)
+    return Basis(np.ascontiguousarray(inverse @ directions), np.ascontiguousarray(root @ directions), amplitude)
+
+
+def _roots(sensitivity: Array) -> tuple[Array, Array]:
+    """S and S^-1."""
+    eigenvalues, vectors = np.linalg.eigh(sensitivity)
+    largest = float(eigenvalues[-1])
+    if not largest > 0:
+        return np.eye(len(sensitivity)), np.eye(len(sensitivity))
+    root = np.sqrt(np.maximum(eigenvalues, 0.0) + SENSITIVITY_FLOOR * largest)
+    return (vectors * root) @ vectors.T, (vectors / root) @ vectors.T
+
+
+def _samples(plan: TablePlan) -> Array:
     grid = plan.grid
     pad = derivatives_along(plan.net, plan.x_pad)[0] * (PADDING_WEIGHT / np.sqrt(plan.x_pad.size))
-    parts = [pad]
-    if not plan.only_padding:
-        parts += _weighted(plan, grid.lower, grid.upper+float(__import__('os').environ.get('HI','.3')), FINE_SAMPLES, 1.0)
-        if grid.n_coarse:
-            parts += _weighted(plan, grid.upper, grid.max, COARSE_SAMPLES, COARSE_WEIGHT)
-    _, amplitude, rows = np.linalg.svd(np.concatenate(parts), full_matrices=False)
-    return Basis(np.ascontiguousarray(_fix_signs(rows.T)), amplitude)
+    if plan.only_padding:
+        return pad * plan.x_pad[:, None]  # an empty slot contributes G(x_pad) x_pad: nothing where the mean is zero
+    parts = [pad, *_weighted(plan, grid.lower, grid.upper + BEYOND_UPPER, FINE_SAMPLES, 1.0)]
+    if grid.n_coarse:
+        parts += _weighted(plan, grid.upper, grid.max, COARSE_SAMPLES, COARSE_WEIGHT)
+    return np.concatenate(parts)
 
 
 def _weighted(plan: TablePlan, low: float, high: float, n: int, weight: float) -> list[Array]:

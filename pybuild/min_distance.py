@@ -17,10 +17,10 @@ from .data import System, all_frames
 from .environment import Structure
 from .errors import InputError
 from .neighbours import neighbour_pairs
-from .progress import Progress
+from .progress import track
 from .tableset import Array
 
-LAUNCHER_VARIABLES = ("PMI_SIZE", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")  # set by mpirun for its ranks
+SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by MPI launchers
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Distances:
 
 
 def communicator() -> Any | None:
-    """MPI.COMM_WORLD when started by mpirun with mpi4py installed, else None. Raises InputError where mpi4py is missing."""
-    if not any(name in os.environ for name in LAUNCHER_VARIABLES):
+    """MPI.COMM_WORLD when started on several ranks by mpirun, else None. Raises InputError where mpi4py is missing."""
+    if all(os.environ.get(name, "1") in ("", "1") for name in SIZE_VARIABLES):
         return None
     try:
         from mpi4py import MPI
@@ -43,26 +43,25 @@ def communicator() -> Any | None:
     return MPI.COMM_WORLD
 
 
-def scan(systems: Sequence[System], n_types: int, rcut: float, comm: Any | None = None, verbose: bool = False) -> Distances:
+def scan(systems: Sequence[System], n_types: int, rcut: float, comm: Any | None = None) -> Distances:
     """Smallest distances up to rcut over all frames. Collective where comm is given. Raises InputError, on all ranks, for two atoms
     at the same place and for data without any pair within rcut."""
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
     frames = all_frames(systems)
     smallest = np.full((n_types, n_types), np.inf)
     failure: tuple[int, str] | None = None
-    with Progress("smallest distance", len(frames), verbose and rank == 0) as progress:
-        for number in range(rank, len(frames), size):
-            system, frame = frames[number]
-            try:
-                _update(smallest, system.frame(frame), rcut)
-            except InputError as error:
-                failure = (number, str(error))
-                break
-            progress.update(number + 1)
+    for number in track(range(rank, len(frames), size), "smallest distance"):
+        system, frame = frames[number]
+        try:
+            _update(smallest, system.frame(frame), rcut)
+        except InputError as error:
+            failure = (number, str(error))
+            break
     smallest = _agree(comm, smallest, failure)
     overall = float(smallest.min())
     if not np.isfinite(overall):
         raise InputError(f"training data: no two atoms closer than the cutoff {rcut:g} A in {len(frames)} frames")
+    smallest = np.minimum(smallest, smallest.T)  # i-j and j-i differ by rounding
     return Distances(overall, np.where(np.isfinite(smallest), smallest, overall), len(frames))
 
 

@@ -7,6 +7,7 @@ with the number of pairs of one cell offset, not with the square of the number o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -19,19 +20,22 @@ Index = NDArray[np.int64]
 MAX_BINS = 1024  # cells a direction: keeps the cell number of a sparse cluster small
 
 
-def neighbour_pairs(positions: Array, cell: Array | None, cutoff: float) -> tuple[Index, Index, Array]:
+def neighbour_pairs(
+    positions: Array, cell: Array | None, cutoff: float, centres: Index | None = None
+) -> tuple[Index, Index, Array]:
     """Pairs with |d| <= cutoff, d = r_j - r_i, both (i, j) and (j, i), ordered by i.
 
-    positions (n, 3), cell (3, 3) rows a, b, c or None for open boundaries, in angstrom. Returns i (p,), j (p,), d (p, 3).
+    positions (n, 3), cell (3, 3) rows a, b, c or None for open boundaries, in angstrom; centres: only pairs with these atoms as i
+    (default all). Returns i (p,), j (p,), d (p, 3).
     """
     if not np.all(np.isfinite(positions)):
         raise InputError("positions are not finite")
-    points, owner, n_atoms = _with_images(positions, cell, cutoff)
-    key, shape, sorted_points, first = _bin(points, cutoff)
-    found = [
-        _pairs_of_offset(offset, key[:n_atoms], shape, points, n_atoms, sorted_points, first, cutoff)
-        for offset in product((-1, 0, 1), repeat=3)
-    ]
+    if not len(positions):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty((0, 3))
+    points, owner = _with_images(positions, cell, cutoff)
+    bins = _bin(points, cutoff)
+    atoms = np.arange(len(positions)) if centres is None else np.asarray(centres)
+    found = [_pairs_of_offset(atoms, np.array(offset), points, bins, cutoff) for offset in product((-1, 0, 1), repeat=3)]
     i = np.concatenate([f[0] for f in found])
     j = np.concatenate([f[1] for f in found])
     order = np.lexsort((j, i))
@@ -48,11 +52,11 @@ def cell_heights(cell: Array) -> Array:
     return volume / np.array(areas)
 
 
-def _with_images(positions: Array, cell: Array | None, cutoff: float) -> tuple[Array, Index, int]:
+def _with_images(positions: Array, cell: Array | None, cutoff: float) -> tuple[Array, Index]:
     """Atoms first, then the images within the cutoff of the cell; and the atom each point is an image of."""
     n = len(positions)
     if cell is None:
-        return np.asarray(positions, dtype=np.float64), np.arange(n), n
+        return np.asarray(positions, dtype=np.float64), np.arange(n)
     heights = cell_heights(cell)
     fractional = np.linalg.solve(cell.T, np.asarray(positions, dtype=np.float64).T).T
     fractional -= np.floor(fractional)
@@ -66,37 +70,37 @@ def _with_images(positions: Array, cell: Array | None, cutoff: float) -> tuple[A
         near = np.all((image >= -reach) & (image <= 1 + reach), axis=1)
         points.append(image[near])
         owner.append(np.flatnonzero(near))
-    return np.concatenate(points) @ cell, np.concatenate(owner), n
+    return np.concatenate(points) @ cell, np.concatenate(owner)
 
 
-def _bin(points: Array, cutoff: float) -> tuple[Index, Index, Index, Index]:
-    """Cell (n, 3) of every point counted from 1, number of cells with a margin, points sorted by cell, first of each cell."""
+@dataclass(frozen=True)
+class _Bins:
+    """Cell of every point (n, 3) counted from 1, number of cells with a margin (3,), points in order of their cells, those cells."""
+
+    cell: Index
+    shape: tuple[int, ...]
+    order: Index
+    sorted_cells: Index
+
+
+def _bin(points: Array, cutoff: float) -> _Bins:
     low, high = points.min(axis=0, initial=np.inf), points.max(axis=0, initial=-np.inf)
-    size = np.maximum(cutoff, (high - low) / MAX_BINS) if len(points) else np.full(3, cutoff)
-    key = np.floor((points - low) / size).astype(np.int64) + 1
-    shape = key.max(axis=0, initial=0) + 2
-    flat = np.ravel_multi_index(key.T, tuple(shape)) if len(points) else np.empty(0, dtype=np.int64)
+    size = np.maximum(cutoff, (high - low) / MAX_BINS)
+    cell = np.floor((points - low) / size).astype(np.int64) + 1
+    shape = tuple((cell.max(axis=0, initial=0) + 2).tolist())
+    flat = np.ravel_multi_index(cell.T, shape)
     order = np.argsort(flat, kind="stable")
-    return key, shape, order, flat[order]
+    return _Bins(cell, shape, order, flat[order])
 
 
-def _pairs_of_offset(
-    offset: tuple[int, int, int],
-    key: Index,
-    shape: Index,
-    points: Array,
-    n_atoms: int,
-    order: Index,
-    sorted_cells: Index,
-    cutoff: float,
-) -> tuple[Index, Index]:
+def _pairs_of_offset(atoms: Index, offset: Index, points: Array, bins: _Bins, cutoff: float) -> tuple[Index, Index]:
     """Pairs of an atom and a point in the cell at a fixed offset from the atom's own."""
-    target = np.ravel_multi_index((key + np.array(offset)).T, tuple(shape))
-    begin = np.searchsorted(sorted_cells, target, side="left")
-    count = np.searchsorted(sorted_cells, target, side="right") - begin
-    i = np.repeat(np.arange(n_atoms), count)
+    target = np.ravel_multi_index((bins.cell[atoms] + offset).T, bins.shape)
+    begin = np.searchsorted(bins.sorted_cells, target, side="left")
+    count = np.searchsorted(bins.sorted_cells, target, side="right") - begin
+    i = np.repeat(atoms, count)
     within = np.arange(i.size) - np.repeat(np.cumsum(count) - count, count)
-    j = order[np.repeat(begin, count) + within]
+    j = bins.order[np.repeat(begin, count) + within]
     d = points[j] - points[i]
     near = (np.einsum("ij,ij->i", d, d) <= cutoff * cutoff) & (i != j)
     return i[near], j[near]

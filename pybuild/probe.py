@@ -14,6 +14,7 @@ import numpy as np
 
 from .description import ModelDescription
 from .environment import Structure
+from .grid import ORDINARY, pair_kinds
 from .neighbours import neighbour_pairs
 from .reference import switch
 from .tableset import Array
@@ -22,15 +23,21 @@ ATOMS_PER_TYPE = 32
 FEWEST_ATOMS, MOST_ATOMS = 96, 384
 LEAST_SHARE = 0.1  # of the atoms: also a type that few slots are meant for occurs
 PUSHES = 200
+TYPICAL_FILLING = 0.7  # of the slots, where the statistics say nothing
 SHEAR = 0.15  # off-diagonal element of the cell relative to its edge
 
 
 def probe_structures(model: ModelDescription, min_distance: float) -> list[Structure]:
-    """Two periodic structures: at the density of the training data and pairs from ``min_distance`` on, and 10 % wider."""
-    return [
-        _structure(model, min_distance, 1.0, seed=1),
-        _structure(model, 1.1 * min_distance, 0.9, seed=2),
-    ]
+    """Four periodic structures: at the density of the training data; a tenth thinner with a tenth more distance; much thinner; and
+    with as many neighbours as sel is usually chosen for."""
+    density = number_density(model, min_distance)
+    filled = max(density, TYPICAL_FILLING * _slots_per_volume(model))
+    settings = ((1.0, density), (1.1, 0.9 * density), (1.0, 0.6 * density), (1.05, filled))
+    return [_structure(model, wider * min_distance, rho, seed) for seed, (wider, rho) in enumerate(settings, 1)]
+
+
+def _slots_per_volume(model: ModelDescription) -> float:
+    return model.descriptor.n_sel / (4 / 3 * np.pi * model.descriptor.rcut**3)
 
 
 def number_density(model: ModelDescription, min_distance: float) -> float:
@@ -41,13 +48,14 @@ def number_density(model: ModelDescription, min_distance: float) -> float:
     per_density = 4 * np.pi * float(np.sum((sw * r)[1:] + (sw * r)[:-1]) / 2 * (r[1] - r[0]))
     spread = np.sqrt(np.maximum(3 * d.std[:, 1] ** 2 - d.std[:, 0] ** 2, 0.0))
     mean = np.where(d.mean != 0, d.mean, spread)
-    known = mean > 0
-    volume = 4 / 3 * np.pi * d.rcut**3
-    full = d.n_sel / volume
+    shares = _shares(model)
+    visible = (pair_kinds(model) == ORDINARY) @ shares  # of all atoms; neighbours of an excluded pair are not in the statistics
+    known = (mean > 0) & (visible > 0)
+    full = _slots_per_volume(model)
     if not known.any():
-        return 0.7 * full
-    weights = _shares(model)[known]
-    return float(min(np.average(mean[known] * d.n_sel / per_density, weights=weights), full))
+        return TYPICAL_FILLING * full
+    per_type = mean[known] * d.n_sel / (per_density * visible[known])
+    return float(min(np.average(per_type, weights=shares[known]), full))
 
 
 def _shares(model: ModelDescription) -> Array:
@@ -56,12 +64,13 @@ def _shares(model: ModelDescription) -> Array:
     return shares / shares.sum()
 
 
-def _structure(model: ModelDescription, distance: float, compression: float, seed: int) -> Structure:
+def _structure(model: ModelDescription, distance: float, density: float, seed: int) -> Structure:
+    """distance: no pair closer, angstrom; density in atoms per cubic angstrom."""
     n = int(np.clip(ATOMS_PER_TYPE * model.n_types, FEWEST_ATOMS, MOST_ATOMS))
     rng = np.random.RandomState(seed)  # its stream is frozen, that of Generator is not
     counts = np.maximum(1, np.round(_shares(model) * n).astype(int))
     types = rng.permutation(np.repeat(np.arange(model.n_types), counts))
-    edge = (len(types) / (number_density(model, distance) * compression)) ** (1 / 3)
+    edge = (len(types) / density) ** (1 / 3)
     cell = edge * (np.eye(3) + SHEAR * np.eye(3, k=-1))
     positions = _pushed_apart(rng.random_sample((len(types), 3)) @ cell, cell, distance)
     return Structure(positions, types, cell, f"probe structure {seed}")

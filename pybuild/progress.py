@@ -1,49 +1,60 @@
 # SPDX-License-Identifier: MIT
-"""A progress bar on stderr for work that takes longer than two seconds. Silent where stderr is not a terminal, unless asked for."""
+"""A progress bar on stderr for work that takes longer than two seconds.
+
+Shown where reports are (the logger "pybuild" at INFO) and stderr is a terminal; with `-v` (DEBUG) also in a log, line by line.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
-from types import TracebackType
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 PATIENCE = 2.0  # seconds before anything is shown
-INTERVAL = 0.2  # seconds between two pictures
-WIDTH = 30  # characters
+TERMINAL_INTERVAL, LOG_INTERVAL = 0.2, 2.0  # seconds between two pictures
+WIDTH, LINE = 30, 79  # characters
+
+
+def track(items: Sequence[Item], label: str) -> Iterator[Item]:
+    """The items one by one, with a bar."""
+    bar = Progress(label, len(items))
+    for number, item in enumerate(items):
+        yield item
+        bar.update(number + 1)
+    bar.close()
 
 
 class Progress:
-    """``with Progress("tables", 12) as p: ... p.update(k)``, k = steps done."""
+    """Steps done out of a total."""
 
-    def __init__(self, label: str, total: int, verbose: bool = False):
+    def __init__(self, label: str, total: int):
+        log = logging.getLogger("pybuild")
         self._label, self._total = label, max(1, total)
         self._terminal = sys.stderr.isatty()
-        self._active = self._terminal or verbose
+        self._active = log.isEnabledFor(logging.INFO) and (self._terminal or log.isEnabledFor(logging.DEBUG))
         self._start = self._last = time.monotonic()
         self._shown = False
 
-    def __enter__(self) -> Progress:
-        return self
-
     def update(self, done: int) -> None:
-        """Show the state, at most every INTERVAL seconds (ten times as rarely in a log)."""
+        """Show the state, if it is time to."""
         now = time.monotonic()
-        pause = INTERVAL if self._terminal else 10 * INTERVAL
-        if not self._active or now - self._start < PATIENCE or now - self._last < pause:
-            return
-        self._last = now
-        self._draw(min(done, self._total), now)
+        pause = TERMINAL_INTERVAL if self._terminal else LOG_INTERVAL
+        if self._active and now - self._start >= PATIENCE and now - self._last >= pause:
+            self._last = now
+            self._draw(min(done, self._total), now)
 
     def _draw(self, done: int, now: float) -> None:
         filled = WIDTH * done // self._total
         left = (now - self._start) * (self._total - done) / max(done, 1)
-        bar = "#" * filled + "." * (WIDTH - filled)
-        text = f"{self._label} [{bar}] {done}/{self._total}, {left:.0f} s left"
+        text = f"{self._label} [{'#' * filled}{'.' * (WIDTH - filled)}] {done}/{self._total}, {left:.0f} s left"
         self._shown = True
-        sys.stderr.write(f"\r{text:<79}" if self._terminal else text + "\n")
-        sys.stderr.flush()
+        print(f"\r{text:<{LINE}}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Wipe the bar away."""
         if self._shown and self._terminal:
-            sys.stderr.write("\r" + " " * 79 + "\r")
-            sys.stderr.flush()
+            print("\r" + " " * LINE, end="\r", file=sys.stderr, flush=True)

@@ -9,8 +9,9 @@ ranks are chosen.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from .description import ModelDescription, Net
 from .evaluation import Fitting, FoldedInput
 from .folding import FirstLayer, direct_cost, folded_cost, merge_columns, staircase, staircase_order
 from .lowrank import Basis
+from .progress import Progress
 from .tableset import Array
 from .truncation import (
     Case,
@@ -31,7 +33,9 @@ from .truncation import (
     worst_errors,
 )
 
-SAFETY = 0.3  # of the tolerance: structures that were not looked at may be worse
+log = logging.getLogger("pybuild")
+
+SAFETY = 0.25  # of the tolerance: structures that were not looked at may be worse
 ENERGY_PER_FORCE = 0.1  # angstrom: energies within 1e-9 eV/atom for forces within 1e-8 eV/A
 VIRIAL_PER_FORCE = 0.5  # angstrom: virials within 1e-6 eV in 200 atoms for forces within 1e-8 eV/A
 LEVELS_PER_DECADE = 16  # fineness of the threshold
@@ -75,8 +79,8 @@ def select_columns(
     model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], tolerance: float, form: str = "auto"
 ) -> Selection:
     """With the columns given: products are pruned until that alone costs the tolerance; the errors are those of both."""
-    ranks = {pair: basis.columns.shape[1] for pair, basis in bases.items()}
-    direct = direct_fittings(model, {pair: basis.columns for pair, basis in bases.items()})
+    ranks = {pair: len(basis.amplitude) for pair, basis in bases.items()}
+    direct = direct_fittings(model, {pair: basis.vectors for pair, basis in bases.items()})
     if form != "direct" and foldable(model):
         untruncated = [case.relative_to(direct) for case in cases]
         found = _select_folded(model, bases, untruncated, tolerance, always=form == "folded")
@@ -105,7 +109,7 @@ class FoldedCandidates:
             largest = np.sort(np.argsort(-size[p, q], kind="stable")[: PRESELECTED * most])
             p, q = p[largest], q[largest]
         weights = FirstLayer(net, self._merged, model.descriptor.axis_neuron).weights(p, q)
-        direct = direct_fittings(model, {(a, b): basis.columns for b, basis in mine.items()}, (a,))[a]
+        direct = direct_fittings(model, {(a, b): basis.vectors for b, basis in mine.items()}, (a,))[a]
         importance = np.zeros_like(size)
         importance[p, q] = size[p, q] * _sensitivity(weights, first_layer_gradients(cases, direct, a))
         self._p, self._q, self.needed = staircase_order(importance)
@@ -152,7 +156,7 @@ def _select_folded(
 
     def pays(level: int) -> bool:
         cost = sum(folded_cost(c.count(levels[level]), n_out[a]) for a, c in candidates.items())
-        n_columns = sum(basis.columns.shape[1] for (a, _), basis in bases.items() if a == types[0])
+        n_columns = sum(len(basis.amplitude) for (a, _), basis in bases.items() if a == types[0])
         return cost <= sum(direct_cost(width, axis, n_columns, n_out[a]) for a in types)
 
     last = len(levels) - 1
@@ -185,7 +189,7 @@ def _select_direct(
     last = len(levels) - 1
     best = _first_within(errors, last, tolerance)
     level, found = best if best is not None else (last, errors(last))
-    vectors = {pair: basis.columns[:, : ranks(level)[pair]] for pair, basis in bases.items()}
+    vectors = {pair: basis.vectors[:, : ranks(level)[pair]] for pair, basis in bases.items()}
     return Selection(False, direct_fittings(model, vectors), ranks(level), found)
 
 
@@ -205,12 +209,17 @@ def _first_within(errors: Callable[[int], Errors], last: int, tolerance: float) 
     high, found = last, errors(last)
     if not within(found, target):
         return None
-    low = -1
+    low, done = -1, 0
+    steps = Progress("columns and products", int(np.ceil(np.log2(last + 2))))
     while high - low > 1:
         middle = (low + high) // 2
         tried = errors(middle)
+        log.debug("threshold %d of %d: forces %.1e eV/A, energy %.1e, virial %.1e eV/atom", middle, last, *astuple(tried))
         if within(tried, target):
             high, found = middle, tried
         else:
             low = middle
+        done += 1
+        steps.update(done)
+    steps.close()
     return high, found

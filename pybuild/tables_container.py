@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The container of a tables.bin: named arrays to bytes and back (docs/tables-format.md sections 1, 2 and 4).
 
-The arrays' meaning is tables_sections.py's business. Every rule holds against hostile bytes, with or without fitting checksums: no
-size is believed before it was compared with the bytes that are there.
+The arrays' meaning is tables_sections.py's business. Every rule holds against hostile bytes, with or without fitting checksums:
+no size is believed before it was compared with the bytes that are there.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def trained_model_message(data: bytes, model_name: str) -> str:
         kind = "a zip archive, as PyTorch writes trained models"
     elif data.startswith(b"\x89HDF\r\n\x1a\n"):
         kind = "an HDF5 file, as DeePMD-kit writes trained models"
-    elif re.match(rb"\n[\x80-\xff]{0,4}[\x00-\x7f]\n.[!-~]{1,127}\x12", data, re.DOTALL):  # GraphDef: a node with a name and an op
+    elif re.match(
+        rb"\n[\x80-\xff]{0,4}[\x00-\x7f]\n.[!-~]{1,127}\x12", data, re.DOTALL
+    ):  # GraphDef: a node with a name and an op
         kind = "a TensorFlow graph, as DeePMD-kit writes trained models"
     else:
         return ""
@@ -149,7 +151,9 @@ def _check_header(data: bytes) -> tuple[int, int]:
     _check_magic(data)
     _require(len(data) >= HEADER.size, f"it has {len(data)} bytes, fewer than the 64 of its header: it was cut short")
     fields = HEADER.unpack_from(data)
-    _, major, minor, tag, file_size, directory, n_sections, entry_size, alignment, flags, reserved, directory_crc, header_crc = fields
+    _, major, minor, tag, file_size, directory, n_sections, entry_size, alignment, flags, reserved, directory_crc, header_crc = (
+        fields
+    )
     _require(tag != SWAPPED_ENDIAN_TAG, "its byte order is big-endian; table files are little-endian")
     _require(tag == ENDIAN_TAG, f"header: the endian tag is 0x{tag:08x}, expected 0x{ENDIAN_TAG:08x}")
     if major != MAJOR:
@@ -192,7 +196,9 @@ def _read_entry(data: bytes, position: int) -> SectionInfo:
     _require(not any(dimensions[rank:]), f"{where} an unused dimension is not 0")
     shape = tuple(dimensions[:rank])
     item = np.dtype(NUMPY_DTYPES[DTYPES[dtype]]).itemsize
-    _require(math.prod(d for d in shape if d) * item <= MOST_BYTES, f"{where} the shape {shape} has more bytes than can be counted")
+    _require(
+        math.prod(d for d in shape if d) * item <= MOST_BYTES, f"{where} the shape {shape} has more bytes than can be counted"
+    )
     _require_equal(f"{where} the size in bytes", n_bytes, math.prod(shape) * item)
     return SectionInfo(name, DTYPES[dtype], shape, flags == REQUIRED, offset, n_bytes, crc)
 

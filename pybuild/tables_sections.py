@@ -217,7 +217,13 @@ def _read_types(s: _Sections) -> dict[str, Any]:
     _require(bool((distance > 0).all()), "model.min_distance", "has a value that is not positive")
     _require(bool((distance == distance.T).all()), "model.min_distance", "is not symmetric")
     frequency = s.integer("model.check_frequency", 1)
-    return {"type_map": type_map, "energy_bias": bias, "energy_mask": mask, "min_distance": distance, "check_frequency": frequency}
+    return {
+        "type_map": type_map,
+        "energy_bias": bias,
+        "energy_mask": mask,
+        "min_distance": distance,
+        "check_frequency": frequency,
+    }
 
 
 def _has_reciprocal(values: Any) -> bool:
@@ -231,7 +237,11 @@ def _read_descriptor(s: _Sections, n: int) -> dict[str, Any]:
     _require(kind in KINDS, "descriptor.kind", f"is '{kind}', this version knows {', '.join(KINDS)}; install a newer version")
     rcut, smooth, protection = (s.number(f"descriptor.{key}") for key in ("rcut", "rcut_smth", "env_protection"))
     _require(0 < rcut <= MOST_RCUT, "descriptor.rcut", f"is {rcut}, expected a positive number of at most {MOST_RCUT}")
-    _require(0 <= smooth and _has_reciprocal(rcut - smooth), "descriptor.rcut_smth", f"is {smooth}, expected 0 <= rcut_smth < rcut = {rcut}")
+    _require(
+        0 <= smooth and _has_reciprocal(rcut - smooth),
+        "descriptor.rcut_smth",
+        f"is {smooth}, expected 0 <= rcut_smth < rcut = {rcut}",
+    )
     _require(protection >= 0, "descriptor.env_protection", f"is {protection}, expected no negative number")
     sel = s.i32("descriptor.sel", n)
     _require(bool((sel >= 0).all()), "descriptor.sel", "has a negative value")
@@ -288,7 +298,11 @@ def _read_table(s: _Sections, prefix: str, width: int) -> TableArrays:
     name = prefix + "grid"
     lower, upper, top, fine, coarse = s.f64(name, 5).tolist()
     _require(lower < upper <= top, name, f"is {lower}, {upper}, {top}, expected lower < upper <= max")
-    _require(_has_reciprocal([fine, coarse]), name, f"has the steps {fine} and {coarse}, expected positive numbers with a finite reciprocal")
+    _require(
+        _has_reciprocal([fine, coarse]),
+        name,
+        f"has the steps {fine} and {coarse}, expected positive numbers with a finite reciprocal",
+    )
     n_fine = _count_intervals(name, "fine", lower, upper, fine)
     n_coarse = _count_intervals(name, "coarse", upper, top, coarse)
     _require(n_fine > 0 and (n_coarse == 0) == (upper == top), name, "has a range without an interval")
@@ -347,7 +361,11 @@ def _read_layers(s: _Sections, prefix: str, n_in: int, folded: bool) -> tuple[La
     parameters = s.f64(prefix + "activation_parameter", len(codes)).tolist()
     layers = []
     for index, ((activation, skip), parameter) in enumerate(zip(codes, parameters, strict=True)):
-        _require(0 <= activation <= LAST_ACTIVATION, prefix + "layers", f"the activation is {activation} for layer {index}, expected 0 to {LAST_ACTIVATION}")
+        _require(
+            0 <= activation <= LAST_ACTIVATION,
+            prefix + "layers",
+            f"the activation is {activation} for layer {index}, expected 0 to {LAST_ACTIVATION}",
+        )
         _require(0 <= skip <= LAST_SKIP, prefix + "layers", f"the skip is {skip} for layer {index}, expected 0 to {LAST_SKIP}")
         only_silut = f"is {parameter} for layer {index}, expected 0: only silut (8) has a parameter"
         _require(activation == SILUT or parameter == 0, prefix + "activation_parameter", only_silut)

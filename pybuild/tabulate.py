@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A table: the functions phi = V^T G of an embedding net as piecewise polynomials (docs/theory.md sections 2 and 3).
+"""A table: the functions phi = P^T G of an embedding net as piecewise polynomials (docs/theory.md sections 2 and 3).
 
 The Hermite data of G at the knots are exact (analytic derivatives, float64); projection onto the basis is linear, so the coefficients of
 phi are the projected ones of G.
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import hermite
-from .grid import Grid, TablePlan
+from .grid import TablePlan
+from .lowrank import Basis
 from .nets import derivatives_along
 from .tableset import Array, TableArrays
 
@@ -21,13 +22,13 @@ INSIDE = (0.5, 0.211324865405187)  # where errors are looked for between knots, 
 MOST_CHECKED = 2000  # intervals per range whose error is looked at
 
 
-def build_table(plan: TablePlan, basis: Array, order: int) -> TableArrays:
-    """basis (M, K): V. Coefficients (rows, order + 1, K') with K' = K rounded up to a multiple of 8."""
-    grid, rank = plan.grid, basis.shape[1]
-    value, slope, curvature = (g @ basis for g in derivatives_along(plan.net, grid.knots()))
+def build_table(plan: TablePlan, basis: Basis, order: int) -> TableArrays:
+    """Coefficients (rows, order + 1, K') with K' = K rounded up to a multiple of 8, K the columns of the basis."""
+    grid, rank = plan.grid, len(basis.amplitude)
+    value, slope, curvature = (g @ basis.projector for g in derivatives_along(plan.net, grid.knots()))
     coef = np.zeros((grid.n_rows, order + 1, -(-rank // LANES) * LANES))
     coef[:, :, :rank] = hermite.coefficients(value, slope, curvature, grid.steps(), order)
-    return TableArrays(grid.lower, grid.upper, grid.max, grid.fine, grid.coarse, rank, coef, np.ascontiguousarray(basis))
+    return TableArrays(grid.lower, grid.upper, grid.max, grid.fine, grid.coarse, rank, coef, np.ascontiguousarray(basis.vectors))
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,11 @@ class TableError:
 
 
 def table_errors(plan: TablePlan, table: TableArrays) -> tuple[TableError, TableError]:
-    """Errors of a stored table against the net, in the fine and in the coarse range."""
+    """Errors of a stored table against the net, in the fine and in the coarse range; of a table that only empty slots read, where
+    they read it."""
     grid = plan.grid
+    if plan.only_padding:
+        return _error_at(plan, table, plan.x_pad), TableError(0.0, 0.0)
     return (
         _range_error(plan, table, grid.lower, grid.fine, grid.n_fine),
         _range_error(plan, table, grid.upper, grid.coarse, grid.n_coarse),
@@ -51,11 +55,11 @@ def _range_error(plan: TablePlan, table: TableArrays, start: float, step: float,
     if n == 0:
         return TableError(0.0, 0.0)
     knots = start + step * np.unique(np.linspace(0, n - 1, min(n, MOST_CHECKED)).astype(int))
-    worst = np.zeros(2)
-    for shift in (0.0, *INSIDE):
-        x = knots + shift * step
-        exact = derivatives_along(plan.net, x)
-        approximate = hermite.evaluate(table.coef[:, :, : table.rank], plan.grid, x)
-        for k in range(2):
-            worst[k] = max(worst[k], float(np.abs(approximate[k] @ table.basis.T - exact[k]).max()))
-    return TableError(*worst.tolist())
+    errors = [_error_at(plan, table, knots + shift * step) for shift in (0.0, *INSIDE)]
+    return TableError(max(e.value for e in errors), max(e.slope for e in errors))
+
+
+def _error_at(plan: TablePlan, table: TableArrays, x: Array) -> TableError:
+    value, slope, _ = derivatives_along(plan.net, x)
+    phi, dphi = hermite.evaluate(table.coef[:, :, : table.rank], plan.grid, x)
+    return TableError(float(np.abs(phi @ table.basis.T - value).max()), float(np.abs(dphi @ table.basis.T - slope).max()))

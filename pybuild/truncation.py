@@ -101,20 +101,41 @@ def direct_fittings(
     return out
 
 
-def make_case(model: ModelDescription, bases: Mapping[Pair, Basis], structure: Structure) -> Case:
-    """Evaluate a structure exactly and project its features. Of a large structure only a compact group of atoms contributes its
-    energy: enough to measure errors on, and memory stays bounded."""
+def evaluate_exactly(model: ModelDescription, structure: Structure) -> Case:
+    """A structure with the embedding nets' own outputs as features. Of a large structure only a compact group of atoms contributes
+    its energy: enough to measure errors on, and memory stays bounded."""
     parameters = environment_parameters(model)
-    types = np.asarray(structure.types)
-    env = build_environment(types, find_pairs(structure, parameters), parameters, _group(structure))
-    exact_features = {}
+    group = _group(structure)
+    env = build_environment(structure.types, find_pairs(structure, parameters, group), parameters, group)
+    features = {}
     for pair, block in env.blocks.items():
         value, slope, _ = derivatives_along(model.descriptor.nets[pair], np.append(block.x, block.x_pad))
-        exact_features[pair] = Features(value[:-1], slope[:-1], value[-1])
+        features[pair] = Features(value[:-1], slope[:-1], value[-1])
     unrotated = {pair: np.eye(model.descriptor.width) for pair in env.blocks}
-    exact = accumulate(env, exact_features, direct_fittings(model, unrotated))
-    features = {p: Features(*(g @ bases[p].columns for g in (f.value, f.slope, f.pad))) for p, f in exact_features.items()}
-    return Case(env, features, {a: moments_of(env, features, a) for a in active_types(model)}, exact)
+    moments = {a: moments_of(env, features, a) for a in active_types(model)}
+    return Case(env, features, moments, accumulate(env, features, direct_fittings(model, unrotated), moments))
+
+
+def project(case: Case, bases: Mapping[Pair, Basis]) -> Case:
+    """An exactly evaluated case with the features phi = P^T G instead of G."""
+    features = {
+        pair: Features(*(g @ bases[pair].projector for g in (f.value, f.slope, f.pad))) for pair, f in case.features.items()
+    }
+    return Case(case.env, features, {a: moments_of(case.env, features, a) for a in case.moments}, case.exact)
+
+
+def sensitivity(model: ModelDescription, cases: Sequence[Case], a: int) -> Array:
+    """Sum over the centres of type a, and over the four components, of dE/dT dE/dT^T (M, M); cases as evaluated exactly."""
+    width = model.descriptor.width
+    total = np.zeros((width, width))
+    for case in cases:
+        if a in case.moments and len(case.env.centres[a]):
+            whole = {0: sum(case.moments[a].values())}
+            fitting = direct_fittings(model, {(a, 0): np.eye(width)}, (a,))[a]
+            gradient = gradient_of(fitting.net, fitting.first_input.forward(whole))
+            dt = fitting.first_input.reverse(whole, gradient)[0]
+            total += np.einsum("nmc,nkc->mk", dt, dt, optimize=True)
+    return total
 
 
 def _group(structure: Structure) -> Index:
@@ -153,4 +174,4 @@ def gradient_of(net: Net, x: Array) -> Array:
 
 def truncated(bases: Mapping[Pair, Basis], ranks: Mapping[Pair, int]) -> dict[Pair, Array]:
     """V (M, K_max) with the columns from the pair's rank on set to zero."""
-    return {p: b.columns * (np.arange(b.columns.shape[1]) < ranks[p]) for p, b in bases.items()}
+    return {p: b.vectors * (np.arange(len(b.amplitude)) < ranks[p]) for p, b in bases.items()}

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <deque>
 #include <string>
+#include <type_traits>
 
 #include "dpc/errors.hpp"
 #include "host/block_evaluator.hpp"
@@ -18,13 +19,6 @@ namespace {
 
 /// Atoms of a full block: enough for the matrix products, few enough for the second-level cache.
 constexpr int kBlockAtoms = 64;
-
-struct Thread {
-    explicit Thread(const host::PackedModel<double>& model, const host::Kernels<double>& kernels) : blocks(model, kernels) {}
-    host::BlockEvaluator<double> blocks;
-    host::AlignedArray<double> forces, atom_virial;  // threads other than the first
-    host::Sums sums;
-};
 
 void check_finite(const double* x, int n_all) {
     double sum = 0;  // a product with 0 is 0 for finite numbers only
@@ -44,58 +38,83 @@ void check_finite(const double* x, int n_all) {
 }  // namespace
 
 struct Evaluator::Impl {
-    Impl(std::shared_ptr<const Model> source, int n_threads)
-        : packed(std::move(source)), kernels(host::select_kernels<double>()) {
+    virtual ~Impl() = default;
+    virtual void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) = 0;
+    virtual Totals compute(const double* x, const Units& units, const Output& output) = 0;
+    virtual std::string describe() const = 0;
+    virtual std::size_t memory_bytes() const = 0;
+
+    Overflow overflow;
+};
+
+namespace {
+
+/// The work in one precision of tables, descriptor and fitting net.
+template <class Real>
+class Engine final : public Evaluator::Impl {
+public:
+    Engine(std::shared_ptr<const Model> model, int n_threads)
+        : packed_(std::move(model)), kernels_(host::select_kernels<Real>()) {
         for (int t = 0; t < n_threads; ++t) {
-            threads.emplace_back(packed, kernels);
+            threads_.emplace_back(packed_, kernels_);
         }
     }
 
-    host::PackedModel<double> packed;
-    const host::Kernels<double>& kernels;
-    host::NeighbourBlocks list;
-    std::deque<Thread> threads;
-    Overflow overflow;
+    void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) override;
+    Totals compute(const double* x, const Units& units, const Output& output) override;
+    std::string describe() const override;
+    std::size_t memory_bytes() const override;
 
-    int n_threads() const { return static_cast<int>(threads.size()); }
+private:
+    struct Thread {
+        Thread(const host::PackedModel<Real>& model, const host::Kernels<Real>& kernels) : blocks(model, kernels) {}
+        host::BlockEvaluator<Real> blocks;
+        host::AlignedArray<double> forces, atom_virial;  // threads other than the first
+        host::Sums sums;
+    };
+
+    int n_threads() const { return static_cast<int>(threads_.size()); }
     void reserve_sums(bool with_atom_virial);
     void run_thread(int t, const double* x, const Units& units, const Output& output);
     void add_thread_sums(int t, const Output& output);
     Totals collect();
+
+    host::PackedModel<Real> packed_;
+    const host::Kernels<Real>& kernels_;
+    host::NeighbourBlocks list_;
+    std::deque<Thread> threads_;
 };
 
-Evaluator::Evaluator(std::shared_ptr<const Model> model, int n_threads)
-    : impl_(std::make_unique<Impl>(std::move(model), std::max(1, n_threads))) {}
-
-Evaluator::~Evaluator() = default;
-
-void Evaluator::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
-    impl_->list.build(*impl_->packed.model, n_all, types, rows, kBlockAtoms, impl_->n_threads());
-    for (Thread& thread : impl_->threads) {
-        thread.blocks.reserve(impl_->list);
+template <class Real>
+void Engine<Real>::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
+    list_.build(*packed_.model, n_all, types, rows, kBlockAtoms, n_threads());
+    for (Thread& thread : threads_) {
+        thread.blocks.reserve(list_);
     }
 }
 
 /// Outside the parallel region, where a failed allocation can be reported.
-void Evaluator::Impl::reserve_sums(bool with_atom_virial) {
-    const auto n = static_cast<std::size_t>(list.n_all);
-    for (std::size_t t = 1; t < threads.size(); ++t) {
-        threads[t].forces.reserve(3 * n);
+template <class Real>
+void Engine<Real>::reserve_sums(bool with_atom_virial) {
+    const auto n = static_cast<std::size_t>(list_.n_all);
+    for (std::size_t t = 1; t < threads_.size(); ++t) {
+        threads_[t].forces.reserve(3 * n);
         if (with_atom_virial) {
-            threads[t].atom_virial.reserve(9 * n);
+            threads_[t].atom_virial.reserve(9 * n);
         }
     }
 }
 
-void Evaluator::Impl::run_thread(int t, const double* x, const Units& units, const Output& output) {
-    Thread& thread = threads[static_cast<std::size_t>(t)];
+template <class Real>
+void Engine<Real>::run_thread(int t, const double* x, const Units& units, const Output& output) {
+    Thread& thread = threads_[static_cast<std::size_t>(t)];
     thread.sums = host::Sums{};
     thread.sums.atom_energy = output.atom_energy;  // centres belong to one thread each
     if (t == 0) {
         thread.sums.forces = output.forces;
         thread.sums.atom_virial = output.atom_virial;
     } else {
-        const auto n = static_cast<std::size_t>(list.n_all);
+        const auto n = static_cast<std::size_t>(list_.n_all);
         thread.sums.forces = thread.forces.data();
         std::fill_n(thread.sums.forces, 3 * n, 0.0);
         if (output.atom_virial != nullptr) {
@@ -103,17 +122,18 @@ void Evaluator::Impl::run_thread(int t, const double* x, const Units& units, con
             std::fill_n(thread.sums.atom_virial, 9 * n, 0.0);
         }
     }
-    for (int k = list.thread_blocks[static_cast<std::size_t>(t)]; k < list.thread_blocks[static_cast<std::size_t>(t) + 1]; ++k) {
-        thread.blocks.evaluate(list, list.blocks[static_cast<std::size_t>(k)], x, units, thread.sums);
+    for (int k = list_.thread_blocks[static_cast<std::size_t>(t)]; k < list_.thread_blocks[static_cast<std::size_t>(t) + 1]; ++k) {
+        thread.blocks.evaluate(list_, list_.blocks[static_cast<std::size_t>(k)], x, units, thread.sums);
     }
 }
 
 /// Thread t's share of the atoms: what the other threads summed for them.
-void Evaluator::Impl::add_thread_sums(int t, const Output& output) {
-    const long long n = list.n_all;
+template <class Real>
+void Engine<Real>::add_thread_sums(int t, const Output& output) {
+    const long long n = list_.n_all;
     const long long begin = n * t / n_threads(), end = n * (t + 1) / n_threads();
     for (int other = 1; other < n_threads(); ++other) {
-        const host::Sums& sums = threads[static_cast<std::size_t>(other)].sums;
+        const host::Sums& sums = threads_[static_cast<std::size_t>(other)].sums;
         for (long long k = 3 * begin; k < 3 * end; ++k) {
             output.forces[k] += sums.forces[k];
         }
@@ -123,10 +143,11 @@ void Evaluator::Impl::add_thread_sums(int t, const Output& output) {
     }
 }
 
-Totals Evaluator::Impl::collect() {
+template <class Real>
+Totals Engine<Real>::collect() {
     Totals totals;
     overflow = Overflow{};
-    for (const Thread& thread : threads) {
+    for (const Thread& thread : threads_) {
         const host::Sums& sums = thread.sums;
         if (sums.coincident[0] >= 0) {
             throw InputError("the atoms with indices " + std::to_string(sums.coincident[0]) + " and " +
@@ -142,45 +163,73 @@ Totals Evaluator::Impl::collect() {
     return totals;
 }
 
-Totals Evaluator::compute(const double* x, const Units& units, const Output& output) {
-    Impl& impl = *impl_;
-    if (impl.list.thread_blocks.empty()) {
+template <class Real>
+Totals Engine<Real>::compute(const double* x, const Units& units, const Output& output) {
+    if (list_.thread_blocks.empty()) {
         throw InputError("compute was called before set_neighbours");
     }
-    check_finite(x, impl.list.n_all);
-    impl.reserve_sums(output.atom_virial != nullptr);
-    const int n_threads = impl.n_threads();
-    if (n_threads == 1) {
-        impl.run_thread(0, x, units, output);
+    check_finite(x, list_.n_all);
+    reserve_sums(output.atom_virial != nullptr);
+    const int n = n_threads();
+    if (n == 1) {
+        run_thread(0, x, units, output);
     } else {
-#pragma omp parallel num_threads(n_threads)
+#pragma omp parallel num_threads(n)
         {
             // Should the runtime grant fewer threads, the ones it granted do the work of the rest.
-            for (int t = omp_get_thread_num(); t < n_threads; t += omp_get_num_threads()) {
-                impl.run_thread(t, x, units, output);
+            for (int t = omp_get_thread_num(); t < n; t += omp_get_num_threads()) {
+                run_thread(t, x, units, output);
             }
 #pragma omp barrier
-            for (int t = omp_get_thread_num(); t < n_threads; t += omp_get_num_threads()) {
-                impl.add_thread_sums(t, output);
+            for (int t = omp_get_thread_num(); t < n; t += omp_get_num_threads()) {
+                add_thread_sums(t, output);
             }
         }
     }
-    return impl.collect();
+    return collect();
 }
 
-const Overflow& Evaluator::overflow() const { return impl_->overflow; }
-
-std::string Evaluator::describe() const {
-    return std::string("double precision, ") + impl_->kernels.name + " kernels, " +
-           std::to_string(impl_->n_threads()) + (impl_->n_threads() == 1 ? " thread" : " threads");
+template <class Real>
+std::string Engine<Real>::describe() const {
+    return std::string(std::is_same_v<Real, double> ? "double" : "mixed") + " precision, " + kernels_.name + " kernels, " +
+           std::to_string(n_threads()) + (n_threads() == 1 ? " thread" : " threads");
 }
 
-std::size_t Evaluator::memory_bytes() const {
-    std::size_t total = impl_->packed.bytes() + impl_->list.bytes();
-    for (const Thread& thread : impl_->threads) {
+template <class Real>
+std::size_t Engine<Real>::memory_bytes() const {
+    std::size_t total = packed_.bytes() + list_.bytes();
+    for (const Thread& thread : threads_) {
         total += thread.blocks.bytes() + thread.forces.bytes() + thread.atom_virial.bytes();
     }
     return total;
 }
+
+std::unique_ptr<Evaluator::Impl> make_engine(std::shared_ptr<const Model> model, int n_threads, Precision precision) {
+    if (precision == Precision::mixed) {
+        return std::make_unique<Engine<float>>(std::move(model), n_threads);
+    }
+    return std::make_unique<Engine<double>>(std::move(model), n_threads);
+}
+
+}  // namespace
+
+Evaluator::Evaluator(std::shared_ptr<const Model> model, int n_threads, Precision precision)
+    : impl_(make_engine(std::move(model), std::max(1, n_threads), precision)) {}
+
+Evaluator::~Evaluator() = default;
+
+void Evaluator::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
+    impl_->set_neighbours(n_all, types, rows);
+}
+
+Totals Evaluator::compute(const double* x, const Units& units, const Output& output) {
+    return impl_->compute(x, units, output);
+}
+
+const Overflow& Evaluator::overflow() const { return impl_->overflow; }
+
+std::string Evaluator::describe() const { return impl_->describe(); }
+
+std::size_t Evaluator::memory_bytes() const { return impl_->memory_bytes(); }
 
 }  // namespace dpc

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The fitting.a.* sections of docs/tables-format.md: layers, and in the folded form what the first layer's inputs are.
+// Sections fitting.a.*: what the first layer takes, and the layers (docs/theory.md sections 3 and 4).
 #include <set>
 #include <string>
 #include <utility>
@@ -9,114 +9,160 @@
 namespace dpc {
 namespace {
 
-constexpr std::uint64_t kMostLayers = 1000;
-constexpr int kMostInputs = 1 << 28;  // n_in times lanes must fit an int
+constexpr std::int64_t kMostLayers = 256;
+constexpr std::int64_t kMostInputs = 1 << 24;
+constexpr std::int64_t kMostNeurons = 1 << 16;
+constexpr int kLastActivation = static_cast<int>(Activation::silut);
+constexpr int kLastSkip = static_cast<int>(Skip::doubled);
 
-/// Rows of C and the staircase of products. Everything is bounded by what the file really holds.
-void read_products(SectionReader& sections, const Model& model, int a, const std::string& name, Fitting& fitting) {
-    const std::uint64_t n = sections.get(name + "columns", DType::i32, 2).shape[0];
-    const std::int32_t* columns = sections.integers(name + "columns", {n, 2});
-    const std::int32_t* row_end = sections.integers(name + "row_end", {n});
-    if (n == 0 || n > static_cast<std::uint64_t>(kMostInputs)) {
-        model_error(name + "columns", "holds no columns, or too many");
-    }
+void read_columns(SectionReader& sections, const std::string& name, const Model& model, int centre, Fitting& fitting) {
+    const std::uint64_t n = sections.get(name, DType::i32, {SectionReader::kAny, 2}).shape[0];
+    const std::int32_t* columns = sections.integers(name, {n, 2});
     std::set<std::pair<int, int>> seen;
-    std::int64_t products = 0;
     for (std::uint64_t p = 0; p < n; ++p) {
         const int b = columns[2 * p], channel = columns[2 * p + 1];
-        if (b < 0 || b >= model.n_types() || model.pair(a, b).table < 0) {
-            model_error(name + "columns", "row " + std::to_string(p) + " names neighbour type " + std::to_string(b) +
-                                              ", which has no table");
+        const std::string which =
+            "row " + std::to_string(p) + " is neighbour type " + std::to_string(b) + ", channel " + std::to_string(channel);
+        const int table = b >= 0 && b < model.n_types() ? model.pair(centre, b).table : -1;
+        if (table < 0) {
+            model_error(name, which + ", but there is no table for that type");
         }
-        const int rank = model.tables[static_cast<std::size_t>(model.pair(a, b).table)].rank;
-        if (channel < 0 || channel >= rank || !seen.emplace(b, channel).second) {
-            model_error(name + "columns", "row " + std::to_string(p) + " names channel " + std::to_string(channel) +
-                                              ", which does not exist or was named before");
+        const int rank = model.tables[static_cast<std::size_t>(table)].rank;
+        if (channel < 0 || channel >= rank) {
+            model_error(name, which + ", expected a channel of 0 to " + std::to_string(rank - 1));
         }
-        const auto row = static_cast<std::int64_t>(p);
-        if (row_end[p] < row || row_end[p] > static_cast<std::int64_t>(n)) {
-            model_error(name + "row_end", "row " + std::to_string(p) + " ends at " + std::to_string(row_end[p]));
+        if (!seen.insert({b, channel}).second) {
+            model_error(name, which + ", which occurs twice");
         }
-        products += row_end[p] - row;
         fitting.columns.push_back({b, channel});
+    }
+}
+
+/// The staircase of products: each row ends no later than the one before it, or has at most its first product.
+std::int64_t read_row_end(SectionReader& sections, const std::string& name, Fitting& fitting) {
+    const int n_rows = static_cast<int>(fitting.columns.size());
+    const std::int32_t* row_end = sections.integers(name, {fitting.columns.size()});
+    std::int64_t n_products = 0;
+    for (int p = 0; p < n_rows; ++p) {
+        if (row_end[p] < p || row_end[p] > n_rows) {
+            model_error(name, "is " + std::to_string(row_end[p]) + " for row " + std::to_string(p) + ", expected " +
+                                  std::to_string(p) + " to " + std::to_string(n_rows));
+        }
+        if (p > 0 && row_end[p] > row_end[p - 1] && row_end[p] > p + 1) {
+            model_error(name, "increases to " + std::to_string(row_end[p]) + " at row " + std::to_string(p));
+        }
+        n_products += row_end[p] - p;
         fitting.row_end.push_back(row_end[p]);
     }
-    if (products < 1 || products > kMostInputs) {
-        model_error(name + "row_end", "gives " + std::to_string(products) + " products");
+    if (n_products == 0) {
+        model_error(name, "leaves no product");
     }
-    fitting.n_products = static_cast<int>(products);
+    return n_products;
 }
 
-Skip read_skip(const std::string& name, int code, int n_in, int n_out) {
-    if (code < 0 || code > 2) {
-        model_error(name, "unknown skip code " + std::to_string(code));
+/// Width of the first layer's input.
+int read_form(SectionReader& sections, const std::string& prefix, const Model& model, int centre, Fitting& fitting) {
+    const int form = sections.integer(prefix + "form", 0);
+    if (form > 1) {
+        model_error(prefix + "form", "is " + std::to_string(form) + ", expected 0 (direct) or 1 (folded)");
     }
-    const auto skip = static_cast<Skip>(code);
-    if ((skip == Skip::identity && n_out != n_in) || (skip == Skip::doubled && n_out != 2 * static_cast<std::int64_t>(n_in))) {
-        model_error(name, "a skip connection from width " + std::to_string(n_in) + " to " + std::to_string(n_out));
+    fitting.folded = form == 1;
+    std::int64_t n_in = static_cast<std::int64_t>(model.width) * model.axis_neuron;
+    if (fitting.folded) {
+        read_columns(sections, prefix + "columns", model, centre, fitting);
+        n_in = read_row_end(sections, prefix + "row_end", fitting);
     }
-    return skip;
+    if (n_in > kMostInputs) {
+        model_error(prefix + "form", "gives " + std::to_string(n_in) + " inputs, format 1 allows at most " + std::to_string(kMostInputs));
+    }
+    fitting.n_products = fitting.folded ? static_cast<int>(n_in) : 0;
+    return static_cast<int>(n_in);
 }
 
-Layer read_layer(SectionReader& sections, const std::string& name, const std::int32_t* codes, double parameter, int n_in) {
-    Layer layer;
-    layer.n_in = n_in;
-    const std::uint64_t n_out = sections.get(name + "bias", DType::f64, 1).shape[0];
-    if (n_out == 0 || n_out > static_cast<std::uint64_t>(kMostInputs)) {
-        model_error(name + "bias", "a layer of width " + std::to_string(n_out));
+/// Codes and the activation's parameter of layer l.
+void read_codes(const std::string& prefix, std::uint64_t l, const std::int32_t* codes, double parameter, Layer& layer) {
+    const std::string which = " for layer " + std::to_string(l);
+    if (codes[0] < 0 || codes[0] > kLastActivation) {
+        model_error(prefix + "layers", "the activation is " + std::to_string(codes[0]) + which + ", expected 0 to " + std::to_string(kLastActivation));
     }
-    layer.n_out = static_cast<int>(n_out);
-    layer.bias = sections.doubles(name + "bias", {n_out});
-    layer.weight = sections.doubles(name + "weight", {static_cast<std::uint64_t>(n_in), n_out});
-    layer.idt = sections.has(name + "idt") ? sections.doubles(name + "idt", {n_out}) : nullptr;
-    if (codes[0] < 0 || codes[0] > 8) {
-        model_error(name + "weight", "unknown activation code " + std::to_string(codes[0]));
+    if (codes[1] < 0 || codes[1] > kLastSkip) {
+        model_error(prefix + "layers", "the skip is " + std::to_string(codes[1]) + which + ", expected 0 to " + std::to_string(kLastSkip));
     }
     layer.activation = static_cast<Activation>(codes[0]);
+    layer.skip = static_cast<Skip>(codes[1]);
+    if (layer.activation != Activation::silut && parameter != 0) {
+        model_error(prefix + "activation_parameter", "is " + number_text(parameter) + which + ", expected 0: only silut (8) has a parameter");
+    }
     layer.activation_parameter = parameter;
-    layer.skip = read_skip(name + "weight", codes[1], n_in, layer.n_out);
-    return layer;
+}
+
+/// Arrays of layer l, which takes n_in numbers.
+void read_weights(SectionReader& sections, const std::string& prefix, std::uint64_t l, int n_in, Layer& layer) {
+    const std::string name = prefix + std::to_string(l) + ".";
+    const auto inputs = static_cast<std::uint64_t>(n_in);
+    const std::uint64_t outputs = sections.get(name + "weight", DType::f64, {inputs, SectionReader::kAny}).shape[1];
+    if (outputs == 0) {
+        model_error(name + "weight", "has no outputs");
+    }
+    require_at_most(name + "weight", static_cast<std::int64_t>(outputs), kMostNeurons);
+    layer.n_in = n_in;
+    layer.n_out = static_cast<int>(outputs);
+    layer.weight = sections.doubles(name + "weight", {inputs, outputs});
+    layer.bias = sections.doubles(name + "bias", {outputs});
+    layer.idt = sections.has(name + "idt") ? sections.doubles(name + "idt", {outputs}) : nullptr;
+    const bool fits = layer.skip == Skip::none || (layer.skip == Skip::identity && layer.n_out == n_in) ||
+                      (layer.skip == Skip::doubled && layer.n_out == 2 * n_in);
+    if (!fits) {
+        model_error(prefix + "layers", "the skip of layer " + std::to_string(l) + " does not go with " + std::to_string(n_in) +
+                                           " inputs and " + std::to_string(layer.n_out) + " outputs");
+    }
+}
+
+void check_ends(const std::string& prefix, const Fitting& fitting) {
+    if (fitting.folded && fitting.layers.front().skip != Skip::none) {
+        model_error(prefix + "layers", "the first layer has a skip, which its folded input does not allow");
+    }
+    const Layer& last = fitting.layers.back();
+    const std::string l = std::to_string(fitting.layers.size() - 1);
+    if (last.activation != Activation::linear || last.skip != Skip::none) {
+        model_error(prefix + "layers", "the last layer " + l + " has an activation or a skip, expected 0, 0");
+    }
+    if (last.n_out != 1) {
+        model_error(prefix + l + ".weight", "the last layer has " + std::to_string(last.n_out) + " outputs, expected one energy");
+    }
+    if (last.idt != nullptr) {
+        model_error(prefix + l + ".idt", "the last layer must have none");
+    }
+}
+
+Fitting read_fitting(SectionReader& sections, const Model& model, int centre) {
+    const std::string prefix = "fitting." + std::to_string(centre) + ".";
+    Fitting fitting;
+    int n_in = read_form(sections, prefix, model, centre, fitting);
+    const std::uint64_t n_layers = sections.get(prefix + "layers", DType::i32, {SectionReader::kAny, 2}).shape[0];
+    if (n_layers == 0) {
+        model_error(prefix + "layers", "is empty");
+    }
+    require_at_most(prefix + "layers", static_cast<std::int64_t>(n_layers), kMostLayers);
+    const std::int32_t* codes = sections.integers(prefix + "layers", {n_layers, 2});
+    const double* parameter = sections.doubles(prefix + "activation_parameter", {n_layers});
+    for (std::uint64_t l = 0; l < n_layers; ++l) {
+        Layer layer;
+        read_codes(prefix, l, codes + 2 * l, parameter[l], layer);
+        read_weights(sections, prefix, l, n_in, layer);
+        n_in = layer.n_out;
+        fitting.layers.push_back(layer);
+    }
+    check_ends(prefix, fitting);
+    return fitting;
 }
 
 }  // namespace
 
-Fitting read_fitting(SectionReader& sections, const Model& model, int a) {
-    const std::string name = "fitting." + std::to_string(a) + ".";
-    Fitting fitting;
-    const int form = sections.integer(name + "form", 0);
-    if (form > 1) {
-        model_error(name + "form", std::to_string(form) + ", expected 0 (direct) or 1 (folded)");
+void read_fittings(SectionReader& sections, Model& model) {
+    for (int a = 0; a < model.n_types(); ++a) {
+        model.fittings.push_back(model.has_energy[static_cast<std::size_t>(a)] != 0 ? read_fitting(sections, model, a) : Fitting{});
     }
-    fitting.folded = form == 1;
-    int n_in = 0;
-    if (fitting.folded) {
-        read_products(sections, model, a, name, fitting);
-        n_in = fitting.n_products;
-    } else {
-        const auto size = static_cast<std::int64_t>(model.width) * model.axis_neuron;
-        if (size > kMostInputs) {
-            model_error(name + "form", "the descriptor is too long");
-        }
-        n_in = static_cast<int>(size);
-    }
-    const std::uint64_t n_layers = sections.get(name + "layers", DType::i32, 2).shape[0];
-    if (n_layers == 0 || n_layers > kMostLayers) {
-        model_error(name + "layers", std::to_string(n_layers) + " layers");
-    }
-    const std::int32_t* codes = sections.integers(name + "layers", {n_layers, 2});
-    const double* parameters = sections.doubles(name + "activation_parameter", {n_layers});
-    for (std::uint64_t l = 0; l < n_layers; ++l) {
-        fitting.layers.push_back(read_layer(sections, name + std::to_string(l) + ".", codes + 2 * l, parameters[l], n_in));
-        n_in = fitting.layers.back().n_out;
-    }
-    const Layer& last = fitting.layers.back();
-    if (last.n_out != 1 || last.activation != Activation::linear || last.skip != Skip::none || last.idt != nullptr) {
-        model_error(name + "layers", "the last layer must be linear, plain, and one neuron wide");
-    }
-    if (fitting.folded && fitting.layers.front().skip != Skip::none) {
-        model_error(name + "layers", "a folded first layer has no skip connection");
-    }
-    return fitting;
 }
 
 }  // namespace dpc

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What model.cpp asks of the other files that turn sections into a Model.
+// The parts of Model::from_bytes, one function for each group of sections (docs/tables-format.md section 3), in the order in which
+// they must run: each relies on what the ones before it have proved. All throw ModelError.
 #pragma once
 
 #include "dpc/model.hpp"
@@ -7,7 +8,9 @@
 
 namespace dpc {
 
-/// The fitting net of centre type a; descriptor and tables of the model must be read already. Throws ModelError.
-Fitting read_fitting(SectionReader& sections, const Model& model, int a);
+void read_types(SectionReader& sections, Model& model);       // model.*
+void read_descriptor(SectionReader& sections, Model& model);  // descriptor.*
+void read_tables(SectionReader& sections, Model& model);      // table.*
+void read_fittings(SectionReader& sections, Model& model);    // fitting.*
 
 }  // namespace dpc

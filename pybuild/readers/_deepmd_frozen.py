@@ -102,7 +102,7 @@ def frozen_tree(archive: TorchArchive, root: Any) -> tuple[Tree, float | None]:
     type_map = get.type_names(atomic.need("type_map"), "atomic_model.type_map")
     n_types = len(type_map)
     excluded = _excluded_types(atomic, "atom_excl", n_types)
-    if "emask" in fitting and excluded != fitting.pop("emask"):
+    if set(fitting.pop("excluded")) - set(excluded):  # such a type would keep its bias
         raise unsupported(
             "a fitting net with excluded types other than the model's atom_exclude_types", "two lists of excluded types"
         )
@@ -155,8 +155,7 @@ def _fitting(net: _Object) -> Tree:
         tree[key] = get.integer(net.get(key) or 0, net.place(key))
     refuse_fitting(tree)
     bias = net.array("bias_atom_e")
-    if net.get("emask") is not None:
-        tree["emask"] = _excluded_types(net, "emask", bias.shape[0] if bias.ndim else 0)
+    tree["excluded"] = _excluded_types(net, "emask", bias.shape[0] if bias.ndim else 0)
     flags = net.get("remove_vaccum_contribution")
     tree["mixed_types"] = get.flag(net.need("mixed_types"), net.place("mixed_types"))
     tree["vacuum"] = (

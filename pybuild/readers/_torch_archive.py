@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The zip file that torch.save and TorchScript write: one pickle, and the numbers of each tensor as an entry of its own.
 
-Only `data.pkl`, `byteorder` and `data/*` are read; code, debug and constant entries may be there or not. torch stores everything
-uncompressed, so all sizes are bounded by the size of the file: checked here before any entry is read.
+Only `data.pkl`, `byteorder` and `data/*` are read; code, debug and constant entries may be there or not. torch stores what is
+read here uncompressed, so that its size is bounded by the size of the file: checked before it is read.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from . import _restricted_pickle as pickle
 from ._restricted_pickle import TensorRef
 
 MAX_ENTRIES = 1_000_000
+ENCRYPTED = 0x1  # bit of an entry's flags
 _ZIP_ERRORS = (zipfile.BadZipFile, struct.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError, OverflowError)
 
 
@@ -88,8 +89,11 @@ class TorchArchive:
         full = f"{self.root}/{name}"
         if full not in self._entries:
             raise ReadError(f"entry {full[:80]} is missing from the archive; copy or freeze the model again")
+        info = self._entries[full]
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & ENCRYPTED or info.compress_size != info.file_size:
+            raise ReadError(f"entry {full[:80]} is compressed or encrypted; torch stores the numbers of a model as they are")
         try:
-            return self._zip.read(self._entries[full])
+            return self._zip.read(info)
         except _ZIP_ERRORS as error:
             raise ReadError(f"entry {full[:80]} is damaged ({str(error)[:100]}); copy or freeze the model again") from error
 
@@ -101,10 +105,8 @@ class TorchArchive:
         for info in infos:
             if info.filename in entries:
                 raise ReadError(f"entry {info.filename[:80]} is in the archive twice")
-            if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 0x1 or info.compress_size != info.file_size:
-                raise ReadError(f"entry {info.filename[:80]} is compressed or encrypted; torch stores entries as they are")
             entries[info.filename] = info
-        if sum(info.file_size for info in infos) > file_size:
+        if sum(info.compress_size for info in infos) > file_size:
             raise ReadError("the entries of the archive claim more bytes than the file has")
         return entries
 

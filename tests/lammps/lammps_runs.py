@@ -162,7 +162,6 @@ def setup(data: str, style: str, coeff: str = "* *", units: str = "metal", bound
 units {units}
 atom_style {atom_style}
 boundary {boundary}
-box tilt large
 read_data {data}
 pair_style {style}
 pair_coeff {coeff}

@@ -65,7 +65,7 @@ def test_plugin_load_and_unload(lammps: Lammps, water: System, small: Path, plug
 def test_link_to_the_loader(lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
     """The pair style is found beside the file that a link points to."""
     (lammps.folder / LOADER).symlink_to(plugin_folder / LOADER)
-    assert "energy:" in run_bare(lammps, f"plugin load {LOADER}\n" + setup("water.data", f"dpcompressed {small}") + static())
+    assert "energy:" in run_bare(lammps, f"plugin load ./{LOADER}\n" + setup("water.data", f"dpcompressed {small}") + static())
 
 
 def test_entry_point_is_cheap() -> None:

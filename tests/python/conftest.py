@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pybuild.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+from pybuild.tableset import FittingArrays, LayerArrays, TableArrays, TableSet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -98,3 +99,60 @@ def random_structure(seed: int = 0, n_types: int = 2, n: int = 3) -> tuple[Any, 
 def make_structure() -> Callable[..., tuple[Any, Any, Any]]:
     """random_structure as a fixture."""
     return random_structure
+
+
+def random_layer_arrays(
+    rng: np.random.Generator, n_in: int, n_out: int, activation: int, skip: int, idt: bool = False
+) -> LayerArrays:
+    """Codes as in docs/tables-format.md; the threshold of silut (8) is 3."""
+    steps = rng.normal(size=n_out) if idt else None
+    return LayerArrays(
+        rng.normal(size=(n_in, n_out)), rng.normal(size=n_out), steps, activation, 3.0 if activation == 8 else 0.0, skip
+    )
+
+
+def random_table_arrays(rng: np.random.Generator, rank: int, order: int) -> TableArrays:
+    """M = 4; 10 intervals from -1 to 0, 2 from 0 to 1."""
+    coef = np.zeros((12, order + 1, 8))
+    coef[:, :, :rank] = rng.normal(size=(12, order + 1, rank))
+    return TableArrays(-1.0, 0.0, 1.0, 0.1, 0.5, rank, coef, rng.normal(size=(4, rank)))
+
+
+@pytest.fixture(scope="session")
+def tables() -> TableSet:
+    """Two types, M = 4, A = 2, a folded and a direct fitting net: every section of the format."""
+    rng = np.random.default_rng(5)
+    i32 = np.int32
+    folded = FittingArrays(
+        (
+            random_layer_arrays(rng, 7, 3, 1, 0),
+            random_layer_arrays(rng, 3, 3, 8, 1, idt=True),
+            random_layer_arrays(rng, 3, 6, 2, 2),
+            random_layer_arrays(rng, 6, 1, 0, 0),
+        ),
+        np.array([[0, 0], [1, 0], [0, 1], [1, 2]], i32),
+        np.array([4, 3, 3, 3], i32),
+    )
+    direct = FittingArrays((random_layer_arrays(rng, 8, 5, 7, 0), random_layer_arrays(rng, 5, 1, 0, 0)), None, None)
+    return TableSet(
+        type_map=("O", "Hé"),
+        energy_bias=np.array([-5.0, -3.0]),
+        energy_mask=np.array([1, 1], i32),
+        min_distance=np.array([[2.2, 0.9], [0.9, 1.4]]),
+        check_frequency=10,
+        kind="se_e2_a",
+        rcut=6.0,
+        rcut_smth=0.5,
+        env_protection=0.0,
+        sel=np.array([4, 8], i32),
+        n_sel=12,
+        mean=np.array([0.05, 0.04]),
+        std=np.array([[0.125, 0.0625], [0.1, 0.05]]),
+        width=4,
+        axis_neuron=2,
+        pair_kind=np.array([[0, 0], [0, 1]], i32),
+        pair_table=np.array([[0, 1], [0, 1]], i32),
+        tables=(random_table_arrays(rng, 2, 5), random_table_arrays(rng, 3, 3)),
+        fittings=(folded, direct),
+        provenance={"model": {"file": "wässer.pth"}, "tolerance": 1e-6},
+    )

@@ -188,8 +188,8 @@ def test_overflow_names_the_worst_pair(water):
 def test_energy_is_continuous_where_the_table_ends(water):
     """Beyond the table value and slope continue linearly in x: the force has no jump."""
     model, _, _, _ = water
-    limit = calculator.evaluate(model, [[0, 0, 0], [0, 0, 0.05]], [0, 1]).overflow["worst"]["table_limit"]
-    inside, outside = (calculator.evaluate(model, [[0, 0, 0], [0, 0, limit + e]], [0, 1]) for e in (1e-9, -1e-9))
+    limit = calculator.evaluate(model, [[0, 0, 0], [0, 0, 0.05]], [0, 0]).overflow["worst"]["table_limit"]
+    inside, outside = (calculator.evaluate(model, [[0, 0, 0], [0, 0, limit + e]], [0, 0]) for e in (1e-9, -1e-9))
     np.testing.assert_allclose(inside.forces, outside.forces, rtol=1e-5)
     assert outside.overflow["n_beyond"] == 2
     assert inside.overflow["n_beyond"] == 0

@@ -29,8 +29,10 @@ def test_this_repository(check_layers: ModuleType) -> None:
     [
         ("core/src/x.cpp", '#include "pair.h"'),
         ("core/src/x.cpp", "#include <Python.h>"),
-        ("core/src/x.cpp", "void f() { cblas_dgemm(); }"),
+        ("core/src/x.cpp", "#include <cblas.h>"),
         ("core/include/dpc/x.hpp", "#include <mpi.h>"),
+        ("core/include/dpc/math/x.hpp", "#include <vector>"),
+        ("core/include/dpc/math/x.hpp", '#include "dpc/model.hpp"'),
         ("lammps_plugin/x.cpp", "#include <Python.h>"),
         ("cython_ext/x.hpp", '#include "pair.h"'),
         ("pybuild/x.py", "import torch"),

@@ -134,6 +134,16 @@ def test_code_entries_are_not_needed(shared_models, tmp_path):
     assert_same(read_model(tmp_path / "bare.pth"), read_model(source))
 
 
+def test_compressed_code_entries_are_not_looked_at(shared_models, tmp_path):
+    """torch compresses code entries, and only those."""
+    source = shared_models / "se_e2_a-small" / "model.pth"
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(tmp_path / "model.pth", "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name), zipfile.ZIP_DEFLATED if "/code/" in name else zipfile.ZIP_STORED)
+    assert (tmp_path / "model.pth").stat().st_size < 0.8 * source.stat().st_size
+    assert_same(read_model(tmp_path / "model.pth"), read_model(source))
+
+
 def test_a_data_modifier_is_refused(option_models, tmp_path):
     shutil.copy(option_models / "silut.pth", tmp_path / "model.pth")
     with zipfile.ZipFile(tmp_path / "model.pth", "a") as archive:

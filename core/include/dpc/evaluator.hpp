@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Host evaluator: energies, forces and virials of a system from positions, types and a full neighbour list.
-// Double precision, OpenMP over blocks of atoms of one type, fixed order of summation for a fixed number of threads.
+// OpenMP over blocks of atoms of one type, fixed order of summation for a fixed number of threads.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,10 @@
 #include "dpc/model.hpp"
 
 namespace dpc {
+
+/// float64: everything in double. mixed: tables, descriptor and fitting net in single precision; positions, pair vectors and the
+/// sums of energies, forces and virials in double.
+enum class Precision { float64, mixed };
 
 /// A full neighbour list as the caller has it (LAMMPS: ilist, numneigh, firstneigh, NEIGHMASK). Both i-j and j-i are listed
 /// where both are centres; neighbours beyond rcut are allowed. index_mask is applied to every neighbour index.
@@ -58,7 +62,7 @@ struct Overflow {
 
 class Evaluator {
 public:
-    Evaluator(std::shared_ptr<const Model> model, int n_threads);
+    Evaluator(std::shared_ptr<const Model> model, int n_threads, Precision precision = Precision::float64);
     ~Evaluator();
     Evaluator(const Evaluator&) = delete;
     Evaluator& operator=(const Evaluator&) = delete;
@@ -79,8 +83,9 @@ public:
     /// Bytes held by lists and scratch.
     std::size_t memory_bytes() const;
 
-private:
     struct Impl;
+
+private:
     std::unique_ptr<Impl> impl_;
 };
 

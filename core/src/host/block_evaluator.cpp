@@ -303,5 +303,6 @@ void BlockEvaluator<Real>::add_forces(const NeighbourBlocks& list, const Block& 
 }
 
 template class BlockEvaluator<double>;
+template class BlockEvaluator<float>;
 
 }  // namespace dpc::host

@@ -77,5 +77,10 @@ template void compute_fitting_net(const Kernels<double>&, const std::vector<Pack
                                   NetScratch<double>&, double*);
 template void reverse_fitting_net(const Kernels<double>&, const std::vector<PackedLayer<double>>&, int, NetScratch<double>&,
                                   double*);
+template struct NetScratch<float>;
+template void compute_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, int, const float*,
+                                  NetScratch<float>&, double*);
+template void reverse_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, int, NetScratch<float>&,
+                                  float*);
 
 }  // namespace dpc::host

@@ -150,9 +150,24 @@ DPC_FUNCTION void store_sums(const Pack<double> (&e)[4], bool add, double* const
 }
 
 DPC_FUNCTION void store_sums(const Pack<float> (&e)[4], bool add, float* const (&to)[4], int k) {
+#if defined(__AVX512F__)
+    __m256 half[4];
     for (int c = 0; c < 4; ++c) {
-        const float value = sum(e[c]);
-        to[c][k] = add ? to[c][k] + value : value;
+        half[c] = __builtin_shufflevector(e[c].v, e[c].v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                  __builtin_shufflevector(e[c].v, e[c].v, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
+#elif defined(__AVX__)
+    const __m256 half[4] = {e[0].v, e[1].v, e[2].v, e[3].v};
+#endif
+#if defined(__AVX__)
+    const __m256 total = _mm256_hadd_ps(_mm256_hadd_ps(half[0], half[1]), _mm256_hadd_ps(half[2], half[3]));
+    float value[4];
+    _mm_storeu_ps(value, _mm_add_ps(_mm256_castps256_ps128(total), _mm256_extractf128_ps(total, 1)));
+#else
+    const float value[4] = {sum(e[0]), sum(e[1]), sum(e[2]), sum(e[3])};
+#endif
+    for (int c = 0; c < 4; ++c) {
+        to[c][k] = add ? to[c][k] + value[c] : value[c];
     }
 }
 
@@ -339,7 +354,7 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
 template <class Real>
 DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width;
-    constexpr int most = DPC_PACK_BYTES == 64 ? 4 : 2;
+    constexpr int most = DPC_PACK_BYTES == 64 ? 4 : DPC_PACK_BYTES == 32 ? 2 : 1;
     int lane = 0;
     for (; lane + most * width <= lanes; lane += most * width) {
         product_tile<Real, most>(n_in, panel, lanes, x + lane, y + lane);
@@ -485,6 +500,8 @@ constexpr Kernels<Real> kernels(const char* name) {
 }  // namespace
 
 extern const Kernels<double> double_kernels;
+extern const Kernels<float> float_kernels;
 const Kernels<double> double_kernels = kernels<double>(DPC_TEXT(DPC_ISA));
+const Kernels<float> float_kernels = kernels<float>(DPC_TEXT(DPC_ISA));
 
 }  // namespace dpc::host::DPC_ISA

@@ -221,5 +221,6 @@ std::size_t PackedModel<Real>::bytes() const {
 }
 
 template struct PackedModel<double>;
+template struct PackedModel<float>;
 
 }  // namespace dpc::host

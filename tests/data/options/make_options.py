@@ -4,8 +4,8 @@
     python make_options.py            # in an environment with deepmd-kit[torch]; writes *.pth, *.pt and *.npz here
 
 Weights, statistics and biases are random numbers (seeded) of a realistic size. Frozen models are stored without their code
-entries, which no reader needs. NAME.npz: types (n,), positions (n, 3), cell (3, 3), and what DeePMD-kit computes for them: energy,
-atom_energy (n,), forces (n, 3), virial (3, 3), atom_virial (n, 9).
+entries, which no reader needs. NAME.npz: types (n,), positions (n, 3), cell (3, 3), and what DeePMD-kit computes for them:
+energy, atom_energy (n,), forces (n, 3), virial (3, 3), atom_virial (n, 9).
 """
 
 import copy

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Turn frames.dump and frames.thermo of in.frames into DeePMD-kit's npy format: data/train and data/valid.
+"""Turn frames.dump and frames.thermo of an in.frames into DeePMD-kit's npy format: data/train and data/valid.
+
+    python to_deepmd.py O H              # elements of LAMMPS' types 1, 2, ...
 
 Units on both sides are eV and angstrom; only the virial is converted, from LAMMPS' pressure tensor (bar, order
 xx yy zz xy xz yz) to sum_i r_i f_i in eV (pressure times volume).
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ VALIDATION_STRIDE = 10  # every tenth frame is kept for validation
 
 
 def read_dump(path: Path) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """Frames of a LAMMPS dump of an orthogonal box: step, edge lengths (3,) and columns x y z fx fy fz (n, 6)."""
+    """Frames of a LAMMPS dump of an orthogonal box: step, edge lengths (3,) and columns type x y z fx fy fz (n, 7)."""
     lines = path.read_text().splitlines()
     frames = []
     start = 0
@@ -22,24 +25,24 @@ def read_dump(path: Path) -> list[tuple[int, np.ndarray, np.ndarray]]:
         step, atoms = int(lines[start + 1]), int(lines[start + 3])
         bounds = np.array([line.split() for line in lines[start + 5 : start + 8]], dtype=float)
         rows = np.array([line.split() for line in lines[start + 9 : start + 9 + atoms]], dtype=float)
-        positions = rows[:, 1:4] - bounds[:, 0]
-        frames.append((step, bounds[:, 1] - bounds[:, 0], np.hstack([positions, rows[:, 4:7]])))
+        rows[:, 2:5] -= bounds[:, 0]
+        frames.append((step, bounds[:, 1] - bounds[:, 0], rows[:, 1:]))
         start += 9 + atoms
     return frames
 
 
-def write_system(folder: Path, frames: list, scalars: np.ndarray) -> None:
-    """One DeePMD-kit system of copper atoms with energy, forces and virial."""
+def write_system(folder: Path, elements: list[str], frames: list, scalars: np.ndarray) -> None:
+    """One DeePMD-kit system with energy, forces and virial; all frames have the same atoms."""
     (folder / "set.000").mkdir(parents=True, exist_ok=True)
-    atoms = len(frames[0][2])
-    (folder / "type.raw").write_text("0\n" * atoms)
-    (folder / "type_map.raw").write_text("Cu\n")
+    types = frames[0][2][:, 0].astype(int) - 1
+    (folder / "type.raw").write_text("".join(f"{type_index}\n" for type_index in types))
+    (folder / "type_map.raw").write_text("".join(f"{element}\n" for element in elements))
     edges = np.array([frame[1] for frame in frames])
     columns = np.array([frame[2] for frame in frames])
     xx, yy, zz, xy, xz, yz = (scalars[:, 2:] * (edges.prod(axis=1) / BAR_A3_PER_EV)[:, None]).T
     arrays = {
-        "coord": columns[:, :, :3].reshape(len(frames), -1),
-        "force": columns[:, :, 3:].reshape(len(frames), -1),
+        "coord": columns[:, :, 1:4].reshape(len(frames), -1),
+        "force": columns[:, :, 4:7].reshape(len(frames), -1),
         "box": np.array([np.diag(edge).ravel() for edge in edges]),
         "energy": scalars[:, 1],
         "virial": np.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], axis=1),
@@ -50,13 +53,14 @@ def write_system(folder: Path, frames: list, scalars: np.ndarray) -> None:
 
 def main() -> None:
     """Check that the two files tell of the same steps, then write both systems."""
+    elements = sys.argv[1:]
     frames = read_dump(Path("frames.dump"))
     scalars = np.loadtxt("frames.thermo")
     if [frame[0] for frame in frames] != scalars[:, 0].astype(int).tolist():
         raise SystemExit("frames.dump and frames.thermo list different steps: run in.frames again")
     valid = np.arange(len(frames)) % VALIDATION_STRIDE == 0
-    write_system(Path("data/train"), [f for f, v in zip(frames, valid) if not v], scalars[~valid])
-    write_system(Path("data/valid"), [f for f, v in zip(frames, valid) if v], scalars[valid])
+    write_system(Path("data/train"), elements, [f for f, v in zip(frames, valid) if not v], scalars[~valid])
+    write_system(Path("data/valid"), elements, [f for f, v in zip(frames, valid) if v], scalars[valid])
     print(f"{(~valid).sum()} frames in data/train, {valid.sum()} in data/valid")
 
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+"""What a table file holds, for people: from the file alone."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+from .accuracy import distance_at, pair_names, products
+from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED
+from .tableset import TableSet
+
+KINDS = {DESCRIPTOR_EXCLUDED: "excluded by the descriptor", MODEL_EXCLUDED: "excluded by the model", ABSENT: "absent (sel 0)"}
+
+
+def info_lines(tables: TableSet) -> list[str]:
+    """The text of `python -m pybuild info`."""
+    return [*_model_lines(tables), "", *_table_lines(tables), "", *_fitting_lines(tables), *_provenance_lines(tables)]
+
+
+def _model_lines(t: TableSet) -> list[str]:
+    sel = ", ".join(f"{name} {n}" for name, n in zip(t.type_map, t.sel.tolist(), strict=True))
+    protection = f", env_protection {t.env_protection:g} A" if t.env_protection else ""
+    lines = [
+        f"types: {' '.join(t.type_map)}",
+        f"descriptor: {t.kind}, rcut {t.rcut:g} A, rcut_smth {t.rcut_smth:g} A{protection}, sel {sel}",
+        f"embedding: {t.width} outputs, axis_neuron {t.axis_neuron}",
+        f"overflow report every {t.check_frequency} steps; smallest distances of the training data, A:",
+    ]
+    n = len(t.type_map)
+    pairs = [(a, b) for a in range(n) for b in range(a, n)]
+    lines.append("  " + ", ".join(f"{t.type_map[a]}-{t.type_map[b]} {t.min_distance[a, b]:.3f}" for a, b in pairs))
+    for kind, text in KINDS.items():
+        found = [f"{t.type_map[a]}-{t.type_map[b]}" for a in range(n) for b in range(n) if t.pair_kind[a, b] == kind]
+        if found:
+            lines.append(f"{text}: {' '.join(found)}")
+    return lines
+
+
+def _table_lines(t: TableSet) -> list[str]:
+    lines = [f"{'table':>5}  {'range of x':>20}  {'fine to, ends at, A':>19}  {'rows':>6} {'order':>5} {'rank':>8} {'kB':>7}  pairs"]
+    for k, table in enumerate(t.tables):
+        centre = int((t.pair_table == k).nonzero()[0][0])
+        reach = f"{distance_at(t, table.upper, centre):.3f}, {distance_at(t, table.max, centre):.3f}"
+        lines.append(
+            f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.max:g}':>20}  {reach:>19}  {len(table.coef):>6} "
+            f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{t.width}':>8} {table.coef.nbytes / 1000:>7.0f}  {pair_names(t, k)}"
+        )
+    return lines
+
+
+def _fitting_lines(t: TableSet) -> list[str]:
+    lines = []
+    inputs = products(t)
+    for name, fitting in zip(t.type_map, t.fittings, strict=True):
+        if fitting is None:
+            lines.append(f"fitting net {name}: none, these atoms have no energy")
+            continue
+        widths = "-".join(str(layer.weight.shape[1]) for layer in fitting.layers)
+        if fitting.columns is None:
+            form = f"{inputs[name]} numbers of the descriptor"
+        else:
+            counts = Counter(fitting.columns[:, 0].tolist())
+            columns = ", ".join(f"{t.type_map[b]} {n}" for b, n in sorted(counts.items()))
+            form = f"{inputs[name]} products of {len(fitting.columns)} columns ({columns})"
+        lines.append(f"fitting net {name}: {form} -> {widths}")
+    return lines
+
+
+def _provenance_lines(t: TableSet) -> list[str]:
+    if not t.provenance:
+        return ["", "provenance: none"]
+    return ["", "provenance:", *json.dumps(t.provenance, indent=2, ensure_ascii=False).splitlines()]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""A table file against the model it was made from: energies, forces and virials of structures.
+
+The tables run through the compiled evaluator, the one that LAMMPS runs; the model through reference.py and, where torch is installed,
+through reference_torch.py as a second oracle.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import calculator, reference
+from .data import find_systems, open_system, spread_frames
+from .description import ModelDescription
+from .environment import Structure
+from .errors import InputError
+from .probe import probe_structures
+from .readers import read_model
+from .selection import ENERGY_PER_FORCE, VIRIAL_PER_FORCE, within
+from .tables_file import read_tables
+from .tableset import TableSet
+from .truncation import difference
+
+log = logging.getLogger("pybuild")
+
+DEFAULT_TOLERANCE = 1e-8  # eV/A, for tables that do not say what they were built for
+FRAMES, ATOMS = 5, 2000  # of the systems given, at most
+
+
+def verify(
+    model_path: str, tables_path: str, systems: Sequence[str] | None = None, tolerance: float | None = None, head: str | None = None
+) -> bool:
+    """Report the errors on every structure; True where all are within the tolerance. Raises PybuildError for bad input."""
+    model, tables = read_model(model_path, head), read_tables(tables_path)
+    _same_kind(model, tables, tables_path)
+    allowed = _tolerance(tables, tolerance)
+    structures = _structures(model, tables, systems)
+    oracles = _oracles()
+    compiled = calculator.load(tables_path)
+    log.info("%-40s %6s  %-9s %12s %15s %15s", "structure", "atoms", "against", "force, eV/A", "energy, eV/atom", "virial, eV/atom")
+    good = True
+    for s in structures:
+        got = calculator.evaluate(compiled, s.positions, s.types, s.cell)
+        for name, oracle in oracles.items():
+            errors = difference(got, oracle(model, s.positions, s.types, s.cell), len(s.types))
+            fine = within(errors, allowed)
+            good = good and fine
+            log.info(
+                "%-40s %6d  %-9s %12.1e %15.1e %15.1e%s",
+                s.name[-40:], len(s.types), name, errors.force, errors.energy, errors.virial, "" if fine else "  outside",
+            )  # fmt: skip
+    limits = allowed, ENERGY_PER_FORCE * allowed, VIRIAL_PER_FORCE * allowed
+    log.info("%s: forces %g eV/A, energy %g eV/atom, virial %g eV/atom", "within" if good else "OUTSIDE the tolerance", *limits)
+    return good
+
+
+def _same_kind(model: ModelDescription, tables: TableSet, path: str) -> None:
+    if model.type_map != tables.type_map:
+        raise InputError(f"{path}: has the types {' '.join(tables.type_map)}, the model {' '.join(model.type_map)}")
+    source = tables.provenance.get("source")
+    if isinstance(source, dict) and source.get("sha256") not in (None, model.provenance.sha256):
+        log.info("note: the tables were made from another file: %s, SHA-256 %s", source.get("file_name"), source["sha256"])
+
+
+def _tolerance(tables: TableSet, asked: float | None) -> float:
+    if asked is not None:
+        if not (np.isfinite(asked) and asked > 0):
+            raise InputError(f"--tolerance must be a positive force in eV/A, not {asked}")
+        return asked
+    stored: Any = tables.provenance.get("options", {})
+    value = stored.get("tolerance") if isinstance(stored, dict) else None
+    return float(value) if isinstance(value, (int, float)) and value > 0 else DEFAULT_TOLERANCE
+
+
+def _structures(model: ModelDescription, tables: TableSet, systems: Sequence[str] | None) -> list[Structure]:
+    if not systems:
+        return probe_structures(model, float(tables.min_distance.min()))
+    opened = [open_system(path, model.type_map) for path in find_systems(systems)]
+    return spread_frames(opened, FRAMES, ATOMS)
+
+
+def _oracles() -> dict[str, Callable[..., reference.Result]]:
+    oracles = {"reference": reference.evaluate}
+    if importlib.util.find_spec("torch") is not None:
+        from . import reference_torch
+
+        oracles["autograd"] = reference_torch.evaluate
+    return oracles

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+// Table files made in memory, whole and damaged: the test's own writer of docs/tables-format.md, and a small model that uses every
+// section of it: two types, two tables of different order, a folded and a direct fitting net.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "dpc/crc32c.hpp"
+
+namespace dpc::test {
+
+using Bytes = std::vector<unsigned char>;
+
+// Offsets in the header and in a directory entry.
+constexpr std::size_t kHeaderSize = 64, kEntrySize = 128;
+constexpr std::size_t kMajor = 8, kMinor = 10, kEndianTag = 12, kFileSize = 16, kDirectoryOffset = 24, kSectionCount = 32, kEntrySizeField = 36,
+                      kAlignmentField = 40, kHeaderFlags = 44, kReserved = 48, kDirectoryCrc = 56, kHeaderCrc = 60;
+constexpr std::size_t kName = 0, kDType = 48, kRank = 52, kFlags = 56, kCrc = 60, kShape = 64, kOffset = 112, kSize = 120;
+
+template <class Number>
+void put(Bytes& bytes, std::size_t offset, Number value) {
+    std::memcpy(bytes.data() + offset, &value, sizeof value);
+}
+
+template <class Number>
+Number get(const Bytes& bytes, std::size_t offset) {
+    Number value;
+    std::memcpy(&value, bytes.data() + offset, sizeof value);
+    return value;
+}
+
+/// Start of the directory entry of a section.
+inline std::size_t entry(std::size_t position) { return kHeaderSize + position * kEntrySize; }
+
+/// Make every checksum fit whatever the bytes are now, as far as the file holds what they are about.
+inline void repair(Bytes& bytes) {
+    if (bytes.size() < kHeaderSize) {
+        return;
+    }
+    const std::size_t claimed = get<std::uint32_t>(bytes, kSectionCount);
+    if (claimed <= (bytes.size() - kHeaderSize) / kEntrySize) {
+        for (std::size_t k = 0; k < claimed; ++k) {
+            const auto offset = get<std::uint64_t>(bytes, entry(k) + kOffset), size = get<std::uint64_t>(bytes, entry(k) + kSize);
+            if (offset <= bytes.size() && size <= bytes.size() - offset) {
+                put(bytes, entry(k) + kCrc, crc32c(bytes.data() + offset, size));
+            }
+        }
+        put(bytes, kDirectoryCrc, crc32c(bytes.data() + kHeaderSize, claimed * kEntrySize));
+    }
+    put(bytes, kHeaderCrc, crc32c(bytes.data(), kHeaderCrc));
+}
+
+class TableBuilder {
+public:
+    struct Part {
+        std::string name;
+        std::uint32_t dtype, flags;
+        std::vector<std::uint64_t> shape;
+        Bytes data;
+    };
+
+    using Shape = std::vector<std::uint64_t>;
+
+    /// Replace the section of that name, or add it at the end.
+    void f64(const std::string& name, const Shape& shape, const std::vector<double>& values) { set(name, 1, shape, values); }
+    void i32(const std::string& name, const Shape& shape, const std::vector<std::int32_t>& values) { set(name, 4, shape, values); }
+    void text(const std::string& name, const std::string& value, std::uint32_t flags = 1) {
+        set(name, 5, {value.size()}, std::vector<char>(value.begin(), value.end()), flags);
+    }
+
+    void remove(const std::string& name) {
+        for (std::size_t k = 0; k < parts_.size(); ++k) {
+            if (parts_[k].name == name) {
+                parts_.erase(parts_.begin() + static_cast<std::ptrdiff_t>(k));
+                return;
+            }
+        }
+    }
+
+    Part& part(const std::string& name) {
+        for (Part& part : parts_) {
+            if (part.name == name) {
+                return part;
+            }
+        }
+        parts_.push_back({name, 5, 1, {}, {}});
+        return parts_.back();
+    }
+
+    /// Replace one element of a section.
+    template <class Number>
+    void element(const std::string& name, std::size_t index, Number value) {
+        std::memcpy(part(name).data.data() + index * sizeof value, &value, sizeof value);
+    }
+
+    std::size_t size() const { return parts_.size(); }
+
+    Bytes bytes() const {
+        Bytes out(kHeaderSize + parts_.size() * kEntrySize, 0);
+        const unsigned char magic[8] = {0x89, 'D', 'P', 'T', '\r', '\n', 0x1A, '\n'};
+        std::memcpy(out.data(), magic, sizeof magic);
+        put<std::uint16_t>(out, kMajor, 1);
+        put<std::uint32_t>(out, kEndianTag, 0x01020304);
+        put<std::uint64_t>(out, kDirectoryOffset, kHeaderSize);
+        put(out, kSectionCount, static_cast<std::uint32_t>(parts_.size()));
+        put<std::uint32_t>(out, kEntrySizeField, kEntrySize);
+        put<std::uint32_t>(out, kAlignmentField, 64);
+        for (std::size_t k = 0; k < parts_.size(); ++k) {
+            const Part& part = parts_[k];
+            out.resize((out.size() + 63) / 64 * 64, 0);
+            std::memcpy(out.data() + entry(k), part.name.data(), part.name.size());
+            put(out, entry(k) + kDType, part.dtype);
+            put(out, entry(k) + kRank, static_cast<std::uint32_t>(part.shape.size()));
+            put(out, entry(k) + kFlags, part.flags);
+            for (std::size_t d = 0; d < part.shape.size(); ++d) {
+                put(out, entry(k) + kShape + 8 * d, part.shape[d]);
+            }
+            put<std::uint64_t>(out, entry(k) + kOffset, out.size());
+            put<std::uint64_t>(out, entry(k) + kSize, part.data.size());
+            out.insert(out.end(), part.data.begin(), part.data.end());
+        }
+        put<std::uint64_t>(out, kFileSize, out.size());
+        repair(out);
+        return out;
+    }
+
+private:
+    template <class Values>
+    void set(const std::string& name, std::uint32_t dtype, const Shape& shape, const Values& values, std::uint32_t flags = 1) {
+        Part& p = part(name);
+        p.dtype = dtype;
+        p.flags = flags;
+        p.shape = shape;
+        p.data.resize(values.size() * sizeof values[0]);
+        if (!p.data.empty()) {
+            std::memcpy(p.data.data(), values.data(), p.data.size());
+        }
+    }
+
+    std::vector<Part> parts_;
+};
+
+/// n numbers between -0.5 and 0.5 that differ from one another.
+inline std::vector<double> numbers(std::size_t n) {
+    std::vector<double> out(n);
+    std::uint32_t state = 12345;
+    for (double& value : out) {
+        state = state * 1664525U + 1013904223U;
+        value = static_cast<double>(state) / 4294967296.0 - 0.5;
+    }
+    return out;
+}
+
+inline void add_table(TableBuilder& file, const std::string& prefix, std::uint64_t rank, std::uint64_t n_powers) {
+    constexpr std::uint64_t n_rows = 12, stride = 8;  // 10 fine intervals from -1 to 0, 2 coarse ones from 0 to 1
+    std::vector<double> coef = numbers(n_rows * n_powers * stride);
+    for (std::size_t k = 0; k < coef.size(); ++k) {
+        coef[k] = k % stride < rank ? coef[k] : 0.0;
+    }
+    file.f64(prefix + "grid", {5}, {-1.0, 0.0, 1.0, 0.1, 0.5});
+    file.i32(prefix + "rank", {}, {static_cast<std::int32_t>(rank)});
+    file.f64(prefix + "coef", {n_rows, n_powers, stride}, coef);
+    file.f64(prefix + "basis", {4, rank}, numbers(4 * rank));
+}
+
+inline void add_layer(TableBuilder& file, const std::string& prefix, std::uint64_t n_in, std::uint64_t n_out) {
+    file.f64(prefix + "weight", {n_in, n_out}, numbers(n_in * n_out));
+    file.f64(prefix + "bias", {n_out}, numbers(n_out));
+}
+
+/// Types O and H, M = 4, A = 2; pairs x-O use table 0 (rank 2, order 5), pairs x-H table 1 (rank 3, order 3).
+inline TableBuilder small_model() {
+    TableBuilder file;
+    file.text("model.type_map", "O\nH");
+    file.f64("model.energy_bias", {2}, {-5.0, -3.0});
+    file.i32("model.energy_mask", {2}, {1, 1});
+    file.f64("model.min_distance", {2, 2}, {2.2, 0.9, 0.9, 1.4});
+    file.i32("model.check_frequency", {}, {10});
+    file.text("descriptor.kind", "se_e2_a");
+    file.f64("descriptor.rcut", {}, {6.0});
+    file.f64("descriptor.rcut_smth", {}, {0.5});
+    file.f64("descriptor.env_protection", {}, {0.0});
+    file.i32("descriptor.sel", {2}, {4, 8});
+    file.i32("descriptor.n_sel", {}, {12});
+    file.f64("descriptor.mean", {2}, {0.05, 0.04});
+    file.f64("descriptor.std", {2, 2}, {0.125, 0.0625, 0.1, 0.05});
+    file.i32("descriptor.width", {}, {4});
+    file.i32("descriptor.axis_neuron", {}, {2});
+    file.i32("descriptor.pair_kind", {2, 2}, {0, 0, 0, 1});
+    file.i32("descriptor.pair_table", {2, 2}, {0, 1, 0, 1});
+    add_table(file, "table.0.", 2, 6);
+    add_table(file, "table.1.", 3, 4);
+    file.i32("fitting.0.form", {}, {1});
+    file.i32("fitting.0.columns", {4, 2}, {0, 0, 1, 0, 0, 1, 1, 2});
+    file.i32("fitting.0.row_end", {4}, {4, 3, 3, 3});  // 4 + 2 + 1 + 0 products
+    file.i32("fitting.0.layers", {4, 2}, {1, 0, 8, 1, 2, 2, 0, 0});
+    file.f64("fitting.0.activation_parameter", {4}, {0.0, 3.0, 0.0, 0.0});
+    add_layer(file, "fitting.0.0.", 7, 3);
+    add_layer(file, "fitting.0.1.", 3, 3);
+    file.f64("fitting.0.1.idt", {3}, numbers(3));
+    add_layer(file, "fitting.0.2.", 3, 6);
+    add_layer(file, "fitting.0.3.", 6, 1);
+    file.i32("fitting.1.form", {}, {0});
+    file.i32("fitting.1.layers", {2, 2}, {7, 0, 0, 0});
+    file.f64("fitting.1.activation_parameter", {2}, {0.0, 0.0});
+    add_layer(file, "fitting.1.0.", 8, 5);
+    add_layer(file, "fitting.1.1.", 5, 1);
+    file.text("provenance.json", "{\"source\": \"none\"}", 0);
+    return file;
+}
+
+}  // namespace dpc::test

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+// The kernels that work on pairs, for every instruction set in both precisions, against the formulas of docs/theory.md sections 1,
+// 2 and 4 written out in long double here. Derivatives are compared with numerical ones.
+#include <algorithm>
+
+#include "kernel_test.hpp"
+
+namespace {
+
+using namespace dpc::test;
+using dpc::host::kPairPadding;
+using dpc::host::Listed;
+using dpc::host::PackedTable;
+using dpc::host::PairArrays;
+using dpc::math::EnvParameters;
+using dpc::math::Grid;
+using Real3 = long double[3];
+
+class PairKernels : public EveryInstructionSet {};
+
+constexpr long double kDifferenceStep = 1e-4L;  // of numerical derivatives, angstrom: truncation and rounding below 1e-14
+constexpr double kSmooth = 0.5, kCut = 6.0, kMean = 0.07, kStdRadial = 0.125, kStdAngular = 0.0625;
+
+EnvParameters parameters(double protection) {
+    return {kSmooth, 1 / (kCut - kSmooth), protection, kMean, 1 / kStdRadial, 1 / kStdAngular};
+}
+
+/// R of docs/theory.md section 1.
+void environment_row(double protection, const Real3& d, long double (&row)[4]) {
+    const long double r = std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+    const long double u = (r - kSmooth) / (static_cast<long double>(kCut) - kSmooth);
+    const long double sw = r < kSmooth ? 1 : r < kCut ? u * u * u * (-6 * u * u + 15 * u - 10) + 1 : 0;
+    const long double q = r + protection;
+    row[0] = (sw / q - kMean) / kStdRadial;
+    for (int c = 0; c < 3; ++c) {
+        row[c + 1] = sw / (q * q) * d[c] / kStdAngular;
+    }
+}
+
+/// d(sum_c e_c R_c)/dd by a difference of fourth order.
+void numerical_gradient(double protection, const Real3& d, const double (&e)[4], Real3& gradient) {
+    const auto energy = [&](int axis, long double shift) {
+        Real3 moved = {d[0], d[1], d[2]};
+        moved[axis] += shift;
+        long double row[4];
+        environment_row(protection, moved, row);
+        return e[0] * row[0] + e[1] * row[1] + e[2] * row[2] + e[3] * row[3];
+    };
+    const long double h = kDifferenceStep;
+    for (int axis = 0; axis < 3; ++axis) {
+        gradient[axis] = (8 * (energy(axis, h) - energy(axis, -h)) - energy(axis, 2 * h) + energy(axis, -2 * h)) / (12 * h);
+    }
+}
+
+/// Pair vectors of given lengths in all directions.
+template <class Real>
+void set_pairs(const std::vector<double>& lengths, PairStore<Real>& store) {
+    Numbers numbers(3);
+    for (std::size_t k = 0; k < lengths.size(); ++k) {
+        double v[3], norm2 = 0;
+        for (double& component : v) {
+            component = numbers.next(-1, 1);
+            norm2 += component * component;
+        }
+        double r2 = 0;
+        for (int c = 0; c < 3; ++c) {
+            store.pairs.d[c][k] = v[c] * lengths[k] / std::sqrt(norm2);
+            r2 += store.pairs.d[c][k] * store.pairs.d[c][k];
+        }
+        store.pairs.r2[k] = r2;
+    }
+}
+
+/// From 0.3 A to the cut-off, not within the stencil of the switch function's ends, where the third derivative jumps.
+std::vector<double> distances() {
+    std::vector<double> out;
+    Numbers numbers(2);
+    while (out.size() < 203) {
+        const double r = numbers.next(0.3, kCut - 1e-3);
+        if (std::abs(r - kSmooth) > 1e-3) {
+            out.push_back(r);
+        }
+    }
+    return out;
+}
+
+
+template <class Real>
+void check_environment(const Kernels<Real>& kernels, double protection) {
+    const std::vector<double> lengths = distances();
+    const int n = static_cast<int>(lengths.size());
+    PairStore<Real> store(n);
+    const PairArrays<Real>& pairs = store.pairs;
+    set_pairs(lengths, store);
+    kernels.compute_environment(parameters(protection), n, pairs);
+    constexpr long double in_double = 100 * rounding<double>(), in_real = 2 * rounding<Real>();
+    for (int k = 0; k < n; ++k) {
+        const Real3 d = {pairs.d[0][k], pairs.d[1][k], pairs.d[2][k]};
+        long double row[4];
+        environment_row(protection, d, row);
+        const long double scale = 1 + std::abs(row[0]) + kMean / kStdRadial;
+        EXPECT_TRUE(is_near(pairs.x[k], row[0], in_double * scale)) << "r = " << lengths[static_cast<std::size_t>(k)];
+        for (int c = 0; c < 4; ++c) {
+            EXPECT_TRUE(is_near(pairs.row[c][k], row[c], (in_double + in_real) * (scale + std::abs(row[c])))) << c;
+        }
+    }
+}
+
+template <class Real>
+void check_reverse_environment(const Kernels<Real>& kernels, double protection) {
+    const std::vector<double> lengths = distances();
+    const int n = static_cast<int>(lengths.size());
+    PairStore<Real> store(n);
+    PairArrays<Real>& pairs = store.pairs;
+    set_pairs(lengths, store);
+    kernels.compute_environment(parameters(protection), n, pairs);
+    Numbers numbers(4);
+    for (int k = 0; k < n; ++k) {
+        for (Real* component : pairs.reverse_row) {
+            component[k] = static_cast<Real>(numbers.next(-1, 1));
+        }
+    }
+    for (int k = n; k < n + kPairPadding; ++k) {  // as the evaluator leaves them
+        pairs.d[0][k] = pairs.d[1][k] = pairs.d[2][k] = 0;
+    }
+    Guarded<double> x(static_cast<std::size_t>(n + kPairPadding)), y(x.size()), z(x.size());
+    double* const gradient[3] = {x.data(), y.data(), z.data()};
+    double virial[9];
+    std::fill_n(virial, 9, 1.0);
+    kernels.reverse_environment(n, pairs, gradient, virial);
+
+    long double expected_virial[9], virial_scale[9];
+    std::fill_n(expected_virial, 9, 1.0L);
+    std::fill_n(virial_scale, 9, 1.0L);
+    for (int k = 0; k < n; ++k) {
+        const Real3 d = {pairs.d[0][k], pairs.d[1][k], pairs.d[2][k]};
+        const double e[4] = {pairs.reverse_row[0][k], pairs.reverse_row[1][k], pairs.reverse_row[2][k], pairs.reverse_row[3][k]};
+        Real3 expected;
+        numerical_gradient(protection, d, e, expected);
+        for (int a = 0; a < 3; ++a) {
+            const long double r = lengths[static_cast<std::size_t>(k)];
+            const long double tolerance = 1e-13L / kStdAngular * (1 + 1 / (r * r * r));
+            EXPECT_TRUE(is_near(gradient[a][k], expected[a], tolerance)) << "r = " << static_cast<double>(r);
+            for (int b = 0; b < 3; ++b) {
+                expected_virial[3 * a + b] -= d[a] * expected[b];
+                virial_scale[3 * a + b] += std::abs(d[a] * expected[b]);
+            }
+        }
+    }
+    for (int c = 0; c < 9; ++c) {
+        EXPECT_TRUE(is_near(virial[c], expected_virial[c], 1e-13L * virial_scale[c])) << c;
+    }
+    EXPECT_TRUE(x.intact() && y.intact() && z.intact());
+}
+
+TEST_P(PairKernels, EnvironmentRowsFollowTheory) {
+    in_both_precisions([](const auto& kernels) {
+        check_environment(kernels, 0.0);
+        check_environment(kernels, 0.3);
+    });
+}
+
+TEST_P(PairKernels, ReverseEnvironmentIsTheNumericalGradient) {
+    in_both_precisions([](const auto& kernels) {
+        check_reverse_environment(kernels, 0.0);
+        check_reverse_environment(kernels, 0.3);
+    });
+}
+
+/// Below rcut_smth sw = 1, at rcut everything is the empty slot's, and the derivatives vanish there.
+template <class Real>
+void check_ends_of_switch(const Kernels<Real>& kernels) {
+    const std::vector<double> lengths = {kSmooth, 0.25, std::nextafter(kCut, 0.0), kCut};
+    PairStore<Real> store(static_cast<int>(lengths.size()));
+    for (std::size_t k = 0; k < lengths.size(); ++k) {
+        store.pairs.d[0][k] = lengths[k];
+        store.pairs.r2[k] = lengths[k] * lengths[k];
+    }
+    kernels.compute_environment(parameters(0.0), static_cast<int>(lengths.size()), store.pairs);
+    constexpr long double few = 20 * rounding<double>();
+    for (int k = 0; k < 2; ++k) {
+        const long double r = lengths[static_cast<std::size_t>(k)];
+        const long double s = 1 / r, x = (s - kMean) / kStdRadial;
+        EXPECT_TRUE(is_near(store.pairs.x[k], x, few * x));
+        EXPECT_TRUE(is_near(store.pairs.dx_over_r[k], -s * s * s / kStdRadial, few * s * s * s / kStdRadial));
+        EXPECT_TRUE(is_near(store.pairs.h[k], s * s / kStdAngular, few * s * s / kStdAngular));
+        EXPECT_TRUE(is_near(store.pairs.dh_over_r[k], -2 * s * s * s * s / kStdAngular, 2 * few * s * s * s * s / kStdAngular));
+    }
+    for (int k = 2; k < 4; ++k) {
+        EXPECT_TRUE(is_near(store.pairs.x[k], -static_cast<long double>(kMean) / kStdRadial, few));
+        for (const double* derivative : {store.pairs.dx_over_r, store.pairs.h, store.pairs.dh_over_r}) {
+            EXPECT_TRUE(is_near(derivative[k], 0, few / kStdAngular));
+        }
+    }
+}
+
+TEST_P(PairKernels, EnvironmentAtTheEndsOfTheSwitchFunction) {
+    in_both_precisions([](const auto& kernels) { check_ends_of_switch(kernels); });
+}
+
+template <class Real>
+void check_gather(const Kernels<Real>& kernels, int n_listed, double length) {
+    Numbers numbers(static_cast<std::uint64_t>(n_listed) + 11);
+    std::vector<double> x(3 * 50);
+    numbers.fill(x, -4 / length, 4 / length);
+    std::vector<int> listed;
+    for (int k = 0; k < n_listed; ++k) {
+        listed.push_back(static_cast<int>(numbers.next(0, 50)));
+    }
+    constexpr int first = 5;
+    constexpr double rcut2 = 16;
+    PairStore<Real> store(n_listed + first);
+    std::fill_n(store.neighbour.begin(), first, -9);
+    const double centre[3] = {0.25 / length, -0.5 / length, 0.125 / length};
+    double closest = rcut2;
+    const int found = kernels.gather_pairs(x.data(), length, centre, Listed{listed.data(), n_listed}, rcut2, first, store.pairs, &closest);
+
+    int n = first;
+    long double expected_closest = rcut2;
+    for (const int j : listed) {
+        long double d[3], r2 = 0;
+        for (int c = 0; c < 3; ++c) {
+            d[c] = (x[static_cast<std::size_t>(3 * j + c)] - static_cast<long double>(centre[c])) * length;
+            r2 += d[c] * d[c];
+        }
+        ASSERT_GT(std::abs(r2 - rcut2), 1e-9L) << "the test's numbers are too close to the cut-off to tell";
+        expected_closest = std::min(expected_closest, r2);
+        if (r2 >= rcut2) {
+            continue;
+        }
+        EXPECT_EQ(store.neighbour[static_cast<std::size_t>(n)], j);
+        for (int c = 0; c < 3; ++c) {
+            EXPECT_TRUE(is_near(store.pairs.d[c][n], d[c], 10 * rounding<double>()));
+        }
+        EXPECT_TRUE(is_near(store.pairs.r2[n], r2, 100 * rounding<double>()));
+        ++n;
+    }
+    EXPECT_EQ(found, n - first);
+    EXPECT_TRUE(is_near(closest, expected_closest, 100 * rounding<double>()));
+    EXPECT_TRUE(std::all_of(store.neighbour.begin(), store.neighbour.begin() + first, [](int j) { return j == -9; }));
+}
+
+TEST_P(PairKernels, GatherKeepsThePairsInsideTheCutOffInOrder) {
+    in_both_precisions([](const auto& kernels) {
+        for (int n : {0, 1, 7, 8, 9, 16, 17, 40, 203}) {
+            check_gather(kernels, n, 1.0);
+        }
+        check_gather(kernels, 40, 0.529);
+    });
+}
+
+constexpr double kLower = -1, kUpper = 2, kEnd = 6, kFine = 0.01, kCoarse = 0.1;
+constexpr int kFineIntervals = 300, kRows = 340;
+
+Grid grid() { return {kLower, kUpper, kEnd, kFine, kCoarse, 1 / kFine, 1 / kCoarse, kFineIntervals, kRows}; }
+
+long double knot(int row) { return row < kFineIntervals ? kLower + row * 0.01L : kUpper + (row - kFineIntervals) * 0.1L; }
+
+/// The row of a table where x lies: its left knot and the distance from there.
+template <class Real>
+void check_row(double x, int row, long double distance) {
+    constexpr long double knot_error = 10 * rounding<double>() * kEnd;  // of a knot that the grid computes
+    if (x >= kEnd) {
+        EXPECT_EQ(row, kRows);
+        EXPECT_TRUE(is_near(distance, x - static_cast<long double>(kEnd), rounding<Real>() * (x - kEnd) + knot_error));
+        return;
+    }
+    ASSERT_GE(row, 0);
+    ASSERT_LT(row, kRows);
+    const long double step = knot(row + 1 == kRows ? row : row + 1) - knot(row + 1 == kRows ? row - 1 : row);
+    EXPECT_TRUE(is_near(knot(row) + distance, x, knot_error + rounding<Real>() * std::max(step, std::abs(distance))));
+    if (x < kLower) {
+        EXPECT_EQ(row, 0);
+        return;
+    }
+    EXPECT_GE(distance, -knot_error);
+    EXPECT_LE(distance, step * (1 + rounding<Real>()) + knot_error);
+}
+
+template <class Real>
+void check_locate(const Kernels<Real>& kernels) {
+    std::vector<double> x;
+    for (int row = 0; row <= kRows; ++row) {  // knots as exactly as a double can, and both sides
+        const double at = row == kRows ? kEnd : static_cast<double>(knot(row));
+        x.insert(x.end(), {std::nextafter(at, -10.0), at, std::nextafter(at, 10.0)});
+    }
+    x.insert(x.end(), {kLower - 1e-12, kLower - 0.5, kLower - 100, kEnd + 1e-9, kEnd + 3.5, 1e6});
+    Numbers numbers(5);
+    for (int k = 0; k < 1000; ++k) {
+        x.push_back(numbers.next(kLower, kEnd));
+    }
+    constexpr int begin = 3;
+    const int n = static_cast<int>(x.size());
+    PairStore<Real> store(begin + n);
+    std::fill(store.table_row.begin(), store.table_row.end(), -9);
+    std::copy(x.begin(), x.end(), store.pairs.x + begin);
+    kernels.locate(grid(), begin, begin + n, store.pairs);
+    for (int k = 0; k < n; ++k) {
+        SCOPED_TRACE(testing::Message() << "x = " << x[static_cast<std::size_t>(k)]);
+        check_row<Real>(x[static_cast<std::size_t>(k)], store.table_row[static_cast<std::size_t>(begin + k)], store.pairs.distance[begin + k]);
+    }
+    EXPECT_EQ(store.table_row[begin - 1], -9);
+    // The ends of the two grids are exact numbers.
+    const auto row_at = [&](double at) {
+        return store.table_row[static_cast<std::size_t>(begin + (std::find(x.begin(), x.end(), at) - x.begin()))];
+    };
+    EXPECT_EQ(row_at(kLower), 0);
+    EXPECT_EQ(row_at(kUpper), kFineIntervals);
+    EXPECT_EQ(row_at(std::nextafter(kUpper, 0.0)), kFineIntervals - 1);
+    EXPECT_EQ(row_at(kEnd), kRows);
+    EXPECT_EQ(row_at(std::nextafter(kEnd, 0.0)), kRows - 1);
+}
+
+TEST_P(PairKernels, LocateFindsRowAndDistance) {
+    in_both_precisions([](const auto& kernels) { check_locate(kernels); });
+}
+
+DPC_TEST_EVERY_INSTRUCTION_SET(PairKernels);
+
+}  // namespace

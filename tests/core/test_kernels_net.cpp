@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+// The kernels with the atom as the fastest index, for every instruction set in both precisions: products of rows, matrix products,
+// layers of the fitting net, each with its gradient, against plain sums in long double.
+#include <algorithm>
+
+#include "activation_reference.hpp"
+#include "kernel_test.hpp"
+
+namespace {
+
+using namespace dpc::test;
+using dpc::Activation;
+using dpc::Skip;
+using dpc::host::kPanelRows;
+using dpc::host::PackedLayer;
+using dpc::host::PackedMatrix;
+using dpc::host::ProductList;
+
+class NetKernels : public EveryInstructionSet {};
+
+std::size_t size_of(int rows, int lanes) { return static_cast<std::size_t>(rows) * static_cast<std::size_t>(lanes); }
+int panel_rows(int n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
+
+/// Which rows of C are multiplied with which.
+struct Staircase {
+    const char* name;
+    int n_rows;  // of the array: those with products and those that only take part
+    std::vector<int> begin, end;
+    ProductList list() const { return {static_cast<int>(begin.size()), begin.data(), end.data()}; }
+};
+
+const Staircase kStaircases[] = {
+    {"one", 1, {0}, {1}},
+    {"full triangle", 5, {0, 1, 2, 3, 4}, {5, 5, 5, 5, 5}},
+    {"pruned, last rows without products of their own", 6, {0, 1, 2, 3, 4, 5}, {6, 4, 3, 3, 4, 5}},
+    {"direct", 7, {0, 0, 0, 0, 0, 0, 0}, {3, 3, 3, 3, 3, 3, 3}},
+};
+
+template <class Real>
+void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int lanes) {
+    SCOPED_TRACE(testing::Message() << stairs.name << ", " << lanes << " lanes");
+    std::vector<Real> rows(size_of(4 * stairs.n_rows, lanes));
+    Numbers(7).fill(rows, -1, 1);
+    const ProductList list = stairs.list();
+    int n_products = 0;
+    for (int p = 0; p < list.n_rows; ++p) {
+        n_products += list.end[p] - list.begin[p];
+    }
+    std::vector<Real> reverse(size_of(n_products, lanes));
+    Numbers(8).fill(reverse, -1, 1);
+    Guarded<Real> products(reverse.size()), reverse_rows(rows.size());
+    kernels.compute_products(list, lanes, rows.data(), products.data());
+    kernels.reverse_products(list, lanes, rows.data(), reverse.data(), reverse_rows.data());
+
+    std::vector<long double> expected(rows.size(), 0.0L);
+    const auto at = [&](int row, int component, int lane) { return size_of(4 * row + component, lanes) + static_cast<std::size_t>(lane); };
+    const long double tolerance = rounding<Real>() * 4 * static_cast<long double>(stairs.n_rows + 4);
+    for (int lane = 0; lane < lanes; ++lane) {
+        std::size_t product = static_cast<std::size_t>(lane);
+        for (int p = 0; p < list.n_rows; ++p) {
+            for (int q = list.begin[p]; q < list.end[p]; ++q, product += static_cast<std::size_t>(lanes)) {
+                long double sum = 0;
+                for (int c = 0; c < 4; ++c) {
+                    const long double a = rows[at(p, c, lane)], b = rows[at(q, c, lane)];
+                    sum += a * b;
+                    expected[at(p, c, lane)] += reverse[product] * b;
+                    expected[at(q, c, lane)] += reverse[product] * a;
+                }
+                ASSERT_TRUE(is_near(products[product], sum, tolerance)) << p << " " << q << " lane " << lane;
+            }
+        }
+    }
+    for (std::size_t k = 0; k < expected.size(); ++k) {
+        ASSERT_TRUE(is_near(reverse_rows[k], expected[k], 2 * tolerance)) << k;
+    }
+    EXPECT_TRUE(products.intact() && reverse_rows.intact());
+}
+
+TEST_P(NetKernels, ProductsAndTheirGradient) {
+    in_both_precisions([](const auto& kernels) {
+        for (const Staircase& stairs : kStaircases) {
+            for (int lanes : {16, 32, 48, 64, 80, 96, 112, 128}) {
+                check_products(kernels, stairs, lanes);
+            }
+        }
+    });
+}
+
+/// A matrix as written and as the kernels read it.
+template <class Real>
+struct Matrix {
+    Matrix(int n_out, int n_in, std::vector<Real> row_major) : n_out(n_out), n_in(n_in), elements(std::move(row_major)), panels(size_of(panel_rows(n_out), n_in)) {
+        std::size_t to = 0;
+        for (int first = 0; first < n_out; first += kPanelRows) {
+            for (int column = 0; column < n_in; ++column) {
+                for (int row = first; row < first + kPanelRows; ++row) {
+                    panels[to++] = row < n_out ? element(row, column) : Real(0);
+                }
+            }
+        }
+    }
+    Real element(int row, int column) const { return elements[size_of(row, n_in) + static_cast<std::size_t>(column)]; }
+    Matrix transposed() const {
+        std::vector<Real> other;
+        for (int column = 0; column < n_in; ++column) {
+            for (int row = 0; row < n_out; ++row) {
+                other.push_back(element(row, column));
+            }
+        }
+        return Matrix(n_in, n_out, std::move(other));
+    }
+    PackedMatrix<Real> packed() { return {n_out, n_in, panels.data()}; }
+    /// Element (row, lane) of this times x, and the sum of the magnitudes.
+    long double times(const Real* x, int lanes, int row, int lane, long double& magnitude) const {
+        long double sum = magnitude = 0;
+        for (int column = 0; column < n_in; ++column) {
+            const long double term = static_cast<long double>(element(row, column)) * x[size_of(column, lanes) + static_cast<std::size_t>(lane)];
+            sum += term;
+            magnitude += std::abs(term);
+        }
+        return sum;
+    }
+
+    int n_out, n_in;
+    std::vector<Real> elements;
+    Guarded<Real> panels;
+};
+
+template <class Real>
+Matrix<Real> random_matrix(int n_out, int n_in) {
+    std::vector<Real> elements(size_of(n_out, n_in));
+    Numbers(static_cast<std::uint64_t>(n_out * 1000 + n_in)).fill(elements, -1, 1);
+    return Matrix<Real>(n_out, n_in, std::move(elements));
+}
+
+template <class Real>
+void check_multiply(const Kernels<Real>& kernels, int n_out, int n_in, int lanes) {
+    SCOPED_TRACE(testing::Message() << n_out << " x " << n_in << ", " << lanes << " lanes");
+    Matrix<Real> matrix = random_matrix<Real>(n_out, n_in);
+    std::vector<Real> x(size_of(n_in, lanes));
+    Numbers(9).fill(x, -1, 1);
+    Guarded<Real> y(size_of(panel_rows(n_out), lanes));
+    kernels.multiply(matrix.packed(), lanes, x.data(), y.data());
+    for (int row = 0; row < panel_rows(n_out); ++row) {
+        for (int lane = 0; lane < lanes; ++lane) {
+            long double magnitude = 0;
+            const long double expected = row < n_out ? matrix.times(x.data(), lanes, row, lane, magnitude) : 0;
+            ASSERT_TRUE(is_near(y[size_of(row, lanes) + static_cast<std::size_t>(lane)], expected, rounding<Real>() * n_in * magnitude))
+                << "row " << row << " lane " << lane;
+        }
+    }
+    EXPECT_TRUE(y.intact());
+}
+
+TEST_P(NetKernels, MultiplyIsAMatrixProduct) {
+    in_both_precisions([](const auto& kernels) {
+        for (int n_out : {1, 5, 6, 7, 13}) {
+            for (int n_in : {1, 2, 7, 41}) {
+                check_multiply(kernels, n_out, n_in, 48);
+            }
+        }
+        for (int lanes = 16; lanes <= 144; lanes += 16) {
+            check_multiply(kernels, 11, 17, lanes);
+        }
+        check_multiply(kernels, 24, 39, 4 * 64);
+        check_multiply(kernels, 240, 241, 16);
+    });
+}
+
+constexpr Activation kActivations[] = {Activation::linear, Activation::tanh, Activation::gelu, Activation::relu, Activation::relu6,
+                                       Activation::softplus, Activation::sigmoid, Activation::silu, Activation::silut};
+constexpr double kThreshold = 1.25;  // of silut, among the arguments that occur here
+
+/// The activations themselves have a test of their own with tighter bounds; one step of relu's argument may change sides.
+template <class Real>
+long double layer_tolerance(int n) {
+    return rounding<Real>() * 8 * n;
+}
+
+template <class Real>
+struct LayerCase {
+    LayerCase(Activation kind, Skip skip, bool with_idt, int lanes)
+        : weight(random_matrix<Real>(skip == Skip::doubled ? 14 : 7, 7)), reverse_weight(weight.transposed()) {
+        Numbers numbers(10);
+        bias.resize(static_cast<std::size_t>(weight.n_out));
+        idt.resize(bias.size());
+        x.resize(size_of(weight.n_in, lanes));
+        reverse_y.resize(size_of(weight.n_out, lanes));
+        numbers.fill(bias, -1, 1);
+        numbers.fill(idt, 0.05, 0.15);
+        numbers.fill(x, -2, 2);
+        numbers.fill(reverse_y, -1, 1);
+        layer = {weight.packed(), reverse_weight.packed(), kind, kThreshold, skip, bias.data(), with_idt ? idt.data() : nullptr};
+    }
+    Matrix<Real> weight, reverse_weight;
+    std::vector<Real> bias, idt, x, reverse_y;
+    PackedLayer<Real> layer{};
+};
+
+template <class Real>
+void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool with_idt, int lanes) {
+    LayerCase<Real> c(kind, skip, with_idt, lanes);
+    const int n_out = c.weight.n_out, n_in = c.weight.n_in;
+    Guarded<Real> y(size_of(panel_rows(n_out), lanes)), slope(y.size()), reverse_x(size_of(panel_rows(n_in), lanes));
+    kernels.compute_layer(c.layer, lanes, c.x.data(), y.data(), slope.data());
+    std::vector<long double> reverse_input(c.x.size(), 0.0L);
+    for (int out = 0; out < n_out; ++out) {
+        for (int lane = 0; lane < lanes; ++lane) {
+            const std::size_t at = size_of(out, lanes) + static_cast<std::size_t>(lane);
+            long double magnitude;
+            const long double z = c.weight.times(c.x.data(), lanes, out, lane, magnitude) + c.bias[static_cast<std::size_t>(out)];
+            const long double idt = c.layer.idt != nullptr ? c.idt[static_cast<std::size_t>(out)] : 1.0L;
+            const Reference f = reference_activation(c.layer.activation, z, kThreshold);
+            long double expected = f.value * idt;
+            const std::size_t skipped = size_of(out % n_in, lanes) + static_cast<std::size_t>(lane);
+            if (c.layer.skip != Skip::none) {
+                expected += c.x[skipped];
+                reverse_input[skipped] += c.reverse_y[at];
+            }
+            ASSERT_TRUE(is_near(y[at], expected, layer_tolerance<Real>(n_in) * (1 + magnitude))) << out << " lane " << lane;
+            ASSERT_TRUE(is_near(slope[at], f.slope * idt, layer_tolerance<Real>(n_in) * (1 + magnitude))) << out << " lane " << lane;
+            for (int in = 0; in < n_in; ++in) {
+                reverse_input[size_of(in, lanes) + static_cast<std::size_t>(lane)] += c.weight.element(out, in) * f.slope * idt * c.reverse_y[at];
+            }
+        }
+    }
+    kernels.reverse_layer(c.layer, lanes, c.reverse_y.data(), slope.data(), reverse_x.data());
+    for (std::size_t k = 0; k < reverse_input.size(); ++k) {
+        ASSERT_TRUE(is_near(reverse_x[k], reverse_input[k], 10 * layer_tolerance<Real>(n_out))) << k;
+    }
+    EXPECT_TRUE(y.intact() && slope.intact() && reverse_x.intact());
+}
+
+TEST_P(NetKernels, LayersAndTheirGradient) {
+    in_both_precisions([](const auto& kernels) {
+        for (const Activation kind : kActivations) {
+            for (const Skip skip : {Skip::none, Skip::identity, Skip::doubled}) {
+                for (const bool with_idt : {false, true}) {
+                    for (const int lanes : {16, 80}) {
+                        SCOPED_TRACE(testing::Message() << "activation " << static_cast<int>(kind) << ", skip " << static_cast<int>(skip)
+                                                        << (with_idt ? ", idt, " : ", ") << lanes << " lanes");
+                        check_layer(kernels, kind, skip, with_idt, lanes);
+                    }
+                }
+            }
+        }
+    });
+}
+
+DPC_TEST_EVERY_INSTRUCTION_SET(NetKernels);
+
+}  // namespace

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+// The meaning of the sections: one wrong array for each rule of docs/tables-format.md section 3, in an otherwise intact file, each
+// refused with a message that names the section.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "dpc/errors.hpp"
+#include "dpc/model.hpp"
+#include "table_builder.hpp"
+
+namespace {
+
+using namespace dpc::test;
+using Ints = std::vector<std::int32_t>;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kDenormal = 1e-310;  // positive, but its reciprocal overflows
+
+std::shared_ptr<const dpc::Model> load(const TableBuilder& file) {
+    const Bytes bytes = file.bytes();
+    return dpc::Model::from_bytes(bytes.data(), bytes.size());
+}
+
+std::string refusal(const TableBuilder& file) {
+    try {
+        load(file);
+    } catch (const dpc::ModelError& error) {
+        return error.what();
+    }
+    return "accepted";
+}
+
+struct Wrong {
+    const char* name;
+    const char* section;  // must be named in the refusal
+    const char* message;  // must occur in it
+    std::function<void(TableBuilder&)> change;
+};
+
+void PrintTo(const Wrong& wrong, std::ostream* out) { *out << wrong.name; }
+
+class WrongModel : public testing::TestWithParam<Wrong> {};
+
+TEST_P(WrongModel, IsRefused) {
+    TableBuilder file = small_model();
+    GetParam().change(file);
+    const std::string found = refusal(file);
+    EXPECT_NE(found.find("section '" + std::string(GetParam().section) + "': "), std::string::npos) << found;
+    EXPECT_NE(found.find(GetParam().message), std::string::npos) << found;
+}
+
+std::function<void(TableBuilder&)> element(const std::string& name, std::size_t index, double value) {
+    return [=](TableBuilder& file) { file.element(name, index, value); };
+}
+
+std::function<void(TableBuilder&)> code(const std::string& name, std::size_t index, std::int32_t value) {
+    return [=](TableBuilder& file) { file.element(name, index, value); };
+}
+
+std::function<void(TableBuilder&)> text(const std::string& name, const std::string& value) {
+    return [=](TableBuilder& file) { file.text(name, value); };
+}
+
+std::function<void(TableBuilder&)> without(const std::string& name) {
+    return [=](TableBuilder& file) { file.remove(name); };
+}
+
+const Wrong kCommon[] = {
+    {"missing", "descriptor.sel", "is missing", without("descriptor.sel")},
+    {"missing_table", "table.1.basis", "is missing", without("table.1.basis")},
+    {"missing_layer", "fitting.0.2.bias", "is missing", without("fitting.0.2.bias")},
+    {"dtype", "descriptor.sel", "has dtype f64, expected i32", [](TableBuilder& f) { f.f64("descriptor.sel", {2}, {4, 8}); }},
+    {"rank", "descriptor.rcut", "has shape (1), expected ()", [](TableBuilder& f) { f.f64("descriptor.rcut", {1}, {6}); }},
+    {"extent", "descriptor.mean", "has shape (3), expected (2)", [](TableBuilder& f) { f.f64("descriptor.mean", {3}, {0, 0, 0}); }},
+    {"not_finite", "fitting.1.0.weight", "element 3 is not a finite number", element("fitting.1.0.weight", 3, kNan)},
+    {"infinite", "model.energy_bias", "element 1 is not a finite number", element("model.energy_bias", 1, -kInfinity)},
+    {"unknown_required", "descriptor.new", "is required by the file (format 1.0) but unknown to this version",
+     [](TableBuilder& f) { f.i32("descriptor.new", {}, {1}); }},
+    {"fitting_of_masked_type", "fitting.1.form", "unknown to this version", code("model.energy_mask", 1, 0)},
+    {"provenance_not_utf8", "provenance.json", "byte 2 is not UTF-8 text", text("provenance.json", "{}\xff")},
+};
+
+const Wrong kTypes[] = {
+    {"no_name", "model.type_map", "the name of type 0 is empty", text("model.type_map", "")},
+    {"empty_name", "model.type_map", "the name of type 1 is empty", text("model.type_map", "O\n")},
+    {"blank_in_name", "model.type_map", "the name of type 0 has a blank", text("model.type_map", "O \nH")},
+    {"control_character", "model.type_map", "the name of type 1 has a blank", text("model.type_map", "O\nH\r")},
+    {"name_twice", "model.type_map", "names the type 'O' twice", text("model.type_map", "O\nO")},
+    {"name_not_utf8", "model.type_map", "byte 2 is not UTF-8 text", text("model.type_map", "O\n\xC3")},
+    {"name_surrogate", "model.type_map", "byte 2 is not UTF-8 text", text("model.type_map", "O\n\xED\xA0\x80")},
+    {"name_overlong", "model.type_map", "byte 0 is not UTF-8 text", text("model.type_map", "\xE0\x80\x8F\nH")},
+    {"too_many_types", "model.type_map", "is 1025, format 1 allows at most 1024",
+     [](TableBuilder& f) {
+         std::string names = "T0";
+         for (int a = 1; a < 1025; ++a) {
+             names += "\nT" + std::to_string(a);
+         }
+         f.text("model.type_map", names);
+     }},
+    {"mask", "model.energy_mask", "is 2 for type 1, expected 0 or 1", code("model.energy_mask", 1, 2)},
+    {"mask_all_zero", "model.energy_mask", "nothing is left to evaluate", [](TableBuilder& f) { f.i32("model.energy_mask", {2}, {0, 0}); }},
+    {"min_distance_zero", "model.min_distance", "is 0 for the types 0 and 0", element("model.min_distance", 0, 0.0)},
+    {"min_distance_negative", "model.min_distance", "expected a positive number", element("model.min_distance", 3, -1.0)},
+    {"min_distance_asymmetric", "model.min_distance", "is not symmetric", element("model.min_distance", 1, 0.8)},
+    {"check_frequency", "model.check_frequency", "is 0, expected at least 1", code("model.check_frequency", 0, 0)},
+};
+
+const Wrong kDescriptor[] = {
+    {"kind", "descriptor.kind", "is 'se_e9', this version knows se_e2_a", text("descriptor.kind", "se_e9")},
+    {"rcut_negative", "descriptor.rcut", "is -6, expected a positive number", element("descriptor.rcut", 0, -6.0)},
+    {"rcut_absurd", "descriptor.rcut", "of at most 10000", element("descriptor.rcut", 0, 1e5)},
+    {"rcut_smth_negative", "descriptor.rcut_smth", "is -0.5, expected 0 <= rcut_smth < rcut = 6", element("descriptor.rcut_smth", 0, -0.5)},
+    {"rcut_smth_is_rcut", "descriptor.rcut_smth", "is 6, expected", element("descriptor.rcut_smth", 0, 6.0)},
+    {"rcut_range_denormal", "descriptor.rcut_smth", "expected 0 <= rcut_smth",
+     [](TableBuilder& f) {
+         f.element("descriptor.rcut", 0, kDenormal);
+         f.element("descriptor.rcut_smth", 0, 0.0);
+     }},
+    {"env_protection", "descriptor.env_protection", "is -1, expected no negative", element("descriptor.env_protection", 0, -1.0)},
+    {"sel_negative", "descriptor.sel", "has the value -1", code("descriptor.sel", 1, -1)},
+    {"sel_all_zero", "descriptor.sel", "is 0 for every type", [](TableBuilder& f) { f.i32("descriptor.sel", {2}, {0, 0}); }},
+    {"n_sel", "descriptor.n_sel", "is 0, expected at least 1", code("descriptor.n_sel", 0, 0)},
+    {"std_zero", "descriptor.std", "is 0 for type 0", element("descriptor.std", 1, 0.0)},
+    {"std_denormal", "descriptor.std", "for type 1, expected a positive number with a finite reciprocal", element("descriptor.std", 2, kDenormal)},
+    {"width_zero", "descriptor.width", "is 0, expected at least 1", code("descriptor.width", 0, 0)},
+    {"width_huge", "descriptor.width", "format 1 allows at most 16384", code("descriptor.width", 0, INT32_MAX)},
+    {"axis_neuron_zero", "descriptor.axis_neuron", "is 0, expected at least 1", code("descriptor.axis_neuron", 0, 0)},
+    {"axis_neuron_large", "descriptor.axis_neuron", "is 5, expected 1 to the width 4", code("descriptor.axis_neuron", 0, 5)},
+    {"pair_kind", "descriptor.pair_kind", "is 4 for centre type 1 and neighbour type 0, expected 0 to 3", code("descriptor.pair_kind", 2, 4)},
+    {"pair_absent_with_sel", "descriptor.pair_kind", "but sel of that neighbour type is 8", code("descriptor.pair_kind", 1, 3)},
+    {"pair_present_without_sel", "descriptor.pair_kind", "but sel of that neighbour type is 0", code("descriptor.sel", 1, 0)},
+    {"pair_table_negative", "descriptor.pair_table", "is -2", code("descriptor.pair_table", 1, -2)},
+    {"pair_table_missing", "descriptor.pair_table", "is -1 for centre type 0 and neighbour type 1", code("descriptor.pair_table", 1, -1)},
+    {"pair_table_gap", "descriptor.pair_table", "names table 2 but not all tables before it",
+     [](TableBuilder& f) { f.i32("descriptor.pair_table", {2, 2}, {0, 2, 0, 2}); }},
+    {"pair_table_huge", "descriptor.pair_table", "names table 2147483647", code("descriptor.pair_table", 1, INT32_MAX)},
+};
+
+const Wrong kTables[] = {
+    {"grid_order", "table.0.grid", "is 0, 0, 1, expected lower < upper <= max", element("table.0.grid", 0, 0.0)},
+    {"grid_max", "table.0.grid", "expected lower < upper <= max", element("table.0.grid", 2, -0.5)},
+    {"step_negative", "table.1.grid", "has the step -0.1, expected a positive number", element("table.1.grid", 3, -0.1)},
+    {"step_denormal", "table.1.grid", "with a finite reciprocal", element("table.1.grid", 4, kDenormal)},
+    {"step_does_not_divide", "table.0.grid", "the fine step 0.3 does not divide the range -1 to 0", element("table.0.grid", 3, 0.3)},
+    {"coarse_does_not_divide", "table.0.grid", "the coarse step 0.4 does not divide the range 0 to 1", element("table.0.grid", 4, 0.4)},
+    {"too_many_rows", "table.0.grid", "format 1 allows at most 16777216", element("table.0.grid", 3, 1e-9)},
+    {"range_overflows", "table.0.grid", "format 1 allows at most 16777216",
+     [](TableBuilder& f) {
+         f.element("table.0.grid", 0, -1.7e308);
+         f.element("table.0.grid", 1, 1.7e308);
+         f.element("table.0.grid", 2, 1.7e308);
+     }},
+    {"no_fine_interval", "table.0.grid", "has a range without an interval", element("table.0.grid", 3, 1e9)},
+    {"coarse_range_without_interval", "table.0.grid", "has a range without an interval", element("table.0.grid", 2, 1e-9)},
+    {"rank_zero", "table.0.rank", "is 0, expected at least 1", code("table.0.rank", 0, 0)},
+    {"rank_above_width", "table.0.rank", "is 5, expected 1 to the width 4", code("table.0.rank", 0, 5)},
+    {"coef_rows", "table.1.coef", "has shape (12, 4, 8), expected (7, any, 8)", element("table.1.grid", 3, 0.2)},
+    {"coef_stride", "table.1.coef", "has shape (12, 4, 16), expected (12, any, 8)",
+     [](TableBuilder& f) { f.f64("table.1.coef", {12, 4, 16}, numbers(12 * 4 * 16)); }},
+    {"order", "table.1.coef", "has 5 coefficients of a polynomial", [](TableBuilder& f) { f.f64("table.1.coef", {12, 5, 8}, numbers(12 * 5 * 8)); }},
+    {"padding_column", "table.0.coef", "not 0 in a column beyond the rank 2", element("table.0.coef", 12 * 6 * 8 - 1, 1e-300)},
+    {"basis_shape", "table.1.basis", "has shape (4, 2), expected (4, 3)", [](TableBuilder& f) { f.f64("table.1.basis", {4, 2}, numbers(8)); }},
+    {"empty_slot_below_table", "table.0.grid", "argument -mean/std = -4 of empty slots around centre type 0", element("descriptor.mean", 0, 0.5)},
+    {"empty_slot_above_fine_grid", "table.0.grid", "argument -mean/std = 0.4 of empty slots around centre type 0", element("descriptor.mean", 0, -0.05)},
+    {"empty_slot_at_end", "table.0.grid", "argument -mean/std = 0 of empty slots around centre type 0",
+     [](TableBuilder& f) {
+         f.f64("descriptor.mean", {2}, {-0.0, 0.04});
+         f.element("table.0.grid", 2, 0.0);
+         f.f64("table.0.coef", {10, 4, 8}, std::vector<double>(10 * 4 * 8, 0.0));
+     }},
+};
+
+const Wrong kFitting[] = {
+    {"form", "fitting.0.form", "is 2, expected 0 (direct) or 1 (folded)", code("fitting.0.form", 0, 2)},
+    {"column_type", "fitting.0.columns", "row 1 is neighbour type 2, channel 0, but there is no table", code("fitting.0.columns", 2, 2)},
+    {"column_type_negative", "fitting.0.columns", "row 1 is neighbour type -1, channel 0, but there is no table", code("fitting.0.columns", 2, -1)},
+    {"column_channel", "fitting.0.columns", "row 0 is neighbour type 0, channel 2, expected a channel of 0 to 1", code("fitting.0.columns", 1, 2)},
+    {"column_twice", "fitting.0.columns", "row 2 is neighbour type 0, channel 0, which occurs twice", code("fitting.0.columns", 5, 0)},
+    {"row_end_before_row", "fitting.0.row_end", "is 2 for row 3, expected 3 to 4", code("fitting.0.row_end", 3, 2)},
+    {"row_end_beyond", "fitting.0.row_end", "is 5 for row 0, expected 0 to 4", code("fitting.0.row_end", 0, 5)},
+    {"row_end_increases", "fitting.0.row_end", "increases to 4 at row 1",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end", {4}, {3, 4, 3, 3}); }},
+    {"no_product", "fitting.0.row_end", "leaves no product", [](TableBuilder& f) { f.i32("fitting.0.row_end", {4}, {0, 1, 2, 3}); }},
+    {"no_columns", "fitting.0.row_end", "leaves no product",
+     [](TableBuilder& f) {
+         f.i32("fitting.0.columns", {0, 2}, {});
+         f.i32("fitting.0.row_end", {0}, {});
+     }},
+    {"no_layers", "fitting.1.layers", "is empty", [](TableBuilder& f) { f.i32("fitting.1.layers", {0, 2}, {}); }},
+    {"too_many_layers", "fitting.1.layers", "is 257, format 1 allows at most 256",
+     [](TableBuilder& f) { f.i32("fitting.1.layers", {257, 2}, Ints(514, 0)); }},
+    {"activation", "fitting.0.layers", "the activation is 9 for layer 1, expected 0 to 8", code("fitting.0.layers", 2, 9)},
+    {"activation_negative", "fitting.0.layers", "the activation is -1 for layer 0", code("fitting.0.layers", 0, -1)},
+    {"skip", "fitting.0.layers", "the skip is 3 for layer 2, expected 0 to 2", code("fitting.0.layers", 5, 3)},
+    {"parameter_of_tanh", "fitting.0.activation_parameter", "is 1 for layer 0, expected 0", element("fitting.0.activation_parameter", 0, 1.0)},
+    {"identity_skip_widths", "fitting.0.layers", "the skip of layer 2 does not go with 3 inputs and 6 outputs", code("fitting.0.layers", 5, 1)},
+    {"doubled_skip_widths", "fitting.0.layers", "the skip of layer 1 does not go with 3 inputs and 3 outputs", code("fitting.0.layers", 3, 2)},
+    {"folded_inputs", "fitting.0.0.weight", "has shape (7, 3), expected (8, any)", code("fitting.0.row_end", 3, 4)},
+    {"direct_inputs", "fitting.1.0.weight", "has shape (8, 5), expected (4, any)", code("descriptor.axis_neuron", 0, 1)},
+    {"layers_do_not_follow", "fitting.1.1.weight", "has shape (4, 1), expected (5, any)", [](TableBuilder& f) { add_layer(f, "fitting.1.1.", 4, 1); }},
+    {"no_outputs", "fitting.1.0.weight", "has no outputs", [](TableBuilder& f) { add_layer(f, "fitting.1.0.", 8, 0); }},
+    {"too_many_outputs", "fitting.1.0.weight", "is 65537, format 1 allows at most 65536", [](TableBuilder& f) { add_layer(f, "fitting.1.0.", 8, 65537); }},
+    {"bias_shape", "fitting.1.0.bias", "has shape (4), expected (5)", [](TableBuilder& f) { f.f64("fitting.1.0.bias", {4}, numbers(4)); }},
+    {"idt_shape", "fitting.0.1.idt", "has shape (2), expected (3)", [](TableBuilder& f) { f.f64("fitting.0.1.idt", {2}, numbers(2)); }},
+    {"skip_of_folded_layer", "fitting.0.layers", "the first layer has a skip",
+     [](TableBuilder& f) {
+         add_layer(f, "fitting.0.0.", 7, 7);
+         add_layer(f, "fitting.0.1.", 7, 3);
+         f.i32("fitting.0.layers", {4, 2}, {1, 1, 8, 0, 2, 2, 0, 0});
+     }},
+    {"last_activation", "fitting.1.layers", "the last layer 1 has an activation or a skip", code("fitting.1.layers", 2, 1)},
+    {"last_outputs", "fitting.1.1.weight", "the last layer has 2 outputs, expected one energy", [](TableBuilder& f) { add_layer(f, "fitting.1.1.", 5, 2); }},
+    {"last_idt", "fitting.1.1.idt", "the last layer must have none", [](TableBuilder& f) { f.f64("fitting.1.1.idt", {1}, {1.0}); }},
+};
+
+std::string name_of(const testing::TestParamInfo<Wrong>& info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(Common, WrongModel, testing::ValuesIn(kCommon), name_of);
+INSTANTIATE_TEST_SUITE_P(Types, WrongModel, testing::ValuesIn(kTypes), name_of);
+INSTANTIATE_TEST_SUITE_P(Descriptor, WrongModel, testing::ValuesIn(kDescriptor), name_of);
+INSTANTIATE_TEST_SUITE_P(Tables, WrongModel, testing::ValuesIn(kTables), name_of);
+INSTANTIATE_TEST_SUITE_P(Fitting, WrongModel, testing::ValuesIn(kFitting), name_of);
+
+TEST(Model, HoldsWhatTheFileSays) {
+    const auto model = load(small_model());
+    EXPECT_EQ(model->type_map, (std::vector<std::string>{"O", "H"}));
+    EXPECT_EQ(model->energy_bias, (std::vector<double>{-5.0, -3.0}));
+    EXPECT_EQ(model->rcut, 6.0);
+    EXPECT_EQ(model->sel, (std::vector<int>{4, 8}));
+    EXPECT_EQ(model->std_angular, (std::vector<double>{0.0625, 0.05}));
+    EXPECT_EQ(model->pair(0, 1).table, 1);
+    EXPECT_EQ(model->pair(0, 1).min_distance, 0.9);
+    EXPECT_EQ(model->pair(1, 1).kind, dpc::PairKind::descriptor_excluded);
+    EXPECT_EQ(model->provenance, "{\"source\": \"none\"}");
+
+    ASSERT_EQ(model->tables.size(), 2U);
+    const dpc::Table& table = model->tables[1];
+    EXPECT_EQ(table.n_fine, 10);
+    EXPECT_EQ(table.n_rows, 12);
+    EXPECT_EQ(table.order, 3);
+    EXPECT_EQ(table.rank, 3);
+    EXPECT_EQ(table.stride, 8);
+    EXPECT_EQ(table.coef[8 * 4 * 5 + 2], numbers(8 * 4 * 5 + 3).back());  // row 5, lowest power, channel 2
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(table.coef) % 64, 0U);
+
+    const dpc::Fitting& folded = model->fittings[0];
+    EXPECT_TRUE(folded.folded);
+    EXPECT_EQ(folded.n_products, 7);
+    EXPECT_EQ(folded.columns[3].neighbour_type, 1);
+    EXPECT_EQ(folded.columns[3].channel, 2);
+    EXPECT_EQ(folded.layers[1].activation, dpc::Activation::silut);
+    EXPECT_EQ(folded.layers[1].activation_parameter, 3.0);
+    EXPECT_EQ(folded.layers[1].skip, dpc::Skip::identity);
+    EXPECT_EQ(folded.layers[1].idt[2], numbers(3)[2]);
+    EXPECT_EQ(folded.layers[0].idt, nullptr);
+    EXPECT_FALSE(model->fittings[1].folded);
+    EXPECT_EQ(model->fittings[1].layers[0].n_in, 8);
+}
+
+TEST(Model, KeepsItsOwnBytes) {
+    Bytes bytes = small_model().bytes();
+    const auto model = dpc::Model::from_bytes(bytes.data(), bytes.size());
+    const double before = model->tables[0].coef[0];
+    std::fill(bytes.begin(), bytes.end(), static_cast<unsigned char>(0xEE));
+    EXPECT_EQ(model->tables[0].coef[0], before);
+}
+
+TEST(Model, BytesNeedNoAlignment) {
+    const Bytes bytes = small_model().bytes();
+    Bytes shifted(1, 0);
+    shifted.insert(shifted.end(), bytes.begin(), bytes.end());
+    EXPECT_EQ(dpc::Model::from_bytes(shifted.data() + 1, bytes.size())->rcut, 6.0);
+}
+
+TEST(Model, UnknownOptionalSectionIsIgnored) {
+    TableBuilder file = small_model();
+    file.text("remark.of_version_2", "anything", 0);
+    EXPECT_EQ(refusal(file), "accepted");
+}
+
+TEST(Model, ProvenanceIsOptional) {
+    TableBuilder file = small_model();
+    file.remove("provenance.json");
+    EXPECT_EQ(load(file)->provenance, "");
+}
+
+TEST(Model, TypeWithoutEnergyHasNoFittingNet) {
+    TableBuilder file = small_model();
+    file.i32("model.energy_mask", {2}, {1, 0});
+    for (const char* name : {"form", "layers", "activation_parameter", "0.weight", "0.bias", "1.weight", "1.bias"}) {
+        file.remove("fitting.1." + std::string(name));
+    }
+    const auto model = load(file);
+    EXPECT_EQ(model->has_energy, (std::vector<char>{1, 0}));
+    EXPECT_TRUE(model->fittings[1].layers.empty());
+}
+
+TEST(Model, StaircaseMayEndInSingleProducts) {
+    TableBuilder file = small_model();
+    file.i32("fitting.0.row_end", {4}, {4, 1, 3, 4});  // 4 + 0 + 1 + 1 products
+    add_layer(file, "fitting.0.0.", 6, 3);
+    EXPECT_EQ(load(file)->fittings[0].n_products, 6);
+}
+
+TEST(Model, TableMayEndAtUpper) {
+    TableBuilder file = small_model();
+    file.element("table.1.grid", 2, 0.0);
+    file.f64("table.1.coef", {10, 4, 8}, std::vector<double>(10 * 4 * 8, 0.0));
+    EXPECT_EQ(load(file)->tables[1].n_rows, 10);
+}
+
+}  // namespace

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Builds of trained models: the default tolerance on frames the build never saw, and `--rank full` against the peer's own tables."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from pybuild import reference, reference_tables
+from pybuild.build import Options, build
+from pybuild.readers import read_model
+
+# The promise of the default options, on frames with up to 200 atoms.
+FORCE, ENERGY, VIRIAL = 1e-8, 1e-9, 1e-6
+# Against DeePMD-kit's compressed model, order 5 and step 0.01 on both sides. Its range differs (all four components of the statistics
+# count in its PyTorch back end), its gelu has a slightly wrong second derivative.
+PEER_FORCE = {"tanh": 1e-10, "gelu": 1e-7}
+PEER_ENERGY = {"tanh": 1e-10, "gelu": 1e-6}  # eV, of 192 atoms: rounding of -6e4 eV; measured with gelu 3e-7
+
+MODELS = [
+    "cu-full", "se_e2_a-cu", "se_e2_a-float32", "se_e2_a-resnet_dt-set_davg_zero", "se_e2_a-silu-sigmoid", "se_e2_a-small",
+    "se_e2_a-softplus-pair_exclude", "se_e2_a-two_side-exclude", "water-full",
+]  # fmt: skip
+PEERS = {name: "tanh" for name in MODELS if "float32" not in name and "resnet_dt" not in name} | {"se_e2_a-two_side-exclude": "gelu"}
+
+
+@functools.cache
+def built(folder):
+    """A model and its tables with the default options."""
+    model = read_model(folder / "model.pth")
+    return model, build(model, model.min_nbor_dist).tables
+
+
+def frames(data):
+    """(positions, types, cell, energy, forces, virial) of every frame of a reference."""
+    for k in range(4):
+        cell = data[f"cell{k}"] if f"cell{k}" in data else None
+        yield data[f"positions{k}"], data["types"], cell, data[f"energy{k}"], data[f"forces{k}"], data[f"virial{k}"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_default_tolerance(shared_models, name):
+    """Two frames of the data, one triclinic with atoms displaced and pairs closer than the training data, one with open boundaries."""
+    model, tables = built(shared_models / name)
+    for positions, types, cell, energy, forces, virial in frames(np.load(shared_models / name / "reference.npz")):
+        if model.provenance.precision == "float32":  # the reference computed in float32
+            exact = reference.evaluate(model, positions, types, cell)
+            energy, forces, virial = exact.energy, exact.forces, exact.virial
+        got = reference_tables.evaluate(tables, positions, types, cell)
+        assert abs(got.energy - energy) / len(types) < ENERGY
+        np.testing.assert_allclose(got.forces, forces, atol=FORCE, rtol=0)
+        np.testing.assert_allclose(got.virial, virial, atol=VIRIAL, rtol=0)
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_full_rank_reproduces_the_peer(shared_models, name):
+    data = np.load(shared_models / name / "reference.npz")
+    model = read_model(shared_models / name / "model.pth")
+    tables = build(model, model.min_nbor_dist, Options(rank="full")).tables
+    got = reference_tables.evaluate(tables, data["positions0"], data["types"], data["cell0"])
+    np.testing.assert_allclose(got.forces, data["dp_compress_forces0"], atol=PEER_FORCE[PEERS[name]], rtol=0)
+    assert abs(got.energy - data["dp_compress_energy0"]) < PEER_ENERGY[PEERS[name]]
+
+
+def test_the_full_water_model_is_small(shared_models):
+    """What makes it fast: about 20 of 100 functions and a third of the 1600 inputs of the first layer."""
+    _, tables = built(shared_models / "water-full")
+    assert all(table.rank <= 24 for table in tables.tables)
+    assert all(f.columns is not None and len(f.layers[0].weight) <= 560 for f in tables.fittings)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""The command line as a user runs it: reports, exit codes, one-line errors, and the same bytes every time."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pybuild.readers
+from pybuild.cli import main
+from pybuild.tables_file import read_tables, write_tables
+
+DATA = "atom_exclude.npz"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(pybuild.__file__).parents[1])}
+
+
+@pytest.fixture(scope="module")
+def model(option_models):
+    """A small model with three types, one of them without energy."""
+    return option_models / "atom_exclude.pth"
+
+
+@pytest.fixture(scope="module")
+def tables(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("tables") / "tables.bin"
+    assert main([str(model), str(path)]) == 0
+    return path
+
+
+def run(*words, **options):
+    """`python -m pybuild` in a process of its own."""
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=300, **{"env": ENVIRONMENT, **options})
+
+
+def command(*words):
+    return [sys.executable, "-m", "pybuild", *map(str, words)]
+
+
+def fails(capsys, *words):
+    """The error line of a run that must end with code 2 and say nothing else."""
+    assert main([str(w) for w in words]) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert captured.out == "" and len(lines) == 1 and lines[0].startswith("pybuild: error: ")
+    return lines[0]
+
+
+def write_system(folder, data, frames=1):
+    """The structure of a reference as a DeePMD-kit system."""
+    part = folder / "set.000"
+    part.mkdir(parents=True)
+    np.savetxt(folder / "type.raw", data["types"], fmt="%d")
+    np.save(part / "coord.npy", np.tile(data["positions"].reshape(1, -1), (frames, 1)))
+    np.save(part / "box.npy", np.tile(data["cell"].reshape(1, -1), (frames, 1)))
+    return folder
+
+
+def test_report_and_provenance(model, tmp_path, capsys):
+    target = tmp_path / "t.bin"
+    assert main([str(model), str(target), "-f", "25", "-l", str(tmp_path / "log")]) == 0
+    out = capsys.readouterr()
+    assert out.err == "" and out.out == (tmp_path / "log").read_text()
+    for words in ("range of x", "rank", "error: value", "first fitting layer", "measured on 4 synthetic structures", "t.bin"):
+        assert words in out.out
+    stored = read_tables(target)
+    assert stored.check_frequency == 25
+    record = stored.provenance
+    assert record["source"]["file_name"] == "atom_exclude.pth" and len(record["source"]["sha256"]) == 64
+    assert record["options"]["check_frequency"] == 25 and record["options"]["tolerance"] == 1e-8
+    assert 0 < record["accuracy"]["force_eV_per_angstrom"] < 1e-8
+    assert len(record["accuracy"]["tables"]) == len(stored.tables)
+    assert str(tmp_path) not in json.dumps(record) and str(model.parent) not in json.dumps(record)
+
+
+def test_options_reach_the_tables(model, tmp_path):
+    target = tmp_path / "t.bin"
+    words = [str(model), str(target), "-s", "0.02", "-e", "3", "-o", "3", "--rank", "full", "--min-nbor-dist", "1.4"]
+    assert main(words) == 0
+    stored = read_tables(target)
+    table = stored.tables[0]
+    assert table.coef.shape[1] == 4 and abs(table.fine - 0.02) < 1e-12 and table.max == 3 * table.upper
+    assert table.rank == stored.width
+    np.testing.assert_array_equal(stored.min_distance, 1.4)
+
+
+def test_same_bytes_in_any_folder_and_process(model, tables, tmp_path):
+    copy = tmp_path / "elsewhere" / model.name
+    copy.parent.mkdir()
+    copy.write_bytes(model.read_bytes())
+    targets = [tmp_path / name for name in ("a.bin", "b.bin")]
+    assert run(model, targets[0]).returncode == 0
+    assert run(copy.name, targets[1], cwd=copy.parent, env={**ENVIRONMENT, "OMP_NUM_THREADS": "2"}).returncode == 0
+    assert targets[0].read_bytes() == targets[1].read_bytes()
+
+
+def test_training_data_give_distances_by_pair(model, option_models, tmp_path, capsys):
+    data = np.load(option_models / DATA)
+    system = write_system(tmp_path / "data" / "a", data)
+    script = tmp_path / "input.json"
+    script.write_text(json.dumps({"training": {"training_data": {"systems": "data"}}}))
+    results = []
+    for words in (["--training-data", str(system)], ["-t", str(script)]):
+        assert main([str(model), str(tmp_path / "t.bin"), *words]) == 0
+        assert "measured on 1 frames of training data" in capsys.readouterr().out
+        results.append(read_tables(tmp_path / "t.bin").min_distance)
+    np.testing.assert_array_equal(results[0], results[1])
+    assert len(np.unique(results[0])) > 3 and results[0].min() > 0.5
+
+
+def test_info(tables, capsys):
+    assert main(["info", str(tables)]) == 0
+    out = capsys.readouterr().out
+    stored = read_tables(tables)
+    for name in stored.type_map:
+        assert f"fitting net {name}" in out
+    assert "these atoms have no energy" in out and "rcut" in out and '"sha256"' in out
+    assert f"{stored.tables[0].lower:g} .. {stored.tables[0].upper:g} .. {stored.tables[0].max:g}" in out
+    assert "table.0.coef" not in out
+    assert main(["info", "-v", str(tables)]) == 0
+    assert "table.0.coef" in capsys.readouterr().out
+
+
+def test_a_reader_that_goes_away_is_no_error(tables):
+    process = subprocess.Popen(command("info", "-v", tables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait(timeout=60) == 0
+
+
+def test_verify(model, tables, option_models, tmp_path, capsys):
+    pytest.importorskip("pybuild._core", reason="verify runs the compiled evaluator")
+    assert main(["verify", str(model), str(tables)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("probe structure") >= 4 and "within" in out and "OUTSIDE" not in out
+    system = write_system(tmp_path / "a", np.load(option_models / DATA))
+    assert main(["verify", str(model), str(tables), "--system", str(system)]) == 0
+    assert "set.000, frame 0" in capsys.readouterr().out
+    assert main(["verify", str(model), str(tables), "--system", str(system), "--tolerance", "1e-20"]) == 1
+    assert "OUTSIDE" in capsys.readouterr().out
+
+
+def test_verify_finds_a_wrong_table(model, tables, tmp_path, capsys):
+    pytest.importorskip("pybuild._core", reason="verify runs the compiled evaluator")
+    stored = read_tables(tables)
+    table = dataclasses.replace(stored.tables[0], coef=stored.tables[0].coef * (1 + 1e-5))
+    write_tables(tmp_path / "bad.bin", dataclasses.replace(stored, tables=(table, *stored.tables[1:])))
+    assert main(["verify", str(model), str(tmp_path / "bad.bin")]) == 1
+    assert "outside" in capsys.readouterr().out
+
+
+def test_bad_input(model, tables, tmp_path, capsys):
+    target = tmp_path / "t.bin"
+    assert "No such file" in fails(capsys, tmp_path / "missing.pth", target)
+    assert "--step" in fails(capsys, model, target, "--step", "0")
+    assert "--rank" in fails(capsys, model, target, "--rank", "-3")
+    assert "--tolerance" in fails(capsys, model, target, "--tolerance", "-1")
+    assert "smallest neighbour distance" in fails(capsys, model, target, "--min-nbor-dist", "0")
+    assert "no such folder" in fails(capsys, model, target, "--training-data", tmp_path / "nowhere")
+    assert "does not exist" in fails(capsys, model, tmp_path / "nowhere" / "t.bin")
+    assert "the model itself" in fails(capsys, model, model)
+    assert "--log-path" in fails(capsys, model, target, "-l", tmp_path / "nowhere" / "log")
+    assert "training script" in fails(capsys, model, target, "-t", tmp_path / "missing.json")
+    assert not target.exists() and sorted(p.name for p in tmp_path.iterdir()) == []
+    damaged = tmp_path / "damaged.bin"
+    damaged.write_bytes(tables.read_bytes()[:-1])
+    assert "damaged.bin" in fails(capsys, "info", damaged)
+    assert "damaged.bin" in fails(capsys, "verify", model, damaged)
+    assert "model" in fails(capsys, "info", model)
+
+
+def test_tables_of_another_model(model, tables, option_models, tmp_path, capsys):
+    renamed = tmp_path / "renamed.bin"
+    write_tables(renamed, dataclasses.replace(read_tables(tables), type_map=("O", "H", "Cu")))
+    assert "has the types O H Cu, the model A B C" in fails(capsys, "verify", model, renamed)
+    pytest.importorskip("pybuild._core", reason="verify runs the compiled evaluator")
+    assert main(["verify", str(option_models / "sel_zero.pth"), str(tables)]) == 1
+    assert "made from another file: atom_exclude.pth" in capsys.readouterr().out
+
+
+def test_head(option_models, tmp_path, capsys):
+    """Of a checkpoint with two branches; its random models have no smallest distance of their own."""
+    checkpoint = option_models / "two_heads.pt"
+    assert "--head" in fails(capsys, checkpoint, tmp_path / "t.bin", "--min-nbor-dist", "1.1")
+    for head in ("alpha", "beta"):
+        assert main([str(checkpoint), str(tmp_path / head), "--head", head, "--min-nbor-dist", "1.1"]) == 0
+    assert (tmp_path / "alpha").read_bytes() != (tmp_path / "beta").read_bytes()
+
+
+def test_unknown_options_end_with_code_2(model):
+    for words in ([], ["--order", "4", "a", "b"], ["--rank", "many", "a", "b"], ["a"], ["verify", "a"]):
+        done = run(*words)
+        assert done.returncode == 2 and "usage:" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_smallest_distance_the_options_are_named(model, tmp_path, capsys, monkeypatch):
+    description = dataclasses.replace(pybuild.readers.read_model(model), min_nbor_dist=None)
+    monkeypatch.setattr(pybuild.readers, "read_model", lambda path, head: description)
+    line = fails(capsys, model, tmp_path / "t.bin")
+    assert all(option in line for option in ("--min-nbor-dist", "--training-data", "-t input.json"))
+    assert main([str(model), str(tmp_path / "t.bin"), "--min-nbor-dist", "1.1"]) == 0
+
+
+def test_killed_at_any_moment_leaves_the_old_file(model, tmp_path):
+    target = tmp_path / "t.bin"
+    target.write_bytes(b"old")
+    start = time.monotonic()
+    assert run(model, tmp_path / "x.bin").returncode == 0
+    duration = time.monotonic() - start
+    whole = (tmp_path / "x.bin").read_bytes()
+    for part in (0.3, 0.6, 0.9):
+        process = subprocess.Popen(command(model, target), stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+        time.sleep(part * duration)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert target.read_bytes() in (b"old", whole)

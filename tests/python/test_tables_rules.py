@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: MIT
+"""One damaged tables.bin for each rule of docs/tables-format.md, with the message it must give.
+
+Checksums are repaired unless a checksum is what is tested. Where the compiled core is built, both readers must agree on what is a
+legal file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pybuild import tables_container
+from pybuild.crc32c import crc32c
+from pybuild.errors import FormatError, ModelError
+from pybuild.tables_container import ENTRY, HEADER, pack
+from pybuild.tables_file import from_bytes, to_bytes, write_tables
+from pybuild.tables_sections import sections_of
+from pybuild.tableset import TableSet
+
+try:
+    from pybuild import _core
+except ImportError:  # not built: the tests that need it say so when they skip
+    _core = None
+
+N_MUTANTS = 400  # about 2 s; tests/core/fuzz_tables.cpp has the long run
+
+
+def repair(data: bytes) -> bytes:
+    """The same bytes with checksums that fit, as far as the file holds what they are about."""
+    out = bytearray(data)
+    if len(out) < HEADER.size:
+        return bytes(out)
+    (count,) = struct.unpack_from("<I", out, 32)
+    if HEADER.size + count * ENTRY.size <= len(out):
+        for start in range(HEADER.size, HEADER.size + count * ENTRY.size, ENTRY.size):
+            offset, size = struct.unpack_from("<QQ", out, start + 112)
+            if offset + size <= len(out):
+                struct.pack_into("<I", out, start + 60, crc32c(bytes(out[offset : offset + size])))
+        struct.pack_into("<I", out, 56, crc32c(bytes(out[HEADER.size : HEADER.size + count * ENTRY.size])))
+    struct.pack_into("<I", out, 60, crc32c(bytes(out[:60])))
+    return bytes(out)
+
+
+SMALL = pack(
+    [
+        ("counts", np.arange(3, dtype="<i4"), True),
+        ("matrix", np.ones((2, 2)), True),
+        ("note", np.frombuffer(b"hello", np.uint8), False),
+    ]
+)
+FIRST, SECOND, THIRD = (HEADER.size + k * ENTRY.size for k in range(3))
+FIRST_ARRAY = HEADER.size + 3 * ENTRY.size
+
+
+def put(offset: int, kind: str, value: int, data: bytes = SMALL) -> bytes:
+    out = bytearray(data)
+    struct.pack_into("<" + kind, out, offset, value)
+    return bytes(out)
+
+
+def put_text(offset: int, text: bytes) -> bytes:
+    return SMALL[:offset] + text + SMALL[offset + len(text) :]
+
+
+DAMAGED = {
+    "empty": (b"", "is empty"),
+    "a text": (b"not a table file at all" * 9, "not a table file"),
+    "a torch model": (b"PK\x03\x04....", "zip archive.*python -m pybuild MODEL tables.bin"),
+    "an HDF5 model": (b"\x89HDF\r\n\x1a\n....", "an HDF5 file"),
+    "a TensorFlow model": (b"\x0a\x3b\x0a\x06t_type\x12\x05Const*\x0f", "a TensorFlow graph"),
+    "line ends": (SMALL.replace(b"\r\n", b"\n", 1), "changed as those of a text"),
+    "high bit": (b"\x09" + SMALL[1:], "changed as those of a text"),
+    "short header": (SMALL[:63], "it has 63 bytes, fewer than the 64"),
+    "byte order": (put(12, "I", 0x04030201), "byte order"),
+    "endian tag": (put(12, "I", 7), "endian tag is 0x00000007"),
+    "newer": (put(8, "H", 2), "format 2.0, this program reads format 1: install a newer version"),
+    "older": (put(8, "H", 0), "format 0.0, this program reads format 1: make the file again"),
+    "cut": (SMALL[:-1], "was cut short"),
+    "longer": (SMALL + b"\0", "bytes at its end that do not belong to it"),
+    "directory offset": (put(24, "Q", 128), "offset of the directory is 128, expected 64"),
+    "entry size": (put(36, "I", 64), "size of a directory entry is 64, expected 128"),
+    "alignment": (put(40, "I", 8), "alignment is 8, expected 64"),
+    "flags": (put(44, "I", 1), "flags field is 1, expected 0"),
+    "reserved": (put(48, "Q", 1), "reserved field is 1, expected 0"),
+    "too many sections": (put(32, "I", 65537), "expected at most 65536"),
+    "directory beyond end": (put(32, "I", 9), "directory of 9 sections goes beyond the end"),
+    "empty name": (put(SECOND, "B", 0), "directory entry 1: the name is empty"),
+    "endless name": (put_text(FIRST, b"x" * 48), "has no zero byte at its end"),
+    "name letters": (put_text(FIRST, b"Counts"), "has a character other than"),
+    "name padding": (put(FIRST + 47, "B", 1), "followed by bytes that are not zero"),
+    "name twice": (put_text(SECOND, b"counts"), "'counts': the name occurs twice"),
+    "dtype": (put(FIRST + 48, "I", 6), "the dtype is 6"),
+    "section flags": (put(FIRST + 56, "I", 2), "the flags are 0x00000002"),
+    "rank": (put(FIRST + 52, "I", 7), "the rank is 7"),
+    "unused dimension": (put(SECOND + 104, "Q", 1), "an unused dimension is not 0"),
+    "size": (put(SECOND + 64, "Q", 3), "size in bytes is 32, expected 48"),
+    "size overflow": (put(SECOND + 64, "Q", 2**61 + 2), "more bytes than can be counted"),
+    "offset": (put(SECOND + 112, "Q", 576), "offset is 576, expected 512"),
+    "array beyond end": (put(THIRD + 64, "Q", 6, put(THIRD + 120, "Q", 6)), "go beyond the end of the file"),
+    "padding": (put(FIRST_ARRAY + 63, "B", 1), "the bytes before it are not zero"),
+    "bytes at the end": (
+        put(THIRD + 64, "Q", 4, put(THIRD + 120, "Q", 4)),
+        "last array ends at byte 580, expected the end of the file at 581",
+    ),
+}
+
+
+class TestDamagedFiles:
+    def test_undamaged(self) -> None:
+        assert tables_container.unpack(SMALL).sections["matrix"].array.tolist() == [[1, 1], [1, 1]]
+
+    @pytest.mark.parametrize("name", DAMAGED)
+    def test_each_rule(self, name: str) -> None:
+        data, message = DAMAGED[name]
+        repaired = data if name == "line ends" else repair(data)
+        with pytest.raises(FormatError, match=message):
+            tables_container.unpack(repaired)
+
+    @pytest.mark.parametrize(("offset", "what"), [(50, "header"), (FIRST + 56, "directory"), (len(SMALL) - 1, "section 'note'")])
+    def test_checksums(self, offset: int, what: str) -> None:
+        data = bytearray(SMALL)
+        data[offset] ^= 1
+        if what != "header":  # the header's own checksum must not be the one that notices
+            struct.pack_into("<I", data, 60, crc32c(bytes(data[:60])))
+        with pytest.raises(FormatError, match=f"{what} has the checksum"):
+            tables_container.unpack(bytes(data))
+
+    def test_newer_minor_is_accepted(self) -> None:
+        assert tables_container.unpack(repair(put(10, "H", 9))).minor == 9
+
+    def test_every_truncation(self, tables: TableSet) -> None:
+        data = to_bytes(tables)
+        for n in [*range(0, len(data), 97), len(data) - 1]:
+            with pytest.raises(FormatError):
+                from_bytes(data[:n])
+
+
+def changed(tables: TableSet, name: str, change: Callable[[np.ndarray], Any]) -> bytes:
+    """The bytes of a file in which the array of that name was changed (in place, or replaced by what `change` returns)."""
+    arrays = []
+    for section, array, required in sections_of(tables):
+        new = array.copy()
+        if section == name:
+            result = change(new)
+            new = new if result is None else np.asarray(result)
+        arrays.append((section, new, required))
+    return pack(arrays)
+
+
+def set_to(index: Any, value: Any) -> Callable[[np.ndarray], None]:
+    def change(array: np.ndarray) -> None:
+        array[index] = value
+
+    return change
+
+
+def text(value: bytes) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda _: np.frombuffer(value, np.uint8)
+
+
+WRONG = {
+    "names": ("model.type_map", text(b"O\nO"), "names a type twice"),
+    "empty name": ("model.type_map", text(b"O\n"), "the name of type 1 is empty"),
+    "blank": ("model.type_map", text(b"O \nH"), "blank or control"),
+    "no utf-8": ("model.type_map", text(b"O\n\xc3"), "byte 2 is not UTF-8"),
+    "dtype": ("model.energy_mask", lambda a: a.astype("<f8"), "has dtype f64, expected i32"),
+    "shape": ("model.energy_bias", lambda a: a[:1], r"has shape \(1,\), expected \(2,\)"),
+    "mask": ("model.energy_mask", set_to(0, 2), "other than 0 and 1"),
+    "mask all 0": ("model.energy_mask", set_to(slice(None), 0), "nothing is left"),
+    "bias": ("model.energy_bias", set_to(0, np.nan), "not finite"),
+    "min_distance": ("model.min_distance", set_to((0, 0), 0.0), "not positive"),
+    "min_distance symmetric": ("model.min_distance", set_to((0, 1), 0.8), "not symmetric"),
+    "check": ("model.check_frequency", set_to((), 0), "expected at least 1"),
+    "kind": ("descriptor.kind", text(b"se_e9"), "this version knows se_e2_a"),
+    "rcut": ("descriptor.rcut", set_to((), 0.0), "expected a positive number"),
+    "rcut_smth": ("descriptor.rcut_smth", set_to((), 6.0), "expected 0 <= rcut_smth < rcut"),
+    "protection": ("descriptor.env_protection", set_to((), -1.0), "no negative"),
+    "sel": ("descriptor.sel", set_to(0, -1), "negative"),
+    "sel all 0": ("descriptor.sel", set_to(slice(None), 0), "no atom has neighbours"),
+    "n_sel": ("descriptor.n_sel", set_to((), 0), "expected at least 1"),
+    "std": ("descriptor.std", set_to((0, 1), 1e-310), "finite reciprocal"),
+    "axis": ("descriptor.axis_neuron", set_to((), 5), "expected 1 to the width 4"),
+    "pair_kind": ("descriptor.pair_kind", set_to((0, 0), 4), "other than 0 to 3"),
+    "pair_kind sel": ("descriptor.pair_kind", set_to((0, 0), 3), "exactly where sel"),
+    "pair_table": ("descriptor.pair_table", set_to((0, 0), -1), "exactly where pair_kind is 3"),
+    "pair_table gap": ("descriptor.pair_table", set_to((slice(None), 1), 2), "not all tables before it"),
+    "grid": ("table.0.grid", set_to(0, 0.5), "lower < upper <= max"),
+    "step": ("table.0.grid", set_to(3, 0.3), "does not divide"),
+    "step negative": ("table.0.grid", set_to(4, -0.5), "positive numbers"),
+    "rows": ("table.0.grid", set_to(3, 0.2), r"has shape \(12, 6, 8\), expected \(7, 'any', 8\)"),
+    "max": ("table.0.grid", set_to(2, 1e-9), "range without an interval"),
+    "rank": ("table.0.rank", set_to((), 5), "expected 1 to the width 4"),
+    "order": ("table.1.coef", lambda a: np.concatenate([a, a[:, :1]], axis=1), "order 4, expected 3 or 5"),
+    "padding": ("table.1.coef", set_to((11, 3, 7), 1.0), "not 0 in a column beyond the rank 3"),
+    "basis": ("table.1.basis", lambda a: a[:, :2].copy(), r"expected \(4, 3\)"),
+    "x_pad": ("descriptor.mean", set_to(0, 0.5), "argument -mean/std = -4.0 of empty slots"),
+    "form": ("fitting.0.form", set_to((), 2), r"expected 0 \(direct\) or 1"),
+    "column type": ("fitting.0.columns", set_to((1, 0), 2), "there is no table for that type"),
+    "column channel": ("fitting.0.columns", set_to((0, 1), 2), "expected a channel of 0 to 1"),
+    "column twice": ("fitting.0.columns", set_to((2, 1), 0), "occurs twice"),
+    "row_end": ("fitting.0.row_end", set_to(3, 2), "row p must end at p to 4"),
+    "row_end rises": ("fitting.0.row_end", set_to(slice(None), [3, 4, 3, 3]), "increases at row 1"),
+    "no product": ("fitting.0.row_end", set_to(slice(None), [0, 1, 2, 3]), "leaves no product"),
+    "activation": ("fitting.0.layers", set_to((1, 0), 9), "the activation is 9 for layer 1"),
+    "skip": ("fitting.0.layers", set_to((1, 1), 3), "the skip is 3 for layer 1"),
+    "skip widths": ("fitting.0.layers", set_to((2, 1), 1), "does not go with 3 inputs and 6 outputs"),
+    "parameter": ("fitting.0.activation_parameter", set_to(0, 1.0), "only silut"),
+    "inputs": ("fitting.0.row_end", set_to(3, 4), r"has shape \(7, 3\), expected \(8, 'any'\)"),
+    "bias shape": ("fitting.1.0.bias", lambda a: a[:4].copy(), r"expected \(5,\)"),
+    "idt shape": ("fitting.0.1.idt", lambda a: a[:2].copy(), r"expected \(3,\)"),
+    "last": ("fitting.1.layers", set_to((1, 0), 1), "the last layer 1 has an activation or a skip"),
+    "json": ("provenance.json", text(b"{"), "is not JSON"),
+    "json list": ("provenance.json", text(b"[]"), "is not a JSON object"),
+}  # fmt: skip
+
+
+class TestWrongModels:
+    @pytest.mark.parametrize("rule", WRONG)
+    def test_each_rule(self, rule: str, tables: TableSet) -> None:
+        name, change, message = WRONG[rule]
+        with pytest.raises(ModelError, match=message):
+            from_bytes(changed(tables, name, change))
+
+    @pytest.mark.parametrize("name", [name for name, *_ in WRONG.values()])
+    def test_missing(self, name: str, tables: TableSet) -> None:
+        rest = [section for section in sections_of(tables) if section[0] != name]
+        if name in ("provenance.json", "fitting.0.1.idt"):
+            from_bytes(pack(rest))
+        else:
+            with pytest.raises(ModelError, match=f"'{name}': is missing"):
+                from_bytes(pack(rest))
+
+    def test_unknown_sections(self, tables: TableSet) -> None:
+        extra = ("descriptor.new", np.zeros(3), False)
+        assert from_bytes(pack([*sections_of(tables), extra])).rcut == tables.rcut
+        with pytest.raises(ModelError, match=r"'descriptor\.new': is required by the file"):
+            from_bytes(pack([*sections_of(tables), (*extra[:2], True)]))
+
+    def test_what_is_wrong_is_not_written(self, tables: TableSet, tmp_path: Path) -> None:
+        with pytest.raises(ModelError, match="rcut_smth"):
+            write_tables(tmp_path / "tables.bin", replace(tables, rcut_smth=7.0))
+        with pytest.raises(ModelError, match="32 bits"):
+            write_tables(tmp_path / "tables.bin", replace(tables, n_sel=2**31))
+        with pytest.raises(ModelError, match="JSON"):
+            write_tables(tmp_path / "tables.bin", replace(tables, provenance={"error": float("nan")}))
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(_core is None, reason="the compiled core is not built")
+class TestBothReadersAgree:
+    """Python and C++ read the same page; the verdict on any file must be the same."""
+
+    @staticmethod
+    def verdicts(data: bytes) -> list[str]:
+        out = []
+        for read in (from_bytes, _core.Model.from_bytes):
+            try:
+                read(data)
+                out.append("accepted")
+            except (FormatError, ModelError) as error:
+                out.append(f"{type(error).__name__}: {error}")
+        return out
+
+    @pytest.mark.parametrize("rule", [rule for rule in WRONG if not rule.startswith("json")])  # C++ never looks inside provenance
+    def test_wrong_models(self, rule: str, tables: TableSet) -> None:
+        name, change, _ = WRONG[rule]
+        python, cpp = self.verdicts(changed(tables, name, change))
+        assert python.split("': ")[0] == cpp.split("': ")[0]  # the same section, too
+
+    @pytest.mark.parametrize("name", DAMAGED)
+    def test_damaged_files(self, name: str) -> None:
+        python, cpp = self.verdicts(repair(DAMAGED[name][0]))
+        assert python.split(":")[0] == cpp.split(":")[0]
+
+    def test_mutants(self, tables: TableSet) -> None:
+        data, rng = to_bytes(replace(tables, provenance={})), np.random.default_rng(11)
+        head = HEADER.size + ENTRY.size * len(sections_of(tables))
+        n_accepted = 0
+        for _ in range(N_MUTANTS):
+            mutant = bytearray(data)
+            for _ in range(rng.integers(1, 3)):
+                position = int(rng.integers(head if rng.random() < 0.5 else len(data)))
+                mutant[position] ^= 1 << int(rng.integers(8)) if rng.random() < 0.5 else int(rng.integers(1, 256))
+            python, cpp = self.verdicts(repair(bytes(mutant)))
+            assert python.split(":")[0] == cpp.split(":")[0], (python, cpp)
+            n_accepted += python == "accepted"
+        assert 0 < n_accepted < N_MUTANTS
