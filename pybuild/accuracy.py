@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a build achieved, for people: a report per table and for the whole model, as text and as the file's provenance.
 
-Table errors are those of V phi(x) against the embedding net, at knots and between them; model errors are those of the stored tables
-against the uncompressed model on structures. The provenance holds no time and no path: the same input gives the same bytes.
+Table errors are those of V phi(x) against the embedding net, at knots and between them; model errors are those of the
+stored tables against the uncompressed model on structures. The provenance holds no time and no path: the same input
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -89,12 +90,13 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
     e = build.errors
     lines += [
         f"first fitting layer: {form}: {counts}",
-        f"measured on {build.measured_on}: forces {e.force:.1e} eV/A, energy {e.energy:.1e} eV/atom, virial {e.virial:.1e} eV/atom",
+        f"measured on {build.measured_on}: forces {e.force:.1e} eV/A, energy {e.energy:.1e} eV/atom, "
+        f"virial {e.virial:.1e} eV/atom",
     ]
     if options.rank == "auto" and not within(e, options.tolerance):
         lines.append(
-            f"warning: the tolerance of {options.tolerance:g} eV/A is not met; a smaller --step or --order 5 makes the tables more "
-            "accurate"
+            f"warning: the tolerance of {options.tolerance:g} eV/A is not met; a smaller --step or --order 5 makes the "
+            "tables more accurate"
         )
     return lines
 

@@ -127,9 +127,7 @@ def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Sequence[
     return [basis.first(max(1, min(most, int(np.sum(basis.amplitude > floor))))) for basis in bases]
 
 
-def _selection(
-    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], options: Options
-) -> Selection:
+def _selection(model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], options: Options) -> Selection:
     if options.rank == "auto":
         return select(model, bases, cases, options.tolerance, options.form)
     form = "direct" if options.rank == "full" else options.form

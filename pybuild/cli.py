@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Stdout(logging.StreamHandler):
     """Like its base, but a reader that has gone away (`| head`) ends the program instead of being complained about."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (its base's name)
+    def handleError(self, record: logging.LogRecord) -> None:
         raise  # the exception being handled
 
 
@@ -88,15 +88,34 @@ def _compress_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("model", metavar="MODEL", help="trained model")
     parser.add_argument("tables", metavar="TABLES", help="table file to write")
-    parser.add_argument("-s", "--step", type=float, default=0.01, help="step of the fine grid (0.01); the coarse one has 10 times that")
-    parser.add_argument("-e", "--extrapolate", type=float, default=5.0, help="tables end at this times the upper end of the fine grid (5)")
-    parser.add_argument("-f", "--check-frequency", type=int, default=10, metavar="N", help="steps between two overflow reports (10)")
+    parser.add_argument(
+        "-s", "--step", type=float, default=0.01, help="step of the fine grid (0.01); the coarse one has 10 times that"
+    )
+    parser.add_argument(
+        "-e", "--extrapolate", type=float, default=5.0, help="tables end at this times the upper end of the fine grid (5)"
+    )
+    parser.add_argument(
+        "-f", "--check-frequency", type=int, default=10, metavar="N", help="steps between two overflow reports (10)"
+    )
     parser.add_argument("-o", "--order", type=int, default=5, choices=(3, 5), help="order of the polynomials (5)")
-    parser.add_argument("--rank", type=_rank, default="auto", metavar="K|full|auto", help="functions per table: at most K, all, or by the tolerance (auto)")
+    parser.add_argument(
+        "--rank",
+        type=_rank,
+        default="auto",
+        metavar="K|full|auto",
+        help="functions per table: at most K, all, or by the tolerance (auto)",
+    )
     parser.add_argument("--tolerance", type=float, default=1e-8, help="on forces, eV/A (1e-8); energies and virials accordingly")
-    parser.add_argument("--min-nbor-dist", type=float, metavar="R", help="smallest neighbour distance of the training data, A (default: the model file's)")
+    parser.add_argument(
+        "--min-nbor-dist",
+        type=float,
+        metavar="R",
+        help="smallest neighbour distance of the training data, A (default: the model file's)",
+    )
     parser.add_argument("-t", "--training-script", metavar="FILE", help="DeePMD-kit input script whose training data are scanned")
-    parser.add_argument("--training-data", nargs="+", metavar="DIR", help="training data: systems, or folders of systems, to scan")
+    parser.add_argument(
+        "--training-data", nargs="+", metavar="DIR", help="training data: systems, or folders of systems, to scan"
+    )
     parser.add_argument("--head", help="branch of a multi-task model")
     return _common(parser)
 
@@ -216,7 +235,9 @@ def _build_and_write(
     reports = table_reports(result)
     record = provenance(model, result, reports, options, smallest)
     write_tables(o.tables, replace(result.tables, provenance=record))
-    log.info("%s: %s, %s; smallest distance %.4f A", Path(o.model).name, model.provenance.format, " ".join(model.type_map), smallest)
+    log.info(
+        "%s: %s, %s; smallest distance %.4f A", Path(o.model).name, model.provenance.format, " ".join(model.type_map), smallest
+    )
     for line in report_lines(result, reports, options):
         log.info("%s", line)
     log.info("%s: %.1f MB", o.tables, Path(o.tables).stat().st_size / 1e6)
@@ -229,7 +250,9 @@ def _info(o: argparse.Namespace) -> int:
     for line in info_lines(read_tables(o.tables)):
         log.info("%s", line)
     for section in list_sections(o.tables):
-        log.debug("%-30s %-4s %-20s %10d bytes at %d", section.name, section.dtype, section.shape, section.n_bytes, section.offset)
+        log.debug(
+            "%-30s %-4s %-20s %10d bytes at %d", section.name, section.dtype, section.shape, section.n_bytes, section.offset
+        )
     return 0
 
 

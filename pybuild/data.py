@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Training data in DeePMD-kit's npy layout: a system is a folder with type.raw, type_map.raw and set.*/coord.npy, box.npy.
 
-A file `nopbc` means open boundaries. Only positions, cells and types are read; energies and forces need not be there. Systems of mixed
-composition (set.*/real_atom_types.npy, -1 for no atom) are understood. Arrays may be float32 or float64.
+A file `nopbc` means open boundaries. Only positions, cells and types are read; energies and forces need not be there.
+Systems of mixed composition (set.*/real_atom_types.npy, -1 for no atom) are understood. Arrays may be float32 or
+float64.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from .neighbours import Index
 
 @dataclass(frozen=True)
 class Set:
-    """One set.* folder, its arrays mapped, not loaded: coord (frames, 3 n), box (frames, 9) or None, types (frames, n) or None."""
+    """One set.* folder, its arrays mapped, not loaded: coord (frames, 3 n), box (frames, 9) or None, types (frames,
+    n) or None."""
 
     path: Path
     coord: Any
@@ -146,7 +148,9 @@ def _model_types(path: Path, types: Index, type_map: Sequence[str]) -> Index:
     """Model type of every type number of a system."""
     if not path.exists():
         if types.max() >= len(type_map):
-            raise InputError(f"training data {path.parent}: atom type {types.max()}, the model has {len(type_map)} ({' '.join(type_map)})")
+            raise InputError(
+                f"training data {path.parent}: atom type {types.max()}, the model has {len(type_map)} ({' '.join(type_map)})"
+            )
         return np.arange(len(type_map))
     names = path.read_text(encoding="utf-8").split()
     if types.max() >= len(names):
@@ -185,7 +189,8 @@ def all_frames(systems: Sequence[System]) -> list[tuple[System, int]]:
 
 
 def spread_frames(systems: Sequence[System], most_frames: int, most_atoms: int) -> list[Structure]:
-    """Frames evenly spread over the data: at most ``most_frames``, and about ``most_atoms`` atoms in all, but at least one frame."""
+    """Frames evenly spread over the data: at most ``most_frames``, and about ``most_atoms`` atoms in all, but at
+    least one frame."""
     frames = all_frames(systems)
     if not frames:
         return []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The neighbourhood of every atom as an embedding net sees it (docs/theory.md section 1).
 
-For the centres of type a and their neighbours of type b: the rows R, whose first component x is the argument of the embedding net, and
-how many of the sel_b slots stay empty.
+For the centres of type a and their neighbours of type b: the rows R, whose first component x is the argument of the
+embedding net, and how many of the sel_b slots stay empty.
 """
 
 from __future__ import annotations

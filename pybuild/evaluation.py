@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Energies, forces and virials from the functions phi of every neighbour, in plain NumPy (docs/theory.md section 4).
 
-The functions may come from tables (reference_tables.py) or straight from the embedding nets (truncation.py); the first layer of the
-fitting net takes either the descriptor vec(D) or the products S_pq. Slow and simple: the oracle of the compiled evaluator and the judge
-of what a low rank costs.
+The functions may come from tables (reference_tables.py) or straight from the embedding nets (truncation.py); the
+first layer of the fitting net takes either the descriptor vec(D) or the products S_pq. Slow and simple: the oracle of
+the compiled evaluator and the judge of what a low rank costs.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The first layer of a fitting net folded onto the products S_pq = C_p . C_q (docs/theory.md section 3).
 
-D = Vs (C C^T) Vs[:A]^T enters the first layer linearly, so W1^T vec(D) = sum_{p <= q} W^_pq S_pq with
-W^_pq = sum_{m, c} W1[m A + c] (Vs_mp Vs_cq + [p != q] Vs_mq Vs_cp): exact algebra. The rows of C of all neighbour types are merged
-in order of importance; the products kept form a staircase, for each p the columns q = p .. row_end[p] - 1.
+D = Vs (C C^T) Vs[:A]^T enters the first layer linearly, so W1^T vec(D) = sum_{p <= q} W^_pq S_pq with W^_pq = sum_{m,
+c} W1[m A + c] (Vs_mp Vs_cq + [p != q] Vs_mq Vs_cp): exact algebra. The rows of C of all neighbour types are merged in
+order of importance; the products kept form a staircase, for each p the columns q = p .. row_end[p] - 1.
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ def _model_lines(t: TableSet) -> list[str]:
 
 
 def _table_lines(t: TableSet) -> list[str]:
-    lines = [f"{'table':>5}  {'range of x':>20}  {'fine to, ends at, A':>19}  {'rows':>6} {'order':>5} {'rank':>8} {'kB':>7}  pairs"]
+    lines = [
+        f"{'table':>5}  {'range of x':>20}  {'fine to, ends at, A':>19}  {'rows':>6} {'order':>5} {'rank':>8} {'kB':>7}  pairs"
+    ]
     for k, table in enumerate(t.tables):
         centre = int((t.pair_table == k).nonzero()[0][0])
         reach = f"{distance_at(t, table.upper, centre):.3f}, {distance_at(t, table.max, centre):.3f}"

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The low-rank basis of an embedding net: G(x) = V phi(x) with few functions phi = P^T G (docs/theory.md section 3).
 
-Values and slopes are sampled over the table's range, each row scaled so that a singular value is the root mean square amplitude of its
-function; singular values then compare across tables. Errors of G count by what the fitting nets make of them: with H the mean of
-dE/dT dE/dT^T over the neighbourhoods that the model is measured on, and S the root of H (lifted by a floor, so that no direction is
-free), the decomposition is that of G S = U s W^T, hence P = S W and V = S^-1 W. P^T V = 1. Nothing here decides how many columns to keep.
+Values and slopes are sampled over the table's range, each row scaled so that a singular value is the root mean square
+amplitude of its function; singular values then compare across tables. Errors of G count by what the fitting nets make
+of them: with H the mean of dE/dT dE/dT^T over the neighbourhoods that the model is measured on, and S the root of H
+(lifted by a floor, so that no direction is free), the decomposition is that of G S = U s W^T, hence P = S W and V =
+S^-1 W. P^T V = 1. Nothing here decides how many columns to keep.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from .tableset import Array
 
 FINE_SAMPLES = 1200
 COARSE_SAMPLES = 200
-BEYOND_UPPER = 0.3  # in x: the full weight reaches this far into the coarse range, for pairs a little closer than the training data
+# In x: the full weight reaches this far into the coarse range, for pairs a little closer than the training data.
+BEYOND_UPPER = 0.3
 COARSE_WEIGHT = 1e-6  # amplitude: further out physics has gone wrong, and the functions only have to stay sensible
 PADDING_WEIGHT = 0.3  # amplitude: an empty slot counts like a tenth of the range
 SLOPE_LENGTH = 1.0  # a slope times this counts like a value; x has standard deviation 1
-SENSITIVITY_FLOOR = 1e-6  # of the largest eigenvalue of H: directions that mattered nowhere keep 1/1000 of the weight of the others
+# Of the largest eigenvalue of H: directions that mattered nowhere keep 1/1000 of the weight of the others.
+SENSITIVITY_FLOOR = 1e-6
 
 
 @dataclass(frozen=True)
 class Basis:
-    """vectors V (M, K) and projector P (M, K), most important first; amplitude (K,) root mean square of each function of P^T G S."""
+    """vectors V (M, K) and projector P (M, K), most important first; amplitude (K,): root mean square of each phi."""
 
     vectors: Array
     projector: Array
@@ -45,8 +48,8 @@ def identity_basis(width: int) -> Basis:
 
 
 def sampled_basis(plan: TablePlan, sensitivity: Array) -> Basis:
-    """Weighted singular value decomposition of values and slopes over the table's range. sensitivity: H (M, M), on a scale common to
-    all tables; zeros where nothing is known, then all directions count the same."""
+    """Weighted singular value decomposition of values and slopes over the table's range. sensitivity: H (M, M), on a
+    scale common to all tables; zeros where nothing is known, then all directions count the same."""
     root, inverse = _roots(sensitivity)
     _, amplitude, rows = np.linalg.svd(_samples(plan) @ root, full_matrices=False)
     directions = _fix_signs(rows.T)

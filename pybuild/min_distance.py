@@ -44,8 +44,8 @@ def communicator() -> Any | None:
 
 
 def scan(systems: Sequence[System], n_types: int, rcut: float, comm: Any | None = None) -> Distances:
-    """Smallest distances up to rcut over all frames. Collective where comm is given. Raises InputError, on all ranks, for two atoms
-    at the same place and for data without any pair within rcut."""
+    """Smallest distances up to rcut over all frames. Collective where comm is given. Raises InputError, on all ranks,
+    for two atoms at the same place and for data without any pair within rcut."""
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
     frames = all_frames(systems)
     smallest = np.full((n_types, n_types), np.inf)

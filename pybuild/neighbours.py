@@ -75,7 +75,8 @@ def _with_images(positions: Array, cell: Array | None, cutoff: float) -> tuple[A
 
 @dataclass(frozen=True)
 class _Bins:
-    """Cell of every point (n, 3) counted from 1, number of cells with a margin (3,), points in order of their cells, those cells."""
+    """Cell of every point (n, 3) counted from 1, number of cells with a margin (3,), points in order of their cells,
+    those cells."""
 
     cell: Index
     shape: tuple[int, ...]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Structures to measure a model on when no training data are at hand, made from what the model itself knows.
 
-The statistics of a centre's neighbourhood fix the density: with n_sel the number of slots, the sum of s(r) over the neighbours of an
-atom was n_sel <s> on average, <s> being the stored mean (or, where that was set to zero, the root of 3 std'^2 - std^2); a uniform gas
-has 4 pi rho times the integral of sw(r) r dr. Composition follows sel. Atoms are thrown in at random and pushed apart until no pair is
-closer than the smallest distance of the training data; pairs just above it are common, so the whole range of the tables is
-visited.
+The statistics of a centre's neighbourhood fix the density: with n_sel the number of slots, the sum of s(r) over the
+neighbours of an atom was n_sel <s> on average, <s> being the stored mean (or, where that was set to zero, the root of
+3 std'^2 - std^2); a uniform gas has 4 pi rho times the integral of sw(r) r dr. Composition follows sel. Atoms are
+thrown in at random and pushed apart until no pair is closer than the smallest distance of the training data; pairs
+just above it are common, so the whole range of the tables is visited.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ SHEAR = 0.15  # off-diagonal element of the cell relative to its edge
 
 
 def probe_structures(model: ModelDescription, min_distance: float) -> list[Structure]:
-    """Four periodic structures: at the density of the training data; a tenth thinner with a tenth more distance; much thinner; and
-    with as many neighbours as sel is usually chosen for."""
+    """Four periodic structures: at the density of the training data; a tenth thinner with a tenth more distance; much
+    thinner; and with as many neighbours as sel is usually chosen for."""
     density = number_density(model, min_distance)
     filled = max(density, TYPICAL_FILLING * _slots_per_volume(model))
     settings = ((1.0, density), (1.1, 0.9 * density), (1.0, 0.6 * density), (1.05, filled))
@@ -41,7 +41,8 @@ def _slots_per_volume(model: ModelDescription) -> float:
 
 
 def number_density(model: ModelDescription, min_distance: float) -> float:
-    """Atoms per cubic angstrom of the training data, by the statistics of the neighbourhoods; at most as many as sel has room for."""
+    """Atoms per cubic angstrom of the training data, by the statistics of the neighbourhoods; at most as many as sel
+    has room for."""
     d = model.descriptor
     r = np.linspace(min(min_distance, 0.5 * d.rcut), d.rcut, 2001)
     sw, _ = switch(r, d.rcut_smth, d.rcut)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """How many columns and which products a model keeps, for a tolerance on the forces.
 
-One threshold steers both: products whose importance is below it are dropped, and with them the columns that no product needs. The smallest
-set is searched whose measured errors (truncation.py) stay within the tolerance times a safety factor. Where the folded first layer would
-cost more operations than the descriptor itself, or cannot exist (a skip connection around it), the descriptor is kept and only the
-ranks are chosen.
+One threshold steers both: products whose importance is below it are dropped, and with them the columns that no
+product needs. The smallest set is searched whose measured errors (truncation.py) stay within the tolerance times a
+safety factor. Where the folded first layer would cost more operations than the descriptor itself, or cannot exist (a
+skip connection around it), the descriptor is kept and only the ranks are chosen.
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ def foldable(model: ModelDescription) -> bool:
 class FoldedCandidates:
     """The products of one centre type in order of importance."""
 
-    def __init__(
-        self, model: ModelDescription, a: int, bases: Mapping[Pair, Basis], cases: Sequence[Case], most: int | None
-    ):
+    def __init__(self, model: ModelDescription, a: int, bases: Mapping[Pair, Basis], cases: Sequence[Case], most: int | None):
         net = model.fitting.nets[a]
         mine = {b: basis for (centre, b), basis in bases.items() if centre == a}
         self._merged = merge_columns(mine)
@@ -175,9 +173,7 @@ def _select_folded(
     return Selection(True, chosen, ranks, best[1])
 
 
-def _select_direct(
-    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], tolerance: float
-) -> Selection:
+def _select_direct(model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], tolerance: float) -> Selection:
     levels = _levels(np.concatenate([basis.amplitude for basis in bases.values()]))
 
     def ranks(level: int) -> dict[Pair, int]:

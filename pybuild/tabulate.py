@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A table: the functions phi = P^T G of an embedding net as piecewise polynomials (docs/theory.md sections 2 and 3).
 
-The Hermite data of G at the knots are exact (analytic derivatives, float64); projection onto the basis is linear, so the coefficients of
-phi are the projected ones of G.
+The Hermite data of G at the knots are exact (analytic derivatives, float64); projection onto the basis is linear, so
+the coefficients of phi are the projected ones of G.
 """
 
 from __future__ import annotations

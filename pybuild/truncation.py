@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a low rank and a short list of products cost in energies, forces and virials, measured on structures.
 
-For every structure the exact model is evaluated once, with the embedding nets themselves; phi = V^T G and its moments C are then kept
-for the largest rank in question, so that a candidate costs one pass of the fitting nets and one over the pairs.
+For every structure the exact model is evaluated once, with the embedding nets themselves; phi = V^T G and its moments
+C are then kept for the largest rank in question, so that a candidate costs one pass of the fitting nets and one over
+the pairs.
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ def direct_fittings(
 
 
 def evaluate_exactly(model: ModelDescription, structure: Structure) -> Case:
-    """A structure with the embedding nets' own outputs as features. Of a large structure only a compact group of atoms contributes
-    its energy: enough to measure errors on, and memory stays bounded."""
+    """A structure with the embedding nets' own outputs as features. Of a large structure only a compact group of
+    atoms contributes its energy: enough to measure errors on, and memory stays bounded."""
     parameters = environment_parameters(model)
     group = _group(structure)
     env = build_environment(structure.types, find_pairs(structure, parameters, group), parameters, group)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A table file against the model it was made from: energies, forces and virials of structures.
 
-The tables run through the compiled evaluator, the one that LAMMPS runs; the model through reference.py and, where torch is installed,
-through reference_torch.py as a second oracle.
+The tables run through the compiled evaluator, the one that LAMMPS runs; the model through reference.py and, where
+torch is installed, through reference_torch.py as a second oracle.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ FRAMES, ATOMS = 5, 2000  # of the systems given, at most
 
 
 def verify(
-    model_path: str, tables_path: str, systems: Sequence[str] | None = None, tolerance: float | None = None, head: str | None = None
+    model_path: str,
+    tables_path: str,
+    systems: Sequence[str] | None = None,
+    tolerance: float | None = None,
+    head: str | None = None,
 ) -> bool:
     """Report the errors on every structure; True where all are within the tolerance. Raises PybuildError for bad input."""
     model, tables = read_model(model_path, head), read_tables(tables_path)
@@ -42,7 +46,9 @@ def verify(
     structures = _structures(model, tables, systems)
     oracles = _oracles()
     compiled = calculator.load(tables_path)
-    log.info("%-40s %6s  %-9s %12s %15s %15s", "structure", "atoms", "against", "force, eV/A", "energy, eV/atom", "virial, eV/atom")
+    log.info(
+        "%-40s %6s  %-9s %12s %15s %15s", "structure", "atoms", "against", "force, eV/A", "energy, eV/atom", "virial, eV/atom"
+    )
     good = True
     for s in structures:
         got = calculator.evaluate(compiled, s.positions, s.types, s.cell)

@@ -19,10 +19,11 @@ struct Free {
     void operator()(void* p) const { std::free(p); }
 };
 
-/// A copy on a cache line boundary, so that the arrays of the file are aligned in memory as they are in the file, and so that what
-/// was validated is what will be used.
+/// A copy on a cache line boundary, so that the arrays of the file are aligned in memory as they are in the file, and so that
+/// what was validated is what will be used.
 std::shared_ptr<unsigned char> aligned_copy(const void* data, std::size_t n_bytes) {
-    std::shared_ptr<unsigned char> copy(static_cast<unsigned char*>(std::aligned_alloc(64, n_bytes / 64 * 64 + 64)), Free());
+    std::shared_ptr<unsigned char> copy(
+        static_cast<unsigned char*>(std::aligned_alloc(64, std::max<std::size_t>((n_bytes + 63) / 64, 1) * 64)), Free());
     if (!copy) {
         throw std::bad_alloc();
     }

@@ -73,7 +73,8 @@ int read_form(SectionReader& sections, const std::string& prefix, const Model& m
         n_in = read_row_end(sections, prefix + "row_end", fitting);
     }
     if (n_in > kMostInputs) {
-        model_error(prefix + "form", "gives " + std::to_string(n_in) + " inputs, format 1 allows at most " + std::to_string(kMostInputs));
+        model_error(prefix + "form",
+                    "gives " + std::to_string(n_in) + " inputs, format 1 allows at most " + std::to_string(kMostInputs));
     }
     fitting.n_products = fitting.folded ? static_cast<int>(n_in) : 0;
     return static_cast<int>(n_in);
@@ -83,15 +84,18 @@ int read_form(SectionReader& sections, const std::string& prefix, const Model& m
 void read_codes(const std::string& prefix, std::uint64_t l, const std::int32_t* codes, double parameter, Layer& layer) {
     const std::string which = " for layer " + std::to_string(l);
     if (codes[0] < 0 || codes[0] > kLastActivation) {
-        model_error(prefix + "layers", "the activation is " + std::to_string(codes[0]) + which + ", expected 0 to " + std::to_string(kLastActivation));
+        model_error(prefix + "layers", "the activation is " + std::to_string(codes[0]) + which + ", expected 0 to " +
+                                           std::to_string(kLastActivation));
     }
     if (codes[1] < 0 || codes[1] > kLastSkip) {
-        model_error(prefix + "layers", "the skip is " + std::to_string(codes[1]) + which + ", expected 0 to " + std::to_string(kLastSkip));
+        model_error(prefix + "layers",
+                    "the skip is " + std::to_string(codes[1]) + which + ", expected 0 to " + std::to_string(kLastSkip));
     }
     layer.activation = static_cast<Activation>(codes[0]);
     layer.skip = static_cast<Skip>(codes[1]);
     if (layer.activation != Activation::silut && parameter != 0) {
-        model_error(prefix + "activation_parameter", "is " + number_text(parameter) + which + ", expected 0: only silut (8) has a parameter");
+        model_error(prefix + "activation_parameter",
+                    "is " + number_text(parameter) + which + ", expected 0: only silut (8) has a parameter");
     }
     layer.activation_parameter = parameter;
 }
@@ -161,7 +165,8 @@ Fitting read_fitting(SectionReader& sections, const Model& model, int centre) {
 
 void read_fittings(SectionReader& sections, Model& model) {
     for (int a = 0; a < model.n_types(); ++a) {
-        model.fittings.push_back(model.has_energy[static_cast<std::size_t>(a)] != 0 ? read_fitting(sections, model, a) : Fitting{});
+        model.fittings.push_back(model.has_energy[static_cast<std::size_t>(a)] != 0 ? read_fitting(sections, model, a)
+                                                                                    : Fitting{});
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The parts of Model::from_bytes, one function for each group of sections (docs/tables-format.md section 3), in the order in which
-// they must run: each relies on what the ones before it have proved. All throw ModelError.
+// The parts of Model::from_bytes, one function for each group of sections (docs/tables-format.md section 3), in the order in
+// which they must run: each relies on what the ones before it have proved. All throw ModelError.
 #pragma once
 
 #include "dpc/model.hpp"

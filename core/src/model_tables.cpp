@@ -11,8 +11,8 @@ namespace {
 constexpr double kMostRows = 1 << 24;
 /// A grid ends within this part of a step of its last knot: rounding of the steps, nothing else.
 constexpr double kStepTolerance = 1e-6;
-/// Fine steps by which the argument of an empty slot must stay below the end of the table, so that rounding cannot put it into the
-/// linear continuation.
+/// Fine steps by which the argument of an empty slot must stay below the end of the table, so that rounding cannot put it into
+/// the linear continuation.
 constexpr double kPaddingMargin = 0.5;
 constexpr int kChannelMultiple = 8;
 
@@ -20,7 +20,8 @@ constexpr int kChannelMultiple = 8;
 int count_intervals(const std::string& name, const std::string& which, double begin, double end, double step) {
     const double exact = (end - begin) / step;
     if (!(exact <= kMostRows)) {
-        model_error(name, "has " + number_text(exact) + " " + which + " intervals, format 1 allows at most " + number_text(kMostRows));
+        model_error(name,
+                    "has " + number_text(exact) + " " + which + " intervals, format 1 allows at most " + number_text(kMostRows));
     }
     const double whole = std::round(exact);
     if (std::abs(exact - whole) > kStepTolerance) {

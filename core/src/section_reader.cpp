@@ -124,8 +124,9 @@ const std::int32_t* SectionReader::integers(const std::string& name, const Shape
 void SectionReader::refuse_unknown() const {
     for (const Section& section : file_.sections()) {
         if (section.required && known_.count(section.name) == 0) {
-            model_error(section.name, "is required by the file (format 1." + std::to_string(file_.minor_version()) +
-                                          ") but unknown to this version; install a newer version, or make the file again with this one");
+            model_error(section.name,
+                        "is required by the file (format 1." + std::to_string(file_.minor_version()) +
+                            ") but unknown to this version; install a newer version, or make the file again with this one");
         }
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Table files made in memory, whole and damaged: the test's own writer of docs/tables-format.md, and a small model that uses every
-// section of it: two types, two tables of different order, a folded and a direct fitting net.
+// Table files made in memory, whole and damaged: the test's own writer of docs/tables-format.md, and a small model that uses
+// every section of it: two types, two tables of different order, a folded and a direct fitting net.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -17,8 +18,9 @@ using Bytes = std::vector<unsigned char>;
 
 // Offsets in the header and in a directory entry.
 constexpr std::size_t kHeaderSize = 64, kEntrySize = 128;
-constexpr std::size_t kMajor = 8, kMinor = 10, kEndianTag = 12, kFileSize = 16, kDirectoryOffset = 24, kSectionCount = 32, kEntrySizeField = 36,
-                      kAlignmentField = 40, kHeaderFlags = 44, kReserved = 48, kDirectoryCrc = 56, kHeaderCrc = 60;
+constexpr std::size_t kMajor = 8, kMinor = 10, kEndianTag = 12, kFileSize = 16, kDirectoryOffset = 24, kSectionCount = 32,
+                      kEntrySizeField = 36, kAlignmentField = 40, kHeaderFlags = 44, kReserved = 48, kDirectoryCrc = 56,
+                      kHeaderCrc = 60;
 constexpr std::size_t kName = 0, kDType = 48, kRank = 52, kFlags = 56, kCrc = 60, kShape = 64, kOffset = 112, kSize = 120;
 
 template <class Number>
@@ -67,7 +69,9 @@ public:
 
     /// Replace the section of that name, or add it at the end.
     void f64(const std::string& name, const Shape& shape, const std::vector<double>& values) { set(name, 1, shape, values); }
-    void i32(const std::string& name, const Shape& shape, const std::vector<std::int32_t>& values) { set(name, 4, shape, values); }
+    void i32(const std::string& name, const Shape& shape, const std::vector<std::int32_t>& values) {
+        set(name, 4, shape, values);
+    }
     void text(const std::string& name, const std::string& value, std::uint32_t flags = 1) {
         set(name, 5, {value.size()}, std::vector<char>(value.begin(), value.end()), flags);
     }
@@ -79,6 +83,12 @@ public:
                 return;
             }
         }
+    }
+
+    /// The order of the sections has no meaning, but what lies behind the last one is not the file's.
+    void move_to_end(std::size_t position) {
+        std::rotate(parts_.begin() + static_cast<std::ptrdiff_t>(position),
+                    parts_.begin() + static_cast<std::ptrdiff_t>(position) + 1, parts_.end());
     }
 
     Part& part(const std::string& name) {

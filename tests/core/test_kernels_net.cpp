@@ -89,7 +89,8 @@ TEST_P(NetKernels, ProductsAndTheirGradient) {
 /// A matrix as written and as the kernels read it.
 template <class Real>
 struct Matrix {
-    Matrix(int n_out, int n_in, std::vector<Real> row_major) : n_out(n_out), n_in(n_in), elements(std::move(row_major)), panels(size_of(panel_rows(n_out), n_in)) {
+    Matrix(int rows, int columns, std::vector<Real> row_major)
+        : n_out(rows), n_in(columns), elements(std::move(row_major)), panels(size_of(panel_rows(rows), columns)) {
         std::size_t to = 0;
         for (int first = 0; first < n_out; first += kPanelRows) {
             for (int column = 0; column < n_in; ++column) {

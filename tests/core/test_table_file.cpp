@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The container: one damaged file for each rule of docs/tables-format.md sections 1, 2 and 4, each refused with its own message. All
-// but the tests of the checksums have checksums that fit, so the rules stand without them.
+// The container: one damaged file for each rule of docs/tables-format.md sections 1, 2 and 4, each refused with its own
+// message. All but the tests of the checksums have checksums that fit, so the rules stand without them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -75,10 +75,16 @@ const std::string kLongName(48, 'x');
 const Damage kHeaderDamage[] = {
     {"empty", "is empty", [](Bytes& b) { b.clear(); }},
     {"not_a_table_file", "not a table file", [](Bytes& b) { start_with(b, "This is a text of more than eight bytes."); }},
-    {"pytorch_model", "zip archive, as PyTorch writes trained models; compress the model first: python -m pybuild MODEL tables.bin",
+    {"pytorch_model",
+     "zip archive, as PyTorch writes trained models; compress the model first: python -m pybuild MODEL tables.bin",
      [](Bytes& b) { start_with(b, std::string("PK\x03\x04\x00\x00", 6)); }},
     {"hdf5_model", "an HDF5 file", [](Bytes& b) { start_with(b, "\x89HDF\r\n\x1a\n..."); }},
-    {"tensorflow_model", "a TensorFlow graph", [](Bytes& b) { start_with(b, "\x0a\x3b\x0a\x06t_type\x12\x05" "Const*\x0f"); }},
+    {"tensorflow_model", "a TensorFlow graph",
+     [](Bytes& b) {
+         start_with(b,
+                    "\x0a\x3b\x0a\x06t_type\x12\x05"
+                    "Const*\x0f");
+     }},
     {"line_ends_changed", "changed as those of a text", [](Bytes& b) { b.erase(b.begin() + 4); }, false},
     {"high_bit_stripped", "changed as those of a text", set<std::uint8_t>(0, 0x09)},
     {"cut_inside_header", "it has 63 bytes, fewer than the 64", [](Bytes& b) { b.resize(63); }},
@@ -118,7 +124,8 @@ const Damage kEntryDamage[] = {
     {"name_without_end", "directory entry 0: the name has no zero byte at its end", set_text(entry(0), kLongName)},
     {"name_upper_case", "directory entry 0: the name has a character other than", set_text(entry(0), "Counts")},
     {"name_minus", "directory entry 0: the name has a character other than", set_text(entry(0), "co-nts")},
-    {"name_not_padded", "directory entry 2: the name is followed by bytes that are not zero", set<std::uint8_t>(entry(2) + 47, 'x')},
+    {"name_not_padded", "directory entry 2: the name is followed by bytes that are not zero",
+     set<std::uint8_t>(entry(2) + 47, 'x')},
     {"name_twice", "section 'counts': the name occurs twice", set_text(entry(1), "counts")},
     {"dtype_zero", "section 'counts': the dtype is 0, expected 1 to 5", set<std::uint32_t>(entry(0) + kDType, 0)},
     {"dtype_unknown", "section 'counts': the dtype is 6, expected 1 to 5", set<std::uint32_t>(entry(0) + kDType, 6)},
@@ -144,7 +151,8 @@ const Damage kEntryDamage[] = {
     {"offset_unaligned", "section 'matrix': the offset is 520, expected 512", set<std::uint64_t>(entry(1) + kOffset, 520)},
     {"offset_overlaps", "section 'matrix': the offset is 448, expected 512", set<std::uint64_t>(entry(1) + kOffset, 448)},
     {"offset_leaves_hole", "section 'matrix': the offset is 576, expected 512", set<std::uint64_t>(entry(1) + kOffset, 576)},
-    {"offset_huge", "section 'matrix': the offset is 18446744073709551552", set<std::uint64_t>(entry(1) + kOffset, UINT64_MAX - 63)},
+    {"offset_huge", "section 'matrix': the offset is 18446744073709551552",
+     set<std::uint64_t>(entry(1) + kOffset, UINT64_MAX - 63)},
     {"array_beyond_file", "section 'note': its 6 bytes at offset 576 go beyond the end of the file at 581",
      [](Bytes& b) {
          put<std::uint64_t>(b, entry(2) + kShape, 6);

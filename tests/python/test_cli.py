@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,7 +49,9 @@ def fails(capsys, *words):
     assert main([str(w) for w in words]) == 2
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
-    assert captured.out == "" and len(lines) == 1 and lines[0].startswith("pybuild: error: ")
+    assert captured.out == ""
+    assert len(lines) == 1
+    assert lines[0].startswith("pybuild: error: ")
     return lines[0]
 
 
@@ -66,17 +69,21 @@ def test_report_and_provenance(model, tmp_path, capsys):
     target = tmp_path / "t.bin"
     assert main([str(model), str(target), "-f", "25", "-l", str(tmp_path / "log")]) == 0
     out = capsys.readouterr()
-    assert out.err == "" and out.out == (tmp_path / "log").read_text()
+    assert out.err == ""
+    assert out.out == (tmp_path / "log").read_text()
     for words in ("range of x", "rank", "error: value", "first fitting layer", "measured on 4 synthetic structures", "t.bin"):
         assert words in out.out
     stored = read_tables(target)
     assert stored.check_frequency == 25
     record = stored.provenance
-    assert record["source"]["file_name"] == "atom_exclude.pth" and len(record["source"]["sha256"]) == 64
-    assert record["options"]["check_frequency"] == 25 and record["options"]["tolerance"] == 1e-8
+    assert record["source"]["file_name"] == "atom_exclude.pth"
+    assert len(record["source"]["sha256"]) == 64
+    assert record["options"]["check_frequency"] == 25
+    assert record["options"]["tolerance"] == 1e-8
     assert 0 < record["accuracy"]["force_eV_per_angstrom"] < 1e-8
     assert len(record["accuracy"]["tables"]) == len(stored.tables)
-    assert str(tmp_path) not in json.dumps(record) and str(model.parent) not in json.dumps(record)
+    assert str(tmp_path) not in json.dumps(record)
+    assert str(model.parent) not in json.dumps(record)
 
 
 def test_options_reach_the_tables(model, tmp_path):
@@ -85,7 +92,9 @@ def test_options_reach_the_tables(model, tmp_path):
     assert main(words) == 0
     stored = read_tables(target)
     table = stored.tables[0]
-    assert table.coef.shape[1] == 4 and abs(table.fine - 0.02) < 1e-12 and table.max == 3 * table.upper
+    assert table.coef.shape[1] == 4
+    assert abs(table.fine - 0.02) < 1e-12
+    assert table.max == 3 * table.upper
     assert table.rank == stored.width
     np.testing.assert_array_equal(stored.min_distance, 1.4)
 
@@ -111,7 +120,26 @@ def test_training_data_give_distances_by_pair(model, option_models, tmp_path, ca
         assert "measured on 1 frames of training data" in capsys.readouterr().out
         results.append(read_tables(tmp_path / "t.bin").min_distance)
     np.testing.assert_array_equal(results[0], results[1])
-    assert len(np.unique(results[0])) > 3 and results[0].min() > 0.5
+    assert len(np.unique(results[0])) > 3
+    assert results[0].min() > 0.5
+
+
+def test_on_two_ranks(model, option_models, tmp_path):
+    """The same file as on one; an error is said once."""
+    pytest.importorskip("mpi4py", reason="mpi4py spreads the scan over ranks")
+    mpirun = shutil.which("mpirun", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
+    if mpirun is None:
+        pytest.skip("no mpirun on the path")
+    system = write_system(tmp_path / "a", np.load(option_models / DATA), frames=3)
+    assert run(model, tmp_path / "one.bin", "--training-data", system).returncode == 0
+    words = [mpirun, "-n", "2", *command(model, tmp_path / "two.bin", "--training-data")]
+    done = subprocess.run([*words, str(system)], capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
+    assert done.returncode == 0
+    assert done.stdout.count("measured on") == 1
+    assert (tmp_path / "one.bin").read_bytes() == (tmp_path / "two.bin").read_bytes()
+    failed = subprocess.run([*words, str(tmp_path / "nowhere")], capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
+    assert failed.returncode == 2
+    assert failed.stderr.count("no such folder") == 1
 
 
 def test_info(tables, capsys):
@@ -120,7 +148,9 @@ def test_info(tables, capsys):
     stored = read_tables(tables)
     for name in stored.type_map:
         assert f"fitting net {name}" in out
-    assert "these atoms have no energy" in out and "rcut" in out and '"sha256"' in out
+    assert "these atoms have no energy" in out
+    assert "rcut" in out
+    assert '"sha256"' in out
     assert f"{stored.tables[0].lower:g} .. {stored.tables[0].upper:g} .. {stored.tables[0].max:g}" in out
     assert "table.0.coef" not in out
     assert main(["info", "-v", str(tables)]) == 0
@@ -130,14 +160,17 @@ def test_info(tables, capsys):
 def test_a_reader_that_goes_away_is_no_error(tables):
     process = subprocess.Popen(command("info", "-v", tables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
     process.stdout.close()
-    assert process.stderr.read() == b"" and process.wait(timeout=60) == 0
+    assert process.stderr.read() == b""
+    assert process.wait(timeout=60) == 0
 
 
 def test_verify(model, tables, option_models, tmp_path, capsys):
     pytest.importorskip("pybuild._core", reason="verify runs the compiled evaluator")
     assert main(["verify", str(model), str(tables)]) == 0
     out = capsys.readouterr().out
-    assert out.count("probe structure") >= 4 and "within" in out and "OUTSIDE" not in out
+    assert out.count("probe structure") >= 4
+    assert "within" in out
+    assert "OUTSIDE" not in out
     system = write_system(tmp_path / "a", np.load(option_models / DATA))
     assert main(["verify", str(model), str(tables), "--system", str(system)]) == 0
     assert "set.000, frame 0" in capsys.readouterr().out
@@ -160,13 +193,14 @@ def test_bad_input(model, tables, tmp_path, capsys):
     assert "--step" in fails(capsys, model, target, "--step", "0")
     assert "--rank" in fails(capsys, model, target, "--rank", "-3")
     assert "--tolerance" in fails(capsys, model, target, "--tolerance", "-1")
-    assert "smallest neighbour distance" in fails(capsys, model, target, "--min-nbor-dist", "0")
+    assert "--min-nbor-dist" in fails(capsys, model, target, "--min-nbor-dist", "0")
     assert "no such folder" in fails(capsys, model, target, "--training-data", tmp_path / "nowhere")
     assert "does not exist" in fails(capsys, model, tmp_path / "nowhere" / "t.bin")
     assert "the model itself" in fails(capsys, model, model)
     assert "--log-path" in fails(capsys, model, target, "-l", tmp_path / "nowhere" / "log")
     assert "training script" in fails(capsys, model, target, "-t", tmp_path / "missing.json")
-    assert not target.exists() and sorted(p.name for p in tmp_path.iterdir()) == []
+    assert not target.exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == []
     damaged = tmp_path / "damaged.bin"
     damaged.write_bytes(tables.read_bytes()[:-1])
     assert "damaged.bin" in fails(capsys, "info", damaged)
@@ -195,7 +229,9 @@ def test_head(option_models, tmp_path, capsys):
 def test_unknown_options_end_with_code_2(model):
     for words in ([], ["--order", "4", "a", "b"], ["--rank", "many", "a", "b"], ["a"], ["verify", "a"]):
         done = run(*words)
-        assert done.returncode == 2 and "usage:" in done.stderr and "Traceback" not in done.stderr
+        assert done.returncode == 2
+        assert "usage:" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_without_a_smallest_distance_the_options_are_named(model, tmp_path, capsys, monkeypatch):

@@ -68,7 +68,8 @@ def test_smallest_distances(tmp_path, cell, dtype):
     expected = brute_force(positions, stored, TYPES, 2)
     np.testing.assert_allclose(found.by_pair, expected, atol=CLOSE, rtol=0)
     np.testing.assert_array_equal(found.by_pair, found.by_pair.T)
-    assert found.overall == found.by_pair.min() and found.n_frames == 3
+    assert found.overall == found.by_pair.min()
+    assert found.n_frames == 3
 
 
 def test_an_atom_and_its_own_image_count(tmp_path):
@@ -250,7 +251,8 @@ def test_same_result_on_any_number_of_ranks(tmp_path):
         write_system(tmp_path / f"{k}", seed=k, sets=(4, 3))
     outputs = [run_scan(tmp_path, ranks) for ranks in (1, 2, 3)]
     assert all(done.returncode == 0 for done in outputs), outputs
-    assert outputs[0].stdout and len({done.stdout for done in outputs}) == 1
+    assert outputs[0].stdout
+    assert len({done.stdout for done in outputs}) == 1
 
 
 @pytest.mark.usefixtures("mpi")
@@ -260,5 +262,5 @@ def test_an_error_on_one_rank_ends_all(tmp_path):
     coord[1, 3:6] = coord[1, 0:3]
     np.save(tmp_path / "a" / "set.000" / "coord.npy", coord)
     done = run_scan(tmp_path, 2)
-    assert done.returncode != 0 and done.stderr.count("InputError") == 2
-    assert "frame 1: atoms 0 and 1" in done.stderr
+    assert done.returncode != 0
+    assert done.stderr.count("frame 1: atoms 0 and 1 (counted from 0)") == 2

@@ -84,7 +84,7 @@ def test_every_instruction_set_agrees(shared, tmp_path, isa):
     results = {}
     for name in ("portable", isa):
         out = tmp_path / f"{name}.npz"
-        run = subprocess.run([sys.executable, "-c", script, tables, structure, out], env={**os.environ, "DPC_ISA": name},
+        run = subprocess.run([sys.executable, "-c", script, tables, structure, out], env={**os.environ, "DPC_ISA": name}, cwd=tmp_path,
                              capture_output=True, text=True, check=False)
         if "this processor lacks" in run.stderr or "is no instruction set of this build" in run.stderr:
             pytest.skip(f"no {name} here")
@@ -98,7 +98,7 @@ def test_unknown_instruction_set_is_named(shared, tmp_path):
     tables = tmp_path / "tables.bin"
     tables.write_bytes(to_bytes(tables_of(shared / "models/se_e2_a-cu/model.pth")))
     script = "import sys\nfrom pybuild import calculator\ncalculator.evaluate(sys.argv[1], [[0, 0, 0]], [0])"
-    run = subprocess.run([sys.executable, "-c", script, tables], env={**os.environ, "DPC_ISA": "z80"},
+    run = subprocess.run([sys.executable, "-c", script, tables], env={**os.environ, "DPC_ISA": "z80"}, cwd=tmp_path,
                          capture_output=True, text=True, check=False)
     assert "z80" in run.stderr
     assert "portable" in run.stderr

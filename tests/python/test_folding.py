@@ -58,7 +58,7 @@ def test_gradients_agree_too(problem):
 
 
 def test_direct_gradient_against_finite_differences(problem):
-    bases, moments, weight = problem
+    bases, moments, _weight = problem
     direct = DirectInput({b: basis.vectors for b, basis in bases.items()}, AXIS)
     g = np.random.default_rng(1).normal(size=WIDTH * AXIS)
     step = 1e-6
@@ -85,7 +85,8 @@ def test_columns_are_merged_by_amplitude_and_noise_is_left_out():
 def test_every_prefix_is_a_staircase():
     importance = np.random.default_rng(2).lognormal(sigma=3, size=(9, 9))
     p, q, needed = staircase_order(importance)
-    assert len(p) == 45 and np.all(np.diff(needed) <= 0)
+    assert len(p) == 45
+    assert np.all(np.diff(needed) <= 0)
     for n in range(1, 46):
         row_end = staircase(p[:n], q[:n])
         first = FoldedInput(np.zeros((len(row_end), 2), dtype=np.int32), row_end)

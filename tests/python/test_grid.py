@@ -83,16 +83,20 @@ def test_table_read_by_empty_slots_alone(make_model):
 def test_steps_divide_the_range_and_are_at_most_the_one_asked_for(step):
     grid = make_grid(-1.0, 9.0, step, 5.0)
     knots = grid.knots()
-    assert knots[0] == -1.0 and knots[grid.n_fine] == 9.0 and knots[-1] == 45.0
+    assert knots[0] == -1.0
+    assert knots[grid.n_fine] == 9.0
+    assert knots[-1] == 45.0
     np.testing.assert_allclose(np.diff(knots), grid.steps(), atol=SAME * 45, rtol=0)
-    assert grid.fine <= step * (1 + SAME) and grid.coarse <= 10 * step * (1 + SAME)
+    assert grid.fine <= step * (1 + SAME)
+    assert grid.coarse <= 10 * step * (1 + SAME)
     assert (len(knots) - 1, len(grid.steps())) == (grid.n_rows, grid.n_rows)
 
 
 def test_usual_steps_are_kept():
     grid = make_grid(-1.0, 9.0, 0.01, 5.0)
     assert (grid.n_fine, grid.n_coarse) == (1000, 360)
-    assert abs(grid.fine - 0.01) < SAME and abs(grid.coarse - 0.1) < SAME
+    assert abs(grid.fine - 0.01) < SAME
+    assert abs(grid.coarse - 0.1) < SAME
 
 
 def test_locate_inside_at_knots_and_beyond():
@@ -116,7 +120,9 @@ def test_a_distance_beyond_the_cutoff_still_gives_a_range(make_model):
     """s = 0 there: U would not exceed L."""
     model = make_model(mean=np.zeros(2), std=np.full((2, 2), 0.1))
     for plan in plan_tables(model, 10.0, 0.01, 5)[0]:
-        assert plan.grid.lower == 0.0 and plan.grid.upper == 1.0 and plan.grid.max == 5.0
+        assert plan.grid.lower == 0.0
+        assert plan.grid.upper == 1.0
+        assert plan.grid.max == 5.0
 
 
 @pytest.mark.parametrize("step", [0.0, -0.01, math.nan, math.inf, 1e-9])

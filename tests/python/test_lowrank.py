@@ -81,14 +81,16 @@ def test_table_of_empty_slots_needs_one_function(make_model):
     plan = plans[pair_table[0, 0]]
     table = build_table(plan, sampled_basis(plan, np.zeros((6, 6))).first(1), 5)
     fine, coarse = table_errors(plan, table)
-    assert fine.value < 1e-12 and (coarse.value, coarse.slope) == (0.0, 0.0)
+    assert fine.value < 1e-12
+    assert (coarse.value, coarse.slope) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(("order", "worst"), [(5, INTERPOLATION), (3, 1e-6)])
 def test_full_rank_table(plan, order, worst):
     """Columns are padded to a multiple of eight with zeros; the error is that of the interpolation (measured 4e-13, 2e-7)."""
     table = build_table(plan, identity_basis(12), order)
-    assert table.coef.shape == (plan.grid.n_rows, order + 1, 16) and table.rank == 12
+    assert table.coef.shape == (plan.grid.n_rows, order + 1, 16)
+    assert table.rank == 12
     np.testing.assert_array_equal(table.coef[:, :, 12:], 0.0)
     assert table_errors(plan, table)[0].value < worst
     if order == 3:

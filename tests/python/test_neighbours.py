@@ -32,8 +32,10 @@ def test_against_brute_force(cell, cutoff):
     box = TRICLINIC if cell is None else cell
     positions = (np.random.default_rng(4).uniform(-1, 2, (15, 3))) @ box  # atoms outside the cell, too
     i, j, d = neighbour_pairs(positions, cell, cutoff)
-    expected = all_pairs(positions - np.floor(np.linalg.solve(box.T, positions.T).T) @ box, cell, cutoff) if cell is not None else (
-        all_pairs(positions, cell, cutoff)
+    expected = (
+        all_pairs(positions - np.floor(np.linalg.solve(box.T, positions.T).T) @ box, cell, cutoff)
+        if cell is not None
+        else (all_pairs(positions, cell, cutoff))
     )
     got = np.array(sorted(zip(i, j, *d.T, strict=True)))
     assert len(got) == len(expected)
@@ -46,7 +48,9 @@ def test_against_brute_force(cell, cutoff):
 
 def test_an_atom_sees_its_own_images():
     i, j, d = neighbour_pairs(np.zeros((1, 3)), np.eye(3) * 2.0, 2.0)
-    assert len(i) == 6 and not i.any() and not j.any()
+    assert len(i) == 6
+    assert not i.any()
+    assert not j.any()
     np.testing.assert_allclose(np.linalg.norm(d, axis=1), 2.0)
 
 

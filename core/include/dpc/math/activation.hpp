@@ -24,12 +24,22 @@ DPC_FUNCTION V tanh_of(V x) {
     return select(x < 0.0, -magnitude, magnitude);
 }
 
+/// sigmoid(x) and sigmoid(-x) = 1 - sigmoid(x), both without cancellation.
 template <class V>
-DPC_FUNCTION V sigmoid_of(V x) {
+struct Sigmoids {
+    V plus;
+    V minus;
+};
+
+template <class V>
+DPC_FUNCTION Sigmoids<V> sigmoids_of(V x) {
     using std::abs;
     using std::exp;
     const V e = exp(-abs(x));
-    return select(x < 0.0, e, V(1.0)) / (1.0 + e);
+    const V large = 1.0 / (1.0 + e);
+    const V small = e * large;
+    const auto is_negative = x < 0.0;
+    return {select(is_negative, small, large), select(is_negative, large, small)};
 }
 
 /// log(1 + e), 0 <= e <= 1, as 2 artanh(e / (2 + e)): a series in z^2 <= 1/9.
@@ -44,14 +54,16 @@ DPC_FUNCTION V log_one_plus(V e) {
     return 2.0 * z * sum;
 }
 
+/// x/2 (1 + tanh z) = x sigmoid(2 z). Beyond |x| = 30 the sigmoid is 0 or 1, and powers of x would overflow.
 template <class V>
 DPC_FUNCTION ValueSlope<V> gelu(V x) {
     constexpr double scale = 0.7978845608028654;  // sqrt(2 / pi)
     constexpr double cubic = 0.044715;
-    const V t = tanh_of(V(scale * (x + cubic * x * x * x)));
-    const V inner_slope = scale * (1.0 + 3.0 * cubic * x * x);
-    return {V(0.5 * x * (1.0 + t)),
-            V(0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner_slope)};
+    V near = select(x < -30.0, V(-30.0), x);
+    near = select(near > 30.0, V(30.0), near);
+    const Sigmoids<V> s = sigmoids_of(V(2.0 * scale * (near + cubic * near * near * near)));
+    const V inner_slope = 2.0 * scale * (1.0 + 3.0 * cubic * near * near);
+    return {V(x * s.plus), V(s.plus + near * s.plus * s.minus * inner_slope)};
 }
 
 template <class V>
@@ -59,24 +71,24 @@ DPC_FUNCTION ValueSlope<V> softplus(V x) {
     using std::abs;
     using std::exp;
     const V positive = select(x > 0.0, x, V(0.0));
-    return {V(positive + log_one_plus(V(exp(-abs(x))))), sigmoid_of(x)};
+    return {V(positive + log_one_plus(V(exp(-abs(x))))), sigmoids_of(x).plus};
 }
 
 template <class V>
 DPC_FUNCTION ValueSlope<V> silu(V x) {
-    const V s = sigmoid_of(x);
-    return {V(x * s), V(s * (1.0 + x * (1.0 - s)))};
+    const Sigmoids<V> s = sigmoids_of(x);
+    return {V(x * s.plus), V(s.plus * (1.0 + x * s.minus))};
 }
 
 /// silu below the threshold T, T sigmoid(T) + tanh(silu'(T) (x - T)) from there on.
 template <class V>
 DPC_FUNCTION ValueSlope<V> silut(V x, double threshold) {
     const ValueSlope<V> below = silu(x);
-    const double s = sigmoid_of(threshold);
-    const double c = s * (1.0 + threshold * (1.0 - s));
+    const ValueSlope<double> at_threshold = silu(threshold);
+    const double c = at_threshold.slope;
     const V t = tanh_of(V(c * (x - threshold)));
     const auto is_below = x < threshold;
-    return {select(is_below, below.value, V(threshold * s + t)),
+    return {select(is_below, below.value, V(at_threshold.value + t)),
             select(is_below, below.slope, V(c * (1.0 - t * t)))};
 }
 
@@ -106,8 +118,8 @@ DPC_FUNCTION ValueSlope<V> activation(V x, double parameter) {
     } else if constexpr (KIND == Activation::softplus) {
         return softplus(x);
     } else if constexpr (KIND == Activation::sigmoid) {
-        const V s = sigmoid_of(x);
-        return {s, V(s * (1.0 - s))};
+        const Sigmoids<V> s = sigmoids_of(x);
+        return {s.plus, V(s.plus * s.minus)};
     } else if constexpr (KIND == Activation::silu) {
         return silu(x);
     } else if constexpr (KIND == Activation::silut) {

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// See allocation_counter.hpp. The program is linked with --wrap for every function that has a __wrap_ here (CMakeLists.txt), which
+// unlike a malloc of our own leaves the sanitizers' in place.
+#include "allocation_counter.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+std::atomic<long> n_allocations{0}, n_aligned{0};
+
+}  // namespace
+
+extern "C" {
+
+void* __real_malloc(std::size_t);
+void* __real_calloc(std::size_t, std::size_t);
+void* __real_realloc(void*, std::size_t);
+void* __real_aligned_alloc(std::size_t, std::size_t);
+int __real_posix_memalign(void**, std::size_t, std::size_t);
+
+void* __wrap_malloc(std::size_t n) {
+    ++n_allocations;
+    return __real_malloc(n);
+}
+
+void* __wrap_calloc(std::size_t n, std::size_t size) {
+    ++n_allocations;
+    return __real_calloc(n, size);
+}
+
+void* __wrap_realloc(void* old, std::size_t n) {
+    ++n_allocations;
+    return __real_realloc(old, n);
+}
+
+void* __wrap_aligned_alloc(std::size_t alignment, std::size_t n) {
+    ++n_allocations;
+    ++n_aligned;
+    return __real_aligned_alloc(alignment, n);
+}
+
+int __wrap_posix_memalign(void** to, std::size_t alignment, std::size_t n) {
+    ++n_allocations;
+    return __real_posix_memalign(to, alignment, n);
+}
+}
+
+// The array and nothrow forms of the standard library call these.
+void* operator new(std::size_t n) {
+    if (void* memory = std::malloc(n == 0 ? 1 : n)) {
+        return memory;
+    }
+    throw std::bad_alloc();
+}
+
+void* operator new(std::size_t n, std::align_val_t alignment) {
+    const auto multiple = static_cast<std::size_t>(alignment);
+    if (void* memory = std::aligned_alloc(multiple, (n + multiple - 1) / multiple * multiple)) {
+        return memory;
+    }
+    throw std::bad_alloc();
+}
+
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace dpc::test {
+
+long allocations() { return n_allocations; }
+long aligned_allocations() { return n_aligned; }
+
+}  // namespace dpc::test

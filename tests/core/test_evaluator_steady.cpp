@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// A simulation calls Evaluator::compute some 10^8 times: once a list is set, a step must not allocate, must give the same bits
+// every time, and must not depend on the number of threads but for the order of sums.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "allocation_counter.hpp"
+#include "dpc/evaluator.hpp"
+#include "table_builder.hpp"
+
+namespace {
+
+using namespace dpc::test;
+using dpc::Evaluator;
+using dpc::Precision;
+using dpc::Totals;
+
+constexpr int kAtoms = 300;
+constexpr double kCell = 16.0, kListed = 7.0, kClosest = 1.0;  // angstrom; the model's cut-off is 6, its tables end at 0.88
+// Sums of another order: some hundred numbers of order 1 to 10, with forces up to 10^3 between the closest pairs.
+constexpr double kSameEnergy = 1e-10, kSameForce = 1e-9;
+
+/// Atoms of both types and of none in open space, no pair closer than kClosest, with everything listed that is closer than kListed.
+struct System {
+    System() {
+        Sequence numbers;
+        while (types.size() < kAtoms) {
+            const std::array<double, 3> at = {numbers.next() * kCell, numbers.next() * kCell, numbers.next() * kCell};
+            if (closest(at) > kClosest) {
+                x.insert(x.end(), at.begin(), at.end());
+                types.push_back(types.size() % 17 == 0 ? -1 : static_cast<int>(types.size() % 3 == 0));
+            }
+        }
+        rows_.resize(kAtoms);
+        for (int i = 0; i < kAtoms; ++i) {
+            for (int j = 0; j < kAtoms; ++j) {
+                if (j != i && distance(x.data() + 3 * i, x.data() + 3 * j) < kListed) {
+                    rows_[static_cast<std::size_t>(i)].push_back(j);
+                }
+            }
+            centres_.push_back(i);
+            counts_.push_back(static_cast<int>(rows_[static_cast<std::size_t>(i)].size()));
+            pointers_.push_back(rows_[static_cast<std::size_t>(i)].data());
+        }
+    }
+
+    dpc::NeighbourRows list() const { return {kAtoms, centres_.data(), counts_.data(), pointers_.data(), ~0}; }
+
+    /// The positions of step n: every atom on a small circle of its own.
+    std::vector<double> positions(int n) const {
+        std::vector<double> out = x;
+        for (std::size_t k = 0; k < out.size(); ++k) {
+            out[k] += 0.05 * std::sin(0.7 * n + static_cast<double>(k));
+        }
+        return out;
+    }
+
+    std::vector<double> x;
+    std::vector<int> types;
+
+private:
+    struct Sequence {
+        std::uint32_t state = 2024;
+        double next() {
+            state = state * 1664525U + 1013904223U;
+            return state / 4294967296.0;
+        }
+    };
+    static double distance(const double* a, const double* b) {
+        return std::sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) + (a[2] - b[2]) * (a[2] - b[2]));
+    }
+    double closest(const std::array<double, 3>& at) const {
+        double smallest = kCell;
+        for (std::size_t k = 0; k < x.size(); k += 3) {
+            smallest = std::min(smallest, distance(at.data(), x.data() + k));
+        }
+        return smallest;
+    }
+
+    std::vector<std::vector<int>> rows_;
+    std::vector<int> centres_, counts_;
+    std::vector<const int*> pointers_;
+};
+
+const System& the_system() {
+    static const System system;
+    return system;
+}
+
+std::shared_ptr<const dpc::Model> the_model() {
+    const Bytes bytes = small_model().bytes();
+    return dpc::Model::from_bytes(bytes.data(), bytes.size());
+}
+
+/// Results of one step in memory that is made beforehand.
+struct Results {
+    Totals totals;
+    std::vector<double> forces = std::vector<double>(3 * kAtoms), atom_energy = std::vector<double>(kAtoms),
+                        atom_virial = std::vector<double>(9 * kAtoms);
+
+    void compute(Evaluator& evaluator, const std::vector<double>& x, bool with_atom_virial) {
+        for (std::vector<double>* array : {&forces, &atom_energy, &atom_virial}) {
+            std::fill(array->begin(), array->end(), 0.0);
+        }
+        totals = evaluator.compute(x.data(), {}, {forces.data(), atom_energy.data(), with_atom_virial ? atom_virial.data() : nullptr});
+    }
+};
+
+bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
+}
+
+struct Way {
+    Precision precision;
+    int n_threads;
+    bool with_atom_virial;
+};
+
+void PrintTo(const Way& way, std::ostream* out) {
+    *out << (way.precision == Precision::mixed ? "mixed, " : "double, ") << way.n_threads << " threads"
+         << (way.with_atom_virial ? ", atomic virials" : "");
+}
+
+class SteadyStep : public testing::TestWithParam<Way> {
+protected:
+    SteadyStep() : evaluator_(the_model(), GetParam().n_threads, GetParam().precision) {
+        evaluator_.set_neighbours(kAtoms, the_system().types.data(), the_system().list());
+    }
+    void compute(const std::vector<double>& x, Results& results) { results.compute(evaluator_, x, GetParam().with_atom_virial); }
+
+    Evaluator evaluator_;
+};
+
+TEST_P(SteadyStep, AllocatesNothing) {
+    std::vector<std::vector<double>> steps;
+    for (int n = 0; n < 5; ++n) {
+        steps.push_back(the_system().positions(n));
+    }
+    Results results;
+    compute(steps[0], results);  // the first step may
+    const long before = allocations();
+    for (const std::vector<double>& x : steps) {
+        compute(x, results);
+    }
+    EXPECT_EQ(allocations() - before, 0);
+}
+
+TEST_P(SteadyStep, RepeatsBitwise) {
+    const std::vector<double> here = the_system().positions(0), elsewhere = the_system().positions(3);
+    Results first, other, again;
+    compute(here, first);
+    for (int repeat = 0; repeat < 5; ++repeat) {
+        compute(elsewhere, other);
+        compute(here, again);
+        EXPECT_EQ(std::memcmp(&first.totals, &again.totals, sizeof(Totals)), 0);
+        EXPECT_TRUE(same_bits(first.forces, again.forces));
+        EXPECT_TRUE(same_bits(first.atom_energy, again.atom_energy));
+        EXPECT_TRUE(same_bits(first.atom_virial, again.atom_virial));
+    }
+    EXPECT_NE(first.totals.energy, other.totals.energy);
+}
+
+std::string way_name(const testing::TestParamInfo<Way>& info) {
+    const Way& way = info.param;
+    return (way.precision == Precision::mixed ? "mixed" : "double") + std::to_string(way.n_threads) + (way.with_atom_virial ? "virials" : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, SteadyStep,
+                         testing::Values(Way{Precision::float64, 1, false}, Way{Precision::float64, 1, true}, Way{Precision::float64, 2, false},
+                                         Way{Precision::float64, 2, true}, Way{Precision::mixed, 1, false}, Way{Precision::mixed, 1, true},
+                                         Way{Precision::mixed, 2, false}, Way{Precision::mixed, 2, true}),
+                         way_name);
+
+/// The counter sees what a step could do: new, and memory aligned to cache lines.
+TEST(AllocationCounter, SeesAllocationsOfTheCore) {
+    long before = allocations();
+    Evaluator evaluator(the_model(), 1);
+    EXPECT_GT(allocations() - before, 0);
+    before = aligned_allocations();
+    evaluator.set_neighbours(kAtoms, the_system().types.data(), the_system().list());
+    EXPECT_GT(aligned_allocations() - before, 0);
+}
+
+class AnyPrecision : public testing::TestWithParam<Precision> {};
+
+/// The sums over atoms are in double in both precisions, and an atom's share does not depend on who computes it.
+TEST_P(AnyPrecision, NumberOfThreadsChangesRoundingOnly) {
+    const std::vector<double> x = the_system().positions(1);
+    std::vector<Results> all(4);
+    for (int n = 1; n <= 4; ++n) {
+        Evaluator evaluator(the_model(), n, GetParam());
+        evaluator.set_neighbours(kAtoms, the_system().types.data(), the_system().list());
+        all[static_cast<std::size_t>(n - 1)].compute(evaluator, x, true);
+    }
+    for (const Results& other : all) {
+        EXPECT_NEAR(other.totals.energy, all[0].totals.energy, kSameEnergy * kAtoms);
+        for (int c = 0; c < 9; ++c) {
+            EXPECT_NEAR(other.totals.virial[c], all[0].totals.virial[c], kSameForce * kAtoms);
+        }
+        for (std::size_t k = 0; k < other.forces.size(); ++k) {
+            EXPECT_NEAR(other.forces[k], all[0].forces[k], kSameForce);
+        }
+        for (std::size_t k = 0; k < other.atom_virial.size(); ++k) {
+            EXPECT_NEAR(other.atom_virial[k], all[0].atom_virial[k], 10 * kSameForce);
+        }
+    }
+    EXPECT_NE(all[0].totals.energy, 0);
+}
+
+std::string precision_name(const testing::TestParamInfo<Precision>& info) { return info.param == Precision::mixed ? "mixed" : "double"; }
+
+INSTANTIATE_TEST_SUITE_P(Each, AnyPrecision, testing::Values(Precision::float64, Precision::mixed), precision_name);
+
+}  // namespace
