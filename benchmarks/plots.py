@@ -2,7 +2,7 @@
 """The pictures of the README from measured results.
 
     python benchmarks/plots.py bars benchmarks/results/NAME.json --system water --atoms 1536 -o docs/figures/speed.png
-    python benchmarks/plots.py rank benchmarks/results/accuracy.json -o docs/figures/rank.png
+    python benchmarks/plots.py rank benchmarks/results/accuracy.json -o docs/figures/accuracy_rank.png
     python benchmarks/plots.py energy OWN.csv tests/data/water_nve/peer_nve.csv -o docs/figures/energy.png
 
 OWN.csv is made by tests/data/water_nve/collect.py from a run of in.nve with this project's pair style. Needs matplotlib.
@@ -39,7 +39,7 @@ def bars(chosen: argparse.Namespace) -> plt.Figure:
     span = np.array([[row["smallest"], row["largest"]] for row in rows]).T / 1e3
     figure, axes = plt.subplots(figsize=(6.4, 0.6 + 0.4 * len(rows)), layout="constrained")
     colours = [OWN_COLOUR if row["label"].startswith(OWN) else PEER_COLOUR for row in rows]
-    drawn = axes.barh([f"{row['label']}, {row['precision']}" for row in rows], middle, color=colours)
+    drawn = axes.barh([row["label"] for row in rows], middle, color=colours)
     axes.errorbar(middle, np.arange(len(rows)), xerr=np.abs(span - middle), fmt="none", ecolor="black", lw=1)
     axes.bar_label(drawn, fmt="%.3g", padding=6)
     axes.margins(x=0.12)

@@ -212,8 +212,9 @@ void PairDPCompressed::init_style() {
 void PairDPCompressed::start_evaluator() {
     Impl& s = *impl_;
     s.n_threads = comm->nthreads;
-    s.evaluator =
-        on_all_ranks([&] { return std::make_unique<dpc::Evaluator>(s.model, s.n_threads); });
+    s.evaluator = on_all_ranks([&] {
+        return std::make_unique<dpc::Evaluator>(s.model, s.n_threads, s.settings.precision);
+    });
     std::string types;
     for (int i = 1; i <= atom->ntypes; i++) {
         const int type = s.model_type[i];

@@ -15,7 +15,8 @@
 namespace dpcompressed {
 namespace {
 
-constexpr char kUsage[] = "pair_style dpcompressed FILE [check N] [overflow warn|stop]";
+constexpr char kUsage[] =
+    "pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed]";
 
 int parse_check(const char* word) {
     char* end = nullptr;
@@ -28,11 +29,30 @@ int parse_check(const char* word) {
     return static_cast<int>(value);
 }
 
-bool parse_overflow(const char* word) {
-    if (std::strcmp(word, "stop") != 0 && std::strcmp(word, "warn") != 0) {
-        throw dpc::InputError(text("overflow must be warn or stop, not '", word, "': ", kUsage));
+/// Whether word is the second of two choices.
+bool parse_choice(const char* keyword, const char* word, const char* first, const char* second) {
+    if (std::strcmp(word, first) != 0 && std::strcmp(word, second) != 0) {
+        throw dpc::InputError(text(keyword, " must be ", first, " or ", second, ", not '", word,
+                                   "': ", kUsage));
     }
-    return std::strcmp(word, "stop") == 0;
+    return std::strcmp(word, second) == 0;
+}
+
+void parse_keyword(const char* keyword, const char* value, StyleSettings& settings) {
+    if (std::strcmp(keyword, "check") == 0) {
+        settings.check_every = parse_check(value);
+    } else if (std::strcmp(keyword, "overflow") == 0) {
+        settings.overflow_stops = parse_choice(keyword, value, "warn", "stop");
+    } else {
+        settings.precision = parse_choice(keyword, value, "double", "mixed")
+                                 ? dpc::Precision::mixed
+                                 : dpc::Precision::float64;
+    }
+}
+
+bool is_keyword(const char* word) {
+    return std::strcmp(word, "check") == 0 || std::strcmp(word, "overflow") == 0 ||
+           std::strcmp(word, "precision") == 0;
 }
 
 }  // namespace
@@ -44,18 +64,13 @@ StyleSettings parse_style(int narg, char** arg) {
     StyleSettings settings;
     settings.file = arg[0];
     for (int i = 1; i < narg; i += 2) {
-        const bool is_check = std::strcmp(arg[i], "check") == 0;
-        if (!is_check && std::strcmp(arg[i], "overflow") != 0) {
+        if (!is_keyword(arg[i])) {
             throw dpc::InputError(text("unknown keyword '", arg[i], "': ", kUsage));
         }
         if (i + 1 == narg) {
             throw dpc::InputError(text("keyword '", arg[i], "' has no value: ", kUsage));
         }
-        if (is_check) {
-            settings.check_every = parse_check(arg[i + 1]);
-        } else {
-            settings.overflow_stops = parse_overflow(arg[i + 1]);
-        }
+        parse_keyword(arg[i], arg[i + 1], settings);
     }
     return settings;
 }
@@ -107,13 +122,16 @@ std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
 }
 
 std::string pack(const StyleSettings& settings) {
-    return text(settings.check_every, ' ', settings.overflow_stops ? 1 : 0, ' ', settings.file);
+    return text(settings.check_every, ' ', settings.overflow_stops ? 1 : 0, ' ',
+                settings.precision == dpc::Precision::mixed ? 1 : 0, ' ', settings.file);
 }
 
 StyleSettings unpack_settings(const std::string& bytes) {
     std::istringstream stream(bytes);
     StyleSettings settings;
-    stream >> settings.check_every >> settings.overflow_stops;
+    bool is_mixed = false;
+    stream >> settings.check_every >> settings.overflow_stops >> is_mixed;
+    settings.precision = is_mixed ? dpc::Precision::mixed : dpc::Precision::float64;
     stream.get();  // the space before the file name, which may hold spaces itself
     std::getline(stream, settings.file, '\0');
     return settings;

@@ -6,17 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "dpc/evaluator.hpp"
 #include "dpc/model.hpp"
 
 namespace dpcompressed {
 
 constexpr int kNotInModel = -1;  // model type of a LAMMPS type given as NULL
 
-/// pair_style dpcompressed FILE [check N] [overflow warn|stop]
+/// pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed]
 struct StyleSettings {
     std::string file;
     int check_every = 0;  // steps between overflow reports; 0: as the file says
     bool overflow_stops = true;
+    dpc::Precision precision = dpc::Precision::float64;
 };
 
 /// Throws dpc::InputError with the sentence to print.

@@ -37,7 +37,7 @@ def write_tables(path: str | os.PathLike[str], tables: TableSet) -> None:
     """
     data = to_bytes(tables)
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    if os.path.exists(target) and not os.path.isfile(target):
         raise InputError(f"{path}: is not a regular file, the tables cannot be written there")
     try:
         _replace(target, data)

@@ -28,12 +28,13 @@ def the_error(lammps: Lammps, script: str, ranks: int = 1) -> str:
         ("{file} check 0", "check must be a number of steps of at least 1, not '0'"),
         ("{file} check 2.5", "check must be a number of steps of at least 1, not '2.5'"),
         ("{file} overflow ignore", "overflow must be warn or stop, not 'ignore'"),
+        ("{file} precision single", "precision must be double or mixed, not 'single'"),
     ],
 )
 def test_wrong_style_arguments(arguments: str, message: str, lammps: Lammps, water: System, small: Path) -> None:
     error = the_error(lammps, setup("water.data", "dpcompressed " + arguments.format(file=small)))
     assert message in error
-    assert not arguments or "pair_style dpcompressed FILE [check N] [overflow warn|stop]" in error
+    assert not arguments or "pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed]" in error
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ try:
 except ImportError:  # not built: the tests that need it say so when they skip
     _core = None
 
+NOBODY = 65534  # user id
+
 
 def assert_equal(a: Any, b: Any) -> None:
     """Same types, same values, same bits."""
@@ -202,12 +204,19 @@ class TestWriter:
         with pytest.raises(InputError, match="is not a regular file"):
             write_tables(tmp_path, tables)
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-    def test_unwritable_folder(self, tables: TableSet, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("mode", [0o500, 0o000])
+    def test_unwritable_folder(self, mode: int, tables: TableSet, tmp_path: Path) -> None:
+        """May be entered but not written, or not even entered. Root may do both, so root becomes somebody else."""
         folder = tmp_path / "closed"
-        folder.mkdir(mode=0o500)
-        with pytest.raises(InputError, match="cannot be written: Permission denied"):
-            write_tables(folder / "tables.bin", tables)
+        folder.mkdir(mode=mode)
+        before = os.geteuid()
+        try:
+            if before == 0:
+                os.seteuid(NOBODY)
+            with pytest.raises(InputError, match=r"closed/tables\.bin: cannot be written: Permission denied"):
+                write_tables(folder / "tables.bin", tables)
+        finally:
+            os.seteuid(before)
 
     def test_read_only_file_system(self, tables: TableSet) -> None:
         """/proc takes no files from anybody, root included."""

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+// Where a step of the host evaluator spends its time: every stage in us per atom, the operations it needs, and what that is of what
+// the core was seen to do. One thread. See benchmarks/README.md.
+//
+//     bench_stages TABLES [--structure fcc|water] [--atoms N] [--density ATOMS/A^3] [--composition Cu:1] [--seconds S] [--json FILE]
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include "dpc/errors.hpp"
+#include "dpc/evaluator.hpp"
+#include "host/block_evaluator.hpp"
+#include "limits.hpp"
+#include "stage_clock.hpp"
+#include "structures.hpp"
+
+namespace {
+
+using namespace dpc;
+using bench::Stage;
+using bench::StageClock;
+
+constexpr double kSkin = 2.0;      // angstrom
+constexpr int kBlockAtoms = 64;    // as in evaluator.cpp
+constexpr int kSmallSystem = 192;  // atoms, for the cost of a step that is not arithmetic
+constexpr int kLimitRepeats = 50;
+
+struct Settings {
+    std::string tables, json;
+    bench::StructureOptions structure;
+    double seconds = 5;  // of measuring each precision
+};
+
+struct Limits {
+    double registers = 0, products = 0;  // operations per second
+};
+
+/// What one precision measured, per atom.
+struct Result {
+    std::string name, kernels;
+    Limits limits;
+    StageClock::Seconds stage{};       // s per atom
+    StageClock::Seconds operations{};  // floating-point operations per atom that the stage cannot do without
+    double whole = 0;                  // s per atom of Evaluator::compute
+    double small_step = 0, small_kernels = 0, empty_step = 0;  // s per step of kSmallSystem atoms
+};
+
+double total(const StageClock::Seconds& of, int begin = 0, int end = bench::n_stages) {
+    double sum = 0;
+    for (int k = begin; k < end; ++k) {
+        sum += of[static_cast<std::size_t>(k)];
+    }
+    return sum;
+}
+
+/// Seconds by stage, summed over the blocks; of each block and stage the best of all repeats.
+template <class Real>
+StageClock::Seconds measure_stages(const std::shared_ptr<const Model>& model, const bench::Structure& structure, double seconds) {
+    bench::Timed<Real>::real = &host::select_kernels<Real>();
+    StageClock clock;
+    bench::Timed<Real>::clock = &clock;
+    const host::Kernels<Real> kernels = bench::timed_kernels<Real>();
+    const host::PackedModel<Real> packed(model);
+    host::NeighbourBlocks list;
+    list.build(*model, structure.n_all(), structure.types(), structure.list(), kBlockAtoms, 1);
+    host::BlockEvaluator<Real> evaluator(packed, kernels);
+    evaluator.reserve(list);
+    std::vector<double> forces(3 * static_cast<std::size_t>(structure.n_all()));
+    host::Sums sums;
+    sums.forces = forces.data();
+
+    StageClock::Seconds never;
+    never.fill(1e30);
+    std::vector<StageClock::Seconds> best(list.blocks.size(), never);
+    const double start = bench::thread_seconds();
+    for (int repeat = 0; repeat < 3 || bench::thread_seconds() - start < seconds; ++repeat) {
+        for (std::size_t k = 0; k < list.blocks.size(); ++k) {
+            clock.start();
+            evaluator.evaluate(list, list.blocks[k], structure.positions(), {}, sums);
+            const StageClock::Seconds& found = clock.finish();
+            for (std::size_t stage = 0; stage < found.size(); ++stage) {
+                best[k][stage] = std::min(best[k][stage], found[stage]);
+            }
+        }
+    }
+    StageClock::Seconds sum{};
+    for (const StageClock::Seconds& block : best) {
+        for (std::size_t stage = 0; stage < sum.size(); ++stage) {
+            sum[stage] += block[stage];
+        }
+    }
+    return sum;
+}
+
+/// Seconds of one Evaluator::compute. with_centres false: the same atoms, but none to evaluate.
+double measure_step(const std::shared_ptr<const Model>& model, Precision precision, const bench::Structure& structure, double seconds,
+                    bool with_centres = true) {
+    Evaluator evaluator(model, 1, precision);
+    NeighbourRows rows = structure.list();
+    rows.n_centres = with_centres ? rows.n_centres : 0;
+    evaluator.set_neighbours(structure.n_all(), structure.types(), rows);
+    std::vector<double> forces(3 * static_cast<std::size_t>(structure.n_all()));
+    double best = 1e30;
+    const double start = bench::thread_seconds();
+    for (int repeat = 0; repeat < 3 || bench::thread_seconds() - start < seconds; ++repeat) {
+        const double before = bench::thread_seconds();
+        evaluator.compute(structure.positions(), {}, {forces.data(), nullptr, nullptr});
+        best = std::min(best, bench::thread_seconds() - before);
+    }
+    return best;
+}
+
+/// Floating-point operations per atom (docs/theory.md sections 2 to 4), a multiply-add counting two: polynomials of the pairs inside
+/// the cut-off and their moments, products, fitting net; each with its gradient. No padding, no environment, no activations.
+StageClock::Seconds needed_operations(const Model& model, const bench::Structure& structure, double cutoff) {
+    StageClock::Seconds sum{};
+    const NeighbourRows rows = structure.list();
+    for (int i = 0; i < rows.n_centres; ++i) {
+        const int a = structure.types()[i];
+        const Fitting& fitting = model.fittings[static_cast<std::size_t>(a)];
+        for (int n = 0; n < rows.count[i]; ++n) {
+            const int j = rows.rows[i][n];
+            double r2 = 0;
+            for (int c = 0; c < 3; ++c) {
+                const double d = structure.positions()[3 * j + c] - structure.positions()[3 * i + c];
+                r2 += d * d;
+            }
+            const Pair& pair = model.pair(a, structure.types()[j]);
+            if (r2 < cutoff * cutoff && pair.kind == PairKind::ordinary) {
+                const Table& table = model.tables[static_cast<std::size_t>(pair.table)];
+                sum[bench::compute_moments] += 2.0 * table.rank * (table.order + 4);
+                sum[bench::reverse_moments] += 2.0 * table.rank * (table.order + (table.order - 1) + 4 + 4 + 1);
+            }
+        }
+        const double n_products = fitting.folded ? fitting.n_products : static_cast<double>(model.width) * model.axis_neuron;
+        sum[bench::compute_products] += 2 * 4 * n_products;
+        sum[bench::reverse_products] += 2 * 8 * n_products;
+        for (const Layer& layer : fitting.layers) {
+            const bool hidden = &layer != &fitting.layers.back();
+            const double operations = 2.0 * layer.n_in * layer.n_out;
+            sum[hidden ? bench::compute_layer : bench::last_layer] += operations;
+            sum[bench::reverse_layer] += hidden ? operations : 0;
+        }
+    }
+    for (double& operations : sum) {
+        operations /= rows.n_centres;
+    }
+    return sum;
+}
+
+template <class Real>
+Limits measure_limits(const Model& model) {
+    const host::Kernels<Real>& kernels = host::select_kernels<Real>();
+    Limits limits;
+    limits.registers = bench::register_rate(kernels, kLimitRepeats);
+    for (const Fitting& fitting : model.fittings) {
+        for (const Layer& layer : fitting.layers) {
+            limits.products = std::max(limits.products, bench::product_rate(kernels, layer.n_out, layer.n_in, kBlockAtoms, kLimitRepeats));
+        }
+    }
+    return limits;
+}
+
+template <class Real>
+Result measure(const std::shared_ptr<const Model>& model, const Settings& settings, const bench::Structure& structure) {
+    constexpr Precision precision = std::is_same_v<Real, double> ? Precision::float64 : Precision::mixed;
+    Result result;
+    result.name = std::is_same_v<Real, double> ? "double" : "mixed";
+    result.kernels = host::select_kernels<Real>().name;
+    result.limits = measure_limits<Real>(*model);
+    result.operations = needed_operations(*model, structure, model->rcut);
+    for (double& seconds : result.stage = measure_stages<Real>(model, structure, settings.seconds)) {
+        seconds /= structure.n_atoms();
+    }
+    result.whole = measure_step(model, precision, structure, settings.seconds) / structure.n_atoms();
+
+    bench::StructureOptions small_options = settings.structure;
+    small_options.n_atoms = kSmallSystem;
+    const bench::Structure small(small_options, model->type_map, model->rcut + kSkin);
+    result.small_step = measure_step(model, precision, small, settings.seconds / 5);
+    result.small_kernels = total(measure_stages<Real>(model, small, settings.seconds / 5), 0, bench::bookkeeping);
+    result.empty_step = measure_step(model, precision, small, settings.seconds / 20, false);
+    return result;
+}
+
+void print(const Result& r) {
+    const double operations = total(r.operations);
+    std::printf("\n%s precision, %s kernels; multiply-adds in registers %.1f GFLOP/s, product kernel %.1f GFLOP/s\n", r.name.c_str(), r.kernels.c_str(),
+                r.limits.registers * 1e-9, r.limits.products * 1e-9);
+    std::printf("  %-24s%12s%9s%14s%12s%14s\n", "stage", "us/atom", "share", "FLOP/atom", "GFLOP/s", "of registers");
+    for (std::size_t k = 0; k < bench::n_stages; ++k) {
+        if (r.stage[k] == 0 && r.operations[k] == 0) {
+            continue;
+        }
+        std::printf("  %-24s%12.3f%8.1f%%", bench::kStageNames[k], r.stage[k] * 1e6, 100 * r.stage[k] / total(r.stage));
+        if (r.operations[k] > 0) {
+            const double rate = r.operations[k] / r.stage[k];
+            std::printf("%14.0f%12.1f%13.0f%%", r.operations[k], rate * 1e-9, 100 * rate / r.limits.registers);
+        }
+        std::printf("\n");
+    }
+    std::printf("  %-24s%12.3f%9s%14.0f\n", "sum of stages", total(r.stage) * 1e6, "", operations);
+    std::printf("  %-24s%12.3f%9s%14s%12.1f%13.0f%%   %.0f %% of the product kernel's rate\n", "Evaluator::compute", r.whole * 1e6, "", "",
+                operations / r.whole * 1e-9, 100 * operations / r.whole / r.limits.registers, 100 * operations / r.whole / r.limits.products);
+    std::printf("  a step of %d atoms: %.1f us, of which kernels %.1f us; the same step without centres %.1f us\n", kSmallSystem, r.small_step * 1e6,
+                r.small_kernels * 1e6, r.empty_step * 1e6);
+}
+
+std::string json(const Result& r) {
+    std::ostringstream out;
+    out << "{\"precision\": \"" << r.name << "\", \"kernels\": \"" << r.kernels << "\", \"register_flops\": " << r.limits.registers
+        << ", \"product_flops\": " << r.limits.products << ", \"compute_us_per_atom\": " << r.whole * 1e6
+        << ", \"flop_per_atom\": " << total(r.operations) << ", \"of_product_rate\": " << total(r.operations) / r.whole / r.limits.products
+        << ", \"of_register_rate\": " << total(r.operations) / r.whole / r.limits.registers << ", \"small_step\": {\"atoms\": " << kSmallSystem
+        << ", \"us\": " << r.small_step * 1e6 << ", \"kernels_us\": " << r.small_kernels * 1e6 << ", \"without_centres_us\": " << r.empty_step * 1e6
+        << "}, \"stages\": [";
+    for (std::size_t k = 0; k < bench::n_stages; ++k) {
+        out << (k == 0 ? "" : ", ") << "{\"stage\": \"" << bench::kStageNames[k] << "\", \"us_per_atom\": " << r.stage[k] * 1e6
+            << ", \"flop_per_atom\": " << r.operations[k] << "}";
+    }
+    out << "]}";
+    return out.str();
+}
+
+/// "Cu:3,Ni:1".
+std::vector<std::pair<std::string, double>> parse_composition(const std::string& text) {
+    std::vector<std::pair<std::string, double>> out;
+    std::istringstream parts(text);
+    for (std::string part; std::getline(parts, part, ',');) {
+        const std::size_t colon = part.find(':');
+        out.emplace_back(part.substr(0, colon), colon == std::string::npos ? 1.0 : std::stod(part.substr(colon + 1)));
+    }
+    return out;
+}
+
+Settings parse(int argc, char** argv) {
+    Settings settings;
+    std::map<std::string, std::string> options;
+    for (int k = 1; k < argc; ++k) {
+        const std::string word = argv[k];
+        if (word.rfind("--", 0) == 0 && k + 1 < argc) {
+            options[word.substr(2)] = argv[++k];
+        } else {
+            settings.tables = word;
+        }
+    }
+    const auto take = [&](const std::string& name, const std::string& otherwise) {
+        const auto at = options.find(name);
+        const std::string value = at == options.end() ? otherwise : at->second;
+        options.erase(name);
+        return value;
+    };
+    settings.json = take("json", "");
+    settings.seconds = std::stod(take("seconds", "5"));
+    settings.structure.kind = take("structure", "fcc");
+    const bool water = settings.structure.kind == "water";
+    settings.structure.n_atoms = std::stoi(take("atoms", "1536"));
+    settings.structure.density = std::stod(take("density", water ? "0.1" : "0.0847"));
+    settings.structure.displacement = water ? 0.0 : 0.1;
+    settings.structure.composition = parse_composition(take("composition", "Cu:1"));
+    if (settings.tables.empty() || !options.empty()) {
+        throw InputError("bench_stages TABLES [--structure fcc|water] [--atoms N] [--density ATOMS/A^3] [--composition Cu:1] [--seconds S] [--json FILE]" +
+                         (options.empty() ? "" : "; not known: --" + options.begin()->first));
+    }
+    return settings;
+}
+
+void run(const Settings& settings) {
+    const std::shared_ptr<const Model> model = Model::from_file(settings.tables);
+    const bench::Structure structure(settings.structure, model->type_map, model->rcut + kSkin);
+    const double stream = bench::stream_rate(5);
+    const double listed = structure.neighbours_within(model->rcut + kSkin), inside = structure.neighbours_within(model->rcut);
+    std::printf("%s: %d atoms, %d with images, %.0f neighbours listed, %.0f inside the cut-off; memory streams %.1f GB/s\n", settings.tables.c_str(),
+                structure.n_atoms(), structure.n_all(), listed, inside, stream * 1e-9);
+    const Result results[] = {measure<double>(model, settings, structure), measure<float>(model, settings, structure)};
+    for (const Result& result : results) {
+        print(result);
+    }
+    if (!settings.json.empty()) {
+        std::ofstream file(settings.json);
+        file << "{\"structure\": \"" << settings.structure.kind << "\", \"atoms\": " << structure.n_atoms() << ", \"listed\": " << listed
+             << ", \"inside\": " << inside << ", \"stream_bytes_per_s\": " << stream << ", \"precisions\": [" << json(results[0]) << ", "
+             << json(results[1]) << "]}\n";
+        if (!file.flush()) {
+            throw InputError("cannot write " + settings.json);
+        }
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        run(parse(argc, argv));
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+    }
+    return 0;
+}
