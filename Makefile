@@ -8,8 +8,9 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find core cmake cython_ext lamm
 demo: .venv/installed  ## compress the shipped water model, run MD with it, print speed, drift and table error
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python examples/demo.py
 
+# From tests/, where no pybuild lies beside: the installed one, with its compiled module, is tested.
 test: .venv/installed test-core  ## C++ tests, then all others
-	$(BIN)/pytest  # not `python -m pytest`: that would import pybuild from here, without its compiled module
+	cd tests && ../$(BIN)/pytest python lammps
 
 test-core: .venv/installed  ## C++ tests (GoogleTest: apt-get install libgtest-dev)
 	$(BIN)/cmake -S . -B build/tests -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \

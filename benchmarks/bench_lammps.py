@@ -140,7 +140,7 @@ class Case:
             row = {"label": label, "precision": self.precision[label], "steps": self.steps[label], **spread(rates)}
             row["rates"] = [round(rate, 1) for rate in rates]
             row["own_over_this"] = {
-                own: spread([ours / rate for ours, rate in zip(own_rates, rates)])
+                own: spread([ours / rate for ours, rate in zip(own_rates, rates, strict=True)])
                 for own, own_rates in self.rates.items()
                 if own.startswith(OWN) and own != label
             }

@@ -16,7 +16,6 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-
 from lammps_run import RunError, System, Variant, forces, thread_environment, venv_program
 from machine import package_versions
 
@@ -122,6 +121,6 @@ def installed_peer(
     models = maker(venv, system, shared, cache / kind)
     differences = {
         compressed.label: check_agreement(plain, compressed, system, scratch)
-        for plain, compressed in zip(models[::2], models[1::2])
+        for plain, compressed in zip(models[::2], models[1::2], strict=True)
     }
     return models, {"versions": package_versions(venv, packages), "compressed_against_plain_eV_per_A": differences}

@@ -54,7 +54,7 @@ def rank(chosen: argparse.Namespace) -> plt.Figure:
     figure, axes = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
     for order, marker in ((5, "o"), (3, "s")):
         points = [(row["rank"], row["force_error"]) for row in rows if row["order"] == order]
-        axes.semilogy(*zip(*points), marker=marker, ms=4, lw=1, label=f"order {order}")
+        axes.semilogy(*zip(*points, strict=True), marker=marker, ms=4, lw=1, label=f"order {order}")
     axes.set(xlabel="columns kept per table", ylabel="largest force error (eV/Å)")
     axes.legend(fontsize="small")
     return figure

@@ -43,13 +43,13 @@ def plot_table_error(model: ModelDescription, tables: TableSet, path: str) -> No
     """One curve per pair of types; dotted where the training data has no pairs."""
     r = np.linspace(SHORTEST, tables.rcut, POINTS)
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    for a, b in zip(*np.nonzero(tables.pair_table >= 0)):
+    for a, b in zip(*np.nonzero(tables.pair_table >= 0), strict=True):
         error = np.maximum(table_error(model, tables, a, b, r), FLOOR)
         seen = r >= tables.min_distance[a, b]
         (line,) = axes.semilogy(r[seen], error[seen], lw=0.8, label=f"{tables.type_map[a]}-{tables.type_map[b]}")
         axes.semilogy(r[~seen], error[~seen], lw=0.8, ls=":", color=line.get_color())
-    axes.set(xlabel="distance (Å)", ylabel="largest error of G(x)", title="tables against embedding nets (dotted: closer than the training data)")
-    axes.title.set_fontsize("medium")
+    axes.set(xlabel="distance (Å)", ylabel="largest error of G(x)")
+    axes.set_title("tables against embedding nets (dotted: closer than the training data)", fontsize="medium")
     axes.legend(fontsize="small", title="centre-neighbour", title_fontsize="small")
     figure.savefig(path, dpi=150)
 
@@ -59,7 +59,7 @@ def plot_energy(log: str, path: str) -> None:
     runs = LogFile(log).runs
     steps, atoms = np.array(runs[-1]["Step"]), atoms_in(log)
     figure, panels = plt.subplots(2, sharex=True, figsize=(6.4, 4.0), layout="constrained")
-    for axes, name, label in zip(panels, ("PotEng", "TotEng"), ("potential", "total")):
+    for axes, name, label in zip(panels, ("PotEng", "TotEng"), ("potential", "total"), strict=True):
         energy = np.array(runs[-1][name])
         axes.plot(steps, 1e3 * (energy - energy.mean()) / atoms, lw=1.0)
         axes.set_ylabel(f"{label} energy\n(meV/atom from its mean)", fontsize="small")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Drop the optimizer's state from a DeePMD-kit PyTorch checkpoint: python strip_checkpoint.py model.ckpt.pt model.pt (needs torch)."""
+"""Drop the optimizer's state from a DeePMD-kit PyTorch checkpoint: python strip_checkpoint.py model.ckpt.pt model.pt.
+
+Needs torch.
+"""
 
 import sys
 

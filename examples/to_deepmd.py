@@ -59,8 +59,8 @@ def main() -> None:
     if [frame[0] for frame in frames] != scalars[:, 0].astype(int).tolist():
         raise SystemExit("frames.dump and frames.thermo list different steps: run in.frames again")
     valid = np.arange(len(frames)) % VALIDATION_STRIDE == 0
-    write_system(Path("data/train"), elements, [f for f, v in zip(frames, valid) if not v], scalars[~valid])
-    write_system(Path("data/valid"), elements, [f for f, v in zip(frames, valid) if v], scalars[valid])
+    write_system(Path("data/train"), elements, [f for f, v in zip(frames, valid, strict=True) if not v], scalars[~valid])
+    write_system(Path("data/valid"), elements, [f for f, v in zip(frames, valid, strict=True) if v], scalars[valid])
     print(f"{(~valid).sum()} frames in data/train, {valid.sum()} in data/valid")
 
 

@@ -15,9 +15,11 @@ from .build import Build, Options
 from .description import ModelDescription
 from .progress import track
 from .reference import switch
+from .reference_tables import stored_fittings
 from .selection import within
 from .tableset import TableSet
 from .tabulate import TableError, table_errors
+from .truncation import Errors
 
 
 @dataclass(frozen=True)
@@ -64,13 +66,10 @@ def distance_at(tables: TableSet, x: float, centre: int) -> float:
     return low
 
 
-def products(tables: TableSet) -> dict[str, int]:
-    """Inputs of the first fitting layer by type: products S_pq where folded, the descriptor's numbers where not."""
-    return {
-        name: len(fitting.layers[0].weight)
-        for name, fitting in zip(tables.type_map, tables.fittings, strict=True)
-        if fitting is not None
-    }
+def products(tables: TableSet, mixed: bool = False) -> dict[str, int]:
+    """Inputs of the first fitting layer by type, in one precision: products S_pq where folded, else the descriptor's numbers."""
+    fittings = stored_fittings(tables, mixed)
+    return {tables.type_map[a]: len(fitting.net.layers[0].weight) for a, fitting in fittings.items()}
 
 
 def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:
@@ -86,12 +85,13 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
             f"{r.fine.value:>12.1e} {r.fine.slope:>8.1e}   {r.coarse.value:>9.1e} {r.coarse.slope:>8.1e}"
         )
     form = "folded, products" if build.folded else "direct, descriptor"
-    counts = ", ".join(f"{name} {n}" for name, n in products(build.tables).items())
+    double, mixed = (", ".join(f"{k} {n}" for k, n in products(build.tables, m).items()) for m in (False, True))
+    part = f"in mixed precision: {mixed}" if mixed != double else "in mixed precision, too"
     e = build.errors
     lines += [
-        f"first fitting layer: {form}: {counts}",
-        f"measured on {build.measured_on}: forces {e.force:.1e} eV/A, energy {e.energy:.1e} eV/atom, "
-        f"virial {e.virial:.1e} eV/atom",
+        f"first fitting layer: {form}: {double}; {part}",
+        f"measured on {build.measured_on}: {_errors_text(e)}",
+        f"in mixed precision, before rounding: {_errors_text(build.errors_mixed)}",
     ]
     if options.rank == "auto" and not within(e, options.tolerance):
         lines.append(
@@ -99,6 +99,10 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
             "tables more accurate"
         )
     return lines
+
+
+def _errors_text(e: Errors) -> str:
+    return f"forces {e.force:.1e} eV/A, energy {e.energy:.1e} eV/atom, virial {e.virial:.1e} eV/atom"
 
 
 def _shorten(text: str, width: int) -> str:
@@ -115,14 +119,25 @@ def provenance(
         "source": asdict(model.provenance),
         "options": settings,
         "min_nbor_dist": _figures(min_distance, 12),
-        "first_fitting_layer": {"form": "folded" if build.folded else "direct", "inputs": products(build.tables)},
+        "first_fitting_layer": {
+            "form": "folded" if build.folded else "direct",
+            "inputs": products(build.tables),
+            "inputs_mixed": products(build.tables, mixed=True),
+        },
         "accuracy": {
             "measured_on": build.measured_on,
-            "force_eV_per_angstrom": _figures(build.errors.force),
-            "energy_eV_per_atom": _figures(build.errors.energy),
-            "virial_eV_per_atom": _figures(build.errors.virial),
+            **_errors_entry(build.errors),
+            "mixed_before_rounding": _errors_entry(build.errors_mixed),
             "tables": [_table_entry(r) for r in reports],
         },
+    }
+
+
+def _errors_entry(e: Errors) -> dict[str, float]:
+    return {
+        "force_eV_per_angstrom": _figures(e.force),
+        "energy_eV_per_atom": _figures(e.energy),
+        "virial_eV_per_atom": _figures(e.virial),
     }
 
 

@@ -19,7 +19,7 @@ from .lowrank import Basis, identity_basis, sampled_basis
 from .probe import probe_structures
 from .progress import track
 from .reference_tables import look_up, stored_fittings
-from .selection import Selection, select, select_columns
+from .selection import Goal, Selection, select, select_columns
 from .tableset import Array, FittingArrays, IntArray, LayerArrays, TableArrays, TableSet
 from .tabulate import build_table
 from .truncation import Case, Errors, Pair, active_types, difference, evaluate_exactly, project, sensitivity
@@ -37,6 +37,7 @@ class Options:
     check_frequency: int = 10
     rank: int | str = "auto"  # "auto", "full" or a number of columns
     tolerance: float = 1e-8  # on forces, eV/A
+    tolerance_mixed: float = 1e-5  # of what mixed precision evaluates, rounding not included
     form: str = "auto"  # first fitting layer: "auto", "folded", "direct"
 
     def validate(self) -> None:
@@ -45,8 +46,9 @@ class Options:
             raise InputError(f"--order must be 3 or 5, not {self.order}")
         if not 0 < self.check_frequency < 2**31:
             raise InputError(f"--check-frequency must be a positive number of steps, not {self.check_frequency}")
-        if not (np.isfinite(self.tolerance) and self.tolerance > 0):
-            raise InputError(f"--tolerance must be a positive force in eV/A, not {self.tolerance}")
+        for name, value in (("--tolerance", self.tolerance), ("--tolerance-mixed", self.tolerance_mixed)):
+            if not (np.isfinite(value) and value > 0):
+                raise InputError(f"{name} must be a positive force in eV/A, not {value}")
         if self.rank not in ("auto", "full") and not (isinstance(self.rank, int) and self.rank > 0):
             raise InputError(f"--rank must be auto, full or a positive number, not {self.rank}")
 
@@ -60,6 +62,7 @@ class Build:
     folded: bool
     truncation: Errors  # by rank and products alone
     errors: Errors  # of the tables as they are stored, against the exact model, on the structures
+    errors_mixed: Errors  # the same with the products of mixed precision, before rounding
     measured_on: str  # what these are
 
 
@@ -86,18 +89,26 @@ def build(
     by_pair = {(a, b): bases[t] for (a, b), t in np.ndenumerate(pair_table) if t >= 0}
     cases = [project(exact.pop(0), by_pair) for _ in range(len(exact))]  # one by one: the exact features are large
     active = active_types(model)
-    selection = _selection(model, {pair: basis for pair, basis in by_pair.items() if pair[0] in active}, cases, options)
+    bases_in_use = {pair: basis for pair, basis in by_pair.items() if pair[0] in active}
+    selection = _selection(model, bases_in_use, cases, pair_table, options)
     ranks = _table_ranks(pair_table, selection.ranks, len(plans))
     jobs = list(zip(plans, bases, ranks, strict=True))
     tables = [build_table(plan, basis.first(k), options.order) for plan, basis, k in track(jobs, "tables")]
     if pair_distances is None:
         pair_distances = np.full((model.n_types, model.n_types), float(min_distance))
-    table_set = _table_set(model, options, pair_distances, pair_table, tables, selection.fittings)
-    errors = Errors(0.0, 0.0, 0.0)
+    table_set = _table_set(model, options, pair_distances, pair_table, tables, selection)
+    double, mixed = (_stored_errors(table_set, cases, precision) for precision in (False, True))
+    measured_on = _measured_on(len(given), len(structures))
+    return Build(table_set, plans, selection.folded, selection.errors, double, mixed, measured_on)
+
+
+def _stored_errors(tables: TableSet, cases: Sequence[Case], mixed: bool) -> Errors:
+    """Of the tables as they are stored, interpolation included."""
+    errors, fittings = Errors(0.0, 0.0, 0.0), stored_fittings(tables, mixed)
     for case in cases:
-        stored = accumulate(case.env, look_up(table_set, case.env), stored_fittings(table_set))
+        stored = accumulate(case.env, look_up(tables, case.env), fittings)
         errors = errors.worst(difference(stored, case.exact, case.env.n_centres))
-    return Build(table_set, plans, selection.folded, selection.errors, errors, _measured_on(len(given), len(structures)))
+    return errors
 
 
 def _complete(model: ModelDescription, structures: Sequence[Structure], min_distance: float) -> list[Structure]:
@@ -127,11 +138,12 @@ def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Sequence[
     return [basis.first(max(1, min(most, int(np.sum(basis.amplitude > floor))))) for basis in bases]
 
 
-def _selection(model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], options: Options) -> Selection:
-    if options.rank == "auto":
-        return select(model, bases, cases, options.tolerance, options.form)
+def _selection(
+    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], pair_table: IntArray, options: Options
+) -> Selection:
     form = "direct" if options.rank == "full" else options.form
-    return select_columns(model, bases, cases, options.tolerance, form)
+    choose = select if options.rank == "auto" else select_columns
+    return choose(model, bases, cases, pair_table, Goal(options.tolerance, options.tolerance_mixed, form))
 
 
 def _table_ranks(pair_table: IntArray, ranks: Mapping[Pair, int], n_tables: int) -> list[int]:
@@ -148,10 +160,11 @@ def _table_set(
     pair_distances: Array,
     pair_table: IntArray,
     tables: Sequence[TableArrays],
-    fittings: Mapping[int, Fitting],
+    selection: Selection,
 ) -> TableSet:
     d = model.descriptor
     types = active_types(model)
+    fittings, mixed = selection.fittings, selection.row_end_mixed
     return TableSet(
         type_map=model.type_map,
         energy_bias=np.array([fittings[a].constant if a in fittings else 0.0 for a in range(model.n_types)]),
@@ -171,15 +184,15 @@ def _table_set(
         pair_kind=pair_kinds(model),
         pair_table=pair_table,
         tables=tuple(tables),
-        fittings=tuple(_fitting_arrays(fittings[a]) if a in fittings else None for a in range(model.n_types)),
+        fittings=tuple(_fitting_arrays(fittings[a], mixed.get(a)) if a in fittings else None for a in range(model.n_types)),
     )
 
 
-def _fitting_arrays(fitting: Fitting) -> FittingArrays:
+def _fitting_arrays(fitting: Fitting, row_end_mixed: IntArray | None) -> FittingArrays:
     first = fitting.first_input
     layers = tuple(_layer_arrays(layer) for layer in fitting.net.layers)
     if isinstance(first, FoldedInput):
-        return FittingArrays(layers, first.columns, first.row_end)
+        return FittingArrays(layers, first.columns, first.row_end, row_end_mixed)
     return FittingArrays(layers, None, None)
 
 

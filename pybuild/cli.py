@@ -107,6 +107,12 @@ def _compress_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tolerance", type=float, default=1e-8, help="on forces, eV/A (1e-8); energies and virials accordingly")
     parser.add_argument(
+        "--tolerance-mixed",
+        type=float,
+        default=1e-5,
+        help="the same for what mixed precision leaves out, rounding not included (1e-5)",
+    )
+    parser.add_argument(
         "--min-nbor-dist",
         type=float,
         metavar="R",
@@ -179,7 +185,7 @@ def _compress_on_rank(o: argparse.Namespace, comm: Any | None, first: bool) -> N
 def _options(o: argparse.Namespace) -> Any:
     from .build import Options
 
-    names = ("step", "extrapolate", "order", "check_frequency", "rank", "tolerance")
+    names = ("step", "extrapolate", "order", "check_frequency", "rank", "tolerance", "tolerance_mixed")
     options = Options(**{name: getattr(o, name) for name in names})
     options.validate()
     return options

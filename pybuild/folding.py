@@ -89,6 +89,11 @@ def folded_cost(n_products: int, n_out: int) -> int:
     return n_products * (2 * n_out + 12)
 
 
+def table_cost(n_channels: int, pack: int) -> int:
+    """Multiply-adds per neighbour, forward and backward, of a table of order 5 whose channels are padded to packs."""
+    return -(-n_channels // pack) * pack * 27
+
+
 def direct_cost(width: int, axis_neuron: int, n_columns: int, n_out: int) -> int:
     """The same with T, D and the unfolded first layer."""
     return width * axis_neuron * (2 * n_out + 12) + 8 * width * n_columns

@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import numpy as np
+
 from .accuracy import distance_at, pair_names, products
 from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED
-from .tableset import TableSet
+from .tableset import IntArray, TableSet
 
 KINDS = {DESCRIPTOR_EXCLUDED: "excluded by the descriptor", MODEL_EXCLUDED: "excluded by the model", ABSENT: "absent (sel 0)"}
 
@@ -53,7 +55,7 @@ def _table_lines(t: TableSet) -> list[str]:
 
 def _fitting_lines(t: TableSet) -> list[str]:
     lines = []
-    inputs = products(t)
+    inputs, inputs_mixed = products(t), products(t, mixed=True)
     for name, fitting in zip(t.type_map, t.fittings, strict=True):
         if fitting is None:
             lines.append(f"fitting net {name}: none, these atoms have no energy")
@@ -62,11 +64,19 @@ def _fitting_lines(t: TableSet) -> list[str]:
         if fitting.columns is None:
             form = f"{inputs[name]} numbers of the descriptor"
         else:
-            counts = Counter(fitting.columns[:, 0].tolist())
-            columns = ", ".join(f"{t.type_map[b]} {n}" for b, n in sorted(counts.items()))
-            form = f"{inputs[name]} products of {len(fitting.columns)} columns ({columns})"
+            form = _products_text(t, inputs[name], fitting.columns)
+            if fitting.row_end_mixed is not None:
+                in_use = fitting.row_end_mixed > np.arange(len(fitting.columns))
+                mixed = fitting.columns[: fitting.row_end_mixed[in_use].max()]
+                form += f"; in mixed precision {_products_text(t, inputs_mixed[name], mixed)}"
         lines.append(f"fitting net {name}: {form} -> {widths}")
     return lines
+
+
+def _products_text(t: TableSet, n_products: int, columns: IntArray) -> str:
+    counts = Counter(columns[:, 0].tolist())
+    by_type = ", ".join(f"{t.type_map[b]} {n}" for b, n in sorted(counts.items()))
+    return f"{n_products} products of {len(columns)} columns ({by_type})"
 
 
 def _provenance_lines(t: TableSet) -> list[str]:

@@ -6,13 +6,15 @@ It reads nothing but what a tables.bin holds; compare reference.py, which evalua
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from . import hermite
 from .activations import CODES
 from .description import SKIPS, Layer, Net
 from .environment import Environment, EnvironmentParameters, Structure, build_environment, find_pairs
-from .evaluation import DirectInput, Features, Fitting, FoldedInput, accumulate
+from .evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, accumulate
 from .grid import Grid
 from .reference import Result
 from .tableset import Array, FittingArrays, LayerArrays, TableArrays, TableSet
@@ -20,11 +22,12 @@ from .tableset import Array, FittingArrays, LayerArrays, TableArrays, TableSet
 CENTRES_AT_ONCE = 512
 
 
-def evaluate(tables: TableSet, positions: Array, types: Array, cell: Array | None = None) -> Result:
-    """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None. Raises InputError for bad input."""
+def evaluate(tables: TableSet, positions: Array, types: Array, cell: Array | None = None, mixed: bool = False) -> Result:
+    """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None; mixed: with the products of mixed
+    precision, but in float64. Raises InputError for bad input."""
     structure = Structure(np.asarray(positions, dtype=np.float64), np.asarray(types), cell)
     parameters = environment_parameters(tables)
-    fittings = stored_fittings(tables)
+    fittings = stored_fittings(tables, mixed)
     pairs = find_pairs(structure, parameters)
     parts = []
     for start in range(0, max(1, len(structure.types)), CENTRES_AT_ONCE):
@@ -55,18 +58,23 @@ def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Feature
     return features
 
 
-def stored_fittings(tables: TableSet) -> dict[int, Fitting]:
-    """The fitting nets of the centre types that have an energy."""
-    return {a: _fitting(tables, a, f) for a, f in enumerate(tables.fittings) if f is not None}
+def stored_fittings(tables: TableSet, mixed: bool = False) -> dict[int, Fitting]:
+    """The fitting nets of the centre types that have an energy; mixed: with the products that mixed precision evaluates."""
+    return {a: _fitting(tables, a, f, mixed) for a, f in enumerate(tables.fittings) if f is not None}
 
 
-def _fitting(tables: TableSet, a: int, f: FittingArrays) -> Fitting:
+def _fitting(tables: TableSet, a: int, f: FittingArrays, mixed: bool) -> Fitting:
+    layers = [_layer(layer) for layer in f.layers]
     if f.columns is not None:
-        first = FoldedInput(f.columns, f.row_end)
+        first: FirstLayerInput = FoldedInput(f.columns, f.row_end)
+        if mixed and f.row_end_mixed is not None:
+            p, q = first.products()
+            layers[0] = replace(layers[0], weight=layers[0].weight[q < f.row_end_mixed[p]])
+            first = FoldedInput(f.columns, f.row_end_mixed)
     else:
         used = {b: tables.tables[t] for b, t in enumerate(tables.pair_table[a].tolist()) if t >= 0}
         first = DirectInput({b: t.basis for b, t in used.items()}, tables.axis_neuron)
-    return Fitting(first, Net(tuple(_layer(layer) for layer in f.layers)), float(tables.energy_bias[a]))
+    return Fitting(first, Net(tuple(layers)), float(tables.energy_bias[a]))
 
 
 def _layer(layer: LayerArrays) -> Layer:

@@ -77,6 +77,8 @@ def _fitting_sections(prefix: str, fitting: FittingArrays) -> list[NamedArray]:
     out: list[NamedArray] = [(prefix + "form", _i32(int(folded)), True)]
     if fitting.columns is not None and fitting.row_end is not None:
         out += [(prefix + "columns", _i32(fitting.columns), True), (prefix + "row_end", _i32(fitting.row_end), True)]
+        if fitting.row_end_mixed is not None:
+            out.append((prefix + "row_end_mixed", _i32(fitting.row_end_mixed), True))
     codes = [[layer.activation, layer.skip] for layer in fitting.layers]
     parameters = [layer.activation_parameter for layer in fitting.layers]
     out += [(prefix + "layers", _i32(codes), True), (prefix + "activation_parameter", _f64(parameters), True)]
@@ -334,24 +336,35 @@ def _read_row_end(s: _Sections, name: str, n_columns: int) -> IntArray:
     _require(bool(((row_end >= p) & (row_end <= n_columns)).all()), name, f"row p must end at p to {n_columns}")
     rises = (row_end[1:] > row_end[:-1]) & (row_end[1:] > p[1:] + 1)
     _require(not rises.any(), name, f"increases at row {int(np.argmax(rises)) + 1 if rises.any() else 0}")
+    _require(bool((row_end > p).any()), name, "leaves no product")
     return row_end
+
+
+def _read_row_end_mixed(s: _Sections, name: str, row_end: IntArray) -> IntArray | None:
+    """A part of the staircase; None where mixed precision evaluates all of it."""
+    if not s.has(name):
+        return None
+    mixed = _read_row_end(s, name, len(row_end))
+    beyond = mixed > row_end
+    _require(not beyond.any(), name, f"goes beyond row_end at row {int(np.argmax(beyond)) if beyond.any() else 0}")
+    return mixed
 
 
 def _read_fitting(s: _Sections, a: int, d: dict[str, Any], tables: tuple[TableArrays, ...]) -> FittingArrays:
     prefix = f"fitting.{a}."
     form = s.integer(prefix + "form", 0)
     _require(form <= 1, prefix + "form", f"is {form}, expected 0 (direct) or 1 (folded)")
-    columns = row_end = None
+    columns = row_end = row_end_mixed = None
     if form == 1:
         ranks = {b: tables[t].rank for b, t in enumerate(d["pair_table"][a].tolist()) if t >= 0}
         columns = _read_columns(s, prefix + "columns", ranks)
         row_end = _read_row_end(s, prefix + "row_end", len(columns))
+        row_end_mixed = _read_row_end_mixed(s, prefix + "row_end_mixed", row_end)
         n_in = int((row_end.astype(np.int64) - np.arange(len(columns))).sum())
-        _require(n_in > 0, prefix + "row_end", "leaves no product")
     else:
         n_in = d["width"] * d["axis_neuron"]
     _require(n_in <= MOST_INPUTS, prefix + "form", f"gives {n_in} inputs, format 1 allows at most {MOST_INPUTS}")
-    return FittingArrays(_read_layers(s, prefix, n_in, form == 1), columns, row_end)
+    return FittingArrays(_read_layers(s, prefix, n_in, form == 1), columns, row_end, row_end_mixed)
 
 
 def _read_layers(s: _Sections, prefix: str, n_in: int, folded: bool) -> tuple[LayerArrays, ...]:

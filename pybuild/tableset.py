@@ -41,11 +41,13 @@ class LayerArrays:
 
 @dataclass(frozen=True)
 class FittingArrays:
-    """The fitting net of one centre type. columns and row_end are None for the direct form."""
+    """The fitting net of one centre type. columns and row_end are None for the direct form; row_end_mixed is None where mixed
+    precision evaluates all products."""
 
     layers: tuple[LayerArrays, ...]
     columns: IntArray | None  # (P, 2) neighbour type, channel
     row_end: IntArray | None  # (P,)
+    row_end_mixed: IntArray | None = None  # (P,)
 
 
 @dataclass(frozen=True)

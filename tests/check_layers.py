@@ -2,7 +2,7 @@
 """Who may include or import what (docs/architecture.md). `python tests/check_layers.py` prints every breach and exits with 1.
 
 C++: the core sees neither LAMMPS nor Python nor a BLAS; LAMMPS only in lammps_plugin; Python.h only in cython_ext.
-Python: each module of pybuild may import the siblings listed here and the packages listed here; a heavy package inside a function only.
+Python: each module of pybuild may import the siblings and packages listed here; a heavy package inside a function only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 ANY_STANDARD = r"[a-z_]+"  # <vector>: no dot, no slash
-# What the files of a C++ folder may include beside their own folder's: standard headers, others. The first folder that fits counts.
+# What the files of a C++ folder may include beside their own: standard headers, others. The first folder that fits counts.
 CXX_FOLDERS = {
     "core/include/dpc/math": ("cmath", r"dpc/math/.*|dpc/codes\.hpp"),
     "core": (ANY_STANDARD, r"dpc/.*|omp\.h|dlfcn\.h|[a-z]*mmintrin\.h|arm_neon\.h|fcntl\.h|unistd\.h|sys/.*"),
@@ -24,7 +24,19 @@ CXX_FOLDERS = {
     "cython_ext": (ANY_STANDARD, r"dpc/.*|Python\.h|numpy/.*"),
 }
 LAMMPS_HEADERS = {
-    "atom", "comm", "error", "force", "group", "lammps", "lmptype", "memory", "neigh_list", "neighbor", "pair", "update", "utils",
+    "atom",
+    "comm",
+    "error",
+    "force",
+    "group",
+    "lammps",
+    "lmptype",
+    "memory",
+    "neigh_list",
+    "neighbor",
+    "pair",
+    "update",
+    "utils",
 }
 
 # Modules of pybuild: which siblings they may import. "*": all. Everything may import errors.
@@ -40,8 +52,8 @@ SIBLINGS = {
 FILES = {"readers", "tables_file", "tables_container", "tables_sections", "info", "data"}
 RUNNING = {"cli", "calculator", "_core", "verify"}
 COMPRESSION = (
-    "build", "environment", "evaluation", "folding", "grid", "hermite", "lowrank", "neighbours", "nets", "probe", "selection", "tabulate",
-    "truncation",
+    "build", "environment", "evaluation", "folding", "grid", "hermite", "lowrank", "neighbours", "nets", "probe", "selection",
+    "tabulate", "truncation",
 )  # fmt: skip
 FORBIDDEN = {
     **{module: FILES | RUNNING for module in COMPRESSION},
@@ -87,7 +99,9 @@ def python_breaches() -> Iterator[str]:
         inside = path.relative_to(ROOT / "pybuild")
         module = inside.parts[0].removesuffix(".py")
         for number, target, at_top in _imports(path):
-            problem = _sibling_problem(module, target) if target.startswith("pybuild") else _package_problem(module, target, at_top)
+            problem = (
+                _sibling_problem(module, target) if target.startswith("pybuild") else _package_problem(module, target, at_top)
+            )
             if problem:
                 yield f"pybuild/{inside.as_posix()}:{number}: {problem}"
 
@@ -97,7 +111,12 @@ def _imports(path: Path) -> Iterator[tuple[int, str, bool]]:
     tree = ast.parse(path.read_text())
     package = ["pybuild", *path.relative_to(ROOT / "pybuild").parts[:-1]]
     later = {id(node) for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)}
-    later |= {id(node) for test in ast.walk(tree) if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.dump(test.test) for node in ast.walk(test)}
+    later |= {
+        id(node)
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.dump(test.test)
+        for node in ast.walk(test)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:

@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "model_parts.hpp"
 
@@ -39,9 +40,10 @@ void read_columns(SectionReader& sections, const std::string& name, const Model&
 }
 
 /// The staircase of products: each row ends no later than the one before it, or has at most its first product.
-std::int64_t read_row_end(SectionReader& sections, const std::string& name, Fitting& fitting) {
-    const int n_rows = static_cast<int>(fitting.columns.size());
-    const std::int32_t* row_end = sections.integers(name, {fitting.columns.size()});
+/// Returns how many products.
+std::int64_t read_row_end(SectionReader& sections, const std::string& name, std::size_t n_columns, std::vector<int>& out) {
+    const int n_rows = static_cast<int>(n_columns);
+    const std::int32_t* row_end = sections.integers(name, {n_columns});
     std::int64_t n_products = 0;
     for (int p = 0; p < n_rows; ++p) {
         if (row_end[p] < p || row_end[p] > n_rows) {
@@ -52,12 +54,26 @@ std::int64_t read_row_end(SectionReader& sections, const std::string& name, Fitt
             model_error(name, "increases to " + std::to_string(row_end[p]) + " at row " + std::to_string(p));
         }
         n_products += row_end[p] - p;
-        fitting.row_end.push_back(row_end[p]);
+        out.push_back(row_end[p]);
     }
     if (n_products == 0) {
         model_error(name, "leaves no product");
     }
     return n_products;
+}
+
+/// The part of the staircase that mixed precision evaluates; empty where the file does not say.
+void read_row_end_mixed(SectionReader& sections, const std::string& name, Fitting& fitting) {
+    if (!sections.has(name)) {
+        return;
+    }
+    read_row_end(sections, name, fitting.columns.size(), fitting.row_end_mixed);
+    for (std::size_t p = 0; p < fitting.columns.size(); ++p) {
+        if (fitting.row_end_mixed[p] > fitting.row_end[p]) {
+            model_error(name, "is " + std::to_string(fitting.row_end_mixed[p]) + " for row " + std::to_string(p) +
+                                  ", which ends at " + std::to_string(fitting.row_end[p]) + " in double precision");
+        }
+    }
 }
 
 /// Width of the first layer's input.
@@ -70,7 +86,8 @@ int read_form(SectionReader& sections, const std::string& prefix, const Model& m
     std::int64_t n_in = static_cast<std::int64_t>(model.width) * model.axis_neuron;
     if (fitting.folded) {
         read_columns(sections, prefix + "columns", model, centre, fitting);
-        n_in = read_row_end(sections, prefix + "row_end", fitting);
+        n_in = read_row_end(sections, prefix + "row_end", fitting.columns.size(), fitting.row_end);
+        read_row_end_mixed(sections, prefix + "row_end_mixed", fitting);
     }
     if (n_in > kMostInputs) {
         model_error(prefix + "form",

@@ -209,6 +209,22 @@ const Wrong kFitting[] = {
          f.i32("fitting.0.columns", {0, 2}, {});
          f.i32("fitting.0.row_end", {0}, {});
      }},
+    {"mixed_dtype", "fitting.0.row_end_mixed", "has dtype f64, expected i32",
+     [](TableBuilder& f) { f.f64("fitting.0.row_end_mixed", {4}, {3, 2, 2, 3}); }},
+    {"mixed_shorter", "fitting.0.row_end_mixed", "has shape (3), expected (4)",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {3}, {3, 2, 2}); }},
+    {"mixed_longer", "fitting.0.row_end_mixed", "has shape (5), expected (4)",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {5}, {3, 2, 2, 3, 4}); }},
+    {"mixed_before_row", "fitting.0.row_end_mixed", "is 0 for row 1, expected 1 to 4", code("fitting.0.row_end_mixed", 1, 0)},
+    {"mixed_beyond", "fitting.0.row_end_mixed", "is 5 for row 0, expected 0 to 4", code("fitting.0.row_end_mixed", 0, 5)},
+    {"mixed_beyond_row_end", "fitting.0.row_end_mixed", "is 4 for row 3, which ends at 3 in double precision",
+     code("fitting.0.row_end_mixed", 3, 4)},
+    {"mixed_increases", "fitting.0.row_end_mixed", "increases to 3 at row 1",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {4}, {2, 3, 3, 3}); }},
+    {"mixed_no_product", "fitting.0.row_end_mixed", "leaves no product",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {4}, {0, 1, 2, 3}); }},
+    {"mixed_of_a_direct_net", "fitting.1.row_end_mixed", "unknown to this version",
+     [](TableBuilder& f) { f.i32("fitting.1.row_end_mixed", {1}, {1}); }},
     {"no_layers", "fitting.1.layers", "is empty", [](TableBuilder& f) { f.i32("fitting.1.layers", {0, 2}, {}); }},
     {"too_many_layers", "fitting.1.layers", "is 257, format 1 allows at most 256",
      [](TableBuilder& f) { f.i32("fitting.1.layers", {257, 2}, Ints(514, 0)); }},
@@ -277,6 +293,7 @@ TEST(Model, HoldsWhatTheFileSays) {
     const dpc::Fitting& folded = model->fittings[0];
     EXPECT_TRUE(folded.folded);
     EXPECT_EQ(folded.n_products, 7);
+    EXPECT_EQ(folded.row_end_mixed, (std::vector<int>{3, 2, 2, 3}));
     EXPECT_EQ(folded.columns[3].neighbour_type, 1);
     EXPECT_EQ(folded.columns[3].channel, 2);
     EXPECT_EQ(folded.layers[1].activation, dpc::Activation::silut);
@@ -315,6 +332,12 @@ TEST(Model, ProvenanceIsOptional) {
     EXPECT_EQ(load(file)->provenance, "");
 }
 
+TEST(Model, ProductsOfMixedPrecisionAreOptional) {
+    TableBuilder file = small_model();
+    file.remove("fitting.0.row_end_mixed");
+    EXPECT_TRUE(load(file)->fittings[0].row_end_mixed.empty());
+}
+
 TEST(Model, TypeWithoutEnergyHasNoFittingNet) {
     TableBuilder file = small_model();
     file.i32("model.energy_mask", {2}, {1, 0});
@@ -329,6 +352,7 @@ TEST(Model, TypeWithoutEnergyHasNoFittingNet) {
 TEST(Model, StaircaseMayEndInSingleProducts) {
     TableBuilder file = small_model();
     file.i32("fitting.0.row_end", {4}, {4, 1, 3, 4});  // 4 + 0 + 1 + 1 products
+    file.i32("fitting.0.row_end_mixed", {4}, {2, 1, 3, 3});
     add_layer(file, "fitting.0.0.", 6, 3);
     EXPECT_EQ(load(file)->fittings[0].n_products, 6);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures of the LAMMPS tests: tables of the shared models, built once per session by the command a user types, and their references."""
+"""Fixtures of the LAMMPS tests: tables of the shared models, built once by the command a user types; their references."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class System:
         lines += [*box, "", "Masses", ""]
         lines += [f"{t + 1} {MASSES[name]}" for t, name in enumerate(self.names)]
         lines += ["", f"Atoms # {self.atom_style}", ""]
-        for i, (t, r) in enumerate(zip(self.types, self.positions * length)):
+        for i, (t, r) in enumerate(zip(self.types, self.positions * length, strict=True)):
             extra = f"{self.molecules[i]} {t} 0.0" if self.molecules is not None else f"{t}"
             lines.append(f"{i + 1} {extra} {r[0]:.17g} {r[1]:.17g} {r[2]:.17g}")
         if self.bonds:
@@ -137,11 +137,18 @@ class Lammps:
             command = [program("mpirun"), "-n", str(ranks), *command]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", **self.environment}
         done = subprocess.run(
-            command, cwd=self.folder, env=environment, text=True, timeout=TIMEOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            timeout=TIMEOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         run = Run(done.returncode, done.stdout, self.folder)
         if check:
-            assert run.code == 0 and not run.errors, run.output
+            assert run.code == 0, run.output
+            assert not run.errors, run.output
         else:
             assert run.code != 0, f"this run should have failed\n{run.output}"
         return run
@@ -156,7 +163,9 @@ def program(name: str) -> str:
     return found
 
 
-def setup(data: str, style: str, coeff: str = "* *", units: str = "metal", boundary: str = "p p p", atom_style: str = "atomic") -> str:
+def setup(
+    data: str, style: str, coeff: str = "* *", units: str = "metal", boundary: str = "p p p", atom_style: str = "atomic"
+) -> str:
     """From nothing to pair_coeff. style: what follows `pair_style`; coeff: what follows `pair_coeff`."""
     return f"""
 units {units}
@@ -176,10 +185,11 @@ $(c_virial_pressure[4]*vol:%.17g) $(c_virial_pressure[5]*vol:%.17g) $(c_virial_p
 
 
 def static(dump: str = "forces.dump", columns: str = "fx fy fz") -> str:
-    """One evaluation: lines `energy:` (eV in metal units) and `virial:` (pressure times volume: xx yy zz xy xz yz), forces in a dump."""
+    """One evaluation: lines `energy:` and `virial:` (pressure times volume: xx yy zz xy xz yz); columns in a dump."""
+    pressure = " ".join(f"c_virial_pressure[{k}]" for k in range(1, 7))
     return f"""
 compute virial_pressure all pressure NULL virial
-thermo_style custom step pe c_virial_pressure[1] c_virial_pressure[2] c_virial_pressure[3] c_virial_pressure[4] c_virial_pressure[5] c_virial_pressure[6]
+thermo_style custom step pe {pressure}
 dump static all custom 1 {dump} id {columns}
 dump_modify static format float %.17g
 run 0

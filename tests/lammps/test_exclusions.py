@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Settings that take pairs out of LAMMPS' neighbour list would make a many-body model silently wrong: refused, if they touch the model."""
+"""Settings that take pairs out of LAMMPS' neighbour list would make the model silently wrong: refused where they touch it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def molecules(water: System, lammps: Lammps) -> System:
     partners = hydrogen[np.argsort(distance, axis=1)[:, :2]]
     molecule = np.zeros(len(water), dtype=np.int64)
     bonds = []
-    for m, (o, pair) in enumerate(zip(oxygen, partners)):
+    for m, (o, pair) in enumerate(zip(oxygen, partners, strict=True)):
         molecule[[o, *pair]] = m + 1
         bonds += [(o + 1, h + 1) for h in pair]
     assert (molecule > 0).all(), "every H belongs to one O"
@@ -49,7 +49,9 @@ def test_special_bonds_of_zero_are_refused(factors: str, ranks: int, lammps: Lam
     assert "special_bonds lj/coul 1 1 1" in run.errors[0]
 
 
-@pytest.mark.parametrize("factors", ["special_bonds lj/coul 1 1 1", "special_bonds lj/coul 1e-50 1e-50 1e-50", "special_bonds lj/coul 1 1 0"])
+@pytest.mark.parametrize(
+    "factors", ["special_bonds lj/coul 1 1 1", "special_bonds lj/coul 1e-50 1e-50 1e-50", "special_bonds lj/coul 1 1 0"]
+)
 def test_special_bonds_that_lose_nothing(
     factors: str, lammps: Lammps, molecules: System, small: Path, small_reference: dict
 ) -> None:

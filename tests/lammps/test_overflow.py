@@ -36,7 +36,8 @@ def the_report(lines: list[str], kind: str) -> dict[str, float]:
     found = [line for line in lines if kind in line]
     assert len(found) == 1, "\n".join(lines)
     match = re.search(
-        r"step (?P<step>\d+), atoms (?P<i>\d+) \((?P<type_i>\w+)\) and (?P<j>\d+) \((?P<type_j>\w+)\), (?P<distance>\S+) angstrom apart; "
+        r"step (?P<step>\d+), atoms (?P<i>\d+) \((?P<type_i>\w+)\) and (?P<j>\d+) \((?P<type_j>\w+)\), "
+        r"(?P<distance>\S+) angstrom apart; "
         r"the closest (\w+)-(\w+) pair of the training data is at (?P<limit>\S+) and the table ends at (?P<end>\S+) angstrom",
         found[0],
     )
@@ -138,7 +139,9 @@ def test_more_neighbours_than_sel(lammps: Lammps, small: Path, model: oracle.Mod
     script += "fix nve all nve\ntimestep 0.0001\nrun 10\n"
     run = lammps.run(script, ranks=2)
     assert kinds(run) == [CROWD, CROWD], "once in each of the two runs"
-    found = re.search(r"at step 0 atom (\d+) \(O\) has (\d+) O neighbours within the cutoff, sel is (\d+); (\d+) such cases", run.output)
+    found = re.search(
+        r"at step 0 atom (\d+) \(O\) has (\d+) O neighbours within the cutoff, sel is (\d+); (\d+) such cases", run.output
+    )
     assert found, run.output
     d = positions[:, None] - positions[None]
     d -= 5 * spacing * np.round(d / (5 * spacing))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every se_e2_a model, all its frames (periodic, triclinic, open), through LAMMPS on 1, 2 and 4 ranks against the trainer's own results."""
+"""Every se_e2_a model, all its frames (periodic, triclinic, open), on 1, 2 and 4 ranks against the trainer's own results."""
 
 from __future__ import annotations
 
@@ -36,8 +36,13 @@ def evaluate_frames(lammps: Lammps, reference: dict[str, Array], tables: Path, r
     for frame in FRAMES:
         system = from_reference(reference, frame)
         system.write(lammps.folder / f"{frame}.data")
-        script += "clear\n" + setup(f"{frame}.data", f"dpcompressed {tables} overflow warn", "* * " + " ".join(system.names),
-                                    boundary=system.boundary) + static(f"{frame}.dump")
+        script += (
+            "clear\n"
+            + setup(
+                f"{frame}.data", f"dpcompressed {tables} overflow warn", "* * " + " ".join(system.names), boundary=system.boundary
+            )
+            + static(f"{frame}.dump")
+        )
     run = lammps.run(script, ranks)
     return [(run.values("energy")[f][0], run.dump(f"{f}.dump"), virial_matrix(run, f)) for f in FRAMES]
 

@@ -156,7 +156,10 @@ def test_rerun(lammps: Lammps, water: System, small: Path) -> None:
     start = setup("water.data", f"dpcompressed {small} overflow warn", "* * O H")
     thermo = "thermo 1\nthermo_style custom step pe press\nthermo_modify format float %.15g\n"
     thermo += 'fix p all print 5 "$(step) $(pe:%.17g)" file {} title "" screen no\n'
-    first = start + thermo.format("run.txt") + """
+    first = (
+        start
+        + thermo.format("run.txt")
+        + """
 velocity all create 300 17 loop geom
 fix nve all nve
 timestep 0.0002
@@ -164,6 +167,7 @@ dump d all custom 5 frames.dump id type x y z
 dump_modify d format float %.17g
 run 10
 """
+    )
     lammps.run(first)
     lammps.run(start + thermo.format("rerun.txt") + "rerun frames.dump dump x y z\n", ranks=2)
     md, again = (np.loadtxt(lammps.folder / name) for name in ("run.txt", "rerun.txt"))

@@ -17,7 +17,7 @@ EXACT = 1e-11  # forces over energies: no constant but the length is left
 
 @dataclass(frozen=True)
 class Units:
-    """In units of the run: one angstrom, one eV; pressure times volume per energy (LAMMPS' nktv2p); a neighbour skin of 2 angstrom."""
+    """In units of the run: one angstrom, one eV; pressure times volume per energy (LAMMPS' nktv2p); a skin of 2 angstrom."""
 
     angstrom: float
     ev: float

@@ -223,6 +223,7 @@ def test_density_from_the_statistics(make_model, zero_mean):
         ({"check_frequency": 0}, "--check-frequency"),
         ({"tolerance": 0.0}, "--tolerance"),
         ({"tolerance": float("nan")}, "--tolerance"),
+        ({"tolerance_mixed": 0.0}, "--tolerance-mixed"),
         ({"rank": 0}, "--rank"),
         ({"rank": "some"}, "--rank"),
         ({"step": -1.0}, "--step"),

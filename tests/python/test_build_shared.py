@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from pybuild import reference, reference_tables
+from pybuild import reference, reference_tables, selection
 from pybuild.build import Options, build
 from pybuild.readers import read_model
 
@@ -72,3 +72,14 @@ def test_the_full_water_model_is_small(shared_models):
     _, tables = built(shared_models / "water-full")
     assert all(table.rank <= 24 for table in tables.tables)
     assert all(f.columns is not None and len(f.layers[0].weight) <= 560 for f in tables.fittings)
+
+
+def test_a_table_just_above_a_pack_is_narrowed(shared_models, monkeypatch):
+    """12 and 9 columns, or 10 and 8 with about as many products: one pack of 8 channels less for every neighbour."""
+    model, tables = built(shared_models / "se_e2_a-resnet_dt-set_davg_zero")
+    monkeypatch.setattr(selection, "FEW", 2 * selection.DOUBLE_PACK)  # no remainder is as small
+    wide = build(model, model.min_nbor_dist).tables
+    products, products_wide = (sum(len(f.layers[0].weight) for f in t.fittings) for t in (tables, wide))
+    packs, packs_wide = (sum(t.coef.shape[2] for t in set_.tables) for set_ in (tables, wide))
+    assert packs == packs_wide - selection.DOUBLE_PACK
+    assert products < 1.2 * products_wide

@@ -208,6 +208,14 @@ WRONG = {
     "row_end": ("fitting.0.row_end", set_to(3, 2), "row p must end at p to 4"),
     "row_end rises": ("fitting.0.row_end", set_to(slice(None), [3, 4, 3, 3]), "increases at row 1"),
     "no product": ("fitting.0.row_end", set_to(slice(None), [0, 1, 2, 3]), "leaves no product"),
+    "mixed dtype": ("fitting.0.row_end_mixed", lambda a: a.astype("<f8"), "has dtype f64, expected i32"),
+    "mixed shorter": ("fitting.0.row_end_mixed", lambda a: a[:3].copy(), r"has shape \(3,\), expected \(4,\)"),
+    "mixed longer": ("fitting.0.row_end_mixed", lambda a: np.append(a, a[-1:]), r"has shape \(5,\), expected \(4,\)"),
+    "mixed below p": ("fitting.0.row_end_mixed", set_to(1, 0), "row p must end at p to 4"),
+    "mixed beyond P": ("fitting.0.row_end_mixed", set_to(0, 5), "row p must end at p to 4"),
+    "mixed beyond row_end": ("fitting.0.row_end_mixed", set_to(3, 4), "goes beyond row_end at row 3"),
+    "mixed rises": ("fitting.0.row_end_mixed", set_to(slice(None), [2, 3, 3, 3]), "increases at row 1"),
+    "mixed no product": ("fitting.0.row_end_mixed", set_to(slice(None), [0, 1, 2, 3]), "leaves no product"),
     "activation": ("fitting.0.layers", set_to((1, 0), 9), "the activation is 9 for layer 1"),
     "skip": ("fitting.0.layers", set_to((1, 1), 3), "the skip is 3 for layer 1"),
     "skip widths": ("fitting.0.layers", set_to((2, 1), 1), "does not go with 3 inputs and 6 outputs"),
@@ -231,7 +239,7 @@ class TestWrongModels:
     @pytest.mark.parametrize("name", [name for name, *_ in WRONG.values()])
     def test_missing(self, name: str, tables: TableSet) -> None:
         rest = [section for section in sections_of(tables) if section[0] != name]
-        if name in ("provenance.json", "fitting.0.1.idt"):
+        if name in ("provenance.json", "fitting.0.1.idt", "fitting.0.row_end_mixed"):
             from_bytes(pack(rest))
         else:
             with pytest.raises(ModelError, match=f"'{name}': is missing"):
@@ -242,6 +250,11 @@ class TestWrongModels:
         assert from_bytes(pack([*sections_of(tables), extra])).rcut == tables.rcut
         with pytest.raises(ModelError, match=r"'descriptor\.new': is required by the file"):
             from_bytes(pack([*sections_of(tables), (*extra[:2], True)]))
+
+    def test_mixed_products_of_a_direct_net(self, tables: TableSet) -> None:
+        extra = ("fitting.1.row_end_mixed", np.array([1], "<i4"), True)
+        with pytest.raises(ModelError, match=r"'fitting\.1\.row_end_mixed': is required by the file"):
+            from_bytes(pack([*sections_of(tables), extra]))
 
     def test_what_is_wrong_is_not_written(self, tables: TableSet, tmp_path: Path) -> None:
         with pytest.raises(ModelError, match="rcut_smth"):

@@ -46,6 +46,7 @@ struct Fitting {
     };
     std::vector<Column> columns;  // folded: rows of C, P of them
     std::vector<int> row_end;     // folded: products (p, q), q = p .. row_end[p] - 1
+    std::vector<int> row_end_mixed;  // folded: the part of these products that mixed precision takes; empty: all
     int n_products = 0;           // folded: their number
     std::vector<Layer> layers;    // empty for a type without energy
 };

@@ -37,6 +37,22 @@ double distance_at(const math::EnvParameters& environment, double rcut, double x
     return low;
 }
 
+/// Ends of the rows of products that a precision evaluates.
+template <class Real>
+const std::vector<int>& row_end_of(const Fitting& fitting) {
+    return std::is_same_v<Real, float> && !fitting.row_end_mixed.empty() ? fitting.row_end_mixed : fitting.row_end;
+}
+
+/// Rows of C up to the last one that is in a product.
+int rows_in_products(const std::vector<int>& row_end) {
+    int n_rows = 0;
+    for (int p = 0; p < static_cast<int>(row_end.size()); ++p) {
+        const int end = row_end[static_cast<std::size_t>(p)];
+        n_rows = end > p ? std::max(n_rows, end) : n_rows;
+    }
+    return n_rows;
+}
+
 }  // namespace
 
 template <class Real>
@@ -72,9 +88,31 @@ PackedMatrix<Real> PackedModel<Real>::pack_matrix(int n_out, int n_in, const Ele
 }
 
 template <class Real>
-void PackedModel<Real>::pack_table(const Table& table) {
+std::vector<int> PackedModel<Real>::used_ranks() const {
+    std::vector<int> ranks(model->tables.size(), 1);
+    for (int a = 0; a < model->n_types(); ++a) {
+        const Fitting& fitting = model->fittings[static_cast<std::size_t>(a)];
+        const auto use = [&](int b, int rank) {
+            int& most = ranks[static_cast<std::size_t>(model->pair(a, b).table)];
+            most = std::max(most, rank);
+        };
+        for (int p = 0; p < rows_in_products(row_end_of<Real>(fitting)); ++p) {
+            const Fitting::Column& column = fitting.columns[static_cast<std::size_t>(p)];
+            use(column.neighbour_type, column.channel + 1);
+        }
+        for (int b = 0; b < model->n_types() && !fitting.folded && !fitting.layers.empty(); ++b) {
+            if (model->pair(a, b).table >= 0) {
+                use(b, model->tables[static_cast<std::size_t>(model->pair(a, b).table)].rank);
+            }
+        }
+    }
+    return ranks;
+}
+
+template <class Real>
+void PackedModel<Real>::pack_table(const Table& table, int rank) {
     constexpr int multiple = 64 / sizeof(Real);
-    const int stride = (table.rank + multiple - 1) / multiple * multiple;
+    const int stride = (rank + multiple - 1) / multiple * multiple;
     const int n_powers = table.order + 1;
     const auto row_size = static_cast<std::size_t>(n_powers * stride);
     storage_.push_back(std::make_unique<AlignedArray<Real>>());
@@ -82,7 +120,7 @@ void PackedModel<Real>::pack_table(const Table& table) {
     for (int row = 0; row < table.n_rows; ++row) {
         for (int power = 0; power < n_powers; ++power) {
             const double* from = table.coef + (static_cast<std::ptrdiff_t>(row) * n_powers + power) * table.stride;
-            std::transform(from, from + table.rank, coef + (static_cast<std::size_t>(row) * row_size) + power * stride,
+            std::transform(from, from + rank, coef + (static_cast<std::size_t>(row) * row_size) + power * stride,
                            [](double c) { return static_cast<Real>(c); });
         }
     }
@@ -90,7 +128,7 @@ void PackedModel<Real>::pack_table(const Table& table) {
     const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_rows - 1) * n_powers * table.stride;
     const double width = table.n_rows > table.n_fine ? table.coarse : table.fine;
     Real* beyond = coef + static_cast<std::size_t>(table.n_rows) * row_size;
-    for (int channel = 0; channel < table.rank; ++channel) {
+    for (int channel = 0; channel < rank; ++channel) {
         const auto coefficient = [&](int power) { return last[power * table.stride + channel]; };
         double slope = 0;
         const double value = table.order == 5 ? math::polynomial<5>(coefficient, width, slope)
@@ -98,7 +136,7 @@ void PackedModel<Real>::pack_table(const Table& table) {
         beyond[channel] = static_cast<Real>(value);
         beyond[stride + channel] = static_cast<Real>(slope);
     }
-    tables.push_back({grid_of(table), table.order, table.rank, stride, coef});
+    tables.push_back({grid_of(table), table.order, rank, stride, coef});
     most_stride = std::max(most_stride, stride);
 }
 
@@ -115,8 +153,8 @@ PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b) {
     const math::EnvParameters& environment = types[static_cast<std::size_t>(a)].environment;
     const double x_pad = -environment.mean * environment.inverse_std_radial;
     packed.table = &tables[static_cast<std::size_t>(pair.table)];
-    packed.row_of_channel.assign(static_cast<std::size_t>(table.rank), -1);
-    for (int channel = 0; channel < table.rank; ++channel) {
+    packed.row_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
+    for (int channel = 0; channel < packed.table->rank; ++channel) {
         packed.padding.push_back(static_cast<Real>(channel_at(table, channel, x_pad) * x_pad));
     }
     packed.table_limit = distance_at(environment, model->rcut, table.max);
@@ -124,16 +162,24 @@ PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b) {
 }
 
 template <class Real>
-void PackedModel<Real>::pack_folded(const Fitting& fitting, PackedType<Real>& type) {
+std::vector<int> PackedModel<Real>::pack_folded(const Fitting& fitting, PackedType<Real>& type) {
+    const std::vector<int>& row_end = row_end_of<Real>(fitting);
+    std::vector<int> inputs;
+    int first_input = 0;  // of row p, in the file
     type.folded = true;
-    type.n_rows = static_cast<int>(fitting.columns.size());
+    type.n_rows = rows_in_products(row_end);
     for (int p = 0; p < type.n_rows; ++p) {
         const Fitting::Column& column = fitting.columns[static_cast<std::size_t>(p)];
         type.pairs[static_cast<std::size_t>(column.neighbour_type)].row_of_channel[static_cast<std::size_t>(column.channel)] = p;
         type.begin.push_back(p);
-        type.end.push_back(fitting.row_end[static_cast<std::size_t>(p)]);
+        type.end.push_back(row_end[static_cast<std::size_t>(p)]);
+        for (int q = p; q < type.end.back(); ++q) {
+            inputs.push_back(first_input + q - p);
+        }
+        first_input += fitting.row_end[static_cast<std::size_t>(p)] - p;
     }
-    type.n_products = fitting.n_products;
+    type.n_products = static_cast<int>(inputs.size());
+    return inputs;
 }
 
 template <class Real>
@@ -175,16 +221,22 @@ PackedType<Real> PackedModel<Real>::pack_type(int a) {
         type.pairs.push_back(pack_pair(a, b));
     }
     const Fitting& fitting = model->fittings[at];
+    std::vector<int> inputs;
     if (fitting.folded) {
-        pack_folded(fitting, type);
+        inputs = pack_folded(fitting, type);
     } else {
         pack_direct(a, type);
     }
     for (const Layer& layer : fitting.layers) {
-        const auto weight = [&](int in, int out) { return layer.weight[static_cast<std::ptrdiff_t>(in) * layer.n_out + out]; };
+        const bool takes_products = fitting.folded && type.layers.empty();
+        const int n_in = takes_products ? type.n_products : layer.n_in;
+        const auto weight = [&](int in, int out) {
+            const std::ptrdiff_t row = takes_products ? inputs[static_cast<std::size_t>(in)] : in;
+            return layer.weight[row * layer.n_out + out];
+        };
         const auto n_out = static_cast<std::size_t>(layer.n_out);
-        type.layers.push_back({pack_matrix(layer.n_out, layer.n_in, [&](int out, int in) { return weight(in, out); }),
-                               pack_matrix(layer.n_in, layer.n_out, weight), layer.activation, layer.activation_parameter,
+        type.layers.push_back({pack_matrix(layer.n_out, n_in, [&](int out, int in) { return weight(in, out); }),
+                               pack_matrix(n_in, layer.n_out, weight), layer.activation, layer.activation_parameter,
                                layer.skip, keep(layer.bias, n_out), keep(layer.idt, n_out)});
         most_neurons = std::max(most_neurons, layer.n_out);
     }
@@ -197,8 +249,9 @@ PackedType<Real> PackedModel<Real>::pack_type(int a) {
 template <class Real>
 PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std::move(source)) {
     tables.reserve(model->tables.size());
-    for (const Table& table : model->tables) {
-        pack_table(table);
+    const std::vector<int> ranks = used_ranks();
+    for (std::size_t t = 0; t < ranks.size(); ++t) {
+        pack_table(model->tables[t], ranks[t]);
     }
     types.resize(model->type_map.size());
     for (int a = 0; a < model->n_types(); ++a) {

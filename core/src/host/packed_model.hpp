@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A Model laid out for the kernels in one precision: tables with a row for the linear continuation, reciprocals instead of
-// divisors, product lists with their row order, weights. Built once per Evaluator, read only afterwards.
+// divisors, product lists with their row order, weights; of columns and products only those that this precision evaluates
+// (float: row_end_mixed). Built once per Evaluator, read only afterwards.
 #pragma once
 
 #include <memory>
@@ -58,10 +59,13 @@ struct PackedModel {
     std::size_t bytes() const;
 
 private:
-    void pack_table(const Table& table);
+    void pack_table(const Table& table, int rank);
+    /// Channels of each table that this precision evaluates.
+    std::vector<int> used_ranks() const;
     PackedPair<Real> pack_pair(int a, int b);
     PackedType<Real> pack_type(int a);
-    void pack_folded(const Fitting& fitting, PackedType<Real>& type);
+    /// Returns which inputs of the fitting's first layer, in the order of the file, the products of this precision are.
+    std::vector<int> pack_folded(const Fitting& fitting, PackedType<Real>& type);
     void pack_direct(int a, PackedType<Real>& type);
     const Real* keep(const double* values, std::size_t n);
     /// element(row, column) for row < n_out, column < n_in.

@@ -11,7 +11,7 @@ COLUMNS = {"Step": "%d", "Temp": "%.10g", "PotEng": "%.14g", "KinEng": "%.14g", 
 
 
 def thermo_rows(log: Path) -> np.ndarray:
-    """Rows (steps, len(COLUMNS)) of all runs in a log; where a run repeats the step that the one before ended with, the first counts."""
+    """Rows (steps, len(COLUMNS)) of all runs in a log; of a step that two runs have (end and start), the first one's."""
     runs = [np.transpose([run[name] for name in COLUMNS]) for run in LogFile(str(log)).runs]
     rows = {int(row[0]): row for row in np.vstack(runs)[::-1]}
     return np.array([rows[step] for step in sorted(rows)])
