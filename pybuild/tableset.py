@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What will be on disk: the arrays of a tables.bin, and nothing else. From here on nobody knows which program trained the model."""
+"""What will be on disk: the arrays of a tables.bin, and nothing else.
+
+From here on nobody knows which program trained the model.
+"""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ def test_mixed_is_close_to_double(ranks: int, lammps: Lammps, water: System, sma
 
 
 def test_mixed_survives_a_restart(lammps: Lammps, water: System, small: Path) -> None:
-    lammps.run(setup("water.data", f"dpcompressed {small} overflow warn precision mixed", "* * O H") + "run 0\nwrite_restart restart.bin\n")
+    style = f"dpcompressed {small} overflow warn precision mixed"
+    lammps.run(setup("water.data", style, "* * O H") + "run 0\nwrite_restart restart.bin\n")
     run = lammps.run("read_restart restart.bin\nrun 0\n")
     assert "mixed precision" in run.output

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Dynamics of the full water model against the uncompressed peer from the same start (tests/data/water_nve says how it was made)."""
+"""Dynamics of the full water model against the uncompressed peer from the same start.
+
+tests/data/water_nve says how the peer's run was made.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,8 @@ def test_mixed_precision_conserves_energy(lammps: Lammps, tables: Callable[[str]
 
 def test_constant_pressure_starts_from_the_same_pressure(lammps: Lammps, tables: Callable[[str], Path], peer) -> None:
     """NPT: the virial reaches the pressure that the barostat sees, and the box follows it."""
-    rest = "unfix integrate\nfix integrate all npt temp 330 330 0.1 iso $(press) $(press) 0.5\nrun 0\nrun 100\nprint \"box: $(lx)\"\n"
+    barostat = "fix integrate all npt temp 330 330 0.1 iso $(press) $(press) 0.5\n"
+    rest = f'unfix integrate\n{barostat}run 0\nrun 100\nprint "box: $(lx)"\n'
     run = start(lammps, f"dpcompressed {tables('water-full')} overflow warn", "run 0\n" + rest)
     rows = thermo(run)
     assert rows[0][5] == pytest.approx(peer["press"][0], abs=PRESSURE)

@@ -84,8 +84,9 @@ def test_every_instruction_set_agrees(shared, tmp_path, isa):
     results = {}
     for name in ("portable", isa):
         out = tmp_path / f"{name}.npz"
-        run = subprocess.run([sys.executable, "-c", script, tables, structure, out], env={**os.environ, "DPC_ISA": name}, cwd=tmp_path,
-                             capture_output=True, text=True, check=False)
+        command = [sys.executable, "-c", script, tables, structure, out]
+        environment = {**os.environ, "DPC_ISA": name}
+        run = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         if "this processor lacks" in run.stderr or "is no instruction set of this build" in run.stderr:
             pytest.skip(f"no {name} here")
         assert run.returncode == 0, run.stderr
@@ -145,7 +146,7 @@ def test_rotation_translation_permutation(water):
     rotation = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
     turned = calculator.evaluate(model, positions @ rotation, types, cell @ rotation)
     np.testing.assert_allclose(turned.forces, base.forces @ rotation, rtol=0, atol=SAME_FORCE * 10)
-    moved = calculator.evaluate(model, positions + [1.3, -7.0, 2.5], types, cell)
+    moved = calculator.evaluate(model, positions + np.array([1.3, -7.0, 2.5]), types, cell)
     np.testing.assert_allclose(moved.forces, base.forces, rtol=0, atol=SAME_FORCE * 10)
     order = np.random.default_rng(6).permutation(len(types))
     mixed = calculator.evaluate(model, positions[order], types[order], cell)
@@ -196,7 +197,7 @@ def test_energy_is_continuous_where_the_table_ends(water):
 
 
 def test_input_that_cannot_be_evaluated(water):
-    model, positions, types, _ = water
+    model, positions, _, _ = water
     evaluator = core.Evaluator(model)
     one = np.zeros(1, dtype=np.int32)
     evaluator.set_neighbours(np.zeros(2, dtype=np.int32), one, np.array([0, 1]), np.ones(1, dtype=np.int32))
