@@ -3,6 +3,7 @@
 // the core was seen to do. One thread. See benchmarks/README.md.
 //
 //     bench_stages TABLES [--structure fcc|water] [--atoms N] [--density ATOMS/A^3] [--composition Cu:1] [--seconds S] [--json FILE]
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -115,32 +116,28 @@ double measure_step(const std::shared_ptr<const Model>& model, Precision precisi
 
 /// Floating-point operations per atom (docs/theory.md sections 2 to 4), a multiply-add counting two: polynomials of the pairs inside
 /// the cut-off and their moments, products, fitting net; each with its gradient. No padding, no environment, no activations.
-StageClock::Seconds needed_operations(const Model& model, const bench::Structure& structure, double cutoff) {
+template <class Real>
+StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model, const bench::Structure& structure) {
+    const host::PackedModel<Real> packed(model);
     StageClock::Seconds sum{};
     const NeighbourRows rows = structure.list();
     for (int i = 0; i < rows.n_centres; ++i) {
-        const int a = structure.types()[i];
-        const Fitting& fitting = model.fittings[static_cast<std::size_t>(a)];
+        const host::PackedType<Real>& type = packed.types[static_cast<std::size_t>(structure.types()[i])];
         for (int n = 0; n < rows.count[i]; ++n) {
             const int j = rows.rows[i][n];
-            double r2 = 0;
-            for (int c = 0; c < 3; ++c) {
-                const double d = structure.positions()[3 * j + c] - structure.positions()[3 * i + c];
-                r2 += d * d;
-            }
-            const Pair& pair = model.pair(a, structure.types()[j]);
-            if (r2 < cutoff * cutoff && pair.kind == PairKind::ordinary) {
-                const Table& table = model.tables[static_cast<std::size_t>(pair.table)];
-                sum[bench::compute_moments] += 2.0 * table.rank * (table.order + 4);
-                sum[bench::reverse_moments] += 2.0 * table.rank * (table.order + (table.order - 1) + 4 + 4 + 1);
+            const host::PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(structure.types()[j])];
+            if (structure.distance(i, j) < model->rcut && pair.kind == PairKind::ordinary) {
+                const auto channels = static_cast<double>(std::count_if(pair.row_of_channel.begin(), pair.row_of_channel.end(), [](int row) { return row >= 0; }));
+                const int order = pair.table->order;
+                sum[bench::compute_moments] += 2 * channels * (order + 4);
+                sum[bench::reverse_moments] += 2 * channels * (order + (order - 1) + 4 + 4 + 1);
             }
         }
-        const double n_products = fitting.folded ? fitting.n_products : static_cast<double>(model.width) * model.axis_neuron;
-        sum[bench::compute_products] += 2 * 4 * n_products;
-        sum[bench::reverse_products] += 2 * 8 * n_products;
-        for (const Layer& layer : fitting.layers) {
-            const bool hidden = &layer != &fitting.layers.back();
-            const double operations = 2.0 * layer.n_in * layer.n_out;
+        sum[bench::compute_products] += 2.0 * 4 * type.n_products;
+        sum[bench::reverse_products] += 2.0 * 8 * type.n_products;
+        for (const host::PackedLayer<Real>& layer : type.layers) {
+            const bool hidden = &layer != &type.layers.back();
+            const double operations = 2.0 * layer.weight.n_in * layer.weight.n_out;
             sum[hidden ? bench::compute_layer : bench::last_layer] += operations;
             sum[bench::reverse_layer] += hidden ? operations : 0;
         }
@@ -171,7 +168,7 @@ Result measure(const std::shared_ptr<const Model>& model, const Settings& settin
     result.name = std::is_same_v<Real, double> ? "double" : "mixed";
     result.kernels = host::select_kernels<Real>().name;
     result.limits = measure_limits<Real>(*model);
-    result.operations = needed_operations(*model, structure, model->rcut);
+    result.operations = needed_operations<Real>(model, structure);
     for (double& seconds : result.stage = measure_stages<Real>(model, structure, settings.seconds)) {
         seconds /= structure.n_atoms();
     }

@@ -178,11 +178,13 @@ void Structure::list_neighbours(double cutoff) {
     }
 }
 
+double Structure::distance(int i, int j) const { return std::sqrt(distance2(x_.data() + 3 * i, x_.data() + 3 * j)); }
+
 double Structure::neighbours_within(double cutoff) const {
     long n = 0;
     for (int i = 0; i < n_atoms(); ++i) {
         for (const int j : rows_[static_cast<std::size_t>(i)]) {
-            n += distance2(x_.data() + 3 * i, x_.data() + 3 * j) < cutoff * cutoff ? 1 : 0;
+            n += distance(i, j) < cutoff ? 1 : 0;
         }
     }
     return static_cast<double>(n) / n_atoms();

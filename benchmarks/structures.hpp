@@ -29,6 +29,7 @@ public:
     const double* positions() const { return x_.data(); }
     const int* types() const { return types_.data(); }
     NeighbourRows list() const { return {n_atoms(), centres_.data(), counts_.data(), pointers_.data(), ~0}; }
+    double distance(int i, int j) const;
     /// Neighbours per atom within a distance.
     double neighbours_within(double cutoff) const;
 
