@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// The kernels between the moments and the energy: products of rows, and the layers of the fitting net. Part of kernels.cpp, compiled
+// once per instruction set with it. All arrays are (feature, lanes), the atom as the fastest index.
+#pragma once
+
+#include "dpc/math/activation.hpp"
+#include "kernels.hpp"
+#include "simd.hpp"
+
+namespace dpc::host::DPC_ISA {
+namespace {
+
+template <class Real>
+void compute_products(const ProductList& list, int lanes, const Real* rows, Real* products) {
+    using P = Pack<Real>;
+    for (int lane = 0; lane < lanes; lane += P::width) {
+        const Real* first = rows + lane;
+        Real* out = products + lane;
+        for (int p = 0; p < list.n_rows; ++p) {
+            const Real* row = first + static_cast<std::ptrdiff_t>(4 * p) * lanes;
+            const P a = P::load(row), b = P::load(row + lanes), c = P::load(row + 2 * lanes), d = P::load(row + 3 * lanes);
+            const Real* other = first + static_cast<std::ptrdiff_t>(4 * list.begin[p]) * lanes;
+            for (int q = list.begin[p]; q < list.end[p]; ++q) {
+                const P product = a * P::load(other) + b * P::load(other + lanes) + c * P::load(other + 2 * lanes) +
+                                  d * P::load(other + 3 * lanes);
+                product.store(out);
+                out += lanes;
+                other += 4 * lanes;
+            }
+        }
+    }
+}
+
+template <class Real>
+void reverse_products(const ProductList& list, int lanes, const Real* rows, const Real* reverse, Real* reverse_rows) {
+    using P = Pack<Real>;
+    for (int lane = 0; lane < lanes; lane += P::width) {
+        const Real* first = rows + lane;
+        Real* first_out = reverse_rows + lane;
+        for (int row = 0; row < 4 * list.n_rows; ++row) {
+            P(0.0).store(first_out + static_cast<std::ptrdiff_t>(row) * lanes);
+        }
+        const Real* gradient = reverse + lane;
+        for (int p = 0; p < list.n_rows; ++p) {
+            const std::ptrdiff_t at_p = static_cast<std::ptrdiff_t>(4 * p) * lanes;
+            P row[4], sum[4];
+            for (int c = 0; c < 4; ++c) {
+                row[c] = P::load(first + at_p + c * lanes);
+                sum[c] = P(0.0);
+            }
+            for (int q = list.begin[p]; q < list.end[p]; ++q) {
+                const std::ptrdiff_t at_q = static_cast<std::ptrdiff_t>(4 * q) * lanes;
+                const P g = P::load(gradient);
+                for (int c = 0; c < 4; ++c) {
+                    sum[c] += g * P::load(first + at_q + c * lanes);
+                    (P::load(first_out + at_q + c * lanes) + g * row[c]).store(first_out + at_q + c * lanes);
+                }
+                gradient += lanes;
+            }
+            for (int c = 0; c < 4; ++c) {
+                (P::load(first_out + at_p + c * lanes) + sum[c]).store(first_out + at_p + c * lanes);
+            }
+        }
+    }
+}
+
+/// Rows of a panel times N packs of lanes, all sums in registers.
+template <class Real, int N>
+void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+    using P = Pack<Real>;
+    P sum[kPanelRows][N];
+    for (auto& row : sum) {
+        for (P& pack : row) {
+            pack = P(0.0);
+        }
+    }
+    for (int k = 0; k < n_in; ++k) {
+        P column[N];
+        for (int v = 0; v < N; ++v) {
+            column[v] = P::load(x + v * P::width);
+        }
+        for (int row = 0; row < kPanelRows; ++row) {
+            const P weight(panel[row]);
+            for (int v = 0; v < N; ++v) {
+                sum[row][v] += weight * column[v];
+            }
+        }
+        panel += kPanelRows;
+        x += lanes;
+    }
+    for (int row = 0; row < kPanelRows; ++row) {
+        for (int v = 0; v < N; ++v) {
+            sum[row][v].store(y + row * lanes + v * P::width);
+        }
+    }
+}
+
+/// One panel times all lanes, which are a multiple of kLaneMultiple.
+template <class Real>
+DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+    constexpr int width = Pack<Real>::width;
+    constexpr int most = DPC_PACK_BYTES == 64 ? 4 : DPC_PACK_BYTES == 32 ? 2 : 1;
+    int lane = 0;
+    for (; lane + most * width <= lanes; lane += most * width) {
+        product_tile<Real, most>(n_in, panel, lanes, x + lane, y + lane);
+    }
+    for (; lane + 2 * width <= lanes; lane += 2 * width) {
+        product_tile<Real, 2>(n_in, panel, lanes, x + lane, y + lane);
+    }
+    for (; lane < lanes; lane += width) {
+        product_tile<Real, 1>(n_in, panel, lanes, x + lane, y + lane);
+    }
+}
+
+template <class Real>
+void multiply(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* y) {
+    const Real* panel = matrix.panels;
+    for (int row = 0; row < matrix.n_out; row += kPanelRows) {
+        multiply_panel(matrix.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes);
+        panel += static_cast<std::ptrdiff_t>(kPanelRows) * matrix.n_in;
+    }
+}
+
+/// Neurons begin .. end - 1: y holds W^T x and becomes the output.
+template <Activation KIND, class Real>
+void activate(const PackedLayer<Real>& layer, int begin, int end, int lanes, const Real* x, Real* y, Real* slope) {
+    using P = Pack<Real>;
+    for (int neuron = begin; neuron < end; ++neuron) {
+        const P bias(layer.bias[neuron]);
+        const P scale = layer.idt != nullptr ? P(layer.idt[neuron]) : P(1.0);
+        const bool skips = layer.skip != Skip::none;
+        const Real* from = skips ? x + static_cast<std::ptrdiff_t>(neuron % layer.weight.n_in) * lanes : x;
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(neuron) * lanes;
+        for (int lane = 0; lane < lanes; lane += P::width) {
+            const math::ValueSlope<P> f = math::activation<KIND>(P::load(y + at + lane) + bias, layer.parameter);
+            P value = f.value * scale;
+            if (skips) {
+                value += P::load(from + lane);
+            }
+            value.store(y + at + lane);
+            (f.slope * scale).store(slope + at + lane);
+        }
+    }
+}
+
+template <class Real>
+using Activate = void (*)(const PackedLayer<Real>&, int, int, int, const Real*, Real*, Real*);
+
+template <class Real>
+Activate<Real> activation_kernel(Activation kind) {
+    switch (kind) {
+        case Activation::tanh: return activate<Activation::tanh, Real>;
+        case Activation::gelu: return activate<Activation::gelu, Real>;
+        case Activation::relu: return activate<Activation::relu, Real>;
+        case Activation::relu6: return activate<Activation::relu6, Real>;
+        case Activation::softplus: return activate<Activation::softplus, Real>;
+        case Activation::sigmoid: return activate<Activation::sigmoid, Real>;
+        case Activation::silu: return activate<Activation::silu, Real>;
+        case Activation::silut: return activate<Activation::silut, Real>;
+        case Activation::linear: break;
+    }
+    return activate<Activation::linear, Real>;
+}
+
+/// Panel by panel, so that the activation finds its sums in the first-level cache.
+template <class Real>
+void compute_layer(const PackedLayer<Real>& layer, int lanes, const Real* x, Real* y, Real* slope) {
+    const Activate<Real> activate_rows = activation_kernel<Real>(layer.activation);
+    const PackedMatrix<Real>& weight = layer.weight;
+    const Real* panel = weight.panels;
+    for (int row = 0; row < weight.n_out; row += kPanelRows) {
+        multiply_panel(weight.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes);
+        const int end = row + kPanelRows < weight.n_out ? row + kPanelRows : weight.n_out;
+        activate_rows(layer, row, end, lanes, x, y, slope);
+        panel += static_cast<std::ptrdiff_t>(kPanelRows) * weight.n_in;
+    }
+}
+
+template <class Real>
+void reverse_layer(const PackedLayer<Real>& layer, int lanes, const Real* reverse_y, Real* slope, Real* reverse_x) {
+    using P = Pack<Real>;
+    const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(layer.weight.n_out) * lanes;
+    for (std::ptrdiff_t k = 0; k < n; k += P::width) {
+        (P::load(slope + k) * P::load(reverse_y + k)).store(slope + k);
+    }
+    multiply(layer.reverse_weight, lanes, slope, reverse_x);
+    if (layer.skip == Skip::none) {
+        return;
+    }
+    const std::ptrdiff_t n_in = static_cast<std::ptrdiff_t>(layer.weight.n_in) * lanes;
+    for (std::ptrdiff_t first = 0; first < n; first += n_in) {
+        for (std::ptrdiff_t k = 0; k < n_in; k += P::width) {
+            (P::load(reverse_x + k) + P::load(reverse_y + first + k)).store(reverse_x + k);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace dpc::host::DPC_ISA
