@@ -151,6 +151,11 @@ class Case:
         }  # fmt: skip
 
 
+def without_paths(words: list[str]) -> list[str]:
+    """Options as given, folders by their last name: results are published."""
+    return [Path(word).name if os.sep in word else word for word in words]
+
+
 def spread(values: list[float]) -> dict[str, float]:
     """Median and extremes."""
     return {"median": median(values), "smallest": min(values), "largest": max(values)}
@@ -174,7 +179,7 @@ def print_result(result: dict[str, Any]) -> None:
 def main() -> None:
     """Measure every case asked for, print as it goes, write the JSON at the end."""
     chosen = options()
-    report: dict[str, Any] = {"machine": machine.describe(), "command": sys.argv[1:], "systems": {}, "results": []}
+    report: dict[str, Any] = {"machine": machine.describe(), "command": without_paths(sys.argv[1:]), "systems": {}, "results": []}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         for system in (SYSTEMS[name] for name in chosen.systems):
