@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ DIFFERENCE_FORCE = 2e-6
 
 MODELS = ("se_e2_a-small", "se_e2_a-two_side-exclude", "se_e2_a-resnet_dt-set_davg_zero", "se_e2_a-silu-sigmoid",
           "se_e2_a-softplus-pair_exclude", "se_e2_a-cu")
+# The default tolerance of a build, against the uncompressed network.
+TABLE_ENERGY, TABLE_FORCE, TABLE_VIRIAL = 1e-9, 1e-8, 1e-6  # eV an atom, eV/angstrom, eV
 VARIANTS = {"auto": {}, "full": {"rank": "full"}, "cubic": {"order": 3}}
 
 
@@ -213,6 +216,29 @@ def test_input_that_cannot_be_evaluated(water):
         calculator.evaluate(model, positions[:2], [0, 9])
     with pytest.raises(FormatError, match="empty"):
         core.Model.from_bytes(b"")
+
+
+@pytest.mark.parametrize("name", [*MODELS, "water-full", "cu-full"])
+def test_ase_calculator_gives_the_reference(shared, tmp_path, name):
+    ase = pytest.importorskip("ase", reason="ase is not installed")
+    pytest.importorskip("vesin", reason="vesin is not installed")
+    path = tmp_path / "tables.bin"
+    path.write_bytes(to_bytes(tables_of(shared / "models" / name / "model.pth")))
+    calc = calculator.DPCompressed(path, overflow="warn")
+    data = np.load(shared / "models" / name / "reference.npz")
+    for index in range(4):
+        positions, types, cell = frame(shared, name, index)
+        atoms = ase.Atoms([calc.model.type_map[t] for t in types], positions=positions, cell=cell, pbc=cell is not None)
+        atoms.calc = calc
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some frames hold pairs closer than the training data
+            energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        assert energy == pytest.approx(float(data[f"energy{index}"]), abs=TABLE_ENERGY * len(types))
+        np.testing.assert_allclose(forces, data[f"forces{index}"], rtol=0, atol=TABLE_FORCE)
+        if cell is not None:
+            virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
+            symmetric = (data[f"virial{index}"] + data[f"virial{index}"].T) / 2
+            np.testing.assert_allclose(virial, symmetric, rtol=0, atol=TABLE_VIRIAL)
 
 
 def test_ase_calculator(shared, water, tmp_path):
