@@ -14,8 +14,7 @@ import numpy as np
 from .errors import InputError
 from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED
 from .neighbours import Index, neighbour_pairs
-from .reference import _Rows as Rows
-from .reference import compute_rows
+from .reference import Rows, compute_rows
 from .tableset import Array, IntArray
 
 

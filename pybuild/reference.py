@@ -145,7 +145,7 @@ def _subset(pairs: Pairs, part: Index) -> Pairs:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """The environment rows of some pairs: R (p, 4), and what their reverse needs."""
 
     row: Array
@@ -200,7 +200,7 @@ def _sum_by_centre(g: Array, row: Array, centre: Index, n: int) -> Array:
     return np.stack([g[first[i] : first[i + 1]].T @ row[first[i] : first[i + 1]] for i in range(n)])
 
 
-def _reverse_pairs(rows: _Rows, g: Array, tape: _Tape, d_moment: Array) -> Array:
+def _reverse_pairs(rows: Rows, g: Array, tape: _Tape, d_moment: Array) -> Array:
     """dE/dd of pairs, from dE/d(sum over pairs) of their centres (p, M, 4)."""
     d_row = np.einsum("pmc,pm->pc", d_moment, g)
     d_row[:, :1] += net_reverse(tape, np.einsum("pmc,pc->pm", d_moment, rows.row))  # the net's input is R_0
@@ -213,7 +213,7 @@ def switch(r: Array, rcut_smth: float, rcut: float) -> tuple[Array, Array]:
     return u**3 * (-6.0 * u**2 + 15.0 * u - 10.0) + 1.0, -30.0 * u**2 * (u - 1.0) ** 2 / (rcut - rcut_smth)
 
 
-def compute_rows(d: SeE2A, a: int, vector: Array) -> _Rows:
+def compute_rows(d: SeE2A, a: int, vector: Array) -> Rows:
     """R of every pair."""
     r = np.linalg.norm(vector, axis=1)
     sw, dsw = switch(r, d.rcut_smth, d.rcut)
@@ -221,10 +221,10 @@ def compute_rows(d: SeE2A, a: int, vector: Array) -> _Rows:
     row = np.empty((len(r), 4))
     row[:, 0] = (sw / q - d.mean[a]) / d.std[a, 0]
     row[:, 1:] = (sw / q**2)[:, None] * vector / d.std[a, 1]
-    return _Rows(row, vector, r, sw, dsw, q, d.std[a])
+    return Rows(row, vector, r, sw, dsw, q, d.std[a])
 
 
-def reverse_rows(rows: _Rows, d_row: Array) -> Array:
+def reverse_rows(rows: Rows, d_row: Array) -> Array:
     """dE/dd from dE/dR: ds/dr = sw'/q - sw/q^2 and v_c = (sw/q^2) d_c."""
     q, unit = rows.q, rows.vector / rows.r[:, None]
     d_s, d_v = d_row[:, 0] / rows.std[0], d_row[:, 1:] / rows.std[1]

@@ -3,7 +3,6 @@
 
 import dataclasses
 import itertools
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,6 @@ from pybuild.description import EnergyFitting, Layer, ModelDescription, Net, Pro
 from pybuild.tableset import FittingArrays, LayerArrays, TableArrays, TableSet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder with trained models and references, outside the repository; tests that need it are skipped without it."""
-    folder = Path(os.environ.get("DPC_SHARED", REPOSITORY.parent / "shared"))
-    if not (folder / "models").is_dir():
-        pytest.skip(f"no models in {folder}; set DPC_SHARED to the folder that holds models/")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,7 @@ struct Pack {
 
     DPC_FUNCTION Pack() = default;
     DPC_FUNCTION Pack(Vector vector) : v(vector) {}
+    // Not 0 + scalar: compilers must keep that addition, for it turns -0 into 0.
     DPC_FUNCTION Pack(T scalar) : v(scalar - Vector{}) {}
     template <class U, class = std::enable_if_t<std::is_arithmetic_v<U> && !std::is_same_v<U, T>>>
     DPC_FUNCTION Pack(U scalar) : Pack(static_cast<T>(scalar)) {}
