@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "dpc/errors.hpp"
-#include "host/aligned_array.hpp"
+#include "dpc/aligned_array.hpp"
 #include "limits.hpp"
 
 namespace {
@@ -61,7 +61,7 @@ Blas load_blas(const std::string& path, const std::string& prefix) {
 template <class Real>
 double blas_rate(Gemm<Real> gemm, int n_out, int n_in, int atoms) {
     const auto elements = [](int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
-    host::AlignedArray<Real> weight, x, y;
+    AlignedArray<Real> weight, x, y;
     Real* w = weight.reserve(elements(n_out, n_in));
     Real* in = x.reserve(elements(n_in, atoms));
     Real* out = y.reserve(elements(n_out, atoms));

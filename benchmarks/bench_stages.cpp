@@ -64,7 +64,7 @@ StageClock::Seconds measure_stages(const std::shared_ptr<const Model>& model, co
     StageClock clock;
     bench::Timed<Real>::clock = &clock;
     const host::Kernels<Real> kernels = bench::timed_kernels<Real>();
-    const host::PackedModel<Real> packed(model);
+    const PackedModel<Real> packed(model);
     host::NeighbourBlocks list;
     list.build(*model, structure.n_all(), structure.types(), structure.list(), kBlockAtoms, 1);
     host::BlockEvaluator<Real> evaluator(packed, kernels);
@@ -118,14 +118,14 @@ double measure_step(const std::shared_ptr<const Model>& model, Precision precisi
 /// the cut-off and their moments, products, fitting net; each with its gradient. No padding, no environment, no activations.
 template <class Real>
 StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model, const bench::Structure& structure) {
-    const host::PackedModel<Real> packed(model);
+    const PackedModel<Real> packed(model);
     StageClock::Seconds sum{};
     const NeighbourRows rows = structure.list();
     for (int i = 0; i < rows.n_centres; ++i) {
-        const host::PackedType<Real>& type = packed.types[static_cast<std::size_t>(structure.types()[i])];
+        const PackedType<Real>& type = packed.types[static_cast<std::size_t>(structure.types()[i])];
         for (int n = 0; n < rows.count[i]; ++n) {
             const int j = rows.rows[i][n];
-            const host::PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(structure.types()[j])];
+            const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(structure.types()[j])];
             if (structure.distance(i, j) < model->rcut && pair.kind == PairKind::ordinary) {
                 const auto channels = static_cast<double>(std::count_if(pair.row_of_channel.begin(), pair.row_of_channel.end(), [](int row) { return row >= 0; }));
                 const int order = pair.table->order;
@@ -135,7 +135,7 @@ StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model,
         }
         sum[bench::compute_products] += 2.0 * 4 * type.n_products;
         sum[bench::reverse_products] += 2.0 * 8 * type.n_products;
-        for (const host::PackedLayer<Real>& layer : type.layers) {
+        for (const PackedLayer<Real>& layer : type.layers) {
             const bool hidden = &layer != &type.layers.back();
             const double operations = 2.0 * layer.weight.n_in * layer.weight.n_out;
             sum[hidden ? bench::compute_layer : bench::last_layer] += operations;

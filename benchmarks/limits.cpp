@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dpc/errors.hpp"
-#include "host/aligned_array.hpp"
+#include "dpc/aligned_array.hpp"
 
 namespace dpc::bench {
 
@@ -69,14 +69,14 @@ double register_rate(const host::Kernels<float>& kernels, int repeats) {
 
 template <class Real>
 double product_rate(const host::Kernels<Real>& kernels, int n_out, int n_in, int lanes, int repeats) {
-    const int rows = (n_out + host::kPanelRows - 1) / host::kPanelRows * host::kPanelRows;
-    host::AlignedArray<Real> panels, x, y;
+    const int rows = (n_out + kPanelRows - 1) / kPanelRows * kPanelRows;
+    AlignedArray<Real> panels, x, y;
     const auto elements = [](int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
     Real* weights = panels.reserve(elements(rows, n_in));
     Real* input = x.reserve(elements(n_in, lanes));
     std::fill_n(weights, elements(rows, n_in), Real(0.01));
     std::fill_n(input, elements(n_in, lanes), Real(0.5));
-    const host::PackedMatrix<Real> matrix = {n_out, n_in, weights};
+    const PackedMatrix<Real> matrix = {n_out, n_in, weights};
     Real* output = y.reserve(elements(rows, lanes));
     const double seconds = best_seconds(repeats, [&] { kernels.multiply(matrix, lanes, input, output); });
     return 2.0 * n_out * n_in * lanes / seconds;

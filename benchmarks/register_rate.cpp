@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Multiply-adds that never leave the registers; compiled once per instruction set with the flags of the kernels (DPC_ISA).
-#include "host/simd.hpp"
+#include "dpc/simd.hpp"
 
 namespace dpc::bench::DPC_ISA {
 namespace {
 
-using host::DPC_ISA::Pack;
+using simd::DPC_ISA::Pack;
 
 // Enough independent sums to cover the latency of two pipelines, few enough for the registers.
 constexpr int kSums = DPC_PACK_BYTES == 64 ? 24 : 12;

@@ -67,9 +67,9 @@ public:
 
 private:
     struct Thread {
-        Thread(const host::PackedModel<Real>& model, const host::Kernels<Real>& kernels) : blocks(model, kernels) {}
+        Thread(const PackedModel<Real>& model, const host::Kernels<Real>& kernels) : blocks(model, kernels) {}
         host::BlockEvaluator<Real> blocks;
-        host::AlignedArray<double> forces, atom_virial;  // threads other than the first
+        AlignedArray<double> forces, atom_virial;  // threads other than the first
         host::Sums sums;
     };
 
@@ -79,7 +79,7 @@ private:
     void add_thread_sums(int t, const Output& output);
     Totals collect();
 
-    host::PackedModel<Real> packed_;
+    PackedModel<Real> packed_;
     const host::Kernels<Real>& kernels_;
     host::NeighbourBlocks list_;
     std::deque<Thread> threads_;

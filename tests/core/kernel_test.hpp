@@ -12,13 +12,12 @@
 #include <string>
 #include <vector>
 
+#include "dpc/aligned_array.hpp"
 #include "dpc/errors.hpp"
-#include "host/aligned_array.hpp"
 #include "host/kernels.hpp"
 
 namespace dpc::test {
 
-using host::AlignedArray;
 using host::Kernels;
 
 /// The environment variable DPC_ISA chooses the kernels; as it was when the guard dies.

@@ -12,8 +12,8 @@ namespace {
 using namespace dpc::test;
 using dpc::Activation;
 using dpc::Skip;
-using dpc::host::kPanelRows;
-using dpc::host::PackedLayer;
+using dpc::kPanelRows;
+using dpc::PackedLayer;
 
 class Activations : public EveryInstructionSet {};
 

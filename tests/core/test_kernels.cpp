@@ -10,7 +10,7 @@ namespace {
 using namespace dpc::test;
 using dpc::host::kPairPadding;
 using dpc::host::Listed;
-using dpc::host::PackedTable;
+using dpc::PackedTable;
 using dpc::host::PairArrays;
 using dpc::math::EnvParameters;
 using dpc::math::Grid;

@@ -11,10 +11,10 @@ namespace {
 using namespace dpc::test;
 using dpc::Activation;
 using dpc::Skip;
-using dpc::host::kPanelRows;
-using dpc::host::PackedLayer;
-using dpc::host::PackedMatrix;
-using dpc::host::ProductList;
+using dpc::kPanelRows;
+using dpc::PackedLayer;
+using dpc::PackedMatrix;
+using dpc::ProductList;
 
 class NetKernels : public EveryInstructionSet {};
 

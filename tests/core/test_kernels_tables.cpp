@@ -7,7 +7,7 @@
 namespace {
 
 using namespace dpc::test;
-using dpc::host::PackedTable;
+using dpc::PackedTable;
 using dpc::host::PairArrays;
 
 class TableKernels : public EveryInstructionSet {};

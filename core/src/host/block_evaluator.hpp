@@ -3,9 +3,10 @@
 #pragma once
 
 #include "dpc/evaluator.hpp"
+#include "dpc/packed_model.hpp"
 #include "fitting_net.hpp"
+#include "kernels.hpp"
 #include "neighbour_blocks.hpp"
-#include "packed_model.hpp"
 
 namespace dpc::host {
 

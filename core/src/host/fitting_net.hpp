@@ -4,7 +4,8 @@
 
 #include <vector>
 
-#include "packed_model.hpp"
+#include "dpc/packed_model.hpp"
+#include "kernels.hpp"
 
 namespace dpc::host {
 

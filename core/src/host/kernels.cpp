@@ -3,8 +3,8 @@
 // library other than <cmath>'s and memcpy: they would be shared between the copies.
 #include "kernels.hpp"
 
+#include "dpc/simd.hpp"
 #include "kernels_net.hpp"
-#include "simd.hpp"
 
 namespace dpc::host::DPC_ISA {
 namespace {

@@ -7,15 +7,12 @@
 
 #include <cstdint>
 
-#include "dpc/codes.hpp"
 #include "dpc/math/env_matrix.hpp"
-#include "dpc/math/table_lookup.hpp"
+#include "dpc/packed_layout.hpp"
 
 namespace dpc::host {
 
-constexpr int kLaneMultiple = 16;  // atoms of a block and channels of a table are padded to this: a float pack of 512 bits
 constexpr int kPairPadding = 16;   // pairs that a kernel may touch beyond the last one
-constexpr int kPanelRows = 6;      // rows of a matrix that one product tile covers: 6 x 4 packs of sums fill 32 registers
 
 /// Scratch arrays of the pairs inside rcut. d and r^2 come from gather_pairs, the rest from compute_environment and on.
 template <class Real>
@@ -31,44 +28,10 @@ struct PairArrays {
     Real* reverse_row[4];          // dE/dR, [0] with the table's argument included
 };
 
-/// One table as kernels read it: rows of (order + 1, stride) Reals, the linear continuation last.
-template <class Real>
-struct PackedTable {
-    math::Grid grid;
-    int order;
-    int rank;
-    int stride;  // channels, a multiple of 16
-    const Real* coef;
-};
-
-/// A matrix (n_out, n_in) as the products read it: panels of kPanelRows rows, each (n_in, kPanelRows), the last one padded with 0.
-template <class Real>
-struct PackedMatrix {
-    int n_out = 0, n_in = 0;
-    const Real* panels = nullptr;
-};
-
-/// y = act(W^T x + b) idt + skip(x). weight is W^T; reverse_weight is W.
-template <class Real>
-struct PackedLayer {
-    PackedMatrix<Real> weight, reverse_weight;
-    Activation activation = Activation::linear;
-    double parameter = 0;
-    Skip skip = Skip::none;
-    const Real *bias = nullptr, *idt = nullptr;  // idt null: ones
-};
-
 /// Listed neighbours of one centre and one type.
 struct Listed {
     const int* neighbour;
     int count;
-};
-
-/// A list of products S_pq of the rows of C: row p with the rows begin[p] .. end[p] - 1.
-struct ProductList {
-    int n_rows;
-    const int* begin;
-    const int* end;
 };
 
 template <class Real>

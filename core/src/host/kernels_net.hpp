@@ -4,11 +4,13 @@
 #pragma once
 
 #include "dpc/math/activation.hpp"
+#include "dpc/simd.hpp"
 #include "kernels.hpp"
-#include "simd.hpp"
 
 namespace dpc::host::DPC_ISA {
 namespace {
+
+using simd::DPC_ISA::Pack;
 
 template <class Real>
 void compute_products(const ProductList& list, int lanes, const Real* rows, Real* products) {

@@ -8,7 +8,7 @@
 #include <memory>
 #include <new>
 
-namespace dpc::host {
+namespace dpc {
 
 template <class T>
 class AlignedArray {
@@ -40,4 +40,4 @@ private:
     std::size_t size_ = 0;
 };
 
-}  // namespace dpc::host
+}  // namespace dpc

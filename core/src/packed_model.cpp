@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // See packed_model.hpp.
-#include "packed_model.hpp"
+#include "dpc/packed_model.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
 
-namespace dpc::host {
+namespace dpc {
 namespace {
 
 math::Grid grid_of(const Table& t) {
@@ -276,4 +276,4 @@ std::size_t PackedModel<Real>::bytes() const {
 template struct PackedModel<double>;
 template struct PackedModel<float>;
 
-}  // namespace dpc::host
+}  // namespace dpc

@@ -7,11 +7,12 @@
 #include <memory>
 #include <vector>
 
-#include "aligned_array.hpp"
+#include "dpc/aligned_array.hpp"
+#include "dpc/math/env_matrix.hpp"
 #include "dpc/model.hpp"
-#include "kernels.hpp"
+#include "dpc/packed_layout.hpp"
 
-namespace dpc::host {
+namespace dpc {
 
 /// What one pair of types (centre a, neighbour b) adds to the rows of C.
 template <class Real>
@@ -75,4 +76,4 @@ private:
     std::vector<std::unique_ptr<AlignedArray<Real>>> storage_;
 };
 
-}  // namespace dpc::host
+}  // namespace dpc

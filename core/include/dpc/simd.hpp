@@ -21,7 +21,7 @@
 #define DPC_PACK_BYTES 16
 #endif
 
-namespace dpc::host::DPC_ISA {
+namespace dpc::simd::DPC_ISA {
 
 using math::select;
 
@@ -181,4 +181,4 @@ DPC_FUNCTION T sum(Pack<T> a) {
     return lanes[0];
 }
 
-}  // namespace dpc::host::DPC_ISA
+}  // namespace dpc::simd::DPC_ISA

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// How the kernels read tables, weights and product lists. Plain data without a constructor or destructor, for the kernels are
+// compiled once per instruction set and must not share inline functions. packed_model.hpp owns what these point to.
+#pragma once
+
+#include <cstddef>
+
+#include "dpc/codes.hpp"
+#include "dpc/math/table_lookup.hpp"
+
+namespace dpc {
+
+constexpr int kLaneMultiple = 16;  // atoms of a block and channels of a table are padded to this: a float pack of 512 bits
+constexpr int kPanelRows = 6;      // rows of a matrix that one product tile covers: 6 x 4 packs of sums fill 32 registers
+
+/// One table as kernels read it: rows of (order + 1, stride) Reals, the linear continuation last.
+template <class Real>
+struct PackedTable {
+    math::Grid grid;
+    int order;
+    int rank;
+    int stride;  // channels, a multiple of 16
+    const Real* coef;
+};
+
+/// A matrix (n_out, n_in) as the products read it: panels of kPanelRows rows, each (n_in, kPanelRows), the last one padded with 0.
+template <class Real>
+struct PackedMatrix {
+    int n_out = 0, n_in = 0;
+    const Real* panels = nullptr;
+
+    const Real& element(int row, int column) const {
+        return panels[static_cast<std::ptrdiff_t>(row / kPanelRows) * kPanelRows * n_in + column * kPanelRows + row % kPanelRows];
+    }
+};
+
+/// y = act(W^T x + b) idt + skip(x). weight is W^T; reverse_weight is W.
+template <class Real>
+struct PackedLayer {
+    PackedMatrix<Real> weight, reverse_weight;
+    Activation activation = Activation::linear;
+    double parameter = 0;
+    Skip skip = Skip::none;
+    const Real *bias = nullptr, *idt = nullptr;  // idt null: ones
+};
+
+/// A list of products S_pq of the rows of C: row p with the rows begin[p] .. end[p] - 1.
+struct ProductList {
+    int n_rows;
+    const int* begin;
+    const int* end;
+};
+
+}  // namespace dpc
