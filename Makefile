@@ -12,11 +12,19 @@ demo: .venv/installed  ## compress the shipped water model, run MD with it, prin
 test: .venv/installed test-core  ## C++ tests, then all others
 	cd tests && ../$(BIN)/pytest python lammps
 
+# With DPC_KOKKOS_ROOT, where a Kokkos is installed, the Kokkos evaluator is tested as well (docs/kokkos.md; .ci/kokkos makes one).
+CMAKE_CORE_TESTS := $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
+    -DDPC_BUILD_TESTS=ON -DDPC_BUILD_LAMMPS=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo
+
 test-core: .venv/installed  ## C++ tests (GoogleTest: apt-get install libgtest-dev)
-	$(BIN)/cmake -S . -B build/tests -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
-	    -DDPC_BUILD_TESTS=ON -DDPC_BUILD_LAMMPS=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	$(CMAKE_CORE_TESTS) -B build/tests -DDPC_KOKKOS=$(if $(DPC_KOKKOS_ROOT),own -DKokkos_ROOT=$(DPC_KOKKOS_ROOT),off)
 	$(BIN)/cmake --build build/tests
 	$(BIN)/ctest --test-dir build/tests --output-on-failure
+
+test-core-checked: .venv/installed  ## the Kokkos tests with the Kokkos at DPC_KOKKOS_CHECKED_ROOT, which has bounds checks
+	$(CMAKE_CORE_TESTS) -B build/tests-checked -DDPC_KOKKOS=own -DKokkos_ROOT=$(DPC_KOKKOS_CHECKED_ROOT)
+	$(BIN)/cmake --build build/tests-checked
+	$(BIN)/ctest --test-dir build/tests-checked --output-on-failure --tests-regex Kokkos --no-tests=error
 
 bench: .venv/installed  ## speed against the peers that are installed, see benchmarks/README.md
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python benchmarks/bench_lammps.py
@@ -31,4 +39,4 @@ lint: .venv/installed  ## style of the Python code, and who may include or impor
 	$(BIN)/pip install --quiet '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: demo test test-core bench lint
+.PHONY: demo test test-core test-core-checked bench lint

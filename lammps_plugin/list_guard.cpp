@@ -3,8 +3,7 @@
 // does the check.
 #include "list_guard.hpp"
 
-#include <mpi.h>
-
+#include "agreement.hpp"
 #include "atom.h"
 #include "comm.h"
 #include "group.h"
@@ -157,8 +156,7 @@ private:
             return text("special_bonds with a factor of 0 hides bonded neighbours from the model.",
                         kRemedy);
         }
-        for (int ii = 0; ii < list_.inum; ii++) {
-            const int i = list_.ilist[ii];
+        for (int i = 0; i < atom_.nlocal; i++) {
             if (active(atom_.type[i]) && loses_special(i)) {
                 return text("special_bonds with a factor of 0 hides bonded neighbours of atom ",
                             atom_.tag[i], " from the model.", kRemedy);
@@ -174,29 +172,15 @@ private:
     const std::vector<int>& model_type_;
 };
 
-/// The problem of the lowest rank that has one, on all ranks.
-std::string agree(std::string problem, MPI_Comm world) {
-    int rank = 0, n_ranks = 1, first = 0;
-    MPI_Comm_rank(world, &rank);
-    MPI_Comm_size(world, &n_ranks);
-    const int mine = problem.empty() ? n_ranks : rank;
-    MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
-    if (first == n_ranks) {
-        return {};
-    }
-    int length = static_cast<int>(problem.size());
-    MPI_Bcast(&length, 1, MPI_INT, first, world);
-    problem.resize(static_cast<std::size_t>(length));
-    MPI_Bcast(problem.data(), length, MPI_CHAR, first, world);
-    return problem;
-}
-
 }  // namespace
+
+bool may_miss_pairs(LAMMPS* lmp, const NeighList& list) {
+    return !Guard(lmp, list, {}).nothing_to_check();
+}
 
 std::string find_missing_pairs(LAMMPS* lmp, const NeighList& list,
                                const std::vector<int>& model_type) {
-    const Guard guard(lmp, list, model_type);
-    return guard.nothing_to_check() ? std::string() : agree(guard.problem(), lmp->world);
+    return agree(Guard(lmp, list, model_type).problem(), lmp->world);
 }
 
 }  // namespace dpcompressed

@@ -20,11 +20,13 @@ namespace {
 struct Host {
     int (*version)(void*) = nullptr;
     int (*extract_setting)(void*, const char*) = nullptr;
+    int (*has_package)(const char*) = nullptr;
     void (*error)(void*, int, const char*) = nullptr;  // absent from some versions
 
     Host() {
         find(version, "lammps_version");
         find(extract_setting, "lammps_extract_setting");
+        find(has_package, "lammps_config_has_package");
         find(error, "lammps_error");
     }
     template <class Function>
@@ -136,6 +138,12 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* l
                            host.extract_setting(lammps, "imageint")};
     if (!(running == kCompiledFor)) {
         report_mismatch(host, lammps, running);
+        return;
+    }
+    if (kNeedsKokkos && host.has_package != nullptr && host.has_package("KOKKOS") == 0) {
+        warn(host, lammps,
+             "pair_style dpcompressed is not available: the plugin was built with -DDPC_KOKKOS=lammps, "
+             "this LAMMPS has no package KOKKOS. Build the plugin without that option for it");
         return;
     }
     if (auto* register_styles = open_pair_module(host, lammps)) {

@@ -16,15 +16,26 @@ namespace dpcompressed {
 namespace {
 
 constexpr char kUsage[] =
-    "pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed]";
+    "pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed] "
+    "[device cpu|gpu|auto] [memory MB]";
 
-int parse_check(const char* word) {
+struct DeviceWord {
+    const char* word;
+    DeviceChoice device;
+};
+constexpr DeviceWord kDevices[] = {{"cpu", DeviceChoice::cpu},
+                                   {"gpu", DeviceChoice::gpu},
+                                   {"auto", DeviceChoice::automatic},
+                                   {"kokkos_serial", DeviceChoice::kokkos_serial},
+                                   {"kokkos_openmp", DeviceChoice::kokkos_openmp}};
+
+int parse_positive(const char* keyword, const char* word, const char* what) {
     char* end = nullptr;
     errno = 0;
     const long value = std::strtol(word, &end, 10);
     if (end == word || *end != '\0' || errno != 0 || value < 1 || value > INT_MAX) {
-        throw dpc::InputError(
-            text("check must be a number of steps of at least 1, not '", word, "': ", kUsage));
+        throw dpc::InputError(text(keyword, " must be a number of ", what, " of at least 1, not '",
+                                   word, "': ", kUsage));
     }
     return static_cast<int>(value);
 }
@@ -38,11 +49,24 @@ bool parse_choice(const char* keyword, const char* word, const char* first, cons
     return std::strcmp(word, second) == 0;
 }
 
+DeviceChoice parse_device(const char* word) {
+    for (const auto& known : kDevices) {
+        if (std::strcmp(word, known.word) == 0) {
+            return known.device;
+        }
+    }
+    throw dpc::InputError(text("device must be cpu, gpu or auto, not '", word, "': ", kUsage));
+}
+
 void parse_keyword(const char* keyword, const char* value, StyleSettings& settings) {
     if (std::strcmp(keyword, "check") == 0) {
-        settings.check_every = parse_check(value);
+        settings.check_every = parse_positive(keyword, value, "steps");
     } else if (std::strcmp(keyword, "overflow") == 0) {
         settings.overflow_stops = parse_choice(keyword, value, "warn", "stop");
+    } else if (std::strcmp(keyword, "device") == 0) {
+        settings.device = parse_device(value);
+    } else if (std::strcmp(keyword, "memory") == 0) {
+        settings.memory = parse_positive(keyword, value, "MB");
     } else {
         settings.precision = parse_choice(keyword, value, "double", "mixed")
                                  ? dpc::Precision::mixed
@@ -51,8 +75,12 @@ void parse_keyword(const char* keyword, const char* value, StyleSettings& settin
 }
 
 bool is_keyword(const char* word) {
-    return std::strcmp(word, "check") == 0 || std::strcmp(word, "overflow") == 0 ||
-           std::strcmp(word, "precision") == 0;
+    for (const char* known : {"check", "overflow", "precision", "device", "memory"}) {
+        if (std::strcmp(word, known) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 }  // namespace
@@ -123,15 +151,19 @@ std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
 
 std::string pack(const StyleSettings& settings) {
     return text(settings.check_every, ' ', settings.overflow_stops ? 1 : 0, ' ',
-                settings.precision == dpc::Precision::mixed ? 1 : 0, ' ', settings.file);
+                settings.precision == dpc::Precision::mixed ? 1 : 0, ' ',
+                static_cast<int>(settings.device), ' ', settings.memory, ' ', settings.file);
 }
 
 StyleSettings unpack_settings(const std::string& bytes) {
     std::istringstream stream(bytes);
     StyleSettings settings;
     bool is_mixed = false;
-    stream >> settings.check_every >> settings.overflow_stops >> is_mixed;
+    int device = 0;
+    stream >> settings.check_every >> settings.overflow_stops >> is_mixed >> device;
+    stream >> settings.memory;
     settings.precision = is_mixed ? dpc::Precision::mixed : dpc::Precision::float64;
+    settings.device = static_cast<DeviceChoice>(device);
     stream.get();  // the space before the file name, which may hold spaces itself
     std::getline(stream, settings.file, '\0');
     return settings;

@@ -13,12 +13,19 @@ namespace dpcompressed {
 
 constexpr int kNotInModel = -1;  // model type of a LAMMPS type given as NULL
 
+/// Where the host style evaluates; automatic: on a GPU where this build and this machine have one.
+/// The last two are Kokkos on the processor, for tests.
+enum class DeviceChoice { cpu, gpu, automatic, kokkos_serial, kokkos_openmp };
+
 /// pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed]
+///                              [device cpu|gpu|auto] [memory MB]
 struct StyleSettings {
     std::string file;
     int check_every = 0;  // steps between overflow reports; 0: as the file says
     bool overflow_stops = true;
     dpc::Precision precision = dpc::Precision::float64;
+    DeviceChoice device = DeviceChoice::cpu;
+    int memory = 0;  // MB (10^6 bytes) of scratch arrays of the Kokkos evaluators; 0: their default
 };
 
 /// Throws dpc::InputError with the sentence to print.

@@ -213,6 +213,17 @@ std::unique_ptr<Evaluator::Impl> make_engine(std::shared_ptr<const Model> model,
 
 }  // namespace
 
+std::vector<Backend> available_backends() { return {Backend::host}; }
+
+int gpu_count() { return 0; }
+
+Evaluator::Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options)
+    : Evaluator(std::move(model), options.n_threads, options.precision) {
+    if (options.backend != Backend::host) {
+        throw InputError("this build evaluates on the processor without Kokkos only: build it with -DDPC_KOKKOS=own -DKokkos_ROOT=...");
+    }
+}
+
 Evaluator::Evaluator(std::shared_ptr<const Model> model, int n_threads, Precision precision)
     : impl_(make_engine(std::move(model), std::max(1, n_threads), precision)) {}
 

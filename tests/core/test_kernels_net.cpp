@@ -49,8 +49,10 @@ void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int l
     std::vector<Real> reverse(size_of(n_products, lanes));
     Numbers(8).fill(reverse, -1, 1);
     Guarded<Real> products(reverse.size()), reverse_rows(rows.size());
-    kernels.compute_products(list, lanes, rows.data(), products.data());
-    kernels.reverse_products(list, lanes, rows.data(), reverse.data(), reverse_rows.data());
+    Guarded<Real> scratch(size_of(8 * list.n_rows, dpc::kLaneMultiple));
+    kernels.compute_products(list, lanes, rows.data(), scratch.data(), products.data());
+    kernels.reverse_products(list, lanes, rows.data(), reverse.data(), scratch.data(), reverse_rows.data());
+    EXPECT_TRUE(scratch.intact());
 
     std::vector<long double> expected(rows.size(), 0.0L);
     const auto at = [&](int row, int component, int lane) { return size_of(4 * row + component, lanes) + static_cast<std::size_t>(lane); };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "dpc/model.hpp"
 
@@ -60,8 +61,26 @@ struct Overflow {
     } crowd;  // largest count / sel
 };
 
+/// Which code evaluates, and where. All but host are in builds with a Kokkos of their own only (docs/kokkos.md).
+enum class Backend { host, kokkos_serial, kokkos_openmp, gpu };
+
+struct EvaluatorOptions {
+    int n_threads = 1;  // host, kokkos_openmp
+    Precision precision = Precision::float64;
+    Backend backend = Backend::host;
+    int device = -1;                // gpu: its number, -1: the first
+    std::size_t scratch_bytes = 0;  // all but host: bound of the scratch arrays, 0: a default
+};
+
+/// Of this build and, for gpu, of this machine; host is always there.
+std::vector<Backend> available_backends();
+/// GPUs that Backend::gpu can use here.
+int gpu_count();
+
 class Evaluator {
 public:
+    /// Throws InputError where this build or machine lacks the backend.
+    Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options);
     Evaluator(std::shared_ptr<const Model> model, int n_threads, Precision precision = Precision::float64);
     ~Evaluator();
     Evaluator(const Evaluator&) = delete;

@@ -65,13 +65,14 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
     }
     products_.reserve(static_cast<std::size_t>(panel_rows(model_.most_products)) * atoms);
     energy_.reserve(atoms);
+    lane_scratch_.reserve(8 * rows * kLaneMultiple);
     net_.reserve(model_, lanes);
 }
 
 template <class Real>
 std::size_t BlockEvaluator<Real>::bytes() const {
     return pair_doubles_.bytes() + pair_reals_.bytes() + pair_integers_.bytes() + rows_.bytes() + reverse_rows_.bytes() +
-           expanded_.bytes() + reverse_expanded_.bytes() + products_.bytes() + energy_.bytes() + net_.bytes();
+           expanded_.bytes() + reverse_expanded_.bytes() + products_.bytes() + energy_.bytes() + lane_scratch_.bytes() + net_.bytes();
 }
 
 template <class Real>
@@ -84,7 +85,7 @@ void BlockEvaluator<Real>::evaluate(
     if (!type.folded) {
         kernels_.multiply(type.basis, 4 * lanes_, rows_.data(), expanded_.data());
     }
-    kernels_.compute_products(type.products(), lanes_, type.folded ? rows_.data() : expanded_.data(), products_.data());
+    kernels_.compute_products(type.products(), lanes_, type.folded ? rows_.data() : expanded_.data(), lane_scratch_.data(), products_.data());
     compute_energy(type, list, block, units, sums);
     reverse_fitting_net(kernels_, type.layers, lanes_, net_, products_.data());
     reverse_rows(type);
@@ -223,10 +224,10 @@ void BlockEvaluator<Real>::compute_energy(
 template <class Real>
 void BlockEvaluator<Real>::reverse_rows(const Type& type) {
     if (type.folded) {
-        kernels_.reverse_products(type.products(), lanes_, rows_.data(), products_.data(), reverse_rows_.data());
+        kernels_.reverse_products(type.products(), lanes_, rows_.data(), products_.data(), lane_scratch_.data(), reverse_rows_.data());
         return;
     }
-    kernels_.reverse_products(type.products(), lanes_, expanded_.data(), products_.data(), reverse_expanded_.data());
+    kernels_.reverse_products(type.products(), lanes_, expanded_.data(), products_.data(), lane_scratch_.data(), reverse_expanded_.data());
     kernels_.multiply(type.reverse_basis, 4 * lanes_, reverse_expanded_.data(), reverse_rows_.data());
 }
 

@@ -61,6 +61,7 @@ private:
     AlignedArray<Real> reverse_rows_;   // dE/dC
     AlignedArray<Real> expanded_, reverse_expanded_;  // direct form: T (M, 4, lanes) and dE/dT
     AlignedArray<Real> products_;       // S or D (n_products, lanes), then its gradient
+    AlignedArray<Real> lane_scratch_;           // one pack of atoms of C and dE/dC
     AlignedArray<double> energy_;       // (lanes)
     NetScratch<Real> net_;
 };

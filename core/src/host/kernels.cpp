@@ -10,6 +10,65 @@ namespace dpc::host::DPC_ISA {
 namespace {
 
 using PackD = Pack<double>;
+using simd::DPC_ISA::sum_lanes;
+
+#if defined(__AVX512F__)
+
+/// Positions of eight atoms as eight packs x0 y0 z0 0 .. -> x, y, z of all: three fourths of a transposition.
+DPC_FUNCTION void load_positions(const double* x, const int* atoms, __mmask8 valid, __m512d (&out)[3]) {
+    __m512d two[4];  // atoms k and k + 4
+    for (int k = 0; k < 4; ++k) {
+        const int low = (valid >> k & 1) != 0 ? atoms[k] : atoms[0], high = (valid >> (k + 4) & 1) != 0 ? atoms[k + 4] : atoms[0];
+        const __m256d a = _mm256_maskz_loadu_pd(7, x + 3 * static_cast<std::ptrdiff_t>(low));
+        const __m256d b = _mm256_maskz_loadu_pd(7, x + 3 * static_cast<std::ptrdiff_t>(high));
+        two[k] = _mm512_insertf64x4(_mm512_castpd256_pd512(a), b, 1);
+    }
+    // In each 256-bit half: rows of a 4 x 4 matrix.
+    const __m512d xy01 = _mm512_unpacklo_pd(two[0], two[1]);  // x0 x1 | z0 z1
+    const __m512d xy23 = _mm512_unpacklo_pd(two[2], two[3]);
+    const __m512d yw01 = _mm512_unpackhi_pd(two[0], two[1]);  // y0 y1 | 0 0
+    const __m512d yw23 = _mm512_unpackhi_pd(two[2], two[3]);
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), second = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+    out[0] = _mm512_permutex2var_pd(xy01, first, xy23);
+    out[1] = _mm512_permutex2var_pd(yw01, first, yw23);
+    out[2] = _mm512_permutex2var_pd(xy01, second, xy23);
+}
+
+template <class Real>
+int gather_pairs(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
+                 const PairArrays<Real>& pairs, double* closest) {
+    const __m512d scale = _mm512_set1_pd(length), limit = _mm512_set1_pd(rcut2);
+    const __m512d origin[3] = {_mm512_set1_pd(centre[0]), _mm512_set1_pd(centre[1]), _mm512_set1_pd(centre[2])};
+    __m512d smallest = _mm512_set1_pd(*closest);
+    int n = first;
+    for (int k = 0; k < listed.count; k += 8) {
+        const int left = listed.count - k;
+        const auto valid = static_cast<__mmask8>(left >= 8 ? 0xFF : (1 << left) - 1);
+        __m512d d[3];
+        load_positions(x, listed.neighbour + k, valid, d);
+        for (int c = 0; c < 3; ++c) {
+            d[c] = _mm512_mul_pd(_mm512_sub_pd(d[c], origin[c]), scale);
+        }
+        const __m512d r2 = _mm512_fmadd_pd(d[2], d[2], _mm512_fmadd_pd(d[1], d[1], _mm512_mul_pd(d[0], d[0])));
+        const __mmask8 inside = _mm512_mask_cmp_pd_mask(valid, r2, limit, _CMP_LT_OQ);
+        smallest = _mm512_mask_min_pd(smallest, valid, smallest, r2);
+        for (int c = 0; c < 3; ++c) {
+            _mm512_storeu_pd(pairs.d[c] + n, _mm512_maskz_compress_pd(inside, d[c]));
+        }
+        _mm512_storeu_pd(pairs.r2 + n, _mm512_maskz_compress_pd(inside, r2));
+        const __m256i atoms = _mm256_maskz_loadu_epi32(valid, listed.neighbour + k);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs.neighbour + n), _mm256_maskz_compress_epi32(inside, atoms));
+        n += __builtin_popcount(inside);
+    }
+    double lanes[8];
+    _mm512_storeu_pd(lanes, smallest);
+    for (const double r2 : lanes) {
+        *closest = r2 < *closest ? r2 : *closest;
+    }
+    return n - first;
+}
+
+#else
 
 template <class Real>
 int gather_pairs(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
@@ -35,6 +94,8 @@ int gather_pairs(const double* x, double length, const double* centre, Listed li
     *closest = smallest;
     return n - first;
 }
+
+#endif
 
 template <class Real>
 DPC_FUNCTION void store_as(PackD value, Real* to) {
@@ -125,51 +186,7 @@ void moments_chunk(const PackedTable<Real>& table, int channel, int begin, int e
     }
 }
 
-/// Sums over the lanes of four packs into the four arrays at slot k; added where the slot already holds earlier channels.
-DPC_FUNCTION void store_sums(const Pack<double> (&e)[4], bool add, double* const (&to)[4], int k) {
-#if defined(__AVX512F__)
-    __m256d half[4];
-    for (int c = 0; c < 4; ++c) {
-        half[c] = _mm256_add_pd(__builtin_shufflevector(e[c].v, e[c].v, 0, 1, 2, 3), __builtin_shufflevector(e[c].v, e[c].v, 4, 5, 6, 7));
-    }
-#elif defined(__AVX__)
-    const __m256d half[4] = {e[0].v, e[1].v, e[2].v, e[3].v};
-#endif
-#if defined(__AVX__)
-    const __m256d ab = _mm256_hadd_pd(half[0], half[1]);
-    const __m256d cd = _mm256_hadd_pd(half[2], half[3]);
-    const __m256d total = _mm256_add_pd(_mm256_permute2f128_pd(ab, cd, 0x21), _mm256_blend_pd(ab, cd, 0xC));
-    double value[4];
-    _mm256_storeu_pd(value, total);
-#else
-    const double value[4] = {sum(e[0]), sum(e[1]), sum(e[2]), sum(e[3])};
-#endif
-    for (int c = 0; c < 4; ++c) {
-        to[c][k] = add ? to[c][k] + value[c] : value[c];
-    }
-}
-
-DPC_FUNCTION void store_sums(const Pack<float> (&e)[4], bool add, float* const (&to)[4], int k) {
-#if defined(__AVX512F__)
-    __m256 half[4];
-    for (int c = 0; c < 4; ++c) {
-        half[c] = __builtin_shufflevector(e[c].v, e[c].v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                  __builtin_shufflevector(e[c].v, e[c].v, 8, 9, 10, 11, 12, 13, 14, 15);
-    }
-#elif defined(__AVX__)
-    const __m256 half[4] = {e[0].v, e[1].v, e[2].v, e[3].v};
-#endif
-#if defined(__AVX__)
-    const __m256 total = _mm256_hadd_ps(_mm256_hadd_ps(half[0], half[1]), _mm256_hadd_ps(half[2], half[3]));
-    float value[4];
-    _mm_storeu_ps(value, _mm_add_ps(_mm256_castps256_ps128(total), _mm256_extractf128_ps(total, 1)));
-#else
-    const float value[4] = {sum(e[0]), sum(e[1]), sum(e[2]), sum(e[3])};
-#endif
-    for (int c = 0; c < 4; ++c) {
-        to[c][k] = add ? to[c][k] + value[c] : value[c];
-    }
-}
+constexpr int kPairsAtOnce = 4;
 
 template <class Real, int ORDER, int N>
 void reverse_moments_chunk(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs,
@@ -182,22 +199,45 @@ void reverse_moments_chunk(const PackedTable<Real>& table, int channel, int begi
         }
     }
     const std::ptrdiff_t row_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
-    for (int k = begin; k < end; ++k) {
-        const Real* row = table.coef + pairs.table_row[k] * row_size + channel;
-        const P t(pairs.distance[k]);
-        P e[4] = {P(0.0), P(0.0), P(0.0), P(0.0)};
-        for (int v = 0; v < N; ++v) {
-            P slope;
-            const P phi = math::polynomial<ORDER>(RowCoefficients<Real>{row + v * P::width, table.stride}, t, slope);
-            P along = weight[0][v] * P(pairs.row[0][k]);
-            for (int c = 1; c < 4; ++c) {
-                along += weight[c][v] * P(pairs.row[c][k]);
-                e[c] += phi * weight[c][v];
+    P partial[4 * kPairsAtOnce];  // (component, pair): sums that are still spread over the lanes
+    for (P& p : partial) {
+        p = P(0.0);
+    }
+    for (int first = begin; first < end; first += kPairsAtOnce) {
+        const int n = end - first < kPairsAtOnce ? end - first : kPairsAtOnce;
+        for (int pair = 0; pair < n; ++pair) {
+            const int k = first + pair;
+            const Real* row = table.coef + pairs.table_row[k] * row_size + channel;
+            const P t(pairs.distance[k]);
+            P e[4] = {P(0.0), P(0.0), P(0.0), P(0.0)};
+            for (int v = 0; v < N; ++v) {
+                P slope;
+                const P phi = math::polynomial<ORDER>(RowCoefficients<Real>{row + v * P::width, table.stride}, t, slope);
+                P along = weight[0][v] * P(pairs.row[0][k]);
+                for (int c = 1; c < 4; ++c) {
+                    along += weight[c][v] * P(pairs.row[c][k]);
+                    e[c] += phi * weight[c][v];
+                }
+                e[0] += phi * weight[0][v];
+                e[0] += slope * along;
             }
-            e[0] += phi * weight[0][v];
-            e[0] += slope * along;
+            for (int c = 0; c < 4; ++c) {
+                partial[c * kPairsAtOnce + pair] = e[c];
+            }
         }
-        store_sums(e, channel > 0, pairs.reverse_row, k);
+        Real sums[4 * kPairsAtOnce];
+        sum_lanes<4 * kPairsAtOnce>(partial, sums);
+        for (int c = 0; c < 4; ++c) {
+            Real* to = pairs.reverse_row[c] + first;
+            const Real* from = sums + c * kPairsAtOnce;
+            if (n == kPairsAtOnce && channel == 0) {
+                std::memcpy(to, from, kPairsAtOnce * sizeof(Real));
+            } else {
+                for (int pair = 0; pair < n; ++pair) {
+                    to[pair] = channel > 0 ? to[pair] + from[pair] : from[pair];
+                }
+            }
+        }
     }
 }
 

@@ -47,10 +47,11 @@ struct Kernels {
     void (*compute_moments)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments);
     /// reverse_row of the pairs from dE/dmoments (4, stride).
     void (*reverse_moments)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments);
-    /// products (n, lanes) of rows (n_rows, 4, lanes).
-    void (*compute_products)(const ProductList& list, int lanes, const Real* rows, Real* products);
+    /// products (n, lanes) of rows (n_rows, 4, lanes). scratch: 8 n_rows kLaneMultiple.
+    void (*compute_products)(const ProductList& list, int lanes, const Real* rows, Real* scratch, Real* products);
     /// dE/drows from dE/dproducts; overwrites.
-    void (*reverse_products)(const ProductList& list, int lanes, const Real* rows, const Real* reverse_products, Real* reverse_rows);
+    void (*reverse_products)(const ProductList& list, int lanes, const Real* rows, const Real* reverse_products, Real* scratch,
+                             Real* reverse_rows);
     /// y (n_out rounded up to kPanelRows, lanes) = matrix x, x (n_in, lanes).
     void (*multiply)(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* y);
     /// y and slope = act'(..) idt, both (n_out rounded up to kPanelRows, lanes), of x (n_in, lanes).

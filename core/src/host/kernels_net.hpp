@@ -12,56 +12,70 @@ namespace {
 
 using simd::DPC_ISA::Pack;
 
+/// One pack of lanes of (n, lanes) arrays, side by side in the first-level cache: rows whose distance is a power of two would
+/// share a few sets of it.
 template <class Real>
-void compute_products(const ProductList& list, int lanes, const Real* rows, Real* products) {
+DPC_FUNCTION void gather_lane(int n, int lanes, const Real* rows, Real* packed) {
+    for (int row = 0; row < n; ++row) {
+        Pack<Real>::load(rows + static_cast<std::ptrdiff_t>(row) * lanes).store(packed + row * Pack<Real>::width);
+    }
+}
+
+template <class Real>
+void compute_products(const ProductList& list, int lanes, const Real* rows, Real* scratch, Real* products) {
     using P = Pack<Real>;
-    for (int lane = 0; lane < lanes; lane += P::width) {
-        const Real* first = rows + lane;
+    constexpr int width = P::width;
+    for (int lane = 0; lane < lanes; lane += width) {
+        gather_lane(4 * list.n_rows, lanes, rows + lane, scratch);
         Real* out = products + lane;
         for (int p = 0; p < list.n_rows; ++p) {
-            const Real* row = first + static_cast<std::ptrdiff_t>(4 * p) * lanes;
-            const P a = P::load(row), b = P::load(row + lanes), c = P::load(row + 2 * lanes), d = P::load(row + 3 * lanes);
-            const Real* other = first + static_cast<std::ptrdiff_t>(4 * list.begin[p]) * lanes;
+            const Real* row = scratch + 4 * p * width;
+            const P a = P::load(row), b = P::load(row + width), c = P::load(row + 2 * width), d = P::load(row + 3 * width);
+            const Real* other = scratch + 4 * list.begin[p] * width;
             for (int q = list.begin[p]; q < list.end[p]; ++q) {
-                const P product = a * P::load(other) + b * P::load(other + lanes) + c * P::load(other + 2 * lanes) +
-                                  d * P::load(other + 3 * lanes);
+                const P product = a * P::load(other) + b * P::load(other + width) + c * P::load(other + 2 * width) +
+                                  d * P::load(other + 3 * width);
                 product.store(out);
                 out += lanes;
-                other += 4 * lanes;
+                other += 4 * width;
             }
         }
     }
 }
 
 template <class Real>
-void reverse_products(const ProductList& list, int lanes, const Real* rows, const Real* reverse, Real* reverse_rows) {
+void reverse_products(const ProductList& list, int lanes, const Real* rows, const Real* reverse, Real* scratch, Real* reverse_rows) {
     using P = Pack<Real>;
-    for (int lane = 0; lane < lanes; lane += P::width) {
-        const Real* first = rows + lane;
-        Real* first_out = reverse_rows + lane;
+    constexpr int width = P::width;
+    Real* const reverse_scratch = scratch + 4 * list.n_rows * width;
+    for (int lane = 0; lane < lanes; lane += width) {
+        gather_lane(4 * list.n_rows, lanes, rows + lane, scratch);
         for (int row = 0; row < 4 * list.n_rows; ++row) {
-            P(0.0).store(first_out + static_cast<std::ptrdiff_t>(row) * lanes);
+            P(0.0).store(reverse_scratch + row * width);
         }
         const Real* gradient = reverse + lane;
         for (int p = 0; p < list.n_rows; ++p) {
-            const std::ptrdiff_t at_p = static_cast<std::ptrdiff_t>(4 * p) * lanes;
             P row[4], sum[4];
             for (int c = 0; c < 4; ++c) {
-                row[c] = P::load(first + at_p + c * lanes);
+                row[c] = P::load(scratch + (4 * p + c) * width);
                 sum[c] = P(0.0);
             }
             for (int q = list.begin[p]; q < list.end[p]; ++q) {
-                const std::ptrdiff_t at_q = static_cast<std::ptrdiff_t>(4 * q) * lanes;
                 const P g = P::load(gradient);
                 for (int c = 0; c < 4; ++c) {
-                    sum[c] += g * P::load(first + at_q + c * lanes);
-                    (P::load(first_out + at_q + c * lanes) + g * row[c]).store(first_out + at_q + c * lanes);
+                    const int at_q = (4 * q + c) * width;
+                    sum[c] += g * P::load(scratch + at_q);
+                    (P::load(reverse_scratch + at_q) + g * row[c]).store(reverse_scratch + at_q);
                 }
                 gradient += lanes;
             }
             for (int c = 0; c < 4; ++c) {
-                (P::load(first_out + at_p + c * lanes) + sum[c]).store(first_out + at_p + c * lanes);
+                const int at_p = (4 * p + c) * width;
+                (P::load(reverse_scratch + at_p) + sum[c]).store(reverse_scratch + at_p);
             }
+        }
+        for (int row = 0; row < 4 * list.n_rows; ++row) {
+            P::load(reverse_scratch + row * width).store(reverse_rows + static_cast<std::ptrdiff_t>(row) * lanes + lane);
         }
     }
 }
@@ -81,6 +95,7 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
         for (int v = 0; v < N; ++v) {
             column[v] = P::load(x + v * P::width);
         }
+        __builtin_prefetch(panel + kPanelRows * n_in, 0, 2);  // the next panel: processors look ahead within a page only
         for (int row = 0; row < kPanelRows; ++row) {
             const P weight(panel[row]);
             for (int v = 0; v < N; ++v) {
@@ -129,18 +144,19 @@ void activate(const PackedLayer<Real>& layer, int begin, int end, int lanes, con
     using P = Pack<Real>;
     for (int neuron = begin; neuron < end; ++neuron) {
         const P bias(layer.bias[neuron]);
-        const P scale = layer.idt != nullptr ? P(layer.idt[neuron]) : P(1.0);
+        const bool scales = layer.idt != nullptr;
+        const P scale = scales ? P(layer.idt[neuron]) : P(1.0);
         const bool skips = layer.skip != Skip::none;
         const Real* from = skips ? x + static_cast<std::ptrdiff_t>(neuron % layer.weight.n_in) * lanes : x;
         const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(neuron) * lanes;
         for (int lane = 0; lane < lanes; lane += P::width) {
             const math::ValueSlope<P> f = math::activation<KIND>(P::load(y + at + lane) + bias, layer.parameter);
-            P value = f.value * scale;
+            P value = scales ? f.value * scale : f.value;
             if (skips) {
                 value += P::load(from + lane);
             }
             value.store(y + at + lane);
-            (f.slope * scale).store(slope + at + lane);
+            (scales ? f.slope * scale : f.slope).store(slope + at + lane);
         }
     }
 }

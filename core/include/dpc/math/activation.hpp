@@ -18,10 +18,10 @@ struct ValueSlope {
 template <class V>
 DPC_FUNCTION V tanh_of(V x) {
     using std::abs;
+    using std::copysign;
     using std::exp;
-    const V e = exp(abs(x) * -2.0);
-    const V magnitude = (1.0 - e) / (1.0 + e);
-    return select(x < 0.0, -magnitude, magnitude);
+    const V e = exp(V(abs(x) * -2.0));
+    return copysign(V((1.0 - e) / (1.0 + e)), x);
 }
 
 /// sigmoid(x) and sigmoid(-x) = 1 - sigmoid(x), both without cancellation.
@@ -59,11 +59,11 @@ template <class V>
 DPC_FUNCTION ValueSlope<V> gelu(V x) {
     constexpr double scale = 0.7978845608028654;  // sqrt(2 / pi)
     constexpr double cubic = 0.044715;
-    V near = select(x < -30.0, V(-30.0), x);
-    near = select(near > 30.0, V(30.0), near);
+    const V low = select(x < -30.0, V(-30.0), x);
+    const V near = select(low > 30.0, V(30.0), low);
     const Sigmoids<V> s = sigmoids_of(V(2.0 * scale * (near + cubic * near * near * near)));
     const V inner_slope = 2.0 * scale * (1.0 + 3.0 * cubic * near * near);
-    return {V(x * s.plus), V(s.plus + near * s.plus * s.minus * inner_slope)};
+    return {V(low * s.plus), V(s.plus + near * s.plus * s.minus * inner_slope)};
 }
 
 template <class V>
@@ -77,7 +77,10 @@ DPC_FUNCTION ValueSlope<V> softplus(V x) {
 template <class V>
 DPC_FUNCTION ValueSlope<V> silu(V x) {
     const Sigmoids<V> s = sigmoids_of(x);
-    return {V(x * s.plus), V(s.plus * (1.0 + x * s.minus))};
+    // Beyond 1000 the smaller sigmoid, which is not exactly 0, must be nothing beside x.
+    const V low = select(x < -1000.0, V(-1000.0), x);
+    const V near = select(low > 1000.0, V(1000.0), low);
+    return {V(low * s.plus), V(s.plus * (1.0 + near * s.minus))};
 }
 
 /// silu below the threshold T, T sigmoid(T) + tanh(silu'(T) (x - T)) from there on.

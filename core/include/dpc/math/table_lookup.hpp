@@ -45,9 +45,9 @@ DPC_FUNCTION V polynomial(const Coefficient& c, V t) {
 /// Value and slope.
 template <int ORDER, class V, class Coefficient>
 DPC_FUNCTION V polynomial(const Coefficient& c, V t, V& slope) {
-    V value = c(ORDER);
-    slope = V(0.0);
-    for (int power = ORDER - 1; power >= 0; --power) {
+    slope = c(ORDER);
+    V value = slope * t + c(ORDER - 1);
+    for (int power = ORDER - 2; power >= 0; --power) {
         slope = slope * t + value;
         value = value * t + c(power);
     }

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// The scratch arrays of one chunk: some centres of one type, their pairs, and everything between the moments and the fitting net.
+// One set of arrays serves all chunks, one after the other.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "dpc/kokkos/device_model.hpp"
+#include "dpc/kokkos/loops.hpp"
+
+namespace dpc::kokkos {
+
+/// A centre's pairs have this many more slots than listed neighbours, for packs that begin at the last pair.
+constexpr int kSlotPadding = Pack<float>::width - 1;
+
+/// Numbers (tile, row, lane), the atom as the fastest index.
+template <class Real>
+struct Rows {
+    Real* data = nullptr;
+    int n_rows = 0, lanes = 0;
+
+    KOKKOS_INLINE_FUNCTION Real* at(int tile, int row, int lane) const {
+        return data + (static_cast<std::int64_t>(tile) * n_rows + row) * lanes + lane;
+    }
+    /// Of atom k of the chunk.
+    KOKKOS_INLINE_FUNCTION Real* of_atom(int row, int k) const { return at(k / lanes, row, k % lanes); }
+};
+
+/// The pairs inside the cut-off, by centre, then neighbour type; a centre's first slot comes from prefix sums of listed counts.
+template <class Real>
+struct PairArrays {
+    int* neighbour;                       // atom index
+    double* d[3];                         // r_j - r_i, angstrom
+    double* r2;                           // |d|^2
+    double *dx_over_r, *h, *dh_over_r;    // EnvRadial
+    Real* row[4];                         // R, environment row
+    std::int32_t* table_row;              // row of the table; before that, candidates of gather_pairs
+    Real* distance;                       // x - left knot
+    Real* reverse_row[4];                 // dE/dR, [0] with the table's argument included
+};
+
+/// What the kernels know of the chunk that they work on.
+template <class Real>
+struct Chunk {
+    int type = 0;
+    std::int64_t first_centre = 0;
+    Tiles tiles;
+    int n_types = 0;
+    const int* centres = nullptr;            // atom indices, from the chunk's first on
+    const std::int64_t* slots = nullptr;     // prefix sums, from the chunk's first centre on
+    const DevicePair<Real>* model_pairs = nullptr;
+    PairArrays<Real> pairs{};
+    int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off
+    int* firsts = nullptr;                   // (n_types, atoms): first pair
+    double* closest2 = nullptr;              // (n_types, atoms): smallest r2 of a pair, infinity: none
+    double* virial = nullptr;                // (9, atoms)
+    double* energy = nullptr;                // (atoms)
+
+    KOKKOS_INLINE_FUNCTION int segment(int b, int k) const { return b * tiles.n_atoms + k; }
+    KOKKOS_INLINE_FUNCTION int first_slot(int k) const { return static_cast<int>(slots[k] - slots[0]); }
+    /// Pairs of the segment that are in the pair arrays: those of other kinds are counted only.
+    KOKKOS_INLINE_FUNCTION int n_pairs(int b, int k) const {
+        return model_pairs[b].kind == PairKind::ordinary ? counts[segment(b, k)] : 0;
+    }
+};
+
+/// Bytes per pair slot of PairArrays.
+template <class Real>
+constexpr std::size_t kPairBytes = 2 * sizeof(int) + 7 * sizeof(double) + 9 * sizeof(Real);
+
+template <class ExecSpace, class Real>
+class Scratch {
+public:
+    using Memory = typename ExecSpace::memory_space;
+
+    /// Bytes per atom without pairs.
+    static std::size_t atom_bytes(const DeviceModel<ExecSpace, Real>& model);
+    /// Room for chunks of this many atoms (lanes of all tiles) and pair slots. Grows, never shrinks.
+    void reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
+    std::size_t bytes() const { return memory_.size(); }
+
+    /// Pointers into the chunk's arrays.
+    void attach(Chunk<Real>& chunk) const;
+    Rows<Real> rows(int n_rows, int lanes) const { return {rows_, 4 * n_rows, lanes}; }
+    Rows<Real> reverse_rows(int n_rows, int lanes) const { return {reverse_rows_, 4 * n_rows, lanes}; }
+    Rows<Real> expanded(int n_rows, int lanes) const { return {expanded_, 4 * n_rows, lanes}; }
+    Rows<Real> reverse_expanded(int n_rows, int lanes) const { return {reverse_expanded_, 4 * n_rows, lanes}; }
+    Rows<Real> products(int n_rows, int lanes) const { return {products_, n_rows, lanes}; }
+    Rows<Real> output(std::size_t layer, int n_rows, int lanes) const { return {outputs_[layer], n_rows, lanes}; }
+    Rows<Real> slope(std::size_t layer, int n_rows, int lanes) const { return {slopes_[layer], n_rows, lanes}; }
+
+private:
+    template <class T>
+    void place(T*& array, std::size_t n);
+    void place_all(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
+
+    Kokkos::View<unsigned char*, Memory> memory_;
+    std::size_t used_ = 0;
+    std::uintptr_t base_ = 0;
+    Chunk<Real> arrays_;
+    Real *rows_ = nullptr, *reverse_rows_ = nullptr, *expanded_ = nullptr, *reverse_expanded_ = nullptr, *products_ = nullptr;
+    std::vector<Real*> outputs_, slopes_;
+};
+
+template <class ExecSpace, class Real>
+template <class T>
+void Scratch<ExecSpace, Real>::place(T*& array, std::size_t n) {
+    constexpr std::size_t alignment = 256;
+    array = reinterpret_cast<T*>(base_ + used_);
+    used_ += (n * sizeof(T) + alignment - 1) / alignment * alignment;
+}
+
+template <class ExecSpace, class Real>
+void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots) {
+    used_ = 0;
+    PairArrays<Real>& pairs = arrays_.pairs;
+    place(pairs.neighbour, n_slots);
+    place(pairs.table_row, n_slots);
+    for (double** array : {&pairs.d[0], &pairs.d[1], &pairs.d[2], &pairs.r2, &pairs.dx_over_r, &pairs.h, &pairs.dh_over_r}) {
+        place(*array, n_slots);
+    }
+    for (Real** array : {&pairs.row[0], &pairs.row[1], &pairs.row[2], &pairs.row[3], &pairs.distance, &pairs.reverse_row[0],
+                         &pairs.reverse_row[1], &pairs.reverse_row[2], &pairs.reverse_row[3]}) {
+        place(*array, n_slots);
+    }
+    const std::size_t n_segments = n_lanes * static_cast<std::size_t>(model.n_types);
+    place(arrays_.counts, n_segments);
+    place(arrays_.firsts, n_segments);
+    place(arrays_.closest2, n_segments);
+    place(arrays_.virial, 9 * n_lanes);
+    place(arrays_.energy, n_lanes);
+    const std::size_t rows = 4 * n_lanes * static_cast<std::size_t>(model.most_rows);
+    place(rows_, rows);
+    place(reverse_rows_, rows);
+    place(expanded_, model.has_direct ? rows : 0);
+    place(reverse_expanded_, model.has_direct ? rows : 0);
+    place(products_, n_lanes * static_cast<std::size_t>(model.most_products));
+    outputs_.resize(static_cast<std::size_t>(model.most_layers - 1));  // the last layer gives the energy
+    slopes_.resize(outputs_.size());
+    for (std::size_t l = 0; l < outputs_.size(); ++l) {
+        place(outputs_[l], n_lanes * static_cast<std::size_t>(model.most_neurons));
+        place(slopes_[l], n_lanes * static_cast<std::size_t>(model.most_neurons));
+    }
+}
+
+template <class ExecSpace, class Real>
+std::size_t Scratch<ExecSpace, Real>::atom_bytes(const DeviceModel<ExecSpace, Real>& model) {
+    constexpr std::size_t many = 1024;
+    Scratch dry;
+    dry.place_all(model, many, 0);
+    return dry.used_ / many;
+}
+
+template <class ExecSpace, class Real>
+void Scratch<ExecSpace, Real>::reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes,
+                                       std::size_t n_slots) {
+    base_ = 0;
+    place_all(model, n_lanes, n_slots);
+    if (used_ > memory_.size()) {
+        memory_ = {};  // first, so that both never exist together
+        memory_ = decltype(memory_)(Kokkos::view_alloc(space, "dpc::scratch"), used_);
+    }
+    base_ = reinterpret_cast<std::uintptr_t>(memory_.data());
+    place_all(model, n_lanes, n_slots);
+}
+
+template <class ExecSpace, class Real>
+void Scratch<ExecSpace, Real>::attach(Chunk<Real>& chunk) const {
+    chunk.pairs = arrays_.pairs;
+    chunk.counts = arrays_.counts;
+    chunk.firsts = arrays_.firsts;
+    chunk.closest2 = arrays_.closest2;
+    chunk.virial = arrays_.virial;
+    chunk.energy = arrays_.energy;
+}
+
+}  // namespace dpc::kokkos

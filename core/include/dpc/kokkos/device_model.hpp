@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+// A PackedModel in the memory of an execution space. What kernels read are plain structs with device pointers; what only the
+// launching code needs (layers, which form a type has) stays on the host.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "dpc/kokkos/pack.hpp"
+#include "dpc/packed_model.hpp"
+
+namespace dpc::kokkos {
+
+/// PackedPair as kernels read it.
+template <class Real>
+struct DevicePair {
+    PairKind kind;
+    bool has_table;
+    PackedTable<Real> table;    // coef: device memory
+    const int* row_of_channel;  // (K)
+    const Real* padding;        // (K)
+    double min_distance, table_limit;
+    int sel;
+
+    /// Neighbours of this type are looked at, even if only to be counted.
+    KOKKOS_INLINE_FUNCTION bool is_listed() const { return kind == PairKind::ordinary || kind == PairKind::descriptor_excluded; }
+};
+
+/// A matrix (n_out, n_in): panels of tile_rows rows, each (n_in, tile_rows), the last one padded with 0; on a GPU also (n_out, n_in)
+/// for the vendor's library.
+template <class Real>
+struct DeviceMatrix {
+    int n_out = 0, n_in = 0;
+    const Real* panels = nullptr;
+    const Real* rows = nullptr;
+};
+
+/// PackedLayer: y = act(W^T x + b) idt + skip(x).
+template <class Real>
+struct DeviceLayer {
+    DeviceMatrix<Real> weight, reverse_weight;
+    Activation activation = Activation::linear;
+    double parameter = 0;
+    Skip skip = Skip::none;
+    const Real *bias = nullptr, *idt = nullptr;  // idt null: ones
+};
+
+/// ProductList with the place of each row's first product.
+struct DeviceProducts {
+    int n_rows = 0;
+    const int *begin = nullptr, *end = nullptr, *first = nullptr;
+};
+
+template <class Real>
+struct DeviceType {
+    math::EnvParameters environment{};
+    const DevicePair<Real>* pairs = nullptr;  // by neighbour type, device memory
+    int n_rows = 0, n_product_rows = 0, n_products = 0;
+    bool folded = false;
+    DeviceMatrix<Real> basis, reverse_basis;
+    DeviceProducts products;
+    std::vector<DeviceLayer<Real>> layers;
+    double energy_bias = 0;
+    double last_bias = 0;  // of the layer that gives the energy
+};
+
+template <class ExecSpace, class Real>
+class DeviceModel {
+public:
+    using Memory = typename ExecSpace::memory_space;
+
+    DeviceModel(const PackedModel<Real>& packed, const ExecSpace& space);
+    DeviceModel(const DeviceModel&) = delete;
+    DeviceModel& operator=(const DeviceModel&) = delete;
+
+    std::vector<DeviceType<Real>> types;
+    const char* has_energy = nullptr;         // (n_types), device memory
+    int n_types = 0, n_sel = 0;
+    int most_rank = 0, most_rows = 0, most_products = 0, most_neurons = 0, most_layers = 1;
+    bool has_direct = false;  // some type forms D
+    double rcut2 = 0;
+
+    std::size_t bytes() const { return bytes_; }
+
+private:
+    template <class T>
+    const T* upload(const T* values, std::size_t n);
+    template <class T>
+    const T* upload(const std::vector<T>& values) {
+        return upload(values.data(), values.size());
+    }
+    DeviceMatrix<Real> upload(const PackedMatrix<Real>& matrix);
+    DevicePair<Real> upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& tables,
+                            const std::vector<const Real*>& coefficients);
+    DeviceProducts upload_products(const PackedType<Real>& type);
+    void upload_type(const PackedType<Real>& from, DeviceType<Real>& to);
+
+    ExecSpace space_;
+    std::vector<Kokkos::View<unsigned char*, Memory>> storage_;
+    std::size_t bytes_ = 0;
+};
+
+template <class ExecSpace, class Real>
+template <class T>
+const T* DeviceModel<ExecSpace, Real>::upload(const T* values, std::size_t n) {
+    if (values == nullptr || n == 0) {
+        return nullptr;
+    }
+    Kokkos::View<unsigned char*, Memory> memory(Kokkos::view_alloc(space_, Kokkos::WithoutInitializing, "dpc::model"), n * sizeof(T));
+    const Kokkos::View<const unsigned char*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged> from(
+        reinterpret_cast<const unsigned char*>(values), n * sizeof(T));
+    Kokkos::deep_copy(space_, memory, from);
+    space_.fence("dpc: the source of a copy may go");
+    storage_.push_back(memory);
+    bytes_ += n * sizeof(T);
+    return reinterpret_cast<const T*>(memory.data());
+}
+
+template <class ExecSpace, class Real>
+DeviceMatrix<Real> DeviceModel<ExecSpace, Real>::upload(const PackedMatrix<Real>& matrix) {
+    constexpr int panel = tile_rows<ExecSpace>;
+    DeviceMatrix<Real> out{matrix.n_out, matrix.n_in};
+    std::vector<Real> panels;
+    panels.reserve(static_cast<std::size_t>((matrix.n_out + panel - 1) / panel * panel) * static_cast<std::size_t>(matrix.n_in));
+    for (int first = 0; first < matrix.n_out; first += panel) {
+        for (int column = 0; column < matrix.n_in; ++column) {
+            for (int row = first; row < first + panel; ++row) {
+                panels.push_back(row < matrix.n_out ? matrix.element(row, column) : Real(0));
+            }
+        }
+    }
+    out.panels = upload(panels);
+    if constexpr (is_gpu<ExecSpace>) {
+        std::vector<Real> rows;
+        rows.reserve(static_cast<std::size_t>(matrix.n_out) * static_cast<std::size_t>(matrix.n_in));
+        for (int row = 0; row < matrix.n_out; ++row) {
+            for (int column = 0; column < matrix.n_in; ++column) {
+                rows.push_back(matrix.element(row, column));
+            }
+        }
+        out.rows = upload(rows);
+    }
+    return out;
+}
+
+template <class ExecSpace, class Real>
+DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& tables,
+                                                      const std::vector<const Real*>& coefficients) {
+    DevicePair<Real> out{};
+    out.kind = pair.kind;
+    out.has_table = pair.table != nullptr;
+    out.min_distance = pair.min_distance;
+    out.table_limit = pair.table_limit;
+    out.sel = sel;
+    if (out.has_table) {
+        out.table = *pair.table;
+        out.table.coef = coefficients[static_cast<std::size_t>(pair.table - tables.data())];
+        out.row_of_channel = upload(pair.row_of_channel);
+        out.padding = upload(pair.padding);
+    }
+    return out;
+}
+
+template <class ExecSpace, class Real>
+DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedType<Real>& type) {
+    std::vector<int> first;
+    int n = 0;
+    for (std::size_t p = 0; p < type.begin.size(); ++p) {
+        first.push_back(n);
+        n += std::max(0, type.end[p] - type.begin[p]);
+    }
+    return {static_cast<int>(type.begin.size()), upload(type.begin), upload(type.end), upload(first)};
+}
+
+template <class ExecSpace, class Real>
+void DeviceModel<ExecSpace, Real>::upload_type(const PackedType<Real>& from, DeviceType<Real>& to) {
+    to.n_rows = from.n_rows;
+    to.n_product_rows = from.n_product_rows();
+    to.n_products = from.n_products;
+    to.folded = from.folded;
+    to.energy_bias = from.energy_bias;
+    to.basis = upload(from.basis);
+    to.reverse_basis = upload(from.reverse_basis);
+    to.products = upload_products(from);
+    for (const PackedLayer<Real>& layer : from.layers) {
+        const auto n_out = static_cast<std::size_t>(layer.weight.n_out);
+        to.layers.push_back({upload(layer.weight), upload(layer.reverse_weight), layer.activation, layer.parameter, layer.skip,
+                             upload(layer.bias, n_out), upload(layer.idt, n_out)});
+    }
+    if (!from.layers.empty()) {
+        to.last_bias = static_cast<double>(from.layers.back().bias[0]);
+    }
+    has_direct = has_direct || from.basis.panels != nullptr;
+}
+
+template <class ExecSpace, class Real>
+DeviceModel<ExecSpace, Real>::DeviceModel(const PackedModel<Real>& packed, const ExecSpace& space)
+    : n_types(packed.model->n_types()),
+      n_sel(packed.model->n_sel),
+      most_rows(packed.most_rows),
+      most_products(packed.most_products),
+      most_neurons(packed.most_neurons),
+      most_layers(std::max(1, packed.most_layers)),
+      rcut2(packed.model->rcut * packed.model->rcut),
+      space_(space) {
+    std::vector<const Real*> coefficients;
+    for (const PackedTable<Real>& table : packed.tables) {
+        const auto rows = static_cast<std::size_t>(table.grid.n_rows) + 1;
+        coefficients.push_back(upload(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride)));
+        most_rank = std::max(most_rank, table.rank);
+    }
+    types.resize(packed.types.size());
+    for (std::size_t a = 0; a < types.size(); ++a) {
+        types[a].environment = packed.types[a].environment;
+        std::vector<DevicePair<Real>> pairs;
+        for (std::size_t b = 0; b < packed.types[a].pairs.size(); ++b) {
+            pairs.push_back(upload(packed.types[a].pairs[b], packed.model->sel[b], packed.tables, coefficients));
+        }
+        types[a].pairs = upload(pairs);
+        if (packed.model->has_energy[a]) {
+            upload_type(packed.types[a], types[a]);
+        }
+    }
+    has_energy = upload(packed.model->has_energy);
+}
+
+}  // namespace dpc::kokkos

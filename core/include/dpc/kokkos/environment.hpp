@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// Steps compute_environment and locate: the environment row of every pair and where it lies in its table.
+#pragma once
+
+#include "dpc/kokkos/chunk.hpp"
+#include "dpc/math/env_matrix.hpp"
+#include "dpc/math/table_lookup.hpp"
+
+namespace dpc::kokkos {
+
+template <class Real>
+struct ComputeEnvironment {
+    Chunk<Real> chunk;
+    math::EnvParameters parameters;
+
+    template <class Lanes>
+    KOKKOS_INLINE_FUNCTION void operator()(const Lanes& lanes, int, int b, int k) const {
+        using P = Pack<double>;
+        const int first = chunk.firsts[chunk.segment(b, k)];
+        const int n_packs = (chunk.n_pairs(b, k) + P::width - 1) / P::width;
+        lanes.for_each(n_packs, [&](int pack) { compute(chunk.model_pairs[b].table.grid, first + pack * P::width); });
+    }
+
+    /// A pack of pairs. What it writes beyond the segment the next segment overwrites; segments of an atom come in order.
+    KOKKOS_INLINE_FUNCTION void compute(const math::Grid& grid, int at) const {
+        using P = Pack<double>;
+        const PairArrays<Real>& pairs = chunk.pairs;
+        const math::EnvRadial<P> radial = math::env_radial(parameters, P(sqrt(P::load(pairs.r2 + at))));
+        radial.dx_over_r.store(pairs.dx_over_r + at);
+        radial.h.store(pairs.h + at);
+        radial.dh_over_r.store(pairs.dh_over_r + at);
+        store_from_double(radial.x, pairs.row[0] + at);
+        for (int c = 0; c < 3; ++c) {
+            store_from_double(P(radial.h * P::load(pairs.d[c] + at)), pairs.row[c + 1] + at);
+        }
+        P distance;
+        store_integers(math::locate(grid, radial.x, distance), pairs.table_row + at);
+        store_from_double(distance, pairs.distance + at);
+    }
+};
+
+}  // namespace dpc::kokkos

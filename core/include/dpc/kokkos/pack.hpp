@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// The value types of the Kokkos kernels. On a processor a pack as wide as its registers (dpc/simd.hpp), on a GPU, where every lane
+// of a warp is a thread, a pack of one. Code written for packs then runs on both. Compilers for GPUs do not take the vector
+// types of the processor, so that a build with a GPU uses packs of one everywhere.
+#pragma once
+
+#include <Kokkos_Core.hpp>
+
+#include <cstdint>
+#include <type_traits>
+
+#include "dpc/math/portable.hpp"
+
+#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP) || defined(KOKKOS_ENABLE_SYCL)
+#define DPC_PACKS_OF_ONE
+#else
+#if !defined(DPC_ISA)
+#define DPC_ISA kokkos_host
+#endif
+#include "dpc/simd.hpp"
+#endif
+
+namespace dpc::kokkos {
+
+using math::select;
+
+template <class ExecSpace>
+inline constexpr bool is_gpu = !Kokkos::SpaceAccessibility<ExecSpace, Kokkos::HostSpace>::accessible;
+
+/// The members and functions of simd::Pack for a single number.
+template <class T>
+struct One {
+    static constexpr int width = 1;
+    T v;
+
+    DPC_FUNCTION One() = default;
+    template <class U, class = std::enable_if_t<std::is_arithmetic_v<U>>>
+    DPC_FUNCTION One(U scalar) : v(static_cast<T>(scalar)) {}
+
+    DPC_FUNCTION static One load(const T* from) { return One(*from); }
+    DPC_FUNCTION void store(T* to) const { *to = v; }
+
+    DPC_FUNCTION friend One operator+(One a, One b) { return One(a.v + b.v); }
+    DPC_FUNCTION friend One operator-(One a, One b) { return One(a.v - b.v); }
+    DPC_FUNCTION friend One operator*(One a, One b) { return One(a.v * b.v); }
+    DPC_FUNCTION friend One operator/(One a, One b) { return One(a.v / b.v); }
+    DPC_FUNCTION friend One operator-(One a) { return One(-a.v); }
+    DPC_FUNCTION One& operator+=(One b) {
+        v += b.v;
+        return *this;
+    }
+    DPC_FUNCTION friend bool operator<(One a, One b) { return a.v < b.v; }
+    DPC_FUNCTION friend bool operator>(One a, One b) { return a.v > b.v; }
+    DPC_FUNCTION friend bool operator>=(One a, One b) { return a.v >= b.v; }
+
+    DPC_FUNCTION friend One abs(One a) { return One(Kokkos::abs(a.v)); }
+    DPC_FUNCTION friend One copysign(One magnitude, One sign) { return One(Kokkos::copysign(magnitude.v, sign.v)); }
+    DPC_FUNCTION friend One sqrt(One a) { return One(Kokkos::sqrt(a.v)); }
+    DPC_FUNCTION friend One exp(One a) { return One(Kokkos::exp(a.v)); }
+    DPC_FUNCTION friend One floor(One a) { return One(Kokkos::floor(a.v)); }
+    DPC_FUNCTION friend T sum(One a) { return a.v; }
+    DPC_FUNCTION friend void store_integers(One a, std::int32_t* to) { *to = static_cast<std::int32_t>(a.v); }
+};
+
+#if defined(DPC_PACKS_OF_ONE)
+constexpr int kPackBytes = 0;
+template <class T>
+using Pack = One<T>;
+#else
+constexpr int kPackBytes = DPC_PACK_BYTES;
+template <class T>
+using Pack = simd::DPC_ISA::Pack<T>;
+#endif
+
+/// Numbers of one type to a pack of another, as many as a pack of doubles has.
+template <class T>
+DPC_FUNCTION Pack<double> load_as_double(const T* from) {
+    if constexpr (std::is_same_v<T, double>) {
+        return Pack<double>::load(from);
+    } else {
+        double lanes[Pack<double>::width];
+        for (int lane = 0; lane < Pack<double>::width; ++lane) {
+            lanes[lane] = static_cast<double>(from[lane]);
+        }
+        return Pack<double>::load(lanes);
+    }
+}
+
+template <class T>
+DPC_FUNCTION void store_from_double(Pack<double> value, T* to) {
+    if constexpr (std::is_same_v<T, double>) {
+        value.store(to);
+    } else {
+        double lanes[Pack<double>::width];
+        value.store(lanes);
+        for (int lane = 0; lane < Pack<double>::width; ++lane) {
+            to[lane] = static_cast<T>(lanes[lane]);
+        }
+    }
+}
+
+/// Rows of a product tile and packs in it: as many sums as the registers hold.
+template <class ExecSpace>
+inline constexpr int tile_rows = is_gpu<ExecSpace> ? 16 : 6;
+constexpr int kTilePacks = kPackBytes == 64 ? 4 : kPackBytes == 32 ? 2 : kPackBytes == 16 ? 2 : 1;
+
+}  // namespace dpc::kokkos

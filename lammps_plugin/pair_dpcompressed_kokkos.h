@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// pair_style dpcompressed/kk: atoms, neighbour list and forces stay where LAMMPS' package KOKKOS
+// has them, on a GPU or on the processor's threads, and dpc::kokkos::Evaluator computes there.
+// Types of LAMMPS' views changed their names in September 2025; this code names none of them.
+#ifndef LMP_PAIR_DPCOMPRESSED_KOKKOS_H
+#define LMP_PAIR_DPCOMPRESSED_KOKKOS_H
+
+#include "kokkos_type.h"
+#include "pair_dpcompressed_base.h"
+
+namespace LAMMPS_NS {
+
+template <class DeviceType>
+class PairDPCompressedKokkos : public PairDPCompressedBase {
+public:
+    explicit PairDPCompressedKokkos(LAMMPS* lammps);
+    ~PairDPCompressedKokkos() override;
+
+    void settings(int narg, char** arg) override;
+    double memory_usage() override;
+
+    class Engine;  // the evaluator in one precision
+
+protected:
+    std::string start_evaluator() override;
+    bool has_evaluator() const override { return engine_ != nullptr; }
+    void drop_evaluator() override;
+    void request_list() override;
+    void take_list() override;
+    Results evaluate() override;
+    const dpc::Overflow& overflow_found() const override;
+    void sync_host() override;
+
+private:
+    using Memory = typename DeviceType::memory_space;
+
+    std::unique_ptr<Engine> engine_;
+    Kokkos::View<int*, Memory> model_type_of_;  // model_type_ on the device
+    Kokkos::View<int*, Memory> types_;          // (n_all) model types
+    Kokkos::View<double*, Memory> atom_energy_;
+    Kokkos::View<double* [9], Kokkos::LayoutRight, Memory> atom_virial_;
+    decltype(Kokkos::create_mirror_view(atom_virial_)) host_atom_virial_;
+};
+
+}  // namespace LAMMPS_NS
+
+#endif
