@@ -23,11 +23,14 @@ test-core: .venv/installed  ## C++ tests (GoogleTest: apt-get install libgtest-d
 
 test-core-checked: .venv/installed  ## the Kokkos tests with the Kokkos at DPC_KOKKOS_CHECKED_ROOT, which has bounds checks
 	$(CMAKE_CORE_TESTS) -B build/tests-checked -DDPC_KOKKOS=own -DKokkos_ROOT=$(DPC_KOKKOS_CHECKED_ROOT)
-	$(BIN)/cmake --build build/tests-checked
+	$(BIN)/cmake --build build/tests-checked --target kokkos_tests
 	$(BIN)/ctest --test-dir build/tests-checked --output-on-failure --tests-regex Kokkos --no-tests=error
 
 bench: .venv/installed  ## speed against the peers that are installed, see benchmarks/README.md
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python benchmarks/bench_lammps.py
+
+bench-core: .venv/installed  ## where a step goes, stage by stage, without LAMMPS
+	$(BIN)/python benchmarks/bench_core.py
 
 lint: .venv/installed  ## style of the Python code, and who may include or import what
 	$(BIN)/pip install --quiet ruff
@@ -39,4 +42,4 @@ lint: .venv/installed  ## style of the Python code, and who may include or impor
 	$(BIN)/pip install --quiet '.[$(EXTRAS)]'
 	touch $@
 
-.PHONY: demo test test-core test-core-checked bench lint
+.PHONY: demo test test-core test-core-checked bench bench-core lint

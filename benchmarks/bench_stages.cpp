@@ -8,6 +8,7 @@
 #include <exception>
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <sstream>
 #include <string>
 
@@ -46,16 +47,10 @@ struct Result {
     StageClock::Seconds stage{};       // s per atom
     StageClock::Seconds operations{};  // floating-point operations per atom that the stage cannot do without
     double whole = 0;                  // s per atom of Evaluator::compute
-    double small_step = 0, small_kernels = 0, empty_step = 0;  // s per step of kSmallSystem atoms
+    double small_step = 0, small_stages = 0, empty_step = 0;  // s per step of kSmallSystem atoms
 };
 
-double total(const StageClock::Seconds& of, int begin = 0, int end = bench::n_stages) {
-    double sum = 0;
-    for (int k = begin; k < end; ++k) {
-        sum += of[static_cast<std::size_t>(k)];
-    }
-    return sum;
-}
+double total(const StageClock::Seconds& of) { return std::accumulate(of.begin(), of.end(), 0.0); }
 
 /// Seconds by stage, summed over the blocks; of each block and stage the best of all repeats.
 template <class Real>
@@ -178,7 +173,7 @@ Result measure(const std::shared_ptr<const Model>& model, const Settings& settin
     small_options.n_atoms = kSmallSystem;
     const bench::Structure small(small_options, model->type_map, model->rcut + kSkin);
     result.small_step = measure_step(model, precision, small, settings.seconds / 5);
-    result.small_kernels = total(measure_stages<Real>(model, small, settings.seconds / 5), 0, bench::bookkeeping);
+    result.small_stages = total(measure_stages<Real>(model, small, settings.seconds / 5));
     result.empty_step = measure_step(model, precision, small, settings.seconds / 20, false);
     return result;
 }
@@ -202,8 +197,8 @@ void print(const Result& r) {
     std::printf("  %-24s%12.3f%9s%14.0f\n", "sum of stages", total(r.stage) * 1e6, "", operations);
     std::printf("  %-24s%12.3f%9s%14s%12.1f%13.0f%%   %.0f %% of the product kernel's rate\n", "Evaluator::compute", r.whole * 1e6, "", "",
                 operations / r.whole * 1e-9, 100 * operations / r.whole / r.limits.registers, 100 * operations / r.whole / r.limits.products);
-    std::printf("  a step of %d atoms: %.1f us, of which kernels %.1f us; the same step without centres %.1f us\n", kSmallSystem, r.small_step * 1e6,
-                r.small_kernels * 1e6, r.empty_step * 1e6);
+    std::printf("  a step of %d atoms: %.1f us, of which stages %.1f us; the same step without centres %.1f us\n", kSmallSystem, r.small_step * 1e6,
+                r.small_stages * 1e6, r.empty_step * 1e6);
 }
 
 std::string json(const Result& r) {
@@ -212,7 +207,7 @@ std::string json(const Result& r) {
         << ", \"product_flops\": " << r.limits.products << ", \"compute_us_per_atom\": " << r.whole * 1e6
         << ", \"flop_per_atom\": " << total(r.operations) << ", \"of_product_rate\": " << total(r.operations) / r.whole / r.limits.products
         << ", \"of_register_rate\": " << total(r.operations) / r.whole / r.limits.registers << ", \"small_step\": {\"atoms\": " << kSmallSystem
-        << ", \"us\": " << r.small_step * 1e6 << ", \"kernels_us\": " << r.small_kernels * 1e6 << ", \"without_centres_us\": " << r.empty_step * 1e6
+        << ", \"us\": " << r.small_step * 1e6 << ", \"stages_us\": " << r.small_stages * 1e6 << ", \"without_centres_us\": " << r.empty_step * 1e6
         << "}, \"stages\": [";
     for (std::size_t k = 0; k < bench::n_stages; ++k) {
         out << (k == 0 ? "" : ", ") << "{\"stage\": \"" << bench::kStageNames[k] << "\", \"us_per_atom\": " << r.stage[k] * 1e6

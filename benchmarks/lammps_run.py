@@ -32,7 +32,7 @@ pair_style      {style}
 pair_coeff      * * {elements}
 neighbor        2.0 bin
 neigh_modify    every 10 delay 0 check no
-timestep        0.00025
+timestep        0.00001
 fix             integrate all nve
 thermo          1000000
 {commands}

@@ -2,6 +2,7 @@
 """The pictures of the README from measured results.
 
     python benchmarks/plots.py bars benchmarks/results/NAME.json --system water --atoms 1536 -o docs/figures/speed.png
+    python benchmarks/plots.py stages benchmarks/results/stages_cpu.json -o docs/figures/stages.png
     python benchmarks/plots.py rank benchmarks/results/accuracy.json -o docs/figures/accuracy_rank.png
     python benchmarks/plots.py energy OWN.csv tests/data/water_nve/peer_nve.csv -o docs/figures/energy.png
 
@@ -48,6 +49,35 @@ def bars(chosen: argparse.Namespace) -> plt.Figure:
     return figure
 
 
+# Stages as the picture groups them, from the pairs to the forces.
+GROUPS = {
+    "pairs inside the cut-off": ("gather_pairs", "bookkeeping of pairs"),
+    "environment and back": ("compute_environment", "locate", "reverse_environment", "sums of forces"),
+    "tables": ("compute_moments", "moments to rows of C"),
+    "tables, reverse": ("reverse_moments", "dE/dC to weights"),
+    "products and reverse": ("compute_products", "reverse_products", "multiply (direct form)"),
+    "fitting net": ("compute_layer", "last layer"),
+    "fitting net, reverse": ("reverse_layer",),
+}
+
+
+def stages(chosen: argparse.Namespace) -> plt.Figure:
+    """Microseconds per atom by group of stages, stacked, for every system and precision."""
+    systems = json.loads(chosen.results.read_text())["systems"]
+    runs = {f"{name}, {run['precision']}": run for name, system in systems.items() for run in system["precisions"]}
+    times = [{stage["stage"]: stage["us_per_atom"] for stage in run["stages"]} for run in runs.values()]
+    figure, axes = plt.subplots(figsize=(6.4, 0.9 + 0.45 * len(runs)), layout="constrained")
+    left = np.zeros(len(runs))
+    for k, (label, members) in enumerate(GROUPS.items()):
+        width = np.array([sum(time.get(member, 0.0) for member in members) for time in times])
+        axes.barh(list(runs), width, left=left, label=label, color=plt.get_cmap("tab20c")(k * 2))
+        left += width
+    axes.invert_yaxis()
+    axes.set_xlabel("µs per atom and step, one core")
+    axes.legend(fontsize="x-small", ncols=2)
+    return figure
+
+
 def rank(chosen: argparse.Namespace) -> plt.Figure:
     """Largest force error against the number of columns, for both orders."""
     rows = [row for row in json.loads(chosen.results.read_text())["rows"] if row["kind"] == "rank"]
@@ -81,7 +111,7 @@ def main() -> None:
     """Choose a picture and save it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     kinds = parser.add_subparsers(required=True)
-    for function, files in ((bars, ["results"]), (rank, ["results"]), (energy, ["own", "peer"])):
+    for function, files in ((bars, ["results"]), (stages, ["results"]), (rank, ["results"]), (energy, ["own", "peer"])):
         kind = kinds.add_parser(function.__name__, description=function.__doc__)
         for name in files:
             kind.add_argument(name, type=Path)
