@@ -31,6 +31,12 @@ MIN_STEPS = 20
 MAX_STEPS = 5000
 
 
+def ranks_and_threads(text: str) -> tuple[int, int]:
+    """ "2x1": two ranks of one thread."""
+    ranks, threads = (int(number) for number in text.split("x"))
+    return ranks, threads
+
+
 def options() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -39,8 +45,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--lmp", help="this project's LAMMPS (default: lmp on PATH)")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--atoms", nargs="+", type=int, choices=lammps_run.REPLICATION, default=[192, 1536, 12288])
-    parser.add_argument("--ranks", nargs="+", type=int, default=[1])
-    parser.add_argument("--threads", nargs="+", type=int, default=[1])
+    parser.add_argument(
+        "--parallel", nargs="+", type=ranks_and_threads, default=[(1, 1)], metavar="RANKSxTHREADS", help="such as 1x1 2x1 1x2"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="aimed-at length of a timed run")
     parser.add_argument("--longest", type=float, default=120.0, help="leave a variant out where a run takes longer (s)")
@@ -187,7 +194,7 @@ def main() -> None:
             report["systems"][system.name] = {"notes": notes, "left_out": left_out}
             print(f"{system.name}: {json.dumps(notes)}", *(f"left out: {reason}" for reason in left_out), sep="\n  ")
             for atoms in chosen.atoms:
-                for ranks, threads in [(r, t) for r in chosen.ranks for t in chosen.threads]:
+                for ranks, threads in chosen.parallel:
                     case = Case(system, atoms, ranks, threads, scratch)
                     for variant in variants:
                         case.calibrate(variant, chosen.seconds, chosen.longest)

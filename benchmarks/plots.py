@@ -2,7 +2,7 @@
 """The pictures of the README from measured results.
 
     python benchmarks/plots.py bars benchmarks/results/NAME.json --system water --atoms 1536 -o docs/figures/speed.png
-    python benchmarks/plots.py stages benchmarks/results/stages_cpu.json -o docs/figures/stages.png
+    python benchmarks/plots.py stages benchmarks/results/cpu_stages.json -o docs/figures/stages.png
     python benchmarks/plots.py rank benchmarks/results/accuracy.json -o docs/figures/accuracy_rank.png
     python benchmarks/plots.py energy OWN.csv tests/data/water_nve/peer_nve.csv -o docs/figures/energy.png
 
@@ -66,7 +66,7 @@ def stages(chosen: argparse.Namespace) -> plt.Figure:
     systems = json.loads(chosen.results.read_text())["systems"]
     runs = {f"{name}, {run['precision']}": run for name, system in systems.items() for run in system["precisions"]}
     times = [{stage["stage"]: stage["us_per_atom"] for stage in run["stages"]} for run in runs.values()]
-    figure, axes = plt.subplots(figsize=(6.4, 0.9 + 0.45 * len(runs)), layout="constrained")
+    figure, axes = plt.subplots(figsize=(6.4, 1.3 + 0.4 * len(runs)), layout="constrained")
     left = np.zeros(len(runs))
     for k, (label, members) in enumerate(GROUPS.items()):
         width = np.array([sum(time.get(member, 0.0) for member in members) for time in times])
@@ -74,7 +74,7 @@ def stages(chosen: argparse.Namespace) -> plt.Figure:
         left += width
     axes.invert_yaxis()
     axes.set_xlabel("µs per atom and step, one core")
-    axes.legend(fontsize="x-small", ncols=2)
+    figure.legend(fontsize="x-small", ncols=4, loc="outside upper center")
     return figure
 
 

@@ -105,13 +105,12 @@ double distance2(const double* a, const double* b) {
 }  // namespace
 
 Structure::Structure(const StructureOptions& options, const std::vector<std::string>& type_map, double list_cutoff) {
-    double box[3];
-    make_atoms(options, type_map, box);
-    add_images(box, list_cutoff);
+    make_atoms(options, type_map);
+    add_images(list_cutoff);
     list_neighbours(list_cutoff);
 }
 
-void Structure::make_atoms(const StructureOptions& options, const std::vector<std::string>& type_map, double (&box)[3]) {
+void Structure::make_atoms(const StructureOptions& options, const std::vector<std::string>& type_map) {
     const bool water = options.kind == "water";
     if (!water && options.kind != "fcc") {
         throw InputError("structure " + options.kind + ": water or fcc");
@@ -131,28 +130,28 @@ void Structure::make_atoms(const StructureOptions& options, const std::vector<st
         }
     }
     for (int c = 0; c < 3; ++c) {
-        box[c] = edge * cells[static_cast<std::size_t>(c)];
+        box_[c] = edge * cells[static_cast<std::size_t>(c)];
     }
 }
 
 /// Images of all atoms that are within the cut-off (and a margin for molecules that stick out) of the box.
-void Structure::add_images(const double (&box)[3], double cutoff) {
+void Structure::add_images(double cutoff) {
     constexpr double margin = 2;
     const int n = n_atoms();
     int most[3];
     for (int c = 0; c < 3; ++c) {
-        most[c] = static_cast<int>(std::ceil((cutoff + margin) / box[c]));
+        most[c] = static_cast<int>(std::ceil((cutoff + margin) / box_[c]));
     }
     for (int a = -most[0]; a <= most[0]; ++a) {
         for (int b = -most[1]; b <= most[1]; ++b) {
             for (int d = -most[2]; d <= most[2]; ++d) {
-                const double shift[3] = {a * box[0], b * box[1], d * box[2]};
+                const double shift[3] = {a * box_[0], b * box_[1], d * box_[2]};
                 for (int k = 0; k < n && (a != 0 || b != 0 || d != 0); ++k) {
                     double at[3];
                     bool near = true;
                     for (int c = 0; c < 3; ++c) {
                         at[c] = x_[static_cast<std::size_t>(3 * k + c)] + shift[c];
-                        near = near && at[c] > -cutoff - margin && at[c] < box[c] + cutoff + margin;
+                        near = near && at[c] > -cutoff - margin && at[c] < box_[c] + cutoff + margin;
                     }
                     if (near) {
                         x_.insert(x_.end(), at, at + 3);

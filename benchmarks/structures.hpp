@@ -28,16 +28,19 @@ public:
     int n_all() const { return static_cast<int>(types_.size()); }
     const double* positions() const { return x_.data(); }
     const int* types() const { return types_.data(); }
+    /// Edges of the periodic box, angstrom.
+    const double* box() const { return box_; }
     NeighbourRows list() const { return {n_atoms(), centres_.data(), counts_.data(), pointers_.data(), ~0}; }
     double distance(int i, int j) const;
     /// Neighbours per atom within a distance.
     double neighbours_within(double cutoff) const;
 
 private:
-    void make_atoms(const StructureOptions& options, const std::vector<std::string>& type_map, double (&box)[3]);
-    void add_images(const double (&box)[3], double cutoff);
+    void make_atoms(const StructureOptions& options, const std::vector<std::string>& type_map);
+    void add_images(double cutoff);
     void list_neighbours(double cutoff);
 
+    double box_[3];
     std::vector<double> x_;  // (n_all, 3)
     std::vector<int> types_, centres_, counts_;
     std::vector<std::vector<int>> rows_;

@@ -18,6 +18,19 @@ from dpc cimport *
 
 ctypedef const int* Row
 
+_BACKENDS = {
+    "host": CppBackend.host,
+    "kokkos_serial": CppBackend.kokkos_serial,
+    "kokkos_openmp": CppBackend.kokkos_openmp,
+    "gpu": CppBackend.gpu,
+}
+
+
+def available_backends():
+    """Names of the backends that this build has and this machine can run; "host" is always the first."""
+    cdef vector[CppBackend] found = cpp_available_backends()
+    return tuple(name for name, backend in _BACKENDS.items() if any(backend == found[k] for k in range(found.size())))
+
 
 cdef class Model:
     """A validated, immutable compressed model. Made by from_file or from_bytes; raises FormatError or ModelError."""
@@ -83,18 +96,31 @@ cdef class Model:
 
 
 cdef class Evaluator:
-    """Energies, forces and virials of a Model on the host, with n_threads OpenMP threads, precision "double" or "mixed"."""
+    """Energies, forces and virials of a Model.
+
+    n_threads: of the backends "host" and "kokkos_openmp"; precision: "double" or "mixed"; backend: "host", or one of
+    "kokkos_serial", "kokkos_openmp", "gpu" in a build with Kokkos (available_backends says which); device: number of the GPU,
+    -1: the first; scratch_bytes: bound of the scratch arrays of all backends but "host", 0: a default.
+    """
 
     cdef unique_ptr[CppEvaluator] cpp
     cdef readonly Model model
     cdef int n_all
 
-    def __cinit__(self, Model model not None, int n_threads=1, precision="double"):
+    def __cinit__(self, Model model not None, int n_threads=1, precision="double", backend="host", int device=-1,
+                  size_t scratch_bytes=0):
         if precision not in ("double", "mixed"):
             raise InputError(f'precision is "{precision}": expected "double" or "mixed"')
+        if backend not in _BACKENDS:
+            raise InputError(f'backend is "{backend}": expected one of {", ".join(_BACKENDS)}')
+        cdef CppOptions options
+        options.n_threads = n_threads
+        options.precision = CppPrecision.mixed if precision == "mixed" else CppPrecision.float64
+        options.backend = <CppBackend>_BACKENDS[backend]
+        options.device = device
+        options.scratch_bytes = scratch_bytes
         self.model = model
-        self.cpp.reset(new CppEvaluator(
-            model.cpp, n_threads, CppPrecision.mixed if precision == "mixed" else CppPrecision.float64))
+        self.cpp.reset(new CppEvaluator(model.cpp, options))
         self.n_all = -1
 
     def set_neighbours(self, const int[::1] types not None, const int[::1] centres not None,
@@ -171,7 +197,7 @@ cdef class Evaluator:
         }
 
     def describe(self):
-        """Precision, instruction set and threads."""
+        """Precision, instruction set or execution space, and threads."""
         return dereference(self.cpp).describe().decode()
 
     @property

@@ -66,8 +66,22 @@ cdef extern from "dpc/evaluator.hpp" namespace "dpc":
         float64
         mixed
 
+    cdef enum class CppBackend "dpc::Backend":
+        host
+        kokkos_serial
+        kokkos_openmp
+        gpu
+
+    cdef cppclass CppOptions "dpc::EvaluatorOptions":
+        int n_threads, device
+        CppPrecision precision
+        CppBackend backend
+        size_t scratch_bytes
+
+    vector[CppBackend] cpp_available_backends "dpc::available_backends"() except +translate_errors
+
     cdef cppclass CppEvaluator "dpc::Evaluator":
-        CppEvaluator(shared_ptr[CppModel] model, int n_threads, CppPrecision precision) except +translate_errors
+        CppEvaluator(shared_ptr[CppModel] model, const CppOptions& options) except +translate_errors
         void set_neighbours(int n_all, const int* types, const CppRows& rows) except +translate_errors nogil
         CppTotals compute(const double* x, const CppUnits& units, const CppOutput& output) except +translate_errors nogil
         const CppOverflow& overflow()

@@ -141,9 +141,11 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* l
         return;
     }
     if (kNeedsKokkos && host.has_package != nullptr && host.has_package("KOKKOS") == 0) {
-        warn(host, lammps,
-             "pair_style dpcompressed is not available: the plugin was built with -DDPC_KOKKOS=lammps, "
-             "this LAMMPS has no package KOKKOS. Build the plugin without that option for it");
+        warn(
+            host, lammps,
+            "pair_style dpcompressed is not available: the plugin was built with "
+            "-DDPC_KOKKOS=lammps, this LAMMPS has no package KOKKOS. Build the plugin without that "
+            "option for it");
         return;
     }
     if (auto* register_styles = open_pair_module(host, lammps)) {

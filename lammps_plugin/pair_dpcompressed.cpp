@@ -47,7 +47,8 @@ dpc::EvaluatorOptions PairDPCompressed::options() const {
     options.scratch_bytes = static_cast<std::size_t>(settings_.memory) * kMegabyte;
     if (settings_.device == DeviceChoice::gpu || settings_.device == DeviceChoice::automatic) {
         const int rank = dpcompressed::node_rank(world);
-        options.device = rank % std::max(1, dpc::gpu_count());
+        const int n_gpus = dpc::gpu_count();
+        options.device = n_gpus > 0 ? rank % n_gpus : -1;
     }
     return options;
 }

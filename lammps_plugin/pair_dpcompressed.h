@@ -28,8 +28,8 @@ private:
     dpc::EvaluatorOptions options() const;
 
     std::unique_ptr<dpc::Evaluator> evaluator_;
-    int n_threads_ = 0;               // that evaluator_ was made with
-    std::vector<int> types_;          // (n_all) model types
+    int n_threads_ = 0;                // that evaluator_ was made with
+    std::vector<int> types_;           // (n_all) model types
     std::vector<double> atom_virial_;  // (n_all, 9)
 };
 

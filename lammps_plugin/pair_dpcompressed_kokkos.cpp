@@ -17,10 +17,22 @@
 #include "neighbor.h"
 
 using namespace LAMMPS_NS;
+using namespace dpcompressed;
 
+namespace dpcompressed {
 namespace {
 
 constexpr std::size_t kMegabyte = 1000000;
+
+/// At least n elements; contents are lost.
+template <class View>
+void reserve(View& view, std::size_t n) {
+    if (view.extent(0) < n) {
+        Kokkos::realloc(Kokkos::view_alloc(Kokkos::WithoutInitializing), view, n);
+    }
+}
+
+}  // namespace
 
 template <class DeviceType>
 using PositionView =
@@ -56,21 +68,13 @@ struct MapTypes {
     KOKKOS_FUNCTION void operator()(int i) const { types(i) = model_type_of(lammps_types(i)); }
 };
 
-/// At least n elements; contents are lost.
-template <class View>
-void reserve(View& view, std::size_t n) {
-    if (view.extent(0) < n) {
-        Kokkos::realloc(Kokkos::view_alloc(Kokkos::WithoutInitializing), view, n);
-    }
-}
-
-}  // namespace
+}  // namespace dpcompressed
 
 template <class DeviceType>
 class PairDPCompressedKokkos<DeviceType>::Engine {
 public:
     using Rows = ListRows<DeviceType>;
-    using Output = dpc::kokkos::DeviceOutput<ForceView<DeviceType>>;
+    using Output = dpc::kokkos::DeviceOutput<Memory, ForceView<DeviceType>>;
 
     virtual ~Engine() = default;
     virtual void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types,
@@ -120,7 +124,8 @@ template <class DeviceType>
 PairDPCompressedKokkos<DeviceType>::PairDPCompressedKokkos(LAMMPS* lammps)
     : PairDPCompressedBase(lammps) {
     if (lmp->kokkos == nullptr) {
-        fail_all("the variants /kk, /kk/device and /kk/host need LAMMPS to be started with `-k on`");
+        fail_all(
+            "the variants /kk, /kk/device and /kk/host need LAMMPS to be started with `-k on`");
     }
     kokkosable = 1;
     atomKK = static_cast<AtomKokkos*>(atom);
@@ -135,10 +140,10 @@ PairDPCompressedKokkos<DeviceType>::~PairDPCompressedKokkos() = default;
 template <class DeviceType>
 void PairDPCompressedKokkos<DeviceType>::settings(int narg, char** arg) {
     PairDPCompressedBase::settings(narg, arg);
-    if (settings_.device != dpcompressed::DeviceChoice::cpu && comm->me == 0) {
+    if (settings_.device != DeviceChoice::cpu && comm->me == 0) {
         error->warning(FLERR,
-                       "pair_style dpcompressed: the keyword device has no effect on dpcompressed/kk, "
-                       "which computes where LAMMPS' package KOKKOS does (`-k on g N`)");
+                       "pair_style dpcompressed: the keyword device has no effect on "
+                       "dpcompressed/kk, which computes where LAMMPS' package KOKKOS does");
     }
 }
 

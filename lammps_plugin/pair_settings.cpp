@@ -43,8 +43,8 @@ int parse_positive(const char* keyword, const char* word, const char* what) {
 /// Whether word is the second of two choices.
 bool parse_choice(const char* keyword, const char* word, const char* first, const char* second) {
     if (std::strcmp(word, first) != 0 && std::strcmp(word, second) != 0) {
-        throw dpc::InputError(text(keyword, " must be ", first, " or ", second, ", not '", word,
-                                   "': ", kUsage));
+        throw dpc::InputError(
+            text(keyword, " must be ", first, " or ", second, ", not '", word, "': ", kUsage));
     }
     return std::strcmp(word, second) == 0;
 }

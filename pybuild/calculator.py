@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Evaluate a tables.bin from Python: `evaluate` on arrays, `DPCompressed` as an ASE calculator.
 
-Both run the compiled host evaluator (pybuild._core), the one that LAMMPS runs. Lengths in angstrom, energies in eV.
+Both run the compiled evaluator (pybuild._core), the one that LAMMPS runs: on the processor, or with `backend` in a build with
+Kokkos wherever that computes (pybuild._core.available_backends). Lengths in angstrom, energies in eV.
 """
 
 from __future__ import annotations
@@ -50,19 +51,21 @@ def evaluate(
     cell: ArrayLike | None = None,
     n_threads: int = 1,
     precision: str = "double",
+    backend: str = "host",
 ) -> Result:
     """Energy, forces and virial of one structure.
 
     model: a path of a tables.bin or what `load` returned; positions (n, 3); types (n,) indices into the model's type map;
     cell (3, 3) rows a, b, c, periodic in all directions, or None for open boundaries; precision "double" or "mixed" (tables,
-    descriptor and fitting net in single precision).
+    descriptor and fitting net in single precision); backend "host", or in a build with Kokkos "kokkos_serial", "kokkos_openmp"
+    or "gpu".
     """
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
     x = np.ascontiguousarray(positions, dtype=np.float64)
     box = None if cell is None else np.asarray(cell, dtype=np.float64)
     i, j, d = neighbour_pairs(x, box, model.rcut)
-    return evaluate_pairs(_core().Evaluator(model, n_threads, precision), x, types, box, (i, j, d))
+    return evaluate_pairs(_core().Evaluator(model, n_threads, precision, backend), x, types, box, (i, j, d))
 
 
 def evaluate_pairs(
@@ -97,7 +100,7 @@ class DPCompressed(Calculator):
     """ASE calculator: energy, energies, forces, stress, stresses of a tables.bin. Needs ase and vesin.
 
     tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
-    the table, "warn" only warns; a pair closer than the training data is warned of in both.
+    the table, "warn" only warns; a pair closer than the training data is warned of in both; backend as in `evaluate`.
     """
 
     implemented_properties: Sequence[str] = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
@@ -108,6 +111,7 @@ class DPCompressed(Calculator):
         n_threads: int = 1,
         overflow: str = "stop",
         precision: str = "double",
+        backend: str = "host",
         **kwargs: Any,
     ):
         if Calculator is object:
@@ -116,7 +120,7 @@ class DPCompressed(Calculator):
             raise InputError(f'overflow is "{overflow}": expected "stop" or "warn"')
         super().__init__(**kwargs)
         self.model = load(tables)
-        self.evaluator = _core().Evaluator(self.model, n_threads, precision)
+        self.evaluator = _core().Evaluator(self.model, n_threads, precision, backend)
         self.overflow = overflow
 
     def calculate(

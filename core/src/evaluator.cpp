@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "dpc/errors.hpp"
+#include "evaluator_impl.hpp"
 #include "host/block_evaluator.hpp"
 
 namespace dpc {
@@ -36,16 +37,6 @@ void check_finite(const double* x, int n_all) {
 }
 
 }  // namespace
-
-struct Evaluator::Impl {
-    virtual ~Impl() = default;
-    virtual void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) = 0;
-    virtual Totals compute(const double* x, const Units& units, const Output& output) = 0;
-    virtual std::string describe() const = 0;
-    virtual std::size_t memory_bytes() const = 0;
-
-    Overflow overflow;
-};
 
 namespace {
 
@@ -213,16 +204,45 @@ std::unique_ptr<Evaluator::Impl> make_engine(std::shared_ptr<const Model> model,
 
 }  // namespace
 
+#if defined(DPC_HAVE_OWN_KOKKOS)
+
+std::vector<Backend> available_backends() {
+    std::vector<Backend> all = {Backend::host};
+    for (const Backend backend : kokkos::own_backends()) {
+        all.push_back(backend);
+    }
+    return all;
+}
+
+int gpu_count() { return kokkos::own_gpu_count(); }
+
+namespace {
+
+std::unique_ptr<Evaluator::Impl> make_kokkos(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
+    return kokkos::make_own_evaluator(std::move(model), options);
+}
+
+}  // namespace
+
+#else
+
 std::vector<Backend> available_backends() { return {Backend::host}; }
 
 int gpu_count() { return 0; }
 
-Evaluator::Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options)
-    : Evaluator(std::move(model), options.n_threads, options.precision) {
-    if (options.backend != Backend::host) {
-        throw InputError("this build evaluates on the processor without Kokkos only: build it with -DDPC_KOKKOS=own -DKokkos_ROOT=...");
-    }
+namespace {
+
+std::unique_ptr<Evaluator::Impl> make_kokkos(std::shared_ptr<const Model>, const EvaluatorOptions&) {
+    throw InputError("this build evaluates on the processor without Kokkos only: build it with -DDPC_KOKKOS=own -DKokkos_ROOT=...");
 }
+
+}  // namespace
+
+#endif
+
+Evaluator::Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options)
+    : impl_(options.backend == Backend::host ? make_engine(std::move(model), std::max(1, options.n_threads), options.precision)
+                                             : make_kokkos(std::move(model), options)) {}
 
 Evaluator::Evaluator(std::shared_ptr<const Model> model, int n_threads, Precision precision)
     : impl_(make_engine(std::move(model), std::max(1, n_threads), precision)) {}

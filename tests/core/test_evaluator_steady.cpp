@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -14,6 +13,7 @@
 
 #include "allocation_counter.hpp"
 #include "dpc/evaluator.hpp"
+#include "open_system.hpp"
 #include "table_builder.hpp"
 
 namespace {
@@ -24,74 +24,11 @@ using dpc::Precision;
 using dpc::Totals;
 
 constexpr int kAtoms = 300;
-constexpr double kCell = 16.0, kListed = 7.0, kClosest = 1.0;  // angstrom; the model's cut-off is 6, its tables end at 0.88
 // Sums of another order: some hundred numbers of order 1 to 10, with forces up to 10^3 between the closest pairs.
 constexpr double kSameEnergy = 1e-10, kSameForce = 1e-9;
 
-/// Atoms of both types and of none in open space, no pair closer than kClosest, with everything listed that is closer than kListed.
-struct System {
-    System() {
-        Sequence numbers;
-        while (types.size() < kAtoms) {
-            const std::array<double, 3> at = {numbers.next() * kCell, numbers.next() * kCell, numbers.next() * kCell};
-            if (closest(at) > kClosest) {
-                x.insert(x.end(), at.begin(), at.end());
-                types.push_back(types.size() % 17 == 0 ? -1 : static_cast<int>(types.size() % 3 == 0));
-            }
-        }
-        rows_.resize(kAtoms);
-        for (int i = 0; i < kAtoms; ++i) {
-            for (int j = 0; j < kAtoms; ++j) {
-                if (j != i && distance(x.data() + 3 * i, x.data() + 3 * j) < kListed) {
-                    rows_[static_cast<std::size_t>(i)].push_back(j);
-                }
-            }
-            centres_.push_back(i);
-            counts_.push_back(static_cast<int>(rows_[static_cast<std::size_t>(i)].size()));
-            pointers_.push_back(rows_[static_cast<std::size_t>(i)].data());
-        }
-    }
-
-    dpc::NeighbourRows list() const { return {kAtoms, centres_.data(), counts_.data(), pointers_.data(), ~0}; }
-
-    /// The positions of step n: every atom on a small circle of its own.
-    std::vector<double> positions(int n) const {
-        std::vector<double> out = x;
-        for (std::size_t k = 0; k < out.size(); ++k) {
-            out[k] += 0.05 * std::sin(0.7 * n + static_cast<double>(k));
-        }
-        return out;
-    }
-
-    std::vector<double> x;
-    std::vector<int> types;
-
-private:
-    struct Sequence {
-        std::uint32_t state = 2024;
-        double next() {
-            state = state * 1664525U + 1013904223U;
-            return state / 4294967296.0;
-        }
-    };
-    static double distance(const double* a, const double* b) {
-        return std::sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) + (a[2] - b[2]) * (a[2] - b[2]));
-    }
-    double closest(const std::array<double, 3>& at) const {
-        double smallest = kCell;
-        for (std::size_t k = 0; k < x.size(); k += 3) {
-            smallest = std::min(smallest, distance(at.data(), x.data() + k));
-        }
-        return smallest;
-    }
-
-    std::vector<std::vector<int>> rows_;
-    std::vector<int> centres_, counts_;
-    std::vector<const int*> pointers_;
-};
-
-const System& the_system() {
-    static const System system;
+const OpenSystem& the_system() {
+    static const OpenSystem system(kAtoms);
     return system;
 }
 

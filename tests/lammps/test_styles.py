@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Lammps, System, setup, static
+from lammps_runs import Array, Lammps, System, on_backends, setup, static
 
 from pybuild import reference as oracle
 from pybuild.readers import read_model
@@ -41,18 +41,20 @@ def row_forces(box: float) -> Array:
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kokkos_serial", "kk")
 def test_null_types_are_not_there(ranks: int, lammps: Lammps, water: System, small: Path, small_reference: dict) -> None:
     with_extra_atoms(water).write(lammps.folder / "extra.data")
-    run = lammps.run(setup("extra.data", f"dpcompressed {small}", "* * O H NULL") + static(), ranks)
+    run = lammps.run(setup("extra.data", lammps.style(small), "* * O H NULL") + static(), ranks)
     forces = run.dump("forces.dump")
     np.testing.assert_allclose(forces[:192], small_reference["forces0"], rtol=0, atol=FORCE)
     np.testing.assert_array_equal(forces[192:], 0)
     assert abs(run.value("energy")[0] - small_reference["energy0"]) < ENERGY * 192
 
 
+@on_backends("host", "kk")
 def test_null_for_an_element_of_the_model(lammps: Lammps, water: System, small: Path, shared: Path) -> None:
     """A model of O and H on the O atoms alone."""
-    run = lammps.run(setup("water.data", f"dpcompressed {small}", "* * O NULL") + static())
+    run = lammps.run(setup("water.data", lammps.style(small), "* * O NULL") + static())
     model = read_model(shared / "models" / "se_e2_a-small" / "model.pth")
     oxygen = water.types == 1
     expected = oracle.evaluate(model, water.positions[oxygen], np.zeros(oxygen.sum(), dtype=int), water.cell)
@@ -62,6 +64,7 @@ def test_null_for_an_element_of_the_model(lammps: Lammps, water: System, small: 
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kk")
 def test_hybrid(ranks: int, lammps: Lammps, water: System, small: Path, small_reference: dict) -> None:
     with_extra_atoms(water).write(lammps.folder / "extra.data")
     script = setup("extra.data", f"hybrid dpcompressed {small} lj/cut 6.0", "* * dpcompressed O H NULL")
@@ -71,11 +74,12 @@ def test_hybrid(ranks: int, lammps: Lammps, water: System, small: Path, small_re
     np.testing.assert_allclose(forces[192:], row_forces(water.cell[0, 0]), rtol=0, atol=SAME)
 
 
+@on_backends("host", "kk")
 def test_hybrid_overlay(lammps: Lammps, water: System, small: Path) -> None:
     """Both styles act on the same pairs: forces, energies and virials add up."""
     lj = "1 1 lj/cut 0.005 2.5"
     script = setup("water.data", "lj/cut 4.0", "* * 0.0 1.0") + "pair_coeff 1 1 0.005 2.5\n" + static("lj.dump")
-    script += "clear\n" + setup("water.data", f"dpcompressed {small}") + static("dp.dump")
+    script += "clear\n" + setup("water.data", lammps.style(small)) + static("dp.dump")
     script += "clear\n" + setup("water.data", f"hybrid/overlay dpcompressed {small} lj/cut 4.0", "* * dpcompressed O H")
     script += f"pair_coeff * * lj/cut 0.0 1.0\npair_coeff {lj}\n" + static("both.dump")
     run = lammps.run(script)
@@ -86,6 +90,7 @@ def test_hybrid_overlay(lammps: Lammps, water: System, small: Path) -> None:
         np.testing.assert_allclose(both, lj_value + dp_value, rtol=1e-12)
 
 
+@on_backends("host", "kk")
 def test_hybrid_must_leave_the_model_its_pairs(lammps: Lammps, water: System, small: Path) -> None:
     script = setup("water.data", f"hybrid dpcompressed {small} lj/cut 4.0", "* * dpcompressed O H")
     run = lammps.run(script + "pair_coeff 1 2 lj/cut 0.1 2.0\n" + static(), check=False)
@@ -94,8 +99,9 @@ def test_hybrid_must_leave_the_model_its_pairs(lammps: Lammps, water: System, sm
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kk")
 def test_minimise(ranks: int, lammps: Lammps, water: System, small: Path, shared: Path) -> None:
-    script = setup("water.data", f"dpcompressed {small} overflow warn", "* * O H")
+    script = setup("water.data", lammps.style(small, "overflow warn"), "* * O H")
     script += """
 thermo_style custom step pe
 thermo_modify format float %.17g
@@ -124,6 +130,7 @@ class TestRestart:
         return lammps.run(script + "write_restart saved.restart\n", ranks).dump("before.dump")
 
     @pytest.mark.parametrize("ranks", [1, 2])
+    @on_backends("host", "kk")
     def test_read_restart_is_enough(self, ranks: int, lammps: Lammps, water: System, small: Path) -> None:
         before = self.write(lammps, small, ranks)
         run = lammps.run("read_restart saved.restart\n" + static("after.dump"), ranks)
@@ -144,6 +151,7 @@ class TestRestart:
         run = lammps.run("read_restart saved.restart\n" + static("after.dump"), ranks=2, check=False)
         assert "my tables.bin" in run.errors[0]
 
+    @on_backends("host", "kk")
     def test_hybrid_needs_pair_coeff_again(self, lammps: Lammps, water: System, small: Path) -> None:
         coeff = "pair_coeff * * dpcompressed O H\npair_coeff * * zero\n"
         script = setup("water.data", f"hybrid/overlay dpcompressed {small} zero 4.0", "* * dpcompressed O H") + coeff
@@ -152,8 +160,9 @@ class TestRestart:
         np.testing.assert_allclose(after, before, rtol=0, atol=SAME)
 
 
+@on_backends("host", "kk")
 def test_rerun(lammps: Lammps, water: System, small: Path) -> None:
-    start = setup("water.data", f"dpcompressed {small} overflow warn", "* * O H")
+    start = setup("water.data", lammps.style(small, "overflow warn"), "* * O H")
     thermo = "thermo 1\nthermo_style custom step pe press\nthermo_modify format float %.15g\n"
     thermo += 'fix p all print 5 "$(step) $(pe:%.17g)" file {} title "" screen no\n'
     first = (

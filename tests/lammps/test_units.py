@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import BAR_PER_EV_A3, Lammps, System, setup, static
+from lammps_runs import BAR_PER_EV_A3, Lammps, System, on_backends, setup, static
 
 # Energies follow LAMMPS' Boltzmann constants, so that E / kT is the same in all units; those have 7 digits.
 CONSTANTS = 1e-6
@@ -33,11 +33,12 @@ UNITS = {
 
 
 @pytest.mark.parametrize("name", UNITS)
+@on_backends("host", "kk")
 def test_units_are_converted(name: str, lammps: Lammps, water: System, small: Path) -> None:
     units = UNITS[name]
     water.write(lammps.folder / "converted.data", length=units.angstrom)
-    metal = lammps.run(setup("water.data", f"dpcompressed {small}") + static("metal.dump"))
-    script = setup("converted.data", f"dpcompressed {small}", units=name) + f"neighbor {units.skin} bin\n" + static("other.dump")
+    metal = lammps.run(setup("water.data", lammps.style(small)) + static("metal.dump"))
+    script = setup("converted.data", lammps.style(small), units=name) + f"neighbor {units.skin} bin\n" + static("other.dump")
     other = lammps.run(script)
 
     energy = other.value("energy")[0] / metal.value("energy")[0]

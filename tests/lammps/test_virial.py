@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import BAR_PER_EV_A3, Lammps, System, setup
+from lammps_runs import BAR_PER_EV_A3, SINGLE, Lammps, System, on_backends, setup
 
 from pybuild import reference as oracle
 from pybuild.readers import read_model
@@ -37,10 +37,11 @@ def triclinic(water: System, lammps: Lammps, small_reference: dict) -> System:
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@on_backends(*SINGLE, "kk-2")
 def test_per_atom_energy_and_virial(ranks: int, lammps: Lammps, triclinic: System, small: Path, expected: oracle.Result) -> None:
     columns = "c_e " + " ".join(f"c_s[{k}]" for k in range(1, 7)) + " " + " ".join(f"c_c[{k}]" for k in range(1, 10))
     virial = " ".join(f"$(c_p[{k}]*vol:%.17g)" for k in range(1, 7))
-    script = setup("triclinic.data", f"dpcompressed {small} overflow warn", "* * O H")
+    script = setup("triclinic.data", lammps.style(small, "overflow warn"), "* * O H")
     script += f"""
 compute e all pe/atom
 compute s all stress/atom NULL virial
@@ -71,11 +72,12 @@ print "virial: {virial}"
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kk")
 def test_pressure_reaches_the_barostat(ranks: int, lammps: Lammps, water: System, small: Path, shared: Path) -> None:
     """NPT from rest: the virial pressure is the oracle's for the atoms and the box of the same step, and the box moves."""
     steps = 6
     box = " ".join(f"$({word}:%.17g)" for word in ("c_p", "press", "temp", "xlo", "xhi", "ylo", "yhi", "zlo", "zhi"))
-    script = setup("water.data", f"dpcompressed {small} overflow warn", "* * O H")
+    script = setup("water.data", lammps.style(small, "overflow warn"), "* * O H")
     script += f"""
 timestep 0.0002
 fix npt all npt temp 300 300 0.1 aniso 1.0 1.0 0.5

@@ -2,14 +2,18 @@
 """Fixtures for all Python tests: where the trained models with references are, and the small ones of this repository."""
 
 import dataclasses
+import importlib.machinery
+import importlib.util
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pybuild import calculator
 from pybuild.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
 from pybuild.tableset import FittingArrays, LayerArrays, TableArrays, TableSet
 
@@ -20,6 +24,27 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def shared_models(shared: Path) -> Path:
     """Trained models, a folder each: model.pth and reference.npz."""
     return shared / "models"
+
+
+@pytest.fixture(scope="session")
+def kokkos_core(own_kokkos_build: Path) -> ModuleType:
+    """pybuild._core with Kokkos, beside the installed one."""
+    (path,) = (own_kokkos_build / "cython_ext").glob("_core*.so")
+    loader = importlib.machinery.ExtensionFileLoader("pybuild._core", str(path))
+    spec = importlib.util.spec_from_loader("pybuild._core", loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of the test's backend, "host" where it asks for none. pybuild.calculator then uses a module that has it."""
+    name = getattr(request, "param", "host")
+    if name != "host":
+        core = request.getfixturevalue("kokkos_core")
+        monkeypatch.setattr(calculator, "_core", lambda: core)
+    return name
 
 
 @pytest.fixture(scope="session")

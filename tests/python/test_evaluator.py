@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -32,6 +33,7 @@ MODELS = ("se_e2_a-small", "se_e2_a-two_side-exclude", "se_e2_a-resnet_dt-set_da
           "se_e2_a-softplus-pair_exclude", "se_e2_a-cu")
 # The default tolerance of a build, against the uncompressed network.
 TABLE_ENERGY, TABLE_FORCE, TABLE_VIRIAL = 1e-9, 1e-8, 1e-6  # eV an atom, eV/angstrom, eV
+every_backend = pytest.mark.parametrize("backend", ["host", "kokkos_serial", "kokkos_openmp"], indirect=True)
 VARIANTS = {"auto": {}, "full": {"rank": "full"}, "cubic": {"order": 3}}
 
 
@@ -66,10 +68,21 @@ def test_equal_to_the_numpy_oracle(shared, name, variant):
 
 
 @pytest.fixture(scope="module")
-def water(shared):
+def water_tables(shared):
+    """tables.bin of the small water model."""
+    return to_bytes(tables_of(shared / "models/se_e2_a-small/model.pth"))
+
+
+@pytest.fixture
+def water(shared, backend, water_tables):
     """Compressed small water model, positions, types and cell of its triclinic frame."""
-    model = core.Model.from_bytes(to_bytes(tables_of(shared / "models/se_e2_a-small/model.pth")))
-    return (model, *frame(shared, "se_e2_a-small", 2))
+    return (calculator._core().Model.from_bytes(water_tables), *frame(shared, "se_e2_a-small", 2))
+
+
+@pytest.fixture
+def evaluate(backend):
+    """calculator.evaluate on the backend of the test."""
+    return functools.partial(calculator.evaluate, backend=backend)
 
 
 @pytest.mark.parametrize("isa", ["portable", "x86_64_v2", "x86_64_v3", "x86_64_v4"])
@@ -108,100 +121,109 @@ def test_unknown_instruction_set_is_named(shared, tmp_path):
     assert "portable" in run.stderr
 
 
-def test_threads_agree_and_repeat(water):
+@every_backend
+def test_threads_agree_and_repeat(water, evaluate):
     model, positions, types, cell = water
-    one = calculator.evaluate(model, positions, types, cell, n_threads=1)
-    three = calculator.evaluate(model, positions, types, cell, n_threads=3)
-    again = calculator.evaluate(model, positions, types, cell, n_threads=3)
+    one = evaluate(model, positions, types, cell, n_threads=1)
+    three = evaluate(model, positions, types, cell, n_threads=3)
+    again = evaluate(model, positions, types, cell, n_threads=3)
     assert_same(three, one, len(types))
     np.testing.assert_array_equal(three.forces, again.forces)
     assert three.energy == again.energy
 
 
-def test_forces_are_the_negative_gradient(water):
+@every_backend
+def test_forces_are_the_negative_gradient(water, evaluate):
     model, positions, types, cell = water
-    forces = calculator.evaluate(model, positions, types, cell).forces
+    forces = evaluate(model, positions, types, cell).forces
     for atom, axis in ((0, 0), (70, 1), (191, 2)):
         energy = []
         for sign in (1, -1):
             moved = positions.copy()
             moved[atom, axis] += sign * DIFFERENCE_STEP
-            energy.append(calculator.evaluate(model, moved, types, cell).energy)
+            energy.append(evaluate(model, moved, types, cell).energy)
         assert forces[atom, axis] == pytest.approx(-(energy[0] - energy[1]) / (2 * DIFFERENCE_STEP), abs=DIFFERENCE_FORCE)
 
 
-def test_virial_is_the_strain_derivative(water):
+@every_backend
+def test_virial_is_the_strain_derivative(water, evaluate):
     model, positions, types, cell = water
-    virial = calculator.evaluate(model, positions, types, cell).virial
+    virial = evaluate(model, positions, types, cell).virial
     step = 1e-5
     for a, b in ((0, 0), (1, 2), (2, 0)):
         energy = []
         for sign in (1, -1):
             strain = np.eye(3)
             strain[a, b] += sign * step
-            energy.append(calculator.evaluate(model, positions @ strain, types, cell @ strain).energy)
+            energy.append(evaluate(model, positions @ strain, types, cell @ strain).energy)
         assert virial[a, b] == pytest.approx(-(energy[0] - energy[1]) / (2 * step), abs=1e-5 * np.abs(virial).max() + 1e-4)
 
 
-def test_rotation_translation_permutation(water):
+@every_backend
+def test_rotation_translation_permutation(water, evaluate):
     model, positions, types, cell = water
-    base = calculator.evaluate(model, positions, types, cell)
+    base = evaluate(model, positions, types, cell)
     rotation = np.linalg.qr(np.random.default_rng(5).normal(size=(3, 3)))[0]
-    turned = calculator.evaluate(model, positions @ rotation, types, cell @ rotation)
+    turned = evaluate(model, positions @ rotation, types, cell @ rotation)
     np.testing.assert_allclose(turned.forces, base.forces @ rotation, rtol=0, atol=SAME_FORCE * 10)
-    moved = calculator.evaluate(model, positions + np.array([1.3, -7.0, 2.5]), types, cell)
+    moved = evaluate(model, positions + np.array([1.3, -7.0, 2.5]), types, cell)
     np.testing.assert_allclose(moved.forces, base.forces, rtol=0, atol=SAME_FORCE * 10)
     order = np.random.default_rng(6).permutation(len(types))
-    mixed = calculator.evaluate(model, positions[order], types[order], cell)
+    mixed = evaluate(model, positions[order], types[order], cell)
     np.testing.assert_allclose(mixed.forces, base.forces[order], rtol=0, atol=SAME_FORCE * 10)
 
 
-def test_sums_of_atomic_results(water):
+@every_backend
+def test_sums_of_atomic_results(water, evaluate):
     model, positions, types, cell = water
-    result = calculator.evaluate(model, positions, types, cell)
+    result = evaluate(model, positions, types, cell)
     assert result.atom_energy.sum() == pytest.approx(result.energy, abs=1e-9)
     np.testing.assert_allclose(result.atom_virial.sum(axis=0).reshape(3, 3), result.virial, rtol=0, atol=SAME_VIRIAL)
     np.testing.assert_allclose(result.forces.sum(axis=0), 0, atol=1e-10)
 
 
-def test_no_atoms_lone_atom_and_atoms_outside_the_model(water):
+@every_backend
+def test_no_atoms_lone_atom_and_atoms_outside_the_model(water, evaluate):
     model, positions, types, _ = water
-    nothing = calculator.evaluate(model, np.zeros((0, 3)), np.zeros(0, dtype=int))
+    nothing = evaluate(model, np.zeros((0, 3)), np.zeros(0, dtype=int))
     assert nothing.energy == 0
-    lone = calculator.evaluate(model, positions[:1], types[:1])
-    far = calculator.evaluate(model, [positions[0], positions[0] + 100], [types[0], types[0]])
+    lone = evaluate(model, positions[:1], types[:1])
+    far = evaluate(model, [positions[0], positions[0] + 100], [types[0], types[0]])
     assert far.energy == pytest.approx(2 * lone.energy, abs=1e-12)
     cluster, kinds = positions[:20], types[:20]
-    with_ghosts = calculator.evaluate(model, np.vstack([cluster, cluster + 0.5]), np.concatenate([kinds, np.full(20, -1)]))
-    assert_same(calculator.evaluate(model, cluster, kinds), _first(with_ghosts, 20), 20)
+    with_ghosts = evaluate(model, np.vstack([cluster, cluster + 0.5]), np.concatenate([kinds, np.full(20, -1)]))
+    assert_same(evaluate(model, cluster, kinds), _first(with_ghosts, 20), 20)
 
 
 def _first(result, n: int):
     return calculator.Result(result.energy, result.atom_energy[:n], result.forces[:n], result.virial, result.atom_virial[:n], {})
 
 
-def test_overflow_names_the_worst_pair(water):
+@every_backend
+def test_overflow_names_the_worst_pair(water, evaluate):
     model, _, _, _ = water
-    near = calculator.evaluate(model, [[0, 0, 0], [0, 0, 0.3], [5, 0, 0], [5, 0, 0.02]], [0, 1, 0, 1]).overflow
+    near = evaluate(model, [[0, 0, 0], [0, 0, 0.3], [5, 0, 0], [5, 0, 0.02]], [0, 1, 0, 1]).overflow
     assert near["n_close"] == 4  # each pair is seen from both of its atoms
     assert near["worst"]["distance"] == pytest.approx(0.02)
     assert {near["worst"]["i"], near["worst"]["j"]} == {2, 3}
     assert 0 < near["worst"]["table_limit"] < near["worst"]["limit"]
 
 
-def test_energy_is_continuous_where_the_table_ends(water):
+@every_backend
+def test_energy_is_continuous_where_the_table_ends(water, evaluate):
     """Beyond the table value and slope continue linearly in x: the force has no jump."""
     model, _, _, _ = water
-    limit = calculator.evaluate(model, [[0, 0, 0], [0, 0, 0.05]], [0, 0]).overflow["worst"]["table_limit"]
-    inside, outside = (calculator.evaluate(model, [[0, 0, 0], [0, 0, limit + e]], [0, 0]) for e in (1e-9, -1e-9))
+    limit = evaluate(model, [[0, 0, 0], [0, 0, 0.05]], [0, 0]).overflow["worst"]["table_limit"]
+    inside, outside = (evaluate(model, [[0, 0, 0], [0, 0, limit + e]], [0, 0]) for e in (1e-9, -1e-9))
     np.testing.assert_allclose(inside.forces, outside.forces, rtol=1e-5)
     assert outside.overflow["n_beyond"] == 2
     assert inside.overflow["n_beyond"] == 0
 
 
-def test_input_that_cannot_be_evaluated(water):
+@every_backend
+def test_input_that_cannot_be_evaluated(water, evaluate, backend):
     model, positions, _, _ = water
-    evaluator = core.Evaluator(model)
+    evaluator = calculator._core().Evaluator(model, backend=backend)
     one = np.zeros(1, dtype=np.int32)
     evaluator.set_neighbours(np.zeros(2, dtype=np.int32), one, np.array([0, 1]), np.ones(1, dtype=np.int32))
     with pytest.raises(InputError, match="same place"):
@@ -213,9 +235,9 @@ def test_input_that_cannot_be_evaluated(water):
     with pytest.raises(InputError, match="atom index 7"):
         evaluator.set_neighbours(np.zeros(2, dtype=np.int32), one, np.array([0, 1]), np.full(1, 7, dtype=np.int32))
     with pytest.raises(InputError, match="2 types"):
-        calculator.evaluate(model, positions[:2], [0, 9])
+        evaluate(model, positions[:2], [0, 9])
     with pytest.raises(FormatError, match="empty"):
-        core.Model.from_bytes(b"")
+        calculator._core().Model.from_bytes(b"")
 
 
 @pytest.mark.parametrize("name", [*MODELS, "water-full", "cu-full"])
@@ -241,15 +263,16 @@ def test_ase_calculator_gives_the_reference(shared, tmp_path, name):
             np.testing.assert_allclose(virial, symmetric, rtol=0, atol=TABLE_VIRIAL)
 
 
-def test_ase_calculator(shared, water, tmp_path):
+@every_backend
+def test_ase_calculator(shared, water, evaluate, backend, tmp_path):
     ase = pytest.importorskip("ase", reason="ase is not installed")
     pytest.importorskip("vesin", reason="vesin is not installed")
     path = tmp_path / "tables.bin"
     path.write_bytes(to_bytes(tables_of(shared / "models/se_e2_a-small/model.pth")))
     model, positions, types, cell = water
     atoms = ase.Atoms([model.type_map[t] for t in types], positions=positions, cell=cell, pbc=True)
-    atoms.calc = calculator.DPCompressed(path)
-    expected = calculator.evaluate(model, positions, types, cell)
+    atoms.calc = calculator.DPCompressed(path, backend=backend)
+    expected = evaluate(model, positions, types, cell)
     assert atoms.get_potential_energy() == pytest.approx(expected.energy, abs=1e-9)
     np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=SAME_FORCE * 10)
     np.testing.assert_allclose(atoms.get_stress(voigt=False), -expected.virial / atoms.get_volume(), rtol=0, atol=1e-6)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// See neighbour_blocks.hpp. Two passes over the caller's list: count, then fill.
+// See neighbour_blocks.hpp. Two passes over the caller's list: count, then fill; blocks are independent of each other.
 #include "neighbour_blocks.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <string>
 
 #include "dpc/errors.hpp"
@@ -41,6 +42,29 @@ std::vector<std::vector<int>> centres_by_type(const Model& model, int n_all, con
     return by_type;
 }
 
+/// work(block) for all blocks, each on one of the threads. What the first block that fails throws is thrown.
+template <class Work>
+void for_each_block(const std::vector<Block>& blocks, int n_threads, const Work& work) {
+    const int n = static_cast<int>(blocks.size());
+    int failed = n;
+    std::exception_ptr error;
+#pragma omp parallel for num_threads(n_threads) schedule(static)
+    for (int k = 0; k < n; ++k) {
+        try {
+            work(blocks[static_cast<std::size_t>(k)]);
+        } catch (...) {
+#pragma omp critical(dpc_block_failed)
+            if (k < failed) {
+                failed = k;
+                error = std::current_exception();
+            }
+        }
+    }
+    if (error) {
+        std::rethrow_exception(error);
+    }
+}
+
 }  // namespace
 
 void NeighbourBlocks::build(
@@ -65,7 +89,7 @@ void NeighbourBlocks::build(
 
     segments.assign(n_segments + 1, 0);
     const auto for_each_pair = [&](auto&& visit) {
-        for (const Block& block : blocks) {
+        for_each_block(blocks, n_threads, [&](const Block& block) {
             for (int k = 0; k < block.n_atoms; ++k) {
                 const int i = centres[static_cast<std::size_t>(block.first_centre + k)];
                 for (int n = 0; n < rows.count[i]; ++n) {
@@ -76,7 +100,7 @@ void NeighbourBlocks::build(
                     }
                 }
             }
-        }
+        });
     };
     for_each_pair([&](std::size_t segment, int) { ++segments[segment + 1]; });
     for (std::size_t s = 0; s < n_segments; ++s) {

@@ -136,7 +136,7 @@ void check_list(const ExecSpace& space, int n_types, int n_all, const Types& typ
 
 /// An array that is at least this long; contents are lost when it grows.
 template <class View, class ExecSpace>
-void grow(View& view, const ExecSpace& space, const char* label, std::size_t n) {
+void grow(View& view, const ExecSpace& space, const std::string& label, std::size_t n) {
     if (view.size() < n) {
         view = {};
         view = View(Kokkos::view_alloc(space, Kokkos::WithoutInitializing, label), n);

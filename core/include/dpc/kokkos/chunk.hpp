@@ -44,7 +44,6 @@ struct PairArrays {
 template <class Real>
 struct Chunk {
     int type = 0;
-    std::int64_t first_centre = 0;
     Tiles tiles;
     int n_types = 0;
     const int* centres = nullptr;            // atom indices, from the chunk's first on
@@ -129,7 +128,6 @@ void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& mod
     place(arrays_.firsts, n_segments);
     place(arrays_.closest2, n_segments);
     place(arrays_.virial, 9 * n_lanes);
-    place(arrays_.energy, n_lanes);
     const std::size_t rows = 4 * n_lanes * static_cast<std::size_t>(model.most_rows);
     place(rows_, rows);
     place(reverse_rows_, rows);
@@ -172,7 +170,6 @@ void Scratch<ExecSpace, Real>::attach(Chunk<Real>& chunk) const {
     chunk.firsts = arrays_.firsts;
     chunk.closest2 = arrays_.closest2;
     chunk.virial = arrays_.virial;
-    chunk.energy = arrays_.energy;
 }
 
 }  // namespace dpc::kokkos

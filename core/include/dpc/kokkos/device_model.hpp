@@ -60,8 +60,8 @@ struct DeviceType {
     DeviceMatrix<Real> basis, reverse_basis;
     DeviceProducts products;
     std::vector<DeviceLayer<Real>> layers;
-    double energy_bias = 0;
-    double last_bias = 0;  // of the layer that gives the energy
+    double energy_bias = 0;               // of the last layer and the type
+    const Real* energy_weight = nullptr;  // of the last layer, (n_in)
 };
 
 template <class ExecSpace, class Real>
@@ -187,9 +187,13 @@ void DeviceModel<ExecSpace, Real>::upload_type(const PackedType<Real>& from, Dev
         to.layers.push_back({upload(layer.weight), upload(layer.reverse_weight), layer.activation, layer.parameter, layer.skip,
                              upload(layer.bias, n_out), upload(layer.idt, n_out)});
     }
-    if (!from.layers.empty()) {
-        to.last_bias = static_cast<double>(from.layers.back().bias[0]);
+    const PackedLayer<Real>& last = from.layers.back();
+    std::vector<Real> weight;
+    for (int neuron = 0; neuron < last.weight.n_in; ++neuron) {
+        weight.push_back(last.weight.element(0, neuron));
     }
+    to.energy_weight = upload(weight);
+    to.energy_bias += static_cast<double>(last.bias[0]);
     has_direct = has_direct || from.basis.panels != nullptr;
 }
 

@@ -14,7 +14,7 @@ struct ComputeEnvironment {
     math::EnvParameters parameters;
 
     template <class Lanes>
-    KOKKOS_INLINE_FUNCTION void operator()(const Lanes& lanes, int, int b, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Lanes& lanes, int, int b, int k) const {
         using P = Pack<double>;
         const int first = chunk.firsts[chunk.segment(b, k)];
         const int n_packs = (chunk.n_pairs(b, k) + P::width - 1) / P::width;
@@ -22,7 +22,7 @@ struct ComputeEnvironment {
     }
 
     /// A pack of pairs. What it writes beyond the segment the next segment overwrites; segments of an atom come in order.
-    KOKKOS_INLINE_FUNCTION void compute(const math::Grid& grid, int at) const {
+    KOKKOS_FORCEINLINE_FUNCTION void compute(const math::Grid& grid, int at) const {
         using P = Pack<double>;
         const PairArrays<Real>& pairs = chunk.pairs;
         const math::EnvRadial<P> radial = math::env_radial(parameters, P(sqrt(P::load(pairs.r2 + at))));

@@ -18,7 +18,7 @@ struct GatherPairs {
         double d[3], r2;
     };
 
-    KOKKOS_INLINE_FUNCTION Vector vector_to(const double (&origin)[3], int j) const {
+    KOKKOS_FORCEINLINE_FUNCTION Vector vector_to(const double (&origin)[3], int j) const {
         Vector v;
         for (int c = 0; c < 3; ++c) {
             v.d[c] = (static_cast<double>(x(j, c)) - origin[c]) * length;
@@ -28,7 +28,7 @@ struct GatherPairs {
     }
 
     template <class Lanes>
-    KOKKOS_INLINE_FUNCTION void operator()(const Lanes& lanes, int, int, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Lanes& lanes, int, int, int k) const {
         const int i = chunk.centres[k], first = chunk.first_slot(k);
         const double origin[3] = {static_cast<double>(x(i, 0)), static_cast<double>(x(i, 1)), static_cast<double>(x(i, 2))};
         int* candidates = chunk.pairs.table_row + first;
@@ -49,7 +49,7 @@ struct GatherPairs {
 
     /// The candidates of type b from slot `first` on. Returns how many stay there.
     template <class Lanes>
-    KOKKOS_INLINE_FUNCTION int place_type(const Lanes& lanes, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
+    KOKKOS_FORCEINLINE_FUNCTION int place_type(const Lanes& lanes, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
                                           int first) const {
         const int segment = chunk.segment(b, k);
         const int found = !chunk.model_pairs[b].is_listed()
@@ -57,18 +57,18 @@ struct GatherPairs {
                               : lanes.compact(
                                     n_inside, [&](int n) { return types(candidates[n]) == b; },
                                     [&](int n, int at) { place(origin, candidates[n], first + at); });
-        double closest[1] = {Kokkos::Experimental::infinity_v<double>};
-        lanes.for_each(found, [&](int n) { closest[0] = Kokkos::min(closest[0], chunk.pairs.r2[first + n]); });
-        lanes.smallest(closest[0]);
+        double closest = Kokkos::Experimental::infinity_v<double>;
+        lanes.for_each(found, [&](int n) { closest = Kokkos::min(closest, chunk.pairs.r2[first + n]); });
+        lanes.smallest(closest);
         lanes.once([&] {
             chunk.counts[segment] = found;
             chunk.firsts[segment] = first;
-            chunk.closest2[segment] = closest[0];
+            chunk.closest2[segment] = closest;
         });
         return chunk.model_pairs[b].kind == PairKind::ordinary ? found : 0;
     }
 
-    KOKKOS_INLINE_FUNCTION void place(const double (&origin)[3], int j, int slot) const {
+    KOKKOS_FORCEINLINE_FUNCTION void place(const double (&origin)[3], int j, int slot) const {
         const Vector v = vector_to(origin, j);
         chunk.pairs.neighbour[slot] = j;
         for (int c = 0; c < 3; ++c) {
@@ -79,7 +79,7 @@ struct GatherPairs {
 
     /// What packs touch beyond the last pair: neutral.
     template <class Lanes>
-    KOKKOS_INLINE_FUNCTION void pad(const Lanes& lanes, int end) const {
+    KOKKOS_FORCEINLINE_FUNCTION void pad(const Lanes& lanes, int end) const {
         lanes.for_each(kSlotPadding, [&](int n) {
             const int slot = end + n;
             chunk.pairs.d[0][slot] = chunk.pairs.d[1][slot] = chunk.pairs.d[2][slot] = 0;

@@ -18,7 +18,7 @@ struct Tiles {
     int lanes = 1;
     int n_tiles = 0;
 
-    KOKKOS_INLINE_FUNCTION int first_of(int worker, int n_workers) const {
+    KOKKOS_FORCEINLINE_FUNCTION int first_of(int worker, int n_workers) const {
         return static_cast<int>(static_cast<long long>(n_tiles) * worker / n_workers);
     }
 };
@@ -29,14 +29,14 @@ struct Warp {
     const Member& member;
     int n_lanes;
 
-    KOKKOS_INLINE_FUNCTION int size() const { return n_lanes; }
+    KOKKOS_FORCEINLINE_FUNCTION int size() const { return n_lanes; }
     template <class Body>
-    KOKKOS_INLINE_FUNCTION void for_each(int n, const Body& body) const {
+    KOKKOS_FORCEINLINE_FUNCTION void for_each(int n, const Body& body) const {
         Kokkos::parallel_for(Kokkos::ThreadVectorRange(member, n), body);
     }
     /// place(k, at) for every k < n with keep(k), at = 0, 1, .. in the order of k. Returns how many.
     template <class Keep, class Place>
-    KOKKOS_INLINE_FUNCTION int compact(int n, const Keep& keep, const Place& place) const {
+    KOKKOS_FORCEINLINE_FUNCTION int compact(int n, const Keep& keep, const Place& place) const {
         int total = 0;
         Kokkos::parallel_scan(
             Kokkos::ThreadVectorRange(member, n),
@@ -53,9 +53,16 @@ struct Warp {
     }
     /// Every element: the sum over the lanes, in all lanes.
     template <class T, int N>
-    KOKKOS_INLINE_FUNCTION void sum(T (&values)[N]) const;
+    KOKKOS_FORCEINLINE_FUNCTION void sum(T (&values)[N]) const;
+    KOKKOS_FORCEINLINE_FUNCTION void smallest(double& value) const {
+        double of_all = value;
+        Kokkos::parallel_reduce(
+            Kokkos::ThreadVectorRange(member, n_lanes), [&](int, double& partial) { partial = Kokkos::min(partial, value); },
+            Kokkos::Min<double>(of_all));
+        value = of_all;
+    }
     template <class Body>
-    KOKKOS_INLINE_FUNCTION void once(const Body& body) const {
+    KOKKOS_FORCEINLINE_FUNCTION void once(const Body& body) const {
         Kokkos::single(Kokkos::PerThread(member), body);
     }
 };
@@ -63,12 +70,12 @@ struct Warp {
 template <class T, int N>
 struct Numbers {
     T v[N];
-    KOKKOS_INLINE_FUNCTION Numbers() {
+    KOKKOS_FORCEINLINE_FUNCTION Numbers() {
         for (T& number : v) {
             number = T(0);
         }
     }
-    KOKKOS_INLINE_FUNCTION Numbers& operator+=(const Numbers& other) {
+    KOKKOS_FORCEINLINE_FUNCTION Numbers& operator+=(const Numbers& other) {
         for (int k = 0; k < N; ++k) {
             v[k] += other.v[k];
         }
@@ -87,7 +94,7 @@ namespace dpc::kokkos {
 
 template <class Member>
 template <class T, int N>
-KOKKOS_INLINE_FUNCTION void Warp<Member>::sum(T (&values)[N]) const {
+KOKKOS_FORCEINLINE_FUNCTION void Warp<Member>::sum(T (&values)[N]) const {
     Numbers<T, N> total;
     Kokkos::parallel_reduce(
         Kokkos::ThreadVectorRange(member, n_lanes),
@@ -104,16 +111,16 @@ KOKKOS_INLINE_FUNCTION void Warp<Member>::sum(T (&values)[N]) const {
 
 /// The same for one thread of a processor, whose lanes are in its packs.
 struct SoleLane {
-    KOKKOS_INLINE_FUNCTION int size() const { return 1; }
+    KOKKOS_FORCEINLINE_FUNCTION int size() const { return 1; }
     template <class Body>
-    KOKKOS_INLINE_FUNCTION void for_each(int n, const Body& body) const {
+    KOKKOS_FORCEINLINE_FUNCTION void for_each(int n, const Body& body) const {
         for (int k = 0; k < n; ++k) {
             body(k);
         }
     }
     /// place is called for every k, so that there is no branch to be guessed: slot `at` is overwritten until its k is kept.
     template <class Keep, class Place>
-    KOKKOS_INLINE_FUNCTION int compact(int n, const Keep& keep, const Place& place) const {
+    KOKKOS_FORCEINLINE_FUNCTION int compact(int n, const Keep& keep, const Place& place) const {
         int at = 0;
         for (int k = 0; k < n; ++k) {
             const bool kept = keep(k);
@@ -123,29 +130,40 @@ struct SoleLane {
         return at;
     }
     template <class T, int N>
-    KOKKOS_INLINE_FUNCTION void sum(T (&)[N]) const {}
+    KOKKOS_FORCEINLINE_FUNCTION void sum(T (&)[N]) const {}
+    KOKKOS_FORCEINLINE_FUNCTION void smallest(double&) const {}
     template <class Body>
-    KOKKOS_INLINE_FUNCTION void once(const Body& body) const {
+    KOKKOS_FORCEINLINE_FUNCTION void once(const Body& body) const {
         body();
     }
 };
 
+/// Threads of this instance. As long as Kokkos has its deprecated code, OpenMP::concurrency is static and must be told the instance.
+template <class ExecSpace>
+auto concurrency_of(const ExecSpace& space, int) -> decltype(ExecSpace::concurrency(space)) {
+    return ExecSpace::concurrency(space);
+}
+template <class ExecSpace>
+int concurrency_of(const ExecSpace& space, long) {
+    return space.concurrency();
+}
+
 /// Workers of an execution space: threads of a processor, 1 for a GPU.
 template <class ExecSpace>
 int count_workers(const ExecSpace& space) {
-    return is_gpu<ExecSpace> ? 1 : space.concurrency();
+    return is_gpu<ExecSpace> ? 1 : concurrency_of(space, 0);
 }
 
-/// Threads of one block of warps.
-constexpr int kBlockThreads = 128;
+/// Blocks that must fit a multiprocessor: 80 registers a thread, which is what the largest kernels need.
+constexpr int kFewestBlocks = 6;
 
-template <class ExecSpace, class Body>
-struct SegmentLoop {
+/// Processor: one worker's atoms.
+template <class Body>
+struct WorkerSegments {
     Body body;
     Tiles tiles;
-    int n_segments, n_workers, warp_lanes;
+    int n_segments, n_workers;
 
-    /// Processor: one worker's atoms.
     KOKKOS_FUNCTION void operator()(int worker) const {
         const int begin = tiles.first_of(worker, n_workers) * tiles.lanes;
         const int end = Kokkos::min(tiles.first_of(worker + 1, n_workers) * tiles.lanes, tiles.n_atoms);
@@ -155,12 +173,19 @@ struct SegmentLoop {
             }
         }
     }
-    /// GPU: some warps.
+};
+
+/// GPU: some warps.
+template <class Body>
+struct WarpSegments {
+    Body body;
+    int n_atoms, n_segments, warp_lanes;
+
     template <class Member>
     KOKKOS_FUNCTION void operator()(const Member& member) const {
         const int k = member.league_rank() * member.team_size() + member.team_rank();
-        if (k < n_segments * tiles.n_atoms) {
-            body(Warp<Member>{member, warp_lanes}, 0, k / tiles.n_atoms, k % tiles.n_atoms);
+        if (k < n_segments * n_atoms) {
+            body(Warp<Member>{member, warp_lanes}, 0, k / n_atoms, k % n_atoms);
         }
     }
 };
@@ -168,15 +193,15 @@ struct SegmentLoop {
 /// body(warp, worker, segment, atom) for all segments of all atoms, a warp (of warp_lanes) for each.
 template <class ExecSpace, class Body>
 void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, int warp_lanes, const Body& body) {
-    const int n_workers = count_workers(space);
-    const SegmentLoop<ExecSpace, Body> loop{body, tiles, n_segments, n_workers, warp_lanes};
     if constexpr (is_gpu<ExecSpace>) {
+        using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kBlockThreads, kFewestBlocks>>;
         const int team = kBlockThreads / warp_lanes;
         const int league = (n_segments * tiles.n_atoms + team - 1) / team;
-        Kokkos::parallel_for(label, Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kBlockThreads>>(space, league, team, warp_lanes), loop);
+        Kokkos::parallel_for(label, Policy(space, league, team, warp_lanes), WarpSegments<Body>{body, tiles.n_atoms, n_segments, warp_lanes});
     } else {
         using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
-        Kokkos::parallel_for(label, Policy(space, 0, n_workers).set_chunk_size(1), loop);
+        const int n_workers = count_workers(space);
+        Kokkos::parallel_for(label, Policy(space, 0, n_workers).set_chunk_size(1), WorkerSegments<Body>{body, tiles, n_segments, n_workers});
     }
 }
 
@@ -208,14 +233,14 @@ struct RowLoop {
         }
     }
 
-    KOKKOS_INLINE_FUNCTION void for_each_lane(int row, int begin, int end) const {
+    KOKKOS_FORCEINLINE_FUNCTION void for_each_lane(int row, int begin, int end) const {
         for (int tile = begin; tile < end; ++tile) {
             for (int lane = 0; lane < tiles.lanes; lane += GROUP) {
                 body(tile, row, lane);
             }
         }
     }
-    KOKKOS_INLINE_FUNCTION void for_each_row(int begin, int end) const {
+    KOKKOS_FORCEINLINE_FUNCTION void for_each_row(int begin, int end) const {
         for (int tile = begin; tile < end; ++tile) {
             for (int lane = 0; lane < tiles.lanes; lane += Body::width) {
                 for (int row = 0; row < n_rows; ++row) {

@@ -11,7 +11,8 @@
 
 #include "dpc/math/portable.hpp"
 
-#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP) || defined(KOKKOS_ENABLE_SYCL)
+// DPC_KOKKOS_LIKE_GPU: tests run what a GPU runs (one tile, warps, atomic additions) on a processor, with warps of one lane.
+#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP) || defined(KOKKOS_ENABLE_SYCL) || defined(DPC_KOKKOS_LIKE_GPU)
 #define DPC_PACKS_OF_ONE
 #else
 #if !defined(DPC_ISA)
@@ -24,8 +25,17 @@ namespace dpc::kokkos {
 
 using math::select;
 
+#if defined(DPC_KOKKOS_LIKE_GPU)
+template <class ExecSpace>
+inline constexpr bool is_gpu = true;
+constexpr int kWarpLanes = 1;
+constexpr int kBlockThreads = 1;
+#else
 template <class ExecSpace>
 inline constexpr bool is_gpu = !Kokkos::SpaceAccessibility<ExecSpace, Kokkos::HostSpace>::accessible;
+constexpr int kWarpLanes = 32;       // threads that share an atom
+constexpr int kBlockThreads = 128;   // of a block of warps
+#endif
 
 /// The members and functions of simd::Pack for a single number.
 template <class T>
@@ -33,7 +43,7 @@ struct One {
     static constexpr int width = 1;
     T v;
 
-    DPC_FUNCTION One() = default;
+    One() = default;
     template <class U, class = std::enable_if_t<std::is_arithmetic_v<U>>>
     DPC_FUNCTION One(U scalar) : v(static_cast<T>(scalar)) {}
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""Atom-steps per second of dpcompressed/kk in LAMMPS on a GPU, and of DeePMD-kit's PyTorch model on the same card in turn.
+
+    python benchmarks/gpu_lammps.py --lmp LMP --pack FOLDER --sizes 1536 98304 --output FILE [--peer-torch VENV]
+
+LMP starts LAMMPS with KOKKOS switched on (gpu.sh writes such a script); FOLDER is what gpu.sh has packed. System, neighbour
+list, time step and clock are those of bench_lammps.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lammps_run
+import machine
+from bench_lammps import Case
+from lammps_run import SYSTEMS, Program, System, Variant
+from peers import PeerError, check_agreement, torch_models
+
+ROUNDS = 3
+LONGEST = 120.0  # seconds of one run
+
+
+def replication(atoms: int) -> tuple[int, str]:
+    """Whole replications of the smallest system in three directions, near so many atoms."""
+    times = [1, 1, 1]
+    while lammps_run.BASE_ATOMS * times[0] * times[1] * times[2] < atoms:
+        times[times.index(min(times))] += 1
+    return lammps_run.BASE_ATOMS * times[0] * times[1] * times[2], " ".join(map(str, times))
+
+
+def own_variants(system: System, lmp: Path, pack: Path) -> list[Variant]:
+    """Both precisions with the packed tables."""
+    tables = (pack / "tables" / f"{system.model}.bin").resolve()
+    program = Program(lmp.resolve(), Path("mpirun"))
+    return [
+        Variant(f"dpcompressed/kk {precision}", precision, f"dpcompressed {tables} precision {precision}", program)
+        for precision in ("double", "mixed")
+    ]
+
+
+def peer_variants(system: System, venv: Path, pack: Path, scratch: Path) -> list[Variant]:
+    """The peer's compressed model on the GPU; PeerError where it is wrong or cannot be made."""
+    models = torch_models(venv, system, pack, scratch / "peer")
+    on_gpu = [
+        replace(model, program=replace(model.program, environment={
+            name: value for name, value in model.program.environment.items() if name != "CUDA_VISIBLE_DEVICES"
+        }))
+        for model in models
+    ]  # fmt: skip
+    check_agreement(on_gpu[0], on_gpu[1], system, scratch)
+    return on_gpu[1:]
+
+
+def main() -> None:
+    """Time every system and size, print as it goes, write the JSON after each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lmp", type=Path, required=True)
+    parser.add_argument("--pack", type=Path, required=True)
+    parser.add_argument("--sizes", type=int, nargs="+", required=True)
+    parser.add_argument("--seconds", type=float, default=3.0, help="aimed-at length of a timed run")
+    parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--peer-torch", type=Path)
+    chosen = parser.parse_args()
+    report: dict[str, Any] = {"machine": machine.describe(), "results": []}
+    failed = False
+    for system in SYSTEMS.values():
+        variants, left_out = own_variants(system, chosen.lmp, chosen.pack), []
+        if chosen.peer_torch:
+            try:
+                variants += peer_variants(system, chosen.peer_torch, chosen.pack, chosen.scratch)
+            except PeerError as error:
+                left_out.append(f"peer: {error}")
+        for wanted in chosen.sizes:
+            atoms, times = replication(wanted)
+            lammps_run.REPLICATION[atoms] = times
+            case = Case(system, atoms, 1, 1, chosen.scratch)
+            case.left_out += left_out
+            for variant in variants:
+                case.calibrate(variant, chosen.seconds, LONGEST)
+            case.measure(variants, ROUNDS)
+            result = case.result()
+            failed = failed or not any(row["label"].startswith("dpcompressed") for row in result["variants"])
+            report["results"].append(result)
+            for row in result["variants"]:
+                print(f"{system.name} {atoms} {row['label']}: {row['median'] / 1e6:.4f} M atom-steps/s", flush=True)
+            print("\n".join(f"left out: {reason}" for reason in result["left_out"]), flush=True)
+            chosen.output.write_text(json.dumps(report, indent=1) + "\n")
+    if failed:
+        raise SystemExit("a size ran in no precision of ours")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// Bytes and operations per atom that each kernel of the Kokkos evaluator cannot do without: every array that a step takes from or
+// leaves to another one read and written once; coefficients, weights and positions of neighbours from caches. A multiply-add
+// counts two operations, a division or a square root one; activations are not counted.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+#include "dpc/packed_model.hpp"
+#include "structures.hpp"
+
+namespace dpc::bench {
+
+// Of one pair, counted in core/include/dpc/math/env_matrix.hpp and in the kernels.
+constexpr double kVectorOperations = 11;       // difference, units, square
+constexpr double kEnvironmentOperations = 42;  // switch 15, radial functions 18, row 3, place in the table 6
+constexpr double kReverseOperations = 41;      // dE/dd 17, virial 18, forces 6
+
+struct Cost {
+    double bytes = 0, operations = 0;
+};
+using Costs = std::map<std::string, Cost>;  // by kernel label
+
+/// Neighbours of the atoms of a structure, summed over all centres.
+struct PairCounts {
+    double listed = 0;
+    std::vector<double> inside;  // (n_types, n_types) centre's type, neighbour's type
+    std::vector<double> atoms;   // (n_types)
+};
+
+inline PairCounts count_pairs(const Structure& structure, int n_types, double rcut) {
+    const auto n = static_cast<std::size_t>(n_types);
+    PairCounts counts{0, std::vector<double>(n * n), std::vector<double>(n)};
+    const NeighbourRows rows = structure.list();
+    for (int i = 0; i < rows.n_centres; ++i) {
+        const auto a = static_cast<std::size_t>(structure.types()[i]);
+        counts.atoms[a] += 1;
+        counts.listed += rows.count[i];
+        for (int k = 0; k < rows.count[i]; ++k) {
+            const int j = rows.rows[i][k];
+            counts.inside[a * n + static_cast<std::size_t>(structure.types()[j])] += structure.distance(i, j) < rcut ? 1 : 0;
+        }
+    }
+    return counts;
+}
+
+/// Of the steps that go over pairs; n pairs of one pair of types.
+template <class Real>
+void add_pair_costs(const PackedPair<Real>& pair, double n, Costs& costs) {
+    constexpr double real = sizeof(Real), index = sizeof(int), wide = sizeof(double);
+    const auto channels = static_cast<double>(
+        std::count_if(pair.row_of_channel.begin(), pair.row_of_channel.end(), [](int row) { return row >= 0; }));
+    const int order = pair.table->order;
+    const auto add = [&](const char* label, double bytes, double operations) {
+        costs[label].bytes += n * bytes;
+        costs[label].operations += n * operations;
+    };
+    add("dpc::gather_pairs", 3 * index + 4 * wide, kVectorOperations);  // candidate written and read, neighbour, d, r^2
+    add("dpc::compute_environment", 7 * wide + 5 * real + index,
+        kEnvironmentOperations);  // d, r^2, radial functions, R, distance, row
+    add("dpc::compute_moments", 5 * real + index, 2 * channels * (order + 4));
+    add("dpc::reverse_moments", 9 * real + index, 2 * channels * (order + (order - 1) + 4 + 4 + 1));
+    add("dpc::reverse_environment", 6 * wide + 4 * real + index, kReverseOperations);  // d, radial functions, dE/dR, neighbour
+}
+
+/// Of the steps that go over the rows, products and neurons of n atoms of one type.
+template <class Real>
+void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
+    constexpr double real = sizeof(Real), wide = sizeof(double);
+    const auto add = [&](const char* label, double bytes, double operations) {
+        costs[label].bytes += n * bytes;
+        costs[label].operations += n * operations;
+    };
+    const double moments = 4.0 * type.n_rows, factors = 4.0 * type.n_product_rows(), products = type.n_products;
+    add("dpc::compute_moments", moments * real, 0);
+    add("dpc::reverse_moments", moments * real, 0);
+    if (!type.folded) {
+        add("dpc::expand_moments", (moments + factors) * real, 2 * factors * type.n_rows);
+        add("dpc::reverse_expand_moments", (moments + factors) * real, 2 * factors * type.n_rows);
+    }
+    add("dpc::compute_products", (factors + products) * real, 2 * 4 * products);
+    add("dpc::reverse_products", (2 * factors + products) * real, 2 * 8 * products);
+    for (const PackedLayer<Real>& layer : type.layers) {
+        const double in = layer.weight.n_in, out = layer.weight.n_out, skip = layer.skip != Skip::none ? 1 : 0;
+        if (&layer == &type.layers.back()) {
+            add("dpc::sum_energy", 2 * in * real + wide, 2 * in);
+            continue;
+        }
+        add("dpc::compute_layer", (in + out) * real, 2 * in * out);
+        add("dpc::activate", (3 * out + skip * in) * real, 0);
+        add("dpc::scale_slope", 3 * out * real, out);
+        add("dpc::reverse_layer", (in + out) * real, 2 * in * out);
+        if (skip > 0) {
+            add("dpc::add_skip", (2 * in + out) * real, out);
+        }
+    }
+    add("dpc::reverse_environment", (2 * 3 + 9) * wide, 0);  // force read and written, virial written
+    add("dpc::collect_chunk", 9 * wide, 9);
+    add("dpc::sum_energies", wide, 1);
+    add("dpc::find_not_finite", 3 * wide, 0);
+}
+
+/// Per atom of the structure.
+template <class Real>
+Costs kernel_costs(const PackedModel<Real>& packed, const PairCounts& counts) {
+    Costs costs;
+    const std::size_t n_types = packed.types.size();
+    double n_atoms = 0;
+    for (std::size_t a = 0; a < n_types; ++a) {
+        n_atoms += counts.atoms[a];
+        if (counts.atoms[a] > 0) {
+            add_atom_costs(packed.types[a], counts.atoms[a], costs);
+        }
+        for (std::size_t b = 0; b < n_types; ++b) {
+            const PackedPair<Real>& pair = packed.types[a].pairs[b];
+            if (pair.kind == PairKind::ordinary && pair.table != nullptr) {
+                add_pair_costs(pair, counts.inside[a * n_types + b], costs);
+            }
+        }
+    }
+    costs["dpc::gather_pairs"].bytes += counts.listed * sizeof(int) + n_atoms * 3 * sizeof(double);
+    costs["dpc::gather_pairs"].operations += kVectorOperations * counts.listed;
+    for (auto& [label, cost] : costs) {
+        cost.bytes /= n_atoms;
+        cost.operations /= n_atoms;
+    }
+    return costs;
+}
+
+}  // namespace dpc::bench

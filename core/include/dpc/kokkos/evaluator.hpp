@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// The evaluator in any Kokkos execution space: energies, forces and virials from positions, types and a full neighbour list that are
+// already there. The same steps as the host evaluator (docs/kokkos.md), chunk by chunk.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "dpc/kokkos/centres.hpp"
+#include "dpc/kokkos/environment.hpp"
+#include "dpc/kokkos/fitting_net.hpp"
+#include "dpc/kokkos/forces.hpp"
+#include "dpc/kokkos/gather_pairs.hpp"
+#include "dpc/kokkos/plan.hpp"
+#include "dpc/kokkos/products.hpp"
+#include "dpc/kokkos/reverse_moments.hpp"
+#include "dpc/kokkos/sums.hpp"
+
+namespace dpc::kokkos {
+
+/// Real double: everything in double. float: mixed precision as on the host. One evaluator, one caller at a time.
+template <class ExecSpace, class Real>
+class Evaluator {
+public:
+    using Memory = typename ExecSpace::memory_space;
+    using TypesView = Kokkos::View<const int*, Memory>;
+
+    /// scratch_bytes bounds the scratch arrays as far as that is possible, 0: a default (plan.hpp).
+    explicit Evaluator(std::shared_ptr<const Model> model, ExecSpace space = {}, std::size_t scratch_bytes = 0)
+        : space_(space), packed_(std::move(model)), model_(packed_, space_), product_(space_), scratch_bytes_(scratch_bytes) {}
+
+    /// Take a new neighbour list: once per rebuild, not per step. List: a small copyable struct with int n_centres and, on the device,
+    /// int centre(int c), int count(int i), int neighbour(int i, int k): i and the neighbours are atom indices. types: (n_all) model
+    /// types, < 0: not part of the model; this and what the list points to must stay until the next call.
+    /// Throws InputError where an index or a type is out of range.
+    template <class List>
+    void set_neighbours(int n_all, const TypesView& types, const List& list) {
+        n_all_ = -1;
+        centres_.build(space_, model_, packed_.model->has_energy, n_all, types, list, kSlotPadding);
+        types_ = types;
+        plan_ = make_plan(space_, model_, centres_, scratch_bytes_);
+        scratch_.reserve(space_, model_, plan_.most_lanes, plan_.most_slots);
+        grow(energies_, space_, "dpc::energies", static_cast<std::size_t>(centres_.n_centres()));
+        grow(chunk_sums_, space_, "dpc::chunk_sums", plan_.chunks.size());
+        n_all_ = n_all;
+    }
+
+    /// Evaluate all centres of the list of the last set_neighbours. x: (n_all, 3), x(i, c) on the device. Throws InputError for positions
+    /// that are not finite and for two atoms in the same place, naming the atom indices; output is then void.
+    template <class List, class Positions, class Output>
+    Totals compute(const Positions& x, const List& list, const Units& units, const Output& output) {
+        if (n_all_ < 0) {
+            throw InputError("compute was called before set_neighbours");
+        }
+        const WorkerSums workers = clear_worker_sums(output);
+        for (std::size_t c = 0; c < plan_.chunks.size(); ++c) {
+            evaluate(c, x, list, units, output, workers);
+        }
+        if (workers.forces != nullptr) {
+            Kokkos::parallel_for("dpc::add_worker_sums", Range(space_, 0, n_all_), AddWorkerSums<Output>{output, workers, count_workers(space_)});
+        }
+        return collect(x, units, output);
+    }
+
+    const Overflow& overflow() const { return overflow_; }
+
+    std::string describe() const {
+        return std::string(std::is_same_v<Real, double> ? "double" : "mixed") + " precision, Kokkos " + ExecSpace::name() + ", " +
+               (is_gpu<ExecSpace> ? std::string(MatrixProduct<ExecSpace, Real>::name())
+                                  : std::to_string(count_workers(space_)) + (count_workers(space_) == 1 ? " thread" : " threads"));
+    }
+
+    /// Device memory of model, centres and scratch.
+    std::size_t memory_bytes() const {
+        return model_.bytes() + centres_.bytes() + scratch_.bytes() +
+               (energies_.size() + worker_forces_.size() + worker_virials_.size()) * sizeof(double) + chunk_sums_.size() * sizeof(ChunkSums);
+    }
+
+    const ExecSpace& space() const { return space_; }
+
+private:
+    using Range = Kokkos::RangePolicy<ExecSpace>;
+
+    template <class Output>
+    WorkerSums clear_worker_sums(const Output& output);
+    Chunk<Real> chunk_of(std::size_t c) const;
+    template <class List, class Positions, class Output>
+    void evaluate(std::size_t c, const Positions& x, const List& list, const Units& units, const Output& output, const WorkerSums& workers);
+    void evaluate_net(const DeviceType<Real>& type, const Chunk<Real>& chunk, const Rows<Real>& rows, const Rows<Real>& reverse_rows);
+    template <class Positions, class Output>
+    Totals collect(const Positions& x, const Units& units, const Output& output);
+
+    ExecSpace space_;
+    PackedModel<Real> packed_;
+    DeviceModel<ExecSpace, Real> model_;
+    MatrixProduct<ExecSpace, Real> product_;
+    std::size_t scratch_bytes_;
+    int n_all_ = -1;
+    TypesView types_;
+    Centres<ExecSpace> centres_;
+    Plan plan_;
+    Scratch<ExecSpace, Real> scratch_;
+    Kokkos::View<double*, Memory> energies_, worker_forces_, worker_virials_;  // energies of all centres, by type
+    Kokkos::View<ChunkSums*, Memory> chunk_sums_;
+    Kokkos::View<StepSums, Memory> step_sums_{"dpc::step_sums"};
+    Overflow overflow_;
+};
+
+template <class ExecSpace, class Real>
+template <class Output>
+WorkerSums Evaluator<ExecSpace, Real>::clear_worker_sums(const Output& output) {
+    WorkerSums workers;
+    const auto others = static_cast<std::size_t>(count_workers(space_) - 1), n_all = static_cast<std::size_t>(n_all_);
+    if (others == 0) {
+        return workers;
+    }
+    grow(worker_forces_, space_, "dpc::worker_forces", others * 3 * n_all);
+    Kokkos::deep_copy(space_, worker_forces_, 0.0);
+    workers.forces = worker_forces_.data();
+    workers.n_all = n_all_;
+    if (output.atom_virial.data() != nullptr) {
+        grow(worker_virials_, space_, "dpc::worker_virials", others * 9 * n_all);
+        Kokkos::deep_copy(space_, worker_virials_, 0.0);
+        workers.atom_virial = worker_virials_.data();
+    }
+    return workers;
+}
+
+template <class ExecSpace, class Real>
+Chunk<Real> Evaluator<ExecSpace, Real>::chunk_of(std::size_t c) const {
+    const Plan::Part& part = plan_.chunks[c];
+    Chunk<Real> chunk;
+    scratch_.attach(chunk);
+    chunk.type = part.type;
+    chunk.tiles = part.tiles;
+    chunk.n_types = model_.n_types;
+    chunk.centres = centres_.centres() + part.first_centre;
+    chunk.slots = centres_.slots() + part.first_centre;
+    chunk.model_pairs = model_.types[static_cast<std::size_t>(part.type)].pairs;
+    chunk.energy = energies_.data() + part.first_centre;
+    return chunk;
+}
+
+/// One chunk: the steps of docs/theory.md in order, forward then reverse.
+template <class ExecSpace, class Real>
+template <class List, class Positions, class Output>
+void Evaluator<ExecSpace, Real>::evaluate(std::size_t c, const Positions& x, const List& list, const Units& units, const Output& output,
+                                          const WorkerSums& workers) {
+    const Chunk<Real> chunk = chunk_of(c);
+    const Tiles& tiles = chunk.tiles;
+    const DeviceType<Real>& type = model_.types[static_cast<std::size_t>(chunk.type)];
+    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.n_sel);
+    const Rows<Real> rows = scratch_.rows(type.n_rows, tiles.lanes), reverse_rows = scratch_.reverse_rows(type.n_rows, tiles.lanes);
+
+    for_each_segment("dpc::gather_pairs", space_, tiles, 1, plan_.warp_lanes,
+                     GatherPairs<Real, List, Positions, TypesView>{chunk, list, x, types_, units.length, model_.rcut2});
+    for_each_segment("dpc::compute_environment", space_, tiles, model_.n_types, plan_.warp_lanes,
+                     ComputeEnvironment<Real>{chunk, type.environment});
+    for_each_segment("dpc::compute_moments", space_, tiles, model_.n_types, plan_.channel_lanes, ComputeMoments<Real>{chunk, rows, inverse_n_sel});
+    evaluate_net(type, chunk, rows, reverse_rows);
+    for_each_segment("dpc::reverse_moments", space_, tiles, model_.n_types, plan_.channel_lanes,
+                     ReverseMoments<Real>{chunk, reverse_rows, inverse_n_sel});
+    for_each_segment("dpc::reverse_environment", space_, tiles, 1, plan_.warp_lanes,
+                     ReverseEnvironment<ExecSpace, Real, Output>{chunk, output, workers, units.length, units.energy});
+    const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + c);
+    Kokkos::parallel_reduce("dpc::collect_chunk", Range(space_, 0, tiles.n_atoms), CollectChunk<Real>{chunk}, sums);
+}
+
+/// From C to energies and dE/dC.
+template <class ExecSpace, class Real>
+void Evaluator<ExecSpace, Real>::evaluate_net(const DeviceType<Real>& type, const Chunk<Real>& chunk, const Rows<Real>& rows,
+                                              const Rows<Real>& reverse_rows) {
+    const Tiles& tiles = chunk.tiles;
+    Rows<Real> factors = rows, reverse_factors = reverse_rows;  // folded: C; direct: T, made of four components a lane
+    Tiles components = tiles;
+    components.lanes = 4 * tiles.lanes;
+    const auto of_components = [&](const Rows<Real>& r) { return Rows<Real>{r.data, r.n_rows / 4, components.lanes}; };
+    if (!type.folded) {
+        factors = scratch_.expanded(type.n_product_rows, tiles.lanes);
+        reverse_factors = scratch_.reverse_expanded(type.n_product_rows, tiles.lanes);
+        product_("dpc::expand_moments", space_, type.basis, components, of_components(rows), of_components(factors));
+    }
+    const Rows<Real> products = scratch_.products(type.n_products, tiles.lanes);
+    for_each_row("dpc::compute_products", space_, tiles, type.n_product_rows, ComputeProducts<Real>{type.products, factors, products});
+    FittingNet<ExecSpace, Real> net(space_, type, scratch_, chunk, product_);
+    net.compute();
+    net.reverse();
+    for_each_row("dpc::reverse_products", space_, tiles, type.n_product_rows,
+                 ReverseProducts<Real>{type.products, factors, products, reverse_factors});
+    if (!type.folded) {
+        product_("dpc::reverse_expand_moments", space_, type.reverse_basis, components, of_components(reverse_factors), of_components(reverse_rows));
+    }
+}
+
+/// The sums of all chunks, one copy to the host, and what is wrong with the input.
+template <class ExecSpace, class Real>
+template <class Positions, class Output>
+Totals Evaluator<ExecSpace, Real>::collect(const Positions& x, const Units& units, const Output& output) {
+    StepSums* device = step_sums_.data();
+    const auto at = [](auto* member) {
+        return Kokkos::View<std::remove_pointer_t<decltype(member)>, Memory, Kokkos::MemoryUnmanaged>(member);
+    };
+    Kokkos::parallel_reduce("dpc::sum_energies", Range(space_, 0, centres_.n_centres()),
+                            SumCentreEnergies<Output>{energies_.data(), centres_.centres(), output, units.energy}, at(&device->energy));
+    Kokkos::parallel_reduce("dpc::collect_chunks", Range(space_, 0, static_cast<int>(plan_.chunks.size())), CollectChunks{chunk_sums_.data()},
+                            at(&device->chunks));
+    Kokkos::parallel_reduce("dpc::find_not_finite", Range(space_, 0, n_all_), FindNotFinite<Positions>{x},
+                            Kokkos::Min<int, Memory>(at(&device->not_finite)));
+    StepSums sums;
+    Kokkos::deep_copy(space_, Kokkos::View<StepSums, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(&sums), step_sums_);
+    space_.fence("dpc: sums of a step");
+    if (sums.not_finite != kNone) {
+        throw InputError("the position of the atom with index " + std::to_string(sums.not_finite) + " is not a finite number", sums.not_finite);
+    }
+    const int* pair = sums.chunks.coincident;
+    if (pair[0] >= 0) {
+        throw InputError("the atoms with indices " + std::to_string(pair[0]) + " and " + std::to_string(pair[1]) + " are in the same place",
+                         pair[0], pair[1]);
+    }
+    overflow_ = sums.chunks.overflow;
+    Totals totals;
+    totals.energy = sums.energy;
+    std::copy_n(sums.chunks.virial, 9, totals.virial);
+    return totals;
+}
+
+}  // namespace dpc::kokkos

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// The fitting net on a chunk: energies, then dE/d(first layer's input). y_l = act(W_l^T y_{l-1} + b) idt + skip(y_{l-1}); every array
+// is (tile, neuron, lane). Biases, activations, slopes, time steps and skip connections are one pass after each product.
+#pragma once
+
+#include "dpc/kokkos/matrix_product.hpp"
+#include "dpc/math/activation.hpp"
+
+namespace dpc::kokkos {
+
+template <class Real>
+DPC_FUNCTION math::ValueSlope<Pack<Real>> activate(Activation kind, Pack<Real> x, double parameter) {
+    switch (kind) {
+        case Activation::tanh: return math::activation<Activation::tanh>(x, parameter);
+        case Activation::gelu: return math::activation<Activation::gelu>(x, parameter);
+        case Activation::relu: return math::activation<Activation::relu>(x, parameter);
+        case Activation::relu6: return math::activation<Activation::relu6>(x, parameter);
+        case Activation::softplus: return math::activation<Activation::softplus>(x, parameter);
+        case Activation::sigmoid: return math::activation<Activation::sigmoid>(x, parameter);
+        case Activation::silu: return math::activation<Activation::silu>(x, parameter);
+        case Activation::silut: return math::activation<Activation::silut>(x, parameter);
+        case Activation::linear: break;
+    }
+    return math::activation<Activation::linear>(x, parameter);
+}
+
+/// y holds W^T x and becomes the output; slope = act'(..) idt.
+template <class Real>
+struct Activate {
+    static constexpr int width = Pack<Real>::width;
+    DeviceLayer<Real> layer;
+    Rows<Real> x, y, slope;
+
+    KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
+        using P = Pack<Real>;
+        const P scale = layer.idt != nullptr ? P(layer.idt[neuron]) : P(1.0);
+        Real* at = y.at(tile, neuron, lane);
+        const math::ValueSlope<P> f = activate<Real>(layer.activation, P::load(at) + P(layer.bias[neuron]), layer.parameter);
+        P value = f.value * scale;
+        if (layer.skip != Skip::none) {
+            value += P::load(x.at(tile, neuron % layer.weight.n_in, lane));
+        }
+        value.store(at);
+        P(f.slope * scale).store(slope.at(tile, neuron, lane));
+    }
+};
+
+/// The last layer: energies in double, and in y, whose values are no longer needed, dE/dy.
+template <class Real>
+struct SumEnergy {
+    static constexpr int width = Pack<Real>::width;
+    const Real* weight;  // (n_in)
+    Rows<Real> y;
+    double bias;         // of layer and type
+    double* energy;      // (n_atoms)
+    int n_atoms;
+
+    KOKKOS_INLINE_FUNCTION void operator()(int tile, int, int lane) const {
+        double sum[width];
+        for (double& s : sum) {
+            s = bias;
+        }
+        for (int neuron = 0; neuron < y.n_rows; ++neuron) {
+            Real* from = y.at(tile, neuron, lane);
+            for (int n = 0; n < width; ++n) {
+                sum[n] += static_cast<double>(weight[neuron]) * static_cast<double>(from[n]);
+            }
+            Pack<Real>(weight[neuron]).store(from);
+        }
+        const int first = tile * y.lanes + lane;
+        for (int n = 0; n < width && first + n < n_atoms; ++n) {
+            energy[first + n] = sum[n];
+        }
+    }
+};
+
+/// slope *= dE/dy.
+template <class Real>
+struct ScaleSlope {
+    static constexpr int width = Pack<Real>::width;
+    Rows<Real> slope, reverse_y;
+    KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
+        using P = Pack<Real>;
+        Real* at = slope.at(tile, neuron, lane);
+        P(P::load(at) * P::load(reverse_y.at(tile, neuron, lane))).store(at);
+    }
+};
+
+/// dE/dx of a layer with a skip connection: what went past the layer.
+template <class Real>
+struct AddSkip {
+    static constexpr int width = Pack<Real>::width;
+    Rows<Real> reverse_x, reverse_y;
+    KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
+        using P = Pack<Real>;
+        Real* at = reverse_x.at(tile, neuron, lane);
+        P value = P::load(at);
+        for (int from = neuron; from < reverse_y.n_rows; from += reverse_x.n_rows) {
+            value += P::load(reverse_y.at(tile, from, lane));
+        }
+        value.store(at);
+    }
+};
+
+/// The arrays of a chunk in the net.
+template <class ExecSpace, class Real>
+class FittingNet {
+public:
+    FittingNet(const ExecSpace& space, const DeviceType<Real>& type, const Scratch<ExecSpace, Real>& scratch, const Chunk<Real>& chunk,
+               MatrixProduct<ExecSpace, Real>& product)
+        : space_(space), type_(type), layers_(type.layers), scratch_(scratch), chunk_(chunk), product_(product),
+          input_(scratch.products(type.n_products, chunk.tiles.lanes)) {}
+
+    /// chunk.energy, the type's bias included.
+    void compute() {
+        Rows<Real> x = input_;
+        for (std::size_t l = 0; l + 1 < layers_.size(); ++l) {
+            const DeviceLayer<Real>& layer = layers_[l];
+            const Rows<Real> y = output(l);
+            product_("dpc::compute_layer", space_, layer.weight, chunk_.tiles, x, y);
+            for_each_row("dpc::activate", space_, chunk_.tiles, y.n_rows, Activate<Real>{layer, x, y, slope(l)});
+            x = y;
+        }
+        for_each_row("dpc::sum_energy", space_, chunk_.tiles, 1, SumEnergy<Real>{type_.energy_weight, x, type_.energy_bias, chunk_.energy, chunk_.tiles.n_atoms});
+    }
+
+    /// The input becomes dE/dinput.
+    void reverse() {
+        for (std::size_t l = layers_.size() - 1; l-- > 0;) {
+            const DeviceLayer<Real>& layer = layers_[l];
+            const Rows<Real> reverse_y = output(l), reverse_x = l > 0 ? output(l - 1) : input_;
+            for_each_row("dpc::scale_slope", space_, chunk_.tiles, reverse_y.n_rows, ScaleSlope<Real>{slope(l), reverse_y});
+            product_("dpc::reverse_layer", space_, layer.reverse_weight, chunk_.tiles, slope(l), reverse_x);
+            if (layer.skip != Skip::none) {
+                for_each_row("dpc::add_skip", space_, chunk_.tiles, reverse_x.n_rows, AddSkip<Real>{reverse_x, reverse_y});
+            }
+        }
+    }
+
+private:
+    Rows<Real> output(std::size_t l) const { return scratch_.output(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
+    Rows<Real> slope(std::size_t l) const { return scratch_.slope(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
+
+    const ExecSpace& space_;
+    const DeviceType<Real>& type_;
+    const std::vector<DeviceLayer<Real>>& layers_;
+    const Scratch<ExecSpace, Real>& scratch_;
+    const Chunk<Real>& chunk_;
+    MatrixProduct<ExecSpace, Real>& product_;
+    Rows<Real> input_;
+};
+
+}  // namespace dpc::kokkos

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// Step reverse_environment: dE/dR to forces and virials. A centre's own force is summed in registers. Forces on neighbours are added
+// atomically on a GPU; on a processor each worker but the first has an array of its own, and these are added in the order of the
+// workers, so that the same number of threads gives the same bits.
+#pragma once
+
+#include <cstdint>
+
+#include "dpc/kokkos/chunk.hpp"
+#include "dpc/math/env_matrix.hpp"
+
+namespace dpc::kokkos {
+
+/// Where results are added; views may be empty. Forces: any view (n_all, 3) of double or float.
+template <class Memory, class Forces = Kokkos::View<double* [3], Kokkos::LayoutRight, Memory, Kokkos::MemoryUnmanaged>>
+struct DeviceOutput {
+    Forces forces;
+    Kokkos::View<double*, Memory, Kokkos::MemoryUnmanaged> atom_energy;                           // centres only
+    Kokkos::View<double* [9], Kokkos::LayoutRight, Memory, Kokkos::MemoryUnmanaged> atom_virial;  // position component first
+};
+
+/// The arrays of the workers beyond the first, (worker - 1, atom, component).
+struct WorkerSums {
+    double* forces = nullptr;
+    double* atom_virial = nullptr;
+    std::int64_t n_all = 0;
+
+    KOKKOS_FORCEINLINE_FUNCTION double* of(double* array, int worker, int atom, int n_components) const {
+        return array + ((worker - 1) * n_all + atom) * n_components;
+    }
+};
+
+template <class ExecSpace, class Real, class Output>
+struct ReverseEnvironment {
+    using P = Pack<double>;
+    Chunk<Real> chunk;
+    Output output;
+    WorkerSums workers;
+    double length, energy;  // Units
+
+    struct Sums {
+        P force[3], virial[9];
+    };
+
+    template <class Lanes>
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Lanes& lanes, int worker, int, int k) const {
+        const int begin = chunk.firsts[chunk.segment(0, k)], last = chunk.n_types - 1;
+        const int end = chunk.firsts[chunk.segment(last, k)] + chunk.n_pairs(last, k);
+        Sums sums;
+        for (P& component : sums.force) {
+            component = P(0.0);
+        }
+        for (P& component : sums.virial) {
+            component = P(0.0);
+        }
+        lanes.for_each((end - begin + P::width - 1) / P::width, [&](int pack) {
+            const int first = begin + pack * P::width;
+            add_pairs(worker, first, end - first < P::width ? end - first : P::width, sums);
+        });
+        double total[12];
+        for (int c = 0; c < 3; ++c) {
+            total[c] = sum(sums.force[c]) * (energy * length);
+        }
+        for (int c = 0; c < 9; ++c) {
+            total[3 + c] = sum(sums.virial[c]);
+        }
+        lanes.sum(total);
+        lanes.once([&] {
+            for (int c = 0; c < 3; ++c) {
+                add_force(worker, chunk.centres[k], c, total[c]);
+            }
+            for (int c = 0; c < 9; ++c) {
+                chunk.virial[c * chunk.tiles.n_atoms + k] = -total[3 + c] * energy;
+            }
+        });
+    }
+
+    /// A pack of pairs, n of them real; the rest is neutral but has no neighbour.
+    KOKKOS_FORCEINLINE_FUNCTION void add_pairs(int worker, int first, int n, Sums& sums) const {
+        const PairArrays<Real>& pairs = chunk.pairs;
+        const P d[3] = {P::load(pairs.d[0] + first), P::load(pairs.d[1] + first), P::load(pairs.d[2] + first)};
+        math::EnvRadial<P> radial;
+        radial.dx_over_r = P::load(pairs.dx_over_r + first);
+        radial.h = P::load(pairs.h + first);
+        radial.dh_over_r = P::load(pairs.dh_over_r + first);
+        const P e[4] = {load_as_double(pairs.reverse_row[0] + first), load_as_double(pairs.reverse_row[1] + first),
+                        load_as_double(pairs.reverse_row[2] + first), load_as_double(pairs.reverse_row[3] + first)};
+        P gradient[3];
+        math::reverse_env_row(radial, d, e, gradient);
+        double lanes_of[3][P::width];
+        for (int a = 0; a < 3; ++a) {
+            gradient[a].store(lanes_of[a]);
+            sums.force[a] += gradient[a];
+            for (int b = 0; b < 3; ++b) {
+                sums.virial[3 * a + b] += d[a] * gradient[b];
+            }
+        }
+        const double scale = energy * length;
+        for (int m = 0; m < n; ++m) {
+            for (int c = 0; c < 3; ++c) {
+                add_force(worker, pairs.neighbour[first + m], c, -lanes_of[c][m] * scale);
+            }
+        }
+        if (output.atom_virial.data() != nullptr) {
+            add_atom_virials(worker, first, n, lanes_of);
+        }
+    }
+
+    /// Assigned to the atom that the derivative is taken for: the neighbour.
+    KOKKOS_FORCEINLINE_FUNCTION void add_atom_virials(int worker, int first, int n, const double (&gradient)[3][P::width]) const {
+        for (int m = 0; m < n; ++m) {
+            const int j = chunk.pairs.neighbour[first + m];
+            for (int a = 0; a < 3; ++a) {
+                for (int b = 0; b < 3; ++b) {
+                    add_atom_virial(worker, j, 3 * a + b, -chunk.pairs.d[a][first + m] * gradient[b][m] * energy);
+                }
+            }
+        }
+    }
+
+    KOKKOS_FORCEINLINE_FUNCTION void add_atom_virial(int worker, int atom, int c, double value) const {
+        if constexpr (is_gpu<ExecSpace>) {
+            Kokkos::atomic_add(&output.atom_virial(atom, c), value);
+        } else if (worker == 0) {
+            output.atom_virial(atom, c) += value;
+        } else {
+            workers.of(workers.atom_virial, worker, atom, 9)[c] += value;
+        }
+    }
+
+    KOKKOS_FORCEINLINE_FUNCTION void add_force(int worker, int atom, int c, double value) const {
+        using Force = typename decltype(output.forces)::non_const_value_type;
+        if constexpr (is_gpu<ExecSpace>) {
+            Kokkos::atomic_add(&output.forces(atom, c), static_cast<Force>(value));
+        } else if (worker == 0) {
+            output.forces(atom, c) += static_cast<Force>(value);
+        } else {
+            workers.of(workers.forces, worker, atom, 3)[c] += value;
+        }
+    }
+};
+
+/// What the other workers summed, in their order.
+template <class Output>
+struct AddWorkerSums {
+    Output output;
+    WorkerSums workers;
+    int n_workers;
+
+    KOKKOS_FUNCTION void operator()(int atom) const {
+        using Force = typename decltype(output.forces)::non_const_value_type;
+        for (int worker = 1; worker < n_workers; ++worker) {
+            const double* force = workers.of(workers.forces, worker, atom, 3);
+            for (int c = 0; c < 3; ++c) {
+                output.forces(atom, c) += static_cast<Force>(force[c]);
+            }
+            if (workers.atom_virial != nullptr) {
+                const double* virial = workers.of(workers.atom_virial, worker, atom, 9);
+                for (int c = 0; c < 9; ++c) {
+                    output.atom_virial(atom, c) += virial[c];
+                }
+            }
+        }
+    }
+};
+
+}  // namespace dpc::kokkos

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// y (n_out, lanes) = matrix x (n_in, lanes), tile by tile. The portable kernel keeps a tile of rows times packs of lanes in registers;
+// on a GPU with its vendor's library the library does it.
+#pragma once
+
+#include <string>
+
+#include "dpc/kokkos/chunk.hpp"
+#include "dpc/kokkos/vendor_blas.hpp"
+
+namespace dpc::kokkos {
+
+template <class ExecSpace, class Real>
+struct ProductTile {
+    static constexpr int width = Pack<Real>::width;
+    static constexpr int n_rows = tile_rows<ExecSpace>, n_packs = kTilePacks;
+    DeviceMatrix<Real> matrix;
+    Rows<Real> x, y;
+
+    /// Rows of a panel times n_packs packs of lanes.
+    KOKKOS_INLINE_FUNCTION void operator()(int tile, int panel, int lane) const {
+        using P = Pack<Real>;
+        P sum[n_rows][n_packs];
+        for (auto& row : sum) {
+            for (P& pack : row) {
+                pack = P(0.0);
+            }
+        }
+        const Real* weights = matrix.panels + static_cast<std::ptrdiff_t>(panel) * n_rows * matrix.n_in;
+        const Real* from = x.at(tile, 0, lane);
+        for (int k = 0; k < matrix.n_in; ++k) {
+            P column[n_packs];
+            for (int v = 0; v < n_packs; ++v) {
+                column[v] = P::load(from + v * width);
+            }
+            for (int row = 0; row < n_rows; ++row) {
+                const P weight(weights[row]);
+                for (int v = 0; v < n_packs; ++v) {
+                    sum[row][v] += weight * column[v];
+                }
+            }
+            weights += n_rows;
+            from += x.lanes;
+        }
+        Real* to = y.at(tile, panel * n_rows, lane);
+        for (int row = 0; row < n_rows; ++row) {
+            if (panel * n_rows + row < matrix.n_out) {
+                for (int v = 0; v < n_packs; ++v) {
+                    sum[row][v].store(to + row * y.lanes + v * width);
+                }
+            }
+        }
+    }
+};
+
+template <class ExecSpace, class Real>
+class MatrixProduct {
+public:
+    explicit MatrixProduct(const ExecSpace& space) : library_(space) {}
+
+    /// tiles: of x and y; their lanes may be several rows of something else.
+    void operator()(const std::string& label, const ExecSpace& space, const DeviceMatrix<Real>& matrix, const Tiles& tiles, const Rows<Real>& x,
+                    const Rows<Real>& y) {
+        if constexpr (VendorBlas<ExecSpace>::is_there) {
+            library_.multiply(tiles.lanes, matrix.n_out, matrix.n_in, x.data, matrix.rows, y.data);
+        } else {
+            using Tile = ProductTile<ExecSpace, Real>;
+            constexpr int group = is_gpu<ExecSpace> ? 2 : Tile::n_packs * Tile::width;
+            for_each_row<group>(label, space, tiles, (matrix.n_out + Tile::n_rows - 1) / Tile::n_rows, Tile{matrix, x, y});
+        }
+    }
+    static const char* name() { return VendorBlas<ExecSpace>::is_there ? VendorBlas<ExecSpace>::name : "portable products"; }
+
+private:
+    VendorBlas<ExecSpace> library_;
+};
+
+}  // namespace dpc::kokkos

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// How the centres are cut into chunks: of one type each, of nearly the same size, and so many atoms that the scratch arrays stay in a
+// core's cache (processor) or keep a GPU busy without taking its memory.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "dpc/kokkos/centres.hpp"
+#include "dpc/kokkos/chunk.hpp"
+
+namespace dpc::kokkos {
+
+struct Plan {
+    struct Part {
+        int type = 0;
+        int first_centre = 0;
+        Tiles tiles;
+    };
+    std::vector<Part> chunks;
+    std::size_t most_lanes = 0, most_slots = 0;  // of any chunk
+    int warp_lanes = 1, channel_lanes = 1;       // threads that share an atom, and an atom and neighbour type
+};
+
+constexpr int kWorkerAtoms = 64;        // of a chunk, per thread of a processor
+constexpr int kMostGpuAtoms = 65536;    // of a chunk on a GPU: more do not make it busier
+constexpr int kFewestGpuAtoms = 1024;   // however little memory there is
+constexpr double kGpuMemoryShare = 0.1; // of the free memory, for scratch
+constexpr int kGpuLaneMultiple = 32;
+
+/// Lanes of a tile. On a processor those of one product tile.
+template <class ExecSpace, class Real>
+int tile_lanes(int n_atoms) {
+    return is_gpu<ExecSpace> ? (n_atoms + kGpuLaneMultiple - 1) / kGpuLaneMultiple * kGpuLaneMultiple : kTilePacks * Pack<Real>::width;
+}
+
+/// Bytes that scratch may take by default: no limit on a processor, where chunks are small anyway.
+template <class ExecSpace>
+std::size_t default_scratch_bytes(const ExecSpace&) {
+#if defined(KOKKOS_ENABLE_CUDA)
+    if constexpr (std::is_same_v<ExecSpace, Kokkos::Cuda>) {
+        std::size_t free = 0, total = 0;
+        if (cudaMemGetInfo(&free, &total) == cudaSuccess) {
+            return static_cast<std::size_t>(kGpuMemoryShare * static_cast<double>(free));
+        }
+    }
+#endif
+#if defined(KOKKOS_ENABLE_HIP)
+    if constexpr (std::is_same_v<ExecSpace, Kokkos::HIP>) {
+        std::size_t free = 0, total = 0;
+        if (hipMemGetInfo(&free, &total) == hipSuccess) {
+            return static_cast<std::size_t>(kGpuMemoryShare * static_cast<double>(free));
+        }
+    }
+#endif
+    return std::size_t(4) << 30;
+}
+
+/// Chunks of at most this many atoms.
+template <class ExecSpace, class Real>
+Plan cut(const ExecSpace& space, int n_types, const Centres<ExecSpace>& centres, int most_atoms) {
+    Plan plan;
+    std::vector<int> ends = {0};
+    for (int a = 0; a < n_types; ++a) {
+        const long long n = centres.begin(a + 1) - centres.begin(a);
+        const long long n_chunks = (n + most_atoms - 1) / most_atoms;
+        for (long long k = 0; k < n_chunks; ++k) {
+            const int begin = static_cast<int>(n * k / n_chunks), end = static_cast<int>(n * (k + 1) / n_chunks);
+            Tiles tiles;
+            tiles.n_atoms = end - begin;
+            tiles.lanes = tile_lanes<ExecSpace, Real>(tiles.n_atoms);
+            tiles.n_tiles = (tiles.n_atoms + tiles.lanes - 1) / tiles.lanes;
+            plan.chunks.push_back({a, centres.begin(a) + begin, tiles});
+            plan.most_lanes = std::max(plan.most_lanes, static_cast<std::size_t>(tiles.lanes) * static_cast<std::size_t>(tiles.n_tiles));
+            ends.push_back(centres.begin(a) + end);
+        }
+    }
+    const std::vector<std::int64_t> slots = centres.slots_before(space, ends);
+    for (std::size_t c = 0; c < plan.chunks.size(); ++c) {
+        plan.most_slots = std::max(plan.most_slots, static_cast<std::size_t>(slots[c + 1] - slots[c]));
+    }
+    return plan;
+}
+
+/// scratch_bytes 0: the default.
+template <class ExecSpace, class Real>
+Plan make_plan(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, const Centres<ExecSpace>& centres, std::size_t scratch_bytes) {
+    const std::size_t limit = scratch_bytes > 0 ? scratch_bytes : default_scratch_bytes(space);
+    const std::size_t per_atom = Scratch<ExecSpace, Real>::atom_bytes(model);
+    const int fewest = is_gpu<ExecSpace> ? kFewestGpuAtoms : kTilePacks * Pack<Real>::width;
+    int most_atoms = is_gpu<ExecSpace> ? kMostGpuAtoms : kWorkerAtoms * count_workers(space);
+    Plan plan;
+    for (;;) {
+        plan = cut<ExecSpace, Real>(space, model.n_types, centres, most_atoms);
+        const std::size_t bytes = plan.most_lanes * per_atom + plan.most_slots * kPairBytes<Real>;
+        if (bytes <= limit || most_atoms <= fewest) {
+            break;
+        }
+        most_atoms = std::max(fewest, most_atoms / 2);
+    }
+    plan.warp_lanes = is_gpu<ExecSpace> ? kWarpLanes : 1;
+    plan.channel_lanes = plan.warp_lanes;
+    while (plan.channel_lanes > 8 && plan.channel_lanes / 2 >= model.most_rank) {
+        plan.channel_lanes /= 2;
+    }
+    return plan;
+}
+
+}  // namespace dpc::kokkos

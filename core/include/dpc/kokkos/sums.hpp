@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// What one step hands back to the host in one copy: energy, virial, what left the range of the training data, and faults.
+#pragma once
+
+#include "dpc/evaluator.hpp"
+#include "dpc/kokkos/chunk.hpp"
+
+namespace dpc::kokkos {
+
+constexpr int kNone = 0x7fffffff;
+
+/// Of a chunk, or of all.
+struct ChunkSums {
+    double virial[9] = {};
+    Overflow overflow;
+    int coincident[2] = {-1, -1};  // atom indices of a pair at distance 0: the results are void
+};
+
+struct StepSums {
+    double energy = 0;
+    ChunkSums chunks;
+    int not_finite = kNone;  // index of the first atom whose position is not a number
+};
+
+/// The worse of two pairs, of two equal ones that of the smaller index: the order of summation must not matter.
+KOKKOS_INLINE_FUNCTION bool is_worse(const Overflow::Pair& a, const Overflow::Pair& b) {
+    if (a.i < 0 || b.i < 0) {
+        return a.i >= 0;
+    }
+    const double ratio_a = a.distance / a.limit, ratio_b = b.distance / b.limit;
+    return ratio_a < ratio_b || (ratio_a == ratio_b && (a.i < b.i || (a.i == b.i && a.j < b.j)));
+}
+
+KOKKOS_INLINE_FUNCTION bool is_worse(const Overflow::Crowd& a, const Overflow::Crowd& b) {
+    if (a.i < 0 || b.i < 0) {
+        return a.i >= 0;
+    }
+    const int excess_a = a.count - a.sel, excess_b = b.count - b.sel;
+    return excess_a > excess_b || (excess_a == excess_b && a.i < b.i);
+}
+
+KOKKOS_INLINE_FUNCTION void merge(Overflow& into, const Overflow& from) {
+    into.worst = is_worse(from.worst, into.worst) ? from.worst : into.worst;
+    into.crowd = is_worse(from.crowd, into.crowd) ? from.crowd : into.crowd;
+    into.n_close += from.n_close;
+    into.n_beyond += from.n_beyond;
+    into.n_over_sel += from.n_over_sel;
+}
+
+KOKKOS_INLINE_FUNCTION void merge(ChunkSums& into, const ChunkSums& from) {
+    for (int c = 0; c < 9; ++c) {
+        into.virial[c] += from.virial[c];
+    }
+    merge(into.overflow, from.overflow);
+    if (into.coincident[0] < 0 || (from.coincident[0] >= 0 && from.coincident[0] < into.coincident[0])) {
+        into.coincident[0] = from.coincident[0];
+        into.coincident[1] = from.coincident[1];
+    }
+}
+
+/// Over the atoms of a chunk.
+template <class Real>
+struct CollectChunk {
+    using value_type = ChunkSums;
+    Chunk<Real> chunk;
+
+    KOKKOS_INLINE_FUNCTION void init(ChunkSums& sums) const { sums = ChunkSums{}; }
+    KOKKOS_INLINE_FUNCTION void join(ChunkSums& into, const ChunkSums& from) const { merge(into, from); }
+    KOKKOS_FUNCTION void operator()(int k, ChunkSums& sums) const {
+        for (int c = 0; c < 9; ++c) {
+            sums.virial[c] += chunk.virial[c * chunk.tiles.n_atoms + k];
+        }
+        for (int b = 0; b < chunk.n_types; ++b) {
+            const DevicePair<Real>& pair = chunk.model_pairs[b];
+            const int count = chunk.counts[chunk.segment(b, k)];
+            if (count > pair.sel) {
+                Overflow crowded;
+                crowded.n_over_sel = 1;
+                crowded.crowd = {chunk.centres[k], chunk.type, b, count, pair.sel};
+                merge(sums.overflow, crowded);
+            }
+            if (pair.kind == PairKind::ordinary && chunk.closest2[chunk.segment(b, k)] < pair.min_distance * pair.min_distance) {
+                count_overflow(pair, b, k, sums);
+            }
+        }
+    }
+
+    /// The rare case: some pair of this centre is closer than the training data.
+    KOKKOS_FUNCTION void count_overflow(const DevicePair<Real>& pair, int b, int k, ChunkSums& sums) const {
+        Overflow found;
+        const int begin = chunk.firsts[chunk.segment(b, k)], n = chunk.counts[chunk.segment(b, k)];
+        for (int slot = begin; slot < begin + n; ++slot) {
+            const double r = Kokkos::sqrt(chunk.pairs.r2[slot]);
+            found.n_close += r < pair.min_distance ? 1 : 0;
+            found.n_beyond += r < pair.table_limit ? 1 : 0;
+            const Overflow::Pair candidate = {chunk.centres[k], chunk.pairs.neighbour[slot], chunk.type, b, r, pair.min_distance, pair.table_limit};
+            found.worst = is_worse(candidate, found.worst) ? candidate : found.worst;
+        }
+        if (found.worst.distance == 0) {
+            ChunkSums fault;
+            fault.coincident[0] = found.worst.i;
+            fault.coincident[1] = found.worst.j;
+            merge(sums, fault);
+        }
+        merge(sums.overflow, found);
+    }
+};
+
+/// Over the chunks.
+struct CollectChunks {
+    using value_type = ChunkSums;
+    const ChunkSums* of_chunk;
+    KOKKOS_INLINE_FUNCTION void init(ChunkSums& sums) const { sums = ChunkSums{}; }
+    KOKKOS_INLINE_FUNCTION void join(ChunkSums& into, const ChunkSums& from) const { merge(into, from); }
+    KOKKOS_FUNCTION void operator()(int chunk, ChunkSums& sums) const { merge(sums, of_chunk[chunk]); }
+};
+
+/// Over all centres, whatever their chunk: the size of the chunks does not change the sum. Writes what an atom's energy is.
+template <class Output>
+struct SumCentreEnergies {
+    const double* energies;
+    const int* centres;
+    Output output;
+    double scale;
+    KOKKOS_FUNCTION void operator()(int c, double& total) const {
+        const double energy = energies[c] * scale;
+        total += energy;
+        if (output.atom_energy.data() != nullptr) {
+            output.atom_energy(centres[c]) += energy;
+        }
+    }
+};
+
+template <class Positions>
+struct FindNotFinite {
+    Positions x;
+    KOKKOS_FUNCTION void operator()(int i, int& first) const {
+        const bool is_finite = Kokkos::isfinite(x(i, 0)) && Kokkos::isfinite(x(i, 1)) && Kokkos::isfinite(x(i, 2));
+        first = !is_finite && i < first ? i : first;
+    }
+};
+
+}  // namespace dpc::kokkos

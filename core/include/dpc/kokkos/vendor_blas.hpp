@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The GPU vendor's matrix product on an execution space's stream, where the build found the library: DPC_HAVE_CUBLAS, DPC_HAVE_HIPBLAS.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "dpc/kokkos/pack.hpp"
+#if defined(KOKKOS_ENABLE_CUDA) && defined(DPC_HAVE_CUBLAS)
+#include <cublas_v2.h>
+#endif
+#if defined(KOKKOS_ENABLE_HIP) && defined(DPC_HAVE_HIPBLAS)
+#include <hipblas/hipblas.h>
+#endif
+
+namespace dpc::kokkos {
+
+/// No library: the portable kernel works.
+template <class ExecSpace>
+struct VendorBlas {
+    static constexpr bool is_there = false;
+    static constexpr const char* name = "";
+    explicit VendorBlas(const ExecSpace&) {}
+};
+
+#if defined(KOKKOS_ENABLE_CUDA) && defined(DPC_HAVE_CUBLAS)
+template <>
+class VendorBlas<Kokkos::Cuda> {
+public:
+    static constexpr bool is_there = true;
+    static constexpr const char* name = "cuBLAS";
+
+    explicit VendorBlas(const Kokkos::Cuda& space) {
+        check(cublasCreate(&handle_), "cublasCreate");
+        check(cublasSetStream(handle_, space.cuda_stream()), "cublasSetStream");
+        check(cublasSetMathMode(handle_, CUBLAS_PEDANTIC_MATH), "cublasSetMathMode");  // float products in float, not in TF32
+    }
+    ~VendorBlas() { cublasDestroy(handle_); }
+    VendorBlas(const VendorBlas&) = delete;
+    VendorBlas& operator=(const VendorBlas&) = delete;
+
+    /// y (n_out, lanes) = matrix (n_out, n_in) x (n_in, lanes), rows contiguous: to a library of column-major arrays, y^T = x^T matrix^T.
+    void multiply(int lanes, int n_out, int n_in, const double* x, const double* matrix, double* y) {
+        const double one = 1, zero = 0;
+        check(cublasDgemm(handle_, CUBLAS_OP_N, CUBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes), "cublasDgemm");
+    }
+    void multiply(int lanes, int n_out, int n_in, const float* x, const float* matrix, float* y) {
+        const float one = 1, zero = 0;
+        check(cublasSgemm(handle_, CUBLAS_OP_N, CUBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes), "cublasSgemm");
+    }
+
+private:
+    static void check(cublasStatus_t status, const char* call) {
+        if (status != CUBLAS_STATUS_SUCCESS) {
+            throw std::runtime_error(std::string(call) + " failed: " + cublasGetStatusString(status));
+        }
+    }
+    cublasHandle_t handle_ = nullptr;
+};
+#endif
+
+#if defined(KOKKOS_ENABLE_HIP) && defined(DPC_HAVE_HIPBLAS)
+template <>
+class VendorBlas<Kokkos::HIP> {
+public:
+    static constexpr bool is_there = true;
+    static constexpr const char* name = "hipBLAS";
+
+    explicit VendorBlas(const Kokkos::HIP& space) {
+        check(hipblasCreate(&handle_), "hipblasCreate");
+        check(hipblasSetStream(handle_, space.hip_stream()), "hipblasSetStream");
+    }
+    ~VendorBlas() { hipblasDestroy(handle_); }
+    VendorBlas(const VendorBlas&) = delete;
+    VendorBlas& operator=(const VendorBlas&) = delete;
+
+    void multiply(int lanes, int n_out, int n_in, const double* x, const double* matrix, double* y) {
+        const double one = 1, zero = 0;
+        check(hipblasDgemm(handle_, HIPBLAS_OP_N, HIPBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes), "hipblasDgemm");
+    }
+    void multiply(int lanes, int n_out, int n_in, const float* x, const float* matrix, float* y) {
+        const float one = 1, zero = 0;
+        check(hipblasSgemm(handle_, HIPBLAS_OP_N, HIPBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes), "hipblasSgemm");
+    }
+
+private:
+    static void check(hipblasStatus_t status, const char* call) {
+        if (status != HIPBLAS_STATUS_SUCCESS) {
+            throw std::runtime_error(std::string(call) + " failed: " + hipblasStatusToString(status));
+        }
+    }
+    hipblasHandle_t handle_ = nullptr;
+};
+#endif
+
+}  // namespace dpc::kokkos

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+// dpc::Evaluator on a Kokkos of our own: takes the caller's arrays, which are in host memory, to the execution space and the results
+// back. On a processor nothing but the list is copied.
+#include <Kokkos_Core.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "dpc/kokkos/evaluator.hpp"
+#include "evaluator_impl.hpp"
+#include "own_runtime.hpp"
+
+namespace dpc::kokkos {
+namespace {
+
+/// A neighbour list of our own, one row after the other.
+template <class Memory>
+struct PackedList {
+    int n_centres = 0;
+    Kokkos::View<const int*, Memory> centres, counts, neighbours;  // counts by atom index
+    Kokkos::View<const std::int64_t*, Memory> begins;              // by atom index
+    KOKKOS_FUNCTION int centre(int c) const { return centres(c); }
+    KOKKOS_FUNCTION int count(int i) const { return counts(i); }
+    KOKKOS_FUNCTION int neighbour(int i, int k) const { return neighbours(begins(i) + k); }
+};
+
+/// An array in the memory of an execution space and, where that is not the host's, its counterpart there.
+template <class ExecSpace, class T>
+class DeviceArray {
+public:
+    using View = Kokkos::View<T*, typename ExecSpace::memory_space>;
+    using HostView = Kokkos::View<const T*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>;
+
+    View copy(const ExecSpace& space, const T* from, std::size_t n) {
+        const View to = room(space, n);
+        Kokkos::deep_copy(space, to, HostView(from, n));
+        return to;
+    }
+    View zeros(const ExecSpace& space, std::size_t n) {
+        const View to = room(space, n);
+        Kokkos::deep_copy(space, to, T{});
+        return to;
+    }
+    /// Add what is there to an array of the host.
+    void add_to(const ExecSpace& space, T* to, std::size_t n) {
+        host_.resize(std::max(host_.size(), n));
+        Kokkos::deep_copy(space, Kokkos::View<T*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(host_.data(), n), room(space, n));
+        space.fence("dpc: results on the host");
+        for (std::size_t k = 0; k < n; ++k) {
+            to[k] += host_[k];
+        }
+    }
+
+private:
+    View room(const ExecSpace& space, std::size_t n) {
+        grow(view_, space, "dpc::caller", n);
+        return View(view_, std::make_pair(std::size_t(0), n));
+    }
+    View view_;
+    std::vector<T> host_;
+};
+
+template <class ExecSpace, class Real>
+class OwnEngine final : public dpc::Evaluator::Impl, private DeviceOwner {
+public:
+    using Memory = typename ExecSpace::memory_space;
+
+    OwnEngine(std::shared_ptr<const Model> model, const ExecSpace& space, std::size_t scratch_bytes) {
+        state_.emplace(std::move(model), space, scratch_bytes);
+    }
+    void drop() override { state_.reset(); }
+
+    void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) override {
+        State& s = state();
+        s.n_all = -1;
+        s.pack_list(n_all, rows);
+        s.evaluator.set_neighbours(n_all, s.types.copy(s.space, types, static_cast<std::size_t>(n_all)), s.list);
+        s.n_all = n_all;
+    }
+
+    Totals compute(const double* x, const Units& units, const Output& output) override {
+        State& s = state();
+        if (s.n_all < 0) {
+            throw InputError("compute was called before set_neighbours");
+        }
+        Totals totals;
+        if constexpr (is_gpu<ExecSpace>) {
+            totals = s.compute_on_device(x, units, output);
+        } else {
+            totals = s.compute_in_place(x, units, output);
+        }
+        overflow = s.evaluator.overflow();
+        return totals;
+    }
+
+    std::string describe() const override { return state_ ? state_->evaluator.describe() : "Kokkos has ended"; }
+    std::size_t memory_bytes() const override { return state_ ? state_->evaluator.memory_bytes() + state_->list_bytes() : 0; }
+
+private:
+    using Positions = Kokkos::View<const double* [3], Kokkos::LayoutRight, Memory, Kokkos::MemoryUnmanaged>;
+    using DeviceOut = DeviceOutput<Memory>;
+
+    struct State {
+        State(std::shared_ptr<const Model> model, const ExecSpace& exec, std::size_t scratch_bytes)
+            : space(exec), evaluator(std::move(model), exec, scratch_bytes) {}
+
+        void pack_list(int n_all, const NeighbourRows& rows);
+        DeviceOut wrap(double* forces, double* atom_energy, double* atom_virial) const;
+        Totals compute_in_place(const double* x, const Units& units, const Output& output);
+        Totals compute_on_device(const double* x, const Units& units, const Output& output);
+        std::size_t list_bytes() const {
+            return (list.centres.size() + list.counts.size() + list.neighbours.size()) * sizeof(int) + list.begins.size() * sizeof(std::int64_t);
+        }
+
+        ExecSpace space;
+        kokkos::Evaluator<ExecSpace, Real> evaluator;
+        int n_all = -1;
+        PackedList<Memory> list;
+        DeviceArray<ExecSpace, int> types, centres, counts, neighbours;
+        DeviceArray<ExecSpace, std::int64_t> begins;
+        DeviceArray<ExecSpace, double> positions, forces, atom_energy, atom_virial;
+    };
+
+    State& state() {
+        if (!state_) {
+            throw InputError("Kokkos has ended in this program: this evaluator is void");
+        }
+        return *state_;
+    }
+
+    std::optional<State> state_;
+};
+
+template <class ExecSpace, class Real>
+void OwnEngine<ExecSpace, Real>::State::pack_list(int n_atoms, const NeighbourRows& rows) {
+    const auto n = static_cast<std::size_t>(n_atoms), n_centres = static_cast<std::size_t>(rows.n_centres);
+    std::vector<int> count(n, 0), packed;
+    std::vector<std::int64_t> begin(n, 0);
+    for (std::size_t c = 0; c < n_centres; ++c) {
+        const int i = rows.centre[c];
+        if (i < 0 || i >= n_atoms) {
+            continue;  // the evaluator's check of the list reports it
+        }
+        begin[static_cast<std::size_t>(i)] = static_cast<std::int64_t>(packed.size());
+        count[static_cast<std::size_t>(i)] = rows.count[i];
+        for (int k = 0; k < rows.count[i]; ++k) {
+            packed.push_back(rows.rows[i][k] & rows.index_mask);
+        }
+    }
+    list.n_centres = rows.n_centres;
+    list.centres = centres.copy(space, rows.centre, n_centres);
+    list.counts = counts.copy(space, count.data(), n);
+    list.begins = begins.copy(space, begin.data(), n);
+    list.neighbours = neighbours.copy(space, packed.data(), packed.size());
+    space.fence("dpc: the list is on the device");
+}
+
+template <class ExecSpace, class Real>
+DeviceOutput<typename ExecSpace::memory_space> OwnEngine<ExecSpace, Real>::State::wrap(double* f, double* e, double* w) const {
+    const auto n = static_cast<std::size_t>(n_all);
+    DeviceOut out;
+    out.forces = decltype(out.forces)(f, n);
+    out.atom_energy = e != nullptr ? decltype(out.atom_energy)(e, n) : decltype(out.atom_energy)();
+    out.atom_virial = w != nullptr ? decltype(out.atom_virial)(w, n) : decltype(out.atom_virial)();
+    return out;
+}
+
+template <class ExecSpace, class Real>
+Totals OwnEngine<ExecSpace, Real>::State::compute_in_place(const double* x, const Units& units, const Output& output) {
+    return evaluator.compute(Positions(x, static_cast<std::size_t>(n_all)), list, units,
+                             wrap(output.forces, output.atom_energy, output.atom_virial));
+}
+
+template <class ExecSpace, class Real>
+Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const double* x, const Units& units, const Output& output) {
+    const auto n = static_cast<std::size_t>(n_all);
+    const auto device_x = positions.copy(space, x, 3 * n);
+    double* f = forces.zeros(space, 3 * n).data();
+    double* e = output.atom_energy != nullptr ? atom_energy.zeros(space, n).data() : nullptr;
+    double* w = output.atom_virial != nullptr ? atom_virial.zeros(space, 9 * n).data() : nullptr;
+    const Totals totals = evaluator.compute(Positions(device_x.data(), n), list, units, wrap(f, e, w));
+    forces.add_to(space, output.forces, 3 * n);
+    if (e != nullptr) {
+        atom_energy.add_to(space, output.atom_energy, n);
+    }
+    if (w != nullptr) {
+        atom_virial.add_to(space, output.atom_virial, 9 * n);
+    }
+    return totals;
+}
+
+template <class ExecSpace>
+std::unique_ptr<dpc::Evaluator::Impl> make_engine(std::shared_ptr<const Model> model, const ExecSpace& space, const EvaluatorOptions& options) {
+    if (options.precision == Precision::mixed) {
+        return std::make_unique<OwnEngine<ExecSpace, float>>(std::move(model), space, options.scratch_bytes);
+    }
+    return std::make_unique<OwnEngine<ExecSpace, double>>(std::move(model), space, options.scratch_bytes);
+}
+
+}  // namespace
+
+int own_gpu_count() { return count_gpus(); }
+
+/// A Kokkos with a GPU starts that, too, whatever the backend: without one there is none.
+std::vector<Backend> own_backends() {
+    std::vector<Backend> all;
+#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP)
+    if (count_gpus() == 0) {
+        return all;
+    }
+    all.push_back(Backend::gpu);
+#endif
+#if defined(KOKKOS_ENABLE_SERIAL)
+    all.push_back(Backend::kokkos_serial);
+#endif
+#if defined(KOKKOS_ENABLE_OPENMP)
+    all.push_back(Backend::kokkos_openmp);
+#endif
+    return all;
+}
+
+std::unique_ptr<dpc::Evaluator::Impl> make_own_evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
+    const std::vector<Backend> backends = own_backends();
+    if (std::find(backends.begin(), backends.end(), options.backend) != backends.end()) {
+        start_kokkos(std::max(1, options.n_threads), options.backend == Backend::gpu ? std::max(0, options.device) : -1);
+        switch (options.backend) {
+#if defined(KOKKOS_ENABLE_SERIAL)
+            case Backend::kokkos_serial: return make_engine(std::move(model), Kokkos::Serial(), options);
+#endif
+#if defined(KOKKOS_ENABLE_OPENMP)
+            case Backend::kokkos_openmp: return make_engine(std::move(model), Kokkos::OpenMP(std::max(1, options.n_threads)), options);
+#endif
+#if defined(KOKKOS_ENABLE_CUDA)
+            case Backend::gpu: return make_engine(std::move(model), Kokkos::Cuda(), options);
+#elif defined(KOKKOS_ENABLE_HIP)
+            case Backend::gpu: return make_engine(std::move(model), Kokkos::HIP(), options);
+#endif
+            default: break;
+        }
+    }
+    throw InputError(options.backend == Backend::gpu ? "there is no GPU here that this build can use: it needs a Kokkos with CUDA or HIP, and a driver"
+                                                     : "the Kokkos of this build, or this machine, lacks the execution space that was asked for");
+}
+
+}  // namespace dpc::kokkos
