@@ -23,7 +23,7 @@ test-core: .venv/installed  ## C++ tests (GoogleTest: apt-get install libgtest-d
 
 test-core-checked: .venv/installed  ## the Kokkos tests with the Kokkos at DPC_KOKKOS_CHECKED_ROOT, which has bounds checks
 	$(CMAKE_CORE_TESTS) -B build/tests-checked -DDPC_KOKKOS=own -DKokkos_ROOT=$(DPC_KOKKOS_CHECKED_ROOT)
-	$(BIN)/cmake --build build/tests-checked --target kokkos_tests
+	$(BIN)/cmake --build build/tests-checked --target kokkos_tests kokkos_at_exit
 	$(BIN)/ctest --test-dir build/tests-checked --output-on-failure --tests-regex Kokkos --no-tests=error
 
 bench: .venv/installed  ## speed against the peers that are installed, see benchmarks/README.md

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # Kinds of styles, as the names of files begin; what an input of the benchmarks and tests names is in STYLES.
-KINDS = "angle atom_vec bond compute dihedral dump fix improper kspace min npair nstencil ntopo pair region"
+KINDS = "angle atom_vec bond compute dihedral dump fix improper kspace min npair nstencil pair region"
 STYLES = {
     "atom_vec": "atomic hybrid",
     "compute": "ke pe pressure reduce temp thermo",

@@ -13,6 +13,11 @@ set(dpc_kokkos_too_new 6)
 # Can Kokkos become part of a plugin? Its code must be position independent (only the linker knows), and it must have been
 # compiled with the same C++ ABI as LAMMPS (old_abi_symbol comes from lammps.cmake).
 function(dpc_check_kokkos_library)
+    get_target_property(kind Kokkos::kokkoscore TYPE)
+    if(NOT kind STREQUAL STATIC_LIBRARY)
+        message(FATAL_ERROR "DPC_KOKKOS=own: ${Kokkos_DIR} is a shared library, which a LAMMPS or another plugin could load as well; two "
+            "Kokkos in a process crash at its end. Build Kokkos with -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEPENDENT_CODE=ON.")
+    endif()
     get_target_property(configurations Kokkos::kokkoscore IMPORTED_CONFIGURATIONS)
     list(GET configurations 0 configuration)
     get_target_property(library Kokkos::kokkoscore IMPORTED_LOCATION_${configuration})
@@ -135,6 +140,9 @@ if(DPC_KOKKOS STREQUAL lammps)
 else()
     set(hints "")
     set(advice "Give the prefix where Kokkos is installed with -DKokkos_ROOT=...")
+endif()
+if(Kokkos_ROOT OR hints)
+    unset(Kokkos_DIR CACHE)  # of an earlier run, which may have had other hints
 endif()
 find_package(Kokkos CONFIG ${hints})
 if(NOT Kokkos_FOUND)

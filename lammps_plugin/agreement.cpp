@@ -8,7 +8,7 @@ std::string agree(std::string problem, MPI_Comm world) {
     int rank = 0, n_ranks = 1, first = 0;
     MPI_Comm_rank(world, &rank);
     MPI_Comm_size(world, &n_ranks);
-    const int mine = problem.empty() ? n_ranks : rank;
+    int mine = problem.empty() ? n_ranks : rank;  // not const: LAMMPS' stubs of MPI take no const
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
     if (first == n_ranks) {
         return {};

@@ -45,9 +45,10 @@ std::string OverflowLog::crowd_sentence(const WorstCrowd& worst, std::int64_t co
 }
 
 OverflowLog::Report OverflowLog::report(MPI_Comm world) {
-    static_assert(sizeof(Counts) == 3 * sizeof(std::int64_t));
+    // LAMMPS' stubs of MPI have no MPI_INT64_T.
+    static_assert(sizeof(Counts) == 3 * sizeof(long long));
     Counts total;
-    MPI_Allreduce(&counts_, &total, 3, MPI_INT64_T, MPI_SUM, world);
+    MPI_Allreduce(&counts_, &total, 3, MPI_LONG_LONG, MPI_SUM, world);
     counts_ = {};
     Report report;
     if (total.close > 0) {

@@ -9,6 +9,7 @@
 #include "neigh_list.h"
 #include "neighbor.h"
 #include "node_rank.hpp"
+#include "universe.h"
 
 using namespace LAMMPS_NS;
 using dpcompressed::DeviceChoice;
@@ -46,7 +47,8 @@ dpc::EvaluatorOptions PairDPCompressed::options() const {
     options.backend = backend_of(settings_.device);
     options.scratch_bytes = static_cast<std::size_t>(settings_.memory) * kMegabyte;
     if (settings_.device == DeviceChoice::gpu || settings_.device == DeviceChoice::automatic) {
-        const int rank = dpcompressed::node_rank(world);
+        // With -partition every partition has ranks of its own: go on where the one before ended.
+        const int rank = dpcompressed::node_rank(world) + universe->root_proc[universe->iworld];
         const int n_gpus = dpc::gpu_count();
         options.device = n_gpus > 0 ? rank % n_gpus : -1;
     }

@@ -311,7 +311,8 @@ void PairDPCompressedBase::write_restart_settings(FILE* fp) {
 
 /// The table file is opened later, so that another pair_style command can still name another one.
 void PairDPCompressedBase::read_restart_settings(FILE* fp) {
-    settings_ = dpcompressed::unpack_settings(read_text(fp));
+    const std::string bytes = read_text(fp);
+    settings_ = on_all_ranks([&] { return dpcompressed::unpack_settings(bytes); });
     model_.reset();
 }
 

@@ -162,6 +162,11 @@ StyleSettings unpack_settings(const std::string& bytes) {
     int device = 0;
     stream >> settings.check_every >> settings.overflow_stops >> is_mixed >> device;
     stream >> settings.memory;
+    if (!stream || device < 0 || device > static_cast<int>(DeviceChoice::kokkos_openmp)) {
+        throw dpc::InputError(
+            "the restart file was written by another version of this pair style; read it with that "
+            "version and write a data file (write_data)");
+    }
     settings.precision = is_mixed ? dpc::Precision::mixed : dpc::Precision::float64;
     settings.device = static_cast<DeviceChoice>(device);
     stream.get();  // the space before the file name, which may hold spaces itself

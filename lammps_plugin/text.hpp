@@ -21,7 +21,10 @@ template <class Names>
 std::string listed(const Names& names) {
     std::string result;
     for (const auto& name : names) {
-        result += (result.empty() ? "" : " ") + std::string(name);
+        if (!result.empty()) {
+            result += ' ';
+        }
+        result += name;
     }
     return result;
 }

@@ -12,8 +12,8 @@
 
 namespace dpc::test {
 
-/// Atoms of both types and of none in open space, no pair closer than kClosest, with everything listed that is closer than `listed`: for the model of
-/// table_builder.hpp, whose cut-off is 6 and whose tables end at 0.88.
+/// Atoms of both types and of none in open space, no pair closer than kClosest, with everything listed that is closer than
+/// `listed`: for the model of table_builder.hpp, whose cut-off is 6 and whose tables end at 3.1 (around O) and 3.3 (around H).
 struct OpenSystem {
     explicit OpenSystem(int n_atoms, int n_types = 2, double listed = kListed) {
         const double cell = kCell * std::cbrt(n_atoms / 300.0);  // the same density whatever the number

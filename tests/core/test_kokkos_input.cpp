@@ -220,19 +220,6 @@ TEST_P(KokkosInput, ComputeBeforeAList) {
     EXPECT_THROW(evaluator->compute(x, {}, {forces, nullptr, nullptr}), InputError);
 }
 
-/// Arrays larger than the first ones, and fewer where memory is short.
-TEST_P(KokkosInput, ScratchIsBounded) {
-    const OpenSystem system(2000);
-    std::size_t bytes[2];
-    for (const std::size_t limit : {std::size_t(0), std::size_t(1)}) {
-        Evaluator evaluator(model_, GetParam().options(limit));
-        evaluator.set_neighbours(system.n_atoms(), system.types.data(), system.list());
-        bytes[limit] = evaluator.memory_bytes();
-    }
-    EXPECT_GE(bytes[0], bytes[1]);
-    EXPECT_GT(bytes[1], 0U);
-}
-
 TEST_P(KokkosInput, SaysWhatItIs) {
     const std::string text = make()->describe();
     EXPECT_NE(text.find("Kokkos"), std::string::npos) << text;

@@ -105,6 +105,7 @@ DPC_FUNCTION Pack<double> sqrt(Pack<double> a) {
 #endif
 }
 
+/// b where one of the two is not a number.
 DPC_FUNCTION Pack<double> max(Pack<double> a, Pack<double> b) {
 #if defined(__AVX512F__)
     return Pack<double>(_mm512_max_pd(a.v, b.v));
@@ -177,7 +178,7 @@ DPC_FUNCTION Pack<T> short_chain_polynomial(const T (&c)[N], Pack<T> x) {
 /// Relative error 3e-16. x below 709; e^-708 below -708.
 DPC_FUNCTION Pack<double> exp(Pack<double> x) {
     using P = Pack<double>;
-    x = max(x, P(-708.0));
+    x = max(P(-708.0), x);  // this order keeps what is not a number
     const P shifted = x * 1.4426950408889634 + kRound;
     const P n = shifted - kRound;
     P r = x - n * 0.693147180369123816490;
@@ -201,7 +202,7 @@ DPC_FUNCTION Pack<double> exp(Pack<double> x) {
 /// The same in single precision (error of the polynomial: 1e-8): relative error 1e-7. x below 88; e^-87 below -87.
 DPC_FUNCTION Pack<float> exp(Pack<float> x) {
     using P = Pack<float>;
-    x = max(x, P(-87.0F));
+    x = max(P(-87.0F), x);
     const P shifted = x * 1.44269504F + kRoundFloat;
     const P n = shifted - kRoundFloat;
     P r = x - n * 0.693359375F;

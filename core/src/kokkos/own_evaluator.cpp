@@ -138,6 +138,12 @@ void OwnEngine<ExecSpace, Real>::State::pack_list(int n_atoms, const NeighbourRo
     const auto n = static_cast<std::size_t>(n_atoms), n_centres = static_cast<std::size_t>(rows.n_centres);
     std::vector<int> count(n, 0), packed;
     std::vector<std::int64_t> begin(n, 0);
+    std::size_t n_listed = 0;
+    for (std::size_t c = 0; c < n_centres; ++c) {
+        const int i = rows.centre[c];
+        n_listed += i >= 0 && i < n_atoms ? static_cast<std::size_t>(rows.count[i]) : 0;
+    }
+    packed.reserve(n_listed);
     for (std::size_t c = 0; c < n_centres; ++c) {
         const int i = rows.centre[c];
         if (i < 0 || i >= n_atoms) {

@@ -77,13 +77,13 @@ void start_kokkos(int n_threads, int device) {
         throw InputError("GPU " + std::to_string(device) + " was asked for, but this machine has " + std::to_string(count_gpus()) +
                          ", numbered from 0");
     }
+    const std::lock_guard<std::mutex> lock(registry().mutex);
     if (!Kokkos::is_initialized()) {
         initialize(n_threads, device);
     } else if (device >= 0 && device != Kokkos::device_id()) {
         throw InputError("GPU " + std::to_string(device) + " was asked for, but this program runs on GPU " +
                          std::to_string(Kokkos::device_id()) + " already; a program uses one");
     }
-    const std::lock_guard<std::mutex> lock(registry().mutex);
     if (!registry().hook_is_set) {
         Kokkos::push_finalize_hook(drop_all);
         registry().hook_is_set = true;

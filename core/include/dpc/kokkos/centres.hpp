@@ -84,13 +84,6 @@ struct SumSlots {
     }
 };
 
-template <class Types>
-struct MarkTypes {
-    Types types;
-    int type;
-    KOKKOS_FUNCTION void operator()(int i, int& n) const { n += types(i) == type ? 1 : 0; }
-};
-
 template <class ExecSpace>
 class Centres {
 public:

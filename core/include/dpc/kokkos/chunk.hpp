@@ -11,8 +11,9 @@
 
 namespace dpc::kokkos {
 
-/// A centre's pairs have this many more slots than listed neighbours, for packs that begin at the last pair.
-constexpr int kSlotPadding = Pack<float>::width - 1;
+/// A centre's pairs have this many more slots than listed neighbours: for packs that begin at the last pair, and at least the
+/// one that SoleLane::compact writes behind what it keeps.
+constexpr int kSlotPadding = Pack<float>::width > 1 ? Pack<float>::width - 1 : 1;
 
 /// Numbers (tile, row, lane), the atom as the fastest index.
 template <class Real>
@@ -64,17 +65,13 @@ struct Chunk {
     }
 };
 
-/// Bytes per pair slot of PairArrays.
-template <class Real>
-constexpr std::size_t kPairBytes = 2 * sizeof(int) + 7 * sizeof(double) + 9 * sizeof(Real);
-
 template <class ExecSpace, class Real>
 class Scratch {
 public:
     using Memory = typename ExecSpace::memory_space;
 
-    /// Bytes per atom without pairs.
-    static std::size_t atom_bytes(const DeviceModel<ExecSpace, Real>& model);
+    /// Bytes that reserve takes.
+    static std::size_t bytes_of(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
     /// Room for chunks of this many atoms (lanes of all tiles) and pair slots. Grows, never shrinks.
     void reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
     std::size_t bytes() const { return memory_.size(); }
@@ -143,21 +140,20 @@ void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& mod
 }
 
 template <class ExecSpace, class Real>
-std::size_t Scratch<ExecSpace, Real>::atom_bytes(const DeviceModel<ExecSpace, Real>& model) {
-    constexpr std::size_t many = 1024;
+std::size_t Scratch<ExecSpace, Real>::bytes_of(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes,
+                                               std::size_t n_slots) {
     Scratch dry;
-    dry.place_all(model, many, 0);
-    return dry.used_ / many;
+    dry.place_all(model, n_lanes, n_slots);
+    return dry.used_;
 }
 
 template <class ExecSpace, class Real>
 void Scratch<ExecSpace, Real>::reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes,
                                        std::size_t n_slots) {
-    base_ = 0;
-    place_all(model, n_lanes, n_slots);
-    if (used_ > memory_.size()) {
+    const std::size_t n_bytes = bytes_of(model, n_lanes, n_slots);
+    if (n_bytes > memory_.size()) {
         memory_ = {};  // first, so that both never exist together
-        memory_ = decltype(memory_)(Kokkos::view_alloc(space, "dpc::scratch"), used_);
+        memory_ = decltype(memory_)(Kokkos::view_alloc(space, "dpc::scratch"), n_bytes);
     }
     base_ = reinterpret_cast<std::uintptr_t>(memory_.data());
     place_all(model, n_lanes, n_slots);

@@ -74,7 +74,6 @@ public:
     DeviceModel& operator=(const DeviceModel&) = delete;
 
     std::vector<DeviceType<Real>> types;
-    const char* has_energy = nullptr;         // (n_types), device memory
     int n_types = 0, n_sel = 0;
     int most_rank = 0, most_rows = 0, most_products = 0, most_neurons = 0, most_layers = 1;
     bool has_direct = false;  // some type forms D
@@ -225,7 +224,6 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const PackedModel<Real>& packed, const
             upload_type(packed.types[a], types[a]);
         }
     }
-    has_energy = upload(packed.model->has_energy);
 }
 
 }  // namespace dpc::kokkos

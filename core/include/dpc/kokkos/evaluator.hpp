@@ -40,7 +40,7 @@ public:
         n_all_ = -1;
         centres_.build(space_, model_, packed_.model->has_energy, n_all, types, list, kSlotPadding);
         types_ = types;
-        plan_ = make_plan(space_, model_, centres_, scratch_bytes_);
+        plan_ = make_plan(space_, model_, centres_, scratch_bytes_, scratch_.bytes());
         scratch_.reserve(space_, model_, plan_.most_lanes, plan_.most_slots);
         grow(energies_, space_, "dpc::energies", static_cast<std::size_t>(centres_.n_centres()));
         grow(chunk_sums_, space_, "dpc::chunk_sums", plan_.chunks.size());

@@ -84,6 +84,7 @@ struct GatherPairs {
             const int slot = end + n;
             chunk.pairs.d[0][slot] = chunk.pairs.d[1][slot] = chunk.pairs.d[2][slot] = 0;
             chunk.pairs.r2[slot] = rcut2;
+            chunk.pairs.dx_over_r[slot] = chunk.pairs.h[slot] = chunk.pairs.dh_over_r[slot] = 0;
             for (int c = 0; c < 4; ++c) {
                 chunk.pairs.reverse_row[c][slot] = Real(0);
             }

@@ -34,14 +34,14 @@ int tile_lanes(int n_atoms) {
     return is_gpu<ExecSpace> ? (n_atoms + kGpuLaneMultiple - 1) / kGpuLaneMultiple * kGpuLaneMultiple : kTilePacks * Pack<Real>::width;
 }
 
-/// Bytes that scratch may take by default: no limit on a processor, where chunks are small anyway.
+/// Bytes that scratch may take by default: no limit on a processor, where chunks are small anyway. held: what it has already.
 template <class ExecSpace>
-std::size_t default_scratch_bytes(const ExecSpace&) {
+std::size_t default_scratch_bytes(const ExecSpace&, [[maybe_unused]] std::size_t held) {
 #if defined(KOKKOS_ENABLE_CUDA)
     if constexpr (std::is_same_v<ExecSpace, Kokkos::Cuda>) {
         std::size_t free = 0, total = 0;
         if (cudaMemGetInfo(&free, &total) == cudaSuccess) {
-            return static_cast<std::size_t>(kGpuMemoryShare * static_cast<double>(free));
+            return static_cast<std::size_t>(kGpuMemoryShare * static_cast<double>(free + held));
         }
     }
 #endif
@@ -49,7 +49,7 @@ std::size_t default_scratch_bytes(const ExecSpace&) {
     if constexpr (std::is_same_v<ExecSpace, Kokkos::HIP>) {
         std::size_t free = 0, total = 0;
         if (hipMemGetInfo(&free, &total) == hipSuccess) {
-            return static_cast<std::size_t>(kGpuMemoryShare * static_cast<double>(free));
+            return static_cast<std::size_t>(kGpuMemoryShare * static_cast<double>(free + held));
         }
     }
 #endif
@@ -82,18 +82,29 @@ Plan cut(const ExecSpace& space, int n_types, const Centres<ExecSpace>& centres,
     return plan;
 }
 
-/// scratch_bytes 0: the default.
+/// Chunks are of at most this many atoms, however much memory there is.
+template <class ExecSpace>
+int default_most_atoms(const ExecSpace& space) {
+    return is_gpu<ExecSpace> ? kMostGpuAtoms : kWorkerAtoms * count_workers(space);
+}
+
+/// A bound of the memory does not make chunks smaller than this.
 template <class ExecSpace, class Real>
-Plan make_plan(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, const Centres<ExecSpace>& centres, std::size_t scratch_bytes) {
-    const std::size_t limit = scratch_bytes > 0 ? scratch_bytes : default_scratch_bytes(space);
-    const std::size_t per_atom = Scratch<ExecSpace, Real>::atom_bytes(model);
-    const int fewest = is_gpu<ExecSpace> ? kFewestGpuAtoms : kTilePacks * Pack<Real>::width;
-    int most_atoms = is_gpu<ExecSpace> ? kMostGpuAtoms : kWorkerAtoms * count_workers(space);
+constexpr int fewest_atoms() {
+    return is_gpu<ExecSpace> ? kFewestGpuAtoms : kTilePacks * Pack<Real>::width;
+}
+
+/// scratch_bytes 0: the default. held: bytes of scratch that exist already.
+template <class ExecSpace, class Real>
+Plan make_plan(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, const Centres<ExecSpace>& centres, std::size_t scratch_bytes,
+               std::size_t held) {
+    const std::size_t limit = scratch_bytes > 0 ? scratch_bytes : default_scratch_bytes(space, held);
+    const int fewest = fewest_atoms<ExecSpace, Real>();
+    int most_atoms = default_most_atoms(space);
     Plan plan;
     for (;;) {
         plan = cut<ExecSpace, Real>(space, model.n_types, centres, most_atoms);
-        const std::size_t bytes = plan.most_lanes * per_atom + plan.most_slots * kPairBytes<Real>;
-        if (bytes <= limit || most_atoms <= fewest) {
+        if (Scratch<ExecSpace, Real>::bytes_of(model, plan.most_lanes, plan.most_slots) <= limit || most_atoms <= fewest) {
             break;
         }
         most_atoms = std::max(fewest, most_atoms / 2);

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// The small model with tables as a compressed model has them: piecewise polynomials through values and derivatives of smooth
+// functions at the knots. Its energy is a smooth function of the positions, so that differences of it are derivatives; that of
+// small_model(), whose coefficients are drawn at random, jumps at every knot.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "table_builder.hpp"
+
+namespace dpc::test {
+
+/// A function at one point.
+struct Jet {
+    double value, slope, curvature;
+};
+
+/// Channel k, a sine around the end of the table: it has no curvature there, and so goes on smoothly as the tangent. No two
+/// channels are alike.
+inline Jet smooth_channel(std::uint64_t k, double x, double end) {
+    const auto part = [&](double multiple) { return std::fmod(static_cast<double>(k) * multiple, 1.0); };
+    const double frequency = 0.4 + 0.6 * part(0.618), amplitude = 0.5 - 0.4 * part(0.414), offset = 0.6 * part(0.732) - 0.3;
+    const double phase = frequency * (x - end);
+    return {offset + amplitude * std::sin(phase), amplitude * frequency * std::cos(phase),
+            -amplitude * frequency * frequency * std::sin(phase)};
+}
+
+/// Coefficients in x - left knot of the polynomial that has the values and slopes of both ends (n_powers 4), and the
+/// curvatures (6).
+inline std::vector<double> hermite(const Jet& left, const Jet& right, double step, std::uint64_t n_powers) {
+    const double slope = left.slope * step, slopes = (right.slope - left.slope) * step;
+    if (n_powers == 4) {
+        const double rise = right.value - left.value - slope;
+        return {left.value, left.slope, (3 * rise - slopes) / (step * step), (slopes - 2 * rise) / std::pow(step, 3)};
+    }
+    const double curvature = left.curvature * step * step, curvatures = (right.curvature - left.curvature) * step * step;
+    const double rise = right.value - left.value - slope - curvature / 2, turn = slopes - curvature;
+    return {left.value,
+            left.slope,
+            left.curvature / 2,
+            (10 * rise - 4 * turn + curvatures / 2) / std::pow(step, 3),
+            (-15 * rise + 7 * turn - curvatures) / std::pow(step, 4),
+            (6 * rise - 3 * turn + curvatures / 2) / std::pow(step, 5)};
+}
+
+/// The table ends at 4, which pairs reach at 1.6 angstrom (around O) and 1.9 (around H): some of OpenSystem's are beyond.
+inline void add_smooth_table(TableBuilder& file, const std::string& prefix, std::uint64_t rank, std::uint64_t n_powers) {
+    constexpr double lower = -1.0, upper = 0.0, end = 4.0, fine = 0.1, coarse = 0.5;
+    constexpr std::uint64_t n_fine = 10, n_rows = 18;
+    const std::uint64_t stride = (rank + 7) / 8 * 8;
+    std::vector<double> coef(n_rows * n_powers * stride, 0.0);
+    for (std::uint64_t row = 0; row < n_rows; ++row) {
+        const double step = row < n_fine ? fine : coarse;
+        const double left =
+            row < n_fine ? lower + static_cast<double>(row) * fine : upper + static_cast<double>(row - n_fine) * coarse;
+        for (std::uint64_t k = 0; k < rank; ++k) {
+            const Jet here = smooth_channel(k, left, end), next = smooth_channel(k, left + step, end);
+            const std::vector<double> c = hermite(here, next, step, n_powers);
+            for (std::uint64_t power = 0; power < n_powers; ++power) {
+                coef[(row * n_powers + power) * stride + k] = c[power];
+            }
+        }
+    }
+    file.f64(prefix + "grid", {5}, {lower, upper, end, fine, coarse});
+    file.i32(prefix + "rank", {}, {static_cast<std::int32_t>(rank)});
+    file.f64(prefix + "coef", {n_rows, n_powers, stride}, coef);
+}
+
+/// Tables of both orders and activations without kinks: tanh, silu, gelu, sigmoid.
+inline TableBuilder smooth_model() {
+    TableBuilder file = small_model();
+    add_smooth_table(file, "table.0.", 2, 6);
+    add_smooth_table(file, "table.1.", 3, 4);
+    file.i32("fitting.0.layers", {4, 2}, {1, 0, 7, 1, 2, 2, 0, 0});
+    file.f64("fitting.0.activation_parameter", {4}, {0.0, 0.0, 0.0, 0.0});
+    file.i32("fitting.1.layers", {2, 2}, {6, 0, 0, 0});
+    return file;
+}
+
+}  // namespace dpc::test
