@@ -45,6 +45,7 @@ LAMMPS_HEADERS = {
     "neigh_request",
     "neighbor",
     "pair",
+    "universe",
     "update",
     "utils",
 }
