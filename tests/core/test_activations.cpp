@@ -98,6 +98,20 @@ void check_extremes(const Kernels<Real>& kernels) {
     }
 }
 
+template <class Real>
+void check_not_a_number(const Kernels<Real>& kernels) {
+    for (int kind = 0; kind < kKinds; ++kind) {
+        std::vector<Real> value, slope;
+        activate(kernels, static_cast<Activation>(kind), {Real(1), std::numeric_limits<Real>::quiet_NaN(), Real(-1)}, value, slope);
+        EXPECT_TRUE(std::isnan(value[1])) << kNames[kind];
+        EXPECT_FALSE(std::isnan(value[0]) || std::isnan(value[2])) << kNames[kind];
+    }
+}
+
+TEST_P(Activations, NotANumberStays) {
+    in_both_precisions([](const auto& kernels) { check_not_a_number(kernels); });
+}
+
 TEST_P(Activations, ErrorsAreSmall) {
     in_both_precisions([](const auto& kernels) { check_errors(kernels); });
 }

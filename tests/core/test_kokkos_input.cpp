@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The Kokkos backends on lists and positions at the edge of what is allowed, and beyond: the same errors as the host evaluator.
+#include <algorithm>
 #include <limits>
 
 #include "dpc/errors.hpp"
@@ -193,6 +194,9 @@ TEST_P(KokkosInput, ErrorsAreForgotten) {
     const Step expected = compute(*evaluator, few);
     few.x[3] = std::numeric_limits<double>::quiet_NaN();
     EXPECT_THROW(compute(*evaluator, few), InputError);
+    Few coincident = three();
+    std::copy_n(coincident.x.begin(), 3, coincident.x.begin() + 3);
+    EXPECT_THROW(compute(*evaluator, coincident), InputError);
     Few again = three();
     expect_same(compute(*evaluator, again), expected, GetParam());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Activation functions of the fitting net with their derivatives (docs/tables-format.md has the codes). Written so that nothing
-// overflows: exponentials are taken of -|x| only.
+// overflows: exponentials are taken of -|x| only. What is not a number stays so, that the energy shows it.
 #pragma once
 
 #include "dpc/codes.hpp"
@@ -97,13 +97,13 @@ DPC_FUNCTION ValueSlope<V> silut(V x, double threshold) {
 
 template <class V>
 DPC_FUNCTION ValueSlope<V> relu(V x) {
-    return {select(x > 0.0, x, V(0.0)), select(x > 0.0, V(1.0), V(0.0))};
+    return {select(x < 0.0, V(0.0), x), select(x > 0.0, V(1.0), V(0.0))};
 }
 
 template <class V>
 DPC_FUNCTION ValueSlope<V> relu6(V x) {
     const ValueSlope<V> below = relu(x);
-    return {select(x < 6.0, below.value, V(6.0)), select(x < 6.0, below.slope, V(0.0))};
+    return {select(x > 6.0, V(6.0), below.value), select(x < 6.0, below.slope, V(0.0))};
 }
 
 /// KIND is a template parameter so that a loop over neurons carries no branch.
