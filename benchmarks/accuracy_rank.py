@@ -11,7 +11,6 @@ that nothing but the compression is seen; the compiled code is compared elsewher
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,8 +81,7 @@ def main() -> None:
         sys.stdout.flush()
     if chosen.output:
         report = {"machine": machine.describe(), "model": chosen.model.parent.name, "rows": rows}
-        chosen.output.parent.mkdir(parents=True, exist_ok=True)
-        chosen.output.write_text(json.dumps(report, indent=1) + "\n")
+        machine.write(report, chosen.output)
 
 
 if __name__ == "__main__":

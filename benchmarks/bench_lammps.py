@@ -203,8 +203,7 @@ def main() -> None:
                     print_result(report["results"][-1])
     report["machine"]["load_average_at_end"] = round(os.getloadavg()[0], 2)
     if chosen.output:
-        chosen.output.parent.mkdir(parents=True, exist_ok=True)
-        chosen.output.write_text(json.dumps(report, indent=1) + "\n")
+        machine.write(report, chosen.output)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
-#include <map>
 #include <numeric>
 #include <sstream>
 #include <string>
@@ -16,6 +15,7 @@
 #include "dpc/evaluator.hpp"
 #include "host/block_evaluator.hpp"
 #include "limits.hpp"
+#include "options.hpp"
 #include "stage_clock.hpp"
 #include "structures.hpp"
 
@@ -217,46 +217,14 @@ std::string json(const Result& r) {
     return out.str();
 }
 
-/// "Cu:3,Ni:1".
-std::vector<std::pair<std::string, double>> parse_composition(const std::string& text) {
-    std::vector<std::pair<std::string, double>> out;
-    std::istringstream parts(text);
-    for (std::string part; std::getline(parts, part, ',');) {
-        const std::size_t colon = part.find(':');
-        out.emplace_back(part.substr(0, colon), colon == std::string::npos ? 1.0 : std::stod(part.substr(colon + 1)));
-    }
-    return out;
-}
-
 Settings parse(int argc, char** argv) {
+    bench::Options options(argc, argv);
     Settings settings;
-    std::map<std::string, std::string> options;
-    for (int k = 1; k < argc; ++k) {
-        const std::string word = argv[k];
-        if (word.rfind("--", 0) == 0 && k + 1 < argc) {
-            options[word.substr(2)] = argv[++k];
-        } else {
-            settings.tables = word;
-        }
-    }
-    const auto take = [&](const std::string& name, const std::string& otherwise) {
-        const auto at = options.find(name);
-        const std::string value = at == options.end() ? otherwise : at->second;
-        options.erase(name);
-        return value;
-    };
-    settings.json = take("json", "");
-    settings.seconds = std::stod(take("seconds", "5"));
-    settings.structure.kind = take("structure", "fcc");
-    const bool water = settings.structure.kind == "water";
-    settings.structure.n_atoms = std::stoi(take("atoms", "1536"));
-    settings.structure.density = std::stod(take("density", water ? "0.1" : "0.0847"));
-    settings.structure.displacement = water ? 0.0 : 0.1;
-    settings.structure.composition = parse_composition(take("composition", "Cu:1"));
-    if (settings.tables.empty() || !options.empty()) {
-        throw InputError("bench_stages TABLES [--structure fcc|water] [--atoms N] [--density ATOMS/A^3] [--composition Cu:1] [--seconds S] [--json FILE]" +
-                         (options.empty() ? "" : "; not known: --" + options.begin()->first));
-    }
+    settings.tables = options.file();
+    settings.json = options.take("json", "");
+    settings.seconds = std::stod(options.take("seconds", "5"));
+    settings.structure = bench::take_structure(options);
+    options.finish("bench_stages TABLES [--structure fcc|water] [--atoms N] [--density ATOMS/A^3] [--composition Cu:1] [--seconds S] [--json FILE]");
     return settings;
 }
 

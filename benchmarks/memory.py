@@ -10,7 +10,6 @@ N atoms of the small copper model, one step and its neighbour list.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -107,8 +106,7 @@ def main() -> None:
             print(f"copper, {loop.atoms} atoms: {resident / MIB:.0f} MiB, {resident / loop.atoms:.0f} bytes per atom")
             report["copper"] = {"atoms": loop.atoms, "MiB": resident / MIB, "atom_steps_per_second": loop.rate}
     if chosen.output:
-        chosen.output.parent.mkdir(parents=True, exist_ok=True)
-        chosen.output.write_text(json.dumps(report, indent=1) + "\n")
+        machine.write(report, chosen.output)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ energy. Drift: slope of the line fitted to the total energy; fluctuation: root m
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import subprocess
 import sys
@@ -106,8 +105,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             report["systems"][name] = measure(name, lmp, chosen.steps, Path(folder))
     if chosen.output:
-        chosen.output.parent.mkdir(parents=True, exist_ok=True)
-        chosen.output.write_text(json.dumps(report, indent=1) + "\n")
+        machine.write(report, chosen.output)
 
 
 if __name__ == "__main__":
