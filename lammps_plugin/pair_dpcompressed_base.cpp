@@ -30,6 +30,8 @@ namespace {
 
 constexpr char kStyle[] = "pair_style dpcompressed: ";
 
+constexpr int kLongestText = 1 << 20;  // bytes of settings or element names in a restart file
+
 /// Boltzmann's constant in eV/K as LAMMPS' metal units have it: force->boltz / kBoltz is one eV in
 /// the units of the run, with the same energies relative to kT in all of them.
 constexpr double kBoltz = 8.617343e-5;
@@ -329,6 +331,9 @@ std::string PairDPCompressedBase::read_text(FILE* fp) {
         utils::sfread(FLERR, &length, sizeof length, 1, fp, nullptr, error);
     }
     MPI_Bcast(&length, 1, MPI_INT, 0, world);
+    if (length < 0 || length > kLongestText) {
+        fail_all("the restart file is damaged, or another version of this pair style wrote it");
+    }
     std::string bytes(static_cast<std::size_t>(length), '\0');
     if (comm->me == 0) {
         utils::sfread(FLERR, bytes.data(), 1, bytes.size(), fp, nullptr, error);
