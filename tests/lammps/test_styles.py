@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,19 @@ class TestRestart:
         (lammps.folder / "my tables.bin").unlink()
         run = lammps.run("read_restart saved.restart\n" + static("after.dump"), ranks=2, check=False)
         assert "my tables.bin" in run.errors[0]
+
+    @pytest.mark.parametrize("ranks", [1, 2])
+    @pytest.mark.parametrize("length", [-5, 2**30])
+    def test_damaged_length(self, length: int, ranks: int, lammps: Lammps, water: System, small: Path) -> None:
+        """The settings are a length and so many bytes; "my tables.bin" ends them."""
+        self.write(lammps, small)
+        file = lammps.folder / "saved.restart"
+        content = file.read_bytes()
+        end = content.index(b"my tables.bin") + len(b"my tables.bin")
+        start = next(k for k in range(end - 14, 0, -1) if struct.unpack_from("<i", content, k - 4)[0] == end - k)
+        file.write_bytes(content[: start - 4] + struct.pack("<i", length) + content[start:])
+        run = lammps.run("read_restart saved.restart\n" + static("after.dump"), ranks=ranks, check=False)
+        assert "the restart file is damaged" in run.errors[0]
 
     @on_backends("host", "kk")
     def test_hybrid_needs_pair_coeff_again(self, lammps: Lammps, water: System, small: Path) -> None:
