@@ -65,7 +65,7 @@ def tiny_tables() -> TableSet:
         axis_neuron=1,
         pair_kind=integers,
         pair_table=integers,
-        tables=(TableArrays(-1.0, 0.0, 1.0, 1.0, 1.0, 1, coef, np.ones((1, 1))),),
+        tables=(TableArrays(np.array([[-1.0, 1.0, 2.0]]), 0.0, 1, coef, np.ones((1, 1))),),
         fittings=(FittingArrays((layer,), None, None),),
     )
 

@@ -16,54 +16,51 @@ import numpy as np
 from .description import ModelDescription, Net, SeE2A
 from .errors import InputError
 from .reference import switch
-from .tableset import Array, IntArray
+from .tableset import Array, IntArray, end_of
 
 ORDINARY, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ABSENT = range(4)
 COARSE_OVER_FINE = 10
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
-    """Knots lower, lower + fine, .. upper, upper + coarse, .. max; both steps divide their range."""
+    """Knots in segments of equal steps: segments (S, 3) start, step, number of intervals, each from the end of the one before.
 
-    lower: float
+    ``upper``: end of the range of the training data; what lies beyond is extrapolation.
+    """
+
+    segments: Array
     upper: float
-    max: float
-    n_fine: int
-    n_coarse: int
 
     @property
-    def fine(self) -> float:
-        return (self.upper - self.lower) / self.n_fine
+    def lower(self) -> float:
+        return float(self.segments[0, 0])
 
     @property
-    def coarse(self) -> float:
-        return (self.max - self.upper) / self.n_coarse if self.n_coarse else COARSE_OVER_FINE * self.fine
+    def max(self) -> float:
+        return end_of(self.segments)
 
     @property
     def n_rows(self) -> int:
-        return self.n_fine + self.n_coarse
+        return int(self.segments[:, 2].sum())
 
     def knots(self) -> Array:
         """(n_rows + 1,) in increasing order."""
-        fine = np.linspace(self.lower, self.upper, self.n_fine + 1)
-        return np.concatenate([fine, np.linspace(self.upper, self.max, self.n_coarse + 1)[1:]])
+        return np.append(np.concatenate([start + step * np.arange(count) for start, step, count in self.segments]), self.max)
 
     def steps(self) -> Array:
         """(n_rows,) length of each interval, as an evaluator computes it."""
-        return np.concatenate([np.full(self.n_fine, self.fine), np.full(self.n_coarse, self.coarse)])
+        return np.repeat(self.segments[:, 1], self.segments[:, 2].astype(np.int64))
 
     def locate(self, x: Array) -> tuple[IntArray, Array, Array]:
         """Row (n,), offset from its left knot (n,) and excess beyond the table (n,; 0 inside, where x < lower negative)."""
         inside = np.clip(x, self.lower, self.max)
-        in_fine = (inside < self.upper) | (self.n_coarse == 0)
-        start = np.where(in_fine, self.lower, self.upper)
-        step = np.where(in_fine, self.fine, self.coarse)
-        local = np.floor((inside - start) / step).astype(np.int64)
-        last = np.where(in_fine, self.n_fine, self.n_coarse) - 1
-        local = np.clip(local, 0, last)
-        return local + np.where(in_fine, 0, self.n_fine), inside - start - local * step, x - inside
+        starts, counts = self.segments[:, 0], self.segments[:, 2].astype(np.int64)
+        segment = np.maximum(np.searchsorted(starts, inside, side="right") - 1, 0)
+        start, step = self.segments[segment, 0], self.segments[segment, 1]
+        local = np.clip(np.floor((inside - start) / step).astype(np.int64), 0, counts[segment] - 1)
+        return local + (np.cumsum(counts) - counts)[segment], inside - start - local * step, x - inside
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,10 @@ def make_grid(lower: float, upper: float, step: float, extrapolate: float) -> Gr
             f"--step {step} needs {fine_rows + coarse_rows:.3g} rows for the range {lower:g} to {top:g}; at most {MAX_ROWS} are "
             "supported, choose a larger step"
         )
-    return Grid(lower, upper, top, max(1, math.ceil(fine_rows - rounding)), math.ceil(coarse_rows - rounding))
+    counts = [max(1, math.ceil(fine_rows - rounding)), math.ceil(coarse_rows - rounding)]
+    bounds = zip([lower, upper], [upper, top], counts, strict=True)
+    segments = np.array([(low, (high - low) / n, n) for low, high, n in bounds if n], dtype=np.float64)
+    return Grid(segments, upper)
 
 
 def centre_range(descriptor: SeE2A, centre: int, min_distance: float) -> tuple[float, float]:

@@ -72,7 +72,7 @@ def _samples(plan: TablePlan) -> Array:
     if plan.only_padding:
         return pad * plan.x_pad[:, None]  # an empty slot contributes G(x_pad) x_pad: nothing where the mean is zero
     parts = [pad, *_weighted(plan, grid.lower, grid.upper + BEYOND_UPPER, FINE_SAMPLES, 1.0)]
-    if grid.n_coarse:
+    if grid.max > grid.upper:
         parts += _weighted(plan, grid.upper, grid.max, COARSE_SAMPLES, COARSE_WEIGHT)
     return np.concatenate(parts)
 

@@ -44,8 +44,7 @@ def environment_parameters(t: TableSet) -> EnvironmentParameters:
 
 def grid_of(table: TableArrays) -> Grid:
     """The knots of a stored table."""
-    n_fine = round((table.upper - table.lower) / table.fine)
-    return Grid(table.lower, table.upper, table.max, n_fine, len(table.coef) - n_fine)
+    return Grid(table.segments, table.upper)
 
 
 def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Features]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from .errors import ModelError
 from .tables_container import Container
-from .tableset import Array, FittingArrays, IntArray, LayerArrays, TableArrays, TableSet
+from .tableset import Array, FittingArrays, IntArray, LayerArrays, TableArrays, TableSet, end_of
 
 KINDS = ("se_e2_a",)
 ABSENT = 3  # descriptor.pair_kind
@@ -22,10 +23,11 @@ SILUT, LAST_ACTIVATION, LAST_SKIP = 8, 8, 2
 NO_SKIP, IDENTITY, DOUBLED = range(3)
 CHANNEL_MULTIPLE = 8
 ORDERS = (3, 5)
-STEP_TOLERANCE = 1e-6  # a grid ends within this part of a step of its last knot: rounding, nothing else
-PADDING_MARGIN = 0.5  # fine steps between x_pad and the end of the table, so that rounding cannot put it beyond
+JOINT_TOLERANCE = 1e-9  # of the larger end of a segment: two ends that should be one point are that close, by rounding only
+PADDING_MARGIN = 0.5  # last steps between x_pad and the end of the table, so that rounding cannot put it beyond
 # Limits of format 1: sizes and their products stay inside the integers of every evaluator.
 MOST_TYPES, MOST_WIDTH, MOST_ROWS, MOST_LAYERS, MOST_INPUTS, MOST_NEURONS = 1024, 16384, 2**24, 256, 2**24, 2**16
+MOST_SEGMENTS = 2**16
 MOST_RCUT = 1e4  # angstrom
 
 NamedArray = tuple[str, NDArray[Any], bool]
@@ -63,9 +65,9 @@ def sections_of(t: TableSet) -> list[NamedArray]:
 
 
 def _table_sections(prefix: str, table: TableArrays) -> list[NamedArray]:
-    grid = [table.lower, table.upper, table.max, table.fine, table.coarse]
     return [
-        (prefix + "grid", _f64(grid), True),
+        (prefix + "segments", _f64(table.segments), True),
+        (prefix + "upper", _f64(table.upper), True),
         (prefix + "rank", _i32(table.rank), True),
         (prefix + "coef", _f64(table.coef), True),
         (prefix + "basis", _f64(table.basis), True),
@@ -280,41 +282,44 @@ def _read_tables(s: _Sections, d: dict[str, Any]) -> tuple[TableArrays, ...]:
         x_pad = -d["mean"] / d["std"][:, 0]
     for a, b in np.argwhere(d["pair_table"] >= 0).tolist():
         table, x = tables[d["pair_table"][a, b]], float(x_pad[a])
-        inside = table.lower <= x <= table.upper and x <= table.max - PADDING_MARGIN * table.fine
-        problem = f"does not have the argument -mean/std = {x} of empty slots around centre type {a} on its fine grid"
-        _require(inside, f"table.{d['pair_table'][a, b]}.grid", problem)
+        inside = table.lower <= x <= table.upper and x <= table.end - PADDING_MARGIN * table.segments[-1, 1]
+        problem = f"does not have the argument -mean/std = {x} of empty slots around centre type {a} inside its trained range"
+        _require(inside, f"table.{d['pair_table'][a, b]}.segments", problem)
     return tables
 
 
-def _count_intervals(name: str, which: str, begin: float, end: float, step: float) -> int:
-    """Number of intervals, a whole number up to rounding."""
-    with np.errstate(over="ignore"):
-        exact = float((np.float64(end) - begin) / step)
-    _require(exact <= MOST_ROWS, name, f"has {exact} {which} intervals, format 1 allows at most {MOST_ROWS}")
-    whole = round(exact)
-    _require(abs(exact - whole) <= STEP_TOLERANCE, name, f"the {which} step {step} does not divide the range {begin} to {end}")
-    return whole
+def _read_segments(s: _Sections, name: str) -> Array:
+    """(S, 3) start, step, count: in increasing order without gaps."""
+    segments = s.f64(name, None, 3)
+    _require(len(segments) > 0, name, "is empty")
+    _require_at_most(name, len(segments), MOST_SEGMENTS)
+    for k, (start, step, count) in enumerate(segments.tolist()):
+        _require(_has_reciprocal(step), name, f"segment {k} has the step {step}, expected a positive number with a finite reciprocal")
+        whole = 1 <= count <= MOST_ROWS and count == int(count)
+        _require(whole, name, f"segment {k} has {count} intervals, expected a whole number from 1 to {MOST_ROWS}")
+        end = start + step * count
+        _require(start < end < math.inf, name, f"segment {k} from {start} to {end} does not increase, or is not finite")
+        if k + 1 < len(segments):
+            following = float(segments[k + 1, 0])
+            meets = following > start and abs(following - end) <= JOINT_TOLERANCE * max(abs(start), abs(end))
+            _require(meets, name, f"segment {k} ends at {end}, but the one after it starts at {following}")
+    n_rows = int(segments[:, 2].sum())
+    _require(n_rows <= MOST_ROWS, name, f"has {n_rows} intervals, format 1 allows at most {MOST_ROWS}")
+    return segments
 
 
 def _read_table(s: _Sections, prefix: str, width: int) -> TableArrays:
-    name = prefix + "grid"
-    lower, upper, top, fine, coarse = s.f64(name, 5).tolist()
-    _require(lower < upper <= top, name, f"is {lower}, {upper}, {top}, expected lower < upper <= max")
-    _require(
-        _has_reciprocal([fine, coarse]),
-        name,
-        f"has the steps {fine} and {coarse}, expected positive numbers with a finite reciprocal",
-    )
-    n_fine = _count_intervals(name, "fine", lower, upper, fine)
-    n_coarse = _count_intervals(name, "coarse", upper, top, coarse)
-    _require(n_fine > 0 and (n_coarse == 0) == (upper == top), name, "has a range without an interval")
+    segments = _read_segments(s, prefix + "segments")
+    lower, end, upper = float(segments[0, 0]), end_of(segments), s.number(prefix + "upper")
+    rounding = JOINT_TOLERANCE * max(abs(lower), abs(end))
+    _require(lower <= upper <= end + rounding, prefix + "upper", f"is {upper}, expected {lower} to {end}, the ends of the table")
     rank = s.integer(prefix + "rank", 1)
     _require(rank <= width, prefix + "rank", f"is {rank}, expected 1 to the width {width}")
     stride = -(-rank // CHANNEL_MULTIPLE) * CHANNEL_MULTIPLE
-    coef = s.f64(prefix + "coef", n_fine + n_coarse, None, stride)
+    coef = s.f64(prefix + "coef", int(segments[:, 2].sum()), None, stride)
     _require(coef.shape[1] - 1 in ORDERS, prefix + "coef", f"has polynomials of order {coef.shape[1] - 1}, expected 3 or 5")
     _require(not coef[:, :, rank:].any(), prefix + "coef", f"has a coefficient that is not 0 in a column beyond the rank {rank}")
-    return TableArrays(lower, upper, top, fine, coarse, rank, coef, s.f64(prefix + "basis", width, rank))
+    return TableArrays(segments, upper, rank, coef, s.f64(prefix + "basis", width, rank))
 
 
 def _read_columns(s: _Sections, name: str, ranks: dict[int, int]) -> IntArray:

@@ -16,18 +16,29 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 
 
+def end_of(segments: Array) -> float:
+    """The last knot of segments (S, 3)."""
+    start, step, count = segments[-1]
+    return float(start + step * count)
+
+
 @dataclass(frozen=True)
 class TableArrays:
-    """K functions phi(x) on two uniform grids: lower, lower + fine, .. upper, upper + coarse, .. max."""
+    """K functions phi(x) on a grid of uniform segments."""
 
-    lower: float
-    upper: float
-    max: float
-    fine: float
-    coarse: float
+    segments: Array  # (S, 3) start, step, number of intervals; each starts where the one before ends
+    upper: float  # end of the range of the training data; beyond it the table extrapolates
     rank: int  # K
     coef: Array  # (rows, order + 1, K'), K' = K rounded up to 8, lowest power first
     basis: Array  # (M, K)
+
+    @property
+    def lower(self) -> float:
+        return float(self.segments[0, 0])
+
+    @property
+    def end(self) -> float:
+        return end_of(self.segments)
 
 
 @dataclass(frozen=True)

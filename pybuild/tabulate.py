@@ -28,7 +28,7 @@ def build_table(plan: TablePlan, basis: Basis, order: int) -> TableArrays:
     value, slope, curvature = (g @ basis.projector for g in derivatives_along(plan.net, grid.knots()))
     coef = np.zeros((grid.n_rows, order + 1, -(-rank // LANES) * LANES))
     coef[:, :, :rank] = hermite.coefficients(value, slope, curvature, grid.steps(), order)
-    return TableArrays(grid.lower, grid.upper, grid.max, grid.fine, grid.coarse, rank, coef, np.ascontiguousarray(basis.vectors))
+    return TableArrays(grid.segments, grid.upper, rank, coef, np.ascontiguousarray(basis.vectors))
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ def table_errors(plan: TablePlan, table: TableArrays) -> tuple[TableError, Table
     grid = plan.grid
     if plan.only_padding:
         return _error_at(plan, table, plan.x_pad), TableError(0.0, 0.0)
-    return (
-        _range_error(plan, table, grid.lower, grid.fine, grid.n_fine),
-        _range_error(plan, table, grid.upper, grid.coarse, grid.n_coarse),
-    )
+    left, steps = grid.knots()[:-1], grid.steps()
+    trained = left < grid.upper
+    return _range_error(plan, table, left[trained], steps[trained]), _range_error(plan, table, left[~trained], steps[~trained])
 
 
-def _range_error(plan: TablePlan, table: TableArrays, start: float, step: float, n: int) -> TableError:
-    if n == 0:
+def _range_error(plan: TablePlan, table: TableArrays, left: Array, steps: Array) -> TableError:
+    """Over intervals given by their left knots and lengths."""
+    if left.size == 0:
         return TableError(0.0, 0.0)
-    knots = start + step * np.unique(np.linspace(0, n - 1, min(n, MOST_CHECKED)).astype(int))
-    errors = [_error_at(plan, table, knots + shift * step) for shift in (0.0, *INSIDE)]
+    chosen = np.unique(np.linspace(0, left.size - 1, min(left.size, MOST_CHECKED)).astype(int))
+    errors = [_error_at(plan, table, left[chosen] + shift * steps[chosen]) for shift in (0.0, *INSIDE)]
     return TableError(max(e.value for e in errors), max(e.slope for e in errors))
 
 

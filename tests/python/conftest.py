@@ -130,7 +130,7 @@ def random_table_arrays(rng: np.random.Generator, rank: int, order: int) -> Tabl
     """M = 4; 10 intervals from -1 to 0, 2 from 0 to 1."""
     coef = np.zeros((12, order + 1, 8))
     coef[:, :, :rank] = rng.normal(size=(12, order + 1, rank))
-    return TableArrays(-1.0, 0.0, 1.0, 0.1, 0.5, rank, coef, rng.normal(size=(4, rank)))
+    return TableArrays(np.array([[-1.0, 0.1, 10], [0.0, 0.5, 2]]), 0.0, rank, coef, rng.normal(size=(4, rank)))
 
 
 @pytest.fixture(scope="session")

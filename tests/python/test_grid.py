@@ -31,7 +31,7 @@ def test_one_sided_table_covers_all_centres(make_model):
     for plan in plans:
         assert plan.grid.lower == min(low for low, _ in ranges)
         assert plan.grid.upper == max(up for _, up in ranges)
-        assert plan.grid.max == 5 * plan.grid.upper
+        assert plan.grid.max == pytest.approx(5 * plan.grid.upper, rel=SAME)
 
 
 def test_two_sided_table_has_the_range_of_its_centre(make_model):
@@ -46,7 +46,9 @@ def test_two_sided_table_has_the_range_of_its_centre(make_model):
 def test_the_angular_deviation_does_not_count(make_model):
     wide, narrow = (make_model(std=np.array([[0.15, c], [0.12, c]])) for c in (0.5, 0.001))
     grids = [[plan.grid for plan in plan_tables(m, 0.9, 0.01, 5)[0]] for m in (wide, narrow)]
-    assert grids[0] == grids[1]
+    for one, other in zip(*grids, strict=True):
+        np.testing.assert_array_equal(one.segments, other.segments)
+        assert one.upper == other.upper
 
 
 def test_excluded_centre_counts_only_by_its_empty_slots(make_model):
@@ -84,32 +86,45 @@ def test_steps_divide_the_range_and_are_at_most_the_one_asked_for(step):
     grid = make_grid(-1.0, 9.0, step, 5.0)
     knots = grid.knots()
     assert knots[0] == -1.0
-    assert knots[grid.n_fine] == 9.0
-    assert knots[-1] == 45.0
+    assert 9.0 in knots
+    assert knots[-1] == pytest.approx(45.0, rel=SAME)
     np.testing.assert_allclose(np.diff(knots), grid.steps(), atol=SAME * 45, rtol=0)
-    assert grid.fine <= step * (1 + SAME)
-    assert grid.coarse <= 10 * step * (1 + SAME)
+    assert (grid.steps()[knots[:-1] < 9.0] <= step * (1 + SAME)).all()
+    assert (grid.steps() <= 10 * step * (1 + SAME)).all()
     assert (len(knots) - 1, len(grid.steps())) == (grid.n_rows, grid.n_rows)
 
 
 def test_usual_steps_are_kept():
     grid = make_grid(-1.0, 9.0, 0.01, 5.0)
-    assert (grid.n_fine, grid.n_coarse) == (1000, 360)
-    assert abs(grid.fine - 0.01) < SAME
-    assert abs(grid.coarse - 0.1) < SAME
+    np.testing.assert_allclose(grid.segments, [[-1.0, 0.01, 1000], [9.0, 0.1, 360]], atol=SAME, rtol=0)
 
 
 def test_locate_inside_at_knots_and_beyond():
-    grid = Grid(-1.0, 1.0, 3.0, 4, 2)
+    grid = Grid(np.array([[-1.0, 0.5, 4], [1.0, 1.0, 2]]), 1.0)
     row, offset, excess = grid.locate(np.array([-1.0, -0.6, 0.5, 1.0, 1.25, 2.5, 3.0, 4.5, -3.0]))
     np.testing.assert_array_equal(row, [0, 0, 3, 4, 4, 5, 5, 5, 0])
     np.testing.assert_allclose(offset, [0, 0.4, 0, 0, 0.25, 0.5, 1.0, 1.0, 0], atol=SAME)
     np.testing.assert_allclose(excess, [0, 0, 0, 0, 0, 0, 0, 1.5, -2.0], atol=SAME)
 
 
+def test_many_segments_against_a_search_over_the_knots():
+    """Segments of other steps and lengths, one of them a single interval, as they are between kinks."""
+    lengths, counts = [0.7, 0.01, 2.0, 0.3, 5.0], [7, 1, 20, 2, 3]
+    starts = -1.0 + np.cumsum([0.0, *lengths[:-1]])
+    grid = Grid(np.column_stack([starts, np.divide(lengths, counts), counts]), 2.0)
+    knots = grid.knots()
+    x = np.random.default_rng(3).uniform(grid.lower, grid.max, 500)
+    row, offset, excess = grid.locate(np.concatenate([x, starts]))
+    expected = np.searchsorted(knots, np.concatenate([x, starts + SAME]), side="right") - 1
+    np.testing.assert_array_equal(row, expected)
+    np.testing.assert_allclose(offset, np.concatenate([x, starts]) - knots[expected], atol=SAME)
+    np.testing.assert_array_equal(excess, 0.0)
+
+
 def test_no_coarse_range():
     grid = make_grid(-1.0, 2.0, 0.5, 1.0)
-    assert (grid.n_fine, grid.n_coarse, grid.max) == (6, 0, 2.0)
+    np.testing.assert_array_equal(grid.segments, [[-1.0, 0.5, 6]])
+    assert (grid.upper, grid.max) == (2.0, 2.0)
     row, offset, excess = grid.locate(np.array([2.0, 2.5]))
     np.testing.assert_array_equal(row, [5, 5])
     np.testing.assert_allclose(offset, [0.5, 0.5])
@@ -122,7 +137,7 @@ def test_a_distance_beyond_the_cutoff_still_gives_a_range(make_model):
     for plan in plan_tables(model, 10.0, 0.01, 5)[0]:
         assert plan.grid.lower == 0.0
         assert plan.grid.upper == 1.0
-        assert plan.grid.max == 5.0
+        assert plan.grid.max == pytest.approx(5.0, rel=SAME)
 
 
 @pytest.mark.parametrize("step", [0.0, -0.01, math.nan, math.inf, 1e-9])

@@ -8,7 +8,7 @@ from pybuild import hermite
 from pybuild.grid import Grid
 
 ROUNDING = 1e-11  # of coefficients that come from differences divided by powers of the step
-GRID = Grid(-1.0, 1.0, 4.0, 8, 6)
+GRID = Grid(np.array([[-1.0, 0.25, 8], [1.0, 0.5, 6]]), 1.0)
 
 
 def sample(function, grid, order):
@@ -46,7 +46,7 @@ def test_not_exact_one_degree_higher(order):
 def test_error_falls_with_the_step_to_the_power_of_order_plus_one(order, rate):
     errors = []
     for n in (4, 8, 16):
-        grid = Grid(0.0, 3.0, 3.0, n, 0)
+        grid = Grid(np.array([[0.0, 3.0 / n, n]]), 3.0)
         x = np.linspace(0, 3, 997)
         value, _ = hermite.evaluate(sample(sine, grid, order), grid, x)
         errors.append(np.abs(value[:, 0] - np.sin(x)).max())
