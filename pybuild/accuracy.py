@@ -44,7 +44,7 @@ def table_reports(build: Build) -> list[TableReport]:
     reports = []
     for t, (table, plan) in track(list(enumerate(zip(tables.tables, build.plans, strict=True))), "table errors"):
         fine, coarse = table_errors(plan, table)
-        grid = (table.lower, table.upper, table.end, len(table.coef), table.rank, tables.width, table.coef.nbytes)
+        grid = (table.lower, table.upper, table.max, len(table.coef), table.rank, tables.width, table.coef.nbytes)
         reports.append(TableReport(pair_names(tables, t), *grid, fine, coarse))
     return reports
 

@@ -45,9 +45,9 @@ def _table_lines(t: TableSet) -> list[str]:
     ]
     for k, table in enumerate(t.tables):
         centre = int((t.pair_table == k).nonzero()[0][0])
-        reach = f"{distance_at(t, table.upper, centre):.3f}, {distance_at(t, table.end, centre):.3f}"
+        reach = f"{distance_at(t, table.upper, centre):.3f}, {distance_at(t, table.max, centre):.3f}"
         lines.append(
-            f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.end:g}':>20}  {reach:>19}  {len(table.coef):>6} "
+            f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.max:g}':>20}  {reach:>19}  {len(table.coef):>6} "
             f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{t.width}':>8} {table.coef.nbytes / 1000:>7.0f}  {pair_names(t, k)}"
         )
     return lines

@@ -282,7 +282,7 @@ def _read_tables(s: _Sections, d: dict[str, Any]) -> tuple[TableArrays, ...]:
         x_pad = -d["mean"] / d["std"][:, 0]
     for a, b in np.argwhere(d["pair_table"] >= 0).tolist():
         table, x = tables[d["pair_table"][a, b]], float(x_pad[a])
-        inside = table.lower <= x <= table.upper and x <= table.end - PADDING_MARGIN * table.segments[-1, 1]
+        inside = table.lower <= x <= table.upper and x <= table.max - PADDING_MARGIN * table.segments[-1, 1]
         problem = f"does not have the argument -mean/std = {x} of empty slots around centre type {a} inside its trained range"
         _require(inside, f"table.{d['pair_table'][a, b]}.segments", problem)
     return tables

@@ -37,7 +37,7 @@ class TableArrays:
         return float(self.segments[0, 0])
 
     @property
-    def end(self) -> float:
+    def max(self) -> float:
         return end_of(self.segments)
 
 

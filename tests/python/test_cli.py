@@ -94,7 +94,7 @@ def test_options_reach_the_tables(model, tmp_path):
     table = stored.tables[0]
     assert table.coef.shape[1] == 4
     assert abs(table.segments[0, 1] - 0.02) < 1e-12
-    assert abs(table.end - 3 * table.upper) < 1e-12 * table.end
+    assert abs(table.max - 3 * table.upper) < 1e-12 * table.max
     assert table.rank == stored.width
     np.testing.assert_array_equal(stored.min_distance, 1.4)
 
@@ -151,7 +151,7 @@ def test_info(tables, capsys):
     assert "these atoms have no energy" in out
     assert "rcut" in out
     assert '"sha256"' in out
-    assert f"{stored.tables[0].lower:g} .. {stored.tables[0].upper:g} .. {stored.tables[0].end:g}" in out
+    assert f"{stored.tables[0].lower:g} .. {stored.tables[0].upper:g} .. {stored.tables[0].max:g}" in out
     assert "table.0.coef" not in out
     assert main(["info", "-v", str(tables)]) == 0
     assert "table.0.coef" in capsys.readouterr().out
