@@ -294,7 +294,7 @@ def _read_segments(s: _Sections, name: str) -> Array:
     _require(len(segments) > 0, name, "is empty")
     _require_at_most(name, len(segments), MOST_SEGMENTS)
     for k, (start, step, count) in enumerate(segments.tolist()):
-        _require(_has_reciprocal(step), name, f"segment {k} has the step {step}, expected a positive number with a finite reciprocal")
+        _require(_has_reciprocal(step), name, f"segment {k} has the step {step}, expected a positive number with a finite 1/step")
         whole = 1 <= count <= MOST_ROWS and count == int(count)
         _require(whole, name, f"segment {k} has {count} intervals, expected a whole number from 1 to {MOST_ROWS}")
         end = start + step * count
