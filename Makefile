@@ -16,7 +16,7 @@ test: .venv/installed test-core  ## C++ tests, then all others
 CMAKE_CORE_TESTS := $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
     -DDPC_BUILD_TESTS=ON -DDPC_BUILD_LAMMPS=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo
 
-test-core: .venv/installed  ## C++ tests (GoogleTest: apt-get install libgtest-dev)
+test-core: .venv/installed  ## C++ tests (GoogleTest: the system's, or fetched into the build folder)
 	$(CMAKE_CORE_TESTS) -B build/tests -DDPC_KOKKOS=$(if $(DPC_KOKKOS_ROOT),own -DKokkos_ROOT=$(DPC_KOKKOS_ROOT),off)
 	$(BIN)/cmake --build build/tests
 	$(BIN)/ctest --test-dir build/tests --output-on-failure
