@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "layout_probe.hpp"
 
+#include <link.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -113,7 +114,7 @@ private:
     /// ABI keeps a pointer to a virtual function as 1 + its offset in bytes; the table's symbol begins two pointers earlier.
     template <class Function>
     static bool is_at(Function function, const char* symbol) {
-#if defined(__x86_64__) && defined(RTLD_DL_SYMENT)
+#if defined(__x86_64__) && defined(__GLIBC__)
         ptrdiff_t place;
         memcpy(&place, &function, sizeof place);
         const size_t offset = static_cast<size_t>(place - 1) + 2 * sizeof(void*);

@@ -49,16 +49,19 @@ def build(options: argparse.Namespace, plugin_folder: Path) -> str:
     start = time.monotonic()
     lammps = find_lammps(options)
     tools = find_tools()
-    parent = options.output.resolve().parent if options.output else plugin_folder / BUILDS
+    output = options.output.resolve() if options.output else None
+    parent = output.parent if output else plugin_folder / BUILDS
     try:
+        if output:
+            refuse_foreign_files(output)
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=parent) as scratch:
             name = compile_modules(Path(scratch), source_folder(plugin_folder), lammps, tools, options)
-            target = options.output.resolve() if options.output else parent / name
+            target = output or parent / name
             put_in_place(Path(scratch), target)
     except OSError as problem:
         raise CannotBuild(f"{problem}. With --output DIR the plugin goes into a folder of your choice.") from problem
-    path = target if options.output else plugin_folder
+    path = output or plugin_folder
     done = f"built for {lammps.name} in {time.monotonic() - start:.0f} s: {target}\n{try_out(lammps, path)}"
     return f"{done}\nA lmp that does not find it by itself: export LAMMPS_PLUGIN_PATH={path}"
 
@@ -173,12 +176,17 @@ def _run(command: Sequence[str | Path]) -> None:
         raise CannotBuild(f"this command failed, nothing was changed:\n{' '.join(map(str, command))}\n{tail}")
 
 
+def refuse_foreign_files(folder: Path) -> None:
+    """The folder will be replaced: it may hold what an earlier build has left, and nothing else."""
+    if folder.exists():
+        foreign = sorted(set(os.listdir(folder)) - set(MODULES)) if folder.is_dir() else [folder.name]
+        if foreign:
+            raise CannotBuild(f"--output {folder} holds something else ({foreign[0]}); give a new folder.")
+
+
 def put_in_place(scratch: Path, target: Path) -> None:
     """A target is there completely or not at all; one that was there before gives way."""
     if target.exists():
-        foreign = sorted(set(os.listdir(target)) - set(MODULES)) if target.is_dir() else [target.name]
-        if foreign:
-            raise CannotBuild(f"{target} holds something else ({foreign[0]}); give a new folder.")
         target.rename(scratch / "old")
     (scratch / "result").rename(target)
 
