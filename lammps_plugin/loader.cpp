@@ -88,10 +88,11 @@ void report_mismatch(const Host& host, void* lammps, const Build& running) {
 }
 
 /// Absolute path of the pair style's module, beside this one (links resolved). False where it does
-/// not fit or cannot be told.
+/// not fit or cannot be told. Asks for the address of this very function, which no other module can
+/// take the place of: every plugin has a lammpsplugin_init, and the first that was loaded has them all.
 bool pair_module_path(char* path, size_t size) {
     Dl_info self;
-    if (dladdr(reinterpret_cast<void*>(&lammpsplugin_init), &self) == 0) {
+    if (dladdr(reinterpret_cast<void*>(&pair_module_path), &self) == 0) {
         return false;
     }
     char* real = realpath(self.dli_fname, nullptr);

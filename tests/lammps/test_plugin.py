@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from lammps_runs import Lammps, System, program, setup, static
+from lammps_runs import Lammps, System, mpi_folder, program, setup, static
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOADER, PAIR = "dpcompressedplugin.so", "dpcompressed_pair.so"
@@ -40,8 +40,7 @@ def without_entry_points() -> list[str]:
 def run_bare(lammps: Lammps, script: str, plugin_path: Path | None = None) -> str:
     """Output of the bare executable; MPI's library is found beside the Python environment."""
     (lammps.folder / "in.bare").write_text(script)
-    mpi = [str(f.locate().parent) for f in metadata.files("mpich") if f.name.startswith("libmpi.so")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": mpi[0]}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": mpi_folder()}
     environment.pop("LAMMPS_PLUGIN_PATH", None)
     if plugin_path is not None:
         environment["LAMMPS_PLUGIN_PATH"] = str(plugin_path)
@@ -71,6 +70,25 @@ def test_link_to_the_loader(lammps: Lammps, water: System, small: Path, plugin_f
     """The pair style is found beside the file that a link points to."""
     (lammps.folder / LOADER).symlink_to(plugin_folder / LOADER)
     assert "energy:" in run_bare(lammps, f"plugin load ./{LOADER}\n" + setup("water.data", f"dpcompressed {small}") + static())
+
+
+OTHER_PLUGIN = "void lammpsplugin_init(void *lammps, void *handle, void *reg) { (void)lammps; (void)handle; (void)reg; }"
+
+
+@pytest.mark.parametrize("name", ["aplugin.so", "zplugin.so"])
+def test_beside_another_plugin(name: str, lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
+    """All plugins have a function of the same name, and LAMMPS opens them so that one stands for all."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no g++ to build another plugin with")
+    (lammps.folder / "other").mkdir()
+    (lammps.folder / "other.c").write_text(OTHER_PLUGIN)
+    other = lammps.folder / "other" / name
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", other, "other.c"], cwd=lammps.folder, check=True)
+    script = setup("water.data", f"dpcompressed {small}") + static()
+    for order in ((other, plugin_folder / LOADER), (plugin_folder / LOADER, other)):
+        load = "".join(f"plugin load {path}\n" for path in order)
+        assert "energy:" in run_bare(lammps, load + script)
+    assert "energy:" in run_bare(lammps, script, Path(f"{other.parent}:{plugin_folder}"))
 
 
 def test_entry_point_is_cheap() -> None:
