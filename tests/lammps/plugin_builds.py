@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from lammps_runs import Lammps
+from lammps_runs import Lammps, mpi_folder
 
 PLUGIN_SOURCE = Path(__file__).resolve().parents[2] / "lammps_plugin"
 LOADER, PAIR = "dpcompressedplugin.so", "dpcompressed_pair.so"
@@ -27,7 +27,7 @@ def without_entry_points() -> list[str]:
 def run_bare(lammps: Lammps, script: str, plugin_path: Path | None = None) -> str:
     """Output of the bare executable; MPI's library is found beside the Python environment."""
     (lammps.folder / "in.bare").write_text(script)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": str(folder_in_package("mpich", "libmpi.so"))}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": mpi_folder()}
     environment.pop("LAMMPS_PLUGIN_PATH", None)
     if plugin_path is not None:
         environment["LAMMPS_PLUGIN_PATH"] = str(plugin_path)

@@ -37,6 +37,25 @@ def test_link_to_the_loader(lammps: Lammps, water: System, small: Path, plugin_f
     assert "energy:" in run_bare(lammps, f"plugin load ./{LOADER}\n" + setup("water.data", f"dpcompressed {small}") + static())
 
 
+OTHER_PLUGIN = "void lammpsplugin_init(void *lammps, void *handle, void *reg) { (void)lammps; (void)handle; (void)reg; }"
+
+
+@pytest.mark.parametrize("name", ["aplugin.so", "zplugin.so"])
+def test_beside_another_plugin(name: str, lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
+    """All plugins have a function of the same name, and LAMMPS opens them so that one stands for all."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no g++ to build another plugin with")
+    (lammps.folder / "other").mkdir()
+    (lammps.folder / "other.c").write_text(OTHER_PLUGIN)
+    other = lammps.folder / "other" / name
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", other, "other.c"], cwd=lammps.folder, check=True)
+    script = setup("water.data", f"dpcompressed {small}") + static()
+    for order in ((other, plugin_folder / LOADER), (plugin_folder / LOADER, other)):
+        load = "".join(f"plugin load {path}\n" for path in order)
+        assert "energy:" in run_bare(lammps, load + script)
+    assert "energy:" in run_bare(lammps, script, Path(f"{other.parent}:{plugin_folder}"))
+
+
 def test_entry_point_is_cheap() -> None:
     """It runs at every start of lmp: nothing of ours but the module itself may be imported."""
     if importlib.util.find_spec("dpcompressed_lammps") is None:
