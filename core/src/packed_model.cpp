@@ -158,6 +158,8 @@ PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b) {
         packed.padding.push_back(static_cast<Real>(channel_at(table, channel, x_pad) * x_pad));
     }
     packed.table_limit = distance_at(environment, model->rcut, table.max);
+    const double checked = std::max(packed.min_distance, packed.table_limit);
+    packed.checked_distance2 = checked * checked;
     return packed;
 }
 
@@ -266,9 +268,15 @@ PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std:
 
 template <class Real>
 std::size_t PackedModel<Real>::bytes() const {
-    std::size_t total = 0;
+    std::size_t total = bytes_of(tables) + bytes_of(types) + bytes_of(storage_);
     for (const auto& array : storage_) {
-        total += array->bytes();
+        total += sizeof(*array) + array->bytes();
+    }
+    for (const PackedType<Real>& type : types) {
+        total += bytes_of(type.pairs) + bytes_of(type.begin) + bytes_of(type.end) + bytes_of(type.layers);
+        for (const PackedPair<Real>& pair : type.pairs) {
+            total += bytes_of(pair.row_of_channel) + bytes_of(pair.padding);
+        }
     }
     return total;
 }

@@ -23,6 +23,7 @@ struct PackedPair {
     std::vector<Real> padding;                 // (K) phi(x_pad) x_pad, what one empty slot adds to component 0
     double min_distance = 0;                   // of the training data, angstrom
     double table_limit = 0;                    // distance at which the table ends
+    double checked_distance2 = 0;              // square of the larger of the two: closer pairs are counted
 };
 
 /// One centre type.
@@ -57,6 +58,7 @@ struct PackedModel {
     int most_neurons = 0;    // width of any hidden layer
     int most_layers = 0;
 
+    /// Of what is allocated here; the Model, which others may share, has the file's bytes.
     std::size_t bytes() const;
 
 private:
