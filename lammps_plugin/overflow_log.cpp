@@ -51,22 +51,22 @@ OverflowLog::Report OverflowLog::report(MPI_Comm world) {
     MPI_Allreduce(&counts_, &total, 3, MPI_LONG_LONG, MPI_SUM, world);
     counts_ = {};
     Report report;
-    if (total.close > 0) {
-        const auto pair = pair_sentence(smallest(pair_, pair_.closeness, world));
-        const auto how_often = text(
-            total.close, " since the last report, each pair counted for both atoms in every step");
+    if (total.close > 0 || total.beyond > 0) {
+        const auto pair = pair_sentence(smallest(pair_, margin(pair_.pair), world));
+        const auto how_often =
+            " since the last report, each pair counted for both atoms in every step";
         if (total.beyond > 0) {
             report.beyond =
-                text("atoms closer than the tables reach. ", pair, ". ", total.beyond,
-                     " beyond the table of ", how_often,
+                text("atoms closer than the tables reach. ", pair, ". Closer than the training data: ",
+                     total.close, ", beyond the table: ", total.beyond, how_often,
                      ". The energy goes on as a straight line there, without physical meaning");
         } else {
-            report.close = text("atoms closer than in the training data. ", pair, ". ", how_often,
+            report.close = text("atoms closer than in the training data. ", pair, ". ", total.close, how_often,
                                 ". The model extrapolates there");
         }
     }
     if (total.over_sel > 0 && !crowd_reported_) {
-        report.crowd = crowd_sentence(smallest(crowd_, crowd_.freedom, world), total.over_sel);
+        report.crowd = crowd_sentence(smallest(crowd_, margin(crowd_.crowd), world), total.over_sel);
         crowd_reported_ = true;
     }
     pair_ = {};

@@ -24,20 +24,18 @@ public:
         counts_.close += found.n_close;
         counts_.beyond += found.n_beyond;
         counts_.over_sel += found.n_over_sel;
-        if (found.worst.i >= 0 && found.worst.distance < pair_.closeness * found.worst.limit) {
-            pair_ = {found.worst.distance / found.worst.limit, step, id_of(found.worst.i),
-                     id_of(found.worst.j), found.worst};
+        if (margin(found.worst) < margin(pair_.pair)) {
+            pair_ = {step, id_of(found.worst.i), id_of(found.worst.j), found.worst};
         }
-        if (found.crowd.i >= 0 && found.crowd.count * crowd_.freedom > found.crowd.sel) {
-            crowd_ = {static_cast<double>(found.crowd.sel) / found.crowd.count, step,
-                      id_of(found.crowd.i), found.crowd};
+        if (margin(found.crowd) < margin(crowd_.crowd)) {
+            crowd_ = {step, id_of(found.crowd.i), found.crowd};
         }
     }
 
     /// Sentences to print; empty: nothing to say. The same on all ranks.
     struct Report {
         std::string beyond;  // beyond the table: only `overflow warn` goes on
-        std::string close;   // closer than the training data, but inside the table
+        std::string close;   // closer than the training data, and all inside the table
         std::string crowd;   // more neighbours than sel; said once per run
     };
 
@@ -53,12 +51,10 @@ private:
         std::int64_t close = 0, beyond = 0, over_sel = 0;
     };
     struct WorstPair {
-        double closeness = 1e300;  // distance / limit
         std::int64_t step = 0, id_i = 0, id_j = 0;
         dpc::Overflow::Pair pair;
     };
     struct WorstCrowd {
-        double freedom = 1e300;  // sel / count
         std::int64_t step = 0, id = 0;
         dpc::Overflow::Crowd crowd;
     };

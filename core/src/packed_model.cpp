@@ -193,6 +193,8 @@ PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b, const PackedSet<Real
         packed.padding.push_back(static_cast<Real>(channel_at(table, channel, x_pad) * x_pad));
     }
     packed.table_limit = distance_at(environment, model->rcut, table.max);
+    const double checked = std::max(packed.min_distance, packed.table_limit);
+    packed.checked_distance2 = checked * checked;
     return packed;
 }
 
@@ -322,14 +324,28 @@ PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std:
 }
 
 template <class Real>
-std::size_t PackedModel<Real>::bytes() const {
-    std::size_t total = 0;
-    for (const auto& array : storage_) {
-        total += array->bytes();
+std::size_t PackedSet<Real>::bytes() const {
+    std::size_t total = bytes_of(tables) + bytes_of(types);
+    for (const PackedType<Real>& type : types) {
+        total += bytes_of(type.pairs) + bytes_of(type.begin) + bytes_of(type.end) + bytes_of(type.layers);
+        for (const PackedPair<Real>& pair : type.pairs) {
+            total += bytes_of(pair.row_of_channel) + bytes_of(pair.padding);
+        }
     }
     return total;
 }
 
+template <class Real>
+std::size_t PackedModel<Real>::bytes() const {
+    std::size_t total = ordinary.bytes() + (close_ ? sizeof(*close_) + close_->bytes() : 0) + bytes_of(storage_);
+    for (const auto& array : storage_) {
+        total += sizeof(*array) + array->bytes();
+    }
+    return total;
+}
+
+template struct PackedSet<double>;
+template struct PackedSet<float>;
 template struct PackedModel<double>;
 template struct PackedModel<float>;
 

@@ -80,10 +80,7 @@ void compute(Evaluator& evaluator, const dpc::NeighbourRows& rows, const std::ve
     for (int c = 0; c < 9; ++c) {
         results.totals.virial[c] += totals.virial[c];
     }
-    dpc::Overflow& sum = results.overflow;
-    sum.n_close += evaluator.overflow().n_close;
-    sum.n_beyond += evaluator.overflow().n_beyond;
-    sum.n_over_sel += evaluator.overflow().n_over_sel;
+    merge(results.overflow, evaluator.overflow());
 }
 
 /// Close centres by the model of all, the others by that of the part.

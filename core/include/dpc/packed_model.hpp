@@ -24,6 +24,7 @@ struct PackedPair {
     std::vector<Real> padding;                 // (K) phi(x_pad) x_pad, what one empty slot adds to component 0
     double min_distance = 0;                   // of the training data, angstrom
     double table_limit = 0;                    // distance at which the table ends
+    double checked_distance2 = 0;              // square of the larger of the two: closer pairs are counted
 };
 
 /// One centre type.
@@ -58,6 +59,9 @@ struct PackedSet {
 
     PackedSet() = default;
     PackedSet(const PackedSet&) = delete;  // types point into tables
+
+    /// Of what is allocated here, without coefficients, weights and biases, which the PackedModel has.
+    std::size_t bytes() const;
 };
 
 template <class Real>
@@ -70,6 +74,7 @@ struct PackedModel {
     /// Of close centres; what is the same as in ordinary is there once, ordinary itself where everything is.
     const PackedSet<Real>& close() const { return close_ ? *close_ : ordinary; }
 
+    /// Of what is allocated here; the Model, which others may share, has the file's bytes.
     std::size_t bytes() const;
 
 private:

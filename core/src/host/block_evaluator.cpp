@@ -13,20 +13,6 @@ int padded(int n, int multiple) { return (n + multiple - 1) / multiple * multipl
 
 }  // namespace
 
-void merge(Overflow& into, const Overflow& from) {
-    const auto ratio = [](const Overflow::Pair& p) { return p.i < 0 ? 2.0 : p.distance / p.limit; };
-    const auto crowding = [](const Overflow::Crowd& c) { return c.i < 0 ? -1.0 : static_cast<double>(c.count - c.sel); };
-    if (ratio(from.worst) < ratio(into.worst)) {
-        into.worst = from.worst;
-    }
-    if (crowding(from.crowd) > crowding(into.crowd)) {
-        into.crowd = from.crowd;
-    }
-    into.n_close += from.n_close;
-    into.n_beyond += from.n_beyond;
-    into.n_over_sel += from.n_over_sel;
-}
-
 template <class Real>
 void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
     const std::size_t n = (list.most_listed + kPairPadding + 7) / 8 * 8;
@@ -77,8 +63,9 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
 
 template <class Real>
 std::size_t BlockEvaluator<Real>::bytes() const {
-    return pair_doubles_.bytes() + pair_reals_.bytes() + pair_integers_.bytes() + rows_.bytes() + reverse_rows_.bytes() +
-           expanded_.bytes() + reverse_expanded_.bytes() + products_.bytes() + energy_.bytes() + lane_scratch_.bytes() + net_.bytes();
+    return bytes_of(counts_) + bytes_of(firsts_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) +
+           pair_doubles_.bytes() + pair_reals_.bytes() + pair_integers_.bytes() + moments_.bytes() + rows_.bytes() + reverse_rows_.bytes() +
+           expanded_.bytes() + reverse_expanded_.bytes() + products_.bytes() + lane_scratch_.bytes() + energy_.bytes() + net_.bytes();
 }
 
 template <class Real>
@@ -151,9 +138,11 @@ void BlockEvaluator<Real>::compute_environment(
             firsts_[static_cast<std::size_t>(b * block.n_atoms + k)] = n;
             count_crowd(block, centre, b, found, sums);
             if (contributes) {
-                const double limit = type.pairs[static_cast<std::size_t>(b)].min_distance;
-                if (closest2 < limit * limit) {
-                    mark_close(block, k);
+                const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(b)];
+                if (closest2 < pair.checked_distance2) {
+                    if (closest2 < pair.min_distance * pair.min_distance) {
+                        mark_close(block, k);
+                    }
                     count_overflow(block, centre, b, n, found, closest2, sums);
                 }
                 n += found;
@@ -192,7 +181,7 @@ void BlockEvaluator<Real>::mark_close(const Block& block, int atom) {
     is_close_[static_cast<std::size_t>(atom)] = 1;
 }
 
-/// The rare case: some pair of this centre is closer than the training data.
+/// The rare case: some pair of this centre is closer than the training data or beyond the table.
 template <class Real>
 void BlockEvaluator<Real>::count_overflow(
     const Block& block, int centre, int b, int begin, int n, double closest2, Sums& sums) const {

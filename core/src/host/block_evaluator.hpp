@@ -22,8 +22,6 @@ struct Sums {
     int coincident[2] = {-1, -1};  // atom indices of a pair at distance 0: the results are void
 };
 
-void merge(Overflow& into, const Overflow& from);
-
 template <class Real>
 class BlockEvaluator {
 public:

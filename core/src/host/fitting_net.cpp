@@ -29,6 +29,7 @@ template <class Real>
 std::size_t NetScratch<Real>::bytes() const {
     std::size_t total = 0;
     for (const auto* arrays : {&output, &slope}) {
+        total += bytes_of(*arrays);
         for (const auto& array : *arrays) {
             total += array.bytes();
         }

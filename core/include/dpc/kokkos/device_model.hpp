@@ -20,7 +20,7 @@ struct DevicePair {
     PackedTable<Real> table;    // coef: device memory
     const int* row_of_channel;  // (K)
     const Real* padding;        // (K)
-    double min_distance, table_limit;
+    double min_distance, table_limit, checked_distance2;
     int sel;
 
     /// Neighbours of this type are looked at, even if only to be counted.
@@ -175,6 +175,7 @@ DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pa
     out.has_table = pair.table != nullptr;
     out.min_distance = pair.min_distance;
     out.table_limit = pair.table_limit;
+    out.checked_distance2 = pair.checked_distance2;
     out.sel = sel;
     if (out.has_table) {
         out.table = *pair.table;

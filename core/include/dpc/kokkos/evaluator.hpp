@@ -86,9 +86,10 @@ public:
                                   : std::to_string(count_workers(space_)) + (count_workers(space_) == 1 ? " thread" : " threads"));
     }
 
-    /// Device memory of model, centres and scratch.
+    /// Memory of the model, on the host and on the device, of centres and scratch.
     std::size_t memory_bytes() const {
-        return model_.bytes() + (close_model_ ? close_model_->bytes() : 0) + centres_.bytes() + close_centres_.bytes() + is_close_.size() + scratch_.bytes() +
+        return packed_.bytes() + model_.bytes() + (close_model_ ? sizeof(*close_model_) + close_model_->bytes() : 0) + centres_.bytes() +
+               close_centres_.bytes() + is_close_.size() + scratch_.bytes() + sizeof(StepSums) +
                (energies_.size() + worker_forces_.size() + worker_virials_.size()) * sizeof(double) + chunk_sums_.size() * sizeof(ChunkSums);
     }
 
