@@ -89,8 +89,9 @@ private:
         return upload(values.data(), values.size());
     }
     DeviceMatrix<Real> upload(const PackedMatrix<Real>& matrix);
-    DevicePair<Real> upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& tables,
-                            const std::vector<const Real*>& coefficients);
+    PackedTable<Real> upload(const PackedTable<Real>& table);
+    DevicePair<Real> upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& host,
+                            const std::vector<PackedTable<Real>>& device);
     DeviceProducts upload_products(const PackedType<Real>& type);
     void upload_type(const PackedType<Real>& from, DeviceType<Real>& to);
 
@@ -143,8 +144,20 @@ DeviceMatrix<Real> DeviceModel<ExecSpace, Real>::upload(const PackedMatrix<Real>
 }
 
 template <class ExecSpace, class Real>
-DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& tables,
-                                                      const std::vector<const Real*>& coefficients) {
+PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& table) {
+    PackedTable<Real> out = table;
+    const auto rows = static_cast<std::size_t>(table.grid.n_rows) + 1;
+    out.coef = upload(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride));
+    if (table.grid.n_segments > 2) {
+        out.grid.segments = upload(table.grid.segments, static_cast<std::size_t>(table.grid.n_segments));
+        out.grid.buckets = upload(table.grid.buckets, static_cast<std::size_t>(table.grid.n_buckets + math::kBucketMargin));
+    }
+    return out;
+}
+
+template <class ExecSpace, class Real>
+DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& host,
+                                                      const std::vector<PackedTable<Real>>& device) {
     DevicePair<Real> out{};
     out.kind = pair.kind;
     out.has_table = pair.table != nullptr;
@@ -153,8 +166,7 @@ DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pa
     out.checked_distance2 = pair.checked_distance2;
     out.sel = sel;
     if (out.has_table) {
-        out.table = *pair.table;
-        out.table.coef = coefficients[static_cast<std::size_t>(pair.table - tables.data())];
+        out.table = device[static_cast<std::size_t>(pair.table - host.data())];
         out.row_of_channel = upload(pair.row_of_channel);
         out.padding = upload(pair.padding);
     }
@@ -207,10 +219,9 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const PackedModel<Real>& packed, const
       most_layers(std::max(1, packed.most_layers)),
       rcut2(packed.model->rcut * packed.model->rcut),
       space_(space) {
-    std::vector<const Real*> coefficients;
+    std::vector<PackedTable<Real>> tables;
     for (const PackedTable<Real>& table : packed.tables) {
-        const auto rows = static_cast<std::size_t>(table.grid.n_rows) + 1;
-        coefficients.push_back(upload(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride)));
+        tables.push_back(upload(table));
         most_rank = std::max(most_rank, table.rank);
     }
     types.resize(packed.types.size());
@@ -218,7 +229,7 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const PackedModel<Real>& packed, const
         types[a].environment = packed.types[a].environment;
         std::vector<DevicePair<Real>> pairs;
         for (std::size_t b = 0; b < packed.types[a].pairs.size(); ++b) {
-            pairs.push_back(upload(packed.types[a].pairs[b], packed.model->sel[b], packed.tables, coefficients));
+            pairs.push_back(upload(packed.types[a].pairs[b], packed.model->sel[b], packed.tables, tables));
         }
         types[a].pairs = upload(pairs);
         if (packed.model->has_energy[a]) {
