@@ -9,15 +9,10 @@
 namespace dpc {
 namespace {
 
-math::Grid grid_of(const Table& t) {
-    return {t.lower, t.upper, t.max, t.fine, t.coarse, 1 / t.fine, 1 / t.coarse,
-            static_cast<double>(t.n_fine), static_cast<double>(t.n_rows)};
-}
-
 /// phi_k(x) of a table in double, by the same look-up as the kernels.
-double channel_at(const Table& table, int channel, double x) {
+double channel_at(const Table& table, const math::Grid& grid, int channel, double x) {
     double distance = 0;
-    const auto row = static_cast<std::size_t>(math::locate(grid_of(table), x, distance));
+    const auto row = static_cast<std::size_t>(math::locate(grid, x, distance));
     const std::size_t row_size = static_cast<std::size_t>(table.order + 1) * static_cast<std::size_t>(table.stride);
     const double* first = table.coef + row * row_size + channel;
     const auto coefficient = [&](int power) { return first[power * table.stride]; };
@@ -162,7 +157,7 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
     }
     // Beyond max: value and slope at the end of the last interval.
     const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_rows - 1) * n_powers * table.stride;
-    const double width = table.n_rows > table.n_fine ? table.coarse : table.fine;
+    const double width = table.segments.back().step;
     Real* beyond = coef + static_cast<std::size_t>(table.n_rows) * row_size;
     for (int channel = 0; channel < rank; ++channel) {
         const auto coefficient = [&](int power) { return last[power * table.stride + channel]; };
@@ -172,7 +167,7 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
         beyond[channel] = static_cast<Real>(value);
         beyond[stride + channel] = static_cast<Real>(slope);
     }
-    set.tables.push_back({grid_of(table), table.order, rank, stride, coef});
+    set.tables.push_back({grids_[t].grid(), table.order, rank, stride, coef});
 }
 
 template <class Real>
@@ -190,9 +185,9 @@ PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b, const PackedSet<Real
     packed.table = &set.tables[static_cast<std::size_t>(pair.table)];
     packed.row_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
     for (int channel = 0; channel < packed.table->rank; ++channel) {
-        packed.padding.push_back(static_cast<Real>(channel_at(table, channel, x_pad) * x_pad));
+        packed.padding.push_back(static_cast<Real>(channel_at(table, packed.table->grid, channel, x_pad) * x_pad));
     }
-    packed.table_limit = distance_at(environment, model->rcut, table.max);
+    packed.table_limit = distance_at(environment, model->rcut, table.max());
     const double checked = std::max(packed.min_distance, packed.table_limit);
     packed.checked_distance2 = checked * checked;
     return packed;
@@ -312,6 +307,9 @@ void PackedModel<Real>::pack_set(Extent extent, PackedSet<Real>& set) {
 
 template <class Real>
 PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std::move(source)) {
+    for (const Table& table : model->tables) {
+        grids_.emplace_back(table);
+    }
     bool takes_all = true;
     for (int a = 0; a < model->n_types(); ++a) {
         takes_all = takes_all && (!model->has_energy[static_cast<std::size_t>(a)] || ordinary_takes_all<Real>(*model, a));
@@ -337,7 +335,10 @@ std::size_t PackedSet<Real>::bytes() const {
 
 template <class Real>
 std::size_t PackedModel<Real>::bytes() const {
-    std::size_t total = ordinary.bytes() + (close_ ? sizeof(*close_) + close_->bytes() : 0) + bytes_of(storage_);
+    std::size_t total = ordinary.bytes() + (close_ ? sizeof(*close_) + close_->bytes() : 0) + bytes_of(grids_) + bytes_of(storage_);
+    for (const TableGrid& grid : grids_) {
+        total += grid.bytes();
+    }
     for (const auto& array : storage_) {
         total += sizeof(*array) + array->bytes();
     }

@@ -12,6 +12,7 @@
 #include "dpc/math/env_matrix.hpp"
 #include "dpc/model.hpp"
 #include "dpc/packed_layout.hpp"
+#include "dpc/table_grid.hpp"
 
 namespace dpc {
 
@@ -96,6 +97,7 @@ private:
     template <class Element>
     PackedMatrix<Real> pack_matrix(int n_out, int n_in, const Element& element);
 
+    std::vector<TableGrid> grids_;  // of the tables
     std::unique_ptr<PackedSet<Real>> close_;
     std::vector<std::unique_ptr<AlignedArray<Real>>> storage_;
 };

@@ -92,17 +92,19 @@ private:
         return upload(values.data(), values.size());
     }
     /// Of an array that both sets may have.
-    const Real* share(const Real* values, std::size_t n);
+    template <class T>
+    const T* share(const T* values, std::size_t n);
     DeviceMatrix<Real> share(const PackedMatrix<Real>& matrix);
     DeviceMatrix<Real> upload(const PackedMatrix<Real>& matrix);
-    DevicePair<Real> upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& tables,
-                            const std::vector<const Real*>& coefficients);
+    PackedTable<Real> upload(const PackedTable<Real>& table);
+    DevicePair<Real> upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& host,
+                            const std::vector<PackedTable<Real>>& device);
     DeviceProducts upload_products(const PackedType<Real>& type);
     void upload_type(const PackedType<Real>& from, DeviceType<Real>& to);
 
     ExecSpace space_;
     const DeviceModel* before_;
-    std::map<const Real*, const Real*> shared_;  // host memory of the PackedModel -> device memory
+    std::map<const void*, const void*> shared_;  // host memory of the PackedModel -> device memory
     std::map<const Real*, DeviceMatrix<Real>> shared_matrices_;
     std::vector<Kokkos::View<unsigned char*, Memory>> storage_;
     std::size_t bytes_ = 0;
@@ -125,11 +127,14 @@ const T* DeviceModel<ExecSpace, Real>::upload(const T* values, std::size_t n) {
 }
 
 template <class ExecSpace, class Real>
-const Real* DeviceModel<ExecSpace, Real>::share(const Real* values, std::size_t n) {
+template <class T>
+const T* DeviceModel<ExecSpace, Real>::share(const T* values, std::size_t n) {
     if (before_ != nullptr && before_->shared_.count(values) > 0) {
-        return before_->shared_.at(values);
+        return static_cast<const T*>(before_->shared_.at(values));
     }
-    return shared_[values] = upload(values, n);
+    const T* copy = upload(values, n);
+    shared_[values] = copy;
+    return copy;
 }
 
 template <class ExecSpace, class Real>
@@ -168,8 +173,20 @@ DeviceMatrix<Real> DeviceModel<ExecSpace, Real>::upload(const PackedMatrix<Real>
 }
 
 template <class ExecSpace, class Real>
-DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& tables,
-                                                      const std::vector<const Real*>& coefficients) {
+PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& table) {
+    PackedTable<Real> out = table;
+    const auto rows = static_cast<std::size_t>(table.grid.n_rows) + 1;
+    out.coef = share(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride));
+    if (table.grid.n_segments > 2) {
+        out.grid.segments = share(table.grid.segments, static_cast<std::size_t>(table.grid.n_segments));
+        out.grid.buckets = share(table.grid.buckets, static_cast<std::size_t>(table.grid.n_buckets + math::kBucketMargin));
+    }
+    return out;
+}
+
+template <class ExecSpace, class Real>
+DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& host,
+                                                      const std::vector<PackedTable<Real>>& device) {
     DevicePair<Real> out{};
     out.kind = pair.kind;
     out.has_table = pair.table != nullptr;
@@ -178,8 +195,7 @@ DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pa
     out.checked_distance2 = pair.checked_distance2;
     out.sel = sel;
     if (out.has_table) {
-        out.table = *pair.table;
-        out.table.coef = coefficients[static_cast<std::size_t>(pair.table - tables.data())];
+        out.table = device[static_cast<std::size_t>(pair.table - host.data())];
         out.row_of_channel = upload(pair.row_of_channel);
         out.padding = upload(pair.padding);
     }
@@ -234,10 +250,9 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
       rcut2(model.rcut * model.rcut),
       space_(space),
       before_(before) {
-    std::vector<const Real*> coefficients;
+    std::vector<PackedTable<Real>> tables;
     for (const PackedTable<Real>& table : set.tables) {
-        const auto rows = static_cast<std::size_t>(table.grid.n_rows) + 1;
-        coefficients.push_back(share(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride)));
+        tables.push_back(upload(table));
         most_rank = std::max(most_rank, table.rank);
     }
     types.resize(set.types.size());
@@ -245,7 +260,7 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
         types[a].environment = set.types[a].environment;
         std::vector<DevicePair<Real>> pairs;
         for (std::size_t b = 0; b < set.types[a].pairs.size(); ++b) {
-            pairs.push_back(upload(set.types[a].pairs[b], model.sel[b], set.tables, coefficients));
+            pairs.push_back(upload(set.types[a].pairs[b], model.sel[b], set.tables, tables));
         }
         types[a].pairs = upload(pairs);
         if (model.has_energy[a]) {
