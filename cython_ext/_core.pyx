@@ -79,9 +79,9 @@ cdef class Model:
 
     @property
     def tables(self):
-        """Per table: dict of lower, upper, max, fine, coarse, rows, order, rank."""
+        """Per table: dict of segments (S, 3) start, step, number of intervals; upper, max, rows, order, rank."""
         return tuple(
-            {"lower": t.lower, "upper": t.upper, "max": t.max, "fine": t.fine, "coarse": t.coarse,
+            {"segments": np.array([(s.start, s.step, s.n_intervals) for s in t.segments]), "upper": t.upper, "max": t.max(),
              "rows": t.n_rows, "order": t.order, "rank": t.rank}
             for t in self._tables()
         )

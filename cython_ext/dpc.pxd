@@ -12,9 +12,15 @@ cdef extern from "translate_errors.hpp":
 
 
 cdef extern from "dpc/model.hpp" namespace "dpc":
+    cdef cppclass CppSegment "dpc::Table::Segment":
+        double start, step
+        int n_intervals
+
     cdef cppclass CppTable "dpc::Table":
-        double lower, upper, max, fine, coarse
+        vector[CppSegment] segments
+        double upper
         int n_rows, order, rank
+        double max()
 
     cdef cppclass CppModel "const dpc::Model":
         vector[string] type_map

@@ -26,9 +26,8 @@ Record smallest(const Record& mine, double key, MPI_Comm world) {
 /// Reports of a run that are said one by one.
 constexpr std::int64_t kFirstReports = 3;
 
-std::string how_often(std::int64_t count) {
-    return text(count, " since the last report, each pair counted for both atoms in every evaluation");
-}
+constexpr char kHowOften[] =
+    " since the last report, each pair counted for both atoms in every evaluation";
 
 }  // namespace
 
@@ -55,10 +54,10 @@ void OverflowLog::Tally::add(const Tally& other) {
     counts.close += other.counts.close;
     counts.beyond += other.counts.beyond;
     counts.over_sel += other.counts.over_sel;
-    if (other.pair.closeness < pair.closeness) {
+    if (margin(other.pair.pair) < margin(pair.pair)) {
         pair = other.pair;
     }
-    if (other.crowd.freedom < crowd.freedom) {
+    if (margin(other.crowd.crowd) < margin(crowd.crowd)) {
         crowd = other.crowd;
     }
 }
@@ -70,10 +69,10 @@ OverflowLog::Tally OverflowLog::collect(MPI_Comm world) {
     Tally total;
     MPI_Allreduce(&mine_.counts, &total.counts, 3, MPI_LONG_LONG, MPI_SUM, world);
     if (total.has_pairs()) {
-        total.pair = smallest(mine_.pair, mine_.pair.closeness, world);
+        total.pair = smallest(mine_.pair, margin(mine_.pair.pair), world);
     }
     if (total.counts.over_sel > 0) {
-        total.crowd = smallest(mine_.crowd, mine_.crowd.freedom, world);
+        total.crowd = smallest(mine_.crowd, margin(mine_.crowd.crowd), world);
     }
     mine_ = {};
     return total;
@@ -90,14 +89,15 @@ bool OverflowLog::is_due() {
 }
 
 std::string OverflowLog::say_beyond() {
-    return text("atoms closer than the tables reach. ", pair_sentence(held_.pair), ". ",
-                held_.counts.beyond, " beyond the table of ", how_often(held_.counts.close),
+    return text("atoms closer than the tables reach. ", pair_sentence(held_.pair),
+                ". Closer than the training data: ", held_.counts.close, ", beyond the table: ",
+                held_.counts.beyond, kHowOften,
                 ". The energy goes on as a straight line there, without physical meaning");
 }
 
 std::string OverflowLog::say_close() {
     return text("atoms closer than in the training data. ", pair_sentence(held_.pair), ". ",
-                how_often(held_.counts.close), ". The model extrapolates there",
+                held_.counts.close, kHowOften, ". The model extrapolates there",
                 n_reports_ == kFirstReports
                     ? ". Such reports come at growing intervals from here on, and summed up at the "
                       "end of the run"
@@ -106,8 +106,7 @@ std::string OverflowLog::say_close() {
 
 std::string OverflowLog::summary() const {
     return text("atoms closer than in the training data, in the whole run: ", run_.counts.close,
-                " times, ", run_.counts.beyond,
-                " of them beyond the tables, each pair counted for both atoms in every evaluation; ",
+                " times, beyond the tables: ", run_.counts.beyond, ", each pair counted for both atoms in every evaluation; ",
                 n_held_back_, " reports were not printed one by one. ", pair_sentence(run_.pair));
 }
 
@@ -156,8 +155,8 @@ OverflowLog::Report OverflowLog::pending(int rank) const {
     if (known.has_pairs()) {
         report.close =
             text("atoms closer than in the training data, not reported before: rank ", rank,
-                 " counted ", known.counts.close, ", ", known.counts.beyond,
-                 " of them beyond the tables. ", pair_sentence(known.pair));
+                 " counted ", known.counts.close, ", beyond the tables: ",
+                 known.counts.beyond, ". ", pair_sentence(known.pair));
     }
     if (known.counts.over_sel > 0 && !crowd_reported_) {
         report.crowd = crowd_sentence(known.crowd, known.counts.over_sel);

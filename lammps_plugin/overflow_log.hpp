@@ -26,21 +26,18 @@ public:
         mine_.counts.close += found.n_close;
         mine_.counts.beyond += found.n_beyond;
         mine_.counts.over_sel += found.n_over_sel;
-        if (found.worst.i >= 0 &&
-            found.worst.distance < mine_.pair.closeness * found.worst.limit) {
-            mine_.pair = {found.worst.distance / found.worst.limit, step, id_of(found.worst.i),
-                          id_of(found.worst.j), found.worst};
+        if (margin(found.worst) < margin(mine_.pair.pair)) {
+            mine_.pair = {step, id_of(found.worst.i), id_of(found.worst.j), found.worst};
         }
-        if (found.crowd.i >= 0 && found.crowd.count * mine_.crowd.freedom > found.crowd.sel) {
-            mine_.crowd = {static_cast<double>(found.crowd.sel) / found.crowd.count, step,
-                           id_of(found.crowd.i), found.crowd};
+        if (margin(found.crowd) < margin(mine_.crowd.crowd)) {
+            mine_.crowd = {step, id_of(found.crowd.i), found.crowd};
         }
     }
 
     /// Sentences to print; empty: nothing to say.
     struct Report {
         std::string beyond;   // beyond the table: only `overflow warn` goes on
-        std::string close;    // closer than the training data, but inside the table
+        std::string close;    // closer than the training data, and all inside the table
         std::string crowd;    // more neighbours than sel; said once per run
         std::string summary;  // of the run, where reports were held back
     };
@@ -65,12 +62,10 @@ private:
         std::int64_t close = 0, beyond = 0, over_sel = 0;
     };
     struct WorstPair {
-        double closeness = 1e300;  // distance / limit
         std::int64_t step = 0, id_i = 0, id_j = 0;
         dpc::Overflow::Pair pair;
     };
     struct WorstCrowd {
-        double freedom = 1e300;  // sel / count
         std::int64_t step = 0, id = 0;
         dpc::Overflow::Crowd crowd;
     };

@@ -164,7 +164,7 @@ class DPCompressed(Calculator):
     def _report(self, overflow: dict[str, Any]) -> None:
         import warnings
 
-        if overflow["n_close"] == 0:
+        if overflow["n_close"] == 0 and overflow["n_beyond"] == 0:
             return
         worst = overflow["worst"]
         names = self.model.type_map

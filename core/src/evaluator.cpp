@@ -149,7 +149,7 @@ Totals Engine<Real>::collect() {
         for (int c = 0; c < 9; ++c) {
             totals.virial[c] += sums.totals.virial[c];
         }
-        host::merge(overflow, sums.overflow);
+        merge(overflow, sums.overflow);
     }
     return totals;
 }
@@ -188,9 +188,9 @@ std::string Engine<Real>::describe() const {
 
 template <class Real>
 std::size_t Engine<Real>::memory_bytes() const {
-    std::size_t total = packed_.bytes() + list_.bytes();
+    std::size_t total = sizeof(*this) + packed_.bytes() + list_.bytes();
     for (const Thread& thread : threads_) {
-        total += thread.blocks.bytes() + thread.forces.bytes() + thread.atom_virial.bytes();
+        total += sizeof(thread) + thread.blocks.bytes() + thread.forces.bytes() + thread.atom_virial.bytes();
     }
     return total;
 }

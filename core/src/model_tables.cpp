@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sections table.t.*: grids, ranks, coefficients and bases (docs/theory.md sections 2 and 3).
+// Sections table.t.*: segments, ranks, coefficients and bases (docs/theory.md sections 2 and 3).
 #include <algorithm>
 #include <cmath>
 
@@ -8,51 +8,64 @@
 namespace dpc {
 namespace {
 
-constexpr double kMostRows = 1 << 24;
-/// A grid ends within this part of a step of its last knot: rounding of the steps, nothing else.
-constexpr double kStepTolerance = 1e-6;
-/// Fine steps by which the argument of an empty slot must stay below the end of the table, so that rounding cannot put it into
+constexpr int kMostRows = 1 << 24, kMostSegments = 1 << 16;
+/// Two ends of segments that should be one point are that close, by rounding only: a part of the larger end of the first.
+constexpr double kJointTolerance = 1e-9;
+/// Last steps by which the argument of an empty slot must stay below the end of the table, so that rounding cannot put it into
 /// the linear continuation.
 constexpr double kPaddingMargin = 0.5;
 constexpr int kChannelMultiple = 8;
 
-/// Number of intervals from begin to end, a whole number up to rounding.
-int count_intervals(const std::string& name, const std::string& which, double begin, double end, double step) {
-    const double exact = (end - begin) / step;
-    if (!(exact <= kMostRows)) {
-        model_error(name,
-                    "has " + number_text(exact) + " " + which + " intervals, format 1 allows at most " + number_text(kMostRows));
+double joint_tolerance(double start, double end) { return kJointTolerance * std::max(std::abs(start), std::abs(end)); }
+
+Table::Segment read_segment(const std::string& name, std::size_t k, const double* numbers) {
+    const double start = numbers[0], step = numbers[1], count = numbers[2];
+    const std::string which = "segment " + std::to_string(k);
+    if (!(step > 0 && std::isfinite(1 / step))) {
+        model_error(name, which + " has the step " + number_text(step) + ", expected a positive number with a finite 1/step");
     }
-    const double whole = std::round(exact);
-    if (std::abs(exact - whole) > kStepTolerance) {
-        model_error(name, "the " + which + " step " + number_text(step) + " does not divide the range " + number_text(begin) +
-                              " to " + number_text(end));
+    if (!(count >= 1 && count <= kMostRows && count == std::floor(count))) {
+        model_error(name, which + " has " + number_text(count) + " intervals, expected a whole number from 1 to " + std::to_string(kMostRows));
     }
-    return static_cast<int>(whole);
+    const Table::Segment segment{start, step, static_cast<int>(count)};
+    if (!(start < segment.end() && std::isfinite(segment.end()))) {
+        model_error(name, which + " from " + number_text(start) + " to " + number_text(segment.end()) + " does not increase, or is not finite");
+    }
+    return segment;
 }
 
-void read_grid(SectionReader& sections, const std::string& name, Table& table) {
-    const double* grid = sections.doubles(name, {5});
-    table.lower = grid[0];
-    table.upper = grid[1];
-    table.max = grid[2];
-    table.fine = grid[3];
-    table.coarse = grid[4];
-    if (!(table.lower < table.upper && table.upper <= table.max)) {
-        model_error(name, "is " + number_text(table.lower) + ", " + number_text(table.upper) + ", " + number_text(table.max) +
-                              ", expected lower < upper <= max");
+void read_segments(SectionReader& sections, const std::string& name, Table& table) {
+    const std::uint64_t n_segments = sections.get(name, DType::f64, {SectionReader::kAny, 3}).shape[0];
+    if (n_segments == 0) {
+        model_error(name, "is empty");
     }
-    for (const double step : {table.fine, table.coarse}) {
-        if (!(step > 0 && std::isfinite(1 / step))) {
-            model_error(name, "has the step " + number_text(step) + ", expected a positive number with a finite reciprocal");
+    require_at_most(name, static_cast<std::int64_t>(n_segments), kMostSegments);
+    const double* numbers = sections.doubles(name, {n_segments, 3});
+    std::int64_t n_rows = 0;
+    for (std::size_t k = 0; k < n_segments; ++k) {
+        table.segments.push_back(read_segment(name, k, numbers + 3 * k));
+        n_rows += table.segments.back().n_intervals;
+    }
+    for (std::size_t k = 0; k + 1 < n_segments; ++k) {
+        const double start = table.segments[k].start, end = table.segments[k].end(), next = table.segments[k + 1].start;
+        if (!(next > start && std::abs(next - end) <= joint_tolerance(start, end))) {
+            model_error(name, "segment " + std::to_string(k) + " ends at " + number_text(end) + ", but the one after it starts at " +
+                                  number_text(next));
         }
     }
-    table.n_fine = count_intervals(name, "fine", table.lower, table.upper, table.fine);
-    const int n_coarse = count_intervals(name, "coarse", table.upper, table.max, table.coarse);
-    if (table.n_fine == 0 || (n_coarse == 0) != (table.upper == table.max)) {
-        model_error(name, "has a range without an interval");
+    if (n_rows > kMostRows) {
+        model_error(name, "has " + std::to_string(n_rows) + " intervals, format 1 allows at most " + std::to_string(kMostRows));
     }
-    table.n_rows = table.n_fine + n_coarse;
+    table.n_rows = static_cast<int>(n_rows);
+}
+
+void read_upper(SectionReader& sections, const std::string& name, Table& table) {
+    table.upper = sections.number(name);
+    const double lower = table.lower(), max = table.max();
+    if (!(table.upper >= lower && table.upper <= max + joint_tolerance(lower, max))) {
+        model_error(name, "is " + number_text(table.upper) + ", expected " + number_text(lower) + " to " + number_text(max) +
+                              ", the ends of the table");
+    }
 }
 
 void read_coefficients(SectionReader& sections, const std::string& name, Table& table) {
@@ -73,7 +86,8 @@ void read_coefficients(SectionReader& sections, const std::string& name, Table& 
 
 Table read_table(SectionReader& sections, const std::string& prefix, int width) {
     Table table;
-    read_grid(sections, prefix + "grid", table);
+    read_segments(sections, prefix + "segments", table);
+    read_upper(sections, prefix + "upper", table);
     table.rank = sections.integer(prefix + "rank", 1);
     if (table.rank > width) {
         model_error(prefix + "rank", "is " + std::to_string(table.rank) + ", expected 1 to the width " + std::to_string(width));
@@ -99,7 +113,7 @@ std::size_t count_tables(const Model& model) {
     return used.size();
 }
 
-/// The argument of empty slots must lie on the fine grid of every table that the centre type uses.
+/// The argument of empty slots must lie in the trained range of every table that the centre type uses.
 void check_padding(const Model& model) {
     for (std::size_t k = 0; k < model.pairs.size(); ++k) {
         if (model.pairs[k].table < 0) {
@@ -108,10 +122,10 @@ void check_padding(const Model& model) {
         const Table& table = model.tables[static_cast<std::size_t>(model.pairs[k].table)];
         const std::size_t centre = k / model.type_map.size();
         const double x_pad = -model.mean[centre] / model.std_radial[centre];
-        if (!(x_pad >= table.lower && x_pad <= table.upper && x_pad <= table.max - kPaddingMargin * table.fine)) {
-            model_error("table." + std::to_string(model.pairs[k].table) + ".grid",
+        if (!(x_pad >= table.lower() && x_pad <= table.upper && x_pad <= table.max() - kPaddingMargin * table.segments.back().step)) {
+            model_error("table." + std::to_string(model.pairs[k].table) + ".segments",
                         "does not have the argument -mean/std = " + number_text(x_pad) + " of empty slots around centre type " +
-                            std::to_string(centre) + " on its fine grid");
+                            std::to_string(centre) + " inside its trained range");
         }
     }
 }

@@ -3,6 +3,8 @@
 // unlike a malloc of our own leaves the sanitizers' in place.
 #include "allocation_counter.hpp"
 
+#include <malloc.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
@@ -10,7 +12,26 @@
 
 namespace {
 
-std::atomic<long> n_allocations{0}, n_aligned{0};
+std::atomic<long> n_allocations{0}, n_aligned{0}, n_live{0}, n_live_bytes{0};
+
+/// Large blocks are not mapped page by page, so that all are rounded up by a few bytes only.
+const int all_from_the_heap = mallopt(M_MMAP_THRESHOLD, 1 << 30);
+
+void* count(void* memory) {
+    if (memory != nullptr) {
+        ++n_allocations;
+        ++n_live;
+        n_live_bytes += static_cast<long>(malloc_usable_size(memory));
+    }
+    return memory;
+}
+
+void forget(void* memory) {
+    if (memory != nullptr) {
+        --n_live;
+        n_live_bytes -= static_cast<long>(malloc_usable_size(memory));
+    }
+}
 
 }  // namespace
 
@@ -21,31 +42,31 @@ void* __real_calloc(std::size_t, std::size_t);
 void* __real_realloc(void*, std::size_t);
 void* __real_aligned_alloc(std::size_t, std::size_t);
 int __real_posix_memalign(void**, std::size_t, std::size_t);
+void __real_free(void*);
 
-void* __wrap_malloc(std::size_t n) {
-    ++n_allocations;
-    return __real_malloc(n);
-}
+void* __wrap_malloc(std::size_t n) { return count(__real_malloc(n)); }
 
-void* __wrap_calloc(std::size_t n, std::size_t size) {
-    ++n_allocations;
-    return __real_calloc(n, size);
-}
+void* __wrap_calloc(std::size_t n, std::size_t size) { return count(__real_calloc(n, size)); }
 
 void* __wrap_realloc(void* old, std::size_t n) {
-    ++n_allocations;
-    return __real_realloc(old, n);
+    forget(old);
+    return count(__real_realloc(old, n));
 }
 
 void* __wrap_aligned_alloc(std::size_t alignment, std::size_t n) {
-    ++n_allocations;
     ++n_aligned;
-    return __real_aligned_alloc(alignment, n);
+    return count(__real_aligned_alloc(alignment, n));
 }
 
 int __wrap_posix_memalign(void** to, std::size_t alignment, std::size_t n) {
-    ++n_allocations;
-    return __real_posix_memalign(to, alignment, n);
+    const int result = __real_posix_memalign(to, alignment, n);
+    count(result == 0 ? *to : nullptr);
+    return result;
+}
+
+void __wrap_free(void* memory) {
+    forget(memory);
+    __real_free(memory);
 }
 }
 
@@ -74,5 +95,7 @@ namespace dpc::test {
 
 long allocations() { return n_allocations; }
 long aligned_allocations() { return n_aligned; }
+long live_allocations() { return n_live; }
+long live_bytes() { return n_live_bytes; }
 
 }  // namespace dpc::test

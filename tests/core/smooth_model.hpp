@@ -4,6 +4,7 @@
 // small_model(), whose coefficients are drawn at random, jumps at every knot.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -45,34 +46,47 @@ inline std::vector<double> hermite(const Jet& left, const Jet& right, double ste
             (6 * rise - 3 * turn + curvatures / 2) / std::pow(step, 5)};
 }
 
+/// (S, 3) start, step, number of intervals.
+using Segments = std::vector<std::array<double, 3>>;
+
 /// The table ends at 4, which pairs reach at 1.6 angstrom (around O) and 1.9 (around H): some of OpenSystem's are beyond.
-inline void add_smooth_table(TableBuilder& file, const std::string& prefix, std::uint64_t rank, std::uint64_t n_powers) {
-    constexpr double lower = -1.0, upper = 0.0, end = 4.0, fine = 0.1, coarse = 0.5;
-    constexpr std::uint64_t n_fine = 10, n_rows = 18;
+inline const Segments kTwoSegments = {{-1.0, 0.1, 10}, {0.0, 0.5, 8}};
+/// As a net with kinks has them: short and long ones, with steps of any size.
+inline const Segments kManySegments = {{-1.0, 0.05, 10}, {-0.5, 0.001, 1}, {-0.499, 0.499 / 3, 3}, {0.0, 0.125, 4},
+                                       {0.5, 0.25, 1},   {0.75, 0.01, 25}, {1.0, 1e-6, 2},         {1.000002, 0.499998, 1},
+                                       {1.5, 0.5, 5}};
+
+inline void add_smooth_table(TableBuilder& file, const std::string& prefix, std::uint64_t rank, std::uint64_t n_powers,
+                             const Segments& segments = kTwoSegments) {
     const std::uint64_t stride = (rank + 7) / 8 * 8;
-    std::vector<double> coef(n_rows * n_powers * stride, 0.0);
-    for (std::uint64_t row = 0; row < n_rows; ++row) {
-        const double step = row < n_fine ? fine : coarse;
-        const double left =
-            row < n_fine ? lower + static_cast<double>(row) * fine : upper + static_cast<double>(row - n_fine) * coarse;
-        for (std::uint64_t k = 0; k < rank; ++k) {
-            const Jet here = smooth_channel(k, left, end), next = smooth_channel(k, left + step, end);
-            const std::vector<double> c = hermite(here, next, step, n_powers);
-            for (std::uint64_t power = 0; power < n_powers; ++power) {
-                coef[(row * n_powers + power) * stride + k] = c[power];
+    const double end = segments.back()[0] + segments.back()[1] * segments.back()[2];
+    std::vector<double> coef, numbers;
+    std::uint64_t n_rows = 0;
+    for (const auto& [start, step, count] : segments) {
+        numbers.insert(numbers.end(), {start, step, count});
+        for (int interval = 0; interval < static_cast<int>(count); ++interval, ++n_rows) {
+            const double left = start + interval * step;
+            coef.resize(coef.size() + n_powers * stride, 0.0);
+            for (std::uint64_t k = 0; k < rank; ++k) {
+                const Jet here = smooth_channel(k, left, end), next = smooth_channel(k, left + step, end);
+                const std::vector<double> c = hermite(here, next, step, n_powers);
+                for (std::uint64_t power = 0; power < n_powers; ++power) {
+                    coef[(n_rows * n_powers + power) * stride + k] = c[power];
+                }
             }
         }
     }
-    file.f64(prefix + "grid", {5}, {lower, upper, end, fine, coarse});
+    file.f64(prefix + "segments", {segments.size(), 3}, numbers);
+    file.f64(prefix + "upper", {}, {0.0});
     file.i32(prefix + "rank", {}, {static_cast<std::int32_t>(rank)});
     file.f64(prefix + "coef", {n_rows, n_powers, stride}, coef);
 }
 
 /// Tables of both orders and activations without kinks: tanh, silu, gelu, sigmoid.
-inline TableBuilder smooth_model() {
+inline TableBuilder smooth_model(const Segments& segments = kTwoSegments) {
     TableBuilder file = small_model();
-    add_smooth_table(file, "table.0.", 2, 6);
-    add_smooth_table(file, "table.1.", 3, 4);
+    add_smooth_table(file, "table.0.", 2, 6, segments);
+    add_smooth_table(file, "table.1.", 3, 4, segments);
     file.i32("fitting.0.layers", {4, 2}, {1, 0, 7, 1, 2, 2, 0, 0});
     file.f64("fitting.0.activation_parameter", {4}, {0.0, 0.0, 0.0, 0.0});
     file.i32("fitting.1.layers", {2, 2}, {6, 0, 0, 0});

@@ -2,7 +2,9 @@
 // The kernels that work on pairs, for every instruction set in both precisions, against the formulas of docs/theory.md sections 1,
 // 2 and 4 written out in long double here. Derivatives are compared with numerical ones.
 #include <algorithm>
+#include <type_traits>
 
+#include "dpc/table_grid.hpp"
 #include "kernel_test.hpp"
 
 namespace {
@@ -13,7 +15,6 @@ using dpc::host::Listed;
 using dpc::PackedTable;
 using dpc::host::PairArrays;
 using dpc::math::EnvParameters;
-using dpc::math::Grid;
 using Real3 = long double[3];
 
 class PairKernels : public EveryInstructionSet {};
@@ -249,27 +250,43 @@ TEST_P(PairKernels, GatherKeepsThePairsInsideTheCutOffInOrder) {
     });
 }
 
-constexpr double kLower = -1, kUpper = 2, kEnd = 6, kFine = 0.01, kCoarse = 0.1;
-constexpr int kFineIntervals = 300, kRows = 340;
+dpc::Table table_of(const std::vector<dpc::Table::Segment>& segments) {
+    dpc::Table table;
+    table.segments = segments;
+    for (const dpc::Table::Segment& s : segments) {
+        table.n_rows += s.n_intervals;
+    }
+    return table;
+}
 
-Grid grid() { return {kLower, kUpper, kEnd, kFine, kCoarse, 1 / kFine, 1 / kCoarse, kFineIntervals, kRows}; }
-
-long double knot(int row) { return row < kFineIntervals ? kLower + row * 0.01L : kUpper + (row - kFineIntervals) * 0.1L; }
+/// Knots in long double: those of the segments' own, and the end of the last.
+std::vector<long double> knots_of(const dpc::Table& table) {
+    std::vector<long double> knots;
+    for (const dpc::Table::Segment& s : table.segments) {
+        for (int k = 0; k < s.n_intervals; ++k) {
+            knots.push_back(s.start + k * static_cast<long double>(s.step));
+        }
+    }
+    knots.push_back(table.max());
+    return knots;
+}
 
 /// The row of a table where x lies: its left knot and the distance from there.
 template <class Real>
-void check_row(double x, int row, long double distance) {
-    constexpr long double knot_error = 10 * rounding<double>() * kEnd;  // of a knot that the grid computes
-    if (x >= kEnd) {
-        EXPECT_EQ(row, kRows);
-        EXPECT_TRUE(is_near(distance, x - static_cast<long double>(kEnd), rounding<Real>() * (x - kEnd) + knot_error));
+void check_row(const std::vector<long double>& knots, double x, int row, long double distance) {
+    const int n_rows = static_cast<int>(knots.size()) - 1;
+    const auto lower = static_cast<double>(knots.front()), end = static_cast<double>(knots.back());
+    const long double knot_error = 10 * rounding<double>() * std::max(std::abs(lower), std::abs(end));  // of a knot that the grid computes
+    if (x >= end) {
+        EXPECT_EQ(row, n_rows);
+        EXPECT_TRUE(is_near(distance, x - static_cast<long double>(end), rounding<Real>() * (x - end) + knot_error));
         return;
     }
     ASSERT_GE(row, 0);
-    ASSERT_LT(row, kRows);
-    const long double step = knot(row + 1 == kRows ? row : row + 1) - knot(row + 1 == kRows ? row - 1 : row);
-    EXPECT_TRUE(is_near(knot(row) + distance, x, knot_error + rounding<Real>() * std::max(step, std::abs(distance))));
-    if (x < kLower) {
+    ASSERT_LT(row, n_rows);
+    const long double left = knots[static_cast<std::size_t>(row)], step = knots[static_cast<std::size_t>(row) + 1] - left;
+    EXPECT_TRUE(is_near(left + distance, x, knot_error + rounding<Real>() * std::max(step, std::abs(distance))));
+    if (x < lower) {
         EXPECT_EQ(row, 0);
         return;
     }
@@ -277,42 +294,97 @@ void check_row(double x, int row, long double distance) {
     EXPECT_LE(distance, step * (1 + rounding<Real>()) + knot_error);
 }
 
-template <class Real>
-void check_locate(const Kernels<Real>& kernels) {
+/// Knots as exactly as a double can and both sides of them, what is beyond the ends, and any other.
+std::vector<double> arguments_of(const std::vector<long double>& knots) {
     std::vector<double> x;
-    for (int row = 0; row <= kRows; ++row) {  // knots as exactly as a double can, and both sides
-        const double at = row == kRows ? kEnd : static_cast<double>(knot(row));
-        x.insert(x.end(), {std::nextafter(at, -10.0), at, std::nextafter(at, 10.0)});
+    for (const long double knot : knots) {
+        const auto at = static_cast<double>(knot);
+        x.insert(x.end(), {std::nextafter(at, -HUGE_VAL), at, std::nextafter(at, HUGE_VAL)});
     }
-    x.insert(x.end(), {kLower - 1e-12, kLower - 0.5, kLower - 100, kEnd + 1e-9, kEnd + 3.5, 1e6});
+    const auto lower = static_cast<double>(knots.front()), end = static_cast<double>(knots.back());
+    x.insert(x.end(), {lower - 1e-12, lower - 0.5, lower - 100, end + 1e-9, end + 3.5, end + 1e6});
     Numbers numbers(5);
     for (int k = 0; k < 1000; ++k) {
-        x.push_back(numbers.next(kLower, kEnd));
+        const double share = numbers.next(0, 1);
+        x.push_back((1 - share) * lower + share * end);
     }
+    return x;
+}
+
+template <class Real>
+void check_locate(const Kernels<Real>& kernels, const std::vector<dpc::Table::Segment>& segments) {
+    SCOPED_TRACE(testing::Message() << segments.size() << " segments");
+    const dpc::Table table = table_of(segments);
+    const dpc::TableGrid grid(table);
+    const std::vector<long double> knots = knots_of(table);
+    const std::vector<double> x = arguments_of(knots);
     constexpr int begin = 3;
     const int n = static_cast<int>(x.size());
     PairStore<Real> store(begin + n);
     std::fill(store.table_row.begin(), store.table_row.end(), -9);
     std::copy(x.begin(), x.end(), store.pairs.x + begin);
-    kernels.locate(grid(), begin, begin + n, store.pairs);
+    kernels.locate(grid.grid(), begin, begin + n, store.pairs);
     for (int k = 0; k < n; ++k) {
         SCOPED_TRACE(testing::Message() << "x = " << x[static_cast<std::size_t>(k)]);
-        check_row<Real>(x[static_cast<std::size_t>(k)], store.table_row[static_cast<std::size_t>(begin + k)], store.pairs.distance[begin + k]);
+        check_row<Real>(knots, x[static_cast<std::size_t>(k)], store.table_row[static_cast<std::size_t>(begin + k)], store.pairs.distance[begin + k]);
     }
     EXPECT_EQ(store.table_row[begin - 1], -9);
-    // The ends of the two grids are exact numbers.
+    // The ends of segments are exact numbers.
     const auto row_at = [&](double at) {
         return store.table_row[static_cast<std::size_t>(begin + (std::find(x.begin(), x.end(), at) - x.begin()))];
     };
-    EXPECT_EQ(row_at(kLower), 0);
-    EXPECT_EQ(row_at(kUpper), kFineIntervals);
-    EXPECT_EQ(row_at(std::nextafter(kUpper, 0.0)), kFineIntervals - 1);
-    EXPECT_EQ(row_at(kEnd), kRows);
-    EXPECT_EQ(row_at(std::nextafter(kEnd, 0.0)), kRows - 1);
+    int row = 0;
+    for (const dpc::Table::Segment& s : segments) {
+        EXPECT_EQ(row_at(s.start), row);
+        EXPECT_EQ(row_at(std::nextafter(s.start, -HUGE_VAL)), std::max(row - 1, 0));
+        row += s.n_intervals;
+    }
+    EXPECT_EQ(row_at(table.max()), row);
+    EXPECT_EQ(row_at(std::nextafter(table.max(), -HUGE_VAL)), row - 1);
+}
+
+/// Segments of lengths over many orders of magnitude, as kinks that lie anywhere make them.
+std::vector<dpc::Table::Segment> random_segments(int n, double start) {
+    std::vector<dpc::Table::Segment> out;
+    Numbers numbers(static_cast<std::uint64_t>(n));
+    for (int k = 0; k < n; ++k) {
+        const int count = 1 + static_cast<int>(numbers.next(0, 6));
+        out.push_back({start, std::pow(10.0, numbers.next(-5, 0)) / count, count});
+        start = out.back().end();
+    }
+    return out;
 }
 
 TEST_P(PairKernels, LocateFindsRowAndDistance) {
-    in_both_precisions([](const auto& kernels) { check_locate(kernels); });
+    in_both_precisions([](const auto& kernels) {
+        check_locate(kernels, {{-2.0, 0.01, 300}, {1.0, 0.1, 40}});
+        check_locate(kernels, {{-2.0, 0.01, 300}});
+        check_locate(kernels, {{3.0, 1.0, 1}});
+        check_locate(kernels, {{-2.0, 0.5, 4}, {0.0, 0.25, 3}, {0.75, 1.0, 2}});
+        for (const int n : {3, 4, 17, 300}) {
+            check_locate(kernels, random_segments(n, -2.0));
+        }
+    });
+}
+
+/// Nearly all segments in one bucket, and numbers so far from 0 that steps are not much more than their rounding.
+TEST_P(PairKernels, LocateInOddSegments) {
+    std::vector<dpc::Table::Segment> crowded = random_segments(200, -1e-3);
+    for (dpc::Table::Segment& s : crowded) {
+        s = {1e-6 * s.start, 1e-6 * s.step, s.n_intervals};
+    }
+    crowded.push_back({crowded.back().end(), 1e3, 5});
+    std::vector<dpc::Table::Segment> far;
+    for (int k = 0; k < 40; ++k) {
+        far.push_back({1e12 + k, 0.25, 4});
+    }
+    in_both_precisions([&](const auto& kernels) {
+        check_locate(kernels, crowded);
+        check_locate(kernels, far);
+        if constexpr (std::is_same_v<std::decay_t<decltype(kernels)>, Kernels<double>>) {  // the length is no number: no buckets
+            check_locate(kernels, {{-1e308, 1e307, 4}, {-6e307, 1e307, 6}, {0.0, 1e308, 1}});
+        }
+    });
 }
 
 DPC_TEST_EVERY_INSTRUCTION_SET(PairKernels);

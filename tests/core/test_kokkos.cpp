@@ -48,6 +48,16 @@ const OpenSystem& the_system() {
 TEST_P(KokkosEvaluator, EqualsHost) {
     expect_as_host(load(small_model()), the_system());
     expect_as_host(load(smooth_model()), the_system());
+    expect_as_host(load(smooth_model(kManySegments)), the_system());
+}
+
+/// Tables that end below, near and above the smallest distances of the training data.
+TEST_P(KokkosEvaluator, CountsWhatTheHostCounts) {
+    for (const std::vector<double>& min_distance : {std::vector<double>{0.5, 0.5, 0.5, 0.5}, {3.15, 3.2, 3.2, 3.0}, {4.0, 5.5, 5.5, 4.5}}) {
+        TableBuilder file = small_model();
+        file.f64("model.min_distance", {2, 2}, min_distance);
+        expect_as_host(load(file), the_system());
+    }
 }
 
 TEST_P(KokkosEvaluator, EqualsHostForEveryActivation) {
@@ -71,7 +81,7 @@ TEST_P(KokkosEvaluator, EqualsHostForEveryKindOfPair) {
     file.i32("descriptor.n_sel", {}, {4});
     file.i32("descriptor.pair_kind", {2, 2}, {0, 3, 0, 3});
     file.i32("descriptor.pair_table", {2, 2}, {0, -1, 0, -1});
-    for (const char* section : {"table.1.grid", "table.1.rank", "table.1.coef", "table.1.basis"}) {
+    for (const char* section : {"table.1.segments", "table.1.upper", "table.1.rank", "table.1.coef", "table.1.basis"}) {
         file.remove(section);
     }
     file.i32("fitting.0.columns", {2, 2}, {0, 0, 0, 1});
@@ -181,7 +191,7 @@ class KokkosForces : public testing::TestWithParam<Way> {};
 
 TEST_P(KokkosForces, AreDerivativesOfTheEnergy) {
     const OpenSystem system(60);
-    Evaluator evaluator(load(smooth_model()), GetParam().options());
+    Evaluator evaluator(load(smooth_model(kManySegments)), GetParam().options());
     evaluator.set_neighbours(system.n_atoms(), system.types.data(), system.list());
     Step here;
     here.compute(evaluator, system.x);

@@ -149,26 +149,33 @@ const Wrong kDescriptor[] = {
 };
 
 const Wrong kTables[] = {
-    {"grid_order", "table.0.grid", "is 0, 0, 1, expected lower < upper <= max", element("table.0.grid", 0, 0.0)},
-    {"grid_max", "table.0.grid", "expected lower < upper <= max", element("table.0.grid", 2, -0.5)},
-    {"step_negative", "table.1.grid", "has the step -0.1, expected a positive number", element("table.1.grid", 3, -0.1)},
-    {"step_denormal", "table.1.grid", "with a finite reciprocal", element("table.1.grid", 4, kDenormal)},
-    {"step_does_not_divide", "table.0.grid", "the fine step 0.3 does not divide the range -1 to 0",
-     element("table.0.grid", 3, 0.3)},
-    {"coarse_does_not_divide", "table.0.grid", "the coarse step 0.4 does not divide the range 0 to 1",
-     element("table.0.grid", 4, 0.4)},
-    {"too_many_rows", "table.0.grid", "format 1 allows at most 16777216", element("table.0.grid", 3, 1e-9)},
-    {"range_overflows", "table.0.grid", "format 1 allows at most 16777216",
-     [](TableBuilder& f) {
-         f.element("table.0.grid", 0, -1.7e308);
-         f.element("table.0.grid", 1, 1.7e308);
-         f.element("table.0.grid", 2, 1.7e308);
-     }},
-    {"no_fine_interval", "table.0.grid", "has a range without an interval", element("table.0.grid", 3, 1e9)},
-    {"coarse_range_without_interval", "table.0.grid", "has a range without an interval", element("table.0.grid", 2, 1e-9)},
+    {"no_segment", "table.0.segments", "is empty", [](TableBuilder& f) { f.f64("table.0.segments", {0, 3}, {}); }},
+    {"segment_shape", "table.0.segments", "has shape (2, 2), expected (any, 3)",
+     [](TableBuilder& f) { f.f64("table.0.segments", {2, 2}, {-1.0, 0.1, 10.0, 0.0}); }},
+    {"too_many_segments", "table.0.segments", "is 65537, format 1 allows at most 65536",
+     [](TableBuilder& f) { f.f64("table.0.segments", {65537, 3}, std::vector<double>(3 * 65537, 1.0)); }},
+    {"step_negative", "table.1.segments", "segment 0 has the step -0.1, expected a positive number", element("table.1.segments", 1, -0.1)},
+    {"step_denormal", "table.1.segments", "segment 1 has the step", element("table.1.segments", 4, kDenormal)},
+    {"half_an_interval", "table.0.segments", "segment 0 has 9.5 intervals, expected a whole number", element("table.0.segments", 2, 9.5)},
+    {"no_interval", "table.0.segments", "segment 1 has 0 intervals", element("table.0.segments", 5, 0.0)},
+    {"intervals_negative", "table.0.segments", "segment 1 has -2 intervals", element("table.0.segments", 5, -2.0)},
+    {"intervals_huge", "table.0.segments", "segment 1 has 1e+300 intervals, expected a whole number from 1 to 16777216",
+     element("table.0.segments", 5, 1e300)},
+    {"too_many_rows", "table.0.segments", "has 16777226 intervals, format 1 allows at most 16777216",
+     element("table.0.segments", 5, 16777216.0)},
+    {"segment_overflows", "table.0.segments", "does not increase, or is not finite", element("table.0.segments", 4, 1e308)},
+    {"segment_without_length", "table.0.segments", "does not increase",
+     [](TableBuilder& f) { f.f64("table.0.segments", {1, 3}, {1e9, 1e-9, 1.0}); }},
+    {"gap", "table.0.segments", "segment 0 ends at 0, but the one after it starts at 1e-08", element("table.0.segments", 3, 1e-8)},
+    {"overlap", "table.0.segments", "segment 0 ends at 0, but the one after it starts at -1e-08", element("table.0.segments", 3, -1e-8)},
+    {"segments_the_wrong_way", "table.0.segments", "segment 0 ends at 1, but the one after it starts at -1",
+     [](TableBuilder& f) { f.f64("table.0.segments", {2, 3}, {0.0, 0.5, 2.0, -1.0, 0.1, 10.0}); }},
+    {"segment_not_finite", "table.0.segments", "element 3 is not a finite number", element("table.0.segments", 3, INFINITY)},
+    {"upper_below", "table.0.upper", "is -1.5, expected -1 to 1, the ends of the table", element("table.0.upper", 0, -1.5)},
+    {"upper_above", "table.0.upper", "is 1.5, expected -1 to 1", element("table.0.upper", 0, 1.5)},
     {"rank_zero", "table.0.rank", "is 0, expected at least 1", code("table.0.rank", 0, 0)},
     {"rank_above_width", "table.0.rank", "is 5, expected 1 to the width 4", code("table.0.rank", 0, 5)},
-    {"coef_rows", "table.1.coef", "has shape (12, 4, 8), expected (7, any, 8)", element("table.1.grid", 3, 0.2)},
+    {"coef_rows", "table.1.coef", "has shape (12, 4, 8), expected (13, any, 8)", element("table.1.segments", 5, 3.0)},
     {"coef_stride", "table.1.coef", "has shape (12, 4, 16), expected (12, any, 8)",
      [](TableBuilder& f) { f.f64("table.1.coef", {12, 4, 16}, numbers(12 * 4 * 16)); }},
     {"order", "table.1.coef", "has 5 coefficients of a polynomial",
@@ -176,14 +183,14 @@ const Wrong kTables[] = {
     {"padding_column", "table.0.coef", "not 0 in a column beyond the rank 2", element("table.0.coef", 12 * 6 * 8 - 1, 1e-300)},
     {"basis_shape", "table.1.basis", "has shape (4, 2), expected (4, 3)",
      [](TableBuilder& f) { f.f64("table.1.basis", {4, 2}, numbers(8)); }},
-    {"empty_slot_below_table", "table.0.grid", "argument -mean/std = -4 of empty slots around centre type 0",
+    {"empty_slot_below_table", "table.0.segments", "argument -mean/std = -4 of empty slots around centre type 0",
      element("descriptor.mean", 0, 0.5)},
-    {"empty_slot_above_fine_grid", "table.0.grid", "argument -mean/std = 0.4 of empty slots around centre type 0",
+    {"empty_slot_above_trained_range", "table.0.segments", "argument -mean/std = 0.4 of empty slots around centre type 0",
      element("descriptor.mean", 0, -0.05)},
-    {"empty_slot_at_end", "table.0.grid", "argument -mean/std = 0 of empty slots around centre type 0",
+    {"empty_slot_at_end", "table.0.segments", "argument -mean/std = 0 of empty slots around centre type 0",
      [](TableBuilder& f) {
          f.f64("descriptor.mean", {2}, {-0.0, 0.04});
-         f.element("table.0.grid", 2, 0.0);
+         f.f64("table.0.segments", {1, 3}, {-1.0, 0.1, 10.0});
          f.f64("table.0.coef", {10, 4, 8}, std::vector<double>(10 * 4 * 8, 0.0));
      }},
 };
@@ -217,7 +224,7 @@ const Wrong kFitting[] = {
      [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {5}, {3, 2, 2, 3, 4}); }},
     {"mixed_before_row", "fitting.0.row_end_mixed", "is 0 for row 1, expected 1 to 4", code("fitting.0.row_end_mixed", 1, 0)},
     {"mixed_beyond", "fitting.0.row_end_mixed", "is 5 for row 0, expected 0 to 4", code("fitting.0.row_end_mixed", 0, 5)},
-    {"mixed_beyond_row_end", "fitting.0.row_end_mixed", "is 4 for row 3, which ends at 3 in double precision",
+    {"mixed_beyond_row_end", "fitting.0.row_end_mixed", "is 4 for row 3, which ends at 3 in row_end",
      code("fitting.0.row_end_mixed", 3, 4)},
     {"mixed_increases", "fitting.0.row_end_mixed", "increases to 3 at row 1",
      [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {4}, {2, 3, 3, 3}); }},
@@ -225,6 +232,30 @@ const Wrong kFitting[] = {
      [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {4}, {0, 1, 2, 3}); }},
     {"mixed_of_a_direct_net", "fitting.1.row_end_mixed", "unknown to this version",
      [](TableBuilder& f) { f.i32("fitting.1.row_end_mixed", {1}, {1}); }},
+    {"double_dtype", "fitting.0.row_end_double", "has dtype f64, expected i32",
+     [](TableBuilder& f) { f.f64("fitting.0.row_end_double", {4}, {4, 3, 3, 3}); }},
+    {"double_shorter", "fitting.0.row_end_double", "has shape (3), expected (4)",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {3}, {4, 3, 3}); }},
+    {"double_before_row", "fitting.0.row_end_double", "is 0 for row 1, expected 1 to 4",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {4}, {4, 0, 3, 3}); }},
+    {"double_beyond_row_end", "fitting.0.row_end_double", "is 4 for row 3, which ends at 3 in row_end",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {4}, {4, 3, 3, 4}); }},
+    {"double_increases", "fitting.0.row_end_double", "increases to 3 at row 1",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {4}, {2, 3, 3, 3}); }},
+    {"double_no_product", "fitting.0.row_end_double", "leaves no product",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {4}, {0, 1, 2, 3}); }},
+    {"double_of_a_direct_net", "fitting.1.row_end_double", "unknown to this version",
+     [](TableBuilder& f) { f.i32("fitting.1.row_end_double", {1}, {1}); }},
+    {"rank_dtype", "fitting.1.rank_double", "has dtype f64, expected i32",
+     [](TableBuilder& f) { f.f64("fitting.1.rank_double", {2}, {1, 1}); }},
+    {"rank_shorter", "fitting.1.rank_mixed", "has shape (1), expected (2)",
+     [](TableBuilder& f) { f.i32("fitting.1.rank_mixed", {1}, {1}); }},
+    {"rank_of_no_column", "fitting.1.rank_double", "is 0 for neighbour type 1, expected 1 to the rank 3",
+     [](TableBuilder& f) { f.i32("fitting.1.rank_double", {2}, {1, 0}); }},
+    {"rank_beyond_table", "fitting.1.rank_mixed", "is 3 for neighbour type 0, expected 1 to the rank 2",
+     [](TableBuilder& f) { f.i32("fitting.1.rank_mixed", {2}, {3, 3}); }},
+    {"rank_of_a_folded_net", "fitting.0.rank_double", "unknown to this version",
+     [](TableBuilder& f) { f.i32("fitting.0.rank_double", {2}, {1, 1}); }},
     {"no_layers", "fitting.1.layers", "is empty", [](TableBuilder& f) { f.i32("fitting.1.layers", {0, 2}, {}); }},
     {"too_many_layers", "fitting.1.layers", "is 257, format 1 allows at most 256",
      [](TableBuilder& f) { f.i32("fitting.1.layers", {257, 2}, Ints(514, 0)); }},
@@ -282,7 +313,8 @@ TEST(Model, HoldsWhatTheFileSays) {
 
     ASSERT_EQ(model->tables.size(), 2U);
     const dpc::Table& table = model->tables[1];
-    EXPECT_EQ(table.n_fine, 10);
+    ASSERT_EQ(table.segments.size(), 2U);
+    EXPECT_EQ(table.segments[0].n_intervals, 10);
     EXPECT_EQ(table.n_rows, 12);
     EXPECT_EQ(table.order, 3);
     EXPECT_EQ(table.rank, 3);
@@ -338,6 +370,39 @@ TEST(Model, ProductsOfMixedPrecisionAreOptional) {
     EXPECT_TRUE(load(file)->fittings[0].row_end_mixed.empty());
 }
 
+TEST(Model, HoldsWhatOrdinaryCentresTake) {
+    TableBuilder file = small_model();
+    EXPECT_TRUE(load(file)->fittings[0].row_end_double.empty());
+    EXPECT_TRUE(load(file)->fittings[1].rank_double.empty());
+    EXPECT_TRUE(load(file)->fittings[1].rank_mixed.empty());
+    file.i32("fitting.0.row_end_double", {4}, {4, 1, 2, 3});  // not within row_end_mixed, nor the other way round
+    file.i32("fitting.1.rank_double", {2}, {2, 3});
+    file.i32("fitting.1.rank_mixed", {2}, {1, 2});
+    const auto model = load(file);
+    EXPECT_EQ(model->fittings[0].row_end_double, (std::vector<int>{4, 1, 2, 3}));
+    EXPECT_EQ(model->fittings[1].rank_double, (std::vector<int>{2, 3}));
+    EXPECT_EQ(model->fittings[1].rank_mixed, (std::vector<int>{1, 2}));
+}
+
+TEST(Model, RanksOfATypeWithoutTableAreZero) {
+    TableBuilder file = small_model();
+    file.i32("descriptor.sel", {2}, {4, 0});
+    file.i32("descriptor.n_sel", {}, {4});
+    file.i32("descriptor.pair_kind", {2, 2}, {0, 3, 0, 3});
+    file.i32("descriptor.pair_table", {2, 2}, {0, -1, 0, -1});
+    for (const char* section : {"table.1.segments", "table.1.upper", "table.1.rank", "table.1.coef", "table.1.basis"}) {
+        file.remove(section);
+    }
+    file.i32("fitting.0.columns", {2, 2}, {0, 0, 0, 1});
+    file.i32("fitting.0.row_end", {2}, {2, 2});
+    file.remove("fitting.0.row_end_mixed");
+    add_layer(file, "fitting.0.0.", 3, 3);
+    file.i32("fitting.1.rank_double", {2}, {1, 0});
+    EXPECT_EQ(load(file)->fittings[1].rank_double, (std::vector<int>{1, 0}));
+    file.i32("fitting.1.rank_double", {2}, {1, 1});
+    EXPECT_NE(refusal(file).find("fitting.1.rank_double': is 1 for neighbour type 1, which has no table, expected 0"), std::string::npos);
+}
+
 TEST(Model, TypeWithoutEnergyHasNoFittingNet) {
     TableBuilder file = small_model();
     file.i32("model.energy_mask", {2}, {1, 0});
@@ -359,9 +424,21 @@ TEST(Model, StaircaseMayEndInSingleProducts) {
 
 TEST(Model, TableMayEndAtUpper) {
     TableBuilder file = small_model();
-    file.element("table.1.grid", 2, 0.0);
+    file.f64("table.1.segments", {1, 3}, {-1.0, 0.1, 10.0});
     file.f64("table.1.coef", {10, 4, 8}, std::vector<double>(10 * 4 * 8, 0.0));
     EXPECT_EQ(load(file)->tables[1].n_rows, 10);
+}
+
+/// Ends that differ by rounding are one point: 3 * 0.1 is not 0.3.
+TEST(Model, TableMayHaveManySegments) {
+    TableBuilder file = small_model();
+    file.f64("table.1.segments", {4, 3}, {-1.0, 0.5, 2.0, 0.0, 0.1, 3.0, 0.3, 0.4, 1.0, 0.7, 0.05, 6.0});
+    file.f64("table.1.upper", {}, {1.0});
+    const auto model = load(file);
+    EXPECT_EQ(model->tables[1].n_rows, 12);
+    EXPECT_EQ(model->tables[1].segments.size(), 4U);
+    EXPECT_EQ(model->tables[1].lower(), -1.0);
+    EXPECT_NEAR(model->tables[1].max(), 1.0, 1e-15);
 }
 
 }  // namespace

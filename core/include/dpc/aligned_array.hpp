@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <vector>
 
 namespace dpc {
 
@@ -18,26 +19,33 @@ public:
         if (n > size_) {
             const std::size_t bytes = (n * sizeof(T) + 63) / 64 * 64;
             data_.reset();
+            size_ = bytes_ = 0;
             data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
             if (!data_) {
-                size_ = 0;
                 throw std::bad_alloc();
             }
             std::memset(static_cast<void*>(data_.get()), 0, bytes);
             size_ = n;
+            bytes_ = bytes;
         }
         return data_.get();
     }
     T* data() { return data_.get(); }
     const T* data() const { return data_.get(); }
-    std::size_t bytes() const { return size_ * sizeof(T); }
+    std::size_t bytes() const { return bytes_; }
 
 private:
     struct Free {
         void operator()(T* p) const { std::free(p); }
     };
     std::unique_ptr<T, Free> data_;
-    std::size_t size_ = 0;
+    std::size_t size_ = 0, bytes_ = 0;
 };
+
+/// Memory of a vector; what its elements own comes on top.
+template <class T>
+std::size_t bytes_of(const std::vector<T>& vector) {
+    return vector.capacity() * sizeof(T);
+}
 
 }  // namespace dpc

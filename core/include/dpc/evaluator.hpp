@@ -3,12 +3,12 @@
 // OpenMP over blocks of atoms of one type, fixed order of summation for a fixed number of threads.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "dpc/model.hpp"
+#include "dpc/overflow.hpp"
 
 namespace dpc {
 
@@ -42,23 +42,6 @@ struct Output {
 struct Totals {
     double energy = 0;
     double virial[9] = {};  // sum of d_a f_b over pairs, same order as atom_virial
-};
-
-/// What left the range of the training data in one or several calls (docs/theory.md section 6).
-struct Overflow {
-    std::int64_t n_close = 0;   // pairs closer than the training data, those beyond the table included
-    std::int64_t n_beyond = 0;  // pairs beyond the table
-    struct Pair {
-        int i = -1, j = -1;            // atom indices of the worst pair; -1: none
-        int type_i = -1, type_j = -1;  // model types
-        double distance = 0;           // model units (angstrom)
-        double limit = 0;              // smallest distance in the training data
-        double table_limit = 0;        // distance at which the table ends
-    } worst;                           // smallest distance / limit
-    std::int64_t n_over_sel = 0;       // centres with more neighbours of a type than sel
-    struct Crowd {
-        int i = -1, type_i = -1, type_j = -1, count = 0, sel = 0;
-    } crowd;  // largest count / sel
 };
 
 /// Which code evaluates, and where. All but host are in builds with a Kokkos of their own only (docs/kokkos.md).
@@ -99,7 +82,7 @@ public:
 
     /// One line for the log: precision, instruction set, threads.
     std::string describe() const;
-    /// Bytes held by lists and scratch.
+    /// Bytes held by packed tables, weights, lists and scratch; the Model, which evaluators share, has those of the file.
     std::size_t memory_bytes() const;
 
     struct Impl;

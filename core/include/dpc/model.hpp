@@ -24,17 +24,24 @@ struct Layer {
     const double* idt = nullptr;     // (n_out), null: ones
 };
 
-/// K functions phi(x) by piecewise polynomials: two uniform grids, lower..upper and upper..max.
+/// K functions phi(x) by piecewise polynomials on segments of equal intervals.
 struct Table {
-    double lower = 0, upper = 0, max = 0;  // ends of the two grids
-    double fine = 0, coarse = 0;           // their steps
-    int n_fine = 0;                        // intervals of the fine grid
-    int n_rows = 0;                        // intervals of both
-    int order = 5;                         // 3 or 5
-    int rank = 0;                          // K
-    int stride = 0;                        // K', K rounded up to 8
-    const double* coef = nullptr;          // (n_rows, order + 1, stride)
-    const double* basis = nullptr;         // V, (M, K)
+    struct Segment {
+        double start, step;
+        int n_intervals;
+        double end() const { return start + step * n_intervals; }
+    };
+    std::vector<Segment> segments;  // at least one, each from the end of the one before
+    double upper = 0;               // end of the range of the training data
+    int n_rows = 0;                 // intervals of all segments
+    int order = 5;                  // 3 or 5
+    int rank = 0;                   // K
+    int stride = 0;                 // K', K rounded up to 8
+    const double* coef = nullptr;   // (n_rows, order + 1, stride)
+    const double* basis = nullptr;  // V, (M, K)
+
+    double lower() const { return segments.front().start; }
+    double max() const { return segments.back().end(); }
 };
 
 /// The fitting net of one centre type, and what its first layer takes.
@@ -46,7 +53,9 @@ struct Fitting {
     };
     std::vector<Column> columns;  // folded: rows of C, P of them
     std::vector<int> row_end;     // folded: products (p, q), q = p .. row_end[p] - 1
-    std::vector<int> row_end_mixed;  // folded: the part of these products that mixed precision takes; empty: all
+    // What an ordinary centre takes in double and in mixed precision; a close one takes all (docs/tables-format.md section 3).
+    std::vector<int> row_end_double, row_end_mixed;  // folded: the part of these products; empty: all
+    std::vector<int> rank_double, rank_mixed;        // direct, by neighbour type: leading columns of its table; empty: all
     int n_products = 0;           // folded: their number
     std::vector<Layer> layers;    // empty for a type without energy
 };

@@ -137,13 +137,22 @@ void compute_environment(const math::EnvParameters& parameters, int n_pairs, con
     }
 }
 
-template <class Real>
-void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs) {
+template <class Real, class Look>
+DPC_FUNCTION void locate_with(const Look& look, int begin, int end, const PairArrays<Real>& pairs) {
     for (int k = begin; k < end; k += PackD::width) {
         PackD distance;
-        const PackD row = math::locate(grid, PackD::load(pairs.x + k), distance);
+        const PackD row = look(PackD::load(pairs.x + k), distance);
         store_integers(row, pairs.table_row + k);
         store_as(distance, pairs.distance + k);
+    }
+}
+
+template <class Real>
+void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs) {
+    if (grid.n_segments > 2) {
+        locate_with([&](PackD x, PackD& distance) { return math::locate_in_many(grid, x, distance); }, begin, end, pairs);
+    } else {
+        locate_with([&](PackD x, PackD& distance) { return math::locate_in_two(grid, x, distance); }, begin, end, pairs);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <exception>
 #include <string>
 
+#include "dpc/aligned_array.hpp"
 #include "dpc/errors.hpp"
 
 namespace dpc::host {
@@ -127,8 +128,7 @@ void NeighbourBlocks::build(
 }
 
 std::size_t NeighbourBlocks::bytes() const {
-    return centres.capacity() * sizeof(int) + blocks.capacity() * sizeof(Block) + segments.capacity() * sizeof(std::size_t) +
-           neighbours.capacity() * sizeof(int);
+    return bytes_of(centres) + bytes_of(blocks) + bytes_of(segments) + bytes_of(neighbours) + bytes_of(thread_blocks);
 }
 
 }  // namespace dpc::host

@@ -53,6 +53,8 @@ public:
         }
     }
 
+    std::size_t bytes() const { return view_.size() * sizeof(T) + bytes_of(host_); }
+
 private:
     View room(const ExecSpace& space, std::size_t n) {
         grow(view_, space, "dpc::caller", n);
@@ -96,7 +98,7 @@ public:
     }
 
     std::string describe() const override { return state_ ? state_->evaluator.describe() : "Kokkos has ended"; }
-    std::size_t memory_bytes() const override { return state_ ? state_->evaluator.memory_bytes() + state_->list_bytes() : 0; }
+    std::size_t memory_bytes() const override { return state_ ? state_->evaluator.memory_bytes() + state_->array_bytes() : 0; }
 
 private:
     using Positions = Kokkos::View<const double* [3], Kokkos::LayoutRight, Memory, Kokkos::MemoryUnmanaged>;
@@ -110,8 +112,9 @@ private:
         DeviceOut wrap(double* forces, double* atom_energy, double* atom_virial) const;
         Totals compute_in_place(const double* x, const Units& units, const Output& output);
         Totals compute_on_device(const double* x, const Units& units, const Output& output);
-        std::size_t list_bytes() const {
-            return (list.centres.size() + list.counts.size() + list.neighbours.size()) * sizeof(int) + list.begins.size() * sizeof(std::int64_t);
+        std::size_t array_bytes() const {
+            return types.bytes() + centres.bytes() + counts.bytes() + neighbours.bytes() + begins.bytes() + positions.bytes() +
+                   forces.bytes() + atom_energy.bytes() + atom_virial.bytes();
         }
 
         ExecSpace space;

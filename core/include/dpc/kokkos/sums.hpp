@@ -12,6 +12,7 @@ constexpr int kNone = 0x7fffffff;
 /// Of a chunk, or of all.
 struct ChunkSums {
     double virial[9] = {};
+    int n_close = 0;  // centres that did not contribute
     Overflow overflow;
     int coincident[2] = {-1, -1};  // atom indices of a pair at distance 0: the results are void
 };
@@ -22,35 +23,11 @@ struct StepSums {
     int not_finite = kNone;  // index of the first atom whose position is not a number
 };
 
-/// The worse of two pairs, of two equal ones that of the smaller index: the order of summation must not matter.
-KOKKOS_INLINE_FUNCTION bool is_worse(const Overflow::Pair& a, const Overflow::Pair& b) {
-    if (a.i < 0 || b.i < 0) {
-        return a.i >= 0;
-    }
-    const double ratio_a = a.distance / a.limit, ratio_b = b.distance / b.limit;
-    return ratio_a < ratio_b || (ratio_a == ratio_b && (a.i < b.i || (a.i == b.i && a.j < b.j)));
-}
-
-KOKKOS_INLINE_FUNCTION bool is_worse(const Overflow::Crowd& a, const Overflow::Crowd& b) {
-    if (a.i < 0 || b.i < 0) {
-        return a.i >= 0;
-    }
-    const int excess_a = a.count - a.sel, excess_b = b.count - b.sel;
-    return excess_a > excess_b || (excess_a == excess_b && a.i < b.i);
-}
-
-KOKKOS_INLINE_FUNCTION void merge(Overflow& into, const Overflow& from) {
-    into.worst = is_worse(from.worst, into.worst) ? from.worst : into.worst;
-    into.crowd = is_worse(from.crowd, into.crowd) ? from.crowd : into.crowd;
-    into.n_close += from.n_close;
-    into.n_beyond += from.n_beyond;
-    into.n_over_sel += from.n_over_sel;
-}
-
 KOKKOS_INLINE_FUNCTION void merge(ChunkSums& into, const ChunkSums& from) {
     for (int c = 0; c < 9; ++c) {
         into.virial[c] += from.virial[c];
     }
+    into.n_close += from.n_close;
     merge(into.overflow, from.overflow);
     if (into.coincident[0] < 0 || (from.coincident[0] >= 0 && from.coincident[0] < into.coincident[0])) {
         into.coincident[0] = from.coincident[0];
@@ -70,6 +47,7 @@ struct CollectChunk {
         for (int c = 0; c < 9; ++c) {
             sums.virial[c] += chunk.virial[c * chunk.tiles.n_atoms + k];
         }
+        sums.n_close += chunk.contributes(k) ? 0 : 1;
         for (int b = 0; b < chunk.n_types; ++b) {
             const DevicePair<Real>& pair = chunk.model_pairs[b];
             const int count = chunk.counts[chunk.segment(b, k)];
@@ -79,13 +57,13 @@ struct CollectChunk {
                 crowded.crowd = {chunk.centres[k], chunk.type, b, count, pair.sel};
                 merge(sums.overflow, crowded);
             }
-            if (pair.kind == PairKind::ordinary && chunk.closest2[chunk.segment(b, k)] < pair.min_distance * pair.min_distance) {
+            if (pair.kind == PairKind::ordinary && chunk.closest2[chunk.segment(b, k)] < pair.checked_distance2) {
                 count_overflow(pair, b, k, sums);
             }
         }
     }
 
-    /// The rare case: some pair of this centre is closer than the training data.
+    /// The rare case: some pair of this centre is closer than the training data or beyond the table.
     KOKKOS_FUNCTION void count_overflow(const DevicePair<Real>& pair, int b, int k, ChunkSums& sums) const {
         Overflow found;
         const int begin = chunk.firsts[chunk.segment(b, k)], n = chunk.counts[chunk.segment(b, k)];
@@ -115,14 +93,18 @@ struct CollectChunks {
     KOKKOS_FUNCTION void operator()(int chunk, ChunkSums& sums) const { merge(sums, of_chunk[chunk]); }
 };
 
-/// Over all centres, whatever their chunk: the size of the chunks does not change the sum. Writes what an atom's energy is.
+/// Over all centres that contribute, whatever their chunk: the size of the chunks does not change the sum. Writes what an atom's energy is.
 template <class Output>
 struct SumCentreEnergies {
     const double* energies;
     const int* centres;
+    const char* is_close;  // null: all contribute
     Output output;
     double scale;
     KOKKOS_FUNCTION void operator()(int c, double& total) const {
+        if (is_close != nullptr && is_close[c] != 0) {
+            return;
+        }
         const double energy = energies[c] * scale;
         total += energy;
         if (output.atom_energy.data() != nullptr) {

@@ -1,35 +1,98 @@
 // SPDX-License-Identifier: MIT
-// Where x lies on a table's two uniform grids, and the polynomial of one interval (docs/theory.md section 2).
+// Where x lies on a table's knots, and the polynomial of one interval (docs/theory.md section 2).
 #pragma once
 
 #include "dpc/math/portable.hpp"
 
 namespace dpc::math {
 
-/// The two grids of a table: n_fine intervals from lower, then n_rows - n_fine coarse ones from upper to max. Row n_rows is one
-/// more, the linear continuation beyond max.
-struct Grid {
-    double lower, upper, max;
-    double fine, coarse;
-    double inverse_fine, inverse_coarse;
-    double n_fine, n_rows;  // whole numbers
+/// Intervals of equal length from start on.
+struct Segment {
+    double start, step, inverse_step;
+    double first, last;  // first row, and last interval counted from it: whole numbers
 };
+
+/// The knots of a table, in segments. Row n_rows is one more, the linear continuation beyond max.
+struct Grid {
+    // One or two segments, as nearly all tables have: here alone.
+    double lower, split, max;  // start, start of the second segment (max: there is none), end
+    double step, second_step;
+    double inverse_step, second_inverse_step;
+    double n_first, n_rows;  // whole numbers: intervals of the first segment, of all
+    // More than two: in each bucket of x, 1 / inverse_bucket wide from lower on, the segment before it or the first that it meets.
+    int n_segments;
+    int n_buckets;
+    double inverse_bucket;
+    const Segment* segments;
+    const int* buckets;  // (n_buckets + kBucketMargin)
+};
+
+/// The segment of an x in bucket k is between those of the entries k and k + kBucketMargin - 1: a bucket more on both sides, so that
+/// the rounding of k does not matter.
+constexpr int kBucketMargin = 4;
+
+/// The last segment that starts at or before x, or the first.
+DPC_FUNCTION int find_segment(const Grid& g, double x) {
+    const double bucket = (x - g.lower) * g.inverse_bucket;
+    const int k = bucket > 0 ? (bucket < g.n_buckets ? static_cast<int>(bucket) : g.n_buckets) : 0;
+    int low = g.buckets[k], high = g.buckets[k + kBucketMargin - 1];
+    while (low < high) {
+        const int middle = (low + high + 1) / 2;
+        if (x >= g.segments[middle].start) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
+/// locate among more than two segments, one x after the other.
+DPC_FUNCTION double locate_in_many(const Grid& g, double x, double& distance) {
+    if (x >= g.max) {
+        distance = x - g.max;
+        return g.n_rows;
+    }
+    const Segment& s = g.segments[find_segment(g, x)];
+    double interval = floor((x - s.start) * s.inverse_step);
+    interval = interval < 0.0 ? 0.0 : interval;
+    interval = interval > s.last ? s.last : interval;
+    distance = x - (s.start + interval * s.step);
+    return s.first + interval;
+}
+
+template <class V>
+DPC_FUNCTION V locate_in_many(const Grid& g, V x, V& distance) {
+    double of_x[V::width], of_distance[V::width], of_row[V::width];
+    x.store(of_x);
+    for (int lane = 0; lane < V::width; ++lane) {
+        of_row[lane] = locate_in_many(g, of_x[lane], of_distance[lane]);
+    }
+    distance = V::load(of_distance);
+    return V::load(of_row);
+}
 
 /// Row (a whole number in V) of x and the distance from the row's left knot. x below lower: row 0, distance < 0.
 template <class V>
-DPC_FUNCTION V locate(const Grid& g, V x, V& distance) {
-    const auto is_coarse = x >= g.upper;
-    const V origin = select(is_coarse, V(g.upper), V(g.lower));
-    const V first = select(is_coarse, V(g.n_fine), V(0.0));
-    const V last = select(is_coarse, V(g.n_rows - 1.0), V(g.n_fine - 1.0));
-    const V step = select(is_coarse, V(g.coarse), V(g.fine));
-    const V inverse_step = select(is_coarse, V(g.inverse_coarse), V(g.inverse_fine));
+DPC_FUNCTION V locate_in_two(const Grid& g, V x, V& distance) {
+    const auto is_second = x >= g.split;
+    const V origin = select(is_second, V(g.split), V(g.lower));
+    const V first = select(is_second, V(g.n_first), V(0.0));
+    const V last = select(is_second, V(g.n_rows - 1.0), V(g.n_first - 1.0));
+    const V step = select(is_second, V(g.second_step), V(g.step));
+    const V inverse_step = select(is_second, V(g.second_inverse_step), V(g.inverse_step));
     V interval = floor((x - origin) * inverse_step);
     interval = select(interval < 0.0, V(0.0), interval);
     interval = select(interval > last - first, last - first, interval);
     const auto is_beyond = x >= g.max;
     distance = select(is_beyond, x - g.max, x - (origin + interval * step));
     return select(is_beyond, V(g.n_rows), first + interval);
+}
+
+/// The same for any number of segments.
+template <class V>
+DPC_FUNCTION V locate(const Grid& g, V x, V& distance) {
+    return g.n_segments > 2 ? locate_in_many(g, x, distance) : locate_in_two(g, x, distance);
 }
 
 /// Value of the polynomial c[0] + c[1] t + .. + c[ORDER] t^ORDER.

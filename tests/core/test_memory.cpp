@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// What an evaluator says it holds, against what the allocator gave: an array that is left out shows.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "allocation_counter.hpp"
+#include "close_models.hpp"
+#include "dpc/evaluator.hpp"
+#include "host/block_evaluator.hpp"
+
+namespace {
+
+using namespace dpc::test;
+using dpc::Evaluator;
+using dpc::Model;
+using dpc::Precision;
+
+constexpr int kBlockAtoms = 64;
+
+std::shared_ptr<const Model> the_model() {
+    const Bytes bytes = nested_model().bytes();
+    return Model::from_bytes(bytes.data(), bytes.size());
+}
+
+const OpenSystem& the_system() {
+    static const OpenSystem system(300);
+    return system;
+}
+
+/// What was allocated since it was made and is still there.
+class Since {
+public:
+    void expect(std::size_t bytes, long extra = 0) const {
+        const long n = live_allocations() - allocations_, found = live_bytes() - bytes_, said = static_cast<long>(bytes);
+        EXPECT_GT(n, 0);
+        EXPECT_LE(said, found + extra) << n << " allocations";
+        EXPECT_GE(said, found - n * kRounding - extra) << n << " allocations";
+    }
+
+private:
+    long allocations_ = live_allocations(), bytes_ = live_bytes();
+};
+
+template <class Real>
+class Memory : public testing::Test {};
+using Reals = testing::Types<double, float>;
+TYPED_TEST_SUITE(Memory, Reals);
+
+TYPED_TEST(Memory, OfAPackedModel) {
+    const auto model = the_model();
+    const Since start;
+    const dpc::PackedModel<TypeParam> packed(model);
+    start.expect(packed.bytes());
+}
+
+/// A list whose rows were longer before keeps their memory.
+TYPED_TEST(Memory, OfANeighbourList) {
+    const auto model = the_model();
+    const Since start;
+    dpc::host::NeighbourBlocks list;
+    for (const int n_atoms : {300, 40}) {
+        const OpenSystem system(n_atoms);
+        list.build(*model, n_atoms, system.types.data(), system.list(), kBlockAtoms, 3);
+    }
+    start.expect(list.bytes());
+}
+
+TYPED_TEST(Memory, OfABlock) {
+    const auto model = the_model();
+    const dpc::PackedModel<TypeParam> packed(model);
+    dpc::host::NeighbourBlocks list;
+    list.build(*model, the_system().n_atoms(), the_system().types.data(), the_system().list(), kBlockAtoms, 1);
+    const Since start;
+    dpc::host::BlockEvaluator<TypeParam> blocks(packed, dpc::host::select_kernels<TypeParam>());
+    EXPECT_EQ(blocks.bytes(), 0U);
+    blocks.reserve(list);
+    start.expect(blocks.bytes());
+}
+
+struct Way {
+    Precision precision;
+    int n_threads;
+};
+
+class MemoryOfAnEvaluator : public testing::TestWithParam<Way> {};
+
+TEST_P(MemoryOfAnEvaluator, IsAllThatItHolds) {
+    constexpr long bookkeeping = 2048;  // of the containers of the standard library, a few pointers each
+    const auto model = the_model();
+    std::vector<double> forces(the_system().x.size()), atom_virial(3 * forces.size());
+    const Since start;
+    Evaluator evaluator(model, GetParam().n_threads, GetParam().precision);
+    evaluator.set_neighbours(the_system().n_atoms(), the_system().types.data(), the_system().list());
+    evaluator.compute(the_system().x.data(), {}, {forces.data(), nullptr, atom_virial.data()});
+    start.expect(evaluator.memory_bytes(), bookkeeping);
+}
+
+std::string way_name(const testing::TestParamInfo<Way>& info) {
+    return (info.param.precision == Precision::mixed ? "mixed" : "double") + std::to_string(info.param.n_threads);
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, MemoryOfAnEvaluator,
+                         testing::Values(Way{Precision::float64, 1}, Way{Precision::float64, 3}, Way{Precision::mixed, 1}, Way{Precision::mixed, 3}),
+                         way_name);
+
+}  // namespace
