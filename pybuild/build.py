@@ -95,6 +95,7 @@ class Build:
     truncation: Errors  # by rank and products alone
     measured: Measured  # the tables as they are stored, on all structures
     measured_on: str  # what these are
+    kinked_fitting: bool  # an activation of the fitting nets has corners
 
 
 def build(
@@ -137,7 +138,9 @@ def build(
             break
         goal = tighter
     measured = _measure(table_set, cases).worst(judged)
-    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described())
+    nets = [model.fitting.nets[a] for a in active_types(model)]
+    kinked = any(parse(layer.activation).name in ("relu", "relu6") for net in nets for layer in net.layers)
+    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described(), kinked)
 
 
 class _Evidence:

@@ -89,7 +89,7 @@ def _compress_parser() -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="trained model")
     parser.add_argument("tables", metavar="TABLES", help="table file to write")
     parser.add_argument(
-        "-s", "--step", type=float, default=0.01, help="step of the fine grid (0.01); the coarse one has 10 times that"
+        "-s", "--step", type=float, help="step of the fine grid; the coarse one has 10 times that (default: both by the tolerances)"
     )
     parser.add_argument(
         "-e", "--extrapolate", type=float, default=5.0, help="tables end at this times the upper end of the fine grid (5)"
@@ -232,10 +232,10 @@ def _build_and_write(
 ) -> None:
     from .accuracy import provenance, report_lines, table_reports
     from .build import build
-    from .data import spread_frames
+    from .data import telling_frames
     from .tables_file import write_tables
 
-    structures = spread_frames(systems, FRAMES, ATOMS)
+    structures = telling_frames(systems, model.n_types, model.descriptor.rcut, FRAMES, ATOMS)
     by_pair = None if distances is None else distances.by_pair
     result = build(model, smallest, options, by_pair, structures)
     reports = table_reports(result)

@@ -18,7 +18,9 @@ import numpy as np
 
 from .environment import Structure
 from .errors import InputError
-from .neighbours import Index
+from .neighbours import Index, neighbour_pairs
+
+LOOKED_AT, CENTRES_LOOKED_AT = 120, 64  # frames, and atoms of each, whose neighbours are counted
 
 
 @dataclass(frozen=True)
@@ -188,13 +190,38 @@ def all_frames(systems: Sequence[System]) -> list[tuple[System, int]]:
     return [(system, number) for system in systems for number in range(system.n_frames)]
 
 
-def spread_frames(systems: Sequence[System], most_frames: int, most_atoms: int) -> list[Structure]:
-    """Frames evenly spread over the data: at most ``most_frames``, and about ``most_atoms`` atoms in all, but at
-    least one frame."""
+def telling_frames(systems: Sequence[System], n_types: int, rcut: float, most_frames: int, most_atoms: int) -> list[Structure]:
+    """Frames by what they hold: at most ``most_frames``, and about ``most_atoms`` atoms in all, but at least one frame.
+
+    Of some frames spread over the data first the one with most neighbours within rcut, then, for every type, the one where atoms of
+    that type have most of them, then the one with the closest pair, then others at even steps in the number of neighbours.
+    """
     frames = all_frames(systems)
     if not frames:
         return []
-    size = np.mean([len(system.types) for system, _ in frames])
-    n = int(np.clip(most_atoms // size, 1, min(most_frames, len(frames))))
-    chosen = np.unique(np.linspace(0, len(frames) - 1, n).round().astype(int))
-    return [system.frame(number) for system, number in (frames[k] for k in chosen)]
+    spread = np.unique(np.linspace(0, len(frames) - 1, min(LOOKED_AT, len(frames))).round().astype(int))
+    looked_at = [system.frame(number) for system, number in (frames[k] for k in spread)]
+    contents = np.array([_content(structure, n_types, rcut) for structure in looked_at])
+    by_number = np.argsort(-contents[:, 0], kind="stable")
+    steps = np.linspace(0, len(by_number) - 1, most_frames).round().astype(int)
+    order = [by_number[0], *np.argmax(contents[:, 1:], axis=0), *by_number[steps]]
+    chosen: list[Structure] = []
+    for k in dict.fromkeys(int(k) for k in order):
+        n_atoms = sum(len(structure.types) for structure in chosen) + len(looked_at[k].types)
+        if chosen and (len(chosen) == most_frames or n_atoms > most_atoms):
+            break
+        chosen.append(looked_at[k])
+    return chosen
+
+
+def _content(structure: Structure, n_types: int, rcut: float) -> list[float]:
+    """Mean number of neighbours; the same of the atoms of each type; the smallest distance, negative."""
+    some = np.arange(len(structure.types))[:CENTRES_LOOKED_AT]
+    if not len(some):
+        return [0.0] * (n_types + 1) + [-np.inf]
+    i, _, d = neighbour_pairs(structure.positions, structure.cell, rcut, some)
+    counts = np.bincount(i, minlength=len(some))[some]
+    types = structure.types[some]
+    by_type = [float(counts[types == a].mean()) if (types == a).any() else 0.0 for a in range(n_types)]
+    closest = float(np.sqrt(np.einsum("pc,pc->p", d, d).min())) if len(d) else np.inf
+    return [float(counts.mean()), *by_type, -closest]

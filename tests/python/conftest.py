@@ -147,7 +147,7 @@ def tables() -> TableSet:
         ),
         np.array([[0, 0], [1, 0], [0, 1], [1, 2]], i32),
         np.array([4, 3, 3, 3], i32),
-        np.array([3, 2, 2, 3], i32),
+        row_end_mixed=np.array([3, 2, 2, 3], i32),
     )
     direct = FittingArrays((random_layer_arrays(rng, 8, 5, 7, 0), random_layer_arrays(rng, 5, 1, 0, 0)), None, None)
     return TableSet(
