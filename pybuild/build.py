@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .activations import parse
+from .blas import one_blas_thread
 from .description import SKIPS, Layer, ModelDescription
 from .environment import Structure
 from .errors import InputError
@@ -66,6 +67,7 @@ class Build:
     measured_on: str  # what these are
 
 
+@one_blas_thread()
 def build(
     model: ModelDescription,
     min_distance: float,

@@ -54,6 +54,7 @@ LAMMPS_HEADERS = {
 SIBLINGS = {
     "errors": set(),
     "activations": set(),
+    "blas": set(),
     "description": {"activations"},
     "tableset": set(),
     "cli": {"*"},

@@ -109,6 +109,38 @@ def test_same_bytes_in_any_folder_and_process(model, tables, tmp_path):
     assert targets[0].read_bytes() == targets[1].read_bytes()
 
 
+LIBRARY = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from pybuild.accuracy import provenance, table_reports
+from pybuild.build import Options, build
+from pybuild.readers import read_model
+from pybuild.tables_file import write_tables
+from threadpoolctl import threadpool_info
+threads = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+model = read_model(sys.argv[1])
+result = build(model, model.min_nbor_dist)
+record = provenance(model, result, table_reports(result), Options(), model.min_nbor_dist)
+write_tables(sys.argv[2], replace(result.tables, provenance=record))
+assert threads == [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"], "the caller's threads changed"
+print(*threads)
+"""
+
+
+def test_the_library_gives_the_bytes_of_the_command_line(shared, tmp_path):
+    """Whatever number of threads NumPy's BLAS has. This model's matrices are large enough for OpenBLAS to share the work."""
+    path = shared / "models" / "cu-full" / "model.pth"
+    assert run(path, tmp_path / "command.bin").returncode == 0
+    for threads in ("1", "2"):
+        environment = {**ENVIRONMENT, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+        words = [sys.executable, "-c", LIBRARY, str(path), str(tmp_path / f"{threads}.bin")]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == [threads]
+        assert (tmp_path / f"{threads}.bin").read_bytes() == (tmp_path / "command.bin").read_bytes()
+
+
 def test_training_data_give_distances_by_pair(model, option_models, tmp_path, capsys):
     data = np.load(option_models / DATA)
     system = write_system(tmp_path / "data" / "a", data)
