@@ -16,6 +16,7 @@ from .errors import InputError
 from .evaluation import Fitting, FoldedInput, accumulate
 from .grid import TablePlan, pair_kinds, plan_tables
 from .hermite import ORDERS
+from .length_checks import check_smallest
 from .lowrank import Basis, identity_basis, sampled_basis
 from .probe import probe_structures
 from .progress import track
@@ -82,8 +83,7 @@ def build(
     """
     options = options or Options()
     options.validate()
-    if not (np.isfinite(min_distance) and min_distance > 0):
-        raise InputError(f"the smallest neighbour distance must be a positive length in angstrom, not {min_distance}")
+    check_smallest(min_distance, model.descriptor.rcut, "min_distance")
     plans, pair_table = plan_tables(model, min_distance, options.step, options.extrapolate)
     given, structures = structures, _complete(model, structures, min_distance)
     exact = [evaluate_exactly(model, structure) for structure in track(structures, "exact model")]
