@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .blas import one_blas_thread
 from .build import Build, Options
 from .description import ModelDescription
 from .grid import NEAR
@@ -45,6 +46,7 @@ class TableReport:
     coarse: TableError
 
 
+@one_blas_thread()
 def table_reports(build: Build) -> list[TableReport]:
     """Errors of every table against its embedding net."""
     tables = build.tables

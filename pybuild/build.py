@@ -9,12 +9,14 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from .activations import parse
+from .blas import one_blas_thread
 from .description import SKIPS, Layer, ModelDescription
 from .environment import Structure
 from .errors import InputError
 from .evaluation import FoldedInput, accumulate
 from .grid import NEAR, ORDINARY, Grid, TablePlan, distance_of, make_grid, pair_kinds, plan_tables
 from .hermite import ORDERS
+from .length_checks import check_smallest
 from .lowrank import Basis, identity_basis, sampled_basis
 from .probe import close_structures, judge_structures, probe_structures
 from .progress import track
@@ -98,6 +100,7 @@ class Build:
     kinked_fitting: bool  # an activation of the fitting nets has corners
 
 
+@one_blas_thread()
 def build(
     model: ModelDescription,
     min_distance: float,
@@ -113,11 +116,7 @@ def build(
     """
     options = options or Options()
     options.validate()
-    if not (np.isfinite(min_distance) and 0 < min_distance < model.descriptor.rcut):
-        raise InputError(
-            f"the smallest neighbour distance must be positive and shorter than the cutoff, {model.descriptor.rcut:g} A, "
-            f"not {min_distance} A"
-        )
+    check_smallest(min_distance, model.descriptor.rcut, "min_distance")
     known = min_distance if pair_distances is None else pair_distances
     distances = np.maximum(np.full((model.n_types, model.n_types), float(min_distance)), known)
     plans, pair_table = plan_tables(model, min_distance, options.extrapolate)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from . import calculator, reference
-from .data import find_systems, open_system, telling_frames
+from .data import open_system, telling_frames
+from .data_search import find_systems
 from .description import ModelDescription
 from .environment import Structure
 from .errors import InputError
