@@ -54,9 +54,7 @@ def shifts_of(x: Array, cell: Array, i: NDArray[Any], j: NDArray[Any], d: Array)
     return np.rint((d - (x[j] - x[i])) @ np.linalg.inv(cell)).astype(np.int64)
 
 
-def _near_shifts(
-    x: Array, cell: Array, i: Index, j: Index, shift: NDArray[Any]
-) -> tuple[list[NDArray[Any]], Index]:
+def _near_shifts(x: Array, cell: Array, i: Index, j: Index, shift: NDArray[Any]) -> tuple[list[NDArray[Any]], Index]:
     """The shifts (p,) of each direction as if all atoms were in the first cell, small wherever they have gone, and the cells
     (n, 3) that they are in; 0 along directions without images."""
     home = np.floor(x @ np.linalg.inv(cell)).astype(np.int64)
