@@ -58,6 +58,11 @@ cdef class Model:
         return tuple(name.decode() for name in dereference(self.cpp).type_map)
 
     @property
+    def checksum(self):
+        """Number of bytes of the file and the CRC32C of its header, which holds those of all arrays: the same for the same content."""
+        return dereference(self.cpp).n_bytes, dereference(self.cpp).header_crc
+
+    @property
     def rcut(self):
         """Cutoff radius, angstrom."""
         return dereference(self.cpp).rcut
@@ -111,6 +116,8 @@ cdef class Evaluator:
                   size_t scratch_bytes=0):
         if precision not in ("double", "mixed"):
             raise InputError(f'precision is "{precision}": expected "double" or "mixed"')
+        if n_threads < 1:
+            raise InputError(f"n_threads is {n_threads}: expected at least 1")
         if backend not in _BACKENDS:
             raise InputError(f'backend is "{backend}": expected one of {", ".join(_BACKENDS)}')
         cdef CppOptions options
@@ -154,17 +161,18 @@ cdef class Evaluator:
             dereference(self.cpp).set_neighbours(n_all, cpp_types, cpp_rows)
         self.n_all = n_all
 
-    def compute(self, const double[:, ::1] x not None):
+    def compute(self, const double[:, ::1] x not None, bint with_atom_virial=True):
         """Evaluate at positions x (n_all, 3), angstrom.
 
-        Returns energy (eV), atom_energy (n_all,), forces (n_all, 3), virial (3, 3), atom_virial (n_all, 9): forces and atomic
-        virials also on atoms that are no centres. Raises InputError for positions that are not finite and coincident atoms.
+        Returns energy (eV), atom_energy (n_all,), forces (n_all, 3), virial (3, 3), atom_virial (n_all, 9), or None unless
+        with_atom_virial: forces and atomic virials also on atoms that are no centres. Raises InputError for positions that are
+        not finite and coincident atoms.
         """
         if x.shape[0] != self.n_all or x.shape[1] != 3:
             raise InputError(f"positions of shape ({x.shape[0]}, {x.shape[1]}), but the neighbour list has {self.n_all} atoms")
         forces = np.zeros((self.n_all, 3))
         atom_energy = np.zeros(self.n_all)
-        atom_virial = np.zeros((self.n_all, 9))
+        atom_virial = np.zeros((self.n_all if with_atom_virial else 0, 9))
         cdef double[:, ::1] forces_view = forces
         cdef double[::1] energy_view = atom_energy
         cdef double[:, ::1] virial_view = atom_virial
@@ -176,11 +184,12 @@ cdef class Evaluator:
             cpp_x = &x[0, 0]
             output.forces = &forces_view[0, 0]
             output.atom_energy = &energy_view[0]
-            output.atom_virial = &virial_view[0, 0]
+            if with_atom_virial:
+                output.atom_virial = &virial_view[0, 0]
         with nogil:
             totals = dereference(self.cpp).compute(cpp_x, units, output)
         virial = np.array([totals.virial[k] for k in range(9)]).reshape(3, 3)
-        return totals.energy, atom_energy, forces, virial, atom_virial
+        return totals.energy, atom_energy, forces, virial, atom_virial if with_atom_virial else None
 
     @property
     def overflow(self):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The C++ core, one to one (core/include/dpc/).
 from libc.stddef cimport size_t
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libcpp.memory cimport shared_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
@@ -30,6 +30,8 @@ cdef extern from "dpc/model.hpp" namespace "dpc":
         vector[int] sel
         vector[CppTable] tables
         string provenance
+        uint64_t n_bytes
+        uint32_t header_crc
         int n_types()
 
     shared_ptr[CppModel] model_from_bytes "dpc::Model::from_bytes"(const void* data, size_t n_bytes) except +translate_errors

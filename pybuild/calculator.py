@@ -7,8 +7,10 @@ Kokkos wherever that computes (pybuild._core.available_backends). Lengths in ang
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, PybuildError
+from .images import ImageList, list_with_images, shifts_of
 from .neighbours import neighbour_pairs
 
 try:
@@ -25,6 +28,9 @@ except ImportError:  # without ASE the arrays interface still works; DPCompresse
     all_changes = []
 
 Array = NDArray[np.float64]
+
+# angstrom that a list reaches beyond the cutoff, so that it serves for some steps: until an atom has gone half as far
+SKIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,17 +61,17 @@ def evaluate(
 ) -> Result:
     """Energy, forces and virial of one structure.
 
-    model: a path of a tables.bin or what `load` returned; positions (n, 3); types (n,) indices into the model's type map;
-    cell (3, 3) rows a, b, c, periodic in all directions, or None for open boundaries; precision "double" or "mixed" (tables,
-    descriptor and fitting net in single precision); backend "host", or in a build with Kokkos "kokkos_serial", "kokkos_openmp"
-    or "gpu".
+    model: a path of a tables.bin or what `load` returned; positions (n, 3); types (n,) indices into the model's type map,
+    negative: not part of the model; cell (3, 3) rows a, b, c, periodic in all directions, or None for open boundaries; precision
+    "double" or "mixed" (tables, descriptor and fitting net in single precision); backend "host", or in a build with Kokkos
+    "kokkos_serial", "kokkos_openmp" or "gpu".
     """
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
-    x = np.ascontiguousarray(positions, dtype=np.float64)
-    box = None if cell is None else np.asarray(cell, dtype=np.float64)
+    x = _real_array("positions", positions, (None, 3))
+    box = None if cell is None else _real_array("cell", cell, (3, 3))
     i, j, d = neighbour_pairs(x, box, model.rcut)
-    return evaluate_pairs(_core().Evaluator(model, n_threads, precision, backend), x, types, box, (i, j, d))
+    return evaluate_pairs(_make_evaluator(model, n_threads, precision, backend), x, types, box, (i, j, d))
 
 
 def evaluate_pairs(
@@ -75,35 +81,75 @@ def evaluate_pairs(
 
     Periodic images become atoms of their own for the evaluator; what it gives them is added to the atoms they are images of.
     """
-    model_types = np.ascontiguousarray(types, dtype=np.int32)
-    n = len(x)
-    if model_types.shape != (n,):
-        raise InputError(f"types has shape {model_types.shape}, positions has shape {x.shape}: expected (n,) and (n, 3)")
-    order = np.argsort(pairs[0], kind="stable")
-    i, j, d = (np.asarray(array)[order] for array in pairs)
-    index, owner, points = _with_image_atoms(x, cell, i, j, d)
-    first = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum(np.bincount(i, minlength=n), out=first[1:])
-    evaluator.set_neighbours(
-        np.ascontiguousarray(model_types[owner]),
-        np.arange(n, dtype=np.int32),
-        first,
-        np.ascontiguousarray(index, dtype=np.int32),
-    )
-    energy, atom_energy, forces, virial, atom_virial = evaluator.compute(points)
-    return Result(
-        energy, atom_energy[:n], _fold(forces, owner, n), virial, _fold(atom_virial, owner, n), evaluator.overflow
-    )
+    i, j, d = pairs
+    model_types = _model_types(types, len(x), len(evaluator.model.type_map))
+    images = list_with_images(x, cell, i, j, None if cell is None else shifts_of(x, cell, i, j, d))
+    _take_list(evaluator, model_types, images)
+    return _compute(evaluator, x, images)
+
+
+def _take_list(evaluator: Any, model_types: NDArray[np.int32], images: ImageList) -> None:
+    evaluator.set_neighbours(model_types[images.owner], np.arange(images.n, dtype=np.int32), images.first, images.neighbours)
+
+
+def _compute(evaluator: Any, x: Array, images: ImageList, with_atom_virial: bool = True) -> Result:
+    energy, atom_energy, forces, virial, atom_virial = evaluator.compute(images.points(x), with_atom_virial)
+    folded = images.fold(atom_virial) if with_atom_virial else np.zeros((0, 9))
+    return Result(energy, atom_energy[: images.n], images.fold(forces), virial, folded, evaluator.overflow)
+
+
+def _make_evaluator(model: Any, n_threads: int, precision: str, backend: str) -> Any:
+    return _core().Evaluator(model, _whole_number("n_threads", n_threads, 1), precision, backend)
+
+
+def _whole_number(word: str, value: Any, least: int) -> int:
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_whole or value < least:
+        raise InputError(f"{word} is {value!r}: expected a whole number of at least {least}")
+    return int(value)
+
+
+def _real_array(word: str, values: ArrayLike, shape: tuple[int | None, int]) -> Array:
+    try:
+        array = np.ascontiguousarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{word}: expected numbers: {error}") from error
+    if array.size == 0 and shape[0] is None:
+        return np.zeros((0, 3))
+    if array.ndim != 2 or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):
+        raise InputError(f"{word} has shape {array.shape}, expected ({'n' if shape[0] is None else shape[0]}, {shape[1]})")
+    if not np.isfinite(array).all():
+        raise InputError(f"{word}: not all numbers are finite")
+    return array
+
+
+def _model_types(types: ArrayLike, n: int, n_types: int) -> NDArray[np.int32]:
+    array = np.asarray(types)
+    if array.size == 0:
+        array = array.astype(np.int32)
+    if array.shape != (n,):
+        raise InputError(f"types has shape {array.shape}, positions has shape ({n}, 3): expected (n,) and (n, 3)")
+    if array.dtype.kind not in "iu":
+        raise InputError(f"types are of the type {array.dtype}: expected integers, 0 to {n_types - 1}")
+    if n and not array.max() < n_types:
+        raise InputError(f"atom type {array.max()}, but the model has {n_types} types, numbered from 0")
+    return np.maximum(array.astype(np.int64), -1).astype(np.int32)
 
 
 class DPCompressed(Calculator):
     """ASE calculator: energy, energies, forces, stress, stresses of a tables.bin. Needs ase and vesin.
 
     tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
-    the table, "warn" only warns; a pair closer than the training data is warned of in both; backend as in `evaluate`.
+    the table, "warn" only warns; a pair closer than the training data is warned of in both, more neighbours than sel once;
+    backend as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a pickle holds their path and
+    checksum, and whoever loads it reads the file again.
+
+    stress, where some directions are periodic: the components along these, per volume of the cell (that of a direction without a
+    cell vector: 1 angstrom); those along or mixed with the other directions are zero. No stress where none is.
     """
 
     implemented_properties: Sequence[str] = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
+    default_parameters: Mapping[str, Any] = {"n_threads": 1, "overflow": "stop", "precision": "double", "backend": "host"}
 
     def __init__(
         self,
@@ -112,30 +158,54 @@ class DPCompressed(Calculator):
         overflow: str = "stop",
         precision: str = "double",
         backend: str = "host",
-        **kwargs: Any,
+        **unknown: Any,
     ):
         if Calculator is object:
             raise PybuildError("the ASE calculator needs ase and vesin: pip install 'dpcompressed[ase]'")
-        if overflow not in ("stop", "warn"):
-            raise InputError(f'overflow is "{overflow}": expected "stop" or "warn"')
-        super().__init__(**kwargs)
-        self.model = load(tables)
-        self.evaluator = _core().Evaluator(self.model, n_threads, precision, backend)
-        self.overflow = overflow
+        words = {**unknown, "n_threads": n_threads, "overflow": overflow, "precision": precision, "backend": backend}
+        self._check(words)
+        self.path = os.path.abspath(os.fspath(tables))
+        self.model = load(self.path)
+        self.evaluator: Any = None
+        self._crowd_was_said = False
+        super().__init__(**words)  # calls set
+
+    def set(self, **words: Any) -> dict[str, Any]:
+        """Change parameters; returns those that changed. What they make different is made anew."""
+        self._check(words)
+        wanted = {**self.parameters, **words}
+        if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in ("n_threads", "precision", "backend")):
+            self._start(self.model, wanted)
+        changed = super().set(**words)
+        if changed:
+            self.reset()
+        return changed
+
+    @property
+    def overflow(self) -> str:
+        """What happens beyond the table, "stop" or "warn"; `set(overflow=...)` changes it."""
+        return self.parameters["overflow"]
+
+    def _check(self, words: Mapping[str, Any]) -> None:
+        known = self.default_parameters
+        expected = {"overflow": ("stop", "warn"), "precision": ("double", "mixed"), "backend": _core().available_backends()}
+        for word, value in words.items():
+            if word not in known:
+                raise InputError(f'unknown word "{word}": known are {", ".join(known)}')
+            if word == "n_threads":
+                _whole_number(word, value, 1)
+            if word in expected and value not in expected[word]:
+                raise InputError(f'{word} is "{value}": expected ' + " or ".join(f'"{name}"' for name in expected[word]))
 
     def calculate(
         self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes
     ) -> None:
-        """Evaluate self.atoms; the neighbour list is vesin's."""
-        from vesin import NeighborList
-
+        """Evaluate self.atoms."""
         super().calculate(atoms, properties, system_changes)
         x = np.ascontiguousarray(self.atoms.get_positions())
-        cell = np.asarray(self.atoms.cell.complete())
-        pairs = NeighborList(cutoff=self.model.rcut, full_list=True).compute(
-            points=x, box=cell if self.atoms.pbc.any() else np.zeros((3, 3)), periodic=self.atoms.pbc, quantities="ijD"
-        )
-        result = evaluate_pairs(self.evaluator, x, self._types(), cell if self.atoms.pbc.any() else None, pairs)
+        if not np.isfinite(x).all():
+            raise InputError("the positions are not finite")
+        result = _compute(self.evaluator, x, self._list_of(x), with_atom_virial="stresses" in properties)
         self._report(result.overflow)
         self.results = {
             "energy": result.energy,
@@ -143,62 +213,104 @@ class DPCompressed(Calculator):
             "energies": result.atom_energy,
             "forces": result.forces,
         }
-        if self.atoms.pbc.all():
+        if self.atoms.pbc.any():
             self._add_stress(result)
+
+    def _list_of(self, x: Array) -> ImageList:
+        """The neighbours of self.atoms: those of the last step while no atom has gone far enough to miss one. Made by vesin."""
+        from vesin import NeighborList
+
+        built, atoms = self._built_for, self.atoms
+        fits = (
+            built is not None
+            and np.array_equal(built.numbers, atoms.numbers)
+            and np.array_equal(built.pbc, atoms.pbc)
+            and np.array_equal(built.cell.array, atoms.cell.array)
+            and ((x - built.positions) ** 2).sum(axis=1).max(initial=0) <= (SKIN / 2) ** 2
+        )
+        if not fits:
+            cell = np.asarray(atoms.cell.complete()) if atoms.pbc.any() else None
+            self._forget_list()
+            i, j, shift = NeighborList(cutoff=self.model.rcut + SKIN, full_list=True).compute(
+                points=x, box=np.zeros((3, 3)) if cell is None else cell, periodic=atoms.pbc, quantities="ijS"
+            )
+            images = list_with_images(x, cell, i, j, shift)
+            _take_list(self.evaluator, self._types(), images)
+            self._built_for, self._images = atoms.copy(), images
+        return self._images
+
+    def _forget_list(self) -> None:
+        self._built_for: Any = None
+        self._images: Any = None
 
     def _types(self) -> NDArray[np.int32]:
         index = {name: k for k, name in enumerate(self.model.type_map)}
-        missing = sorted(set(self.atoms.get_chemical_symbols()) - set(index))
+        symbols = self.atoms.get_chemical_symbols()
+        missing = sorted(set(symbols) - set(index))
         if missing:
             raise InputError(f"the model has no {', '.join(missing)}; it has {' '.join(self.model.type_map)}")
-        return np.array([index[symbol] for symbol in self.atoms.get_chemical_symbols()], dtype=np.int32)
+        return np.array([index[symbol] for symbol in symbols], dtype=np.int32)
 
     def _add_stress(self, result: Result) -> None:
         from ase.stress import full_3x3_to_voigt_6_stress
 
-        volume = self.atoms.get_volume()
-        atom_virial = result.atom_virial.reshape(-1, 3, 3)
-        self.results["stress"] = full_3x3_to_voigt_6_stress(-result.virial / volume)
-        self.results["stresses"] = np.array([full_3x3_to_voigt_6_stress(-v / volume) for v in atom_virial])
+        along = np.asarray(self.atoms.cell)[self.atoms.pbc]
+        project = np.linalg.pinv(along) @ along  # onto the directions along the periodic cell vectors
+        volume = self.atoms.cell.complete().volume
+        self.results["stress"] = full_3x3_to_voigt_6_stress(-project @ result.virial @ project / volume)
+        if len(result.atom_virial):
+            stresses = -project @ result.atom_virial.reshape(-1, 3, 3) @ project / volume
+            self.results["stresses"] = np.array([full_3x3_to_voigt_6_stress(s) for s in stresses])
 
     def _report(self, overflow: dict[str, Any]) -> None:
-        import warnings
-
-        if overflow["n_close"] == 0 and overflow["n_beyond"] == 0:
-            return
-        worst = overflow["worst"]
         names = self.model.type_map
-        text = (
-            f"{overflow['n_close']} pairs closer than the training data, {overflow['n_beyond']} beyond the table; the worst: "
-            f"{names[worst['type_i']]}-{names[worst['type_j']]} at {worst['distance']:.4f} angstrom (training data from "
-            f"{worst['limit']:.4f}, table from {worst['table_limit']:.4f})"
-        )
-        if overflow["n_beyond"] > 0 and self.overflow == "stop":
-            raise InputError(text)
-        warnings.warn(text, stacklevel=3)
+        if overflow["n_close"] > 0 or overflow["n_beyond"] > 0:
+            worst = overflow["worst"]
+            text = (
+                f"{overflow['n_close']} pairs closer than the training data, {overflow['n_beyond']} beyond the table; the worst: "
+                f"{names[worst['type_i']]}-{names[worst['type_j']]} at {worst['distance']:.4f} angstrom (training data from "
+                f"{worst['limit']:.4f}, table from {worst['table_limit']:.4f})"
+            )
+            if overflow["n_beyond"] > 0 and self.overflow == "stop":
+                raise InputError(text)
+            warnings.warn(text, stacklevel=3)
+        if overflow["n_over_sel"] > 0 and not self._crowd_was_said:
+            crowd = overflow["crowd"]
+            warnings.warn(
+                f"more neighbours than sel: atom {crowd['i']} ({names[crowd['type_i']]}) has {crowd['count']} "
+                f"{names[crowd['type_j']]} neighbours within the cutoff, sel is {crowd['sel']}; {overflow['n_over_sel']} such "
+                "cases. All neighbours are used (DeePMD-kit drops the farthest). A calculator says this once",
+                stacklevel=3,
+            )
+            self._crowd_was_said = True
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> DPCompressed:
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new.__dict__.update(copy.deepcopy(self._portable_state(), memo))
+        new._start(self.model, new.parameters)
+        return new
 
-def _with_image_atoms(
-    x: Array, cell: Array | None, i: NDArray[Any], j: NDArray[Any], d: Array
-) -> tuple[NDArray[Any], NDArray[Any], Array]:
-    """Index of every neighbour among atoms and images, the atom each of those belongs to, and their positions."""
-    n = len(x)
-    if cell is None:
-        return j, np.arange(n), x
-    shift = np.rint(np.linalg.solve(cell.T, (d - (x[j] - x[i])).T).T).astype(np.int64)
-    is_image = np.any(shift != 0, axis=1)
-    images, which = np.unique(np.column_stack([j[is_image], shift[is_image]]), axis=0, return_inverse=True)
-    index = np.array(j, dtype=np.int64)
-    index[is_image] = n + which.ravel()
-    owner = np.concatenate([np.arange(n), images[:, 0]]).astype(np.int64)
-    points = np.concatenate([x, x[images[:, 0].astype(np.int64)] + images[:, 1:] @ cell])
-    return index, owner, np.ascontiguousarray(points)
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self._portable_state(), "checksum": self.model.checksum}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        checksum = state.pop("checksum")
+        self.__dict__.update(state)
+        model = load(self.path)
+        if model.checksum != checksum:
+            raise InputError(f"{self.path} is another file than when this calculator was stored: its size or checksum changed")
+        self._start(model, self.parameters)
 
-def _fold(values: Array, owner: NDArray[Any], n: int) -> Array:
-    folded = np.zeros((n, values.shape[1]))
-    np.add.at(folded, owner, values)
-    return folded
+    def _portable_state(self) -> dict[str, Any]:
+        """All but what is compiled, and the list that belongs to it."""
+        compiled = ("model", "evaluator", "_built_for", "_images")
+        return {name: value for name, value in self.__dict__.items() if name not in compiled}
+
+    def _start(self, model: Any, words: Mapping[str, Any]) -> None:
+        self.model = model
+        self.evaluator = _make_evaluator(model, words["n_threads"], words["precision"], words["backend"])
+        self._forget_list()
 
 
 def _core() -> Any:

@@ -107,6 +107,8 @@ std::shared_ptr<const Model> Model::from_bytes(const void* data, std::size_t n_b
     SectionReader sections(file);
     auto model = std::make_shared<Model>();
     model->storage = bytes;
+    model->n_bytes = n_bytes;
+    model->header_crc = file.header_crc();
     read_types(sections, *model);
     read_descriptor(sections, *model);
     read_tables(sections, *model);

@@ -247,6 +247,7 @@ TableFile::TableFile(const unsigned char* bytes, std::size_t n_bytes) {
     const Header header = read_header(bytes, n_bytes);
     check_header(header, bytes, n_bytes);
     minor_version_ = header.minor_version;
+    header_crc_ = header.header_crc;
     std::uint64_t end = sizeof(Header) + header.n_sections * sizeof(Entry);
     for (std::size_t k = 0; k < header.n_sections; ++k) {
         Entry entry;

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lammps_runs import Lammps, Run, System, on_backends, setup, static
 
 from pybuild import reference as oracle
 from pybuild.readers import read_model
+from pybuild.tables_file import read_tables, write_tables
 
 CLOSE, BEYOND, CROWD = "closer than in the training data", "closer than the tables reach", "more neighbours than sel"
 BOX = np.diag([24.0, 24.0, 24.0])
@@ -91,6 +93,24 @@ def test_beyond_the_table_can_go_on(lammps: Lammps, small: Path) -> None:
     run = lammps.run(setup("pair.data", lammps.style(small, "overflow warn"), "* * O H") + static())
     assert kinds(run) == [BEYOND]
     assert np.isfinite(run.dump("forces.dump")).all()
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kokkos_openmp-2", "kk")
+def test_beyond_a_table_that_ends_above_the_smallest_distance(ranks: int, lammps: Lammps, small: Path) -> None:
+    """The pair is no closer than the training data, but beyond the table all the same."""
+    far_off = dataclasses.replace(read_tables(small), min_distance=np.full((2, 2), 0.01))
+    write_tables(lammps.folder / "far.bin", far_off)
+    pair_at(lammps, 0.05)
+    run = lammps.run(setup("pair.data", lammps.style(lammps.folder / "far.bin", "overflow warn"), "* * O H") + static(), ranks)
+    assert kinds(run) == [BEYOND]
+    report = the_report(run.warnings, BEYOND)
+    assert report["limit"] == 0.01 < report["distance"] < report["end"]
+    assert report["count"] == 2
+    assert any("Closer than the training data: 0, beyond the table: 2" in line for line in run.warnings)
+    stopped = lammps.run(setup("pair.data", lammps.style(lammps.folder / "far.bin"), "* * O H") + static(), ranks, check=False)
+    assert len(stopped.errors) == 1
+    assert BEYOND in stopped.errors[0]
 
 
 MOVING = """

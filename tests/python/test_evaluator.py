@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ import pytest
 from pybuild import calculator, reference_tables
 from pybuild.build import Options, build
 from pybuild.errors import FormatError, InputError
+from pybuild.neighbours import neighbour_pairs
 from pybuild.readers import read_model
-from pybuild.tables_file import to_bytes
+from pybuild.tables_file import from_bytes, to_bytes
 
 core = pytest.importorskip("pybuild._core", reason="pybuild._core is not built")
 
@@ -207,6 +209,69 @@ def test_overflow_names_the_worst_pair(water, evaluate):
     assert near["worst"]["distance"] == pytest.approx(0.02)
     assert {near["worst"]["i"], near["worst"]["j"]} == {2, 3}
     assert 0 < near["worst"]["table_limit"] < near["worst"]["limit"]
+
+
+def arguments(tables, centre: int, r):
+    """x of neighbours at distances r, written out (docs/theory.md section 1)."""
+    u = np.clip((r - tables.rcut_smth) / (tables.rcut - tables.rcut_smth), 0, 1)
+    s = (u**3 * (-6 * u**2 + 15 * u - 10) + 1) / (r + tables.env_protection)
+    return (s - tables.mean[centre]) / tables.std[centre, 0]
+
+
+def count_beyond(tables, types, pairs) -> int:
+    i, j, d = pairs
+    r, n = np.linalg.norm(d, axis=1), 0
+    for a, b in np.argwhere(tables.pair_kind == 0).tolist():
+        which = (types[i] == a) & (types[j] == b)
+        n += int((arguments(tables, a, r[which]) > tables.tables[tables.pair_table[a, b]].max).sum())
+    return n
+
+
+@every_backend
+@pytest.mark.parametrize("min_distance", [0.01, 0.5, 3.0])
+def test_pairs_beyond_the_table_are_counted_at_any_distance(water, water_tables, evaluate, min_distance):
+    """Above the smallest distance of the training data, too: there they are not close, but beyond."""
+    _, positions, types, cell = water
+    tables = replace(from_bytes(water_tables), min_distance=np.full((2, 2), min_distance))
+    squeezed = 0.15 * positions, types, 0.15 * cell + 20 * np.eye(3)
+    pairs = neighbour_pairs(squeezed[0], squeezed[2], tables.rcut)
+    found = evaluate(core.Model.from_bytes(to_bytes(tables)), *squeezed).overflow
+    beyond = count_beyond(tables, types, pairs)
+    assert 0 < beyond < len(pairs[0])
+    assert found["n_beyond"] == beyond
+    assert found["n_close"] == int((np.linalg.norm(pairs[2], axis=1) < min_distance).sum())
+    assert found["worst"]["distance"] < found["worst"]["table_limit"]
+
+
+def test_centres_of_a_type_without_slots_are_looked_at(option_models):
+    """Nobody sees that type, but its atoms see others: here with arguments far beyond the tables."""
+    description = read_model(option_models / "sel_zero.pth")
+    tables = build(description, description.min_nbor_dist, Options()).tables
+    (absent,) = np.flatnonzero(tables.sel == 0)
+    (other,) = np.flatnonzero(tables.sel)[:1]
+    std = tables.std.copy()
+    std[absent, 0] /= 20
+    mean = np.where(np.arange(len(std)) == absent, 0.0, tables.mean)
+    changed = replace(tables, std=std, mean=mean)
+    distance = 1.2 * description.min_nbor_dist
+    assert arguments(changed, absent, distance) > changed.tables[changed.pair_table[absent, other]].max
+    found = calculator.evaluate(core.Model.from_bytes(to_bytes(changed)), [[0, 0, 0], [0, 0, distance]], [absent, other]).overflow
+    assert (found["n_close"], found["n_beyond"]) == (0, 1)
+    assert (found["worst"]["i"], found["worst"]["j"]) == (0, 1)
+
+
+def test_the_calculator_reports_pairs_that_are_beyond_but_not_close(water_tables, tmp_path):
+    ase = pytest.importorskip("ase", reason="ase is not installed")
+    pytest.importorskip("vesin", reason="vesin is not installed")
+    path = tmp_path / "tables.bin"
+    path.write_bytes(to_bytes(replace(from_bytes(water_tables), min_distance=np.full((2, 2), 0.01))))
+    atoms = ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.05]])
+    atoms.calc = calculator.DPCompressed(path)
+    with pytest.raises(InputError, match=r"^0 pairs closer than the training data, 2 beyond the table"):
+        atoms.get_potential_energy()
+    atoms.calc = calculator.DPCompressed(path, overflow="warn")
+    with pytest.warns(UserWarning, match="2 beyond the table"):
+        atoms.get_potential_energy()
 
 
 @every_backend

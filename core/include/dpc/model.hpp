@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -86,6 +87,8 @@ struct Model {
     std::vector<Table> tables;
     std::vector<Fitting> fittings;  // (N)
     std::string provenance;         // JSON text, may be empty
+    std::uint64_t n_bytes = 0;      // of the file
+    std::uint32_t header_crc = 0;   // of the file's header, which holds the checksums of all arrays: tells contents apart
 
     int n_types() const { return static_cast<int>(type_map.size()); }
     const Pair& pair(int centre, int neighbour) const {

@@ -35,9 +35,12 @@ public:
     const std::vector<Section>& sections() const { return sections_; }
     /// The file has format 1.minor.
     int minor_version() const { return minor_version_; }
+    /// Checksum of the header, which holds that of the directory, which holds those of all arrays.
+    std::uint32_t header_crc() const { return header_crc_; }
 
 private:
     int minor_version_ = 0;
+    std::uint32_t header_crc_ = 0;
     std::vector<Section> sections_;
     std::map<std::string, std::size_t> index_;  // name -> position
 };
