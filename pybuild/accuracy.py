@@ -14,7 +14,6 @@ from typing import Any
 from .build import Build, Options
 from .description import ModelDescription
 from .progress import track
-from .reference import switch
 from .reference_tables import stored_fittings
 from .selection import within
 from .tableset import TableSet
@@ -53,17 +52,6 @@ def pair_names(tables: TableSet, t: int) -> str:
     """The pairs of types (centre-neighbour) that use a table."""
     users = zip(*(tables.pair_table == t).nonzero(), strict=True)
     return " ".join(f"{tables.type_map[a]}-{tables.type_map[b]}" for a, b in users)
-
-
-def distance_at(tables: TableSet, x: float, centre: int) -> float:
-    """The distance at which a neighbour of a centre type has the argument x, angstrom; 0 where none is that close."""
-    s = x * tables.std[centre, 0] + tables.mean[centre]
-    low, high = 0.0, tables.rcut
-    for _ in range(60):  # s(r) falls with r: halve the bracket down to rounding
-        middle = 0.5 * (low + high)
-        sw, _ = switch(middle, tables.rcut_smth, tables.rcut)
-        low, high = (middle, high) if float(sw) / (middle + tables.env_protection) > s else (low, middle)
-    return low
 
 
 def products(tables: TableSet, mixed: bool = False) -> dict[str, int]:

@@ -8,8 +8,8 @@ from collections import Counter
 
 import numpy as np
 
-from .accuracy import distance_at, pair_names, products
-from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED
+from .accuracy import pair_names, products
+from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, distance_of
 from .tableset import IntArray, TableSet
 
 KINDS = {DESCRIPTOR_EXCLUDED: "excluded by the descriptor", MODEL_EXCLUDED: "excluded by the model", ABSENT: "absent (sel 0)"}
@@ -45,7 +45,7 @@ def _table_lines(t: TableSet) -> list[str]:
     ]
     for k, table in enumerate(t.tables):
         centre = int((t.pair_table == k).nonzero()[0][0])
-        reach = f"{distance_at(t, table.upper, centre):.3f}, {distance_at(t, table.max, centre):.3f}"
+        reach = "{:.3f}, {:.3f}".format(*distance_of(t, centre, np.array([table.upper, table.max])))
         lines.append(
             f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.max:g}':>20}  {reach:>19}  {len(table.coef):>6} "
             f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{t.width}':>8} {table.coef.nbytes / 1000:>7.0f}  {pair_names(t, k)}"

@@ -24,7 +24,7 @@ CXX_FOLDERS = {
     "core/include/dpc/kokkos": (ANY_STANDARD, KOKKOS),
     "core/src/kokkos": (ANY_STANDARD, KOKKOS),
     "core": (ANY_STANDARD, r"dpc/.*|omp\.h|dlfcn\.h|[a-z]*mmintrin\.h|arm_neon\.h|fcntl\.h|unistd\.h|sys/.*"),
-    "lammps_plugin": (ANY_STANDARD, r"dpc/.*|mpi\.h|dlfcn\.h|limits\.h|std(io|lib)\.h|string\.h"),
+    "lammps_plugin": (ANY_STANDARD, r"dpc/.*|mpi\.h|d(lfcn|irent)\.h|li(mits|nk)\.h|math\.h|std(def|int|io|lib)\.h|string\.h"),
     "cython_ext": (ANY_STANDARD, r"dpc/.*|Python\.h|numpy/.*"),
 }
 LAMMPS_HEADERS = {

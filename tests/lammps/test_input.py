@@ -62,6 +62,32 @@ def test_newton_off_is_refused(lammps: Lammps, water: System, small: Path) -> No
     assert "needs `newton on`" in error
 
 
+@pytest.mark.parametrize(("words", "is_fine"), [("on off", True), ("off on", False)])
+def test_newton_of_pairs_decides(words: str, is_fine: bool, lammps: Lammps, water: System, small: Path) -> None:
+    run = lammps.run(f"newton {words}\n" + setup("water.data", f"dpcompressed {small}") + "run 0\n", check=is_fine)
+    assert is_fine == (not any("needs `newton on`" in line for line in run.errors))
+
+
+IGNORED = {
+    "spins": ("atom_style spin", "the model has none"),
+    "shift": ("pair_modify shift yes", "pair_modify shift and pair_modify tail have no effect"),
+    "tail": ("pair_modify tail yes", "pair_modify shift and pair_modify tail have no effect"),
+    "mix": ("pair_modify mix arithmetic", None),
+}
+
+
+@pytest.mark.parametrize("case", IGNORED)
+def test_what_the_model_does_not_know_is_said_once(case: str, lammps: Lammps, small: Path) -> None:
+    command, warning = IGNORED[case]
+    style = command if command.startswith("atom_style") else "atom_style atomic"
+    script = f"units metal\n{style}\nlattice sc 2.6\nregion b block 0 5 0 5 0 5\ncreate_box 2 b\ncreate_atoms 1 box\nmass * 1\n"
+    script += f"pair_style {lammps.style(small)}\npair_coeff * * O H\n"
+    script += "run 0\nrun 0\n" if command == style else f"{command}\nrun 0\nrun 0\n"
+    said = [line for line in lammps.run(script, ranks=2).warnings if "no effect" in line or "spins" in line]
+    assert len(said) == (warning is not None), said
+    assert warning is None or warning in said[0]
+
+
 def test_units_lj_is_refused(lammps: Lammps, water: System, small: Path) -> None:
     error = the_error(lammps, setup("water.data", f"dpcompressed {small}", units="lj") + "run 0\n")
     assert "cannot be used with `units lj`" in error
