@@ -9,12 +9,14 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from .activations import parse
+from .blas import one_blas_thread
 from .description import SKIPS, Layer, ModelDescription
 from .environment import Structure
 from .errors import InputError
 from .evaluation import FoldedInput, accumulate
 from .grid import NEAR, ORDINARY, Grid, TablePlan, distance_of, make_grid, pair_kinds, plan_tables
 from .hermite import ORDERS
+from .length_checks import check_smallest
 from .lowrank import Basis, identity_basis, sampled_basis
 from .probe import close_structures, judge_structures, probe_structures
 from .progress import track
@@ -95,8 +97,10 @@ class Build:
     truncation: Errors  # by rank and products alone
     measured: Measured  # the tables as they are stored, on all structures
     measured_on: str  # what these are
+    kinked_fitting: bool  # an activation of the fitting nets has corners
 
 
+@one_blas_thread()
 def build(
     model: ModelDescription,
     min_distance: float,
@@ -112,11 +116,7 @@ def build(
     """
     options = options or Options()
     options.validate()
-    if not (np.isfinite(min_distance) and 0 < min_distance < model.descriptor.rcut):
-        raise InputError(
-            f"the smallest neighbour distance must be positive and shorter than the cutoff, {model.descriptor.rcut:g} A, "
-            f"not {min_distance} A"
-        )
+    check_smallest(min_distance, model.descriptor.rcut, "min_distance")
     known = min_distance if pair_distances is None else pair_distances
     distances = np.maximum(np.full((model.n_types, model.n_types), float(min_distance)), known)
     plans, pair_table = plan_tables(model, min_distance, options.extrapolate)
@@ -137,7 +137,9 @@ def build(
             break
         goal = tighter
     measured = _measure(table_set, cases).worst(judged)
-    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described())
+    nets = [model.fitting.nets[a] for a in active_types(model)]
+    kinked = any(parse(layer.activation).name in ("relu", "relu6") for net in nets for layer in net.layers)
+    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described(), kinked)
 
 
 class _Evidence:

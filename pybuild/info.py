@@ -55,7 +55,7 @@ def _table_lines(t: TableSet) -> list[str]:
 
 def _fitting_lines(t: TableSet) -> list[str]:
     lines = []
-    inputs, inputs_mixed = products(t), products(t, mixed=True)
+    inputs, inputs_mixed, inputs_all = (products(t, part) for part in ("double", "mixed", "all"))
     for name, fitting in zip(t.type_map, t.fittings, strict=True):
         if fitting is None:
             lines.append(f"fitting net {name}: none, these atoms have no energy")
@@ -64,13 +64,18 @@ def _fitting_lines(t: TableSet) -> list[str]:
         if fitting.columns is None:
             form = f"{inputs[name]} numbers of the descriptor"
         else:
-            form = _products_text(t, inputs[name], fitting.columns)
+            form = _products_text(t, inputs[name], _in_use(fitting.columns, fitting.row_end_double))
             if fitting.row_end_mixed is not None:
-                in_use = fitting.row_end_mixed > np.arange(len(fitting.columns))
-                mixed = fitting.columns[: fitting.row_end_mixed[in_use].max()]
-                form += f"; in mixed precision {_products_text(t, inputs_mixed[name], mixed)}"
+                form += f"; in mixed precision {_products_text(t, inputs_mixed[name], _in_use(fitting.columns, fitting.row_end_mixed))}"
+            if fitting.row_end_double is not None:
+                form += f"; with a closer pair {_products_text(t, inputs_all[name], fitting.columns)}"
         lines.append(f"fitting net {name}: {form} -> {widths}")
     return lines
+
+
+def _in_use(columns: IntArray, row_end: IntArray | None) -> IntArray:
+    """The columns that some product has."""
+    return columns if row_end is None else columns[: row_end[row_end > np.arange(len(columns))].max()]
 
 
 def _products_text(t: TableSet, n_products: int, columns: IntArray) -> str:

@@ -25,6 +25,7 @@ BEYOND_UPPER = 0.3
 COARSE_WEIGHT = 1e-6  # amplitude, in the first stage: the functions only have to stay sensible
 REST_WEIGHT = 1e-2  # amplitude, in the second: forces have to be right to 1e-4 eV/A, not to 1e-8, but are larger
 REST_FLOOR = 1e-8  # of the largest of the second stage: columns below are not needed
+ROUNDING = 1e-13  # of the samples: what is left of functions that the first stage spans
 STAGE = 1e-11  # of the largest amplitude: where the first stage ends
 PADDING_WEIGHT = 0.3  # amplitude: an empty slot counts like a tenth of the range
 SLOPE_LENGTH = 1.0  # a slope times this counts like a value; x has standard deviation 1
@@ -60,8 +61,10 @@ def sampled_basis(plan: TablePlan, sensitivity: Array) -> Basis:
     directions, amplitude = _principal(_samples(plan, plan.upper + BEYOND_UPPER, COARSE_WEIGHT) @ root)
     n = max(1, int(np.sum(amplitude > STAGE * amplitude[0])))
     directions, amplitude = directions[:, :n], amplitude[:n]
-    others, size = _principal(_without(directions, (_samples(plan, max(plan.near, plan.upper + BEYOND_UPPER), REST_WEIGHT) @ root).T).T)
-    others = _without(directions, others[:, size > REST_FLOOR * size[0]][:, : len(root) - n])
+    rest = _samples(plan, max(plan.near, plan.upper + BEYOND_UPPER), REST_WEIGHT) @ root
+    others, size = _principal(_without(directions, rest.T).T)
+    needed = size > max(REST_FLOOR * size[0], ROUNDING * float(np.linalg.norm(rest)))
+    others = _without(directions, others[:, needed][:, : len(root) - n])
     if others.size:
         others, _ = np.linalg.qr(others)
     # Less than the last of the first stage, in the same order: what the first weights do not see must not look important.

@@ -24,7 +24,7 @@ from .tabulate import interpolant
 
 Gradients = Mapping[int, Array]  # centre type -> dE/dT (n, M, 4) of some neighbourhoods
 
-SHARE = 0.05  # of the tolerance, for one pair: the errors of an atom's pairs add up
+SHARE = 0.1  # of the tolerance, for one pair: the errors of an atom's pairs add up
 COARSEST = 1.0  # in x, which has standard deviation 1
 FINEST = {3: 1e-3, 5: 1e-3}  # where rounding, or the order, leaves nothing to gain
 MARGIN = 1.3  # the error of the next trial is aimed below the tolerance by this

@@ -54,13 +54,21 @@ LAMMPS_HEADERS = {
 SIBLINGS = {
     "errors": set(),
     "activations": set(),
+    "blas": set(),
+    "length_checks": set(),
+    "outputs": set(),
+    "ranks": set(),
+    "data_places": set(),
+    "data_search": {"data_places"},
     "description": {"activations"},
     "tableset": set(),
     "cli": {"*"},
     "__main__": {"cli"},
 }
 # The rest of pybuild, by what it must never import.
-FILES = {"readers", "tables_file", "tables_container", "tables_sections", "info", "data"}
+FILES = {
+    "readers", "tables_file", "tables_container", "tables_sections", "info", "data", "data_places", "data_search", "outputs",
+}  # fmt: skip
 RUNNING = {"cli", "calculator", "_core", "verify"}
 COMPRESSION = (
     "build", "environment", "evaluation", "folding", "grid", "hermite", "lowrank", "neighbours", "nets", "probe", "selection",

@@ -29,6 +29,13 @@ def the_error(lammps: Lammps, script: str, ranks: int = 1) -> str:
         ("{file} check 2.5", "check must be a number of steps of at least 1, not '2.5'"),
         ("{file} overflow ignore", "overflow must be warn or stop, not 'ignore'"),
         ("{file} precision single", "precision must be double or mixed, not 'single'"),
+        ("{file} {file} out_freq 10", "looks like a second one, but only one is taken: the deviation of several models"),
+        ("{file} out_freq 10 out_file devi.out", "keyword 'out_freq' of pair_style deepmd: the deviation of several models"),
+        ("{file} atomic", "dp model-devi"),
+        ("{file} check 5 relative 1.0", "keyword 'relative' of pair_style deepmd"),
+        ("{file} fparam 0.2", "frame or atomic parameters are not supported, neither here nor by python -m pybuild"),
+        ("{file} aparam_from_compute ke", "run them with pair_style deepmd"),
+        ("{file} virtual_len 0.4", "run them with pair_style deepspin"),
     ],
 )
 def test_wrong_style_arguments(arguments: str, message: str, lammps: Lammps, water: System, small: Path) -> None:
