@@ -116,8 +116,6 @@ cdef class Evaluator:
                   size_t scratch_bytes=0):
         if precision not in ("double", "mixed"):
             raise InputError(f'precision is "{precision}": expected "double" or "mixed"')
-        if n_threads < 1:
-            raise InputError(f"n_threads is {n_threads}: expected at least 1")
         if backend not in _BACKENDS:
             raise InputError(f'backend is "{backend}": expected one of {", ".join(_BACKENDS)}')
         cdef CppOptions options

@@ -240,12 +240,16 @@ std::unique_ptr<Evaluator::Impl> make_kokkos(std::shared_ptr<const Model>, const
 
 #endif
 
-Evaluator::Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options)
-    : impl_(options.backend == Backend::host ? make_engine(std::move(model), std::max(1, options.n_threads), options.precision)
-                                             : make_kokkos(std::move(model), options)) {}
+Evaluator::Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
+    if (options.n_threads < 1) {
+        throw InputError("the number of threads is " + std::to_string(options.n_threads) + ": expected at least 1");
+    }
+    impl_ = options.backend == Backend::host ? make_engine(std::move(model), options.n_threads, options.precision)
+                                             : make_kokkos(std::move(model), options);
+}
 
 Evaluator::Evaluator(std::shared_ptr<const Model> model, int n_threads, Precision precision)
-    : impl_(make_engine(std::move(model), std::max(1, n_threads), precision)) {}
+    : Evaluator(std::move(model), EvaluatorOptions{n_threads, precision}) {}
 
 Evaluator::~Evaluator() = default;
 

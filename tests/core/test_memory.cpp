@@ -8,6 +8,7 @@
 
 #include "allocation_counter.hpp"
 #include "close_models.hpp"
+#include "dpc/errors.hpp"
 #include "dpc/evaluator.hpp"
 #include "host/block_evaluator.hpp"
 
@@ -78,6 +79,12 @@ TYPED_TEST(Memory, OfABlock) {
     EXPECT_EQ(blocks.bytes(), 0U);
     blocks.reserve(list);
     start.expect(blocks.bytes());
+}
+
+TEST(Threads, AtLeastOne) {
+    for (const int n_threads : {0, -3}) {
+        EXPECT_THROW(Evaluator(the_model(), n_threads), dpc::InputError);
+    }
 }
 
 struct Way {

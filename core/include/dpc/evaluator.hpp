@@ -62,7 +62,7 @@ int gpu_count();
 
 class Evaluator {
 public:
-    /// Throws InputError where this build or machine lacks the backend.
+    /// Throws InputError where this build or machine lacks the backend, or for no threads.
     Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options);
     Evaluator(std::shared_ptr<const Model> model, int n_threads, Precision precision = Precision::float64);
     ~Evaluator();

@@ -233,13 +233,13 @@ std::vector<Backend> own_backends() {
 std::unique_ptr<dpc::Evaluator::Impl> make_own_evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
     const std::vector<Backend> backends = own_backends();
     if (std::find(backends.begin(), backends.end(), options.backend) != backends.end()) {
-        start_kokkos(std::max(1, options.n_threads), options.backend == Backend::gpu ? std::max(0, options.device) : -1);
+        start_kokkos(options.n_threads, options.backend == Backend::gpu ? std::max(0, options.device) : -1);
         switch (options.backend) {
 #if defined(KOKKOS_ENABLE_SERIAL)
             case Backend::kokkos_serial: return make_engine(std::move(model), Kokkos::Serial(), options);
 #endif
 #if defined(KOKKOS_ENABLE_OPENMP)
-            case Backend::kokkos_openmp: return make_engine(std::move(model), Kokkos::OpenMP(std::max(1, options.n_threads)), options);
+            case Backend::kokkos_openmp: return make_engine(std::move(model), Kokkos::OpenMP(options.n_threads), options);
 #endif
 #if defined(KOKKOS_ENABLE_CUDA)
             case Backend::gpu: return make_engine(std::move(model), Kokkos::Cuda(), options);
