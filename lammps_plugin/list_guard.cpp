@@ -17,26 +17,38 @@ using namespace LAMMPS_NS;
 namespace dpcompressed {
 namespace {
 
+/// Of `comm_modify group`: the only atoms that become ghosts; 0: all.
+struct BorderGroup : Comm {
+    static int of(const Comm& comm) { return comm.*(&BorderGroup::bordergroup); }
+};
+
+}  // namespace
+
 class Guard {
 public:
-    Guard(LAMMPS* lmp, const NeighList& list, const std::vector<int>& model_type)
+    Guard(LAMMPS* lmp, const ListRules& rules, const NeighList& list,
+          const std::vector<int>& model_type)
         : atom_(*lmp->atom),
           neighbor_(*lmp->neighbor),
           group_(*lmp->group),
+          border_group_(BorderGroup::of(*lmp->comm)),
+          rules_(rules),
           list_(list),
           model_type_(model_type) {}
 
     /// Nothing was excluded anywhere: the usual case. The same on all ranks.
     bool nothing_to_check() const {
-        return !neighbor_.nex_type && !neighbor_.nex_group && !neighbor_.nex_mol &&
-               !neighbor_.includegroup && skipped_pairs() == nullptr && !drops_special();
+        return rules_.types_.empty() && rules_.groups_.empty() && rules_.molecules_.empty() &&
+               rules_.absent_bits_ == 0 && rules_.include_ == 0 && border_group_ == 0 &&
+               skipped_pairs() == nullptr && !drops_special();
     }
 
     /// The first problem seen from this rank.
     std::string problem() const {
         for (auto check :
              {&Guard::hybrid_problem, &Guard::type_problem, &Guard::group_problem,
-              &Guard::molecule_problem, &Guard::include_problem, &Guard::special_problem}) {
+              &Guard::molecule_problem, &Guard::include_problem, &Guard::border_problem,
+              &Guard::special_problem}) {
             if (auto found = (this->*check)(); !found.empty()) {
                 return found;
             }
@@ -50,11 +62,15 @@ private:
 
     bool active(int type) const { return model_type_[static_cast<std::size_t>(type)] >= 0; }
 
-    /// Atoms of the model, ghosts included, in all groups of `bits`.
-    int count_active(int bits) const {
+    bool present(int i) const {
+        return active(atom_.type[i]) && (atom_.mask[i] & rules_.absent_bits_) == 0;
+    }
+
+    /// Atoms that are there for the model, ghosts included, in all groups of `bits`.
+    int count_present(int bits) const {
         int count = 0;
         for (int i = 0; i < atom_.nlocal + atom_.nghost; i++) {
-            count += active(atom_.type[i]) && (atom_.mask[i] & bits) == bits;
+            count += present(i) && (atom_.mask[i] & bits) == bits;
         }
         return count;
     }
@@ -85,8 +101,7 @@ private:
     }
 
     std::string type_problem() const {
-        for (int m = 0; m < neighbor_.nex_type; m++) {
-            const int i = neighbor_.ex1_type[m], j = neighbor_.ex2_type[m];
+        for (const auto& [i, j] : rules_.types_) {
             if (active(i) && active(j)) {
                 return text("neigh_modify exclude type ", i, " ", j,
                             " hides neighbours of the model", kExclude);
@@ -96,9 +111,8 @@ private:
     }
 
     std::string group_problem() const {
-        for (int m = 0; m < neighbor_.nex_group; m++) {
-            const int i = neighbor_.ex1_group[m], j = neighbor_.ex2_group[m];
-            if (count_active(group_.bitmask[i]) > 0 && count_active(group_.bitmask[j]) > 0) {
+        for (const auto& [i, j] : rules_.groups_) {
+            if (count_present(group_.bitmask[i]) > 0 && count_present(group_.bitmask[j]) > 0) {
                 return text("neigh_modify exclude group ", group_.names[i], " ", group_.names[j],
                             " hides neighbours of the model", kExclude);
             }
@@ -107,9 +121,8 @@ private:
     }
 
     std::string molecule_problem() const {
-        for (int m = 0; m < neighbor_.nex_mol; m++) {
-            const int i = neighbor_.ex_mol_group[m];
-            if (count_active(group_.bitmask[i]) > 1) {
+        for (const int i : rules_.molecules_) {
+            if (count_present(group_.bitmask[i]) > 1) {
                 return text("neigh_modify exclude molecule (group ", group_.names[i],
                             ") hides neighbours of the model", kExclude);
             }
@@ -117,13 +130,25 @@ private:
         return {};
     }
 
+    /// Whether some atoms of the model are not in a group; 0: no group was named.
+    bool leaves_out(int group) const {
+        return group != 0 && count_present(group_.bitmask[group]) < count_present(0);
+    }
+
     std::string include_problem() const {
-        const int i = neighbor_.includegroup;
-        if (i != 0 && count_active(group_.bitmask[i]) < count_active(0)) {
-            return text("neigh_modify include ", group_.names[i], " hides neighbours of the model",
-                        kExclude);
-        }
-        return {};
+        return leaves_out(rules_.include_)
+                   ? text("neigh_modify include ", group_.names[rules_.include_],
+                          " hides neighbours of the model", kExclude)
+                   : std::string();
+    }
+
+    /// Own atoms decide: those left out are not among the ghosts.
+    std::string border_problem() const {
+        return leaves_out(border_group_)
+                   ? text("comm_modify group ", group_.names[border_group_],
+                          " hides neighbours of the model across the borders of boxes and "
+                          "processors. Remove it, or give NULL in pair_coeff for the other atoms")
+                   : std::string();
     }
 
     bool drops_special() const {
@@ -138,7 +163,7 @@ private:
         for (int k = 0; k < atom_.nspecial[i][2]; k++) {
             const int level = k < atom_.nspecial[i][0] ? 1 : k < atom_.nspecial[i][1] ? 2 : 3;
             const int j = neighbor_.special_flag[level] ? -1 : atom_.map(atom_.special[i][k]);
-            if (j >= 0 && active(atom_.type[j])) {
+            if (j >= 0 && present(j)) {
                 return true;
             }
         }
@@ -157,7 +182,7 @@ private:
                         kRemedy);
         }
         for (int i = 0; i < atom_.nlocal; i++) {
-            if (active(atom_.type[i]) && loses_special(i)) {
+            if (present(i) && loses_special(i)) {
                 return text("special_bonds with a factor of 0 hides bonded neighbours of atom ",
                             atom_.tag[i], " from the model.", kRemedy);
             }
@@ -168,19 +193,46 @@ private:
     Atom& atom_;
     const Neighbor& neighbor_;
     const Group& group_;
+    int border_group_;
+    const ListRules& rules_;
     const NeighList& list_;
     const std::vector<int>& model_type_;
 };
 
-}  // namespace
-
-bool may_miss_pairs(LAMMPS* lmp, const NeighList& list) {
-    return !Guard(lmp, list, {}).nothing_to_check();
+ListRules::ListRules(LAMMPS* lmp) : include_(lmp->neighbor->includegroup) {
+    static constexpr int kAll = 0;  // LAMMPS' group of all atoms
+    const Neighbor& neighbor = *lmp->neighbor;
+    for (int m = 0; m < neighbor.nex_type; m++) {
+        types_.emplace_back(neighbor.ex1_type[m], neighbor.ex2_type[m]);
+    }
+    for (int m = 0; m < neighbor.nex_group; m++) {
+        const int i = neighbor.ex1_group[m], j = neighbor.ex2_group[m];
+        if (i == kAll || j == kAll) {
+            absent_bits_ |= lmp->group->bitmask[i == kAll ? j : i];
+        } else {
+            groups_.emplace_back(i, j);
+        }
+    }
+    molecules_.assign(neighbor.ex_mol_group, neighbor.ex_mol_group + neighbor.nex_mol);
 }
 
-std::string find_missing_pairs(LAMMPS* lmp, const NeighList& list,
-                               const std::vector<int>& model_type) {
-    return agree(Guard(lmp, list, model_type).problem(), lmp->world);
+int ListRules::count_absent(LAMMPS* lmp, const std::vector<int>& model_type) const {
+    int mine = 0, all = 0;
+    for (int i = 0; i < lmp->atom->nlocal; i++) {
+        const auto type = static_cast<std::size_t>(lmp->atom->type[i]);
+        mine += model_type[type] >= 0 && (lmp->atom->mask[i] & absent_bits_) != 0;
+    }
+    MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_SUM, lmp->world);
+    return all;
+}
+
+bool ListRules::may_miss_pairs(LAMMPS* lmp, const NeighList& list) const {
+    return !Guard(lmp, *this, list, {}).nothing_to_check();
+}
+
+std::string ListRules::find_missing_pairs(LAMMPS* lmp, const NeighList& list,
+                                          const std::vector<int>& model_type) const {
+    return agree(Guard(lmp, *this, list, model_type).problem(), lmp->world);
 }
 
 }  // namespace dpcompressed

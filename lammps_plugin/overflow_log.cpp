@@ -23,6 +23,12 @@ Record smallest(const Record& mine, double key, MPI_Comm world) {
     return result;
 }
 
+/// Reports of a run that are said one by one.
+constexpr std::int64_t kFirstReports = 3;
+
+constexpr char kHowOften[] =
+    " since the last report, each pair counted for both atoms in every evaluation";
+
 }  // namespace
 
 std::string OverflowLog::pair_sentence(const WorstPair& worst) const {
@@ -44,34 +50,122 @@ std::string OverflowLog::crowd_sentence(const WorstCrowd& worst, std::int64_t co
                 "This is said once per run");
 }
 
-OverflowLog::Report OverflowLog::report(MPI_Comm world) {
+void OverflowLog::Tally::add(const Tally& other) {
+    counts.close += other.counts.close;
+    counts.beyond += other.counts.beyond;
+    counts.over_sel += other.counts.over_sel;
+    if (margin(other.pair.pair) < margin(pair.pair)) {
+        pair = other.pair;
+    }
+    if (margin(other.crowd.crowd) < margin(crowd.crowd)) {
+        crowd = other.crowd;
+    }
+}
+
+/// The sum of mine_ over the ranks, which is forgotten.
+OverflowLog::Tally OverflowLog::collect(MPI_Comm world) {
     // LAMMPS' stubs of MPI have no MPI_INT64_T.
     static_assert(sizeof(Counts) == 3 * sizeof(long long));
-    Counts total;
-    MPI_Allreduce(&counts_, &total, 3, MPI_LONG_LONG, MPI_SUM, world);
-    counts_ = {};
-    Report report;
-    if (total.close > 0 || total.beyond > 0) {
-        const auto pair = pair_sentence(smallest(pair_, margin(pair_.pair), world));
-        const auto how_often =
-            " since the last report, each pair counted for both atoms in every step";
-        if (total.beyond > 0) {
-            report.beyond =
-                text("atoms closer than the tables reach. ", pair, ". Closer than the training data: ",
-                     total.close, ", beyond the table: ", total.beyond, how_often,
-                     ". The energy goes on as a straight line there, without physical meaning");
-        } else {
-            report.close = text("atoms closer than in the training data. ", pair, ". ", total.close, how_often,
-                                ". The model extrapolates there");
-        }
+    Tally total;
+    MPI_Allreduce(&mine_.counts, &total.counts, 3, MPI_LONG_LONG, MPI_SUM, world);
+    if (total.has_pairs()) {
+        total.pair = smallest(mine_.pair, margin(mine_.pair.pair), world);
     }
-    if (total.over_sel > 0 && !crowd_reported_) {
-        report.crowd = crowd_sentence(smallest(crowd_, margin(crowd_.crowd), world), total.over_sel);
+    if (total.counts.over_sel > 0) {
+        total.crowd = smallest(mine_.crowd, margin(mine_.crowd.crowd), world);
+    }
+    mine_ = {};
+    return total;
+}
+
+/// Whether one more report is one that is said.
+bool OverflowLog::is_due() {
+    n_reports_++;
+    if (n_reports_ < next_report_) {
+        return false;
+    }
+    next_report_ = n_reports_ < kFirstReports ? n_reports_ + 1 : 2 * n_reports_;
+    return true;
+}
+
+std::string OverflowLog::say_beyond() {
+    return text("atoms closer than the tables reach. ", pair_sentence(held_.pair),
+                ". Closer than the training data: ", held_.counts.close, ", beyond the table: ",
+                held_.counts.beyond, kHowOften,
+                ". The energy goes on as a straight line there, without physical meaning");
+}
+
+std::string OverflowLog::say_close() {
+    return text("atoms closer than in the training data. ", pair_sentence(held_.pair), ". ",
+                held_.counts.close, kHowOften, ". The model extrapolates there",
+                n_reports_ == kFirstReports
+                    ? ". Such reports come at growing intervals from here on, and summed up at the "
+                      "end of the run"
+                    : "");
+}
+
+std::string OverflowLog::summary() const {
+    return text("atoms closer than in the training data, in the whole run: ", run_.counts.close,
+                " times, beyond the tables: ", run_.counts.beyond, ", each pair counted for both atoms in every evaluation; ",
+                n_held_back_, " reports were not printed one by one. ", pair_sentence(run_.pair));
+}
+
+OverflowLog::Report OverflowLog::report(MPI_Comm world, std::int64_t step, bool is_last_word) {
+    const Tally found = collect(world);
+    held_.add(found);
+    run_.add(found);
+    Report report;
+    if (held_.counts.over_sel > 0 && !crowd_reported_) {
+        report.crowd = crowd_sentence(held_.crowd, held_.counts.over_sel);
         crowd_reported_ = true;
     }
-    pair_ = {};
-    crowd_ = {};
+    if (held_.counts.beyond > 0 && (is_last_word || step != said_beyond_)) {
+        report.beyond = say_beyond();
+        said_beyond_ = said_close_ = step;
+    } else if (found.has_pairs() && step != said_close_ && held_.counts.beyond == 0 && is_due()) {
+        report.close = say_close();
+        said_close_ = step;
+    }
+    if (!report.beyond.empty() || !report.close.empty()) {
+        held_ = {};
+    } else {
+        n_held_back_ += found.has_pairs() ? 1 : 0;
+    }
     return report;
+}
+
+OverflowLog::Report OverflowLog::end_run(MPI_Comm world, std::int64_t step) {
+    Report last = report(world, step, true);
+    if (n_held_back_ > 0) {
+        last.close.clear();  // part of the summary
+        last.summary = summary();
+    }
+    held_ = {};
+    run_ = {};
+    n_held_back_ = 0;
+    return last;
+}
+
+OverflowLog::Report OverflowLog::pending(int rank) const {
+    Tally known = mine_;
+    if (rank == 0) {
+        known.add(held_);
+    }
+    Report report;
+    if (known.has_pairs()) {
+        report.close =
+            text("atoms closer than in the training data, not reported before: rank ", rank,
+                 " counted ", known.counts.close, ", beyond the tables: ",
+                 known.counts.beyond, ". ", pair_sentence(known.pair));
+    }
+    if (known.counts.over_sel > 0 && !crowd_reported_) {
+        report.crowd = crowd_sentence(known.crowd, known.counts.over_sel);
+    }
+    return report;
+}
+
+void OverflowLog::start_run() {
+    *this = OverflowLog(std::move(names_));
 }
 
 }  // namespace dpcompressed

@@ -65,11 +65,24 @@ bool PairDPCompressed::has_evaluator() const { return evaluator_ && n_threads_ =
 
 void PairDPCompressed::request_list() { neighbor->add_request(this, NeighConst::REQ_FULL); }
 
-void PairDPCompressed::take_list() {
+void PairDPCompressed::read_types() {
     types_.resize(static_cast<std::size_t>(n_all()));
     for (int i = 0; i < n_all(); i++) {
-        types_[i] = model_type_[atom->type[i]];
+        types_[i] = dpcompressed::type_in_new_list(model_type_.data(), atom->type[i],
+                                                   atom->mask[i], absent_bits());
     }
+}
+
+dpcompressed::TypeChange PairDPCompressed::update_types() {
+    auto gravest = dpcompressed::kSameTypes;
+    for (int i = 0; i < atom->nlocal; i++) {
+        gravest = std::max(gravest, dpcompressed::update_type(model_type_.data(), atom->ntypes,
+                                                              atom->type[i], types_[i]));
+    }
+    return gravest;
+}
+
+void PairDPCompressed::take_list() {
     dpc::NeighbourRows rows;
     rows.n_centres = list->inum;
     rows.centre = list->ilist;

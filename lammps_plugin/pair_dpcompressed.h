@@ -20,6 +20,8 @@ protected:
     bool has_evaluator() const override;
     void drop_evaluator() override { evaluator_.reset(); }
     void request_list() override;
+    void read_types() override;
+    dpcompressed::TypeChange update_types() override;
     void take_list() override;
     Results evaluate() override;
     const dpc::Overflow& overflow_found() const override { return evaluator_->overflow(); }
@@ -29,7 +31,6 @@ private:
 
     std::unique_ptr<dpc::Evaluator> evaluator_;
     int n_threads_ = 0;                // that evaluator_ was made with
-    std::vector<int> types_;           // (n_all) model types
     std::vector<double> atom_virial_;  // (n_all, 9)
 };
 

@@ -20,15 +20,15 @@
 #include "neighbor.h"
 #include "shared_model.hpp"
 #include "text.hpp"
+#include "unsaid_at_exit.hpp"
 #include "update.h"
 #include "utils.h"
 
 using namespace LAMMPS_NS;
+using dpcompressed::kStyle;
 using dpcompressed::text;
 
 namespace {
-
-constexpr char kStyle[] = "pair_style dpcompressed: ";
 
 constexpr int kLongestText = 1 << 20;  // bytes of settings or element names in a restart file
 
@@ -45,7 +45,7 @@ constexpr int kCentroid[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};   // xx yy zz xy xz yz
 
 }  // namespace
 
-PairDPCompressedBase::PairDPCompressedBase(LAMMPS* lammps) : Pair(lammps) {
+PairDPCompressedBase::PairDPCompressedBase(LAMMPS* lammps) : Pair(lammps), rank_(comm->me) {
     single_enable = 0;
     respa_enable = 0;
     restartinfo = 1;
@@ -56,15 +56,20 @@ PairDPCompressedBase::PairDPCompressedBase(LAMMPS* lammps) : Pair(lammps) {
     // newton is on.
     no_virial_fdotr_compute = 1;
     centroidstressflag = CENTROID_AVAIL;
+    comm_forward = 1;  // types, where they change between two builds of the list
+    dpcompressed::say_at_exit(this);
 }
 
 PairDPCompressedBase::~PairDPCompressedBase() {
     if (copymode) {
         return;
     }
+    dpcompressed::nothing_to_say(this);
+    say_pending();
     if (allocated) {
         memory->destroy(setflag);
         memory->destroy(cutsq);
+        memory->destroy(scale_);
     }
 }
 
@@ -125,9 +130,10 @@ void PairDPCompressedBase::settings(int narg, char** arg) {
 }
 
 void PairDPCompressedBase::load_model() {
-    drop_evaluator();
+    drop();
     model_type_.clear();
     model_ = on_all_ranks([&] { return dpcompressed::read_model(settings_.file, world); });
+    say_pending();
     overflow_ = std::make_unique<dpcompressed::OverflowLog>(model_->type_map);
 }
 
@@ -142,8 +148,14 @@ void PairDPCompressedBase::coeff(int narg, char** arg) {
     }
     names_ = on_all_ranks([&] { return dpcompressed::parse_coeff(narg, arg, atom->ntypes); });
     map_types();
-    drop_evaluator();  // made again at the start of the run, which logs the new types
+    drop();
     set_flags();
+}
+
+/// The evaluator is made again when the next run is set up, which logs what it is made of.
+void PairDPCompressedBase::drop() {
+    drop_evaluator();
+    is_set_up_ = false;
 }
 
 /// Which pairs of types are ours. Alone, all of them, NULL included; a hybrid style must be left
@@ -153,12 +165,14 @@ void PairDPCompressedBase::set_flags() {
     if (!allocated) {
         memory->create(setflag, n + 1, n + 1, "pair:setflag");
         memory->create(cutsq, n + 1, n + 1, "pair:cutsq");
+        memory->create(scale_, n + 1, n + 1, "pair:scale");
         allocated = 1;
     }
     const bool alone = force->pair == this;
     for (int i = 1; i <= n; i++) {
         for (int j = i; j <= n; j++) {
             setflag[i][j] = alone || (model_type_[i] >= 0 && model_type_[j] >= 0);
+            scale_[i][j] = scale_[j][i] = 1.0;
         }
     }
 }
@@ -177,13 +191,28 @@ void PairDPCompressedBase::init_style() {
         map_types();
     }
     units_.length = 1.0 / force->angstrom;
-    units_.energy = force->boltz / kBoltz;
+    energy_unit_ = force->boltz / kBoltz;
     if (!has_evaluator()) {
         log_start(on_all_ranks([this] { return start_evaluator(); }));
+        warn_of_settings();
     }
+    say_pending();  // of a run that ended with an error, in a program that went on
     overflow_->start_run();
     taken_.any = false;
+    is_set_up_ = true;
     request_list();
+}
+
+/// What LAMMPS accepts in silence and the model does not know.
+void PairDPCompressedBase::warn_of_settings() {
+    if (atom->sp_flag) {
+        warn("the atoms have spins (atom_style spin), but the model has none: energies do not "
+             "depend on them and there are no magnetic forces");
+    }
+    if (force->pair == this && (offset_flag || tail_flag)) {
+        warn("pair_modify shift and pair_modify tail have no effect: the energy of the model ends "
+             "smoothly at its cutoff");
+    }
 }
 
 void PairDPCompressedBase::log_start(const std::string& evaluator) {
@@ -206,41 +235,158 @@ void PairDPCompressedBase::log_start(const std::string& evaluator) {
 /// them.
 double PairDPCompressedBase::init_one(int i, int j) {
     setflag[j][i] = setflag[i][j];
+    scale_[j][i] = scale_[i][j];
     return model_type_[i] >= 0 && model_type_[j] >= 0 ? model_->rcut / units_.length : 0.0;
 }
 
 int PairDPCompressedBase::n_all() const { return atom->nlocal + atom->nghost; }
 
-int PairDPCompressedBase::check_every() const {
-    return settings_.check_every > 0 ? settings_.check_every : model_->check_frequency;
+/// For fix adapt, compute fep and others: factors of energy, forces and virial, (types + 1)^2.
+void* PairDPCompressedBase::extract(const char* name, int& dim) {
+    if (std::strcmp(name, "scale") != 0) {
+        return nullptr;
+    }
+    dim = 2;
+    return scale_;
+}
+
+/// A many-body energy is not a sum over pairs of types: all pairs of the model have one factor.
+double PairDPCompressedBase::common_scale() {
+    const double* first = nullptr;
+    for (int i = 1; i <= atom->ntypes; i++) {
+        for (int j = i; j <= atom->ntypes; j++) {
+            if (model_type_[i] < 0 || model_type_[j] < 0) {
+                continue;
+            }
+            first = first == nullptr ? &scale_[i][j] : first;
+            if (scale_[i][j] != *first) {
+                fail_all(text("scale is ", *first, " for some pairs of atom types and ",
+                              scale_[i][j], " for ", i, " and ", j,
+                              ", but the energy of the model is not a sum over pairs of types: "
+                              "give all of them the same, `scale * *`"));
+            }
+        }
+    }
+    return *first;
 }
 
 bool PairDPCompressedBase::list_was_rebuilt() const {
-    return !taken_.any || neighbor->ago == 0 || neighbor->lastcall != taken_.step ||
-           neighbor->ncalls != taken_.builds;
+    return !taken_.any || neighbor->lastcall != taken_.step || neighbor->ncalls != taken_.builds;
 }
 
-/// Give the evaluator LAMMPS' list where it has another one. Whether it was rebuilt is the same on
-/// all ranks, so that the check of its rules may be collective.
+void PairDPCompressedBase::remember_list() {
+    taken_ = {true, neighbor->lastcall, neighbor->ncalls, list, atom->nlocal, atom->nghost};
+}
+
+/// Give the evaluator what changed since the last evaluation: LAMMPS' list, or types alone. Whether
+/// the list was rebuilt is the same on all ranks.
 void PairDPCompressedBase::update_list() {
-    const bool rebuilt = list_was_rebuilt();
-    if (!rebuilt && list == taken_.list && atom->nlocal == taken_.n_local &&
-        atom->nghost == taken_.n_ghost) {
-        return;
+    if (list_was_rebuilt()) {
+        take_new_list();
+    } else {
+        follow_types();
     }
-    if (rebuilt && dpcompressed::may_miss_pairs(lmp, *list)) {
-        sync_host();
-        const auto problem = dpcompressed::find_missing_pairs(lmp, *list, model_type_);
-        if (!problem.empty()) {
-            fail_all(problem);
+}
+
+void PairDPCompressedBase::take_new_list() {
+    const bool is_first = !taken_.any;
+    if (is_first) {
+        rules_ = dpcompressed::ListRules(lmp);
+    }
+    if (rules_.may_miss_pairs(lmp, *list)) {
+        check_rules();
+    }
+    if (is_first && absent_bits() != 0) {
+        if (const int n = rules_.count_absent(lmp, model_type_); n > 0) {
+            warn(text("`neigh_modify exclude group ... all` leaves ", n,
+                      " atoms out of the model: they have no energy and no forces from it, and "
+                      "other atoms do not see them"));
         }
     }
-    taken_ = {true, neighbor->lastcall, neighbor->ncalls, list, atom->nlocal, atom->nghost};
+    remember_list();
+    read_types();
     on_this_rank([this] { take_list(); });
 }
 
+/// The list is the one that the evaluator has, but LAMMPS may have changed types since, on some
+/// ranks, and not have told the ghosts.
+void PairDPCompressedBase::follow_types() {
+    const bool is_other_list =
+        list != taken_.list || atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost;
+    if (is_other_list) {
+        remember_list();
+        read_types();
+    }
+    int mine = is_other_list ? dpcompressed::kTypesChanged : update_types();
+    int gravest = 0;
+    MPI_Allreduce(&mine, &gravest, 1, MPI_INT, MPI_MAX, world);
+    if (gravest >= dpcompressed::kJoinedModel) {
+        fail_type_change();
+    }
+    if (gravest == dpcompressed::kSameTypes) {
+        return;
+    }
+    ghosts_changed_ = false;
+    forward_types();
+    if (mine != dpcompressed::kSameTypes || ghosts_changed_) {
+        on_this_rank([this] { take_list(); });
+    }
+}
+
+void PairDPCompressedBase::comm_forward_types() { comm->forward_comm(this); }
+
+int PairDPCompressedBase::pack_forward_comm(int n, int* indices, double* buf, int, int*) {
+    for (int k = 0; k < n; k++) {
+        buf[k] = types_[static_cast<std::size_t>(indices[k])];
+    }
+    return n;
+}
+
+void PairDPCompressedBase::unpack_forward_comm(int n, int first, double* buf) {
+    for (int k = 0; k < n; k++) {
+        int& type = types_[static_cast<std::size_t>(first + k)];
+        ghosts_changed_ = ghosts_changed_ || type != static_cast<int>(buf[k]);
+        type = static_cast<int>(buf[k]);
+    }
+}
+
+/// Collective, though some ranks may have nothing to say.
+void PairDPCompressedBase::fail_type_change() {
+    sync_host();
+    fetch_types();
+    std::string problem;
+    for (int i = 0; i < atom->nlocal && problem.empty(); i++) {
+        const int type = atom->type[i];
+        if (type < 1 || type > atom->ntypes) {
+            problem = text("atom ID ", atom->tag[i], " has type ", type,
+                           ", but there are types 1 to ", atom->ntypes);
+        } else if (types_[i] == dpcompressed::kNotInModel && model_type_[type] >= 0) {
+            problem =
+                text("atom ID ", atom->tag[i], " became ", model_->type_map[model_type_[type]],
+                     " (atom type ", type,
+                     ") since the neighbour list was built. It was NULL then, so that the list "
+                     "lacks its neighbours: have the list built after such a change (fix set with "
+                     "rnflag 1, `run` without `pre no`)");
+        }
+    }
+    fail_all(text("step ", update->ntimestep, ": ", dpcompressed::agree(problem, world)));
+}
+
+void PairDPCompressedBase::check_rules() {
+    sync_host();
+    const auto problem = rules_.find_missing_pairs(lmp, *list, model_type_);
+    if (!problem.empty()) {
+        fail_all(problem);
+    }
+}
+
 void PairDPCompressedBase::compute(int eflag, int vflag) {
+    if (!is_set_up_) {
+        fail_all("pair_style or pair_coeff was given after the last setup of a run: the next `run` "
+                 "must do it again, without `pre no`");
+    }
     ev_init(eflag, vflag);
+    units_.energy = energy_unit_ * common_scale();
     update_list();
     tally(on_this_rank([this] { return evaluate(); }));
     const dpc::Overflow& found = overflow_found();
@@ -273,26 +419,6 @@ void PairDPCompressedBase::tally(const Results& results) {
         for (int k = 0; cvflag_atom && k < 9; k++) {
             cvatom[i][k] += w[kCentroid[k]];
         }
-    }
-}
-
-void PairDPCompressedBase::report_overflow() {
-    const auto report = overflow_->report(world);
-    if (!report.beyond.empty() && settings_.overflow_stops) {
-        fail_all(report.beyond + ". To go on all the same, say `overflow warn` in pair_style");
-    }
-    for (const auto* message : {&report.beyond, &report.close, &report.crowd}) {
-        if (!message->empty() && comm->me == 0) {
-            error->warning(FLERR, kStyle + *message);
-        }
-    }
-}
-
-/// End of a run: what a minimiser that stopped early, or a run between two checks, has not reported
-/// yet.
-void PairDPCompressedBase::finish() {
-    if (overflow_) {
-        report_overflow();
     }
 }
 

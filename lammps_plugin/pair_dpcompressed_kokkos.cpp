@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Between the views of LAMMPS' package KOKKOS and dpc::kokkos::Evaluator; see
-// pair_dpcompressed_kokkos.h. Nothing is copied but atom types, at every build of the list, and
-// what LAMMPS wants on the host: energies and virials per atom, in the steps that ask for them.
+// pair_dpcompressed_kokkos.h. Nothing is copied but what LAMMPS wants on the host: energies and
+// virials per atom, in the steps that ask for them, and atom types where they change between two
+// builds of the list.
 #include "pair_dpcompressed_kokkos.h"
 
 #include <type_traits>
@@ -10,7 +11,6 @@
 #include "atom_masks.h"
 #include "comm.h"
 #include "dpc/kokkos/evaluator.hpp"
-#include "error.h"
 #include "kokkos.h"
 #include "neigh_list_kokkos.h"
 #include "neigh_request.h"
@@ -60,12 +60,31 @@ struct ListRows {
     KOKKOS_FUNCTION int neighbour(int i, int k) const { return neighbours(i, k) & NEIGHMASK; }
 };
 
-template <class TypeView, class IntView>
-struct MapTypes {
-    TypeView lammps_types;
+template <class LammpsTypes, class Masks, class IntView>
+struct ReadTypes {
+    LammpsTypes lammps_types;
+    Masks masks;
+    IntView model_type_of, types;
+    int absent_bits;
+
+    KOKKOS_FUNCTION void operator()(int i) const {
+        types(i) =
+            type_in_new_list(model_type_of.data(), lammps_types(i), masks(i), absent_bits);
+    }
+};
+
+/// The gravest change of own atoms, which are taken over.
+template <class LammpsTypes, class IntView>
+struct UpdateTypes {
+    LammpsTypes lammps_types;
     IntView model_type_of, types;
 
-    KOKKOS_FUNCTION void operator()(int i) const { types(i) = model_type_of(lammps_types(i)); }
+    KOKKOS_FUNCTION void operator()(int i, int& gravest) const {
+        const int n_lammps_types = static_cast<int>(model_type_of.extent(0)) - 1;
+        const int change =
+            update_type(model_type_of.data(), n_lammps_types, lammps_types(i), types(i));
+        gravest = change > gravest ? change : gravest;
+    }
 };
 
 }  // namespace dpcompressed
@@ -140,10 +159,9 @@ PairDPCompressedKokkos<DeviceType>::~PairDPCompressedKokkos() = default;
 template <class DeviceType>
 void PairDPCompressedKokkos<DeviceType>::settings(int narg, char** arg) {
     PairDPCompressedBase::settings(narg, arg);
-    if (settings_.device != DeviceChoice::cpu && comm->me == 0) {
-        error->warning(FLERR,
-                       "pair_style dpcompressed: the keyword device has no effect on "
-                       "dpcompressed/kk, which computes where LAMMPS' package KOKKOS does");
+    if (settings_.device != DeviceChoice::cpu) {
+        warn("the keyword device has no effect on dpcompressed/kk, which computes where LAMMPS' "
+             "package KOKKOS does");
     }
 }
 
@@ -176,16 +194,57 @@ void PairDPCompressedKokkos<DeviceType>::request_list() {
 }
 
 template <class DeviceType>
-void PairDPCompressedKokkos<DeviceType>::take_list() {
-    atomKK->sync(execution_space, TYPE_MASK);
-    const auto n = static_cast<std::size_t>(n_all());
-    reserve(types_, n);
+void PairDPCompressedKokkos<DeviceType>::read_types() {
+    atomKK->sync(execution_space, TYPE_MASK | MASK_MASK);
+    reserve(device_types_, static_cast<std::size_t>(n_all()));
     const auto lammps_types = atomKK->k_type.template view<DeviceType>();
-    const DeviceType space;
-    Kokkos::parallel_for("dpc::map_types", Kokkos::RangePolicy<DeviceType>(space, 0, n),
-                         MapTypes<std::decay_t<decltype(lammps_types)>, decltype(types_)>{
-                             lammps_types, model_type_of_, types_});
-    engine_->set_neighbours(n_all(), types_, rows_of<DeviceType>(list));
+    const auto masks = atomKK->k_mask.template view<DeviceType>();
+    Kokkos::parallel_for("dpc::read_types",
+                         Kokkos::RangePolicy<DeviceType>(DeviceType(), 0, n_all()),
+                         ReadTypes<std::decay_t<decltype(lammps_types)>,
+                                   std::decay_t<decltype(masks)>, decltype(device_types_)>{
+                             lammps_types, masks, model_type_of_, device_types_, absent_bits()});
+}
+
+template <class DeviceType>
+TypeChange PairDPCompressedKokkos<DeviceType>::update_types() {
+    atomKK->sync(execution_space, TYPE_MASK);
+    const auto lammps_types = atomKK->k_type.template view<DeviceType>();
+    int gravest = kSameTypes;
+    Kokkos::parallel_reduce(
+        "dpc::update_types", Kokkos::RangePolicy<DeviceType>(DeviceType(), 0, atom->nlocal),
+        UpdateTypes<std::decay_t<decltype(lammps_types)>, decltype(device_types_)>{
+            lammps_types, model_type_of_, device_types_},
+        Kokkos::Max<int>(gravest));
+    return static_cast<TypeChange>(gravest);
+}
+
+template <class DeviceType>
+auto PairDPCompressedKokkos<DeviceType>::used_types() const {
+    return Kokkos::View<int*, Memory>(device_types_,
+                                      std::make_pair(std::size_t(0), std::size_t(n_all())));
+}
+
+template <class DeviceType>
+void PairDPCompressedKokkos<DeviceType>::fetch_types() {
+    types_.resize(static_cast<std::size_t>(n_all()));
+    Kokkos::deep_copy(HostTypes(types_.data(), types_.size()), used_types());
+}
+
+/// A rare event: by way of the host, where LAMMPS' communication asks no more of a pair style.
+template <class DeviceType>
+void PairDPCompressedKokkos<DeviceType>::forward_types() {
+    fetch_types();
+    const auto space = execution_space;
+    execution_space = Host;
+    comm_forward_types();
+    execution_space = space;
+    Kokkos::deep_copy(used_types(), HostTypes(types_.data(), types_.size()));
+}
+
+template <class DeviceType>
+void PairDPCompressedKokkos<DeviceType>::take_list() {
+    engine_->set_neighbours(n_all(), device_types_, rows_of<DeviceType>(list));
 }
 
 template <class DeviceType>
@@ -236,7 +295,7 @@ void PairDPCompressedKokkos<DeviceType>::sync_host() {
 
 template <class DeviceType>
 double PairDPCompressedKokkos<DeviceType>::memory_usage() {
-    const double bytes = Pair::memory_usage() + sizeof(int) * types_.extent(0) +
+    const double bytes = Pair::memory_usage() + sizeof(int) * (types_.capacity() + device_types_.extent(0)) +
                          sizeof(double) * (atom_energy_.extent(0) + 9 * atom_virial_.extent(0));
     return engine_ ? bytes + static_cast<double>(engine_->memory_bytes()) : bytes;
 }

@@ -26,6 +26,10 @@ protected:
     bool has_evaluator() const override { return engine_ != nullptr; }
     void drop_evaluator() override;
     void request_list() override;
+    void read_types() override;
+    dpcompressed::TypeChange update_types() override;
+    void fetch_types() override;
+    void forward_types() override;
     void take_list() override;
     Results evaluate() override;
     const dpc::Overflow& overflow_found() const override;
@@ -33,10 +37,13 @@ protected:
 
 private:
     using Memory = typename DeviceType::memory_space;
+    using HostTypes = Kokkos::View<int*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>;
+
+    auto used_types() const;
 
     std::unique_ptr<Engine> engine_;
     Kokkos::View<int*, Memory> model_type_of_;  // model_type_ on the device
-    Kokkos::View<int*, Memory> types_;          // (n_all) model types
+    Kokkos::View<int*, Memory> device_types_;   // (n_all) types_ on the device, which is ahead of it
     Kokkos::View<double*, Memory> atom_energy_;
     Kokkos::View<double* [9], Kokkos::LayoutRight, Memory> atom_virial_;
     decltype(Kokkos::create_mirror_view(atom_virial_)) host_atom_virial_;

@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <initializer_list>
 
 #include "dpc/errors.hpp"
 #include "text.hpp"
@@ -74,13 +75,43 @@ void parse_keyword(const char* keyword, const char* value, StyleSettings& settin
     }
 }
 
+bool is_one_of(const char* word, std::initializer_list<const char*> words) {
+    return std::any_of(words.begin(), words.end(),
+                       [word](const char* known) { return std::strcmp(word, known) == 0; });
+}
+
 bool is_keyword(const char* word) {
-    for (const char* known : {"check", "overflow", "precision", "device", "memory"}) {
-        if (std::strcmp(word, known) == 0) {
-            return true;
-        }
+    return is_one_of(word, {"check", "overflow", "precision", "device", "memory"});
+}
+
+/// What a word of pair_style deepmd means there, and what to do instead; "" for other words.
+std::string deepmd_advice(const char* word) {
+    if (is_one_of(word, {"out_freq", "out_file", "atomic", "relative", "relative_v"})) {
+        return "the deviation of several models is not supported: run with one table file, and take the deviation "
+               "from the stored trajectory with the models themselves (DeePMD-kit's dp model-devi, or LAMMPS' rerun "
+               "with pair_style deepmd)";
     }
-    return false;
+    if (is_one_of(word, {"fparam", "aparam", "fparam_from_compute", "fparam_from_fix",
+                         "aparam_from_compute", "ttm", "charge_spin"})) {
+        return "models with frame or atomic parameters are not supported, neither here nor by python -m pybuild: "
+               "run them with pair_style deepmd";
+    }
+    if (is_one_of(word, {"virtual_len", "spin_norm"})) {
+        return "models with spin are not supported, neither here nor by python -m pybuild: run them with "
+               "pair_style deepspin";
+    }
+    return "";
+}
+
+[[noreturn]] void refuse_word(const char* word, bool follows_file) {
+    if (const std::string advice = deepmd_advice(word); !advice.empty()) {
+        throw dpc::InputError(text("keyword '", word, "' of pair_style deepmd: ", advice, "; ", kUsage));
+    }
+    if (follows_file && std::strpbrk(word, "./") != nullptr) {
+        throw dpc::InputError(text("'", word, "' after the table file looks like a second one, but only one is taken: ",
+                                   deepmd_advice("out_freq"), "; ", kUsage));
+    }
+    throw dpc::InputError(text("unknown keyword '", word, "': ", kUsage));
 }
 
 }  // namespace
@@ -93,7 +124,7 @@ StyleSettings parse_style(int narg, char** arg) {
     settings.file = arg[0];
     for (int i = 1; i < narg; i += 2) {
         if (!is_keyword(arg[i])) {
-            throw dpc::InputError(text("unknown keyword '", arg[i], "': ", kUsage));
+            refuse_word(arg[i], i == 1);
         }
         if (i + 1 == narg) {
             throw dpc::InputError(text("keyword '", arg[i], "' has no value: ", kUsage));

@@ -6,12 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "atom_types.hpp"
 #include "dpc/evaluator.hpp"
 #include "dpc/model.hpp"
 
 namespace dpcompressed {
-
-constexpr int kNotInModel = -1;  // model type of a LAMMPS type given as NULL
 
 /// Where the host style evaluates; automatic: on a GPU where this build and this machine have one.
 /// The last two are Kokkos on the processor, for tests.

@@ -27,6 +27,11 @@ void lammpsplugin_init(void* lammps, void* handle, void* register_function);
 /// What the loader calls in the module of the pair style, under this name.
 using dpcompressed_register_styles_t = void(lammpsplugin_t* plugin, void* lammps,
                                             lammpsplugin_register);
+
+/// What a loader calls in the loader of a build for another LAMMPS, under this name.
+using dpcompressed_load_if_fits_t = int(const char* source_id, void* lammps, void* handle,
+                                        void* register_function);
 }
 
 constexpr char kRegisterFunction[] = "dpcompressed_register_styles";
+constexpr char kLoadIfFits[] = "dpcompressed_load_if_fits";

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""`python -m pybuild`: see cli.py. One BLAS thread, set before NumPy starts: the bytes of a table file then do not
-depend on how many cores the machine has or mpirun leaves."""
+"""`python -m pybuild`: see cli.py. One thread, said before NumPy starts, so that no rank of mpirun starts threads that build()
+(blas.py) would not use."""
 
 import os
 import sys

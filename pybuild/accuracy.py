@@ -11,15 +11,23 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .blas import one_blas_thread
 from .build import Build, Options
 from .description import ModelDescription
+from .grid import NEAR
 from .progress import track
-from .reference import switch
 from .reference_tables import stored_fittings
 from .selection import within
 from .tableset import TableSet
 from .tabulate import TableError, table_errors
 from .truncation import Errors
+
+KINDS = {
+    "double": "in the range of the training data",
+    "mixed": "in mixed precision",
+    "near": "for pairs a little closer than in the training data",
+    "far": "for pairs much closer than in the training data",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class TableReport:
     coarse: TableError
 
 
+@one_blas_thread()
 def table_reports(build: Build) -> list[TableReport]:
     """Errors of every table against its embedding net."""
     tables = build.tables
@@ -55,20 +64,10 @@ def pair_names(tables: TableSet, t: int) -> str:
     return " ".join(f"{tables.type_map[a]}-{tables.type_map[b]}" for a, b in users)
 
 
-def distance_at(tables: TableSet, x: float, centre: int) -> float:
-    """The distance at which a neighbour of a centre type has the argument x, angstrom; 0 where none is that close."""
-    s = x * tables.std[centre, 0] + tables.mean[centre]
-    low, high = 0.0, tables.rcut
-    for _ in range(60):  # s(r) falls with r: halve the bracket down to rounding
-        middle = 0.5 * (low + high)
-        sw, _ = switch(middle, tables.rcut_smth, tables.rcut)
-        low, high = (middle, high) if float(sw) / (middle + tables.env_protection) > s else (low, middle)
-    return low
-
-
-def products(tables: TableSet, mixed: bool = False) -> dict[str, int]:
-    """Inputs of the first fitting layer by type, in one precision: products S_pq where folded, else the descriptor's numbers."""
-    fittings = stored_fittings(tables, mixed)
+def products(tables: TableSet, part: str = "double") -> dict[str, int]:
+    """Inputs of the first fitting layer by type: products S_pq where folded, else the descriptor's numbers. part as in
+    reference_tables.stored_fittings."""
+    fittings = stored_fittings(tables, part)
     return {tables.type_map[a]: len(fitting.net.layers[0].weight) for a, fitting in fittings.items()}
 
 
@@ -84,21 +83,56 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
             f"{f'{r.rank}/{r.width}':>9}{r.bytes / 1000:>8.0f}   "
             f"{r.fine.value:>12.1e} {r.fine.slope:>8.1e}   {r.coarse.value:>9.1e} {r.coarse.slope:>8.1e}"
         )
-    form = "folded, products" if build.folded else "direct, descriptor"
-    double, mixed = (", ".join(f"{k} {n}" for k, n in products(build.tables, m).items()) for m in (False, True))
-    part = f"in mixed precision: {mixed}" if mixed != double else "in mixed precision, too"
-    e = build.errors
+    measured = build.measured
     lines += [
-        f"first fitting layer: {form}: {double}; {part}",
-        f"measured on {build.measured_on}: {_errors_text(e)}",
-        f"in mixed precision, before rounding: {_errors_text(build.errors_mixed)}",
+        f"first fitting layer: {_inputs_text(build)}",
+        f"measured on {build.measured_on}: {_errors_text(measured.double)}",
+        f"in mixed precision, before rounding: {_errors_text(measured.mixed)}",
+        f"pairs closer than in the training data, to {NEAR:g} of its distances: {_errors_text(measured.near)}",
+        f"closer still, to the end of the tables: {_errors_text(measured.far)}",
     ]
-    if options.rank == "auto" and not within(e, options.tolerance):
-        lines.append(
-            f"warning: the tolerance of {options.tolerance:g} eV/A is not met; a smaller --step or --order 5 makes the "
-            "tables more accurate"
+    return lines + [f"warning: {text}" for text in _warnings(build, options)]
+
+
+def _inputs_text(build: Build) -> str:
+    if not build.folded:
+        return f"direct, descriptor: {_counts(build, 'double')}"
+    return (
+        f"folded, products: {_counts(build, 'double')}; in mixed precision: {_counts(build, 'mixed')}; "
+        f"with a closer pair: {_counts(build, 'all')}"
+    )
+
+
+def _counts(build: Build, part: str) -> str:
+    return ", ".join(f"{name} {n}" for name, n in products(build.tables, part).items())
+
+
+def _warnings(build: Build, options: Options) -> list[str]:
+    """What was asked for and not reached, and what helps."""
+    if options.rank != "auto":
+        return []
+    texts = []
+    for name, kind in KINDS.items():
+        asked = options.tolerances[name]
+        if not within(getattr(build.measured, name), asked):
+            texts.append(f"the tolerance of {asked:g} eV/A is not met {kind}; {_remedy(build, options, name)}")
+    return texts
+
+
+def _remedy(build: Build, options: Options, name: str) -> str:
+    """The first cause that applies."""
+    if build.kinked_fitting:
+        return (
+            "the fitting net has an activation with corners (relu, relu6), whose forces jump: the smallest difference in the input "
+            "can put an atom on the other side, and no table helps against that"
         )
-    return lines
+    if options.step is not None:
+        return "leave out --step, and the steps follow from the tolerance"
+    if options.order == 3:
+        return "--order 5 makes the tables more accurate"
+    if within(build.truncation, options.tolerances[name]):
+        return "structures that the choice was not made on need more: a smaller --tolerance keeps more columns"
+    return "--rank full keeps every function of the embedding nets; where that is no better, the model's own rounding is the limit"
 
 
 def _errors_text(e: Errors) -> str:
@@ -122,12 +156,15 @@ def provenance(
         "first_fitting_layer": {
             "form": "folded" if build.folded else "direct",
             "inputs": products(build.tables),
-            "inputs_mixed": products(build.tables, mixed=True),
+            "inputs_mixed": products(build.tables, "mixed"),
+            "inputs_with_a_closer_pair": products(build.tables, "all"),
         },
         "accuracy": {
             "measured_on": build.measured_on,
-            **_errors_entry(build.errors),
-            "mixed_before_rounding": _errors_entry(build.errors_mixed),
+            **_errors_entry(build.measured.double),
+            "mixed_before_rounding": _errors_entry(build.measured.mixed),
+            "closer_than_training_data": _errors_entry(build.measured.near),
+            "much_closer": _errors_entry(build.measured.far),
             "tables": [_table_entry(r) for r in reports],
         },
     }

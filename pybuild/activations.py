@@ -36,6 +36,11 @@ class Activation:
     code: int
     parameter: float
 
+    @property
+    def corners(self) -> tuple[float, ...]:
+        """Where its first or second derivative jumps."""
+        return {"relu": (0.0,), "relu6": (0.0, 6.0), "silut": (self.parameter,)}.get(self.name, ())
+
     def evaluate(self, x: ArrayLike) -> Derivatives:
         """Value, first and second derivative at x (any shape); three float64 arrays of that shape."""
         x = np.asarray(x, dtype=np.float64)

@@ -1,37 +1,48 @@
 # SPDX-License-Identifier: MIT
-"""From a trained model to a TableSet: ranges, bases, selection, tables, folded fitting nets, and what it all cost."""
+"""From a trained model to a TableSet: ranges, steps, bases, selection, tables, folded fitting nets, and what it all cost."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from .activations import parse
+from .blas import one_blas_thread
 from .description import SKIPS, Layer, ModelDescription
 from .environment import Structure
 from .errors import InputError
-from .evaluation import Fitting, FoldedInput, accumulate
-from .grid import TablePlan, pair_kinds, plan_tables
+from .evaluation import FoldedInput, accumulate
+from .grid import NEAR, ORDINARY, Grid, TablePlan, distance_of, make_grid, pair_kinds, plan_tables
 from .hermite import ORDERS
+from .length_checks import check_smallest
 from .lowrank import Basis, identity_basis, sampled_basis
-from .probe import probe_structures
+from .probe import close_structures, judge_structures, probe_structures
 from .progress import track
 from .reference_tables import look_up, stored_fittings
-from .selection import Goal, Selection, select, select_columns
+from .selection import SAFETY, Cases, Goal, Selection, excess, select, select_columns
+from .steps import StepGoal, choose_grid
 from .tableset import Array, FittingArrays, IntArray, LayerArrays, TableArrays, TableSet
 from .tabulate import build_table
-from .truncation import Case, Errors, Pair, active_types, difference, evaluate_exactly, project, sensitivity
+from .truncation import (
+    Case, Errors, Pair, active_types, difference, evaluate_exactly, moment_gradients, project, split_centres,
+)  # fmt: skip
 
 SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
+COARSE_OVER_FINE = 10  # of the steps, where the fine one is given
+FAR_TOLERANCE = 1e-4  # on forces, eV/A, where pairs are much closer than in the training data
+JUDGED = 0.5  # of the tolerance: what is asked for on structures that the choice was not made on
+ROUNDS = 4  # of choosing, each within less than the one before
+NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to choose on, to judge on
+MOST_BYTES = 200e6  # of all tables of a file
 
 
 @dataclass(frozen=True)
 class Options:
     """Settings of a build; the defaults are those of the command line."""
 
-    step: float = 0.01  # of the fine grid, in x
+    step: float | None = None  # of the fine grid, in x; the coarse one has ten times that; None: both by the tolerances
     extrapolate: float = 5.0  # the table ends at this times the upper end of the fine grid
     order: int = 5
     check_frequency: int = 10
@@ -46,11 +57,34 @@ class Options:
             raise InputError(f"--order must be 3 or 5, not {self.order}")
         if not 0 < self.check_frequency < 2**31:
             raise InputError(f"--check-frequency must be a positive number of steps, not {self.check_frequency}")
+        if self.step is not None and not (np.isfinite(self.step) and self.step > 0):
+            raise InputError(f"--step must be a positive number, not {self.step}")
         for name, value in (("--tolerance", self.tolerance), ("--tolerance-mixed", self.tolerance_mixed)):
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be a positive force in eV/A, not {value}")
         if self.rank not in ("auto", "full") and not (isinstance(self.rank, int) and self.rank > 0):
             raise InputError(f"--rank must be auto, full or a positive number, not {self.rank}")
+
+    @property
+    def tolerances(self) -> dict[str, float]:
+        """On the forces of the centres of selection.Goal, eV/A."""
+        far = max(self.tolerance, FAR_TOLERANCE)
+        return {"double": self.tolerance, "mixed": self.tolerance_mixed, "near": self.tolerance, "far": far}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Errors against the exact model: of ordinary centres in double precision and, rounding not included, in mixed precision; and of
+    centres with a neighbour a little, and much, closer than in the training data (selection.Cases)."""
+
+    double: Errors
+    mixed: Errors
+    near: Errors
+    far: Errors
+
+    def worst(self, other: Measured) -> Measured:
+        """The larger errors of two."""
+        return Measured(*(getattr(self, f.name).worst(getattr(other, f.name)) for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -61,11 +95,12 @@ class Build:
     plans: Sequence[TablePlan]
     folded: bool
     truncation: Errors  # by rank and products alone
-    errors: Errors  # of the tables as they are stored, against the exact model, on the structures
-    errors_mixed: Errors  # the same with the products of mixed precision, before rounding
+    measured: Measured  # the tables as they are stored, on all structures
     measured_on: str  # what these are
+    kinked_fitting: bool  # an activation of the fitting nets has corners
 
 
+@one_blas_thread()
 def build(
     model: ModelDescription,
     min_distance: float,
@@ -76,58 +111,130 @@ def build(
     """Compress a model.
 
     min_distance: smallest neighbour distance of the training data, angstrom; pair_distances (N, N): the same by pair of types,
-    where known; structures: what the accuracy is measured on (default: probe.py's). Raises InputError for bad options.
+    where known; structures: frames of the training data, on which the choice is made beside probe.py's. Raises InputError for bad
+    options.
     """
     options = options or Options()
     options.validate()
-    if not (np.isfinite(min_distance) and min_distance > 0):
-        raise InputError(f"the smallest neighbour distance must be a positive length in angstrom, not {min_distance}")
-    plans, pair_table = plan_tables(model, min_distance, options.step, options.extrapolate)
-    given, structures = structures, _complete(model, structures, min_distance)
-    exact = [evaluate_exactly(model, structure) for structure in track(structures, "exact model")]
+    check_smallest(min_distance, model.descriptor.rcut, "min_distance")
+    known = min_distance if pair_distances is None else pair_distances
+    distances = np.maximum(np.full((model.n_types, model.n_types), float(min_distance)), known)
+    plans, pair_table = plan_tables(model, min_distance, options.extrapolate)
+    seen = _Evidence(model, plans, pair_table, distances, structures)
+    exact = seen.cases_to_choose_on()
+    grids = _grids(model, plans, exact, options)
     bases = _bases(model, plans, exact, options)
     by_pair = {(a, b): bases[t] for (a, b), t in np.ndenumerate(pair_table) if t >= 0}
-    cases = [project(exact.pop(0), by_pair) for _ in range(len(exact))]  # one by one: the exact features are large
-    active = active_types(model)
-    bases_in_use = {pair: basis for pair, basis in by_pair.items() if pair[0] in active}
-    selection = _selection(model, bases_in_use, cases, pair_table, options)
-    ranks = _table_ranks(pair_table, selection.ranks, len(plans))
-    jobs = list(zip(plans, bases, ranks, strict=True))
-    tables = [build_table(plan, basis.first(k), options.order) for plan, basis, k in track(jobs, "tables")]
-    if pair_distances is None:
-        pair_distances = np.full((model.n_types, model.n_types), float(min_distance))
-    table_set = _table_set(model, options, pair_distances, pair_table, tables, selection)
-    double, mixed = (_stored_errors(table_set, cases, precision) for precision in (False, True))
-    measured_on = _measured_on(len(given), len(structures))
-    return Build(table_set, plans, selection.folded, selection.errors, double, mixed, measured_on)
+    cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
+    judges = seen.cases_to_judge_on()
+    goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=options.form)
+    for _ in range(ROUNDS):
+        selection = _selection(model, by_pair, cases, pair_table, goal, options)
+        table_set = _tables(model, options, distances, plans, grids, bases, pair_table, selection)
+        judged = _measure(table_set, judges)
+        tighter = _tightened(goal, judged, options)
+        if options.rank != "auto" or tighter == goal:
+            break
+        goal = tighter
+    measured = _measure(table_set, cases).worst(judged)
+    nets = [model.fitting.nets[a] for a in active_types(model)]
+    kinked = any(parse(layer.activation).name in ("relu", "relu6") for net in nets for layer in net.layers)
+    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described(), kinked)
 
 
-def _stored_errors(tables: TableSet, cases: Sequence[Case], mixed: bool) -> Errors:
-    """Of the tables as they are stored, interpolation included."""
-    errors, fittings = Errors(0.0, 0.0, 0.0), stored_fittings(tables, mixed)
+class _Evidence:
+    """The structures that a build looks at: frames of the training data and synthetic ones, the latter in two sets (probe.py)."""
+
+    def __init__(
+        self, model: ModelDescription, plans: Sequence[TablePlan], pair_table: IntArray, distances: Array, given: Sequence[Structure]
+    ):
+        self._model, self._distances, self._given = model, distances, given
+        self._kinds = pair_kinds(model)
+        ends = np.zeros_like(distances)  # where the tables end, for a pair of types as centre and neighbour and the other way round
+        for a, b in np.argwhere(self._kinds == ORDINARY).tolist():
+            ends[a, b] = distance_of(model.descriptor, a, np.array([plans[pair_table[a, b]].max]))[0]
+        self._ends = np.where(np.maximum(ends, ends.T) > 0, np.maximum(ends, ends.T), distances)
+        self._n_synthetic = 0
+
+    def cases_to_choose_on(self) -> Cases:
+        """Evaluated exactly."""
+        return self._evaluated([*self._given, *probe_structures(self._model, self._distances)], 0, keep=True)
+
+    def cases_to_judge_on(self) -> Cases:
+        """Evaluated exactly; what the embedding nets gave is not kept."""
+        return self._evaluated(judge_structures(self._model, self._distances), 1, keep=False)
+
+    def _evaluated(self, structures: list[Structure], which: int, keep: bool) -> Cases:
+        low = np.maximum(NEAR * self._distances, self._ends)
+        near = self._close(low, self._distances, NEAR_SEEDS[which])
+        far = self._close(self._ends, low, FAR_SEEDS[which])
+        self._n_synthetic += len(structures) + len(near) + len(far) - (len(self._given) if keep else 0)
+        cases = Cases([], [], [])
+        for structure in track([*structures, *near, *far], "exact model"):
+            limits = self._distances, low, self._ends
+            for part, centres in zip((cases.ordinary, cases.near, cases.far), split_centres(self._model, structure, *limits), strict=True):
+                if len(centres):
+                    case = evaluate_exactly(self._model, structure, centres)
+                    part.append(case if keep else replace(case, features={}, moments={}))
+        return cases
+
+    def _close(self, low: Array, high: Array, seeds: tuple[int, ...]) -> list[Structure]:
+        some = (self._kinds == ORDINARY).any() and (low < high).any()
+        return close_structures(self._model, low, high, self._distances, seeds) if some else []
+
+    def described(self) -> str:
+        """What was looked at, for people."""
+        frames = [f"{len(self._given)} frames of training data"] if self._given else []
+        return " and ".join([*frames, f"{self._n_synthetic} synthetic structures"])
+
+
+def _projected(cases: Sequence[Case], bases: Mapping[Pair, Basis]) -> list[Case]:
+    cases = list(cases)
+    return [project(cases.pop(0), bases) for _ in range(len(cases))]
+
+
+def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Grid]:
+    if options.step is not None:
+        return [make_grid(plan, options.step, COARSE_OVER_FINE * options.step, plan.upper) for plan in plans]
+    trained, beyond = (
+        {a: moment_gradients(model, part, a) for a in active_types(model)} for part in (cases.ordinary, [*cases.near, *cases.far])
+    )
+    goal = StepGoal(options.tolerances["near"], options.tolerances["far"])
+    return [choose_grid(model, plan, trained, beyond, options.order, goal) for plan in track(list(plans), "steps")]
+
+
+def _tightened(goal: Goal, judged: Measured, options: Options) -> Goal:
+    """The goal, lower where the judge found more than is asked for."""
+    changes = {}
+    for name, asked in options.tolerances.items():
+        over = excess(getattr(judged, name), JUDGED * asked)
+        if over > 1:
+            changes[name] = getattr(goal, name) / (2 * over)
+    return replace(goal, **changes)
+
+
+def _measure(tables: TableSet, cases: Cases) -> Measured:
+    """The tables as they are stored, interpolation included."""
+    parts = (("double", cases.ordinary), ("mixed", cases.ordinary), ("all", cases.near), ("all", cases.far))
+    return Measured(*(_stored_errors(tables, part, which) for which, part in parts))
+
+
+def _stored_errors(tables: TableSet, cases: Sequence[Case], part: str) -> Errors:
+    errors, fittings = Errors(0.0, 0.0, 0.0), stored_fittings(tables, part)
     for case in cases:
         stored = accumulate(case.env, look_up(tables, case.env), fittings)
         errors = errors.worst(difference(stored, case.exact, case.env.n_centres))
     return errors
 
 
-def _complete(model: ModelDescription, structures: Sequence[Structure], min_distance: float) -> list[Structure]:
-    """The structures given; with synthetic ones where they lack a type that has an energy."""
-    present = {a for structure in structures for a in np.unique(structure.types).tolist()}
-    lacking = set(active_types(model)) - present
-    return [*structures, *(probe_structures(model, min_distance) if lacking else [])]
-
-
-def _measured_on(n_given: int, n_all: int) -> str:
-    frames = [f"{n_given} frames of training data"] if n_given else []
-    return " and ".join([*frames, *([f"{n_all - n_given} synthetic structures"] if n_all > n_given else [])])
-
-
-def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Sequence[Case], options: Options) -> list[Basis]:
+def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Basis]:
     width = model.descriptor.width
     if options.rank == "full":
         return [identity_basis(width) for _ in plans]
-    by_type = {a: sensitivity(model, cases, a) for a in active_types(model)}
+    by_type = {}
+    for a in active_types(model):
+        gradients = moment_gradients(model, cases.ordinary, a)
+        by_type[a] = np.einsum("nmc,nkc->mk", gradients, gradients, optimize=True)
     scale = max(float(np.linalg.norm(h, 2)) for h in by_type.values()) or 1.0
     centres = [{a for a, _ in plan.pairs if a in by_type} for plan in plans]
     none = np.zeros((width, width))
@@ -139,11 +246,40 @@ def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Sequence[
 
 
 def _selection(
-    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], pair_table: IntArray, options: Options
+    model: ModelDescription, by_pair: Mapping[Pair, Basis], cases: Cases, pair_table: IntArray, goal: Goal, options: Options
 ) -> Selection:
-    form = "direct" if options.rank == "full" else options.form
-    choose = select if options.rank == "auto" else select_columns
-    return choose(model, bases, cases, pair_table, Goal(options.tolerance, options.tolerance_mixed, form))
+    active = active_types(model)
+    in_use = {pair: basis for pair, basis in by_pair.items() if pair[0] in active}
+    if options.rank == "full":
+        goal = replace(goal, form="direct")
+    return (select if options.rank == "auto" else select_columns)(model, in_use, cases, pair_table, goal)
+
+
+def _tables(
+    model: ModelDescription,
+    options: Options,
+    distances: Array,
+    plans: Sequence[TablePlan],
+    grids: Sequence[Grid],
+    bases: Sequence[Basis],
+    pair_table: IntArray,
+    selection: Selection,
+) -> TableSet:
+    ranks = _table_ranks(pair_table, selection.ranks, len(plans))
+    _check_size(grids, ranks, options)
+    jobs = list(zip(plans, grids, bases, ranks, strict=True))
+    tables = [build_table(plan, grid, basis.first(k), options.order) for plan, grid, basis, k in track(jobs, "tables")]
+    return _table_set(model, options, distances, pair_table, tables, selection)
+
+
+def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> None:
+    n_bytes = sum(8.0 * grid.n_rows * (options.order + 1) * (-(-rank // 8) * 8) for grid, rank in zip(grids, ranks, strict=True))
+    if n_bytes > MOST_BYTES:
+        raise InputError(
+            f"the tables would have {sum(grid.n_rows for grid in grids)} rows and {n_bytes / 1e6:.0f} MB, more than the "
+            f"{MOST_BYTES / 1e6:.0f} MB that any use is known for: is the smallest distance right (a longer --min-nbor-dist), are "
+            "--step, --tolerance and --rank? A smaller --extrapolate shortens them, too"
+        )
 
 
 def _table_ranks(pair_table: IntArray, ranks: Mapping[Pair, int], n_tables: int) -> list[int]:
@@ -164,7 +300,7 @@ def _table_set(
 ) -> TableSet:
     d = model.descriptor
     types = active_types(model)
-    fittings, mixed = selection.fittings, selection.row_end_mixed
+    fittings = selection.fittings
     return TableSet(
         type_map=model.type_map,
         energy_bias=np.array([fittings[a].constant if a in fittings else 0.0 for a in range(model.n_types)]),
@@ -184,16 +320,17 @@ def _table_set(
         pair_kind=pair_kinds(model),
         pair_table=pair_table,
         tables=tuple(tables),
-        fittings=tuple(_fitting_arrays(fittings[a], mixed.get(a)) if a in fittings else None for a in range(model.n_types)),
+        fittings=tuple(_fitting_arrays(selection, a) if a in fittings else None for a in range(model.n_types)),
     )
 
 
-def _fitting_arrays(fitting: Fitting, row_end_mixed: IntArray | None) -> FittingArrays:
+def _fitting_arrays(selection: Selection, a: int) -> FittingArrays:
+    fitting, double, mixed = selection.fittings[a], selection.double.get(a), selection.mixed.get(a)
     first = fitting.first_input
     layers = tuple(_layer_arrays(layer) for layer in fitting.net.layers)
     if isinstance(first, FoldedInput):
-        return FittingArrays(layers, first.columns, first.row_end, row_end_mixed)
-    return FittingArrays(layers, None, None)
+        return FittingArrays(layers, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
+    return FittingArrays(layers, None, None, rank_double=double, rank_mixed=mixed)
 
 
 def _layer_arrays(layer: Layer) -> LayerArrays:

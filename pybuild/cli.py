@@ -1,27 +1,35 @@
 # SPDX-License-Identifier: MIT
 """The command line: `python -m pybuild MODEL TABLES`, `python -m pybuild info TABLES`, `python -m pybuild verify MODEL TABLES`.
 
-Exit codes: 0 done; 1 verify found errors outside the tolerance; 2 bad input, with one line on stderr that says what was wrong and
-what to do. A table file is written whole or not at all.
+Exit codes: 0 done; 1 verify found errors outside the tolerance; 2 bad input, no memory, no room for the report, with one line on
+stderr that says what was wrong and what to do; 130 interrupted. A table file is written whole or not at all.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import logging
-import math
 import os
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import InputError, PybuildError
+from .length_checks import check_smallest, too_close
+from .outputs import check_log, check_target, reporting, silence_stdout
+from .ranks import communicator, speaks
 
+Result = TypeVar("Result")
 log = logging.getLogger("pybuild")
 
+OUT_OF_MEMORY = "error: not enough memory ({}); use a machine with more, or fewer training data"
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ends
 FRAMES, ATOMS = 6, 600  # of the training data, that the accuracy is measured on
 
 DESCRIPTION = """Compress a trained Deep Potential model into one table file for molecular dynamics.
@@ -35,50 +43,69 @@ DESCRIPTION = """Compress a trained Deep Potential model into one table file for
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    log.setLevel(logging.INFO if speaks() else logging.CRITICAL)
+    try:
+        code = _run(words)
+    except PybuildError as error:
+        code = _end(2, f"error: {error}")
+    except MemoryError as error:
+        code = _end(2, OUT_OF_MEMORY.format(str(error) or "none left"))
+    except KeyboardInterrupt:
+        code = _end(INTERRUPTED, "interrupted")
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+    except OSError as error:
+        silence_stdout()
+        code = code or _end(2, f"error: the report cannot be written to standard output: {error.strerror or error}")
+    return code
+
+
+def _run(words: list[str]) -> int:
     command = {"info": _info, "verify": _verify}.get(words[0] if words else "", _compress)
     parser = {_info: _info_parser, _verify: _verify_parser, _compress: _compress_parser}[command]()
-    options = parser.parse_args(words if command is _compress else words[1:])
-    try:
-        with _logging(options.verbose, options.log_path):
-            return command(options)
-    except PybuildError as error:
-        print(f"pybuild: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at exit
-        return 0
+    options = _parse(parser, words if command is _compress else words[1:])
+    if isinstance(options, int):
+        return options
+    quiet = command is _compress and not speaks()  # the others share no work: every process has a report of its own
+    with reporting(logging.CRITICAL if quiet else _level(options), options.log_path, shlex.join(words)):
+        return command(options)
 
 
-class _Stdout(logging.StreamHandler):
-    """Like its base, but a reader that has gone away (`| head`) ends the program instead of being complained about."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        raise  # the exception being handled
+def _level(o: argparse.Namespace) -> int:
+    return logging.DEBUG if o.verbose else logging.INFO
 
 
-@contextmanager
-def _logging(verbose: bool, path: str | None) -> Iterator[None]:
-    """Reports go to stdout, and to a file where one is named."""
-    handlers: list[logging.Handler] = [_Stdout(sys.stdout)]
-    try:
-        if path is not None:
-            handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"--log-path {path}: {error.strerror or error}") from error
-    log.setLevel(logging.DEBUG if verbose else logging.INFO)
-    for handler in handlers:
-        log.addHandler(handler)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            log.removeHandler(handler)
-            handler.close()
+def _parse(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace | int:
+    """The options; or the exit code of a run that ends here: --help, or a wrong option, which argparse has said."""
+    with nullcontext() if speaks() else redirect_stderr(io.StringIO()):
+        try:
+            return parser.parse_args(words)
+        except SystemExit as done:
+            return int(done.code or 0)
+
+
+def _check_log(o: argparse.Namespace) -> None:
+    if o.log_path is not None:
+        named = {"the table file": "tables", "the model": "model", "the input script": "training_script"}
+        check_log(o.log_path, {what: getattr(o, option, None) or "" for what, option in named.items()})
+
+
+def _end(code: int, text: str, every_rank: bool = False) -> int:
+    """Say the last line of a run that failed, where this rank speaks."""
+    if every_rank or log.level != logging.CRITICAL:
+        try:
+            print(f"pybuild: {' '.join(text.split())}", file=sys.stderr, flush=True)
+        except OSError:  # nobody can be told but by the exit code
+            return code
+    return code
 
 
 def _common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="say more, show progress also in a log")
-    parser.add_argument("-l", "--log-path", metavar="FILE", help="write the report to this file, too")
+    parser.add_argument("-l", "--log-path", metavar="FILE", help="write the report to this file, too (new, or a log of pybuild)")
     return parser
 
 
@@ -89,7 +116,7 @@ def _compress_parser() -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="trained model")
     parser.add_argument("tables", metavar="TABLES", help="table file to write")
     parser.add_argument(
-        "-s", "--step", type=float, default=0.01, help="step of the fine grid (0.01); the coarse one has 10 times that"
+        "-s", "--step", type=float, help="step of the fine grid; the coarse one has 10 times that (default: both by the tolerances)"
     )
     parser.add_argument(
         "-e", "--extrapolate", type=float, default=5.0, help="tables end at this times the upper end of the fine grid (5)"
@@ -120,7 +147,10 @@ def _compress_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-t", "--training-script", metavar="FILE", help="DeePMD-kit input script whose training data are scanned")
     parser.add_argument(
-        "--training-data", nargs="+", metavar="DIR", help="training data: systems, or folders of systems, to scan"
+        "--training-data",
+        nargs="+",
+        metavar="DIR",
+        help="training data to scan: systems, folders of systems, HDF5 files (file.hdf5#/group)",
     )
     parser.add_argument("--head", help="branch of a multi-task model")
     return _common(parser)
@@ -152,34 +182,72 @@ def _rank(text: str) -> int | str:
 
 
 def _compress(o: argparse.Namespace) -> int:
-    from . import min_distance
-
-    comm = min_distance.communicator()
+    comm = communicator()
     first = comm is None or comm.Get_rank() == 0
-    if not first:
-        log.setLevel(logging.CRITICAL)
+    log.setLevel(_level(o) if first else logging.CRITICAL)
     try:
         _compress_on_rank(o, comm, first)
-    except PybuildError:
-        if first:
-            raise
-        return 2  # the first rank says it
+    except PybuildError:  # all ranks have it
+        raise
+    except BaseException as error:
+        if comm is not None:
+            code = _last_words(error)
+            comm.Abort(code)  # the others may wait for this one
+            os._exit(code)  # where Abort comes back
+        raise
     return 0
+
+
+def _last_words(error: BaseException) -> int:
+    """Exit code of an error that this rank alone knows of, said here."""
+    if isinstance(error, KeyboardInterrupt):
+        return _end(INTERRUPTED, "interrupted")
+    if isinstance(error, MemoryError):
+        return _end(2, OUT_OF_MEMORY.format(str(error) or "none left"), every_rank=True)
+    traceback.print_exc()
+    return 1
 
 
 def _compress_on_rank(o: argparse.Namespace, comm: Any | None, first: bool) -> None:
     """The scan of the training data is shared by all ranks; the rest is done by the first one."""
     from . import min_distance
+
+    model, systems, options = _together(comm, lambda: _inputs(o))
+    distances = min_distance.scan(systems, model.n_types, model.descriptor.rcut, comm) if systems else None
+    smallest, source = _smallest_distance(o, model, distances)
+    check_smallest(smallest, model.descriptor.rcut, source)
+    if first:
+        _build_and_write(o, options, model, systems, distances, smallest, source)
+
+
+def _together(comm: Any | None, work: Callable[[], Result]) -> Result:
+    """The result of work that every rank does by itself. Where one fails all do, so that none waits for another."""
+    if comm is None:
+        return work()
+    result, problem = None, None
+    try:
+        result = work()
+    except PybuildError as error:
+        problem = error
+    for error in comm.allgather(problem):
+        if error is not None:
+            raise error
+    assert result is not None
+    return result
+
+
+def _inputs(o: argparse.Namespace) -> tuple[Any, list[Any], Any]:
+    """Model, systems and options, with all checks that need no computing."""
     from .readers import read_model
 
+    _check_log(o)
     options = _options(o)
-    _check_target(o.model, o.tables)
+    given = {"the model": o.model, "the input script": o.training_script or "", "the log": o.log_path or ""}
+    check_target(o.tables, given)
     model = read_model(o.model, o.head)
-    systems = _training_systems(o, model.type_map)
-    distances = min_distance.scan(systems, model.n_types, model.descriptor.rcut, comm) if systems else None
-    smallest = _smallest_distance(o, model, distances)
-    if first:
-        _build_and_write(o, options, model, systems, distances, smallest)
+    if o.min_nbor_dist is not None:
+        check_smallest(o.min_nbor_dist, model.descriptor.rcut, "--min-nbor-dist")
+    return model, _training_systems(o, model.type_map), options
 
 
 def _options(o: argparse.Namespace) -> Any:
@@ -191,34 +259,26 @@ def _options(o: argparse.Namespace) -> Any:
     return options
 
 
-def _check_target(model: str, tables: str) -> None:
-    target = Path(tables)
-    if not target.parent.is_dir():
-        raise InputError(f"{tables}: the folder {target.parent} does not exist")
-    if target.exists() and Path(model).exists() and target.samefile(model):
-        raise InputError(f"{tables}: is the model itself; give another name for the table file")
-
-
 def _training_systems(o: argparse.Namespace, type_map: Sequence[str]) -> list[Any]:
-    from .data import find_systems, open_system, systems_of_script
+    from .data import open_system
+    from .data_search import find_systems, systems_of_script
 
-    paths: list[Path] = []
-    if o.training_data:
-        paths += find_systems(o.training_data)
+    places = find_systems(o.training_data) if o.training_data else []
     if o.training_script:
-        paths += [p for p in systems_of_script(o.training_script, o.head) if p not in paths]
-    return [open_system(path, type_map) for path in paths]
+        places += systems_of_script(o.training_script, o.head)
+    different = {place.identity: place for place in places}
+    return [open_system(place, type_map) for place in different.values()]
 
 
-def _smallest_distance(o: argparse.Namespace, model: Any, distances: Any) -> float:
-    """From the option, else the smaller one of the model file's and the training data's."""
+def _smallest_distance(o: argparse.Namespace, model: Any, distances: Any) -> tuple[float, str]:
+    """From the option, else the smaller one of the model file's and the training data's; and where it is from."""
     if o.min_nbor_dist is not None:
-        if not (math.isfinite(o.min_nbor_dist) and o.min_nbor_dist > 0):
-            raise InputError(f"--min-nbor-dist must be a positive length in angstrom, not {o.min_nbor_dist}")
         if model.min_nbor_dist is not None and model.min_nbor_dist != o.min_nbor_dist:
             log.info("smallest distance: %g A as asked for, not the model file's %g A", o.min_nbor_dist, model.min_nbor_dist)
-        return float(o.min_nbor_dist)
-    known = [d for d in (model.min_nbor_dist, None if distances is None else distances.overall) if d is not None]
+        return float(o.min_nbor_dist), "--min-nbor-dist"
+    known = [] if model.min_nbor_dist is None else [(model.min_nbor_dist, "of the model file")]
+    if distances is not None:
+        known.append((distances.overall, distances.closest.text(model.type_map)))
     if not known:
         raise InputError(
             f"{o.model}: the file does not say how close atoms came in the training data; give --min-nbor-dist R (angstrom), "
@@ -228,14 +288,14 @@ def _smallest_distance(o: argparse.Namespace, model: Any, distances: Any) -> flo
 
 
 def _build_and_write(
-    o: argparse.Namespace, options: Any, model: Any, systems: list[Any], distances: Any, smallest: float
+    o: argparse.Namespace, options: Any, model: Any, systems: list[Any], distances: Any, smallest: float, source: str
 ) -> None:
     from .accuracy import provenance, report_lines, table_reports
     from .build import build
-    from .data import spread_frames
+    from .data import telling_frames
     from .tables_file import write_tables
 
-    structures = spread_frames(systems, FRAMES, ATOMS)
+    structures = telling_frames(systems, model.n_types, model.descriptor.rcut, FRAMES, ATOMS)
     by_pair = None if distances is None else distances.by_pair
     result = build(model, smallest, options, by_pair, structures)
     reports = table_reports(result)
@@ -244,15 +304,31 @@ def _build_and_write(
     log.info(
         "%s: %s, %s; smallest distance %.4f A", Path(o.model).name, model.provenance.format, " ".join(model.type_map), smallest
     )
+    for line in _data_lines(model, distances, smallest, source):
+        log.info("%s", line)
     for line in report_lines(result, reports, options):
         log.info("%s", line)
     log.info("%s: %.1f MB", o.tables, Path(o.tables).stat().st_size / 1e6)
+
+
+def _data_lines(model: Any, distances: Any, smallest: float, source: str) -> Iterator[str]:
+    """What was read of the training data, and warnings of distances that cannot be."""
+    if distances is not None:
+        yield (
+            f"training data: {distances.n_systems} systems, {distances.n_frames} frames, {distances.n_atoms} atoms; closest, "
+            f"{distances.overall:.4f} A: {distances.closest.text(model.type_map)}"
+        )
+    found = [] if distances is None else [(distances.overall, distances.closest.text(model.type_map))]
+    for distance, where in dict.fromkeys([(smallest, source), *found]):
+        if warning := too_close(distance, where):
+            yield warning
 
 
 def _info(o: argparse.Namespace) -> int:
     from .info import info_lines
     from .tables_file import list_sections, read_tables
 
+    _check_log(o)
     for line in info_lines(read_tables(o.tables)):
         log.info("%s", line)
     for section in list_sections(o.tables):
@@ -265,4 +341,5 @@ def _info(o: argparse.Namespace) -> int:
 def _verify(o: argparse.Namespace) -> int:
     from .verify import verify
 
+    _check_log(o)
     return 0 if verify(o.model, o.tables, o.system, o.tolerance, o.head) else 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import InputError
-from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED
+from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ORDINARY
 from .neighbours import Index, neighbour_pairs
 from .reference import Rows, compute_rows
 from .tableset import Array, IntArray
@@ -90,6 +90,16 @@ def find_pairs(structure: Structure, parameters: EnvironmentParameters, centres:
         raise InputError(f"{structure.name}: atoms {i[k]} and {j[k]} (counted from 0) are in the same place")
     inside = r2 < parameters.rcut**2
     return i[inside], j[inside], d[inside]
+
+
+def close_centres(types: Index, pairs: Pairs, parameters: EnvironmentParameters, distances: Array) -> Index:
+    """(n,) whether an atom has a neighbour of an ordinary pair closer than ``distances`` (N, N), angstrom."""
+    i, j, d = pairs
+    near = np.einsum("ij,ij->i", d, d) < distances[types[i], types[j]] ** 2
+    near &= parameters.pair_kind[types[i], types[j]] == ORDINARY
+    close = np.zeros(len(types), dtype=bool)
+    close[i[near]] = True
+    return close
 
 
 def build_environment(types: Index, pairs: Pairs, parameters: EnvironmentParameters, only: Index | None = None) -> Environment:

@@ -35,7 +35,7 @@ def merge_columns(bases: Mapping[int, Basis]) -> MergedColumns:
     k = np.concatenate([np.arange(len(basis.amplitude)) for basis in bases.values()])
     amplitude = np.concatenate([basis.amplitude for basis in bases.values()])
     order = np.lexsort((k, b, -amplitude))
-    order = order[amplitude[order] > NEGLIGIBLE * amplitude.max()]
+    order = order[: max(1, int(np.sum(amplitude > NEGLIGIBLE * amplitude.max())))]
     vectors = np.concatenate([basis.vectors for basis in bases.values()], axis=1)
     return MergedColumns(np.column_stack([b, k])[order].astype(np.int32), amplitude[order], vectors[:, order])
 

@@ -3,7 +3,8 @@
 
 The argument of a table is x = (s(r) - mean_a) / std_a with the statistics of the centre's type a. A table runs from
 L = floor(-mean/std), where s = 0, to U = ceil((sw(m)/m - mean)/std), where m is the smallest neighbour distance of the training
-data, with a fine step, and on to the extrapolation limit e U with a coarse one. Only the radial component counts.
+data, with a fine step, and on to the extrapolation limit e U with a coarse one. Only the radial component counts. Kinks of the
+net are knots.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import numpy as np
 
 from .description import ModelDescription, Net, SeE2A
 from .errors import InputError
+from .nets import kinks
 from .reference import switch
-from .tableset import Array, IntArray, end_of
+from .tableset import Array, IntArray, TableSet, end_of
 
 ORDINARY, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ABSENT = range(4)
-COARSE_OVER_FINE = 10
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
+NEAR = 0.8  # times the smallest distance: down to here forces are to be as good as in the range of the training data
+MOST_KINKS = 20_000  # of one net between the ends of its table
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +71,14 @@ class TablePlan:
     """One table to be built: the net, its range, and who uses it."""
 
     net: Net
-    grid: Grid
+    lower: float
+    upper: float  # end of the range of the training data
+    near: float  # where pairs are NEAR times as far apart as the closest ones of the training data
+    max: float  # end of the table
     pairs: tuple[tuple[int, int], ...]  # (centre, neighbour) types that use it
     x_pad: Array  # (n,) distinct arguments of empty slots
     only_padding: bool  # neighbours of every pair are excluded: the table is read at x_pad alone
+    kinks: Array  # (k,) between the ends, where a derivative of the net jumps
 
 
 def pair_kinds(model: ModelDescription) -> IntArray:
@@ -89,40 +96,55 @@ def pair_kinds(model: ModelDescription) -> IntArray:
     return kinds
 
 
-def make_grid(lower: float, upper: float, step: float, extrapolate: float) -> Grid:
-    """A grid whose fine step is at most ``step`` and whose coarse step is at most ten times that."""
-    if not (math.isfinite(step) and step > 0):
-        raise InputError(f"--step must be a positive number, not {step}")
+def end_of_table(upper: float, extrapolate: float) -> float:
+    """The extrapolation limit: e U, at least e - 1 beyond U."""
     if not (math.isfinite(extrapolate) and extrapolate >= 1):
         raise InputError(f"--extrapolate must be at least 1, not {extrapolate}")
-    top = upper + (extrapolate - 1) * max(abs(upper), 1.0)
-    rounding = 1e-9  # (upper - lower) / step is an integer up to rounding for the usual steps
-    fine_rows = (upper - lower) / step
-    coarse_rows = (top - upper) / (COARSE_OVER_FINE * step)
-    if fine_rows + coarse_rows > MAX_ROWS:
+    return upper + (extrapolate - 1) * max(abs(upper), 1.0)
+
+
+def make_grid(plan: TablePlan, fine: float, coarse: float, fine_to: float) -> Grid:
+    """Steps of at most ``fine`` up to ``fine_to`` and of at most ``coarse`` beyond, every kink a knot."""
+    breaks = np.unique(np.concatenate([[plan.lower, fine_to, plan.max], plan.kinks]))
+    low, length = breaks[:-1], np.diff(breaks)
+    rounding = 1e-9  # length / step is a whole number up to rounding for the usual steps
+    rows = np.maximum(np.ceil(length / np.where(low < fine_to, fine, coarse) - rounding), 1.0)
+    if not rows.sum() <= MAX_ROWS:
         raise InputError(
-            f"--step {step} needs {fine_rows + coarse_rows:.3g} rows for the range {lower:g} to {top:g}; at most {MAX_ROWS} are "
-            "supported, choose a larger step"
+            f"the steps {fine:g} and {coarse:g} need {rows.sum():.3g} rows for a table from {plan.lower:g} to {plan.max:g}; at "
+            f"most {MAX_ROWS} are supported: choose a larger --step or --min-nbor-dist, or a smaller --extrapolate"
         )
-    counts = [max(1, math.ceil(fine_rows - rounding)), math.ceil(coarse_rows - rounding)]
-    bounds = zip([lower, upper], [upper, top], counts, strict=True)
-    segments = np.array([(low, (high - low) / n, n) for low, high, n in bounds if n], dtype=np.float64)
-    return Grid(segments, upper)
+    return Grid(np.column_stack([low, length / rows, rows]), plan.upper)
 
 
 def centre_range(descriptor: SeE2A, centre: int, min_distance: float) -> tuple[float, float]:
     """L and U of a centre type: DeePMD-kit's rule, radial component only; env_protection does not enter."""
-    mean, std = descriptor.mean[centre], descriptor.std[centre, 0]
-    sw, _ = switch(np.float64(min_distance), descriptor.rcut_smth, descriptor.rcut)
-    s_max = float(sw) / min_distance
-    return float(np.floor(-mean / std)), float(np.ceil((s_max - mean) / std))
+    lowest = -descriptor.mean[centre] / descriptor.std[centre, 0]
+    return float(np.floor(lowest)), float(np.ceil(argument_at(descriptor, centre, min_distance)))
+
+
+def argument_at(descriptor: SeE2A, centre: int, distance: float) -> float:
+    """x of a neighbour at a distance, angstrom, without env_protection."""
+    sw, _ = switch(np.float64(distance), descriptor.rcut_smth, descriptor.rcut)
+    return float((sw / distance - descriptor.mean[centre]) / descriptor.std[centre, 0])
+
+
+def distance_of(descriptor: SeE2A | TableSet, centre: int, x: Array) -> Array:
+    """The distance (n,), angstrom, at which a neighbour of a centre type has the argument x (n,); rcut where all have a larger one,
+    0 where none reaches it."""
+    s = x * descriptor.std[centre, 0] + descriptor.mean[centre]
+    low, high = np.zeros_like(s), np.full_like(s, descriptor.rcut)
+    for _ in range(60):  # s(r) falls with r: halve the bracket down to rounding
+        middle = 0.5 * (low + high)
+        sw, _ = switch(middle, descriptor.rcut_smth, descriptor.rcut)
+        beyond = sw / (middle + descriptor.env_protection) > s
+        low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
+    return low
 
 
 def table_range(model: ModelDescription, pairs: list[tuple[int, int]], min_distance: float) -> tuple[float, float]:
     """L and U of a table: the extremes over the centre types whose neighbours reach it, and every x_pad inside."""
-    kinds = pair_kinds(model)
-    live = [a for a, b in pairs if kinds[a, b] == ORDINARY and model.descriptor.sel[a] > 0]
-    centres = live or [a for a, _ in pairs]
+    centres = _live_centres(model, pairs) or [a for a, _ in pairs]
     ranges = [centre_range(model.descriptor, a, min_distance) for a in centres]
     x_pad = [-model.descriptor.mean[a] / model.descriptor.std[a, 0] for a, _ in pairs]
     lower = min([low for low, _ in ranges] + [math.floor(x) for x in x_pad])
@@ -130,9 +152,13 @@ def table_range(model: ModelDescription, pairs: list[tuple[int, int]], min_dista
     return float(lower) + 0.0, float(upper)
 
 
-def plan_tables(
-    model: ModelDescription, min_distance: float, step: float, extrapolate: float
-) -> tuple[list[TablePlan], IntArray]:
+def _live_centres(model: ModelDescription, pairs: list[tuple[int, int]]) -> list[int]:
+    """Centre types whose neighbours reach a table."""
+    kinds = pair_kinds(model)
+    return [a for a, b in pairs if kinds[a, b] == ORDINARY]
+
+
+def plan_tables(model: ModelDescription, min_distance: float, extrapolate: float) -> tuple[list[TablePlan], IntArray]:
     """The tables of a model, and (N, N) the table of each pair of types (-1 where pair_kind is ABSENT)."""
     kinds = pair_kinds(model)
     users: dict[int, list[tuple[int, int]]] = {}
@@ -143,19 +169,24 @@ def plan_tables(
     for pairs in users.values():
         for a, b in pairs:
             pair_table[a, b] = len(plans)
-        plans.append(_plan(model, kinds, pairs, min_distance, step, extrapolate))
+        plans.append(_plan(model, kinds, pairs, min_distance, extrapolate))
     return plans, pair_table
 
 
 def _plan(
-    model: ModelDescription, kinds: IntArray, pairs: list[tuple[int, int]], min_distance: float, step: float, extrapolate: float
+    model: ModelDescription, kinds: IntArray, pairs: list[tuple[int, int]], min_distance: float, extrapolate: float
 ) -> TablePlan:
     d = model.descriptor
+    lower, upper = table_range(model, pairs, min_distance)
+    end = end_of_table(upper, extrapolate)
+    # Rounded to quarters, as U is to whole numbers: lengths that usual steps divide.
+    nears = [argument_at(d, a, NEAR * min_distance) for a in _live_centres(model, pairs)]
+    near = min(end, max([upper, *(math.ceil(4 * x) / 4 for x in nears)]))
     x_pad = np.unique([-d.mean[a] / d.std[a, 0] for a, _ in pairs])
-    return TablePlan(
-        net=d.nets[pairs[0]],
-        grid=make_grid(*table_range(model, pairs, min_distance), step, extrapolate),
-        pairs=tuple(pairs),
-        x_pad=x_pad,
-        only_padding=all(kinds[a, b] != ORDINARY for a, b in pairs),
-    )
+    only_padding = all(kinds[a, b] != ORDINARY for a, b in pairs)
+    net = d.nets[pairs[0]]
+    # A table of empty slots alone is exact at their arguments: knots, too.
+    knots = x_pad[(x_pad > lower) & (x_pad < end)] if only_padding else kinks(net, lower, end)
+    if len(knots) > MOST_KINKS:
+        raise InputError(f"the embedding net of {len(knots)} kinks between {lower:g} and {end:g} is too rough for a table")
+    return TablePlan(net, lower, upper, near, end, tuple(pairs), x_pad, only_padding, knots)

@@ -12,21 +12,21 @@ import numpy as np
 from .grid import Grid
 from .tableset import Array
 
+Derivatives = tuple[Array, Array, Array]  # value, slope, curvature
 ORDERS = (3, 5)
 CHUNK = 4096  # points a look-up handles at once: 4096 x 6 x 32 doubles are 6 MB
 
 
-def coefficients(value: Array, slope: Array, curvature: Array, steps: Array, order: int) -> Array:
-    """(n, order + 1, K) from values and derivatives (n + 1, K) at the knots and the n interval lengths."""
+def coefficients(left: Derivatives, right: Derivatives, steps: Array, order: int) -> Array:
+    """(n, order + 1, K) from value, slope and curvature, each (n, K), at both ends of the n intervals and their lengths."""
     t = steps[:, None]
-    rise = value[1:] - value[:-1]
-    d0, d1 = slope[:-1], slope[1:]
+    (value, d0, c0), (end, d1, c1) = left, right
+    rise = end - value
     if order == 3:
-        return np.stack([value[:-1], d0, (3 * rise / t - 2 * d0 - d1) / t, (d0 + d1 - 2 * rise / t) / t**2], axis=1)
-    c0, c1 = curvature[:-1], curvature[1:]
+        return np.stack([value, d0, (3 * rise / t - 2 * d0 - d1) / t, (d0 + d1 - 2 * rise / t) / t**2], axis=1)
     return np.stack(
         [
-            value[:-1],
+            value,
             d0,
             c0 / 2,
             (10 * rise / t - (6 * d0 + 4 * d1) - (1.5 * c0 - 0.5 * c1) * t) / t**2,
@@ -44,12 +44,12 @@ def evaluate(coef: Array, grid: Grid, x: Array) -> tuple[Array, Array]:
     for start in range(0, x.size, CHUNK):
         part = slice(start, start + CHUNK)
         row, offset, excess = grid.locate(x[part])
-        value[part], slope[part] = _horner(coef[row], offset[:, None])
+        value[part], slope[part] = horner(coef[row], offset[:, None])
         value[part] += slope[part] * excess[:, None]
     return value, slope
 
 
-def _horner(coef: Array, t: Array) -> tuple[Array, Array]:
+def horner(coef: Array, t: Array) -> tuple[Array, Array]:
     """Polynomial (n, order + 1, K) and its derivative at t (n, 1)."""
     value = coef[:, -1].copy()
     slope = np.zeros_like(value)

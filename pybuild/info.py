@@ -8,8 +8,8 @@ from collections import Counter
 
 import numpy as np
 
-from .accuracy import distance_at, pair_names, products
-from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED
+from .accuracy import pair_names, products
+from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, distance_of
 from .tableset import IntArray, TableSet
 
 KINDS = {DESCRIPTOR_EXCLUDED: "excluded by the descriptor", MODEL_EXCLUDED: "excluded by the model", ABSENT: "absent (sel 0)"}
@@ -45,7 +45,7 @@ def _table_lines(t: TableSet) -> list[str]:
     ]
     for k, table in enumerate(t.tables):
         centre = int((t.pair_table == k).nonzero()[0][0])
-        reach = f"{distance_at(t, table.upper, centre):.3f}, {distance_at(t, table.max, centre):.3f}"
+        reach = "{:.3f}, {:.3f}".format(*distance_of(t, centre, np.array([table.upper, table.max])))
         lines.append(
             f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.max:g}':>20}  {reach:>19}  {len(table.coef):>6} "
             f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{t.width}':>8} {table.coef.nbytes / 1000:>7.0f}  {pair_names(t, k)}"
@@ -55,7 +55,7 @@ def _table_lines(t: TableSet) -> list[str]:
 
 def _fitting_lines(t: TableSet) -> list[str]:
     lines = []
-    inputs, inputs_mixed = products(t), products(t, mixed=True)
+    inputs, inputs_mixed, inputs_all = (products(t, part) for part in ("double", "mixed", "all"))
     for name, fitting in zip(t.type_map, t.fittings, strict=True):
         if fitting is None:
             lines.append(f"fitting net {name}: none, these atoms have no energy")
@@ -64,13 +64,18 @@ def _fitting_lines(t: TableSet) -> list[str]:
         if fitting.columns is None:
             form = f"{inputs[name]} numbers of the descriptor"
         else:
-            form = _products_text(t, inputs[name], fitting.columns)
+            form = _products_text(t, inputs[name], _in_use(fitting.columns, fitting.row_end_double))
             if fitting.row_end_mixed is not None:
-                in_use = fitting.row_end_mixed > np.arange(len(fitting.columns))
-                mixed = fitting.columns[: fitting.row_end_mixed[in_use].max()]
-                form += f"; in mixed precision {_products_text(t, inputs_mixed[name], mixed)}"
+                form += f"; in mixed precision {_products_text(t, inputs_mixed[name], _in_use(fitting.columns, fitting.row_end_mixed))}"
+            if fitting.row_end_double is not None:
+                form += f"; with a closer pair {_products_text(t, inputs_all[name], fitting.columns)}"
         lines.append(f"fitting net {name}: {form} -> {widths}")
     return lines
+
+
+def _in_use(columns: IntArray, row_end: IntArray | None) -> IntArray:
+    """The columns that some product has."""
+    return columns if row_end is None else columns[: row_end[row_end > np.arange(len(columns))].max()]
 
 
 def _products_text(t: TableSet, n_products: int, columns: IntArray) -> str:

@@ -19,10 +19,14 @@ from .nets import derivatives_along
 from .tableset import Array
 
 FINE_SAMPLES = 1200
-COARSE_SAMPLES = 200
+COARSE_SAMPLES = 400
 # In x: the full weight reaches this far into the coarse range, for pairs a little closer than the training data.
 BEYOND_UPPER = 0.3
-COARSE_WEIGHT = 1e-6  # amplitude: further out physics has gone wrong, and the functions only have to stay sensible
+COARSE_WEIGHT = 1e-6  # amplitude, in the first stage: the functions only have to stay sensible
+REST_WEIGHT = 1e-2  # amplitude, in the second: forces have to be right to 1e-4 eV/A, not to 1e-8, but are larger
+REST_FLOOR = 1e-8  # of the largest of the second stage: columns below are not needed
+ROUNDING = 1e-13  # of the samples: what is left of functions that the first stage spans
+STAGE = 1e-11  # of the largest amplitude: where the first stage ends
 PADDING_WEIGHT = 0.3  # amplitude: an empty slot counts like a tenth of the range
 SLOPE_LENGTH = 1.0  # a slope times this counts like a value; x has standard deviation 1
 # Of the largest eigenvalue of H: directions that mattered nowhere keep 1/1000 of the weight of the others.
@@ -49,11 +53,37 @@ def identity_basis(width: int) -> Basis:
 
 def sampled_basis(plan: TablePlan, sensitivity: Array) -> Basis:
     """Weighted singular value decomposition of values and slopes over the table's range. sensitivity: H (M, M), on a
-    scale common to all tables; zeros where nothing is known, then all directions count the same."""
+    scale common to all tables; zeros where nothing is known, then all directions count the same.
+
+    In two stages: first the columns that the range of the training data needs, then those that are missing beyond it.
+    """
     root, inverse = _roots(sensitivity)
-    _, amplitude, rows = np.linalg.svd(_samples(plan) @ root, full_matrices=False)
-    directions = _fix_signs(rows.T)
+    directions, amplitude = _principal(_samples(plan, plan.upper + BEYOND_UPPER, COARSE_WEIGHT) @ root)
+    n = max(1, int(np.sum(amplitude > STAGE * amplitude[0])))
+    directions, amplitude = directions[:, :n], amplitude[:n]
+    rest = _samples(plan, max(plan.near, plan.upper + BEYOND_UPPER), REST_WEIGHT) @ root
+    others, size = _principal(_without(directions, rest.T).T)
+    needed = size > max(REST_FLOOR * size[0], ROUNDING * float(np.linalg.norm(rest)))
+    others = _without(directions, others[:, needed][:, : len(root) - n])
+    if others.size:
+        others, _ = np.linalg.qr(others)
+    # Less than the last of the first stage, in the same order: what the first weights do not see must not look important.
+    small = amplitude[-1] * (size[: others.shape[1]] / max(float(size[0]), 1e-300)) ** 0.25
+    directions, amplitude = _fix_signs(np.concatenate([directions, others], axis=1)), np.concatenate([amplitude, small])
     return Basis(np.ascontiguousarray(inverse @ directions), np.ascontiguousarray(root @ directions), amplitude)
+
+
+def _without(directions: Array, columns: Array) -> Array:
+    """Columns (M, n) without their parts along some orthonormal directions (M, k), down to rounding."""
+    for _ in range(2):
+        columns = columns - directions @ (directions.T @ columns)
+    return columns
+
+
+def _principal(samples: Array) -> tuple[Array, Array]:
+    """Right singular vectors (M, k) and singular values (k,)."""
+    _, amplitude, rows = np.linalg.svd(samples, full_matrices=False)
+    return rows.T, amplitude
 
 
 def _roots(sensitivity: Array) -> tuple[Array, Array]:
@@ -66,14 +96,13 @@ def _roots(sensitivity: Array) -> tuple[Array, Array]:
     return (vectors * root) @ vectors.T, (vectors / root) @ vectors.T
 
 
-def _samples(plan: TablePlan) -> Array:
-    grid = plan.grid
+def _samples(plan: TablePlan, fine_to: float, coarse_weight: float) -> Array:
     pad = derivatives_along(plan.net, plan.x_pad)[0] * (PADDING_WEIGHT / np.sqrt(plan.x_pad.size))
     if plan.only_padding:
         return pad * plan.x_pad[:, None]  # an empty slot contributes G(x_pad) x_pad: nothing where the mean is zero
-    parts = [pad, *_weighted(plan, grid.lower, grid.upper + BEYOND_UPPER, FINE_SAMPLES, 1.0)]
-    if grid.max > grid.upper:
-        parts += _weighted(plan, grid.upper, grid.max, COARSE_SAMPLES, COARSE_WEIGHT)
+    parts = [pad, *_weighted(plan, plan.lower, fine_to, FINE_SAMPLES, 1.0)]
+    if plan.max > fine_to:
+        parts += _weighted(plan, fine_to, plan.max, COARSE_SAMPLES, coarse_weight)
     return np.concatenate(parts)
 
 

@@ -6,7 +6,6 @@ Under mpirun the frames are spread over the ranks (mpi4py); the result is a mini
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,23 @@ from .neighbours import neighbour_pairs
 from .progress import track
 from .tableset import Array
 
-SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # set by MPI launchers
+CLOSE = 2.0  # angstrom: nearly every closest pair is nearer than that
+
+
+@dataclass(frozen=True)
+class Closest:
+    """The two closest atoms: distance in angstrom, the frame's number over all systems and its name, atoms counted from 0."""
+
+    distance: float
+    frame: int
+    name: str
+    atoms: tuple[int, int]
+    types: tuple[int, int]
+
+    def text(self, type_map: Sequence[str]) -> str:
+        """Where it is, for people."""
+        atoms = " and ".join(f"{k} ({type_map[t]})" for k, t in zip(self.atoms, self.types, strict=True))
+        return f"atoms {atoms} of {self.name}"
 
 
 @dataclass(frozen=True)
@@ -29,18 +44,20 @@ class Distances:
 
     overall: float
     by_pair: Array
+    n_systems: int  # that were read
     n_frames: int
+    n_atoms: int  # over all frames
+    closest: Closest
 
 
-def communicator() -> Any | None:
-    """MPI.COMM_WORLD when started on several ranks by mpirun, else None. Raises InputError where mpi4py is missing."""
-    if all(os.environ.get(name, "1") in ("", "1") for name in SIZE_VARIABLES):
-        return None
-    try:
-        from mpi4py import MPI
-    except ImportError as error:
-        raise InputError("started under mpirun, which needs mpi4py (pip install mpi4py); or start without mpirun") from error
-    return MPI.COMM_WORLD
+@dataclass
+class _Found:
+    """What one rank has found so far."""
+
+    smallest: Array
+    n_atoms: int = 0
+    closest: Closest | None = None
+    failure: tuple[int, str] | None = None
 
 
 def scan(systems: Sequence[System], n_types: int, rcut: float, comm: Any | None = None) -> Distances:
@@ -48,42 +65,66 @@ def scan(systems: Sequence[System], n_types: int, rcut: float, comm: Any | None 
     for two atoms at the same place and for data without any pair within rcut."""
     rank, size = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
     frames = all_frames(systems)
-    smallest = np.full((n_types, n_types), np.inf)
-    failure: tuple[int, str] | None = None
+    if not frames:
+        raise InputError(f"training data: no frames in {len(systems)} systems")
+    found = _Found(np.full((n_types, n_types), np.inf))
     for number in track(range(rank, len(frames), size), "smallest distance"):
         system, frame = frames[number]
         try:
-            _update(smallest, system.frame(frame), rcut)
+            _update(found, number, system.frame(frame), rcut)
         except InputError as error:
-            failure = (number, str(error))
+            found.failure = (number, str(error))
             break
-    smallest = _agree(comm, smallest, failure)
-    overall = float(smallest.min())
-    if not np.isfinite(overall):
+    found = _agree(comm, found)
+    if found.closest is None:
         raise InputError(f"training data: no two atoms closer than the cutoff {rcut:g} A in {len(frames)} frames")
-    smallest = np.minimum(smallest, smallest.T)  # i-j and j-i differ by rounding
-    return Distances(overall, np.where(np.isfinite(smallest), smallest, overall), len(frames))
+    smallest = np.minimum(found.smallest, found.smallest.T)  # i-j and j-i differ by rounding
+    overall = float(smallest.min())
+    by_pair = np.where(np.isfinite(smallest), smallest, overall)
+    return Distances(overall, by_pair, len(systems), len(frames), found.n_atoms, found.closest)
 
 
-def _agree(comm: Any | None, smallest: Array, failure: tuple[int, str] | None) -> Array:
-    """The minimum over all ranks, or on all ranks the failure of the first bad frame."""
-    parts = [(smallest, failure)] if comm is None else comm.allgather((smallest, failure))
-    failures = sorted(f for _, f in parts if f is not None)
+def _agree(comm: Any | None, mine: _Found) -> _Found:
+    """The findings of all ranks as one, the same for any number of ranks; on all ranks the failure of the first bad frame."""
+    parts = [mine] if comm is None else comm.allgather(mine)
+    failures = sorted(part.failure for part in parts if part.failure is not None)
     if failures:
         raise InputError(failures[0][1])
-    return np.minimum.reduce([part for part, _ in parts])
+    known = [part.closest for part in parts if part.closest is not None]
+    return _Found(
+        smallest=np.minimum.reduce([part.smallest for part in parts]),
+        n_atoms=sum(part.n_atoms for part in parts),
+        closest=min(known, key=lambda c: (c.distance, c.frame), default=None),
+    )
 
 
-def _update(smallest: Array, structure: Structure, rcut: float) -> None:
-    """Lower ``smallest`` by the distances of one frame. Only distances that can still lower it are looked for."""
-    if not len(structure.types):
+def _update(found: _Found, number: int, structure: Structure, rcut: float) -> None:
+    """Take in one frame. First the close surroundings; farther out only where some pair of types was not met closer yet."""
+    types = structure.types
+    found.n_atoms += len(types)
+    if not len(types):
         return
-    present = np.unique(structure.types)
-    reach = min(rcut, float(smallest[np.ix_(present, present)].max(initial=0.0)))
-    i, j, d = neighbour_pairs(structure.positions, structure.cell, reach)
+    present = np.ix_(np.unique(types), np.unique(types))
+    reach = 0.0
+    for limit in (min(CLOSE, rcut), rcut):
+        wanted = min(limit, float(found.smallest[present].max()))
+        if wanted > reach:
+            reach = wanted
+            _take_pairs(found, number, structure, reach)
+
+
+def _take_pairs(found: _Found, number: int, structure: Structure, reach: float) -> None:
+    try:
+        i, j, d = neighbour_pairs(structure.positions, structure.cell, reach)
+    except InputError as error:
+        raise InputError(f"{structure.name}: {error}") from error
+    if not len(i):
+        return
     r = np.sqrt(np.einsum("ij,ij->i", d, d))
-    if r.size and r.min() == 0:
-        k = int(np.argmin(r))
-        raise InputError(f"{structure.name}: atoms {i[k]} and {j[k]} (counted from 0) are in the same place")
-    pair = structure.types[i], structure.types[j]
-    np.minimum.at(smallest, pair, r)
+    k = int(np.argmin(r))
+    atoms, types = (int(i[k]), int(j[k])), (int(structure.types[i[k]]), int(structure.types[j[k]]))
+    if r[k] == 0:
+        raise InputError(f"{structure.name}: atoms {atoms[0]} and {atoms[1]} (counted from 0) are in the same place")
+    if found.closest is None or r[k] < found.closest.distance:
+        found.closest = Closest(float(r[k]), number, structure.name, atoms, types)
+    np.minimum.at(found.smallest, (structure.types[i], structure.types[j]), r)

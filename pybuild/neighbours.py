@@ -17,6 +17,7 @@ from .errors import InputError
 from .tableset import Array
 
 Index = NDArray[np.int64]
+MAX_IMAGES = 100_000  # of a cell within the cutoff: a cell of 0.3 A and a cutoff of 6 A
 MAX_BINS = 1024  # cells a direction: keeps the cell number of a sparse cluster small
 
 
@@ -61,6 +62,12 @@ def _with_images(positions: Array, cell: Array | None, cutoff: float) -> tuple[A
     fractional = np.linalg.solve(cell.T, np.asarray(positions, dtype=np.float64).T).T
     fractional -= np.floor(fractional)
     reach = cutoff / heights
+    n_images = float(np.prod(2 * np.ceil(reach) + 1))
+    if n_images > MAX_IMAGES:
+        raise InputError(
+            f"the cell is only {heights.min():g} A thick: {n_images:.3g} images of it are within {cutoff:g} A; "
+            "are lengths in angstrom?"
+        )
     shifts = product(*(range(-int(np.ceil(r)), int(np.ceil(r)) + 1) for r in reach))
     points, owner = [fractional], [np.arange(n)]
     for shift in shifts:

@@ -52,7 +52,12 @@ class Progress:
         left = (now - self._start) * (self._total - done) / max(done, 1)
         text = f"{self._label} [{'#' * filled}{'.' * (WIDTH - filled)}] {done}/{self._total}, {left:.0f} s left"
         self._shown = True
-        print(f"\r{text:<{LINE}}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
+        try:
+            print(
+                f"\r{text:<{LINE}}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr, flush=True
+            )
+        except OSError:  # nobody looks any more (`2>&1 | head`)
+            self._active = self._shown = False
 
     def close(self) -> None:
         """Wipe the bar away."""

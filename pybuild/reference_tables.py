@@ -13,7 +13,7 @@ import numpy as np
 from . import hermite
 from .activations import CODES
 from .description import SKIPS, Layer, Net
-from .environment import Environment, EnvironmentParameters, Structure, build_environment, find_pairs
+from .environment import Environment, EnvironmentParameters, Structure, build_environment, close_centres, find_pairs
 from .evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, accumulate
 from .grid import Grid
 from .reference import Result
@@ -27,13 +27,14 @@ def evaluate(tables: TableSet, positions: Array, types: Array, cell: Array | Non
     precision, but in float64. Raises InputError for bad input."""
     structure = Structure(np.asarray(positions, dtype=np.float64), np.asarray(types), cell)
     parameters = environment_parameters(tables)
-    fittings = stored_fittings(tables, mixed)
     pairs = find_pairs(structure, parameters)
+    close = close_centres(structure.types, pairs, parameters, tables.min_distance)
     parts = []
-    for start in range(0, max(1, len(structure.types)), CENTRES_AT_ONCE):
-        only = np.arange(start, min(start + CENTRES_AT_ONCE, len(structure.types)))
-        env = build_environment(structure.types, pairs, parameters, only)
-        parts.append(accumulate(env, look_up(tables, env), fittings))
+    for centres, part in ((np.flatnonzero(~close), "mixed" if mixed else "double"), (np.flatnonzero(close), "all")):
+        fittings = stored_fittings(tables, part)
+        for start in range(0, max(1, len(centres)), CENTRES_AT_ONCE):
+            env = build_environment(structure.types, pairs, parameters, centres[start : start + CENTRES_AT_ONCE])
+            parts.append(accumulate(env, look_up(tables, env), fittings))
     return Result(*(sum(getattr(p, name) for p in parts) for name in Result.__dataclass_fields__))
 
 
@@ -57,22 +58,29 @@ def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Feature
     return features
 
 
-def stored_fittings(tables: TableSet, mixed: bool = False) -> dict[int, Fitting]:
-    """The fitting nets of the centre types that have an energy; mixed: with the products that mixed precision evaluates."""
-    return {a: _fitting(tables, a, f, mixed) for a, f in enumerate(tables.fittings) if f is not None}
+def stored_fittings(tables: TableSet, part: str = "double") -> dict[int, Fitting]:
+    """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour closer
+    than in the training data), "double" or "mixed" (of any other, in that precision)."""
+    return {a: _fitting(tables, a, f, part) for a, f in enumerate(tables.fittings) if f is not None}
 
 
-def _fitting(tables: TableSet, a: int, f: FittingArrays, mixed: bool) -> Fitting:
+def _fitting(tables: TableSet, a: int, f: FittingArrays, part: str) -> Fitting:
     layers = [_layer(layer) for layer in f.layers]
     if f.columns is not None:
         first: FirstLayerInput = FoldedInput(f.columns, f.row_end)
-        if mixed and f.row_end_mixed is not None:
+        row_end = {"double": f.row_end_double, "mixed": f.row_end_mixed}.get(part)
+        if row_end is not None:
             p, q = first.products()
-            layers[0] = replace(layers[0], weight=layers[0].weight[q < f.row_end_mixed[p]])
-            first = FoldedInput(f.columns, f.row_end_mixed)
+            layers[0] = replace(layers[0], weight=layers[0].weight[q < row_end[p]])
+            first = FoldedInput(f.columns, row_end)
     else:
         used = {b: tables.tables[t] for b, t in enumerate(tables.pair_table[a].tolist()) if t >= 0}
-        first = DirectInput({b: t.basis for b, t in used.items()}, tables.axis_neuron)
+        ranks = {"double": f.rank_double, "mixed": f.rank_mixed}.get(part)
+        if ranks is None:
+            ranks = {b: t.rank for b, t in used.items()}
+        # Columns that are not taken have no weight in T.
+        bases = {b: t.basis * (np.arange(t.rank) < ranks[b]) for b, t in used.items()}
+        first = DirectInput(bases, tables.axis_neuron)
     return Fitting(first, Net(tuple(layers)), float(tables.energy_bias[a]))
 
 

@@ -30,6 +30,10 @@ MOST_TYPES, MOST_WIDTH, MOST_ROWS, MOST_LAYERS, MOST_INPUTS, MOST_NEURONS = 1024
 MOST_SEGMENTS = 2**16
 MOST_RCUT = 1e4  # angstrom
 
+ROW_END_PARTS = ("row_end_double", "row_end_mixed")
+RANK_PARTS = ("rank_double", "rank_mixed")
+PARTS = ROW_END_PARTS + RANK_PARTS
+
 NamedArray = tuple[str, NDArray[Any], bool]
 
 
@@ -79,8 +83,9 @@ def _fitting_sections(prefix: str, fitting: FittingArrays) -> list[NamedArray]:
     out: list[NamedArray] = [(prefix + "form", _i32(int(folded)), True)]
     if fitting.columns is not None and fitting.row_end is not None:
         out += [(prefix + "columns", _i32(fitting.columns), True), (prefix + "row_end", _i32(fitting.row_end), True)]
-        if fitting.row_end_mixed is not None:
-            out.append((prefix + "row_end_mixed", _i32(fitting.row_end_mixed), True))
+    for name in PARTS:
+        if (part := getattr(fitting, name)) is not None:
+            out.append((prefix + name, _i32(part), True))
     codes = [[layer.activation, layer.skip] for layer in fitting.layers]
     parameters = [layer.activation_parameter for layer in fitting.layers]
     out += [(prefix + "layers", _i32(codes), True), (prefix + "activation_parameter", _f64(parameters), True)]
@@ -345,31 +350,44 @@ def _read_row_end(s: _Sections, name: str, n_columns: int) -> IntArray:
     return row_end
 
 
-def _read_row_end_mixed(s: _Sections, name: str, row_end: IntArray) -> IntArray | None:
-    """A part of the staircase; None where mixed precision evaluates all of it."""
+def _read_row_end_part(s: _Sections, name: str, row_end: IntArray) -> IntArray | None:
+    """A part of the staircase; None where a precision evaluates all of it."""
     if not s.has(name):
         return None
-    mixed = _read_row_end(s, name, len(row_end))
-    beyond = mixed > row_end
+    part = _read_row_end(s, name, len(row_end))
+    beyond = part > row_end
     _require(not beyond.any(), name, f"goes beyond row_end at row {int(np.argmax(beyond)) if beyond.any() else 0}")
-    return mixed
+    return part
+
+
+def _read_rank_part(s: _Sections, name: str, n_types: int, ranks: dict[int, int]) -> IntArray | None:
+    """Leading columns of each neighbour type's table; None where a precision evaluates all of them."""
+    if not s.has(name):
+        return None
+    part = s.i32(name, n_types)
+    for b, columns in enumerate(part.tolist()):
+        least, most = min(1, ranks.get(b, 0)), ranks.get(b, 0)
+        _require(least <= columns <= most, name, f"is {columns} for neighbour type {b}, expected {least} to {most}")
+    return part
 
 
 def _read_fitting(s: _Sections, a: int, d: dict[str, Any], tables: tuple[TableArrays, ...]) -> FittingArrays:
     prefix = f"fitting.{a}."
     form = s.integer(prefix + "form", 0)
     _require(form <= 1, prefix + "form", f"is {form}, expected 0 (direct) or 1 (folded)")
-    columns = row_end = row_end_mixed = None
+    columns = row_end = None
+    ranks = {b: tables[t].rank for b, t in enumerate(d["pair_table"][a].tolist()) if t >= 0}
+    parts: dict[str, IntArray | None] = {}
     if form == 1:
-        ranks = {b: tables[t].rank for b, t in enumerate(d["pair_table"][a].tolist()) if t >= 0}
         columns = _read_columns(s, prefix + "columns", ranks)
         row_end = _read_row_end(s, prefix + "row_end", len(columns))
-        row_end_mixed = _read_row_end_mixed(s, prefix + "row_end_mixed", row_end)
+        parts = {name: _read_row_end_part(s, prefix + name, row_end) for name in ROW_END_PARTS}
         n_in = int((row_end.astype(np.int64) - np.arange(len(columns))).sum())
     else:
+        parts = {name: _read_rank_part(s, prefix + name, len(d["sel"]), ranks) for name in RANK_PARTS}
         n_in = d["width"] * d["axis_neuron"]
     _require(n_in <= MOST_INPUTS, prefix + "form", f"gives {n_in} inputs, format 1 allows at most {MOST_INPUTS}")
-    return FittingArrays(_read_layers(s, prefix, n_in, form == 1), columns, row_end, row_end_mixed)
+    return FittingArrays(_read_layers(s, prefix, n_in, form == 1), columns, row_end, **parts)
 
 
 def _read_layers(s: _Sections, prefix: str, n_in: int, folded: bool) -> tuple[LayerArrays, ...]:

@@ -55,13 +55,19 @@ class LayerArrays:
 
 @dataclass(frozen=True)
 class FittingArrays:
-    """The fitting net of one centre type. columns and row_end are None for the direct form; row_end_mixed is None where mixed
-    precision evaluates all products."""
+    """The fitting net of one centre type, and what its first layer takes.
+
+    columns and row_end are None for the direct form. The others name the part that a precision evaluates for a centre without
+    a neighbour closer than in the training data: of the products where folded, of each table's columns where direct; None: all.
+    """
 
     layers: tuple[LayerArrays, ...]
     columns: IntArray | None  # (P, 2) neighbour type, channel
     row_end: IntArray | None  # (P,)
+    row_end_double: IntArray | None = None  # (P,)
     row_end_mixed: IntArray | None = None  # (P,)
+    rank_double: IntArray | None = None  # (N,) by neighbour type, 0 where the pair has no table
+    rank_mixed: IntArray | None = None  # (N,)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import hermite
-from .grid import TablePlan
+from .grid import Grid, TablePlan
 from .lowrank import Basis
 from .nets import derivatives_along
 from .tableset import Array, TableArrays
@@ -20,15 +20,38 @@ from .tableset import Array, TableArrays
 LANES = 8  # columns of a stored table come in multiples of this
 INSIDE = (0.5, 0.211324865405187)  # where errors are looked for between knots, in interval lengths: the middle, a Gauss point
 MOST_CHECKED = 2000  # intervals per range whose error is looked at
+ASIDE = 1e-8  # how far from a kink its derivatives on one side are taken
 
 
-def build_table(plan: TablePlan, basis: Basis, order: int) -> TableArrays:
+def build_table(plan: TablePlan, grid: Grid, basis: Basis, order: int) -> TableArrays:
     """Coefficients (rows, order + 1, K') with K' = K rounded up to a multiple of 8, K the columns of the basis."""
-    grid, rank = plan.grid, len(basis.amplitude)
-    value, slope, curvature = (g @ basis.projector for g in derivatives_along(plan.net, grid.knots()))
+    rank = len(basis.amplitude)
     coef = np.zeros((grid.n_rows, order + 1, -(-rank // LANES) * LANES))
-    coef[:, :, :rank] = hermite.coefficients(value, slope, curvature, grid.steps(), order)
+    coef[:, :, :rank] = interpolant(plan, grid.knots()[:-1], grid.steps(), order, basis.projector)
     return TableArrays(grid.segments, grid.upper, rank, coef, np.ascontiguousarray(basis.vectors))
+
+
+def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projector: Array | None = None) -> Array:
+    """Coefficients (n, order + 1, K) of the net's outputs, or of their projection (M, K), on intervals from left (n,) that hold
+    no kink but at their ends."""
+    ends = [_one_sided(plan, x, aside, projector) for x, aside in ((left, ASIDE), (left + steps, -ASIDE))]
+    return hermite.coefficients(*ends, steps, order)
+
+
+def _one_sided(plan: TablePlan, x: Array, aside: float, projector: Array | None) -> hermite.Derivatives:
+    """Value, slope and curvature at x; at a kink the derivatives of the side that ``aside`` points to."""
+    value, slope, curvature = _projected(derivatives_along(plan.net, x), projector)
+    if plan.kinks.size and not plan.only_padding:
+        after = np.searchsorted(plan.kinks, x)
+        nearest = np.minimum(*(np.abs(plan.kinks[np.clip(after + k, 0, len(plan.kinks) - 1)] - x) for k in (-1, 0)))
+        rows = np.flatnonzero(nearest < 0.01 * ASIDE)
+        _, beside, bend = _projected(derivatives_along(plan.net, x[rows] + aside), projector)
+        slope[rows], curvature[rows] = beside - aside * bend, bend
+    return value, slope, curvature
+
+
+def _projected(derivatives: hermite.Derivatives, projector: Array | None) -> hermite.Derivatives:
+    return derivatives if projector is None else tuple(g @ projector for g in derivatives)
 
 
 @dataclass(frozen=True)
@@ -42,9 +65,9 @@ class TableError:
 def table_errors(plan: TablePlan, table: TableArrays) -> tuple[TableError, TableError]:
     """Errors of a stored table against the net, in the fine and in the coarse range; of a table that only empty slots read, where
     they read it."""
-    grid = plan.grid
     if plan.only_padding:
         return _error_at(plan, table, plan.x_pad), TableError(0.0, 0.0)
+    grid = Grid(table.segments, table.upper)
     left, steps = grid.knots()[:-1], grid.steps()
     trained = left < grid.upper
     return _range_error(plan, table, left[trained], steps[trained]), _range_error(plan, table, left[~trained], steps[~trained])
@@ -61,5 +84,5 @@ def _range_error(plan: TablePlan, table: TableArrays, left: Array, steps: Array)
 
 def _error_at(plan: TablePlan, table: TableArrays, x: Array) -> TableError:
     value, slope, _ = derivatives_along(plan.net, x)
-    phi, dphi = hermite.evaluate(table.coef[:, :, : table.rank], plan.grid, x)
+    phi, dphi = hermite.evaluate(table.coef[:, :, : table.rank], Grid(table.segments, table.upper), x)
     return TableError(float(np.abs(phi @ table.basis.T - value).max()), float(np.abs(dphi @ table.basis.T - slope).max()))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .description import ModelDescription, Net
-from .environment import Environment, EnvironmentParameters, Structure, build_environment, find_pairs
+from .environment import Environment, EnvironmentParameters, Structure, build_environment, close_centres, find_pairs
 from .evaluation import DirectInput, Features, Fitting, accumulate, moments_of
 from .grid import pair_kinds
 from .lowrank import Basis
@@ -102,12 +102,21 @@ def direct_fittings(
     return out
 
 
-def evaluate_exactly(model: ModelDescription, structure: Structure) -> Case:
-    """A structure with the embedding nets' own outputs as features. Of a large structure only a compact group of
-    atoms contributes its energy: enough to measure errors on, and memory stays bounded."""
+def split_centres(model: ModelDescription, structure: Structure, *limits: Array) -> list[Index]:
+    """The atoms by how close their closest neighbour is: beyond the first of the limits (N, N) for the pair of types, between it and the
+    second, and so on; those with a neighbour within the last limit are left out. Of a large structure only a compact group of
+    atoms: enough to measure errors on, and memory stays bounded."""
+    parameters, group = environment_parameters(model), _group(structure)
+    pairs = find_pairs(structure, parameters, group)
+    within = [close_centres(structure.types, pairs, parameters, limit)[group] for limit in limits]
+    outside = [np.ones(len(group), dtype=bool), *within]
+    return [group[outer & ~inner] for outer, inner in zip(outside, within, strict=False)]
+
+
+def evaluate_exactly(model: ModelDescription, structure: Structure, centres: Index) -> Case:
+    """A structure of which some atoms contribute their energy, with the embedding nets' own outputs as features."""
     parameters = environment_parameters(model)
-    group = _group(structure)
-    env = build_environment(structure.types, find_pairs(structure, parameters, group), parameters, group)
+    env = build_environment(structure.types, find_pairs(structure, parameters, centres), parameters, centres)
     features = {}
     for pair, block in env.blocks.items():
         value, slope, _ = derivatives_along(model.descriptor.nets[pair], np.append(block.x, block.x_pad))
@@ -125,22 +134,23 @@ def project(case: Case, bases: Mapping[Pair, Basis]) -> Case:
     return Case(case.env, features, {a: moments_of(case.env, features, a) for a in case.moments}, case.exact)
 
 
-def sensitivity(model: ModelDescription, cases: Sequence[Case], a: int) -> Array:
-    """Sum over the centres of type a, and over the four components, of dE/dT dE/dT^T (M, M); cases as evaluated exactly."""
+def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> Array:
+    """dE/dT (n, M, 4) of all centres of type a; cases as evaluated exactly."""
     width = model.descriptor.width
-    total = np.zeros((width, width))
+    fitting = direct_fittings(model, {(a, 0): np.eye(width)}, (a,))[a]
+    rows = [np.empty((0, width, 4))]
     for case in cases:
         if a in case.moments and len(case.env.centres[a]):
             whole = {0: sum(case.moments[a].values())}
-            fitting = direct_fittings(model, {(a, 0): np.eye(width)}, (a,))[a]
             gradient = gradient_of(fitting.net, fitting.first_input.forward(whole))
-            dt = fitting.first_input.reverse(whole, gradient)[0]
-            total += np.einsum("nmc,nkc->mk", dt, dt, optimize=True)
-    return total
+            rows.append(fitting.first_input.reverse(whole, gradient)[0])
+    return np.concatenate(rows)
 
 
 def _group(structure: Structure) -> Index:
     """The atoms nearest to the first one, in order of their index; all of a small structure."""
+    if len(structure.types) <= MOST_CENTRES:
+        return np.arange(len(structure.types))
     d = structure.positions - structure.positions[:1]
     if structure.cell is not None:
         fraction = np.linalg.solve(structure.cell.T, d.T).T
@@ -160,7 +170,7 @@ def first_layer_gradients(cases: Sequence[Case], fitting: Fitting, a: int) -> Ar
     """dE/dz (n, n_out) of the first layer's sum z = W^T input + b, for all centres of type a."""
     first, rest = fitting.net.layers[0], fitting.net.layers[1:]
     unit = replace(first, weight=np.eye(first.weight.shape[1]), bias=np.zeros(first.weight.shape[1]), skip="none")
-    rows = []
+    rows = [np.empty((0, first.weight.shape[1]))]
     for case in cases:
         z = fitting.first_input.forward(case.moments[a]) @ first.weight + first.bias
         rows.append(gradient_of(Net((unit, *rest)), z))

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from . import calculator, reference
-from .data import find_systems, open_system, spread_frames
+from .data import open_system, telling_frames
+from .data_search import find_systems
 from .description import ModelDescription
 from .environment import Structure
 from .errors import InputError
-from .probe import probe_structures
+from .probe import judge_structures
 from .readers import read_model
 from .selection import ENERGY_PER_FORCE, VIRIAL_PER_FORCE, within
 from .tables_file import read_tables
@@ -85,9 +86,9 @@ def _tolerance(tables: TableSet, asked: float | None) -> float:
 
 def _structures(model: ModelDescription, tables: TableSet, systems: Sequence[str] | None) -> list[Structure]:
     if not systems:
-        return probe_structures(model, float(tables.min_distance.min()))
+        return judge_structures(model, tables.min_distance)
     opened = [open_system(path, model.type_map) for path in find_systems(systems)]
-    return spread_frames(opened, FRAMES, ATOMS)
+    return telling_frames(opened, model.n_types, model.descriptor.rcut, FRAMES, ATOMS)
 
 
 def _oracles() -> dict[str, Callable[..., reference.Result]]:

@@ -62,18 +62,42 @@ std::int64_t read_row_end(SectionReader& sections, const std::string& name, std:
     return n_products;
 }
 
-/// The part of the staircase that mixed precision evaluates; empty where the file does not say.
-void read_row_end_mixed(SectionReader& sections, const std::string& name, Fitting& fitting) {
+/// The part of the staircase that an ordinary centre takes in one precision; empty where the file does not say.
+std::vector<int> read_row_end_part(SectionReader& sections, const std::string& name, const Fitting& fitting) {
+    std::vector<int> part;
     if (!sections.has(name)) {
-        return;
+        return part;
     }
-    read_row_end(sections, name, fitting.columns.size(), fitting.row_end_mixed);
-    for (std::size_t p = 0; p < fitting.columns.size(); ++p) {
-        if (fitting.row_end_mixed[p] > fitting.row_end[p]) {
-            model_error(name, "is " + std::to_string(fitting.row_end_mixed[p]) + " for row " + std::to_string(p) +
-                                  ", which ends at " + std::to_string(fitting.row_end[p]) + " in double precision");
+    read_row_end(sections, name, fitting.columns.size(), part);
+    for (std::size_t p = 0; p < part.size(); ++p) {
+        if (part[p] > fitting.row_end[p]) {
+            model_error(name, "is " + std::to_string(part[p]) + " for row " + std::to_string(p) + ", which ends at " +
+                                  std::to_string(fitting.row_end[p]) + " in row_end");
         }
     }
+    return part;
+}
+
+/// The leading columns of each neighbour type's table that an ordinary centre takes in one precision; empty where the file does not say.
+std::vector<int> read_rank_part(SectionReader& sections, const std::string& name, const Model& model, int centre) {
+    std::vector<int> part;
+    if (!sections.has(name)) {
+        return part;
+    }
+    const std::int32_t* ranks = sections.integers(name, {model.type_map.size()});
+    for (int b = 0; b < model.n_types(); ++b) {
+        const std::string which = "is " + std::to_string(ranks[b]) + " for neighbour type " + std::to_string(b);
+        const int table = model.pair(centre, b).table;
+        if (table < 0 && ranks[b] != 0) {
+            model_error(name, which + ", which has no table, expected 0");
+        }
+        const int rank = table < 0 ? 0 : model.tables[static_cast<std::size_t>(table)].rank;
+        if (table >= 0 && (ranks[b] < 1 || ranks[b] > rank)) {
+            model_error(name, which + ", expected 1 to the rank " + std::to_string(rank));
+        }
+        part.push_back(ranks[b]);
+    }
+    return part;
 }
 
 /// Width of the first layer's input.
@@ -87,7 +111,11 @@ int read_form(SectionReader& sections, const std::string& prefix, const Model& m
     if (fitting.folded) {
         read_columns(sections, prefix + "columns", model, centre, fitting);
         n_in = read_row_end(sections, prefix + "row_end", fitting.columns.size(), fitting.row_end);
-        read_row_end_mixed(sections, prefix + "row_end_mixed", fitting);
+        fitting.row_end_double = read_row_end_part(sections, prefix + "row_end_double", fitting);
+        fitting.row_end_mixed = read_row_end_part(sections, prefix + "row_end_mixed", fitting);
+    } else {
+        fitting.rank_double = read_rank_part(sections, prefix + "rank_double", model, centre);
+        fitting.rank_mixed = read_rank_part(sections, prefix + "rank_mixed", model, centre);
     }
     if (n_in > kMostInputs) {
         model_error(prefix + "form",

@@ -32,10 +32,37 @@ double distance_at(const math::EnvParameters& environment, double rcut, double x
     return low;
 }
 
-/// Ends of the rows of products that a precision evaluates.
+/// Ends of the rows of products that an ordinary centre takes in this precision.
 template <class Real>
-const std::vector<int>& row_end_of(const Fitting& fitting) {
-    return std::is_same_v<Real, float> && !fitting.row_end_mixed.empty() ? fitting.row_end_mixed : fitting.row_end;
+const std::vector<int>& ordinary_row_end(const Fitting& fitting) {
+    const std::vector<int>& part = std::is_same_v<Real, double> ? fitting.row_end_double : fitting.row_end_mixed;
+    return part.empty() ? fitting.row_end : part;
+}
+
+/// Columns of the table of neighbour type b that an ordinary centre of type a, in the direct form, takes in this precision. 0: no table.
+template <class Real>
+int ordinary_rank(const Model& model, int a, int b) {
+    const Fitting& fitting = model.fittings[static_cast<std::size_t>(a)];
+    const std::vector<int>& part = std::is_same_v<Real, double> ? fitting.rank_double : fitting.rank_mixed;
+    const int table = model.pair(a, b).table;
+    const int all = table < 0 ? 0 : model.tables[static_cast<std::size_t>(table)].rank;
+    return part.empty() ? all : part[static_cast<std::size_t>(b)];
+}
+
+/// True where an ordinary centre of type a takes every column and product.
+template <class Real>
+bool ordinary_takes_all(const Model& model, int a) {
+    const Fitting& fitting = model.fittings[static_cast<std::size_t>(a)];
+    if (fitting.folded) {
+        return ordinary_row_end<Real>(fitting) == fitting.row_end;
+    }
+    for (int b = 0; b < model.n_types(); ++b) {
+        const int table = model.pair(a, b).table;
+        if (table >= 0 && ordinary_rank<Real>(model, a, b) < model.tables[static_cast<std::size_t>(table)].rank) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /// Rows of C up to the last one that is in a product.
@@ -83,7 +110,7 @@ PackedMatrix<Real> PackedModel<Real>::pack_matrix(int n_out, int n_in, const Ele
 }
 
 template <class Real>
-std::vector<int> PackedModel<Real>::used_ranks() const {
+std::vector<int> PackedModel<Real>::used_ranks(Extent extent) const {
     std::vector<int> ranks(model->tables.size(), 1);
     for (int a = 0; a < model->n_types(); ++a) {
         const Fitting& fitting = model->fittings[static_cast<std::size_t>(a)];
@@ -91,13 +118,15 @@ std::vector<int> PackedModel<Real>::used_ranks() const {
             int& most = ranks[static_cast<std::size_t>(model->pair(a, b).table)];
             most = std::max(most, rank);
         };
-        for (int p = 0; p < rows_in_products(row_end_of<Real>(fitting)); ++p) {
+        const std::vector<int>& row_end = extent == Extent::all ? fitting.row_end : ordinary_row_end<Real>(fitting);
+        for (int p = 0; p < rows_in_products(row_end); ++p) {
             const Fitting::Column& column = fitting.columns[static_cast<std::size_t>(p)];
             use(column.neighbour_type, column.channel + 1);
         }
         for (int b = 0; b < model->n_types() && !fitting.folded && !fitting.layers.empty(); ++b) {
-            if (model->pair(a, b).table >= 0) {
-                use(b, model->tables[static_cast<std::size_t>(model->pair(a, b).table)].rank);
+            const int table = model->pair(a, b).table;
+            if (table >= 0) {
+                use(b, extent == Extent::all ? model->tables[static_cast<std::size_t>(table)].rank : ordinary_rank<Real>(*model, a, b));
             }
         }
     }
@@ -105,9 +134,16 @@ std::vector<int> PackedModel<Real>::used_ranks() const {
 }
 
 template <class Real>
-void PackedModel<Real>::pack_table(const Table& table, int rank) {
+void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set) {
     constexpr int multiple = 64 / sizeof(Real);
+    const Table& table = model->tables[t];
     const int stride = (rank + multiple - 1) / multiple * multiple;
+    set.most_stride = std::max(set.most_stride, stride);
+    if (&set != close_.get() && close_ && close_->tables[t].stride == stride) {
+        set.tables.push_back(close_->tables[t]);  // its other channels are in no row of C
+        set.tables.back().rank = rank;
+        return;
+    }
     const int n_powers = table.order + 1;
     const auto row_size = static_cast<std::size_t>(n_powers * stride);
     storage_.push_back(std::make_unique<AlignedArray<Real>>());
@@ -131,13 +167,11 @@ void PackedModel<Real>::pack_table(const Table& table, int rank) {
         beyond[channel] = static_cast<Real>(value);
         beyond[stride + channel] = static_cast<Real>(slope);
     }
-    grids_.emplace_back(table);
-    tables.push_back({grids_.back().grid(), table.order, rank, stride, coef});
-    most_stride = std::max(most_stride, stride);
+    set.tables.push_back({grids_[t].grid(), table.order, rank, stride, coef});
 }
 
 template <class Real>
-PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b) {
+PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b, const PackedSet<Real>& set) const {
     PackedPair<Real> packed;
     const Pair& pair = model->pair(a, b);
     packed.kind = pair.kind;
@@ -146,9 +180,9 @@ PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b) {
         return packed;
     }
     const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
-    const math::EnvParameters& environment = types[static_cast<std::size_t>(a)].environment;
+    const math::EnvParameters& environment = set.types[static_cast<std::size_t>(a)].environment;
     const double x_pad = -environment.mean * environment.inverse_std_radial;
-    packed.table = &tables[static_cast<std::size_t>(pair.table)];
+    packed.table = &set.tables[static_cast<std::size_t>(pair.table)];
     packed.row_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
     for (int channel = 0; channel < packed.table->rank; ++channel) {
         packed.padding.push_back(static_cast<Real>(channel_at(table, packed.table->grid, channel, x_pad) * x_pad));
@@ -160,8 +194,8 @@ PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b) {
 }
 
 template <class Real>
-std::vector<int> PackedModel<Real>::pack_folded(const Fitting& fitting, PackedType<Real>& type) {
-    const std::vector<int>& row_end = row_end_of<Real>(fitting);
+std::vector<int> PackedModel<Real>::pack_folded(const Fitting& fitting, Extent extent, PackedType<Real>& type) const {
+    const std::vector<int>& row_end = extent == Extent::all ? fitting.row_end : ordinary_row_end<Real>(fitting);
     std::vector<int> inputs;
     int first_input = 0;  // of row p, in the file
     type.folded = true;
@@ -181,27 +215,29 @@ std::vector<int> PackedModel<Real>::pack_folded(const Fitting& fitting, PackedTy
 }
 
 template <class Real>
-void PackedModel<Real>::pack_direct(int a, PackedType<Real>& type) {
-    const int n_types = model->n_types();
-    for (int b = 0; b < n_types; ++b) {
-        for (int& row : type.pairs[static_cast<std::size_t>(b)].row_of_channel) {
-            row = type.n_rows++;
-        }
-    }
-    std::vector<double> basis(static_cast<std::size_t>(model->width) * static_cast<std::size_t>(type.n_rows));
-    for (int b = 0; b < n_types; ++b) {
+void PackedModel<Real>::pack_direct(int a, Extent extent, PackedType<Real>& type) {
+    struct Source {
+        const Table* table;
+        int channel;
+    };
+    std::vector<Source> rows;
+    for (int b = 0; b < model->n_types(); ++b) {
         const Pair& pair = model->pair(a, b);
         if (pair.table < 0) {
             continue;
         }
         const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
-        const int first_row = type.pairs[static_cast<std::size_t>(b)].row_of_channel[0];
-        for (int m = 0; m < model->width; ++m) {
-            std::copy_n(table.basis + static_cast<std::ptrdiff_t>(m) * table.rank, table.rank,
-                        basis.data() + static_cast<std::ptrdiff_t>(m) * type.n_rows + first_row);
+        const int rank = extent == Extent::all ? table.rank : ordinary_rank<Real>(*model, a, b);
+        for (int channel = 0; channel < rank; ++channel) {
+            type.pairs[static_cast<std::size_t>(b)].row_of_channel[static_cast<std::size_t>(channel)] = static_cast<int>(rows.size());
+            rows.push_back({&table, channel});
         }
     }
-    const auto element = [&](int m, int row) { return basis[static_cast<std::size_t>(m * type.n_rows + row)]; };
+    type.n_rows = static_cast<int>(rows.size());
+    const auto element = [&](int m, int row) {
+        const Source& from = rows[static_cast<std::size_t>(row)];
+        return from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel];
+    };
     type.basis = pack_matrix(model->width, type.n_rows, element);
     type.reverse_basis = pack_matrix(type.n_rows, model->width, [&](int row, int m) { return element(m, row); });
     type.begin.assign(static_cast<std::size_t>(model->width), 0);
@@ -209,68 +245,85 @@ void PackedModel<Real>::pack_direct(int a, PackedType<Real>& type) {
     type.n_products = model->width * model->axis_neuron;
 }
 
+/// inputs: rows of the weight in use, null: all.
 template <class Real>
-PackedType<Real> PackedModel<Real>::pack_type(int a) {
+PackedLayer<Real> PackedModel<Real>::pack_layer(const Layer& layer, const std::vector<int>* inputs) {
+    const int n_in = inputs != nullptr ? static_cast<int>(inputs->size()) : layer.n_in;
+    const auto weight = [&](int in, int out) {
+        const std::ptrdiff_t row = inputs != nullptr ? (*inputs)[static_cast<std::size_t>(in)] : in;
+        return layer.weight[row * layer.n_out + out];
+    };
+    const auto n_out = static_cast<std::size_t>(layer.n_out);
+    return {pack_matrix(layer.n_out, n_in, [&](int out, int in) { return weight(in, out); }), pack_matrix(n_in, layer.n_out, weight),
+            layer.activation, layer.activation_parameter, layer.skip, keep(layer.bias, n_out), keep(layer.idt, n_out)};
+}
+
+template <class Real>
+void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
     const auto at = static_cast<std::size_t>(a);
-    PackedType<Real> type;
-    type.environment = types[at].environment;
+    PackedType<Real>& type = set.types[at];
+    const PackedType<Real>* packed_before = close_ && extent != Extent::all ? &close_->types[at] : nullptr;
     type.energy_bias = model->energy_bias[at];
+    type.takes_all = extent == Extent::all || ordinary_takes_all<Real>(*model, a);
     for (int b = 0; b < model->n_types(); ++b) {
-        type.pairs.push_back(pack_pair(a, b));
+        type.pairs.push_back(pack_pair(a, b, set));
     }
     const Fitting& fitting = model->fittings[at];
     std::vector<int> inputs;
     if (fitting.folded) {
-        inputs = pack_folded(fitting, type);
+        inputs = pack_folded(fitting, extent, type);
     } else {
-        pack_direct(a, type);
+        pack_direct(a, extent, type);
     }
     for (const Layer& layer : fitting.layers) {
-        const bool takes_products = fitting.folded && type.layers.empty();
-        const int n_in = takes_products ? type.n_products : layer.n_in;
-        const auto weight = [&](int in, int out) {
-            const std::ptrdiff_t row = takes_products ? inputs[static_cast<std::size_t>(in)] : in;
-            return layer.weight[row * layer.n_out + out];
-        };
-        const auto n_out = static_cast<std::size_t>(layer.n_out);
-        type.layers.push_back({pack_matrix(layer.n_out, n_in, [&](int out, int in) { return weight(in, out); }),
-                               pack_matrix(n_in, layer.n_out, weight), layer.activation, layer.activation_parameter,
-                               layer.skip, keep(layer.bias, n_out), keep(layer.idt, n_out)});
-        most_neurons = std::max(most_neurons, layer.n_out);
+        const std::size_t l = type.layers.size();
+        const bool takes_products = fitting.folded && l == 0;
+        const bool is_packed = packed_before != nullptr && (type.takes_all || !takes_products);
+        type.layers.push_back(is_packed ? packed_before->layers[l] : pack_layer(layer, takes_products ? &inputs : nullptr));
+        set.most_neurons = std::max(set.most_neurons, layer.n_out);
     }
-    most_layers = std::max(most_layers, static_cast<int>(type.layers.size()));
-    most_rows = std::max({most_rows, type.n_rows, type.n_product_rows()});
-    most_products = std::max(most_products, type.n_products);
-    return type;
+    set.most_layers = std::max(set.most_layers, static_cast<int>(type.layers.size()));
+    set.most_rows = std::max({set.most_rows, type.n_rows, type.n_product_rows()});
+    set.most_products = std::max(set.most_products, type.n_products);
 }
 
 template <class Real>
-PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std::move(source)) {
-    tables.reserve(model->tables.size());
-    const std::vector<int> ranks = used_ranks();
+void PackedModel<Real>::pack_set(Extent extent, PackedSet<Real>& set) {
+    set.tables.reserve(model->tables.size());
+    const std::vector<int> ranks = used_ranks(extent);
     for (std::size_t t = 0; t < ranks.size(); ++t) {
-        pack_table(model->tables[t], ranks[t]);
+        pack_table(t, ranks[t], set);
     }
-    types.resize(model->type_map.size());
+    set.types.resize(model->type_map.size());
     for (int a = 0; a < model->n_types(); ++a) {
         const auto at = static_cast<std::size_t>(a);
-        types[at].environment = {model->rcut_smth, 1 / (model->rcut - model->rcut_smth), model->env_protection, model->mean[at],
-                                 1 / model->std_radial[at], 1 / model->std_angular[at]};
+        set.types[at].environment = {model->rcut_smth, 1 / (model->rcut - model->rcut_smth), model->env_protection, model->mean[at],
+                                     1 / model->std_radial[at], 1 / model->std_angular[at]};
         if (model->has_energy[at]) {
-            types[at] = pack_type(a);
+            pack_type(a, extent, set);
         }
     }
 }
 
 template <class Real>
-std::size_t PackedModel<Real>::bytes() const {
-    std::size_t total = bytes_of(tables) + bytes_of(types) + bytes_of(grids_) + bytes_of(storage_);
-    for (const TableGrid& grid : grids_) {
-        total += grid.bytes();
+PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std::move(source)) {
+    for (const Table& table : model->tables) {
+        grids_.emplace_back(table);
     }
-    for (const auto& array : storage_) {
-        total += sizeof(*array) + array->bytes();
+    bool takes_all = true;
+    for (int a = 0; a < model->n_types(); ++a) {
+        takes_all = takes_all && (!model->has_energy[static_cast<std::size_t>(a)] || ordinary_takes_all<Real>(*model, a));
     }
+    if (!takes_all) {  // first: the other one takes from it what is the same
+        close_ = std::make_unique<PackedSet<Real>>();
+        pack_set(Extent::all, *close_);
+    }
+    pack_set(Extent::ordinary, ordinary);
+}
+
+template <class Real>
+std::size_t PackedSet<Real>::bytes() const {
+    std::size_t total = bytes_of(tables) + bytes_of(types);
     for (const PackedType<Real>& type : types) {
         total += bytes_of(type.pairs) + bytes_of(type.begin) + bytes_of(type.end) + bytes_of(type.layers);
         for (const PackedPair<Real>& pair : type.pairs) {
@@ -280,6 +333,20 @@ std::size_t PackedModel<Real>::bytes() const {
     return total;
 }
 
+template <class Real>
+std::size_t PackedModel<Real>::bytes() const {
+    std::size_t total = ordinary.bytes() + (close_ ? sizeof(*close_) + close_->bytes() : 0) + bytes_of(grids_) + bytes_of(storage_);
+    for (const TableGrid& grid : grids_) {
+        total += grid.bytes();
+    }
+    for (const auto& array : storage_) {
+        total += sizeof(*array) + array->bytes();
+    }
+    return total;
+}
+
+template struct PackedSet<double>;
+template struct PackedSet<float>;
 template struct PackedModel<double>;
 template struct PackedModel<float>;
 

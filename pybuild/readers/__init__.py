@@ -17,7 +17,15 @@ from ..errors import PybuildError, ReadError, UnsupportedModel
 from . import deepmd_torch
 
 HEAD_BYTES = 4096  # enough for every signature below
-INSTEAD = "give the frozen model (.pth, `dp --pt freeze`) or the checkpoint (.pt)"
+INSTEAD = "give a PyTorch model of DeePMD-kit: frozen (.pth, `dp --pt freeze`) or the checkpoint (.pt)"
+
+
+def _convert(ending: str) -> str:
+    """The way out for files of DeePMD-kit's other back ends."""
+    return f"DeePMD-kit 3 makes a .pth of it, which this program reads: `dp convert-backend model{ending} model.pth`"
+
+
+CONVERT_GRAPH = f"{_convert('.pb')} (with TensorFlow and PyTorch; of the model before `dp compress`, from DeePMD-kit 2 or later)"
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ def read_model(path: str | Path, head: str | None = None) -> ModelDescription:
 def _read(path: Path, head: str | None) -> ModelDescription:
     try:
         if path.is_dir():
-            raise ReadError(f"is a folder; {INSTEAD}")
+            raise ReadError(f"is a folder (a saved model of TensorFlow or JAX?): not supported; {INSTEAD}")
         with path.open("rb") as file:
             start = file.read(HEAD_BYTES)
     except OSError as error:
@@ -88,16 +96,26 @@ def _contains(*words: bytes) -> Callable[[bytes, Path], bool]:
 
 _FORMATS = (
     Format(_starts_with(b"\x89DPT\r\n\x1a\n"), refusal=f"is a table file already, not a trained model; {INSTEAD}"),
-    Format(_starts_with(b"\x89HDF\r\n\x1a\n"), refusal=f"is a DeePMD-kit .dp file (HDF5): not supported yet; {INSTEAD}"),
+    Format(
+        _starts_with(b"\x89HDF\r\n\x1a\n"),
+        refusal=f"is a DeePMD-kit .dp or .hlo file (HDF5): not supported yet; {_convert('.dp')}",
+    ),
     Format(
         _zip_with("/extra/model.json", "/serialized_exported_program.json"),
-        refusal=f"is an exported torch program (.pt2, .pte): not supported; {INSTEAD}",
+        refusal=f"is an exported torch program (.pt2, .pte): not supported; {_convert('.pt2')}",
     ),
     Format(_starts_with(b"PK\x03\x04"), read=deepmd_torch.read),
     Format(
         _starts_with(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."),
         refusal=f"is a torch file of before version 1.6: not supported; {INSTEAD}",
     ),
-    Format(_contains(b"\x12", b"Const", b"dtype"), refusal=f"is a TensorFlow graph (.pb): not supported yet; {INSTEAD}"),
-    Format(_contains(b"@class", b"@version"), refusal=f"is a DeePMD-kit .yaml or .json file: not supported yet; {INSTEAD}"),
+    Format(_contains(b"\x12", b"Const", b"dtype"), refusal=f"is a TensorFlow graph (.pb): not supported yet; {CONVERT_GRAPH}"),
+    Format(
+        _contains(b"node {", b"name: "),
+        refusal="is a TensorFlow graph as text (.pbtxt): not supported; `dp convert-from pbtxt -i model.pbtxt -o model.pb`, then "
+        + CONVERT_GRAPH,
+    ),
+    Format(
+        _contains(b"@class", b"@version"), refusal=f"is a DeePMD-kit .yaml or .json file: not supported yet; {_convert('.yaml')}"
+    ),
 )

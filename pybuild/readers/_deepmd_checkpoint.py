@@ -3,17 +3,19 @@
 
 A checkpoint holds a flat dictionary of tensors and the model section of the input script. Sizes and numbers come from the
 tensors; only cutoffs, sel, activations and exclusions come from the script, with DeePMD-kit's defaults where it is silent.
+Checkpoints of early 2024 name their tensors without `atomic_model.` and have no out_bias.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, ReadError
 from . import _access as get
-from ._deepmd_dict import Tree, vacuum_flags
+from ._deepmd_dict import Tree, early_activation, vacuum_flags
 from ._deepmd_options import check_options
 from ._restricted_pickle import TensorRef
 from ._torch_archive import TorchArchive
@@ -42,7 +44,7 @@ def checkpoint_tree(archive: TorchArchive, root: Any, head: str | None) -> tuple
         "type_map": type_map,
         "atom_exclude_types": get.integers(params.get("atom_exclude_types") or [], "model_params.atom_exclude_types"),
         "pair_exclude_types": get.type_pairs(params.get("pair_exclude_types") or [], "model_params.pair_exclude_types"),
-        "@variables": {"out_bias": tensors.array("atomic_model.out_bias")},
+        "@variables": {"out_bias": np.zeros((1, len(type_map), 1)) if tensors.early else tensors.array("atomic_model.out_bias")},
         "descriptor": _descriptor(params["descriptor"], tensors, len(type_map)),
         "fitting": _fitting(params["fitting_net"], tensors, len(type_map)),
     }
@@ -78,6 +80,8 @@ class _Tensors:
         self._refs = {
             key[len(prefix) :]: value for key, value in state.items() if isinstance(key, str) and key.startswith(prefix)
         }
+        self.early = not any(key.startswith("atomic_model.") for key in self._refs) and "fitting_net.bias_atom_e" in self._refs
+        self.base = "" if self.early else "atomic_model."
 
     def array(self, name: str) -> NDArray[Any]:
         value = get.member(self._refs, name, self._prefix.removesuffix("."))
@@ -118,14 +122,15 @@ class _Tensors:
         return {"layers": layers}
 
 
-def _activation(options: Tree, where: str) -> str:
+def _activation(options: Tree, where: str, early: bool) -> str:
     value = options.get("activation_function", DEFAULT_ACTIVATION)
-    return "linear" if value is None else get.text(value, f"{where}.activation_function")
+    name = "linear" if value is None else get.text(value, f"{where}.activation_function")
+    return early_activation(name) if early else name
 
 
 def _descriptor(options: Tree, tensors: _Tensors, n_types: int) -> Tree:
-    where, block = "model_params.descriptor", "atomic_model.descriptor.sea"
-    networks = tensors.networks(f"{block}.filter_layers", _activation(options, where), linear_end=False)
+    where, block = "model_params.descriptor", f"{tensors.base}descriptor.sea"
+    networks = tensors.networks(f"{block}.filter_layers", _activation(options, where, tensors.early), linear_end=False)
     return {
         "type": "se_e2_a",
         "rcut": get.number(options.get("rcut", DEFAULT_RCUT), f"{where}.rcut"),
@@ -140,8 +145,8 @@ def _descriptor(options: Tree, tensors: _Tensors, n_types: int) -> Tree:
 
 
 def _fitting(options: Tree, tensors: _Tensors, n_types: int) -> Tree:
-    where, net = "model_params.fitting_net", "atomic_model.fitting_net"
-    networks = tensors.networks(f"{net}.filter_layers", _activation(options, where), linear_end=True)
+    where, net = "model_params.fitting_net", f"{tensors.base}fitting_net"
+    networks = tensors.networks(f"{net}.filter_layers", _activation(options, where, tensors.early), linear_end=True)
     return {
         "type": "ener",
         "mixed_types": len(networks) == 1 and n_types > 1,

@@ -39,6 +39,8 @@ MODEL_NEEDS = {
     "linear_ener": "several models in one table file",
     "spin_ener": "virtual atoms for spins",
     "pairtab": "a pair table only: pair_style table of LAMMPS does that",
+    "MatPL": "a reader for MatPL's files",
+    **dict.fromkeys(("dipole", "polar", "dos", "property"), "energies and forces, which such a model does not have"),
 }
 FITTING_NEEDS = "only the energy fitting net 'ener' gives forces"
 
@@ -79,6 +81,13 @@ def refuse_fitting(fitting: Tree) -> None:
             f"a fitting net with a case embedding (dim_case_embd = {fitting['dim_case_embd']})",
             "a constant input of the fitting net",
         )
+
+
+def early_activation(name: str) -> str:
+    """The activation in a file of early 2024. Raises UnsupportedModel for gelu: those files compute x/2 (1 + erf(x/sqrt 2))."""
+    if name.lower() == "gelu":
+        raise unsupported("gelu in a file of early 2024 (the form with erf; later versions: with tanh)", "another activation")
+    return name
 
 
 def description_from_dict(model: Tree, min_nbor_dist: float | None, provenance: Provenance) -> ModelDescription:

@@ -3,6 +3,9 @@
 
 Plain attributes are taken, not the input script beside them: they are what the model computes with, without defaults to guess.
 The archive's code entries are not needed.
+
+Layouts: files of early 2024 hold descriptor and fitting_net themselves, later ones in atomic_model, which has biases of its own
+(out_bias) and the lists of excluded atoms and pairs. The first ones say distinguish_types instead of mixed_types.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import ReadError
 from . import _access as get
-from ._deepmd_dict import Tree, refuse_descriptor, refuse_fitting, refuse_model_type, unsupported
+from ._deepmd_dict import Tree, early_activation, refuse_descriptor, refuse_fitting, refuse_model_type, unsupported
 from ._deepmd_options import check_options
 from ._restricted_pickle import ScriptObject, TensorRef
 from ._torch_archive import TorchArchive
@@ -26,6 +29,11 @@ MODEL_TYPES = {
     "LinearEnergyModel": "linear_ener",
     "SpinModel": "spin_ener",
     "SpinEnergyModel": "spin_ener",
+    "DipoleModel": "dipole",
+    "PolarModel": "polar",
+    "DOSModel": "dos",
+    "PropertyModel": "property",
+    "DP": "MatPL",
 }
 DESCRIPTOR_TYPES = {
     "DescrptSeA": "se_e2_a", "DescrptSeR": "se_e2_r", "DescrptSeT": "se_e3", "DescrptSeTTebd": "se_e3_tebd",
@@ -90,19 +98,17 @@ def frozen_tree(archive: TorchArchive, root: Any) -> tuple[Tree, float | None]:
             "a model with a data modifier (long-range part added to the net's energy)", "the modifier's own evaluator"
         )
     _check_script(model)
-    atomic = model.child("atomic_model")
-    if atomic.class_name not in ("DPEnergyAtomicModel", "DPAtomicModel"):
-        raise unsupported(f"an atomic model '{atomic.class_name}'", "an evaluator of its own")
-    if atomic.get("add_chg_spin_ebd"):
-        raise unsupported(
-            "a model with an embedding of charge and spin (add_chg_spin_ebd)", "charge and spin as inputs of the model"
-        )
+    early = model.get("atomic_model") is None and model.get("descriptor") is not None
+    atomic = model if early else _atomic_model(model)
     fitting = _fitting(atomic.child("fitting_net"))
     descriptor = _descriptor(atomic.child("descriptor"))
-    type_map = get.type_names(atomic.need("type_map"), "atomic_model.type_map")
+    if early:
+        _refuse_early_activations(descriptor, fitting)
+    type_map = get.type_names(atomic.need("type_map"), atomic.place("type_map"))
     n_types = len(type_map)
-    excluded = _excluded_types(atomic, "atom_excl", n_types)
-    if set(fitting.pop("excluded")) - set(excluded):  # such a type would keep its bias
+    of_fitting = fitting.pop("excluded")
+    excluded = of_fitting if early else _excluded_types(atomic, "atom_excl", n_types)
+    if set(of_fitting) - set(excluded):  # such a type would keep its bias
         raise unsupported(
             "a fitting net with excluded types other than the model's atom_exclude_types", "two lists of excluded types"
         )
@@ -112,11 +118,29 @@ def frozen_tree(archive: TorchArchive, root: Any) -> tuple[Tree, float | None]:
         "type_map": type_map,
         "atom_exclude_types": excluded,
         "pair_exclude_types": _excluded_pairs(atomic, "pair_excl", n_types),
-        "@variables": {"out_bias": atomic.array("out_bias")},
+        "@variables": {"out_bias": np.zeros((1, n_types, 1)) if early else atomic.array("out_bias")},
         "descriptor": descriptor,
         "fitting": fitting,
     }
     return tree, None if nearest is None or nearest.size != 1 else float(nearest.reshape(-1)[0])
+
+
+def _atomic_model(model: _Object) -> _Object:
+    atomic = model.child("atomic_model")
+    if atomic.class_name not in ("DPEnergyAtomicModel", "DPAtomicModel"):
+        raise unsupported(f"an atomic model '{atomic.class_name}'", "an evaluator of its own")
+    if atomic.get("add_chg_spin_ebd"):
+        raise unsupported(
+            "a model with an embedding of charge and spin (add_chg_spin_ebd)", "charge and spin as inputs of the model"
+        )
+    return atomic
+
+
+def _refuse_early_activations(descriptor: Tree, fitting: Tree) -> None:
+    for collection in (descriptor["embeddings"], fitting["nets"]):
+        for net in collection["networks"]:
+            for layer in net["layers"]:
+                early_activation(layer["activation_function"] or "linear")
 
 
 def _check_script(model: _Object) -> None:
@@ -134,6 +158,7 @@ def _check_script(model: _Object) -> None:
 def _descriptor(outer: _Object) -> Tree:
     refuse_descriptor(DESCRIPTOR_TYPES.get(outer.class_name, outer.class_name))
     block = outer.child("sea")
+    _refuse_old_networks(block)
     nets = block.child("filter_layers")
     sel = get.integers(block.need("sel"), block.place("sel"))
     return {
@@ -154,16 +179,30 @@ def _fitting(net: _Object) -> Tree:
     for key in ("numb_fparam", "numb_aparam", "dim_case_embd"):
         tree[key] = get.integer(net.get(key) or 0, net.place(key))
     refuse_fitting(tree)
+    _refuse_old_networks(net)
     bias = net.array("bias_atom_e")
     tree["excluded"] = _excluded_types(net, "emask", bias.shape[0] if bias.ndim else 0)
     flags = net.get("remove_vaccum_contribution")
-    tree["mixed_types"] = get.flag(net.need("mixed_types"), net.place("mixed_types"))
+    tree["mixed_types"] = _mixed_types(net)
     tree["vacuum"] = (
         [] if flags is None else [get.flag(f, net.place("remove_vaccum_contribution")) for f in get.sequence(flags, net.where)]
     )
     tree["nets"] = {"networks": _networks(net.child("filter_layers"))}
     tree["@variables"] = {"bias_atom_e": bias}
     return tree
+
+
+def _mixed_types(net: _Object) -> bool:
+    if net.get("mixed_types") is None and net.get("distinguish_types") is not None:
+        if net.get("use_tebd"):
+            raise unsupported("a fitting net with type embedding (use_tebd)", "the embedding as inputs of the fitting net")
+        return not get.flag(net.need("distinguish_types"), net.place("distinguish_types"))
+    return get.flag(net.need("mixed_types"), net.place("mixed_types"))
+
+
+def _refuse_old_networks(owner: _Object) -> None:
+    if owner.get("old_impl"):
+        raise unsupported(f"{owner.where} with networks of the prototype of DeePMD-kit 3 (old_impl)", "a reader for them")
 
 
 def _networks(collection: _Object) -> list[Tree]:

@@ -38,7 +38,9 @@ def check_options(model: Tree) -> None:
     refuse_model_type(get.text(model.get("type", "standard"), "model.type"))
     descriptor = get.mapping(get.member(model, "descriptor", "model"), "model.descriptor")
     refuse_descriptor(get.text(descriptor.get("type", "se_e2_a"), "model.descriptor.type"))
-    fitting = get.mapping(get.member(model, "fitting_net", "model"), "model.fitting_net")
+    if "fitting_net" not in model:
+        raise unsupported("a model without fitting net (denoising)", "energies and forces, which such a model does not have")
+    fitting = get.mapping(model["fitting_net"], "model.fitting_net")
     refuse_fitting(fitting)
     for section, options, known in (
         ("model", model, MODEL_OPTIONS),

@@ -10,6 +10,7 @@ refused with its name. Objects of a TorchScript archive become `ScriptObject`, t
 from __future__ import annotations
 
 import pickletools
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ STORAGE_TYPES = {
     "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "BFloat16Storage": "bfloat16", "LongStorage": "<i8",
     "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
 }  # fmt: skip
+NUMBER_TYPES = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i", "u8": "<Q", "u4": "<I", "b1": "<?"}  # NumPy's name -> struct's
 MAX_RANK = 16  # of a tensor; NumPy itself stops at 32
 
 
@@ -57,6 +59,13 @@ class ScriptObject:
     class_name: str
     attributes: dict[str, Any] = field(default_factory=dict)
     built: bool = False
+
+
+@dataclass
+class NumberType:
+    """numpy.dtype of a plain number, by its kind and size ("f8")."""
+
+    text: str
 
 
 def loads(data: bytes) -> Any:
@@ -219,6 +228,10 @@ class _Machine:
         self.stack.append(target)
         if isinstance(target, dict):  # an OrderedDict's own attributes, such as a state dict's _metadata: not needed
             return
+        if isinstance(target, NumberType):  # byte order, fields, ...
+            if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", "|"):
+                self.refuse("a number that is not little-endian")
+            return
         if not isinstance(target, ScriptObject) or target.built or not isinstance(state, dict):
             self.refuse(f"a state for {_describe(target)}")
         target.attributes, target.built = state, True
@@ -280,6 +293,33 @@ def _first(arguments: tuple[Any, ...]) -> Any:
     return arguments[0]
 
 
+def _latin1(arguments: tuple[Any, ...]) -> bytes:
+    """_codecs.encode(text, 'latin1'): how protocol 2 writes bytes"""
+    if len(arguments) != 2 or not isinstance(arguments[0], str) or arguments[1] != "latin1":
+        raise ReadError("the pickle is damaged: bytes that are not written as latin1")
+    try:
+        return arguments[0].encode("latin1")
+    except UnicodeEncodeError as error:
+        raise ReadError("the pickle is damaged: bytes that are not written as latin1") from error
+
+
+def _number_type(arguments: tuple[Any, ...]) -> NumberType:
+    """numpy.dtype('f8', False, True)"""
+    if not arguments or not isinstance(arguments[0], str) or arguments[0] not in NUMBER_TYPES:
+        raise ReadError("refused: the pickle holds a NumPy number that is neither a plain integer nor a plain float")
+    return NumberType(arguments[0])
+
+
+def _number(arguments: tuple[Any, ...]) -> int | float | bool:
+    """numpy.core.multiarray.scalar(dtype, bytes): a learning rate or a step among the notes of a training"""
+    if len(arguments) != 2 or not isinstance(arguments[0], NumberType) or not isinstance(arguments[1], bytes):
+        raise ReadError("the pickle is damaged: a NumPy number without its type or bytes")
+    code = NUMBER_TYPES[arguments[0].text]
+    if len(arguments[1]) != struct.calcsize(code):
+        raise ReadError("the pickle is damaged: a NumPy number of another size than its type")
+    return struct.unpack(code, arguments[1])[0]
+
+
 def _device(arguments: tuple[Any, ...]) -> str:
     return ":".join(str(a) for a in arguments if isinstance(a, (str, int)))
 
@@ -289,6 +329,10 @@ _CONSTRUCTORS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "torch.device": _device,
+    "numpy.dtype": _number_type,
+    "numpy.core.multiarray.scalar": _number,
+    "numpy._core.multiarray.scalar": _number,
+    "_codecs.encode": _latin1,
     "torch.jit._pickle.restore_type_tag": _first,
     "torch.jit._pickle.build_intlist": _first,
     "torch.jit._pickle.build_doublelist": _first,

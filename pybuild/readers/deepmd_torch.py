@@ -19,6 +19,7 @@ from . import _restricted_pickle as pickle
 from ._deepmd_checkpoint import checkpoint_tree, is_checkpoint
 from ._deepmd_dict import Tree, description_from_dict
 from ._deepmd_frozen import frozen_tree, is_frozen
+from ._restricted_pickle import TensorRef
 from ._torch_archive import TorchArchive
 
 FROZEN, CHECKPOINT = "DeePMD-kit PyTorch frozen model", "DeePMD-kit PyTorch checkpoint"
@@ -36,8 +37,10 @@ def read(path: Path, head: str | None) -> ModelDescription:
         elif is_checkpoint(root):
             kind, (tree, nearest) = CHECKPOINT, checkpoint_tree(archive, root, head)
         else:
+            _refuse_bare_weights(root)
             raise ReadError("a torch archive, but neither a frozen model nor a checkpoint of DeePMD-kit")
-    return description_from_dict(tree, nearest, Provenance(path.name, _sha256(path), kind, _precision(tree)))
+    name = path.name.encode("utf-8", "replace").decode("utf-8")  # a name of bytes that are no text
+    return description_from_dict(tree, nearest, Provenance(name, _sha256(path), kind, _precision(tree)))
 
 
 def _refuse_other_programs(archive: TorchArchive) -> None:
@@ -45,6 +48,17 @@ def _refuse_other_programs(archive: TorchArchive) -> None:
     words = pickle.strings(archive.pickle_bytes())
     if {"json_file", "state_dict"} <= words and "_extra_state" not in words:
         raise UnsupportedModel("a PWMLFF/MatPL checkpoint: not supported yet; DeePMD-kit models (.pth, .pt) are")
+
+
+def _refuse_bare_weights(root: Any) -> None:
+    """Tensors by name and nothing else: without the input script's model section nobody knows cutoff and activation."""
+    if not isinstance(root, dict) or not root or not all(isinstance(value, TensorRef) for value in root.values()):
+        return
+    attention = any("attention" in str(name) for name in root)
+    raise UnsupportedModel(
+        f"holds weights alone{' (of an attention descriptor, dpa1)' if attention else ''}, without the input script's model "
+        "section, which says cutoff, sel and activation: not supported; give the checkpoint that training wrote (model.ckpt.pt)"
+    )
 
 
 def _precision(tree: Tree) -> str:

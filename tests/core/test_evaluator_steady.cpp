@@ -32,8 +32,13 @@ const OpenSystem& the_system() {
     return system;
 }
 
+/// Ordinary centres take less than close ones, in both precisions and both forms.
 std::shared_ptr<const dpc::Model> the_model() {
-    const Bytes bytes = small_model().bytes();
+    TableBuilder file = small_model();
+    file.i32("fitting.0.row_end_double", {4}, {3, 2, 2, 3});
+    file.i32("fitting.1.rank_double", {2}, {1, 2});
+    file.i32("fitting.1.rank_mixed", {2}, {1, 2});
+    const Bytes bytes = file.bytes();
     return dpc::Model::from_bytes(bytes.data(), bytes.size());
 }
 
@@ -88,6 +93,23 @@ TEST_P(SteadyStep, AllocatesNothing) {
         compute(x, results);
     }
     EXPECT_EQ(allocations() - before, 0);
+}
+
+/// The first pair that comes close, long after the first step, finds all its memory there.
+TEST_P(SteadyStep, AllocatesNothingForTheFirstClosePair) {
+    const std::vector<double> close = the_system().positions(0);
+    std::vector<double> apart = close;
+    std::transform(apart.begin(), apart.end(), apart.begin(), [](double value) { return 2.5 * value; });
+    Results results;
+    compute(apart, results);
+    EXPECT_EQ(evaluator_.overflow().n_close, 0);
+    const std::size_t bytes = evaluator_.memory_bytes();
+    const long before = allocations();
+    compute(apart, results);
+    compute(close, results);
+    EXPECT_EQ(allocations() - before, 0);
+    EXPECT_GT(evaluator_.overflow().n_close, 0);
+    EXPECT_EQ(evaluator_.memory_bytes(), bytes);
 }
 
 TEST_P(SteadyStep, RepeatsBitwise) {

@@ -43,7 +43,7 @@ Chunks chunks_in(const ExecSpace& space, const OpenSystem& system, std::size_t s
     using HostInts = Kokkos::View<const int*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>;
     const auto n = static_cast<std::size_t>(system.n_atoms());
     const dpc::PackedModel<Real> packed(load(small_model()));
-    const dpc::kokkos::DeviceModel<ExecSpace, Real> model(packed, space);
+    const dpc::kokkos::DeviceModel<ExecSpace, Real> model(*packed.model, packed.ordinary, space);
     const auto to_device = [&](const int* values) { return Kokkos::create_mirror_view_and_copy(Memory(), HostInts(values, n)); };
     const CountedList<Memory> list{system.n_atoms(), to_device(system.list().count)};
     const Kokkos::View<const int*, Memory> types = to_device(system.types.data());

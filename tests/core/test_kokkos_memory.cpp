@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the Kokkos evaluator says it holds, against what the allocator gave: an array that is left out shows.
 #include "allocation_counter.hpp"
+#include "close_models.hpp"
 #include "kokkos_test.hpp"
 
 namespace {
@@ -15,7 +16,7 @@ class KokkosMemory : public testing::TestWithParam<Way> {};
 
 TEST_P(KokkosMemory, IsAllThatItHolds) {
     const OpenSystem system(3000);  // so many atoms that every array is larger than what Kokkos adds to all of them
-    const auto model = load(small_model());
+    const auto model = load(nested_model());
     const auto compute = [&](Step& step) {
         auto evaluator = std::make_unique<Evaluator>(model, GetParam().options());
         evaluator->set_neighbours(system.n_atoms(), system.types.data(), system.list());

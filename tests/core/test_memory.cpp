@@ -7,11 +7,10 @@
 #include <vector>
 
 #include "allocation_counter.hpp"
+#include "close_models.hpp"
 #include "dpc/errors.hpp"
 #include "dpc/evaluator.hpp"
 #include "host/block_evaluator.hpp"
-#include "open_system.hpp"
-#include "table_builder.hpp"
 
 namespace {
 
@@ -23,7 +22,7 @@ using dpc::Precision;
 constexpr int kBlockAtoms = 64;
 
 std::shared_ptr<const Model> the_model() {
-    const Bytes bytes = small_model().bytes();
+    const Bytes bytes = nested_model().bytes();
     return Model::from_bytes(bytes.data(), bytes.size());
 }
 

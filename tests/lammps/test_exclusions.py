@@ -87,6 +87,14 @@ def test_rules_that_hide_neighbours_are_refused(rule: str, ranks: int, lammps: L
     assert RULES[rule] in run.errors[0]
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_ghosts_of_one_group_only_are_refused(ranks: int, lammps: Lammps, water: System, small: Path) -> None:
+    script = setup("water.data", lammps.style(small), "* * O H") + "group some id 1:60\natom_modify first some\n"
+    run = lammps.run(script + "comm_modify group some\n" + static(), ranks, check=False)
+    assert len(run.errors) == 1, run.output
+    assert "comm_modify group some hides neighbours" in run.errors[0]
+
+
 @pytest.mark.parametrize("rule", ["type 2 2", "type 1 2", "group hydrogen all", "molecule/intra hydrogen"])
 def test_rules_outside_the_model_are_allowed(rule: str, lammps: Lammps, molecules: System, small: Path) -> None:
     """With H as NULL nothing of a model of the oxygen atoms alone is hidden, and nothing changes."""

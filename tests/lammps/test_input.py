@@ -29,6 +29,13 @@ def the_error(lammps: Lammps, script: str, ranks: int = 1) -> str:
         ("{file} check 2.5", "check must be a number of steps of at least 1, not '2.5'"),
         ("{file} overflow ignore", "overflow must be warn or stop, not 'ignore'"),
         ("{file} precision single", "precision must be double or mixed, not 'single'"),
+        ("{file} {file} out_freq 10", "looks like a second one, but only one is taken: the deviation of several models"),
+        ("{file} out_freq 10 out_file devi.out", "keyword 'out_freq' of pair_style deepmd: the deviation of several models"),
+        ("{file} atomic", "dp model-devi"),
+        ("{file} check 5 relative 1.0", "keyword 'relative' of pair_style deepmd"),
+        ("{file} fparam 0.2", "frame or atomic parameters are not supported, neither here nor by python -m pybuild"),
+        ("{file} aparam_from_compute ke", "run them with pair_style deepmd"),
+        ("{file} virtual_len 0.4", "run them with pair_style deepspin"),
     ],
 )
 def test_wrong_style_arguments(arguments: str, message: str, lammps: Lammps, water: System, small: Path) -> None:
@@ -60,6 +67,32 @@ def test_no_names_need_enough_model_types(lammps: Lammps, water: System, small: 
 def test_newton_off_is_refused(lammps: Lammps, water: System, small: Path) -> None:
     error = the_error(lammps, "newton off\n" + setup("water.data", f"dpcompressed {small}") + "run 0\n")
     assert "needs `newton on`" in error
+
+
+@pytest.mark.parametrize(("words", "is_fine"), [("on off", True), ("off on", False)])
+def test_newton_of_pairs_decides(words: str, is_fine: bool, lammps: Lammps, water: System, small: Path) -> None:
+    run = lammps.run(f"newton {words}\n" + setup("water.data", f"dpcompressed {small}") + "run 0\n", check=is_fine)
+    assert is_fine == (not any("needs `newton on`" in line for line in run.errors))
+
+
+IGNORED = {
+    "spins": ("atom_style spin", "the model has none"),
+    "shift": ("pair_modify shift yes", "pair_modify shift and pair_modify tail have no effect"),
+    "tail": ("pair_modify tail yes", "pair_modify shift and pair_modify tail have no effect"),
+    "mix": ("pair_modify mix arithmetic", None),
+}
+
+
+@pytest.mark.parametrize("case", IGNORED)
+def test_what_the_model_does_not_know_is_said_once(case: str, lammps: Lammps, small: Path) -> None:
+    command, warning = IGNORED[case]
+    style = command if command.startswith("atom_style") else "atom_style atomic"
+    script = f"units metal\n{style}\nlattice sc 2.6\nregion b block 0 5 0 5 0 5\ncreate_box 2 b\ncreate_atoms 1 box\nmass * 1\n"
+    script += f"pair_style {lammps.style(small)}\npair_coeff * * O H\n"
+    script += "run 0\nrun 0\n" if command == style else f"{command}\nrun 0\nrun 0\n"
+    said = [line for line in lammps.run(script, ranks=2).warnings if "no effect" in line or "spins" in line]
+    assert len(said) == (warning is not None), said
+    assert warning is None or warning in said[0]
 
 
 def test_units_lj_is_refused(lammps: Lammps, water: System, small: Path) -> None:

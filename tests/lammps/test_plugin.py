@@ -8,47 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 from lammps_runs import Lammps, System, program, setup, static
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-LOADER, PAIR = "dpcompressedplugin.so", "dpcompressed_pair.so"
-
-
-@pytest.fixture(scope="session")
-def plugin_folder() -> Path:
-    """Where the loader lies: LAMMPS_PLUGIN_PATH, else the installed package."""
-    for folder in os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":"):
-        if folder and (Path(folder) / LOADER).exists():
-            return Path(folder)
-    for entry in metadata.entry_points(group="lammps.plugins"):
-        if entry.name == "dpcompressed":
-            return Path(entry.load()())
-    pytest.fail("the plugin is neither installed (pip install .) nor in LAMMPS_PLUGIN_PATH")
-
-
-def without_entry_points() -> list[str]:
-    """The lmp executable itself, without the Python program that looks for plugins."""
-    import lammps
-
-    return [str(Path(lammps.__file__).parent / "lmp")]
-
-
-def run_bare(lammps: Lammps, script: str, plugin_path: Path | None = None) -> str:
-    """Output of the bare executable; MPI's library is found beside the Python environment."""
-    (lammps.folder / "in.bare").write_text(script)
-    mpi = [str(f.locate().parent) for f in metadata.files("mpich") if f.name.startswith("libmpi.so")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": mpi[0]}
-    environment.pop("LAMMPS_PLUGIN_PATH", None)
-    if plugin_path is not None:
-        environment["LAMMPS_PLUGIN_PATH"] = str(plugin_path)
-    command = [*without_entry_points(), "-in", "in.bare", "-log", "none"]
-    return subprocess.run(
-        command, cwd=lammps.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ).stdout
+from plugin_builds import LOADER, PAIR, build_loader, run_bare
 
 
 def test_found_by_plugin_path(lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
@@ -73,6 +37,25 @@ def test_link_to_the_loader(lammps: Lammps, water: System, small: Path, plugin_f
     assert "energy:" in run_bare(lammps, f"plugin load ./{LOADER}\n" + setup("water.data", f"dpcompressed {small}") + static())
 
 
+OTHER_PLUGIN = "void lammpsplugin_init(void *lammps, void *handle, void *reg) { (void)lammps; (void)handle; (void)reg; }"
+
+
+@pytest.mark.parametrize("name", ["aplugin.so", "zplugin.so"])
+def test_beside_another_plugin(name: str, lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
+    """All plugins have a function of the same name, and LAMMPS opens them so that one stands for all."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no g++ to build another plugin with")
+    (lammps.folder / "other").mkdir()
+    (lammps.folder / "other.c").write_text(OTHER_PLUGIN)
+    other = lammps.folder / "other" / name
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", other, "other.c"], cwd=lammps.folder, check=True)
+    script = setup("water.data", f"dpcompressed {small}") + static()
+    for order in ((other, plugin_folder / LOADER), (plugin_folder / LOADER, other)):
+        load = "".join(f"plugin load {path}\n" for path in order)
+        assert "energy:" in run_bare(lammps, load + script)
+    assert "energy:" in run_bare(lammps, script, Path(f"{other.parent}:{plugin_folder}"))
+
+
 def test_entry_point_is_cheap() -> None:
     """It runs at every start of lmp: nothing of ours but the module itself may be imported."""
     if importlib.util.find_spec("dpcompressed_lammps") is None:
@@ -80,25 +63,6 @@ def test_entry_point_is_cheap() -> None:
     code = "import sys, dpcompressed_lammps as p; p.plugin_folder(); print([m for m in sys.modules if m in ('numpy', 'pybuild')])"
     done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def build_loader(folder: Path, version: int, needs_kokkos: bool = False) -> None:
-    """A loader that was built for another LAMMPS, with an implementation beside it that must not be touched."""
-    if shutil.which("g++") is None:
-        pytest.skip("no g++ to build another loader with")
-    import lammps
-
-    info = (REPOSITORY / "lammps_plugin" / "build_info.hpp.in").read_text()
-    for word, value in (("DPC_LAMMPS_VERSION", str(version)), ("DPC_STYLE_NEEDS_KOKKOS", str(needs_kokkos).lower())):
-        info = info.replace(f"@{word}@", value)
-    (folder / "build_info.hpp").write_text(info)
-    headers = Path(lammps.__file__).parent / "include" / "lammps"
-    source = REPOSITORY / "lammps_plugin" / "loader.cpp"
-    subprocess.run(
-        ["g++", "-std=c++17", "-fPIC", "-shared", f"-I{folder}", f"-I{headers}", str(source), "-o", str(folder / LOADER)],
-        check=True,
-    )
-    (folder / PAIR).write_bytes(b"not a library")
 
 
 def test_other_version_is_named_and_lmp_goes_on(lammps: Lammps, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pybuild import calculator
+from pybuild.cli import main
 from pybuild.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
 from pybuild.tableset import FittingArrays, LayerArrays, TableArrays, TableSet
 
@@ -51,6 +52,20 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def option_models() -> Path:
     """Small untrained models, one option each, with DeePMD-kit's results (tests/data/options/make_options.py)."""
     return REPOSITORY / "tests" / "data" / "options"
+
+
+@pytest.fixture(scope="session")
+def small_model(option_models: Path) -> Path:
+    """One of them, with three types, one of them without energy."""
+    return option_models / "atom_exclude.pth"
+
+
+@pytest.fixture(scope="session")
+def small_tables(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its table file, as the command line makes it."""
+    path = tmp_path_factory.mktemp("tables") / "tables.bin"
+    assert main([str(small_model), str(path)]) == 0
+    return path
 
 
 def random_net(rng: np.random.Generator, widths: tuple[int, ...], activation: str, last_linear: bool, idt: bool) -> Net:
@@ -147,7 +162,7 @@ def tables() -> TableSet:
         ),
         np.array([[0, 0], [1, 0], [0, 1], [1, 2]], i32),
         np.array([4, 3, 3, 3], i32),
-        np.array([3, 2, 2, 3], i32),
+        row_end_mixed=np.array([3, 2, 2, 3], i32),
     )
     direct = FittingArrays((random_layer_arrays(rng, 8, 5, 7, 0), random_layer_arrays(rng, 5, 1, 0, 0)), None, None)
     return TableSet(

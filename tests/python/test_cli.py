@@ -3,74 +3,30 @@
 
 import dataclasses
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import ENVIRONMENT, command, fails, mpirun, run, write_system
 
 import pybuild.readers
 from pybuild.cli import main
 from pybuild.tables_file import read_tables, write_tables
 
 DATA = "atom_exclude.npz"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(pybuild.__file__).parents[1])}
 
 
-@pytest.fixture(scope="module")
-def model(option_models):
-    """A small model with three types, one of them without energy."""
-    return option_models / "atom_exclude.pth"
-
-
-@pytest.fixture(scope="module")
-def tables(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("tables") / "tables.bin"
-    assert main([str(model), str(path)]) == 0
-    return path
-
-
-def run(*words, **options):
-    """`python -m pybuild` in a process of its own."""
-    return subprocess.run(command(*words), capture_output=True, text=True, timeout=300, **{"env": ENVIRONMENT, **options})
-
-
-def command(*words):
-    return [sys.executable, "-m", "pybuild", *map(str, words)]
-
-
-def fails(capsys, *words):
-    """The error line of a run that must end with code 2 and say nothing else."""
-    assert main([str(w) for w in words]) == 2
-    captured = capsys.readouterr()
-    lines = captured.err.splitlines()
-    assert captured.out == ""
-    assert len(lines) == 1
-    assert lines[0].startswith("pybuild: error: ")
-    return lines[0]
-
-
-def write_system(folder, data, frames=1):
-    """The structure of a reference as a DeePMD-kit system."""
-    part = folder / "set.000"
-    part.mkdir(parents=True)
-    np.savetxt(folder / "type.raw", data["types"], fmt="%d")
-    np.save(part / "coord.npy", np.tile(data["positions"].reshape(1, -1), (frames, 1)))
-    np.save(part / "box.npy", np.tile(data["cell"].reshape(1, -1), (frames, 1)))
-    return folder
-
-
-def test_report_and_provenance(model, tmp_path, capsys):
+def test_report_and_provenance(small_model, tmp_path, capsys):
     target = tmp_path / "t.bin"
-    assert main([str(model), str(target), "-f", "25", "-l", str(tmp_path / "log")]) == 0
+    assert main([str(small_model), str(target), "-f", "25", "-l", str(tmp_path / "log")]) == 0
     out = capsys.readouterr()
     assert out.err == ""
-    assert out.out == (tmp_path / "log").read_text()
+    first, report = (tmp_path / "log").read_text().split("\n", 1)
+    assert first == f"# log of python -m pybuild: {small_model} {target} -f 25 -l {tmp_path / 'log'}"
+    assert out.out == report
     for words in ("range of x", "rank", "error: value", "first fitting layer", "measured on 4 synthetic structures", "t.bin"):
         assert words in out.out
     stored = read_tables(target)
@@ -83,12 +39,12 @@ def test_report_and_provenance(model, tmp_path, capsys):
     assert 0 < record["accuracy"]["force_eV_per_angstrom"] < 1e-8
     assert len(record["accuracy"]["tables"]) == len(stored.tables)
     assert str(tmp_path) not in json.dumps(record)
-    assert str(model.parent) not in json.dumps(record)
+    assert str(small_model.parent) not in json.dumps(record)
 
 
-def test_options_reach_the_tables(model, tmp_path):
+def test_options_reach_the_tables(small_model, tmp_path):
     target = tmp_path / "t.bin"
-    words = [str(model), str(target), "-s", "0.02", "-e", "3", "-o", "3", "--rank", "full", "--min-nbor-dist", "1.4"]
+    words = [str(small_model), str(target), "-s", "0.02", "-e", "3", "-o", "3", "--rank", "full", "--min-nbor-dist", "1.4"]
     assert main(words) == 0
     stored = read_tables(target)
     table = stored.tables[0]
@@ -99,24 +55,56 @@ def test_options_reach_the_tables(model, tmp_path):
     np.testing.assert_array_equal(stored.min_distance, 1.4)
 
 
-def test_same_bytes_in_any_folder_and_process(model, tables, tmp_path):
-    copy = tmp_path / "elsewhere" / model.name
+def test_same_bytes_in_any_folder_and_process(small_model, small_tables, tmp_path):
+    copy = tmp_path / "elsewhere" / small_model.name
     copy.parent.mkdir()
-    copy.write_bytes(model.read_bytes())
+    copy.write_bytes(small_model.read_bytes())
     targets = [tmp_path / name for name in ("a.bin", "b.bin")]
-    assert run(model, targets[0]).returncode == 0
+    assert run(small_model, targets[0]).returncode == 0
     assert run(copy.name, targets[1], cwd=copy.parent, env={**ENVIRONMENT, "OMP_NUM_THREADS": "2"}).returncode == 0
     assert targets[0].read_bytes() == targets[1].read_bytes()
 
 
-def test_training_data_give_distances_by_pair(model, option_models, tmp_path, capsys):
+LIBRARY = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from pybuild.accuracy import provenance, table_reports
+from pybuild.build import Options, build
+from pybuild.readers import read_model
+from pybuild.tables_file import write_tables
+from threadpoolctl import threadpool_info
+threads = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+model = read_model(sys.argv[1])
+result = build(model, model.min_nbor_dist)
+record = provenance(model, result, table_reports(result), Options(), model.min_nbor_dist)
+write_tables(sys.argv[2], replace(result.tables, provenance=record))
+assert threads == [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"], "threads of the caller"
+print(*threads)
+"""
+
+
+def test_the_library_gives_the_bytes_of_the_command_line(shared, tmp_path):
+    """Whatever number of threads NumPy's BLAS has. This model's matrices are large enough for OpenBLAS to share the work."""
+    path = shared / "models" / "cu-full" / "model.pth"
+    assert run(path, tmp_path / "command.bin").returncode == 0
+    for threads in ("1", "2"):
+        environment = {**ENVIRONMENT, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+        words = [sys.executable, "-c", LIBRARY, str(path), str(tmp_path / f"{threads}.bin")]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == [threads]
+        assert (tmp_path / f"{threads}.bin").read_bytes() == (tmp_path / "command.bin").read_bytes()
+
+
+def test_training_data_give_distances_by_pair(small_model, option_models, tmp_path, capsys):
     data = np.load(option_models / DATA)
     system = write_system(tmp_path / "data" / "a", data)
     script = tmp_path / "input.json"
     script.write_text(json.dumps({"training": {"training_data": {"systems": "data"}}}))
     results = []
     for words in (["--training-data", str(system)], ["-t", str(script)]):
-        assert main([str(model), str(tmp_path / "t.bin"), *words]) == 0
+        assert main([str(small_model), str(tmp_path / "t.bin"), *words]) == 0
         assert "measured on 1 frames of training data" in capsys.readouterr().out
         results.append(read_tables(tmp_path / "t.bin").min_distance)
     np.testing.assert_array_equal(results[0], results[1])
@@ -124,15 +112,11 @@ def test_training_data_give_distances_by_pair(model, option_models, tmp_path, ca
     assert results[0].min() > 0.5
 
 
-def test_on_two_ranks(model, option_models, tmp_path):
+def test_on_two_ranks(small_model, option_models, tmp_path):
     """The same file as on one; an error is said once."""
-    pytest.importorskip("mpi4py", reason="mpi4py spreads the scan over ranks")
-    mpirun = shutil.which("mpirun", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-    if mpirun is None:
-        pytest.skip("no mpirun on the path")
     system = write_system(tmp_path / "a", np.load(option_models / DATA), frames=3)
-    assert run(model, tmp_path / "one.bin", "--training-data", system).returncode == 0
-    words = [mpirun, "-n", "2", *command(model, tmp_path / "two.bin", "--training-data")]
+    assert run(small_model, tmp_path / "one.bin", "--training-data", system).returncode == 0
+    words = [*mpirun(2), *command(small_model, tmp_path / "two.bin", "--training-data")]
     done = subprocess.run([*words, str(system)], capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
     assert done.returncode == 0
     assert done.stdout.count("measured on") == 1
@@ -142,10 +126,10 @@ def test_on_two_ranks(model, option_models, tmp_path):
     assert failed.stderr.count("no such folder") == 1
 
 
-def test_info(tables, capsys):
-    assert main(["info", str(tables)]) == 0
+def test_info(small_tables, capsys):
+    assert main(["info", str(small_tables)]) == 0
     out = capsys.readouterr().out
-    stored = read_tables(tables)
+    stored = read_tables(small_tables)
     for name in stored.type_map:
         assert f"fitting net {name}" in out
     assert "these atoms have no energy" in out
@@ -153,67 +137,69 @@ def test_info(tables, capsys):
     assert '"sha256"' in out
     assert f"{stored.tables[0].lower:g} .. {stored.tables[0].upper:g} .. {stored.tables[0].max:g}" in out
     assert "table.0.coef" not in out
-    assert main(["info", "-v", str(tables)]) == 0
+    assert main(["info", "-v", str(small_tables)]) == 0
     assert "table.0.coef" in capsys.readouterr().out
 
 
-def test_a_reader_that_goes_away_is_no_error(tables):
-    process = subprocess.Popen(command("info", "-v", tables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+def test_a_reader_that_goes_away_is_no_error(small_tables):
+    process = subprocess.Popen(
+        command("info", "-v", small_tables), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+    )
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait(timeout=60) == 0
 
 
-def test_verify(model, tables, option_models, tmp_path, capsys):
+def test_verify(small_model, small_tables, option_models, tmp_path, capsys):
     pytest.importorskip("pybuild._core", reason="verify runs the compiled evaluator")
-    assert main(["verify", str(model), str(tables)]) == 0
+    assert main(["verify", str(small_model), str(small_tables)]) == 0
     out = capsys.readouterr().out
     assert out.count("probe structure") >= 4
     assert "within" in out
     assert "OUTSIDE" not in out
     system = write_system(tmp_path / "a", np.load(option_models / DATA))
-    assert main(["verify", str(model), str(tables), "--system", str(system)]) == 0
+    assert main(["verify", str(small_model), str(small_tables), "--system", str(system)]) == 0
     assert "set.000, frame 0" in capsys.readouterr().out
-    assert main(["verify", str(model), str(tables), "--system", str(system), "--tolerance", "1e-20"]) == 1
+    assert main(["verify", str(small_model), str(small_tables), "--system", str(system), "--tolerance", "1e-20"]) == 1
     assert "OUTSIDE" in capsys.readouterr().out
 
 
-def test_verify_finds_a_wrong_table(model, tables, tmp_path, capsys):
+def test_verify_finds_a_wrong_table(small_model, small_tables, tmp_path, capsys):
     pytest.importorskip("pybuild._core", reason="verify runs the compiled evaluator")
-    stored = read_tables(tables)
+    stored = read_tables(small_tables)
     table = dataclasses.replace(stored.tables[0], coef=stored.tables[0].coef * (1 + 1e-5))
     write_tables(tmp_path / "bad.bin", dataclasses.replace(stored, tables=(table, *stored.tables[1:])))
-    assert main(["verify", str(model), str(tmp_path / "bad.bin")]) == 1
+    assert main(["verify", str(small_model), str(tmp_path / "bad.bin")]) == 1
     assert "outside" in capsys.readouterr().out
 
 
-def test_bad_input(model, tables, tmp_path, capsys):
+def test_bad_input(small_model, small_tables, tmp_path, capsys):
     target = tmp_path / "t.bin"
     assert "No such file" in fails(capsys, tmp_path / "missing.pth", target)
-    assert "--step" in fails(capsys, model, target, "--step", "0")
-    assert "--rank" in fails(capsys, model, target, "--rank", "-3")
-    assert "--tolerance" in fails(capsys, model, target, "--tolerance", "-1")
-    assert "--min-nbor-dist" in fails(capsys, model, target, "--min-nbor-dist", "0")
-    assert "no such folder" in fails(capsys, model, target, "--training-data", tmp_path / "nowhere")
-    assert "does not exist" in fails(capsys, model, tmp_path / "nowhere" / "t.bin")
-    assert "the model itself" in fails(capsys, model, model)
-    assert "--log-path" in fails(capsys, model, target, "-l", tmp_path / "nowhere" / "log")
-    assert "training script" in fails(capsys, model, target, "-t", tmp_path / "missing.json")
+    assert "--step" in fails(capsys, small_model, target, "--step", "0")
+    assert "--rank" in fails(capsys, small_model, target, "--rank", "-3")
+    assert "--tolerance" in fails(capsys, small_model, target, "--tolerance", "-1")
+    assert "--min-nbor-dist" in fails(capsys, small_model, target, "--min-nbor-dist", "0")
+    assert "no such folder" in fails(capsys, small_model, target, "--training-data", tmp_path / "nowhere")
+    assert "does not exist" in fails(capsys, small_model, tmp_path / "nowhere" / "t.bin")
+    assert "the model itself" in fails(capsys, small_model, small_model)
+    assert "--log-path" in fails(capsys, small_model, target, "-l", tmp_path / "nowhere" / "log")
+    assert "training script" in fails(capsys, small_model, target, "-t", tmp_path / "missing.json")
     assert not target.exists()
     assert sorted(p.name for p in tmp_path.iterdir()) == []
     damaged = tmp_path / "damaged.bin"
-    damaged.write_bytes(tables.read_bytes()[:-1])
+    damaged.write_bytes(small_tables.read_bytes()[:-1])
     assert "damaged.bin" in fails(capsys, "info", damaged)
-    assert "damaged.bin" in fails(capsys, "verify", model, damaged)
-    assert "model" in fails(capsys, "info", model)
+    assert "damaged.bin" in fails(capsys, "verify", small_model, damaged)
+    assert "model" in fails(capsys, "info", small_model)
 
 
-def test_tables_of_another_model(model, tables, option_models, tmp_path, capsys):
+def test_tables_of_another_model(small_model, small_tables, option_models, tmp_path, capsys):
     renamed = tmp_path / "renamed.bin"
-    write_tables(renamed, dataclasses.replace(read_tables(tables), type_map=("O", "H", "Cu")))
-    assert "has the types O H Cu, the model A B C" in fails(capsys, "verify", model, renamed)
+    write_tables(renamed, dataclasses.replace(read_tables(small_tables), type_map=("O", "H", "Cu")))
+    assert "has the types O H Cu, the model A B C" in fails(capsys, "verify", small_model, renamed)
     pytest.importorskip("pybuild._core", reason="verify runs the compiled evaluator")
-    assert main(["verify", str(option_models / "sel_zero.pth"), str(tables)]) == 1
+    assert main(["verify", str(option_models / "sel_zero.pth"), str(small_tables)]) == 1
     assert "made from another file: atom_exclude.pth" in capsys.readouterr().out
 
 
@@ -226,7 +212,7 @@ def test_head(option_models, tmp_path, capsys):
     assert (tmp_path / "alpha").read_bytes() != (tmp_path / "beta").read_bytes()
 
 
-def test_unknown_options_end_with_code_2(model):
+def test_unknown_options_end_with_code_2(small_model):
     for words in ([], ["--order", "4", "a", "b"], ["--rank", "many", "a", "b"], ["a"], ["verify", "a"]):
         done = run(*words)
         assert done.returncode == 2
@@ -234,24 +220,25 @@ def test_unknown_options_end_with_code_2(model):
         assert "Traceback" not in done.stderr
 
 
-def test_without_a_smallest_distance_the_options_are_named(model, tmp_path, capsys, monkeypatch):
-    description = dataclasses.replace(pybuild.readers.read_model(model), min_nbor_dist=None)
+def test_without_a_smallest_distance_the_options_are_named(small_model, tmp_path, capsys, monkeypatch):
+    description = dataclasses.replace(pybuild.readers.read_model(small_model), min_nbor_dist=None)
     monkeypatch.setattr(pybuild.readers, "read_model", lambda path, head: description)
-    line = fails(capsys, model, tmp_path / "t.bin")
+    line = fails(capsys, small_model, tmp_path / "t.bin")
     assert all(option in line for option in ("--min-nbor-dist", "--training-data", "-t input.json"))
-    assert main([str(model), str(tmp_path / "t.bin"), "--min-nbor-dist", "1.1"]) == 0
+    assert main([str(small_model), str(tmp_path / "t.bin"), "--min-nbor-dist", "1.1"]) == 0
 
 
-def test_killed_at_any_moment_leaves_the_old_file(model, tmp_path):
+def test_killed_at_any_moment_leaves_the_old_file(small_model, small_tables, tmp_path):
     target = tmp_path / "t.bin"
-    target.write_bytes(b"old")
+    old = small_tables.read_bytes() + b"old"
+    target.write_bytes(old)
     start = time.monotonic()
-    assert run(model, tmp_path / "x.bin").returncode == 0
+    assert run(small_model, tmp_path / "x.bin").returncode == 0
     duration = time.monotonic() - start
     whole = (tmp_path / "x.bin").read_bytes()
     for part in (0.3, 0.6, 0.9):
-        process = subprocess.Popen(command(model, target), stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+        process = subprocess.Popen(command(small_model, target), stdout=subprocess.DEVNULL, env=ENVIRONMENT)
         time.sleep(part * duration)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert target.read_bytes() in (b"old", whole)
+        assert target.read_bytes() in (old, whole)

@@ -3,17 +3,17 @@
 
 import itertools
 import json
-import os
+import logging
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import ENVIRONMENT, mpirun
 
-import pybuild
-from pybuild.data import find_systems, open_system, spread_frames, systems_of_script
+from pybuild.data import open_system, spread_frames
+from pybuild.data_search import find_systems, systems_of_script
 from pybuild.errors import InputError
 from pybuild.min_distance import scan
 
@@ -101,6 +101,61 @@ def test_mixed_compositions(tmp_path):
     np.testing.assert_allclose(scan([system], 2, RCUT).by_pair, expected, atol=CLOSE)
 
 
+def test_mixed_compositions_use_the_elements_in_use(tmp_path):
+    """type.raw counts the atoms only; names of the type map that no atom has may be foreign."""
+    folder = tmp_path / "a"
+    positions = write_system(folder, types=np.zeros(5, dtype=int), sets=(2,), names=("Ac", "O", "H", "Na"))
+    real = np.array([[1, 2, 2, 1, 1], [2, 2, 1, 1, -1]])
+    np.save(folder / "set.000" / "real_atom_types.npy", real)
+    found = scan([open_system(folder, ("O", "H"))], 2, RCUT)
+    parts = [brute_force(positions[k : k + 1, real[k] >= 0], CELL, real[k][real[k] >= 0] - 1, 2) for k in range(2)]
+    np.testing.assert_allclose(found.by_pair, np.minimum(*parts), atol=CLOSE)
+    assert found.n_atoms == 9
+    real[1, 2] = 3
+    np.save(folder / "set.000" / "real_atom_types.npy", real)
+    with pytest.raises(InputError, match=r"set\.000, frame 1: has atoms of element Na, which is not in the model"):
+        scan([open_system(folder, ("O", "H"))], 2, RCUT)
+
+
+def test_sets_without_frames_are_skipped_and_said(tmp_path, caplog):
+    positions = write_system(tmp_path / "a", sets=(2,))
+    empty = tmp_path / "a" / "set.001"
+    empty.mkdir()
+    np.save(empty / "coord.npy", np.zeros((0, 15)))
+    np.save(empty / "box.npy", np.zeros((0, 9)))
+    with caplog.at_level(logging.INFO, "pybuild"):
+        system = open_system(tmp_path / "a", ("O", "H"))
+    assert "a/set.001: no frames in it; skipped" in caplog.text
+    found = scan([system], 2, RCUT)
+    assert found.n_frames == 2
+    np.testing.assert_allclose(found.by_pair, brute_force(positions, CELL, TYPES, 2), atol=CLOSE)
+    shutil.rmtree(tmp_path / "a" / "set.000")
+    with pytest.raises(InputError, match="no frames in 1 systems"):
+        scan([open_system(tmp_path / "a", ("O", "H"))], 2, RCUT)
+
+
+def test_the_closest_atoms_are_named(tmp_path):
+    """File, frame and atoms of the smallest distance over all systems, by brute force."""
+    data = [write_system(tmp_path / name, seed=k, sets=(2, 2)) for k, name in enumerate("abc")]
+    systems = [open_system(path, ("O", "H")) for path in find_systems([tmp_path])]
+    found = scan(systems, 2, RCUT)
+    smallest = [[brute_force(frame[None], CELL, TYPES, 2).min() for frame in frames] for frames in data]
+    k, frame = np.unravel_index(np.argmin(smallest), (3, 4))
+    assert found.closest.name == f"{tmp_path}/{'abc'[k]}/set.{frame // 2:03d}, frame {frame % 2}"
+    assert found.closest.distance == found.overall
+    pair = data[k][frame][list(found.closest.atoms)]
+    shifts = np.array(list(itertools.product((-1, 0, 1), repeat=3))) @ CELL
+    assert np.linalg.norm(pair[1] - pair[0] + shifts, axis=1).min() == pytest.approx(found.overall, abs=CLOSE)
+    assert found.closest.types == tuple(TYPES[list(found.closest.atoms)])
+    assert (found.n_systems, found.n_frames, found.n_atoms) == (3, 12, 60)
+
+
+def test_a_cell_in_other_units_does_not_run_for_ever(tmp_path):
+    write_system(tmp_path / "a", cell=CELL * 1e-4)
+    with pytest.raises(InputError, match=r"set\.000, frame 0: the cell is only .* A thick: .* are lengths in angstrom"):
+        scan([open_system(tmp_path / "a", ("O", "H"))], 2, RCUT)
+
+
 def test_the_same_place_is_an_error_that_says_where(tmp_path):
     positions = np.round(write_system(tmp_path / "a", sets=(3,)) * 4) / 4 + np.arange(5)[:, None] / 64
     positions[1, 3] = positions[1, 0] + [8.0, 0.0, -8.0]  # exactly the place of an image of atom 0
@@ -165,6 +220,10 @@ BAD_SYSTEMS = {
     "no type.raw": lambda a: (a / "type.raw").unlink(),
     "type.raw: atom types must be whole numbers": lambda a: (a / "type.raw").write_text("0 O"),
     "from 0 on for every atom": lambda a: (a / "type.raw").write_text("0 -1 1 0 1"),
+    "no folder set.*raw_to_set": lambda a: [
+        *(shutil.rmtree(p) for p in a.glob("set.*")),
+        (a / "coord.raw").write_text("0 0 0\n"),
+    ],
     "no folder set": lambda a: [shutil.rmtree(p) for p in a.glob("set.*")],
     "element X is not in the model": lambda a: (a / "type_map.raw").write_text("O X"),
     "1 names, but type.raw has type 1": lambda a: (a / "type_map.raw").write_text("O"),
@@ -215,8 +274,10 @@ def test_bad_scripts(tmp_path, text, message):
 SCAN = """
 import sys
 import pybuild
-from pybuild.data import find_systems, open_system
-from pybuild.min_distance import communicator, scan
+from pybuild.data import open_system
+from pybuild.data_search import find_systems
+from pybuild.min_distance import scan
+from pybuild.ranks import communicator
 comm = communicator()
 assert (comm is None) == (sys.argv[2] == "1"), "the launcher was not recognised"
 systems = [open_system(p, ("O", "H")) for p in find_systems([sys.argv[1]])]
@@ -227,25 +288,11 @@ if comm is None or comm.Get_rank() == 0:
 
 
 def run_scan(folder, ranks):
-    launch = [] if ranks == 1 else [mpirun(), "-n", str(ranks)]
+    launch = [] if ranks == 1 else mpirun(ranks)
     command = [*launch, sys.executable, "-c", SCAN, str(folder), str(ranks)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(pybuild.__file__).parents[1])}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
 
 
-def mpirun():
-    """The launcher beside this Python, or on the path."""
-    return shutil.which("mpirun", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-
-
-@pytest.fixture
-def mpi():
-    pytest.importorskip("mpi4py", reason="mpi4py spreads the scan over ranks")
-    if mpirun() is None:
-        pytest.skip("no mpirun on the path")
-
-
-@pytest.mark.usefixtures("mpi")
 def test_same_result_on_any_number_of_ranks(tmp_path):
     for k in range(3):
         write_system(tmp_path / f"{k}", seed=k, sets=(4, 3))
@@ -255,7 +302,6 @@ def test_same_result_on_any_number_of_ranks(tmp_path):
     assert len({done.stdout for done in outputs}) == 1
 
 
-@pytest.mark.usefixtures("mpi")
 def test_an_error_on_one_rank_ends_all(tmp_path):
     write_system(tmp_path / "a", sets=(3,))
     coord = np.load(tmp_path / "a" / "set.000" / "coord.npy")

@@ -13,7 +13,8 @@ GRID = Grid(np.array([[-1.0, 0.25, 8], [1.0, 0.5, 6]]), 1.0)
 
 def sample(function, grid, order):
     """Coefficients for a function given as (value, slope, curvature) at an array."""
-    return hermite.coefficients(*(f[:, None] for f in function(grid.knots())), grid.steps(), order)
+    at = [f[:, None] for f in function(grid.knots())]
+    return hermite.coefficients(tuple(f[:-1] for f in at), tuple(f[1:] for f in at), grid.steps(), order)
 
 
 def polynomial(degree):

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from pybuild.grid import plan_tables
+from pybuild.grid import make_grid, plan_tables
 from pybuild.lowrank import identity_basis, sampled_basis
 from pybuild.nets import derivatives_along
 from pybuild.tabulate import build_table, table_errors
@@ -16,7 +16,11 @@ INTERPOLATION = 1e-11  # order 5, step 0.01, values of order one; measured 4e-13
 @pytest.fixture(scope="module")
 def plan(make_model):
     model = make_model(seed=5, widths=(1, 6, 12))
-    return plan_tables(model, 1.0, 0.01, 5)[0][0]
+    return plan_tables(model, 1.0, 5)[0][0]
+
+
+def grid_of(plan):
+    return make_grid(plan, 0.01, 0.1, plan.upper)
 
 
 def sensitivity(width):
@@ -40,7 +44,7 @@ def test_projector_and_vectors_are_biorthonormal(plan):
 def test_amplitude_is_the_root_mean_square_of_a_function(plan):
     """Of value and slope together over the fine range, for the largest ones, where the other samples do not count."""
     basis = sampled_basis(plan, np.zeros((12, 12)))
-    x = np.linspace(plan.grid.lower, plan.grid.upper + 0.3, 4001)
+    x = np.linspace(plan.lower, plan.upper + 0.3, 4001)
     value, slope, _ = derivatives_along(plan.net, x)
     pad = derivatives_along(plan.net, plan.x_pad)[0] @ basis.vectors
     square = ((value @ basis.vectors) ** 2).mean(axis=0) + ((slope @ basis.vectors) ** 2).mean(axis=0)
@@ -57,7 +61,7 @@ def test_signs_follow_the_rule(plan):
 def test_error_falls_with_the_columns(plan):
     """By about the amplitude of the first column left out, down to the interpolation with all of them."""
     basis = sampled_basis(plan, np.zeros((12, 12)))
-    errors = np.array([table_errors(plan, build_table(plan, basis.first(k), 5))[0].value for k in (2, 4, 6, 8, 10, 12)])
+    errors = np.array([table_errors(plan, build_table(plan, grid_of(plan), basis.first(k), 5))[0].value for k in (2, 4, 6, 8, 10, 12)])
     assert np.all(errors[1:] < 0.5 * errors[:-1])
     assert np.all(errors[:5] < 3 * basis.amplitude[[2, 4, 6, 8, 10]])
     assert errors[5] < INTERPOLATION
@@ -67,7 +71,7 @@ def test_a_direction_that_matters_more_is_kept_better(plan):
     direction = np.zeros(12)
     direction[4] = 1.0
     error = []
-    x = np.linspace(plan.grid.lower, plan.grid.upper, 301)
+    x = np.linspace(plan.lower, plan.upper, 301)
     value, _, _ = derivatives_along(plan.net, x)
     for h in (np.zeros((12, 12)), np.outer(direction, direction)):
         basis = sampled_basis(plan, h).first(3)
@@ -77,9 +81,9 @@ def test_a_direction_that_matters_more_is_kept_better(plan):
 
 def test_table_of_empty_slots_needs_one_function(make_model):
     model = make_model(seed=5, type_one_side=False, excluded=frozenset({(0, 0)}))
-    plans, pair_table = plan_tables(model, 1.0, 0.01, 5)
+    plans, pair_table = plan_tables(model, 1.0, 5)
     plan = plans[pair_table[0, 0]]
-    table = build_table(plan, sampled_basis(plan, np.zeros((6, 6))).first(1), 5)
+    table = build_table(plan, grid_of(plan), sampled_basis(plan, np.zeros((6, 6))).first(1), 5)
     fine, coarse = table_errors(plan, table)
     assert fine.value < 1e-12
     assert (coarse.value, coarse.slope) == (0.0, 0.0)
@@ -88,8 +92,8 @@ def test_table_of_empty_slots_needs_one_function(make_model):
 @pytest.mark.parametrize(("order", "worst"), [(5, INTERPOLATION), (3, 1e-6)])
 def test_full_rank_table(plan, order, worst):
     """Columns are padded to a multiple of eight with zeros; the error is that of the interpolation (measured 4e-13, 2e-7)."""
-    table = build_table(plan, identity_basis(12), order)
-    assert table.coef.shape == (plan.grid.n_rows, order + 1, 16)
+    table = build_table(plan, grid_of(plan), identity_basis(12), order)
+    assert table.coef.shape == (grid_of(plan).n_rows, order + 1, 16)
     assert table.rank == 12
     np.testing.assert_array_equal(table.coef[:, :, 12:], 0.0)
     assert table_errors(plan, table)[0].value < worst

@@ -138,7 +138,7 @@ def test_products_are_a_part_of_those_of_double(make_model):
             assert f.row_end_mixed.shape == f.row_end.shape
             assert np.all(f.row_end_mixed <= f.row_end)
         sizes.append([count(f.row_end_mixed) for f in result.tables.fittings])
-        assert result.errors.force < 1e-3 * result.errors_mixed.force < 1e-3 * tolerance_mixed
+        assert result.measured.double.force < 1e-3 * result.measured.mixed.force < 1e-3 * tolerance_mixed
     assert np.all(np.diff(sizes, axis=0) > 0)
     assert np.all(np.array(sizes[-1]) < [count(f.row_end) for f in result.tables.fittings])
 
@@ -162,7 +162,7 @@ def test_tables_of_double_do_not_depend_on_it(make_model):
 def test_nothing_is_stored_where_mixed_takes_all(make_model, options):
     result = build(make_model(seed=2, widths=(1, 6, 12)), M, options)
     assert all(f.row_end_mixed is None for f in result.tables.fittings)
-    assert result.errors_mixed == result.errors
+    assert result.measured.mixed == result.measured.double
     assert not any("mixed" in line for line in info_lines(result.tables))
 
 

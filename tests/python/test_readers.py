@@ -16,8 +16,13 @@ import pytest
 from pybuild.description import ModelDescription, Net, Provenance
 from pybuild.errors import InputError, ReadError, UnsupportedModel
 from pybuild.readers import read_model
+from pybuild.readers._deepmd_checkpoint import checkpoint_tree
 from pybuild.readers._deepmd_dict import description_from_dict, vacuum_flags
+from pybuild.readers._deepmd_frozen import frozen_tree
 from pybuild.readers._deepmd_options import check_options
+from pybuild.readers._restricted_pickle import ScriptObject
+from pybuild.readers._restricted_pickle import loads as restricted_loads
+from pybuild.readers._torch_archive import TorchArchive
 
 REFUSED = {
     "dpa1-concat-attn0": "descriptor 'dpa1'",
@@ -103,7 +108,7 @@ def test_refused_by_name(shared_models, name):
 
 
 def test_other_formats_are_refused_by_name(shared_models):
-    with pytest.raises(UnsupportedModel, match=r"\.dp file \(HDF5\): not supported yet"):
+    with pytest.raises(UnsupportedModel, match=r"\.dp or \.hlo file \(HDF5\): not supported yet.*dp convert-backend"):
         read_model(shared_models / "water-full" / "model.dp")
     checkpoints = sorted((shared_models / "pwmlff").glob("*/*.ckpt"))
     assert checkpoints
@@ -155,6 +160,84 @@ def test_a_data_modifier_is_refused(option_models, tmp_path):
 def test_torch_is_not_needed(option_models, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # import torch raises ImportError
     assert read_model(option_models / "silut.pth").descriptor.nets[0, 0].layers[0].activation == "silut:0.7"
+
+
+# The layout of early 2024: no atomic_model, its biases and exclusions with the fitting net
+
+
+def early_checkpoint(archive):
+    """A checkpoint's root with the names of early 2024: out_bias 0, since its numbers are in the fitting net."""
+    root = archive.load()
+    state = root["model"]
+    kept = {key: value for key, value in state.items() if "atomic_model.out_" not in key}
+    root["model"] = {key.replace(".atomic_model.", "."): value for key, value in kept.items()}
+    assert len(root["model"]) < len(state)
+    return root
+
+
+@pytest.mark.parametrize("name", PAIRS_OF_FILES)
+def test_early_checkpoint(shared_models, name):
+    with TorchArchive(shared_models / name / "model.ckpt.pt") as archive:
+        known, _ = checkpoint_tree(archive, archive.load(), None)
+        if name == "se_e2_a-two_side-exclude":  # gelu: then the form with erf, now the one with tanh
+            with pytest.raises(UnsupportedModel, match="gelu in a file of early 2024"):
+                checkpoint_tree(archive, early_checkpoint(archive), None)
+            return
+        early, _ = checkpoint_tree(archive, early_checkpoint(archive), None)
+    assert known["@variables"]["out_bias"].any()
+    known["@variables"]["out_bias"] = np.zeros((1, 2, 1))
+    assert_same(description_from_dict(early, None, SOURCE), description_from_dict(known, None, SOURCE))
+
+
+def early_frozen(archive):
+    """The same for a frozen model."""
+    root = archive.load()
+    atomic = root.attributes.pop("atomic_model").attributes
+    masks = {"emask": atomic["atom_excl"]} if atomic["atom_excl"] is not None else {}
+    atomic["fitting_net"].attributes.update(masks)
+    root.attributes.update({key: atomic[key] for key in ("descriptor", "fitting_net", "type_map")})
+    return root
+
+
+def test_early_frozen_model(option_models):
+    """Types without energy are the fitting net's own mask, which takes the bias as well."""
+    with TorchArchive(option_models / "atom_exclude.pth") as archive:
+        known, _ = frozen_tree(archive, archive.load())
+        early, _ = frozen_tree(archive, early_frozen(archive))
+        root = early_frozen(archive)
+        for net in root.attributes["fitting_net"].attributes["filter_layers"].attributes["networks"].attributes.values():
+            if isinstance(net, ScriptObject):
+                net.attributes["layers"].attributes["0"].attributes["activate_name"] = "gelu"
+        with pytest.raises(UnsupportedModel, match="gelu in a file of early 2024"):
+            frozen_tree(archive, root)
+        root = early_frozen(archive)
+        root.attributes["descriptor"].attributes["sea"].attributes["old_impl"] = True
+        with pytest.raises(UnsupportedModel, match="old_impl"):
+            frozen_tree(archive, root)
+    assert early["atom_exclude_types"] == known["atom_exclude_types"] == [1]
+    assert early["pair_exclude_types"] == []
+    assert not early["@variables"]["out_bias"].any()
+
+
+@pytest.mark.parametrize("module", ["numpy.core.multiarray", "numpy._core.multiarray"])
+@pytest.mark.parametrize("number", [np.float64(0.001), np.float32(0.5), np.int64(-7), np.bool_(True)])
+def test_numpy_numbers_among_the_notes_of_a_training(module, number):
+    """A learning rate or a step in train_infos; read as a plain number, nothing of NumPy is called."""
+    data = pickle.dumps({"lr": number}, 2).replace(b"numpy._core.multiarray", module.encode())
+    found = restricted_loads(data)["lr"]
+    assert type(found) in (float, int, bool)
+    assert found == number
+
+
+@pytest.mark.parametrize("value", [np.complex128(1), np.datetime64("2024-01-01"), np.array([1.5])])
+def test_other_numpy_objects_are_refused(value):
+    with pytest.raises(ReadError, match="refused"):
+        restricted_loads(pickle.dumps({"x": value}, 2))
+
+
+def test_models_without_fitting_net():
+    with pytest.raises(UnsupportedModel, match="without fitting net"):
+        check_options({"type_map": ["A"], "descriptor": {"type": "se_e2_a"}})
 
 
 # Options (tests/data/options)

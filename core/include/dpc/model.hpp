@@ -54,7 +54,9 @@ struct Fitting {
     };
     std::vector<Column> columns;  // folded: rows of C, P of them
     std::vector<int> row_end;     // folded: products (p, q), q = p .. row_end[p] - 1
-    std::vector<int> row_end_mixed;  // folded: the part of these products that mixed precision takes; empty: all
+    // What an ordinary centre takes in double and in mixed precision; a close one takes all (docs/tables-format.md section 3).
+    std::vector<int> row_end_double, row_end_mixed;  // folded: the part of these products; empty: all
+    std::vector<int> rank_double, rank_mixed;        // direct, by neighbour type: leading columns of its table; empty: all
     int n_products = 0;           // folded: their number
     std::vector<Layer> layers;    // empty for a type without energy
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace dpc::host {
 namespace {
@@ -39,35 +40,71 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
     }
     const int lanes = padded(most_atoms, kLaneMultiple);
     const auto atoms = static_cast<std::size_t>(lanes);
-    counts_.resize(model_.types.size() * atoms);
-    firsts_.resize(model_.types.size() * atoms);
-    moments_.reserve(4 * static_cast<std::size_t>(model_.most_stride));
-    const std::size_t rows = static_cast<std::size_t>(panel_rows(model_.most_rows));
+    const PackedSet<Real>& set = model_.close();  // has the most of everything
+    counts_.resize(set.types.size() * atoms);
+    firsts_.resize(set.types.size() * atoms);
+    is_close_.resize(atoms);
+    chosen_atoms_.resize(atoms);
+    all_atoms_.resize(atoms);
+    std::iota(all_atoms_.begin(), all_atoms_.end(), 0);
+    moments_.reserve(4 * static_cast<std::size_t>(set.most_stride));
+    const std::size_t rows = static_cast<std::size_t>(panel_rows(set.most_rows));
     rows_.reserve(4 * rows * atoms);
     reverse_rows_.reserve(4 * rows * atoms);
-    if (std::any_of(model_.types.begin(), model_.types.end(), [](const Type& t) { return t.basis.panels != nullptr; })) {
+    if (std::any_of(set.types.begin(), set.types.end(), [](const Type& t) { return t.basis.panels != nullptr; })) {
         expanded_.reserve(4 * rows * atoms);
         reverse_expanded_.reserve(4 * rows * atoms);
     }
-    products_.reserve(static_cast<std::size_t>(panel_rows(model_.most_products)) * atoms);
+    products_.reserve(static_cast<std::size_t>(panel_rows(set.most_products)) * atoms);
     energy_.reserve(atoms);
     lane_scratch_.reserve(8 * rows * kLaneMultiple);
-    net_.reserve(model_, lanes);
+    net_.reserve(set, lanes);
 }
 
 template <class Real>
 std::size_t BlockEvaluator<Real>::bytes() const {
-    return bytes_of(counts_) + bytes_of(firsts_) + pair_doubles_.bytes() + pair_reals_.bytes() + pair_integers_.bytes() +
-           moments_.bytes() + rows_.bytes() + reverse_rows_.bytes() + expanded_.bytes() + reverse_expanded_.bytes() +
-           products_.bytes() + lane_scratch_.bytes() + energy_.bytes() + net_.bytes();
+    return bytes_of(counts_) + bytes_of(firsts_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) +
+           pair_doubles_.bytes() + pair_reals_.bytes() + pair_integers_.bytes() + moments_.bytes() + rows_.bytes() + reverse_rows_.bytes() +
+           expanded_.bytes() + reverse_expanded_.bytes() + products_.bytes() + lane_scratch_.bytes() + energy_.bytes() + net_.bytes();
 }
 
 template <class Real>
 void BlockEvaluator<Real>::evaluate(
     const NeighbourBlocks& list, const Block& block, const double* x, const Units& units, Sums& sums) {
-    const Type& type = model_.types[static_cast<std::size_t>(block.type)];
-    lanes_ = padded(block.n_atoms, kLaneMultiple);
     compute_environment(list, block, x, units.length, sums);
+    atoms_ = all_atoms_.data();
+    n_atoms_ = block.n_atoms;
+    if (any_close_) {
+        evaluate_close(list, block, units, sums);
+    }
+    if (n_atoms_ > 0) {
+        evaluate_atoms(model_.ordinary.types[static_cast<std::size_t>(block.type)], list, block, units, sums);
+    }
+    add_forces(list, block, units, sums);
+}
+
+/// The close centres of a block with all columns and products. Leaves the other ones as those that are evaluated next.
+template <class Real>
+void BlockEvaluator<Real>::evaluate_close(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
+    atoms_ = chosen_atoms_.data();
+    for (const bool close : {true, false}) {
+        n_atoms_ = 0;
+        for (int k = 0; k < block.n_atoms; ++k) {
+            if ((is_close_[static_cast<std::size_t>(k)] != 0) == close) {
+                chosen_atoms_[static_cast<std::size_t>(n_atoms_++)] = k;
+            }
+        }
+        if (close) {
+            evaluate_atoms(model_.close().types[static_cast<std::size_t>(block.type)], list, block, units, sums);
+        }
+    }
+}
+
+/// From the pairs of the present atoms to their energies and dE/dR.
+template <class Real>
+void BlockEvaluator<Real>::evaluate_atoms(
+    const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
+    lanes_ = padded(n_atoms_, kLaneMultiple);
     compute_rows(type, block);
     if (!type.folded) {
         kernels_.multiply(type.basis, 4 * lanes_, rows_.data(), expanded_.data());
@@ -77,16 +114,16 @@ void BlockEvaluator<Real>::evaluate(
     reverse_fitting_net(kernels_, type.layers, lanes_, net_, products_.data());
     reverse_rows(type);
     reverse_moments(type, block);
-    add_forces(list, block, units, sums);
 }
 
 /// Pairs inside rcut by neighbour type, then atom; their rows R and where they lie in the tables.
 template <class Real>
 void BlockEvaluator<Real>::compute_environment(
     const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
-    const Type& type = model_.types[static_cast<std::size_t>(block.type)];
+    const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
     const double rcut2 = model_.model->rcut * model_.model->rcut;
     int n = 0;
+    any_close_ = false;
     for (int b = 0; b < model_.model->n_types(); ++b) {
         const bool contributes = type.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary;
         for (int k = 0; k < block.n_atoms; ++k) {
@@ -101,7 +138,11 @@ void BlockEvaluator<Real>::compute_environment(
             firsts_[static_cast<std::size_t>(b * block.n_atoms + k)] = n;
             count_crowd(block, centre, b, found, sums);
             if (contributes) {
-                if (closest2 < type.pairs[static_cast<std::size_t>(b)].checked_distance2) {
+                const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(b)];
+                if (closest2 < pair.checked_distance2) {
+                    if (closest2 < pair.min_distance * pair.min_distance) {
+                        mark_close(block, k);
+                    }
                     count_overflow(block, centre, b, n, found, closest2, sums);
                 }
                 n += found;
@@ -127,11 +168,24 @@ void BlockEvaluator<Real>::compute_environment(
     }
 }
 
+/// Close centres take all columns and products; that is nothing new where all do.
+template <class Real>
+void BlockEvaluator<Real>::mark_close(const Block& block, int atom) {
+    if (model_.ordinary.types[static_cast<std::size_t>(block.type)].takes_all) {
+        return;
+    }
+    if (!any_close_) {
+        std::fill_n(is_close_.begin(), block.n_atoms, char(0));
+        any_close_ = true;
+    }
+    is_close_[static_cast<std::size_t>(atom)] = 1;
+}
+
 /// The rare case: some pair of this centre is closer than the training data or beyond the table.
 template <class Real>
 void BlockEvaluator<Real>::count_overflow(
     const Block& block, int centre, int b, int begin, int n, double closest2, Sums& sums) const {
-    const PackedPair<Real>& pair = model_.types[static_cast<std::size_t>(block.type)].pairs[static_cast<std::size_t>(b)];
+    const PackedPair<Real>& pair = model_.ordinary.types[static_cast<std::size_t>(block.type)].pairs[static_cast<std::size_t>(b)];
     Overflow found;
     for (int k = begin; k < begin + n; ++k) {
         const double r = std::sqrt(pairs_.r2[k]);
@@ -170,7 +224,8 @@ void BlockEvaluator<Real>::compute_rows(const Type& type, const Block& block) {
             continue;
         }
         const int stride = pair.table->stride;
-        for (int k = 0; k < block.n_atoms; ++k) {
+        for (int m = 0; m < n_atoms_; ++m) {
+            const int k = atoms_[m];
             const int n = count(b, block, k);
             const int first = firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
             const int contributing = pair.kind == PairKind::ordinary ? n : 0;
@@ -182,7 +237,7 @@ void BlockEvaluator<Real>::compute_rows(const Type& type, const Block& block) {
                 if (row < 0) {
                     continue;
                 }
-                Real* to = rows_.data() + static_cast<std::ptrdiff_t>(4 * row) * lanes_ + k;
+                Real* to = rows_.data() + static_cast<std::ptrdiff_t>(4 * row) * lanes_ + m;
                 const Real* from = moments_.data() + channel;
                 to[0] = (from[0] + empty * pair.padding[static_cast<std::size_t>(channel)]) * inverse_n_sel;
                 to[lanes_] = from[stride] * inverse_n_sel;
@@ -197,11 +252,11 @@ template <class Real>
 void BlockEvaluator<Real>::compute_energy(
     const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
     compute_fitting_net(kernels_, type.layers, lanes_, products_.data(), net_, energy_.data());
-    for (int k = 0; k < block.n_atoms; ++k) {
-        const double energy = (energy_.data()[k] + type.energy_bias) * units.energy;
+    for (int m = 0; m < n_atoms_; ++m) {
+        const double energy = (energy_.data()[m] + type.energy_bias) * units.energy;
         sums.totals.energy += energy;
         if (sums.atom_energy != nullptr) {
-            sums.atom_energy[list.centres[static_cast<std::size_t>(block.first_centre + k)]] += energy;
+            sums.atom_energy[list.centres[static_cast<std::size_t>(block.first_centre + atoms_[m])]] += energy;
         }
     }
 }
@@ -217,7 +272,7 @@ void BlockEvaluator<Real>::reverse_rows(const Type& type) {
     kernels_.multiply(type.reverse_basis, 4 * lanes_, reverse_expanded_.data(), reverse_rows_.data());
 }
 
-/// dE/dR of every pair.
+/// dE/dR of every pair of the present atoms.
 template <class Real>
 void BlockEvaluator<Real>::reverse_moments(const Type& type, const Block& block) {
     const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.model->n_sel);
@@ -228,13 +283,14 @@ void BlockEvaluator<Real>::reverse_moments(const Type& type, const Block& block)
         }
         const int stride = pair.table->stride;
         std::fill_n(moments_.data(), 4 * stride, Real(0));
-        for (int k = 0; k < block.n_atoms; ++k) {
+        for (int m = 0; m < n_atoms_; ++m) {
+            const int k = atoms_[m];
             for (int channel = 0; channel < pair.table->rank; ++channel) {
                 const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
                 if (row < 0) {
                     continue;
                 }
-                const Real* from = reverse_rows_.data() + static_cast<std::ptrdiff_t>(4 * row) * lanes_ + k;
+                const Real* from = reverse_rows_.data() + static_cast<std::ptrdiff_t>(4 * row) * lanes_ + m;
                 for (int c = 0; c < 4; ++c) {
                     moments_.data()[c * stride + channel] = from[c * lanes_] * inverse_n_sel;
                 }
@@ -253,7 +309,7 @@ void BlockEvaluator<Real>::add_forces(const NeighbourBlocks& list, const Block& 
     for (int c = 0; c < 9; ++c) {
         sums.totals.virial[c] += virial[c] * units.energy;
     }
-    const Type& type = model_.types[static_cast<std::size_t>(block.type)];
+    const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
     const double scale = units.energy * units.length;
     for (int b = 0; b < model_.model->n_types(); ++b) {
         if (type.pairs[static_cast<std::size_t>(b)].kind != PairKind::ordinary) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One thread's evaluation of blocks of atoms of one type: the steps of docs/theory.md section 4 in order, forward then reverse.
+// One thread's evaluation of blocks of atoms of one type: the steps of docs/theory.md section 4 in order, forward then reverse. Pairs
+// and forces are those of the whole block; what lies between is done for the ordinary centres and, with more columns and products,
+// for the close ones of a block that has any.
 #pragma once
 
 #include "dpc/evaluator.hpp"
@@ -34,6 +36,9 @@ private:
     using Type = PackedType<Real>;
 
     void compute_environment(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
+    void mark_close(const Block& block, int atom);
+    void evaluate_close(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
+    void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
     void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Sums& sums) const;
     void count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const;
     void compute_rows(const Type& type, const Block& block);
@@ -45,7 +50,13 @@ private:
 
     const PackedModel<Real>& model_;
     const Kernels<Real>& kernels_;
-    int lanes_ = 0;          // atoms of the present block, padded
+    const int* atoms_ = nullptr;  // of the block, those that are evaluated at present: lane m is atom atoms_[m]
+    int n_atoms_ = 0;
+    int lanes_ = 0;          // n_atoms_, padded
+    std::vector<int> all_atoms_;         // 0, 1, 2, ..
+    std::vector<char> is_close_;         // (atom), void unless any_close_
+    std::vector<int> chosen_atoms_;      // ordinary or close ones of a block that has close ones
+    bool any_close_ = false;
     int n_pairs_ = 0;        // pairs of the present block inside rcut
     std::vector<int> counts_;  // n_b of (neighbour type, atom)
     std::vector<int> firsts_;  // first pair of (neighbour type, atom)

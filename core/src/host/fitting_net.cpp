@@ -15,12 +15,12 @@ Real last_weight(const PackedLayer<Real>& last, int neuron) {
 
 }  // namespace
 template <class Real>
-void NetScratch<Real>::reserve(const PackedModel<Real>& model, int lanes) {
-    output.resize(static_cast<std::size_t>(model.most_layers));
-    slope.resize(static_cast<std::size_t>(model.most_layers));
+void NetScratch<Real>::reserve(const PackedSet<Real>& set, int lanes) {
+    output.resize(static_cast<std::size_t>(set.most_layers));
+    slope.resize(static_cast<std::size_t>(set.most_layers));
     for (auto* arrays : {&output, &slope}) {
         for (auto& array : *arrays) {
-            array.reserve(static_cast<std::size_t>(panel_rows(model.most_neurons)) * static_cast<std::size_t>(lanes));
+            array.reserve(static_cast<std::size_t>(panel_rows(set.most_neurons)) * static_cast<std::size_t>(lanes));
         }
     }
 }

@@ -13,7 +13,7 @@ namespace dpc::host {
 template <class Real>
 struct NetScratch {
     std::vector<AlignedArray<Real>> output, slope;
-    void reserve(const PackedModel<Real>& model, int lanes);
+    void reserve(const PackedSet<Real>& set, int lanes);
     std::size_t bytes() const;
 };
 

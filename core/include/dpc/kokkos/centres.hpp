@@ -70,6 +70,21 @@ struct PlaceCentres {
     }
 };
 
+/// The same of those of the centres from `first` on that are marked.
+struct PlaceMarked {
+    const int* centres;
+    const char* marks;
+    int first;
+    int* to;
+    KOKKOS_FUNCTION void operator()(int c, int& at, bool is_final) const {
+        const bool is_marked = marks[first + c] != 0;
+        if (is_final && is_marked) {
+            to[at] = centres[first + c];
+        }
+        at += is_marked ? 1 : 0;
+    }
+};
+
 template <class List>
 struct SumSlots {
     List list;
@@ -95,6 +110,10 @@ public:
     void build(const ExecSpace& space, const Model& model, const std::vector<char>& has_energy, int n_all, const TypesView& types,
                const List& list, int padding);
 
+    /// Those of `all` whose marks (by their order there) are not 0. list: the one that `all` was built of.
+    template <class List>
+    void build_marked(const ExecSpace& space, const Centres& all, const char* marks, const List& list, int padding);
+
     int n_centres() const { return begin_.empty() ? 0 : begin_.back(); }
     /// Centres of type a: begin(a) .. begin(a + 1) - 1.
     int begin(int a) const { return begin_[static_cast<std::size_t>(a)]; }
@@ -105,6 +124,11 @@ public:
     std::size_t bytes() const { return centres_.size() * sizeof(int) + slots_.size() * sizeof(std::int64_t); }
 
 private:
+    using Range = Kokkos::RangePolicy<ExecSpace>;
+
+    template <class List>
+    void sum_slots(const ExecSpace& space, const List& list, int padding, const std::vector<int>& begin);
+
     Kokkos::View<int*, Memory> centres_;
     Kokkos::View<std::int64_t*, Memory> slots_;
     std::vector<int> begin_;
@@ -142,7 +166,6 @@ void Centres<ExecSpace>::build(const ExecSpace& space, const Model& model, const
                                const TypesView& types, const List& list, int padding) {
     begin_.clear();
     check_list(space, model.n_types, n_all, types, list);
-    using Range = Kokkos::RangePolicy<ExecSpace>;
     grow(centres_, space, "dpc::centres", static_cast<std::size_t>(list.n_centres));
     std::vector<int> begin = {0};
     for (int a = 0; a < model.n_types; ++a) {
@@ -153,6 +176,27 @@ void Centres<ExecSpace>::build(const ExecSpace& space, const Model& model, const
         }
         begin.push_back(begin.back() + n);
     }
+    sum_slots(space, list, padding, begin);
+}
+
+template <class ExecSpace>
+template <class List>
+void Centres<ExecSpace>::build_marked(const ExecSpace& space, const Centres& all, const char* marks, const List& list, int padding) {
+    begin_.clear();
+    grow(centres_, space, "dpc::centres", static_cast<std::size_t>(all.n_centres()));
+    std::vector<int> begin = {0};
+    for (std::size_t a = 0; a + 1 < all.begin_.size(); ++a) {
+        int n = 0;
+        Kokkos::parallel_scan("dpc::place_marked", Range(space, 0, all.begin_[a + 1] - all.begin_[a]),
+                              PlaceMarked{all.centres(), marks, all.begin_[a], centres_.data() + begin.back()}, n);
+        begin.push_back(begin.back() + n);
+    }
+    sum_slots(space, list, padding, begin);
+}
+
+template <class ExecSpace>
+template <class List>
+void Centres<ExecSpace>::sum_slots(const ExecSpace& space, const List& list, int padding, const std::vector<int>& begin) {
     grow(slots_, space, "dpc::slots", static_cast<std::size_t>(begin.back()) + 1);
     Kokkos::parallel_scan("dpc::sum_slots", Range(space, 0, begin.back() + 1),
                           SumSlots<List>{list, centres_.data(), padding, begin.back(), slots_.data()});

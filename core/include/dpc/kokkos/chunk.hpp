@@ -55,8 +55,10 @@ struct Chunk {
     int* firsts = nullptr;                   // (n_types, atoms): first pair
     double* closest2 = nullptr;              // (n_types, atoms): smallest r2 of a pair, infinity: none
     double* virial = nullptr;                // (9, atoms)
+    char* is_close = nullptr;                // (atoms): contributes nothing here, but with all columns and products later; null: no atom
     double* energy = nullptr;                // (atoms)
 
+    KOKKOS_INLINE_FUNCTION bool contributes(int k) const { return is_close == nullptr || is_close[k] == 0; }
     KOKKOS_INLINE_FUNCTION int segment(int b, int k) const { return b * tiles.n_atoms + k; }
     KOKKOS_INLINE_FUNCTION int first_slot(int k) const { return static_cast<int>(slots[k] - slots[0]); }
     /// Pairs of the segment that are in the pair arrays: those of other kinds are counted only.

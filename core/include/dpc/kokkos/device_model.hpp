@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A PackedModel in the memory of an execution space. What kernels read are plain structs with device pointers; what only the
+// A PackedSet in the memory of an execution space. What kernels read are plain structs with device pointers; what only the
 // launching code needs (layers, which form a type has) stays on the host.
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "dpc/kokkos/pack.hpp"
@@ -60,6 +61,7 @@ struct DeviceType {
     DeviceMatrix<Real> basis, reverse_basis;
     DeviceProducts products;
     std::vector<DeviceLayer<Real>> layers;
+    bool takes_all = true;
     double energy_bias = 0;               // of the last layer and the type
     const Real* energy_weight = nullptr;  // of the last layer, (n_in)
 };
@@ -69,7 +71,8 @@ class DeviceModel {
 public:
     using Memory = typename ExecSpace::memory_space;
 
-    DeviceModel(const PackedModel<Real>& packed, const ExecSpace& space);
+    /// before: another set of the same PackedModel, which outlives this one: what is the same there is not copied again.
+    DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before = nullptr);
     DeviceModel(const DeviceModel&) = delete;
     DeviceModel& operator=(const DeviceModel&) = delete;
 
@@ -88,6 +91,10 @@ private:
     const T* upload(const std::vector<T>& values) {
         return upload(values.data(), values.size());
     }
+    /// Of an array that both sets may have.
+    template <class T>
+    const T* share(const T* values, std::size_t n);
+    DeviceMatrix<Real> share(const PackedMatrix<Real>& matrix);
     DeviceMatrix<Real> upload(const PackedMatrix<Real>& matrix);
     PackedTable<Real> upload(const PackedTable<Real>& table);
     DevicePair<Real> upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& host,
@@ -96,6 +103,9 @@ private:
     void upload_type(const PackedType<Real>& from, DeviceType<Real>& to);
 
     ExecSpace space_;
+    const DeviceModel* before_;
+    std::map<const void*, const void*> shared_;  // host memory of the PackedModel -> device memory
+    std::map<const Real*, DeviceMatrix<Real>> shared_matrices_;
     std::vector<Kokkos::View<unsigned char*, Memory>> storage_;
     std::size_t bytes_ = 0;
 };
@@ -114,6 +124,25 @@ const T* DeviceModel<ExecSpace, Real>::upload(const T* values, std::size_t n) {
     storage_.push_back(memory);
     bytes_ += n * sizeof(T);
     return reinterpret_cast<const T*>(memory.data());
+}
+
+template <class ExecSpace, class Real>
+template <class T>
+const T* DeviceModel<ExecSpace, Real>::share(const T* values, std::size_t n) {
+    if (before_ != nullptr && before_->shared_.count(values) > 0) {
+        return static_cast<const T*>(before_->shared_.at(values));
+    }
+    const T* copy = upload(values, n);
+    shared_[values] = copy;
+    return copy;
+}
+
+template <class ExecSpace, class Real>
+DeviceMatrix<Real> DeviceModel<ExecSpace, Real>::share(const PackedMatrix<Real>& matrix) {
+    if (before_ != nullptr && before_->shared_matrices_.count(matrix.panels) > 0) {
+        return before_->shared_matrices_.at(matrix.panels);
+    }
+    return shared_matrices_[matrix.panels] = upload(matrix);
 }
 
 template <class ExecSpace, class Real>
@@ -147,10 +176,10 @@ template <class ExecSpace, class Real>
 PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& table) {
     PackedTable<Real> out = table;
     const auto rows = static_cast<std::size_t>(table.grid.n_rows) + 1;
-    out.coef = upload(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride));
+    out.coef = share(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride));
     if (table.grid.n_segments > 2) {
-        out.grid.segments = upload(table.grid.segments, static_cast<std::size_t>(table.grid.n_segments));
-        out.grid.buckets = upload(table.grid.buckets, static_cast<std::size_t>(table.grid.n_buckets + math::kBucketMargin));
+        out.grid.segments = share(table.grid.segments, static_cast<std::size_t>(table.grid.n_segments));
+        out.grid.buckets = share(table.grid.buckets, static_cast<std::size_t>(table.grid.n_buckets + math::kBucketMargin));
     }
     return out;
 }
@@ -190,14 +219,15 @@ void DeviceModel<ExecSpace, Real>::upload_type(const PackedType<Real>& from, Dev
     to.n_product_rows = from.n_product_rows();
     to.n_products = from.n_products;
     to.folded = from.folded;
+    to.takes_all = from.takes_all;
     to.energy_bias = from.energy_bias;
     to.basis = upload(from.basis);
     to.reverse_basis = upload(from.reverse_basis);
     to.products = upload_products(from);
     for (const PackedLayer<Real>& layer : from.layers) {
         const auto n_out = static_cast<std::size_t>(layer.weight.n_out);
-        to.layers.push_back({upload(layer.weight), upload(layer.reverse_weight), layer.activation, layer.parameter, layer.skip,
-                             upload(layer.bias, n_out), upload(layer.idt, n_out)});
+        to.layers.push_back({share(layer.weight), share(layer.reverse_weight), layer.activation, layer.parameter, layer.skip,
+                             share(layer.bias, n_out), share(layer.idt, n_out)});
     }
     const PackedLayer<Real>& last = from.layers.back();
     std::vector<Real> weight;
@@ -210,30 +240,31 @@ void DeviceModel<ExecSpace, Real>::upload_type(const PackedType<Real>& from, Dev
 }
 
 template <class ExecSpace, class Real>
-DeviceModel<ExecSpace, Real>::DeviceModel(const PackedModel<Real>& packed, const ExecSpace& space)
-    : n_types(packed.model->n_types()),
-      n_sel(packed.model->n_sel),
-      most_rows(packed.most_rows),
-      most_products(packed.most_products),
-      most_neurons(packed.most_neurons),
-      most_layers(std::max(1, packed.most_layers)),
-      rcut2(packed.model->rcut * packed.model->rcut),
-      space_(space) {
+DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before)
+    : n_types(model.n_types()),
+      n_sel(model.n_sel),
+      most_rows(set.most_rows),
+      most_products(set.most_products),
+      most_neurons(set.most_neurons),
+      most_layers(std::max(1, set.most_layers)),
+      rcut2(model.rcut * model.rcut),
+      space_(space),
+      before_(before) {
     std::vector<PackedTable<Real>> tables;
-    for (const PackedTable<Real>& table : packed.tables) {
+    for (const PackedTable<Real>& table : set.tables) {
         tables.push_back(upload(table));
         most_rank = std::max(most_rank, table.rank);
     }
-    types.resize(packed.types.size());
+    types.resize(set.types.size());
     for (std::size_t a = 0; a < types.size(); ++a) {
-        types[a].environment = packed.types[a].environment;
+        types[a].environment = set.types[a].environment;
         std::vector<DevicePair<Real>> pairs;
-        for (std::size_t b = 0; b < packed.types[a].pairs.size(); ++b) {
-            pairs.push_back(upload(packed.types[a].pairs[b], packed.model->sel[b], packed.tables, tables));
+        for (std::size_t b = 0; b < set.types[a].pairs.size(); ++b) {
+            pairs.push_back(upload(set.types[a].pairs[b], model.sel[b], set.tables, tables));
         }
         types[a].pairs = upload(pairs);
-        if (packed.model->has_energy[a]) {
-            upload_type(packed.types[a], types[a]);
+        if (model.has_energy[a]) {
+            upload_type(set.types[a], types[a]);
         }
     }
 }

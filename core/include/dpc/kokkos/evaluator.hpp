@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The evaluator in any Kokkos execution space: energies, forces and virials from positions, types and a full neighbour list that are
-// already there. The same steps as the host evaluator (docs/kokkos.md), chunk by chunk.
+// already there. The same steps as the host evaluator (docs/kokkos.md), chunk by chunk; once more, with all columns and products, for
+// the close centres of a step that has any.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "dpc/kokkos/centres.hpp"
@@ -29,7 +31,12 @@ public:
 
     /// scratch_bytes bounds the scratch arrays as far as that is possible, 0: a default (plan.hpp).
     explicit Evaluator(std::shared_ptr<const Model> model, ExecSpace space = {}, std::size_t scratch_bytes = 0)
-        : space_(space), packed_(std::move(model)), model_(packed_, space_), product_(space_), scratch_bytes_(scratch_bytes) {}
+        : space_(space), packed_(std::move(model)), model_(*packed_.model, packed_.ordinary, space_), product_(space_),
+          scratch_bytes_(scratch_bytes) {
+        if (&packed_.close() != &packed_.ordinary) {
+            close_model_ = std::make_unique<DeviceModel<ExecSpace, Real>>(*packed_.model, packed_.close(), space_, &model_);
+        }
+    }
 
     /// Take a new neighbour list: once per rebuild, not per step. List: a small copyable struct with int n_centres and, on the device,
     /// int centre(int c), int count(int i), int neighbour(int i, int k): i and the neighbours are atom indices. types: (n_all) model
@@ -44,6 +51,10 @@ public:
         scratch_.reserve(space_, model_, plan_.most_lanes, plan_.most_slots);
         grow(energies_, space_, "dpc::energies", static_cast<std::size_t>(centres_.n_centres()));
         grow(chunk_sums_, space_, "dpc::chunk_sums", plan_.chunks.size());
+        if (close_model_) {
+            grow(is_close_, space_, "dpc::is_close", static_cast<std::size_t>(centres_.n_centres()));
+            Kokkos::deep_copy(space_, is_close_, char(0));  // of types that take all it stays so
+        }
         n_all_ = n_all;
     }
 
@@ -54,14 +65,17 @@ public:
         if (n_all_ < 0) {
             throw InputError("compute was called before set_neighbours");
         }
-        const WorkerSums workers = clear_worker_sums(output);
-        for (std::size_t c = 0; c < plan_.chunks.size(); ++c) {
-            evaluate(c, x, list, units, output, workers);
+        const Pass pass{model_, centres_, plan_, is_close_.data()};
+        evaluate(pass, x, list, units, output);
+        const StepSums sums = collect(pass, x, units, output);
+        check(sums);
+        overflow_ = sums.chunks.overflow;
+        Totals totals;
+        add(sums, totals);
+        if (sums.chunks.n_close > 0) {
+            evaluate_close(x, list, units, output, totals);
         }
-        if (workers.forces != nullptr) {
-            Kokkos::parallel_for("dpc::add_worker_sums", Range(space_, 0, n_all_), AddWorkerSums<Output>{output, workers, count_workers(space_)});
-        }
-        return collect(x, units, output);
+        return totals;
     }
 
     const Overflow& overflow() const { return overflow_; }
@@ -74,7 +88,8 @@ public:
 
     /// Memory of the model, on the host and on the device, of centres and scratch.
     std::size_t memory_bytes() const {
-        return packed_.bytes() + model_.bytes() + centres_.bytes() + scratch_.bytes() + sizeof(StepSums) +
+        return packed_.bytes() + model_.bytes() + (close_model_ ? sizeof(*close_model_) + close_model_->bytes() : 0) + centres_.bytes() +
+               close_centres_.bytes() + is_close_.size() + scratch_.bytes() + sizeof(StepSums) +
                (energies_.size() + worker_forces_.size() + worker_virials_.size()) * sizeof(double) + chunk_sums_.size() * sizeof(ChunkSums);
     }
 
@@ -83,24 +98,41 @@ public:
 private:
     using Range = Kokkos::RangePolicy<ExecSpace>;
 
+    /// What is evaluated at a time.
+    struct Pass {
+        const DeviceModel<ExecSpace, Real>& model;
+        const Centres<ExecSpace>& centres;
+        const Plan& plan;
+        char* is_close;  // (n_centres) set, and left out; null: all contribute
+    };
+
     template <class Output>
     WorkerSums clear_worker_sums(const Output& output);
-    Chunk<Real> chunk_of(std::size_t c) const;
+    Chunk<Real> chunk_of(const Pass& pass, std::size_t c) const;
     template <class List, class Positions, class Output>
-    void evaluate(std::size_t c, const Positions& x, const List& list, const Units& units, const Output& output, const WorkerSums& workers);
+    void evaluate(const Pass& pass, const Positions& x, const List& list, const Units& units, const Output& output);
+    template <class List, class Positions, class Output>
+    void evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list, const Units& units, const Output& output,
+                        const WorkerSums& workers);
     void evaluate_net(const DeviceType<Real>& type, const Chunk<Real>& chunk, const Rows<Real>& rows, const Rows<Real>& reverse_rows);
+    template <class List, class Positions, class Output>
+    void evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output, Totals& totals);
     template <class Positions, class Output>
-    Totals collect(const Positions& x, const Units& units, const Output& output);
+    StepSums collect(const Pass& pass, const Positions& x, const Units& units, const Output& output);
+    static void check(const StepSums& sums);
+    static void add(const StepSums& sums, Totals& totals);
 
     ExecSpace space_;
     PackedModel<Real> packed_;
     DeviceModel<ExecSpace, Real> model_;
+    std::unique_ptr<DeviceModel<ExecSpace, Real>> close_model_;  // null: ordinary centres take all
     MatrixProduct<ExecSpace, Real> product_;
     std::size_t scratch_bytes_;
     int n_all_ = -1;
     TypesView types_;
-    Centres<ExecSpace> centres_;
+    Centres<ExecSpace> centres_, close_centres_;
     Plan plan_;
+    Kokkos::View<char*, Memory> is_close_;
     Scratch<ExecSpace, Real> scratch_;
     Kokkos::View<double*, Memory> energies_, worker_forces_, worker_virials_;  // energies of all centres, by type
     Kokkos::View<ChunkSums*, Memory> chunk_sums_;
@@ -129,40 +161,57 @@ WorkerSums Evaluator<ExecSpace, Real>::clear_worker_sums(const Output& output) {
 }
 
 template <class ExecSpace, class Real>
-Chunk<Real> Evaluator<ExecSpace, Real>::chunk_of(std::size_t c) const {
-    const Plan::Part& part = plan_.chunks[c];
+Chunk<Real> Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) const {
+    const Plan::Part& part = pass.plan.chunks[c];
+    const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(part.type)];
     Chunk<Real> chunk;
     scratch_.attach(chunk);
     chunk.type = part.type;
     chunk.tiles = part.tiles;
-    chunk.n_types = model_.n_types;
-    chunk.centres = centres_.centres() + part.first_centre;
-    chunk.slots = centres_.slots() + part.first_centre;
-    chunk.model_pairs = model_.types[static_cast<std::size_t>(part.type)].pairs;
+    chunk.n_types = pass.model.n_types;
+    chunk.centres = pass.centres.centres() + part.first_centre;
+    chunk.slots = pass.centres.slots() + part.first_centre;
+    chunk.model_pairs = type.pairs;
+    chunk.is_close = pass.is_close != nullptr && !type.takes_all ? pass.is_close + part.first_centre : nullptr;
     chunk.energy = energies_.data() + part.first_centre;
     return chunk;
+}
+
+/// All chunks, and the forces of all workers.
+template <class ExecSpace, class Real>
+template <class List, class Positions, class Output>
+void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, const List& list, const Units& units, const Output& output) {
+    const WorkerSums workers = clear_worker_sums(output);
+    for (std::size_t c = 0; c < pass.plan.chunks.size(); ++c) {
+        evaluate_chunk(pass, c, x, list, units, output, workers);
+    }
+    if (workers.forces != nullptr) {
+        Kokkos::parallel_for("dpc::add_worker_sums", Range(space_, 0, n_all_), AddWorkerSums<Output>{output, workers, count_workers(space_)});
+    }
 }
 
 /// One chunk: the steps of docs/theory.md in order, forward then reverse.
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
-void Evaluator<ExecSpace, Real>::evaluate(std::size_t c, const Positions& x, const List& list, const Units& units, const Output& output,
-                                          const WorkerSums& workers) {
-    const Chunk<Real> chunk = chunk_of(c);
+void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list, const Units& units,
+                                                const Output& output, const WorkerSums& workers) {
+    const Chunk<Real> chunk = chunk_of(pass, c);
     const Tiles& tiles = chunk.tiles;
-    const DeviceType<Real>& type = model_.types[static_cast<std::size_t>(chunk.type)];
-    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.n_sel);
+    const Plan& plan = pass.plan;
+    const int n_types = chunk.n_types;
+    const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(chunk.type)];
+    const Real inverse_n_sel = Real(1) / static_cast<Real>(pass.model.n_sel);
     const Rows<Real> rows = scratch_.rows(type.n_rows, tiles.lanes), reverse_rows = scratch_.reverse_rows(type.n_rows, tiles.lanes);
 
-    for_each_segment("dpc::gather_pairs", space_, tiles, 1, plan_.warp_lanes,
-                     GatherPairs<Real, List, Positions, TypesView>{chunk, list, x, types_, units.length, model_.rcut2});
-    for_each_segment("dpc::compute_environment", space_, tiles, model_.n_types, plan_.warp_lanes,
+    for_each_segment("dpc::gather_pairs", space_, tiles, 1, plan.warp_lanes,
+                     GatherPairs<Real, List, Positions, TypesView>{chunk, list, x, types_, units.length, pass.model.rcut2});
+    for_each_segment("dpc::compute_environment", space_, tiles, n_types, plan.warp_lanes,
                      ComputeEnvironment<Real>{chunk, type.environment});
-    for_each_segment("dpc::compute_moments", space_, tiles, model_.n_types, plan_.channel_lanes, ComputeMoments<Real>{chunk, rows, inverse_n_sel});
+    for_each_segment("dpc::compute_moments", space_, tiles, n_types, plan.channel_lanes, ComputeMoments<Real>{chunk, rows, inverse_n_sel});
     evaluate_net(type, chunk, rows, reverse_rows);
-    for_each_segment("dpc::reverse_moments", space_, tiles, model_.n_types, plan_.channel_lanes,
+    for_each_segment("dpc::reverse_moments", space_, tiles, n_types, plan.channel_lanes,
                      ReverseMoments<Real>{chunk, reverse_rows, inverse_n_sel});
-    for_each_segment("dpc::reverse_environment", space_, tiles, 1, plan_.warp_lanes,
+    for_each_segment("dpc::reverse_environment", space_, tiles, 1, plan.warp_lanes,
                      ReverseEnvironment<ExecSpace, Real, Output>{chunk, output, workers, units.length, units.energy});
     const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + c);
     Kokkos::parallel_reduce("dpc::collect_chunk", Range(space_, 0, tiles.n_atoms), CollectChunk<Real>{chunk}, sums);
@@ -194,23 +243,46 @@ void Evaluator<ExecSpace, Real>::evaluate_net(const DeviceType<Real>& type, cons
     }
 }
 
-/// The sums of all chunks, one copy to the host, and what is wrong with the input.
+/// The close centres of a step, with all columns and products, in chunks that fit the scratch arrays that are there.
+template <class ExecSpace, class Real>
+template <class List, class Positions, class Output>
+void Evaluator<ExecSpace, Real>::evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output, Totals& totals) {
+    const int n_all = std::exchange(n_all_, -1);  // should memory fail, the list is void
+    close_centres_.build_marked(space_, centres_, is_close_.data(), list, kSlotPadding);
+    const Plan plan = make_plan(space_, *close_model_, close_centres_, scratch_.bytes(), 0);
+    scratch_.reserve(space_, *close_model_, plan.most_lanes, plan.most_slots);
+    grow(chunk_sums_, space_, "dpc::chunk_sums", plan.chunks.size());
+    n_all_ = n_all;
+    const Pass pass{*close_model_, close_centres_, plan, nullptr};
+    evaluate(pass, x, list, units, output);
+    add(collect(pass, x, units, output), totals);
+    scratch_.reserve(space_, model_, plan_.most_lanes, plan_.most_slots);  // where the next step expects its arrays
+}
+
+/// The sums of all chunks, one copy to the host.
 template <class ExecSpace, class Real>
 template <class Positions, class Output>
-Totals Evaluator<ExecSpace, Real>::collect(const Positions& x, const Units& units, const Output& output) {
+StepSums Evaluator<ExecSpace, Real>::collect(const Pass& pass, const Positions& x, const Units& units, const Output& output) {
     StepSums* device = step_sums_.data();
     const auto at = [](auto* member) {
         return Kokkos::View<std::remove_pointer_t<decltype(member)>, Memory, Kokkos::MemoryUnmanaged>(member);
     };
-    Kokkos::parallel_reduce("dpc::sum_energies", Range(space_, 0, centres_.n_centres()),
-                            SumCentreEnergies<Output>{energies_.data(), centres_.centres(), output, units.energy}, at(&device->energy));
-    Kokkos::parallel_reduce("dpc::collect_chunks", Range(space_, 0, static_cast<int>(plan_.chunks.size())), CollectChunks{chunk_sums_.data()},
+    Kokkos::parallel_reduce("dpc::sum_energies", Range(space_, 0, pass.centres.n_centres()),
+                            SumCentreEnergies<Output>{energies_.data(), pass.centres.centres(), pass.is_close, output, units.energy},
+                            at(&device->energy));
+    Kokkos::parallel_reduce("dpc::collect_chunks", Range(space_, 0, static_cast<int>(pass.plan.chunks.size())), CollectChunks{chunk_sums_.data()},
                             at(&device->chunks));
     Kokkos::parallel_reduce("dpc::find_not_finite", Range(space_, 0, n_all_), FindNotFinite<Positions>{x},
                             Kokkos::Min<int, Memory>(at(&device->not_finite)));
     StepSums sums;
     Kokkos::deep_copy(space_, Kokkos::View<StepSums, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(&sums), step_sums_);
     space_.fence("dpc: sums of a step");
+    return sums;
+}
+
+/// What is wrong with the input.
+template <class ExecSpace, class Real>
+void Evaluator<ExecSpace, Real>::check(const StepSums& sums) {
     if (sums.not_finite != kNone) {
         throw InputError("the position of the atom with index " + std::to_string(sums.not_finite) + " is not a finite number", sums.not_finite);
     }
@@ -219,11 +291,14 @@ Totals Evaluator<ExecSpace, Real>::collect(const Positions& x, const Units& unit
         throw InputError("the atoms with indices " + std::to_string(pair[0]) + " and " + std::to_string(pair[1]) + " are in the same place",
                          pair[0], pair[1]);
     }
-    overflow_ = sums.chunks.overflow;
-    Totals totals;
-    totals.energy = sums.energy;
-    std::copy_n(sums.chunks.virial, 9, totals.virial);
-    return totals;
+}
+
+template <class ExecSpace, class Real>
+void Evaluator<ExecSpace, Real>::add(const StepSums& sums, Totals& totals) {
+    totals.energy += sums.energy;
+    for (int c = 0; c < 9; ++c) {
+        totals.virial[c] += sums.chunks.virial[c];
+    }
 }
 
 }  // namespace dpc::kokkos

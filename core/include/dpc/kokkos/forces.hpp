@@ -45,7 +45,7 @@ struct ReverseEnvironment {
     template <class Lanes>
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Lanes& lanes, int worker, int, int k) const {
         const int begin = chunk.firsts[chunk.segment(0, k)], last = chunk.n_types - 1;
-        const int end = chunk.firsts[chunk.segment(last, k)] + chunk.n_pairs(last, k);
+        const int end = chunk.contributes(k) ? chunk.firsts[chunk.segment(last, k)] + chunk.n_pairs(last, k) : begin;
         Sums sums;
         for (P& component : sums.force) {
             component = P(0.0);

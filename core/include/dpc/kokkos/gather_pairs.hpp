@@ -41,16 +41,21 @@ struct GatherPairs {
             },
             [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
         int n = first;
+        bool is_close = false;
         for (int b = 0; b < chunk.n_types; ++b) {
-            n += place_type(lanes, b, k, origin, candidates, n_inside, n);
+            n += place_type(lanes, b, k, origin, candidates, n_inside, n, is_close);
         }
         pad(lanes, n);
+        if (chunk.is_close != nullptr) {
+            lanes.once([&] { chunk.is_close[k] = is_close ? 1 : 0; });
+        }
     }
 
-    /// The candidates of type b from slot `first` on. Returns how many stay there.
+    /// The candidates of type b from slot `first` on. Returns how many stay there. is_close: true where one is closer than the
+    /// training data.
     template <class Lanes>
     KOKKOS_FORCEINLINE_FUNCTION int place_type(const Lanes& lanes, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
-                                          int first) const {
+                                          int first, bool& is_close) const {
         const int segment = chunk.segment(b, k);
         const int found = !chunk.model_pairs[b].is_listed()
                               ? 0
@@ -65,7 +70,12 @@ struct GatherPairs {
             chunk.firsts[segment] = first;
             chunk.closest2[segment] = closest;
         });
-        return chunk.model_pairs[b].kind == PairKind::ordinary ? found : 0;
+        if (chunk.model_pairs[b].kind != PairKind::ordinary) {
+            return 0;
+        }
+        const double limit = chunk.model_pairs[b].min_distance;
+        is_close = is_close || closest < limit * limit;
+        return found;
     }
 
     KOKKOS_FORCEINLINE_FUNCTION void place(const double (&origin)[3], int j, int slot) const {

