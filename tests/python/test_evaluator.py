@@ -247,7 +247,7 @@ def test_pairs_beyond_the_table_are_counted_at_any_distance(water, water_tables,
     tables = replace(from_bytes(water_tables), min_distance=np.full((2, 2), min_distance))
     squeezed = 0.15 * positions, types, 0.15 * cell + 20 * np.eye(3)
     pairs = neighbour_pairs(squeezed[0], squeezed[2], tables.rcut)
-    found = evaluate(core.Model.from_bytes(to_bytes(tables)), *squeezed).overflow
+    found = evaluate(calculator._core().Model.from_bytes(to_bytes(tables)), *squeezed).overflow
     beyond = count_beyond(tables, types, pairs)
     assert 0 < beyond < len(pairs[0])
     assert found["n_beyond"] == beyond
