@@ -123,8 +123,8 @@ def _remedy(build: Build, options: Options, name: str) -> str:
     """The first cause that applies."""
     if build.kinked_fitting:
         return (
-            "the fitting net has an activation with corners (relu, relu6), whose forces jump: the smallest difference in the input "
-            "can put an atom on the other side, and no table helps against that"
+            "the fitting net has an activation with corners (relu, relu6), whose forces jump: the smallest difference "
+            "in the input can put an atom on the other side, and no table helps against that"
         )
     if options.step is not None:
         return "leave out --step, and the steps follow from the tolerance"
@@ -132,7 +132,9 @@ def _remedy(build: Build, options: Options, name: str) -> str:
         return "--order 5 makes the tables more accurate"
     if within(build.truncation, options.tolerances[name]):
         return "structures that the choice was not made on need more: a smaller --tolerance keeps more columns"
-    return "--rank full keeps every function of the embedding nets; where that is no better, the model's own rounding is the limit"
+    return (
+        "--rank full keeps every function of the embedding nets; where that is no better, the model's own rounding is the limit"
+    )
 
 
 def _errors_text(e: Errors) -> str:

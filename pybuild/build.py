@@ -26,7 +26,15 @@ from .steps import StepGoal, choose_grid
 from .tableset import Array, FittingArrays, IntArray, LayerArrays, TableArrays, TableSet
 from .tabulate import build_table
 from .truncation import (
-    Case, Errors, Pair, active_types, difference, evaluate_exactly, moment_gradients, project, split_centres,
+    Case,
+    Errors,
+    Pair,
+    active_types,
+    difference,
+    evaluate_exactly,
+    moment_gradients,
+    project,
+    split_centres,
 )  # fmt: skip
 
 SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
@@ -74,8 +82,8 @@ class Options:
 
 @dataclass(frozen=True)
 class Measured:
-    """Errors against the exact model: of ordinary centres in double precision and, rounding not included, in mixed precision; and of
-    centres with a neighbour a little, and much, closer than in the training data (selection.Cases)."""
+    """Errors against the exact model: of ordinary centres in double precision and, rounding not included, in mixed precision;
+    and of centres with a neighbour a little, and much, closer than in the training data (selection.Cases)."""
 
     double: Errors
     mixed: Errors
@@ -146,11 +154,18 @@ class _Evidence:
     """The structures that a build looks at: frames of the training data and synthetic ones, the latter in two sets (probe.py)."""
 
     def __init__(
-        self, model: ModelDescription, plans: Sequence[TablePlan], pair_table: IntArray, distances: Array, given: Sequence[Structure]
+        self,
+        model: ModelDescription,
+        plans: Sequence[TablePlan],
+        pair_table: IntArray,
+        distances: Array,
+        given: Sequence[Structure],
     ):
         self._model, self._distances, self._given = model, distances, given
         self._kinds = pair_kinds(model)
-        ends = np.zeros_like(distances)  # where the tables end, for a pair of types as centre and neighbour and the other way round
+        ends = np.zeros_like(
+            distances
+        )  # where the tables end, for a pair of types as centre and neighbour and the other way round
         for a, b in np.argwhere(self._kinds == ORDINARY).tolist():
             ends[a, b] = distance_of(model.descriptor, a, np.array([plans[pair_table[a, b]].max]))[0]
         self._ends = np.where(np.maximum(ends, ends.T) > 0, np.maximum(ends, ends.T), distances)
@@ -172,7 +187,9 @@ class _Evidence:
         cases = Cases([], [], [])
         for structure in track([*structures, *near, *far], "exact model"):
             limits = self._distances, low, self._ends
-            for part, centres in zip((cases.ordinary, cases.near, cases.far), split_centres(self._model, structure, *limits), strict=True):
+            for part, centres in zip(
+                (cases.ordinary, cases.near, cases.far), split_centres(self._model, structure, *limits), strict=True
+            ):
                 if len(centres):
                     case = evaluate_exactly(self._model, structure, centres)
                     part.append(case if keep else replace(case, features={}, moments={}))
@@ -277,8 +294,8 @@ def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -
     if n_bytes > MOST_BYTES:
         raise InputError(
             f"the tables would have {sum(grid.n_rows for grid in grids)} rows and {n_bytes / 1e6:.0f} MB, more than the "
-            f"{MOST_BYTES / 1e6:.0f} MB that any use is known for: is the smallest distance right (a longer --min-nbor-dist), are "
-            "--step, --tolerance and --rank? A smaller --extrapolate shortens them, too"
+            f"{MOST_BYTES / 1e6:.0f} MB that any use is known for: is the smallest distance right (a longer "
+            "--min-nbor-dist), are --step, --tolerance and --rank? A smaller --extrapolate shortens them, too"
         )
 
 

@@ -74,9 +74,7 @@ def evaluate(
     return evaluate_pairs(_make_evaluator(model, n_threads, precision, backend), x, types, box, (i, j, d))
 
 
-def evaluate_pairs(
-    evaluator: Any, x: Array, types: ArrayLike, cell: Array | None, pairs: tuple[Any, Any, Array]
-) -> Result:
+def evaluate_pairs(evaluator: Any, x: Array, types: ArrayLike, cell: Array | None, pairs: tuple[Any, Any, Array]) -> Result:
     """The same with a full neighbour list i (p,), j (p,), d (p, 3) = r_j - r_i of the image meant, in any order.
 
     Periodic images become atoms of their own for the evaluator; what it gives them is added to the atoms they are images of.

@@ -116,7 +116,10 @@ def _compress_parser() -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="trained model")
     parser.add_argument("tables", metavar="TABLES", help="table file to write")
     parser.add_argument(
-        "-s", "--step", type=float, help="step of the fine grid; the coarse one has 10 times that (default: both by the tolerances)"
+        "-s",
+        "--step",
+        type=float,
+        help="step of the fine grid; the coarse one has 10 times that (default: both by the tolerances)",
     )
     parser.add_argument(
         "-e", "--extrapolate", type=float, default=5.0, help="tables end at this times the upper end of the fine grid (5)"

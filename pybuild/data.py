@@ -175,13 +175,16 @@ def all_frames(systems: Sequence[System]) -> list[tuple[System, int]]:
 def telling_frames(systems: Sequence[System], n_types: int, rcut: float, most_frames: int, most_atoms: int) -> list[Structure]:
     """Frames by what they hold: at most ``most_frames``, and about ``most_atoms`` atoms in all, but at least one frame.
 
-    Of some frames spread over the data first the one with most neighbours within rcut, then, for every type, the one where atoms of
+    Of some frames spread over the data first the one with most neighbours within rcut, then, for every type, the one where
+    atoms of
     that type have most of them, then the one with the closest pair, then others at even steps in the number of neighbours.
     """
     frames = all_frames(systems)
     if not frames:
         return []
-    spread = np.unique(np.linspace(0, len(frames) - 1, min(LOOKED_AT, len(frames))).round().astype(int))
+    spread = np.linspace(0, len(frames) - 1, min(LOOKED_AT, len(frames))).round().astype(int)
+    first_of_each = [0, *np.cumsum([system.n_frames for system in systems])[:-1]]
+    spread = np.unique([*spread, *(k for k in first_of_each[:LOOKED_AT] if k < len(frames))])
     looked_at = [system.frame(number) for system, number in (frames[k] for k in spread)]
     contents = np.array([_content(structure, n_types, rcut) for structure in looked_at])
     by_number = np.argsort(-contents[:, 0], kind="stable")

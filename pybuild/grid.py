@@ -130,8 +130,8 @@ def argument_at(descriptor: SeE2A, centre: int, distance: float) -> float:
 
 
 def distance_of(descriptor: SeE2A | TableSet, centre: int, x: Array) -> Array:
-    """The distance (n,), angstrom, at which a neighbour of a centre type has the argument x (n,); rcut where all have a larger one,
-    0 where none reaches it."""
+    """The distance (n,), angstrom, at which a neighbour of a centre type has the argument x (n,); rcut where all have a larger
+    one, 0 where none reaches it."""
     s = x * descriptor.std[centre, 0] + descriptor.mean[centre]
     low, high = np.zeros_like(s), np.full_like(s, descriptor.rcut)
     for _ in range(60):  # s(r) falls with r: halve the bracket down to rounding

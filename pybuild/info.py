@@ -66,7 +66,8 @@ def _fitting_lines(t: TableSet) -> list[str]:
         else:
             form = _products_text(t, inputs[name], _in_use(fitting.columns, fitting.row_end_double))
             if fitting.row_end_mixed is not None:
-                form += f"; in mixed precision {_products_text(t, inputs_mixed[name], _in_use(fitting.columns, fitting.row_end_mixed))}"
+                columns = _in_use(fitting.columns, fitting.row_end_mixed)
+                form += f"; in mixed precision {_products_text(t, inputs_mixed[name], columns)}"
             if fitting.row_end_double is not None:
                 form += f"; with a closer pair {_products_text(t, inputs_all[name], fitting.columns)}"
         lines.append(f"fitting net {name}: {form} -> {widths}")

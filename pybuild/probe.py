@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Structures to measure a model on, made from what the model itself knows; training data are measured on as well, but never alone.
+"""Structures to measure a model on, made from what the model itself knows; training data are measured on as well, but never
+alone.
 
 The statistics of a centre's neighbourhood fix the density: with n_sel the number of slots, the sum of s(r) over the
 neighbours of an atom was n_sel <s> on average, <s> being the stored mean (or, where that was set to zero, the root of
 3 std'^2 - std^2); a uniform gas has 4 pi rho times the integral of sw(r) r dr. Two sets that share no structure: one that columns
 and products are chosen on, and one that the choice is judged on. Both hold mixtures and pure elements, thin gases and as many
-neighbours as sel is meant for; the first is packed at random, the second also has crystals. Atoms thrown in at random are pushed apart
-until no pair is closer than in the training data; pairs just above that are common, so the whole range of the tables is visited. A third
-kind has pairs closer than in the training data, down to the end of the tables.
+neighbours as sel is meant for; the first is packed at random, the second also has crystals. Atoms thrown in at random are
+pushed apart
+until no pair is closer than in the training data; pairs just above that are common, so the whole range of the tables is
+visited. A third kind has pairs closer than in the training data, down to the end of the tables.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The products S_pq of one centre type in order of importance, and the fitting net on any staircase of them.
 
-For ordinary centres the importance of a product is the size of C_p and C_q times the root mean square of dE/dS_pq; for centres with a
-neighbour closer than in the training data, where those sizes mean little, it is what the product contributes to the energies seen.
-Every threshold gives a staircase, and a higher threshold a part of it.
+For ordinary centres the importance of a product is the size of C_p and C_q times the root mean square of dE/dS_pq; for centres
+with a
+neighbour closer than in the training data, where those sizes mean little, it is what the product contributes to the energies
+seen. Every threshold gives a staircase, and a higher threshold a part of it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 """How many columns and which products a model keeps, for a tolerance on the forces.
 
 The smallest set is searched whose measured errors (truncation.py) stay within the tolerance times a safety factor, and
-in it the part that is enough for mixed precision (products.py). Centres with a neighbour closer than in the training data need more:
+in it the part that is enough for mixed precision (products.py). Centres with a neighbour closer than in the training data need
+more:
 what they need is kept as well, but evaluated for them alone. Where the folded first layer would cost more operations than the
 descriptor itself, or cannot exist (a skip connection around it), the descriptor is kept and only the ranks are chosen.
 """
@@ -37,8 +38,8 @@ FEW = 4  # a table is narrowed where at most one in so many channels of its last
 
 @dataclass(frozen=True)
 class Cases:
-    """What a choice is measured on: centres without a neighbour closer than in the training data; with one that is a little closer; and
-    with one that is much closer (grid.NEAR)."""
+    """What a choice is measured on: centres without a neighbour closer than in the training data; with one that is a little
+    closer; and with one that is much closer (grid.NEAR)."""
 
     ordinary: Sequence[Case]
     near: Sequence[Case]
@@ -47,9 +48,10 @@ class Cases:
 
 @dataclass(frozen=True)
 class Selection:
-    """fittings as they will be stored, with all that any centre needs; ranks by pair of types. double, mixed: by centre type the part
-    that ordinary centres take, where this is not all: ends of the rows of products, or in the direct form columns by neighbour type.
-    errors: of the double part, measured on ordinary centres."""
+    """fittings as they will be stored, with all that any centre needs; ranks by pair of types. double, mixed: by centre type
+    the part
+    that ordinary centres take, where this is not all: ends of the rows of products, or in the direct form columns by neighbour
+    type. errors: of the double part, measured on ordinary centres."""
 
     folded: bool
     fittings: Mapping[int, Fitting]
@@ -61,8 +63,8 @@ class Selection:
 
 @dataclass(frozen=True)
 class Goal:
-    """Errors of the forces to stay below on the structures that the choice is made on, eV/A: of ordinary centres in double and in mixed
-    precision, and of near and far ones (Cases); form "auto", "folded" or "direct"."""
+    """Errors of the forces to stay below on the structures that the choice is made on, eV/A: of ordinary centres in double and
+    in mixed precision, and of near and far ones (Cases); form "auto", "folded" or "direct"."""
 
     double: float
     mixed: float
@@ -293,8 +295,8 @@ def _levels(importance: Array) -> Array:
 
 
 class _Trials:
-    """Errors of candidates on some structures. A candidate is given up at the first structure where it fails, and the structures that
-    others failed at come first."""
+    """Errors of candidates on some structures. A candidate is given up at the first structure where it fails, and the
+    structures that others failed at come first."""
 
     def __init__(self, cases: Sequence[Case], candidate: Callable[[int], Mapping[int, Fitting]], tolerance: float):
         self._cases, self._candidate, self._tolerance = list(cases), candidate, tolerance

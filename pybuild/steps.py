@@ -3,8 +3,8 @@
 
 What interpolation costs in the force of a pair at x is known exactly: with T the descriptor's rows, R(x) the pair's row and dG
 the error of the table, dE/dT : d/dr (dG (x) R). dE/dT is taken from the neighbourhoods that the model is measured on, the
-direction of the pair as the worst one. The largest step is looked for whose errors stay within the tolerance, between the knots of
-the whole range, whether or not a structure has a pair there.
+direction of the pair as the worst one. The largest step is looked for whose errors stay within the tolerance, between the
+knots of the whole range, whether or not a structure has a pair there.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def _interpolation_error(plan: TablePlan, bounds: tuple[float, float], step: flo
 
 
 def _row_along_r(model: ModelDescription, a: int, x: Array) -> tuple[Array, Array, Array, Array]:
-    """Of the row (x, h d) at the distance where a neighbour of centre type a has the argument x: x, |h d|, the size of d(h d)/dr in any
-    direction, and dx/dr."""
+    """Of the row (x, h d) at the distance where a neighbour of centre type a has the argument x: x, |h d|, the size of d(h
+    d)/dr in any direction, and dx/dr."""
     d = model.descriptor
     r = distance_of(d, a, x)
     sw, dsw = switch(r, d.rcut_smth, d.rcut)

@@ -103,7 +103,8 @@ def direct_fittings(
 
 
 def split_centres(model: ModelDescription, structure: Structure, *limits: Array) -> list[Index]:
-    """The atoms by how close their closest neighbour is: beyond the first of the limits (N, N) for the pair of types, between it and the
+    """The atoms by how close their closest neighbour is: beyond the first of the limits (N, N) for the pair of types, between
+    it and the
     second, and so on; those with a neighbour within the last limit are left out. Of a large structure only a compact group of
     atoms: enough to measure errors on, and memory stays bounded."""
     parameters, group = environment_parameters(model), _group(structure)

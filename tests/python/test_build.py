@@ -236,7 +236,7 @@ def test_pairs_closer_than_in_the_training_data(make_model, make_structure, form
         i, j = np.random.default_rng(seed).permutation(len(types))[:2]
         direction = np.random.default_rng(seed).normal(size=3)
         positions[j] = positions[i] + share * M * direction / np.linalg.norm(direction)
-        exact, got, errors = compare(model, tables, (positions, types, cell))
+        exact, _, errors = compare(model, tables, (positions, types, cell))
         assert np.abs(exact.forces).max() > 1e-2
         assert errors.force < CLOSE[share]
 
@@ -278,7 +278,9 @@ def test_an_energy_that_does_not_depend_on_positions(make_model, make_structure,
             model, pair_excluded=excluded, descriptor=dataclasses.replace(model.descriptor, mean=np.zeros(2))
         )
     else:
-        nets = [constant_net(net, which) if a == 0 or which == "last layers zero" else net for a, net in enumerate(model.fitting.nets)]
+        nets = [
+            constant_net(net, which) if a == 0 or which == "last layers zero" else net for a, net in enumerate(model.fitting.nets)
+        ]
         model = dataclasses.replace(model, fitting=dataclasses.replace(model.fitting, nets=tuple(nets)))
     tables = from_bytes(to_bytes(build(model, M, options).tables))
     for structure in structures(make_structure, 2):

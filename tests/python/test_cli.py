@@ -27,7 +27,7 @@ def test_report_and_provenance(small_model, tmp_path, capsys):
     first, report = (tmp_path / "log").read_text().split("\n", 1)
     assert first == f"# log of python -m pybuild: {small_model} {target} -f 25 -l {tmp_path / 'log'}"
     assert out.out == report
-    for words in ("range of x", "rank", "error: value", "first fitting layer", "measured on 4 synthetic structures", "t.bin"):
+    for words in ("range of x", "rank", "error: value", "first fitting layer", "synthetic structures: forces", "t.bin"):
         assert words in out.out
     stored = read_tables(target)
     assert stored.check_frequency == 25
@@ -154,7 +154,7 @@ def test_verify(small_model, small_tables, option_models, tmp_path, capsys):
     pytest.importorskip("pybuild._core", reason="verify runs the compiled evaluator")
     assert main(["verify", str(small_model), str(small_tables)]) == 0
     out = capsys.readouterr().out
-    assert out.count("probe structure") >= 4
+    assert out.count("judged structure") >= 4
     assert "within" in out
     assert "OUTSIDE" not in out
     system = write_system(tmp_path / "a", np.load(option_models / DATA))

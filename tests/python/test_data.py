@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from command_line import ENVIRONMENT, mpirun
 
-from pybuild.data import open_system, spread_frames
+from pybuild.data import open_system, telling_frames
 from pybuild.data_search import find_systems, systems_of_script
 from pybuild.errors import InputError
 from pybuild.min_distance import scan
@@ -173,17 +173,27 @@ def test_nothing_within_the_cutoff(tmp_path):
         scan([open_system(tmp_path / "a", ("O", "H"))], 2, RCUT)
 
 
-def test_frames_are_spread(tmp_path):
-    for k in range(3):
-        write_system(tmp_path / f"{k}", seed=k, sets=(4, 3))
+def test_frames_are_chosen_by_what_they_hold(tmp_path):
+    """Two frames of a crystal between hundreds of isolated atoms, and one with the closest pair."""
+    crystal = 2.5 * np.stack(np.meshgrid(*[np.arange(3.0)] * 3), -1).reshape(-1, 3)
+    pair = np.array([[0.0, 0.0, 0.0], [0.9, 0.0, 0.0]])
+    for name, positions, frames in (
+        ("a", np.zeros((1, 3)), 300),
+        ("m", crystal, 2),
+        ("p", pair, 1),
+        ("z", np.zeros((1, 3)), 300),
+    ):
+        folder = tmp_path / name / "set.000"
+        folder.mkdir(parents=True)
+        (folder.parent / "type.raw").write_text("\n".join(["0"] * len(positions)))
+        (folder.parent / "nopbc").touch()
+        np.save(folder / "coord.npy", np.tile(positions.reshape(1, -1), (frames, 1)))
     systems = [open_system(path, ("O", "H")) for path in find_systems([tmp_path])]
-    frames = spread_frames(systems, 3, 1000)
-    assert [f.name for f in frames] == [
-        f"{tmp_path}/0/set.000, frame 0", f"{tmp_path}/1/set.000, frame 3", f"{tmp_path}/2/set.001, frame 2",
-    ]  # fmt: skip
-    assert len(spread_frames(systems, 30, 12)) == 2
-    assert len(spread_frames(systems, 30, 1)) == 1
-    assert spread_frames([], 3, 1000) == []
+    frames = telling_frames(systems, 2, 4.0, 3, 1000)
+    assert len(frames) == 3
+    assert {str(tmp_path / "m"), str(tmp_path / "p")} <= {f.name.split("/set")[0] for f in frames}
+    assert [len(f.types) for f in telling_frames(systems, 2, 4.0, 3, 1)] == [27]
+    assert telling_frames([], 2, 4.0, 3, 1000) == []
 
 
 def script(folder, systems, **training):

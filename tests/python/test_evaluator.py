@@ -31,8 +31,14 @@ SAME_VIRIAL = 1e-9  # eV, a sum over all pairs
 DIFFERENCE_STEP = 1e-4
 DIFFERENCE_FORCE = 2e-6
 
-MODELS = ("se_e2_a-small", "se_e2_a-two_side-exclude", "se_e2_a-resnet_dt-set_davg_zero", "se_e2_a-silu-sigmoid",
-          "se_e2_a-softplus-pair_exclude", "se_e2_a-cu")
+MODELS = (
+    "se_e2_a-small",
+    "se_e2_a-two_side-exclude",
+    "se_e2_a-resnet_dt-set_davg_zero",
+    "se_e2_a-silu-sigmoid",
+    "se_e2_a-softplus-pair_exclude",
+    "se_e2_a-cu",
+)
 # The default tolerance of a build, against the uncompressed network.
 TABLE_ENERGY, TABLE_FORCE, TABLE_VIRIAL = 1e-9, 1e-8, 1e-6  # eV an atom, eV/angstrom, eV
 every_backend = pytest.mark.parametrize("backend", ["host", "kokkos_serial", "kokkos_openmp"], indirect=True)
@@ -117,8 +123,14 @@ def test_unknown_instruction_set_is_named(shared, tmp_path):
     tables = tmp_path / "tables.bin"
     tables.write_bytes(to_bytes(tables_of(shared / "models/se_e2_a-cu/model.pth")))
     script = "import sys\nfrom pybuild import calculator\ncalculator.evaluate(sys.argv[1], [[0, 0, 0]], [0])"
-    run = subprocess.run([sys.executable, "-c", script, tables], env={**os.environ, "DPC_ISA": "z80"}, cwd=tmp_path,
-                         capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", script, tables],
+        env={**os.environ, "DPC_ISA": "z80"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "z80" in run.stderr
     assert "portable" in run.stderr
 

@@ -9,9 +9,18 @@ import pytest
 
 from pybuild.errors import InputError
 from pybuild.grid import (
-    ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ORDINARY, Grid, TablePlan, distance_of, end_of_table, make_grid, pair_kinds,
+    ABSENT,
+    DESCRIPTOR_EXCLUDED,
+    MODEL_EXCLUDED,
+    ORDINARY,
+    TablePlan,
+    distance_of,
+    end_of_table,
+    make_grid,
+    pair_kinds,
     plan_tables,
 )  # fmt: skip
+
 
 def a_plan(lower, upper, end, kinks=()):
     return TablePlan(None, lower, upper, upper, end, (), np.array([lower]), False, np.array(kinks, dtype=float))
@@ -87,7 +96,7 @@ def test_table_read_by_empty_slots_alone(make_model):
 
 
 def test_a_step_that_needs_too_many_rows():
-    with pytest.raises(InputError, match="rows.*--step"):
+    with pytest.raises(InputError, match=r"rows.*--step"):
         make_grid(a_plan(-1.0, 9.0, 45.0), 1e-9, 1e-8, 9.0)
 
 

@@ -61,7 +61,9 @@ def test_signs_follow_the_rule(plan):
 def test_error_falls_with_the_columns(plan):
     """By about the amplitude of the first column left out, down to the interpolation with all of them."""
     basis = sampled_basis(plan, np.zeros((12, 12)))
-    errors = np.array([table_errors(plan, build_table(plan, grid_of(plan), basis.first(k), 5))[0].value for k in (2, 4, 6, 8, 10, 12)])
+    errors = np.array(
+        [table_errors(plan, build_table(plan, grid_of(plan), basis.first(k), 5))[0].value for k in (2, 4, 6, 8, 10, 12)]
+    )
     assert np.all(errors[1:] < 0.5 * errors[:-1])
     assert np.all(errors[:5] < 3 * basis.amplitude[[2, 4, 6, 8, 10]])
     assert errors[5] < INTERPOLATION
