@@ -229,8 +229,10 @@ class DPCompressed(Calculator):
         if not fits:
             cell = np.asarray(atoms.cell.complete()) if atoms.pbc.any() else None
             self._forget_list()
-            i, j, shift = NeighborList(cutoff=self.model.rcut + SKIN, full_list=True).compute(
-                points=x, box=np.zeros((3, 3)) if cell is None else cell, periodic=atoms.pbc, quantities="ijS"
+            if self._vesin is None:  # kept for its memory, which its arrays are views of
+                self._vesin = NeighborList(cutoff=self.model.rcut + SKIN, full_list=True)
+            i, j, shift = self._vesin.compute(
+                points=x, box=np.zeros((3, 3)) if cell is None else cell, periodic=atoms.pbc, quantities="ijS", copy=False
             )
             images = list_with_images(x, cell, i, j, shift)
             _take_list(self.evaluator, self._types(), images)
@@ -302,12 +304,13 @@ class DPCompressed(Calculator):
 
     def _portable_state(self) -> dict[str, Any]:
         """All but what is compiled, and the list that belongs to it."""
-        compiled = ("model", "evaluator", "_built_for", "_images")
+        compiled = ("model", "evaluator", "_vesin", "_built_for", "_images")
         return {name: value for name, value in self.__dict__.items() if name not in compiled}
 
     def _start(self, model: Any, words: Mapping[str, Any]) -> None:
         self.model = model
         self.evaluator = _make_evaluator(model, words["n_threads"], words["precision"], words["backend"])
+        self._vesin: Any = None
         self._forget_list()
 
 

@@ -38,12 +38,12 @@ class ImageList:
 def list_with_images(x: Array, cell: Array | None, i: NDArray[Any], j: NDArray[Any], shift: NDArray[Any]) -> ImageList:
     """From pairs i (p,), j (p,) in any order, the second atom displaced by shift (p, 3) cells."""
     n = len(x)
-    i, j = np.asarray(i, dtype=np.int64), np.asarray(j, dtype=np.int64)
+    i, j = np.asarray(i).astype(np.int32), np.asarray(j).astype(np.int32)  # half the memory to go through
     order = np.argsort(i, kind="stable")
     first = np.zeros(n + 1, dtype=np.int64)
     np.cumsum(np.bincount(i, minlength=n), out=first[1:])
     if cell is None:
-        return ImageList(n, np.arange(n), np.zeros((n, 3)), first, j[order].astype(np.int32))
+        return ImageList(n, np.arange(n), np.zeros((n, 3)), first, j[order])
     columns, home = _near_shifts(x, cell, i, j, np.asarray(shift))
     image, owner, cells = _number_images(n, j, columns)
     return ImageList(n, owner, (cells - home[owner]) @ cell, first, image[order])
@@ -54,31 +54,39 @@ def shifts_of(x: Array, cell: Array, i: NDArray[Any], j: NDArray[Any], d: Array)
     return np.rint((d - (x[j] - x[i])) @ np.linalg.inv(cell)).astype(np.int64)
 
 
-def _near_shifts(x: Array, cell: Array, i: Index, j: Index, shift: NDArray[Any]) -> tuple[list[NDArray[Any]], Index]:
+def _near_shifts(
+    x: Array, cell: Array, i: NDArray[np.int32], j: NDArray[np.int32], shift: NDArray[Any]
+) -> tuple[list[NDArray[Any]], Index]:
     """The shifts (p,) of each direction as if all atoms were in the first cell, small wherever they have gone, and the cells
     (n, 3) that they are in; 0 along directions without images."""
-    home = np.floor(x @ np.linalg.inv(cell)).astype(np.int64)
+    home = np.floor(x @ np.linalg.inv(cell)).astype(np.int32)
     columns = []
     for c in range(3):
-        column = shift[:, c]
+        column = shift[:, c].astype(np.int32)
         if not column.any():
             home[:, c] = 0
-        if home[:, c].any():
-            column = column + (home[j, c] - home[i, c])
+        of_atom = home[:, c].copy()
+        if of_atom.any():
+            column += of_atom[j]
+            column -= of_atom[i]
         columns.append(column)
     return columns, home
 
 
-def _number_images(n: int, j: Index, shifts: list[NDArray[Any]]) -> tuple[NDArray[np.int32], Index, Index]:
+def _number_images(n: int, j: NDArray[np.int32], shifts: list[NDArray[Any]]) -> tuple[NDArray[np.int32], Index, Index]:
     """Index of each neighbour (p,) among the atoms and then the images; owners and cells of all of these (n_all,), (n_all, 3)."""
     low = [int(s.min(initial=0)) for s in shifts]
     shape = tuple(int(s.max(initial=0)) - least + 1 for s, least in zip(shifts, low, strict=True))
     # A number for every atom in every cell that occurs: few beside the pairs, and faster than sorting.
-    key = np.zeros(len(j), dtype=np.int64)
+    n_numbers = int(np.prod(shape)) * n
+    key = np.zeros(len(j), dtype=np.int32 if n_numbers < 2**31 else np.int64)
     for s, least, extent in zip(shifts, low, shape, strict=True):
-        key = key * extent + (s - least)
-    key = key * n + j
-    used = np.zeros(int(np.prod(shape)) * n, dtype=bool)
+        key *= extent
+        key += s
+        key -= least
+    key *= n
+    key += j
+    used = np.zeros(n_numbers, dtype=bool)
     used[key] = True
     own = int(np.ravel_multi_index([-least for least in low], shape)) * n
     used[own : own + n] = False
