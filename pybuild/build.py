@@ -41,7 +41,8 @@ SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding nois
 COARSE_OVER_FINE = 10  # of the steps, where the fine one is given
 FAR_TOLERANCE = 1e-4  # on forces, eV/A, where pairs are much closer than in the training data
 JUDGED = 0.5  # of the tolerance: what is asked for on structures that the choice was not made on
-ROUNDS = 4  # of choosing, each within less than the one before
+ROUNDS = 5  # of choosing: up to three with less allowed than before, and one back to what was allowed at first
+BETTER = 0.5  # of what the judge found: a tighter goal that does not lower it to this is given up
 NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to choose on, to judge on
 MOST_BYTES = 200e6  # of all tables of a file
 
@@ -135,15 +136,20 @@ def build(
     by_pair = {(a, b): bases[t] for (a, b), t in np.ndenumerate(pair_table) if t >= 0}
     cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
     judges = seen.cases_to_judge_on()
-    goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=options.form)
+    first = goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=options.form)
+    before: Measured | None = None
+    hopeless: set[str] = set()
     for _ in range(ROUNDS):
         selection = _selection(model, by_pair, cases, pair_table, goal, options)
         table_set = _tables(model, options, distances, plans, grids, bases, pair_table, selection)
         judged = _measure(table_set, judges)
-        tighter = _tightened(goal, judged, options)
-        if options.rank != "auto" or tighter == goal:
+        if options.rank != "auto":
             break
-        goal = tighter
+        hopeless |= set() if before is None else _not_better(before, judged, options)
+        tighter = _tightened(first, goal, judged, options, hopeless)
+        if tighter == goal:
+            break
+        before, goal = judged, tighter
     measured = _measure(table_set, cases).worst(judged)
     nets = [model.fitting.nets[a] for a in active_types(model)]
     kinked = any(parse(layer.activation).name in ("relu", "relu6") for net in nets for layer in net.layers)
@@ -163,9 +169,8 @@ class _Evidence:
     ):
         self._model, self._distances, self._given = model, distances, given
         self._kinds = pair_kinds(model)
-        ends = np.zeros_like(
-            distances
-        )  # where the tables end, for a pair of types as centre and neighbour and the other way round
+        # Where the tables end: for a pair of types as centre and neighbour, and the other way round.
+        ends = np.zeros_like(distances)
         for a, b in np.argwhere(self._kinds == ORDINARY).tolist():
             ends[a, b] = distance_of(model.descriptor, a, np.array([plans[pair_table[a, b]].max]))[0]
         self._ends = np.where(np.maximum(ends, ends.T) > 0, np.maximum(ends, ends.T), distances)
@@ -220,14 +225,22 @@ def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, op
     return [choose_grid(model, plan, trained, beyond, options.order, goal) for plan in track(list(plans), "steps")]
 
 
-def _tightened(goal: Goal, judged: Measured, options: Options) -> Goal:
-    """The goal, lower where the judge found more than is asked for."""
-    changes = {}
-    for name, asked in options.tolerances.items():
-        over = excess(getattr(judged, name), JUDGED * asked)
-        if over > 1:
-            changes[name] = getattr(goal, name) / (2 * over)
-    return replace(goal, **changes)
+def _over(judged: Measured, options: Options) -> dict[str, float]:
+    """What the judge found relative to what is asked for, where this is more."""
+    over = {name: excess(getattr(judged, name), JUDGED * asked) for name, asked in options.tolerances.items()}
+    return {name: ratio for name, ratio in over.items() if ratio > 1}
+
+
+def _not_better(before: Measured, judged: Measured, options: Options) -> set[str]:
+    """The tolerances that a tighter goal did not help: steps, order or corners of an activation are the limit, not columns."""
+    was, now = _over(before, options), _over(judged, options)
+    return {name for name, ratio in now.items() if name in was and ratio > BETTER * was[name]}
+
+
+def _tightened(first: Goal, goal: Goal, judged: Measured, options: Options, hopeless: set[str]) -> Goal:
+    """The goal, lower where the judge found more than is asked for; where that is hopeless, as it was at first."""
+    changes = {name: getattr(goal, name) / (2 * over) for name, over in _over(judged, options).items()}
+    return replace(goal, **changes | {name: getattr(first, name) for name in hopeless})
 
 
 def _measure(tables: TableSet, cases: Cases) -> Measured:

@@ -18,7 +18,7 @@ from .description import ModelDescription, Net, SeE2A
 from .errors import InputError
 from .nets import kinks
 from .reference import switch
-from .tableset import Array, IntArray, TableSet, end_of
+from .tableset import Array, IntArray, TableArrays, TableSet, end_of
 
 ORDINARY, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ABSENT = range(4)
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
@@ -64,6 +64,11 @@ class Grid:
         start, step = self.segments[segment, 0], self.segments[segment, 1]
         local = np.clip(np.floor((inside - start) / step).astype(np.int64), 0, counts[segment] - 1)
         return local + (np.cumsum(counts) - counts)[segment], inside - start - local * step, x - inside
+
+
+def grid_of(table: TableArrays) -> Grid:
+    """The knots of a stored table."""
+    return Grid(table.segments, table.upper)
 
 
 @dataclass(frozen=True)

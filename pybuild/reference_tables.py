@@ -15,9 +15,9 @@ from .activations import CODES
 from .description import SKIPS, Layer, Net
 from .environment import Environment, EnvironmentParameters, Structure, build_environment, close_centres, find_pairs
 from .evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, accumulate
-from .grid import Grid
+from .grid import grid_of
 from .reference import Result
-from .tableset import Array, FittingArrays, LayerArrays, TableArrays, TableSet
+from .tableset import Array, FittingArrays, LayerArrays, TableSet
 
 CENTRES_AT_ONCE = 512
 
@@ -41,11 +41,6 @@ def evaluate(tables: TableSet, positions: Array, types: Array, cell: Array | Non
 def environment_parameters(t: TableSet) -> EnvironmentParameters:
     """The part of a TableSet that describes neighbourhoods."""
     return EnvironmentParameters(t.rcut, t.rcut_smth, t.env_protection, t.sel, t.n_sel, t.mean, t.std, t.pair_kind)
-
-
-def grid_of(table: TableArrays) -> Grid:
-    """The knots of a stored table."""
-    return Grid(table.segments, table.upper)
 
 
 def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Features]:

@@ -26,7 +26,7 @@ Gradients = Mapping[int, Array]  # centre type -> dE/dT (n, M, 4) of some neighb
 
 SHARE = 0.1  # of the tolerance, for one pair: the errors of an atom's pairs add up
 COARSEST = 1.0  # in x, which has standard deviation 1
-FINEST = {3: 1e-3, 5: 1e-3}  # where rounding, or the order, leaves nothing to gain
+FINEST = 1e-3  # where rounding, or the order, leaves nothing to gain
 MARGIN = 1.3  # the error of the next trial is aimed below the tolerance by this
 TRIALS = 12
 MOST_GRADIENTS = 32  # per centre type
@@ -66,10 +66,10 @@ def _step(
         return step
     for _ in range(TRIALS):
         error = pair_force_error(model, plan, bounds, step, some, order)
-        if error <= target or step <= FINEST[order]:
+        if error <= target or step <= FINEST:
             break
         # The slope of an interpolant of order p errs by step^p.
-        step = max(step * max((target / (MARGIN * error)) ** (1 / order), 0.1), FINEST[order])
+        step = max(step * max((target / (MARGIN * error)) ** (1 / order), 0.1), FINEST)
     return step
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import hermite
-from .grid import Grid, TablePlan
+from .grid import Grid, TablePlan, grid_of
 from .lowrank import Basis
 from .nets import derivatives_along
 from .tableset import Array, TableArrays
@@ -67,7 +67,7 @@ def table_errors(plan: TablePlan, table: TableArrays) -> tuple[TableError, Table
     they read it."""
     if plan.only_padding:
         return _error_at(plan, table, plan.x_pad), TableError(0.0, 0.0)
-    grid = Grid(table.segments, table.upper)
+    grid = grid_of(table)
     left, steps = grid.knots()[:-1], grid.steps()
     trained = left < grid.upper
     return _range_error(plan, table, left[trained], steps[trained]), _range_error(plan, table, left[~trained], steps[~trained])
@@ -84,5 +84,5 @@ def _range_error(plan: TablePlan, table: TableArrays, left: Array, steps: Array)
 
 def _error_at(plan: TablePlan, table: TableArrays, x: Array) -> TableError:
     value, slope, _ = derivatives_along(plan.net, x)
-    phi, dphi = hermite.evaluate(table.coef[:, :, : table.rank], Grid(table.segments, table.upper), x)
+    phi, dphi = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), x)
     return TableError(float(np.abs(phi @ table.basis.T - value).max()), float(np.abs(dphi @ table.basis.T - slope).max()))

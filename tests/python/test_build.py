@@ -88,11 +88,16 @@ def test_looser_tolerance_is_cheaper_and_still_honoured(make_model, make_structu
         ends = [f.row_end if f.row_end_double is None else f.row_end_double for f in result.tables.fittings]
         in_use = [end > np.arange(len(end)) for end in ends]
         counts = [int((end - np.arange(len(end))).sum()) for end in ends]
-        sizes.append((max(t.rank for t in result.tables.tables), max(int(mask.sum()) for mask in in_use), max(counts)))
+        ranks = [
+            int(f.columns[: end[mask].max(), 1].max()) + 1
+            for f, end, mask in zip(result.tables.fittings, ends, in_use, strict=True)
+        ]
+        sizes.append((max(ranks), max(int(mask.sum()) for mask in in_use), max(counts)))
         for structure in structures(make_structure, 2):
             assert within(compare(model, result.tables, structure)[2], tolerance)
-    _, columns, products = np.array(sizes).T
+    ranks, columns, products = np.array(sizes).T
     assert np.all(np.diff(products) > 0)
+    assert ranks[0] < ranks[-1]
     assert columns[0] < columns[-1]
 
 
@@ -200,6 +205,10 @@ def test_synthetic_structures(make_model, make):
     """Mixtures and pure elements, always the same, no pair closer than asked for but for what the packing does not allow."""
     model, distances = make_model(n_types=3, sel=(12, 24, 0), n_sel=36), np.array([[1.0, 1.2, M], [1.2, 1.4, M], [M, M, M]])
     made, again = make(model, distances), make(model, distances)
+    if make is probe_structures:  # by sel
+        counts = np.bincount(made[0].types, minlength=3)
+        assert np.all(counts > 0)
+        assert counts[1] > 1.5 * counts[0] > counts[2]
     for probe, same in zip(made, again, strict=True):
         np.testing.assert_array_equal(probe.positions, same.positions)
         pairs = reference.find_neighbours(probe.positions, probe.cell, 1.4)

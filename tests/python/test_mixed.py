@@ -107,16 +107,17 @@ def test_products_left_out_stay_within_the_tolerance(shared_models, name):
 @pytest.mark.parametrize("name", FOLDED)
 def test_compiled_evaluates_the_same_products(shared_models, name, tolerance):
     tables = built(shared_models / name, tolerance)
-    model = compiled(tables)
+    model, left_out = compiled(tables), 0.0
     for frame in frames(shared_models / name)[1:3]:
         expected = reference_tables.evaluate(tables, *frame, mixed=True)
         errors = difference(calculator.evaluate(model, *frame, precision="mixed"), expected, len(frame[1]))
         assert errors.force < ROUNDING_FORCE
         assert errors.energy < ROUNDING_ENERGY
         assert errors.virial < ROUNDING_VIRIAL
-        if tolerance == COARSE:  # with another list of products the comparison above would fail
-            all_products = reference_tables.evaluate(tables, *frame)
-            assert difference(all_products, expected, len(frame[1])).force > 4 * ROUNDING_FORCE
+        all_products = reference_tables.evaluate(tables, *frame)
+        left_out = max(left_out, difference(all_products, expected, len(frame[1])).force)
+    if tolerance == COARSE:  # with another list of products the comparison above would fail
+        assert left_out > 5 * ROUNDING_FORCE
 
 
 @needs_core
