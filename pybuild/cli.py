@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from .errors import InputError, PybuildError
 from .length_checks import check_smallest, too_close
-from .outputs import check_log, check_target, reporting, silence_stdout
+from .outputs import check_log, check_target, reporting, silence
 from .ranks import communicator, speaks
 
 Result = TypeVar("Result")
@@ -56,10 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        silence_stdout()
+        silence(sys.stdout)
     except OSError as error:
-        silence_stdout()
+        silence(sys.stdout)
         code = code or _end(2, f"error: the report cannot be written to standard output: {error.strerror or error}")
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:  # nobody can be told but by the exit code, which the interpreter would change if it failed at this again
+        silence(sys.stderr)
     return code
 
 
@@ -99,7 +104,7 @@ def _end(code: int, text: str, every_rank: bool = False) -> int:
         try:
             print(f"pybuild: {' '.join(text.split())}", file=sys.stderr, flush=True)
         except OSError:  # nobody can be told but by the exit code
-            return code
+            silence(sys.stderr)
     return code
 
 

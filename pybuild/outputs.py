@@ -125,16 +125,16 @@ class _Stdout(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
         if isinstance(error, BrokenPipeError):
-            silence_stdout()
+            silence(sys.stdout)
         elif isinstance(error, OSError):
             raise InputError(f"the report cannot be written to standard output: {error.strerror or error}") from error
         else:
             raise
 
 
-def silence_stdout() -> None:
-    """Send what is still to be written, also by the interpreter when it ends, to nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def silence(stream: TextIO) -> None:
+    """Send what is still to be written to a stream, also by the interpreter when it ends, to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _Log(logging.Handler):

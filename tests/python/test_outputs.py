@@ -128,8 +128,15 @@ def test_a_full_disk_at_stdout(small_model, small_tables, tmp_path):
     assert (tmp_path / "t.bin").read_bytes() == small_tables.read_bytes()
     done = run("info", small_tables, "-l", "/dev/full")
     assert (done.returncode, done.stderr) == (2, "pybuild: error: --log-path /dev/full: No space left on device\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["info", "no such file"], ["info"], ["a.pth", "b.bin", "--no-such-option"]])
+def test_a_full_disk_at_stderr(words, unbuffered):
+    """The exit code is all that is left, and stays what it is when the interpreter ends."""
     with open("/dev/full", "w") as full:
-        assert subprocess.run(command("info", small_model), stderr=full, env=ENVIRONMENT).returncode == 2
+        done = subprocess.run(command(*words), stderr=full, env={**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered})
+    assert done.returncode == 2
 
 
 def test_verify_goes_on_without_a_reader(small_model, small_tables, option_models):
