@@ -374,17 +374,17 @@ std::string for_precisions(const std::string& precision, const Call& call) {
 
 std::string run_largest(const std::shared_ptr<const Model>& model, const Settings& settings, const Structure& cell) {
     const std::string results = for_precisions(
-        settings.precision, [&](auto real) { return largest<decltype(real)>(model, settings, cell, model->rcut + kSkin); });
+        settings.precision, [&](auto real) { return largest<decltype(real)>(model, settings, cell, model->rcut() + kSkin); });
     return "\"largest\": [" + results + "]}";
 }
 
 std::string run_steps(const std::shared_ptr<const Model>& model, const Settings& settings, const Structure& cell) {
-    const PairCounts counts = count_pairs(cell, model->n_types(), model->rcut);
+    const PairCounts counts = count_pairs(cell, model->n_types(), model->rcut());
     const double stream = settings.limits ? device_stream_rate(Space()) : 0, n_cell = cell.n_atoms(),
                  listed = counts.listed / n_cell;
     const double inside = std::accumulate(counts.inside.begin(), counts.inside.end(), 0.0) / n_cell;
     std::optional<Device> structure;
-    const double made = seconds_of([&] { structure.emplace(Space(), cell, settings.structure.n_atoms, model->rcut + kSkin); });
+    const double made = seconds_of([&] { structure.emplace(Space(), cell, settings.structure.n_atoms, model->rcut() + kSkin); });
     std::printf(
         "%s on %s: %d atoms, %d with images, %.0f neighbours listed, %.0f inside the cut-off (made in %.1f s); copies %.1f "
         "GB/s\n",
@@ -408,7 +408,7 @@ void run(const Settings& settings) {
     const std::shared_ptr<const Model> model = Model::from_file(settings.tables);
     StructureOptions cell_options = settings.structure;
     cell_options.n_atoms = std::min(kCellAtoms, settings.structure.n_atoms);
-    const Structure cell(cell_options, model->type_map, model->rcut + kSkin);
+    const Structure cell(cell_options, model->type_map, model->rcut() + kSkin);
     const std::string results = settings.largest ? run_largest(model, settings, cell) : run_steps(model, settings, cell);
     if (!settings.json.empty()) {
         write(settings.json,

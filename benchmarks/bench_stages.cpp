@@ -121,7 +121,7 @@ StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model,
         for (int n = 0; n < rows.count[i]; ++n) {
             const int j = rows.rows[i][n];
             const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(structure.types()[j])];
-            if (structure.distance(i, j) < model->rcut && pair.kind == PairKind::ordinary) {
+            if (structure.distance(i, j) < model->rcut() && pair.kind == PairKind::ordinary) {
                 const auto channels = static_cast<double>(std::count_if(pair.row_of_channel.begin(), pair.row_of_channel.end(), [](int row) { return row >= 0; }));
                 const int order = pair.table->order;
                 sum[bench::compute_moments] += 2 * channels * (order + 4);
@@ -171,7 +171,7 @@ Result measure(const std::shared_ptr<const Model>& model, const Settings& settin
 
     bench::StructureOptions small_options = settings.structure;
     small_options.n_atoms = kSmallSystem;
-    const bench::Structure small(small_options, model->type_map, model->rcut + kSkin);
+    const bench::Structure small(small_options, model->type_map, model->rcut() + kSkin);
     result.small_step = measure_step(model, precision, small, settings.seconds / 5);
     result.small_stages = total(measure_stages<Real>(model, small, settings.seconds / 5));
     result.empty_step = measure_step(model, precision, small, settings.seconds / 20, false);
@@ -230,9 +230,9 @@ Settings parse(int argc, char** argv) {
 
 void run(const Settings& settings) {
     const std::shared_ptr<const Model> model = Model::from_file(settings.tables);
-    const bench::Structure structure(settings.structure, model->type_map, model->rcut + kSkin);
+    const bench::Structure structure(settings.structure, model->type_map, model->rcut() + kSkin);
     const double stream = bench::stream_rate(5);
-    const double listed = structure.neighbours_within(model->rcut + kSkin), inside = structure.neighbours_within(model->rcut);
+    const double listed = structure.neighbours_within(model->rcut() + kSkin), inside = structure.neighbours_within(model->rcut());
     std::printf("%s: %d atoms, %d with images, %.0f neighbours listed, %.0f inside the cut-off; memory streams %.1f GB/s\n", settings.tables.c_str(),
                 structure.n_atoms(), structure.n_all(), listed, inside, stream * 1e-9);
     const Result results[] = {measure<double>(model, settings, structure), measure<float>(model, settings, structure)};

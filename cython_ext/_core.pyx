@@ -64,13 +64,8 @@ cdef class Model:
 
     @property
     def rcut(self):
-        """Cutoff radius, angstrom."""
-        return dereference(self.cpp).rcut
-
-    @property
-    def sel(self):
-        """Slots for neighbours of each type."""
-        return tuple(dereference(self.cpp).sel)
+        """The largest cutoff radius of the descriptors, angstrom."""
+        return dereference(self.cpp).rcut()
 
     @property
     def check_frequency(self):
@@ -78,9 +73,9 @@ cdef class Model:
         return dereference(self.cpp).check_frequency
 
     @property
-    def descriptor_kind(self):
-        """"se_e2_a"."""
-        return dereference(self.cpp).descriptor_kind.decode()
+    def descriptors(self):
+        """Per descriptor: dict of kind ("se_e2_a"), rcut (angstrom) and sel, the slots for neighbours of each type."""
+        return tuple({"kind": cpp_name_of(d.kind).decode(), "rcut": d.rcut, "sel": tuple(d.sel)} for d in dereference(self.cpp).descriptors)
 
     @property
     def tables(self):

@@ -22,12 +22,21 @@ cdef extern from "dpc/model.hpp" namespace "dpc":
         int n_rows, order, rank
         double max()
 
+    cdef enum class CppDescriptorKind "dpc::DescriptorKind":
+        pass
+
+    const char* cpp_name_of "dpc::name_of"(CppDescriptorKind kind)
+
+    cdef cppclass CppDescriptor "dpc::Descriptor":
+        CppDescriptorKind kind
+        double rcut
+        vector[int] sel
+
     cdef cppclass CppModel "const dpc::Model":
         vector[string] type_map
-        double rcut
+        double rcut()
         int check_frequency
-        string descriptor_kind
-        vector[int] sel
+        vector[CppDescriptor] descriptors
         vector[CppTable] tables
         string provenance
         uint64_t n_bytes

@@ -223,8 +223,8 @@ void PairDPCompressedBase::log_start(const std::string& evaluator) {
     }
     if (comm->me == 0) {
         utils::logmesg(
-            lmp, text(kStyle, settings_.file, ", ", model_->descriptor_kind, ", cutoff ",
-                      model_->rcut, " angstrom, elements ", dpcompressed::listed(model_->type_map),
+            lmp, text(kStyle, settings_.file, ", ", dpc::name_of(model_->descriptors.front().kind), ", cutoff ",
+                      model_->rcut(), " angstrom, elements ", dpcompressed::listed(model_->type_map),
                       "; atom types", types, "\n  ", evaluator, "\n  overflow is checked every ",
                       check_every(), " steps, ",
                       settings_.overflow_stops ? "and stops the run" : "and is warned of", "\n"));
@@ -236,7 +236,7 @@ void PairDPCompressedBase::log_start(const std::string& evaluator) {
 double PairDPCompressedBase::init_one(int i, int j) {
     setflag[j][i] = setflag[i][j];
     scale_[j][i] = scale_[i][j];
-    return model_type_[i] >= 0 && model_type_[j] >= 0 ? model_->rcut / units_.length : 0.0;
+    return model_type_[i] >= 0 && model_type_[j] >= 0 ? model_->rcut() / units_.length : 0.0;
 }
 
 int PairDPCompressedBase::n_all() const { return atom->nlocal + atom->nghost; }

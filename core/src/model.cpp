@@ -85,7 +85,7 @@ void read_min_distance(SectionReader& sections, Model& model) {
         if (distance[k] != distance[b * n + a]) {
             model_error(name, "is not symmetric" + which);
         }
-        model.pairs.push_back({PairKind::ordinary, -1, distance[k]});
+        model.min_distance.push_back(distance[k]);
     }
 }
 
@@ -100,6 +100,16 @@ void read_types(SectionReader& sections, Model& model) {
     read_min_distance(sections, model);
     model.check_frequency = sections.integer("model.check_frequency", 1);
 }
+
+double Model::rcut() const {
+    double largest = 0;
+    for (const Descriptor& descriptor : descriptors) {
+        largest = std::max(largest, descriptor.rcut);
+    }
+    return largest;
+}
+
+const char* name_of(DescriptorKind kind) { return kind == DescriptorKind::se_e2_a ? "se_e2_a" : "se_e2_r"; }
 
 std::shared_ptr<const Model> Model::from_bytes(const void* data, std::size_t n_bytes) {
     const std::shared_ptr<unsigned char> bytes = aligned_copy(data, n_bytes);

@@ -16,7 +16,7 @@ constexpr std::int64_t kMostNeurons = 1 << 16;
 constexpr int kLastActivation = static_cast<int>(Activation::silut);
 constexpr int kLastSkip = static_cast<int>(Skip::doubled);
 
-void read_columns(SectionReader& sections, const std::string& name, const Model& model, int centre, Fitting& fitting) {
+void read_columns(SectionReader& sections, const std::string& name, const Model& model, int centre, FittingInput& input) {
     const std::uint64_t n = sections.get(name, DType::i32, {SectionReader::kAny, 2}).shape[0];
     const std::int32_t* columns = sections.integers(name, {n, 2});
     std::set<std::pair<int, int>> seen;
@@ -24,7 +24,7 @@ void read_columns(SectionReader& sections, const std::string& name, const Model&
         const int b = columns[2 * p], channel = columns[2 * p + 1];
         const std::string which =
             "row " + std::to_string(p) + " is neighbour type " + std::to_string(b) + ", channel " + std::to_string(channel);
-        const int table = b >= 0 && b < model.n_types() ? model.pair(centre, b).table : -1;
+        const int table = b >= 0 && b < model.n_types() ? model.descriptors[static_cast<std::size_t>(input.descriptor)].pair(centre, b).table : -1;
         if (table < 0) {
             model_error(name, which + ", but there is no table for that type");
         }
@@ -35,7 +35,7 @@ void read_columns(SectionReader& sections, const std::string& name, const Model&
         if (!seen.insert({b, channel}).second) {
             model_error(name, which + ", which occurs twice");
         }
-        fitting.columns.push_back({b, channel});
+        input.columns.push_back({b, channel});
     }
 }
 
@@ -63,23 +63,24 @@ std::int64_t read_row_end(SectionReader& sections, const std::string& name, std:
 }
 
 /// The part of the staircase that an ordinary centre takes in one precision; empty where the file does not say.
-std::vector<int> read_row_end_part(SectionReader& sections, const std::string& name, const Fitting& fitting) {
+std::vector<int> read_row_end_part(SectionReader& sections, const std::string& name, const FittingInput& input) {
     std::vector<int> part;
     if (!sections.has(name)) {
         return part;
     }
-    read_row_end(sections, name, fitting.columns.size(), part);
+    read_row_end(sections, name, input.columns.size(), part);
     for (std::size_t p = 0; p < part.size(); ++p) {
-        if (part[p] > fitting.row_end[p]) {
+        if (part[p] > input.row_end[p]) {
             model_error(name, "is " + std::to_string(part[p]) + " for row " + std::to_string(p) + ", which ends at " +
-                                  std::to_string(fitting.row_end[p]) + " in row_end");
+                                  std::to_string(input.row_end[p]) + " in row_end");
         }
     }
     return part;
 }
 
 /// The leading columns of each neighbour type's table that an ordinary centre takes in one precision; empty where the file does not say.
-std::vector<int> read_rank_part(SectionReader& sections, const std::string& name, const Model& model, int centre) {
+std::vector<int> read_rank_part(SectionReader& sections, const std::string& name, const Model& model, const Descriptor& descriptor,
+                                int centre) {
     std::vector<int> part;
     if (!sections.has(name)) {
         return part;
@@ -87,7 +88,7 @@ std::vector<int> read_rank_part(SectionReader& sections, const std::string& name
     const std::int32_t* ranks = sections.integers(name, {model.type_map.size()});
     for (int b = 0; b < model.n_types(); ++b) {
         const std::string which = "is " + std::to_string(ranks[b]) + " for neighbour type " + std::to_string(b);
-        const int table = model.pair(centre, b).table;
+        const int table = descriptor.pair(centre, b).table;
         if (table < 0 && ranks[b] != 0) {
             model_error(name, which + ", which has no table, expected 0");
         }
@@ -100,29 +101,29 @@ std::vector<int> read_rank_part(SectionReader& sections, const std::string& name
     return part;
 }
 
-/// Width of the first layer's input.
-int read_form(SectionReader& sections, const std::string& prefix, const Model& model, int centre, Fitting& fitting) {
+/// The form, and how many inputs it makes.
+void read_form(SectionReader& sections, const std::string& prefix, const Model& model, int centre, FittingInput& input) {
     const int form = sections.integer(prefix + "form", 0);
     if (form > 1) {
         model_error(prefix + "form", "is " + std::to_string(form) + ", expected 0 (direct) or 1 (folded)");
     }
-    fitting.folded = form == 1;
-    std::int64_t n_in = static_cast<std::int64_t>(model.width) * model.axis_neuron;
-    if (fitting.folded) {
-        read_columns(sections, prefix + "columns", model, centre, fitting);
-        n_in = read_row_end(sections, prefix + "row_end", fitting.columns.size(), fitting.row_end);
-        fitting.row_end_double = read_row_end_part(sections, prefix + "row_end_double", fitting);
-        fitting.row_end_mixed = read_row_end_part(sections, prefix + "row_end_mixed", fitting);
+    const Descriptor& descriptor = model.descriptors[static_cast<std::size_t>(input.descriptor)];
+    input.form = form == 1 ? InputForm::square : InputForm::direct;
+    std::int64_t n_in = descriptor.n_features();
+    if (input.form == InputForm::square) {
+        read_columns(sections, prefix + "columns", model, centre, input);
+        n_in = read_row_end(sections, prefix + "row_end", input.columns.size(), input.row_end);
+        input.row_end_double = read_row_end_part(sections, prefix + "row_end_double", input);
+        input.row_end_mixed = read_row_end_part(sections, prefix + "row_end_mixed", input);
     } else {
-        fitting.rank_double = read_rank_part(sections, prefix + "rank_double", model, centre);
-        fitting.rank_mixed = read_rank_part(sections, prefix + "rank_mixed", model, centre);
+        input.rank_double = read_rank_part(sections, prefix + "rank_double", model, descriptor, centre);
+        input.rank_mixed = read_rank_part(sections, prefix + "rank_mixed", model, descriptor, centre);
     }
     if (n_in > kMostInputs) {
         model_error(prefix + "form",
                     "gives " + std::to_string(n_in) + " inputs, format 1 allows at most " + std::to_string(kMostInputs));
     }
-    fitting.n_products = fitting.folded ? static_cast<int>(n_in) : 0;
-    return static_cast<int>(n_in);
+    input.n_inputs = static_cast<int>(n_in);
 }
 
 /// Codes and the activation's parameter of layer l.
@@ -168,7 +169,7 @@ void read_weights(SectionReader& sections, const std::string& prefix, std::uint6
 }
 
 void check_ends(const std::string& prefix, const Fitting& fitting) {
-    if (fitting.folded && fitting.layers.front().skip != Skip::none) {
+    if (fitting.inputs.front().form != InputForm::direct && fitting.layers.front().skip != Skip::none) {
         model_error(prefix + "layers", "the first layer has a skip, which its folded input does not allow");
     }
     const Layer& last = fitting.layers.back();
@@ -187,7 +188,9 @@ void check_ends(const std::string& prefix, const Fitting& fitting) {
 Fitting read_fitting(SectionReader& sections, const Model& model, int centre) {
     const std::string prefix = "fitting." + std::to_string(centre) + ".";
     Fitting fitting;
-    int n_in = read_form(sections, prefix, model, centre, fitting);
+    fitting.inputs.emplace_back();
+    read_form(sections, prefix, model, centre, fitting.inputs.front());
+    int n_in = fitting.inputs.front().n_inputs;
     const std::uint64_t n_layers = sections.get(prefix + "layers", DType::i32, {SectionReader::kAny, 2}).shape[0];
     if (n_layers == 0) {
         model_error(prefix + "layers", "is empty");

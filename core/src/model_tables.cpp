@@ -99,9 +99,9 @@ Table read_table(SectionReader& sections, const std::string& prefix, int width) 
 }
 
 /// Tables 0 .. largest in pair_table, each used by some pair.
-std::size_t count_tables(const Model& model) {
+std::size_t count_tables(const Descriptor& descriptor) {
     std::set<int> used;
-    for (const Pair& pair : model.pairs) {
+    for (const Pair& pair : descriptor.pairs) {
         if (pair.table >= 0) {
             used.insert(pair.table);
         }
@@ -114,16 +114,16 @@ std::size_t count_tables(const Model& model) {
 }
 
 /// The argument of empty slots must lie in the trained range of every table that the centre type uses.
-void check_padding(const Model& model) {
-    for (std::size_t k = 0; k < model.pairs.size(); ++k) {
-        if (model.pairs[k].table < 0) {
+void check_padding(const Model& model, const Descriptor& descriptor) {
+    for (std::size_t k = 0; k < descriptor.pairs.size(); ++k) {
+        if (descriptor.pairs[k].table < 0) {
             continue;
         }
-        const Table& table = model.tables[static_cast<std::size_t>(model.pairs[k].table)];
+        const Table& table = model.tables[static_cast<std::size_t>(descriptor.pairs[k].table)];
         const std::size_t centre = k / model.type_map.size();
-        const double x_pad = -model.mean[centre] / model.std_radial[centre];
+        const double x_pad = -descriptor.mean[centre] / descriptor.std_radial[centre];
         if (!(x_pad >= table.lower() && x_pad <= table.upper && x_pad <= table.max() - kPaddingMargin * table.segments.back().step)) {
-            model_error("table." + std::to_string(model.pairs[k].table) + ".segments",
+            model_error("table." + std::to_string(descriptor.pairs[k].table) + ".segments",
                         "does not have the argument -mean/std = " + number_text(x_pad) + " of empty slots around centre type " +
                             std::to_string(centre) + " inside its trained range");
         }
@@ -133,11 +133,11 @@ void check_padding(const Model& model) {
 }  // namespace
 
 void read_tables(SectionReader& sections, Model& model) {
-    const std::size_t n_tables = count_tables(model);
+    const std::size_t n_tables = count_tables(model.descriptors.front());
     for (std::size_t t = 0; t < n_tables; ++t) {
-        model.tables.push_back(read_table(sections, "table." + std::to_string(t) + ".", model.width));
+        model.tables.push_back(read_table(sections, "table." + std::to_string(t) + ".", model.descriptors.front().width));
     }
-    check_padding(model);
+    check_padding(model, model.descriptors.front());
 }
 
 }  // namespace dpc

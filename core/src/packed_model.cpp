@@ -34,7 +34,7 @@ double distance_at(const math::EnvParameters& environment, double rcut, double x
 
 /// Ends of the rows of products that an ordinary centre takes in this precision.
 template <class Real>
-const std::vector<int>& ordinary_row_end(const Fitting& fitting) {
+const std::vector<int>& ordinary_row_end(const FittingInput& fitting) {
     const std::vector<int>& part = std::is_same_v<Real, double> ? fitting.row_end_double : fitting.row_end_mixed;
     return part.empty() ? fitting.row_end : part;
 }
@@ -42,9 +42,9 @@ const std::vector<int>& ordinary_row_end(const Fitting& fitting) {
 /// Columns of the table of neighbour type b that an ordinary centre of type a, in the direct form, takes in this precision. 0: no table.
 template <class Real>
 int ordinary_rank(const Model& model, int a, int b) {
-    const Fitting& fitting = model.fittings[static_cast<std::size_t>(a)];
+    const FittingInput& fitting = model.fittings[static_cast<std::size_t>(a)].inputs.front();
     const std::vector<int>& part = std::is_same_v<Real, double> ? fitting.rank_double : fitting.rank_mixed;
-    const int table = model.pair(a, b).table;
+    const int table = model.descriptors.front().pair(a, b).table;
     const int all = table < 0 ? 0 : model.tables[static_cast<std::size_t>(table)].rank;
     return part.empty() ? all : part[static_cast<std::size_t>(b)];
 }
@@ -52,12 +52,12 @@ int ordinary_rank(const Model& model, int a, int b) {
 /// True where an ordinary centre of type a takes every column and product.
 template <class Real>
 bool ordinary_takes_all(const Model& model, int a) {
-    const Fitting& fitting = model.fittings[static_cast<std::size_t>(a)];
-    if (fitting.folded) {
+    const FittingInput& fitting = model.fittings[static_cast<std::size_t>(a)].inputs.front();
+    if (fitting.form == InputForm::square) {
         return ordinary_row_end<Real>(fitting) == fitting.row_end;
     }
     for (int b = 0; b < model.n_types(); ++b) {
-        const int table = model.pair(a, b).table;
+        const int table = model.descriptors.front().pair(a, b).table;
         if (table >= 0 && ordinary_rank<Real>(model, a, b) < model.tables[static_cast<std::size_t>(table)].rank) {
             return false;
         }
@@ -113,18 +113,21 @@ template <class Real>
 std::vector<int> PackedModel<Real>::used_ranks(Extent extent) const {
     std::vector<int> ranks(model->tables.size(), 1);
     for (int a = 0; a < model->n_types(); ++a) {
-        const Fitting& fitting = model->fittings[static_cast<std::size_t>(a)];
+        if (!model->has_energy[static_cast<std::size_t>(a)]) {
+            continue;
+        }
+        const FittingInput& fitting = model->fittings[static_cast<std::size_t>(a)].inputs.front();
         const auto use = [&](int b, int rank) {
-            int& most = ranks[static_cast<std::size_t>(model->pair(a, b).table)];
+            int& most = ranks[static_cast<std::size_t>(model->descriptors.front().pair(a, b).table)];
             most = std::max(most, rank);
         };
         const std::vector<int>& row_end = extent == Extent::all ? fitting.row_end : ordinary_row_end<Real>(fitting);
         for (int p = 0; p < rows_in_products(row_end); ++p) {
-            const Fitting::Column& column = fitting.columns[static_cast<std::size_t>(p)];
+            const FittingInput::Column& column = fitting.columns[static_cast<std::size_t>(p)];
             use(column.neighbour_type, column.channel + 1);
         }
-        for (int b = 0; b < model->n_types() && !fitting.folded && !fitting.layers.empty(); ++b) {
-            const int table = model->pair(a, b).table;
+        for (int b = 0; b < model->n_types() && fitting.form == InputForm::direct; ++b) {
+            const int table = model->descriptors.front().pair(a, b).table;
             if (table >= 0) {
                 use(b, extent == Extent::all ? model->tables[static_cast<std::size_t>(table)].rank : ordinary_rank<Real>(*model, a, b));
             }
@@ -173,9 +176,9 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
 template <class Real>
 PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b, const PackedSet<Real>& set) const {
     PackedPair<Real> packed;
-    const Pair& pair = model->pair(a, b);
+    const Pair& pair = model->descriptors.front().pair(a, b);
     packed.kind = pair.kind;
-    packed.min_distance = pair.min_distance;
+    packed.min_distance = model->closest(a, b);
     if (pair.table < 0) {
         return packed;
     }
@@ -187,21 +190,21 @@ PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b, const PackedSet<Real
     for (int channel = 0; channel < packed.table->rank; ++channel) {
         packed.padding.push_back(static_cast<Real>(channel_at(table, packed.table->grid, channel, x_pad) * x_pad));
     }
-    packed.table_limit = distance_at(environment, model->rcut, table.max());
+    packed.table_limit = distance_at(environment, model->descriptors.front().rcut, table.max());
     const double checked = std::max(packed.min_distance, packed.table_limit);
     packed.checked_distance2 = checked * checked;
     return packed;
 }
 
 template <class Real>
-std::vector<int> PackedModel<Real>::pack_folded(const Fitting& fitting, Extent extent, PackedType<Real>& type) const {
+std::vector<int> PackedModel<Real>::pack_folded(const FittingInput& fitting, Extent extent, PackedType<Real>& type) const {
     const std::vector<int>& row_end = extent == Extent::all ? fitting.row_end : ordinary_row_end<Real>(fitting);
     std::vector<int> inputs;
     int first_input = 0;  // of row p, in the file
     type.folded = true;
     type.n_rows = rows_in_products(row_end);
     for (int p = 0; p < type.n_rows; ++p) {
-        const Fitting::Column& column = fitting.columns[static_cast<std::size_t>(p)];
+        const FittingInput::Column& column = fitting.columns[static_cast<std::size_t>(p)];
         type.pairs[static_cast<std::size_t>(column.neighbour_type)].row_of_channel[static_cast<std::size_t>(column.channel)] = p;
         type.begin.push_back(p);
         type.end.push_back(row_end[static_cast<std::size_t>(p)]);
@@ -222,7 +225,7 @@ void PackedModel<Real>::pack_direct(int a, Extent extent, PackedType<Real>& type
     };
     std::vector<Source> rows;
     for (int b = 0; b < model->n_types(); ++b) {
-        const Pair& pair = model->pair(a, b);
+        const Pair& pair = model->descriptors.front().pair(a, b);
         if (pair.table < 0) {
             continue;
         }
@@ -238,11 +241,11 @@ void PackedModel<Real>::pack_direct(int a, Extent extent, PackedType<Real>& type
         const Source& from = rows[static_cast<std::size_t>(row)];
         return from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel];
     };
-    type.basis = pack_matrix(model->width, type.n_rows, element);
-    type.reverse_basis = pack_matrix(type.n_rows, model->width, [&](int row, int m) { return element(m, row); });
-    type.begin.assign(static_cast<std::size_t>(model->width), 0);
-    type.end.assign(static_cast<std::size_t>(model->width), model->axis_neuron);
-    type.n_products = model->width * model->axis_neuron;
+    type.basis = pack_matrix(model->descriptors.front().width, type.n_rows, element);
+    type.reverse_basis = pack_matrix(type.n_rows, model->descriptors.front().width, [&](int row, int m) { return element(m, row); });
+    type.begin.assign(static_cast<std::size_t>(model->descriptors.front().width), 0);
+    type.end.assign(static_cast<std::size_t>(model->descriptors.front().width), model->descriptors.front().axis_neuron);
+    type.n_products = model->descriptors.front().width * model->descriptors.front().axis_neuron;
 }
 
 /// inputs: rows of the weight in use, null: all.
@@ -269,15 +272,16 @@ void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
         type.pairs.push_back(pack_pair(a, b, set));
     }
     const Fitting& fitting = model->fittings[at];
+    const bool folded = fitting.inputs.front().form == InputForm::square;
     std::vector<int> inputs;
-    if (fitting.folded) {
-        inputs = pack_folded(fitting, extent, type);
+    if (folded) {
+        inputs = pack_folded(fitting.inputs.front(), extent, type);
     } else {
         pack_direct(a, extent, type);
     }
     for (const Layer& layer : fitting.layers) {
         const std::size_t l = type.layers.size();
-        const bool takes_products = fitting.folded && l == 0;
+        const bool takes_products = folded && l == 0;
         const bool is_packed = packed_before != nullptr && (type.takes_all || !takes_products);
         type.layers.push_back(is_packed ? packed_before->layers[l] : pack_layer(layer, takes_products ? &inputs : nullptr));
         set.most_neurons = std::max(set.most_neurons, layer.n_out);
@@ -297,8 +301,8 @@ void PackedModel<Real>::pack_set(Extent extent, PackedSet<Real>& set) {
     set.types.resize(model->type_map.size());
     for (int a = 0; a < model->n_types(); ++a) {
         const auto at = static_cast<std::size_t>(a);
-        set.types[at].environment = {model->rcut_smth, 1 / (model->rcut - model->rcut_smth), model->env_protection, model->mean[at],
-                                     1 / model->std_radial[at], 1 / model->std_angular[at]};
+        set.types[at].environment = {model->descriptors.front().rcut_smth, 1 / (model->descriptors.front().rcut - model->descriptors.front().rcut_smth), model->descriptors.front().env_protection, model->descriptors.front().mean[at],
+                                     1 / model->descriptors.front().std_radial[at], 1 / model->descriptors.front().std_angular[at]};
         if (model->has_energy[at]) {
             pack_type(a, extent, set);
         }

@@ -123,7 +123,7 @@ TEST_P(KokkosEvaluator, EqualsHostOnTablesOfAFolder) {
         if (file.path().extension() == ".bin") {
             SCOPED_TRACE(file.path().string());
             const std::shared_ptr<const Model> model = Model::from_file(file.path().string());
-            expect_as_host(model, OpenSystem(400, model->n_types(), model->rcut + 1));
+            expect_as_host(model, OpenSystem(400, model->n_types(), model->rcut() + 1));
             ++n_found;
         }
     }

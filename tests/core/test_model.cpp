@@ -303,12 +303,12 @@ TEST(Model, HoldsWhatTheFileSays) {
     const auto model = load(small_model());
     EXPECT_EQ(model->type_map, (std::vector<std::string>{"O", "H"}));
     EXPECT_EQ(model->energy_bias, (std::vector<double>{-5.0, -3.0}));
-    EXPECT_EQ(model->rcut, 6.0);
-    EXPECT_EQ(model->sel, (std::vector<int>{4, 8}));
-    EXPECT_EQ(model->std_angular, (std::vector<double>{0.0625, 0.05}));
-    EXPECT_EQ(model->pair(0, 1).table, 1);
-    EXPECT_EQ(model->pair(0, 1).min_distance, 0.9);
-    EXPECT_EQ(model->pair(1, 1).kind, dpc::PairKind::descriptor_excluded);
+    EXPECT_EQ(model->descriptors[0].rcut, 6.0);
+    EXPECT_EQ(model->descriptors[0].sel, (std::vector<int>{4, 8}));
+    EXPECT_EQ(model->descriptors[0].std_angular, (std::vector<double>{0.0625, 0.05}));
+    EXPECT_EQ(model->descriptors[0].pair(0, 1).table, 1);
+    EXPECT_EQ(model->closest(0, 1), 0.9);
+    EXPECT_EQ(model->descriptors[0].pair(1, 1).kind, dpc::PairKind::descriptor_excluded);
     EXPECT_EQ(model->provenance, "{\"source\": \"none\"}");
 
     ASSERT_EQ(model->tables.size(), 2U);
@@ -323,17 +323,18 @@ TEST(Model, HoldsWhatTheFileSays) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(table.coef) % 64, 0U);
 
     const dpc::Fitting& folded = model->fittings[0];
-    EXPECT_TRUE(folded.folded);
-    EXPECT_EQ(folded.n_products, 7);
-    EXPECT_EQ(folded.row_end_mixed, (std::vector<int>{3, 2, 2, 3}));
-    EXPECT_EQ(folded.columns[3].neighbour_type, 1);
-    EXPECT_EQ(folded.columns[3].channel, 2);
+    const dpc::FittingInput& square = folded.inputs[0];
+    EXPECT_EQ(square.form, dpc::InputForm::square);
+    EXPECT_EQ(square.n_inputs, 7);
+    EXPECT_EQ(square.row_end_mixed, (std::vector<int>{3, 2, 2, 3}));
+    EXPECT_EQ(square.columns[3].neighbour_type, 1);
+    EXPECT_EQ(square.columns[3].channel, 2);
     EXPECT_EQ(folded.layers[1].activation, dpc::Activation::silut);
     EXPECT_EQ(folded.layers[1].activation_parameter, 3.0);
     EXPECT_EQ(folded.layers[1].skip, dpc::Skip::identity);
     EXPECT_EQ(folded.layers[1].idt[2], numbers(3)[2]);
     EXPECT_EQ(folded.layers[0].idt, nullptr);
-    EXPECT_FALSE(model->fittings[1].folded);
+    EXPECT_EQ(model->fittings[1].inputs[0].form, dpc::InputForm::direct);
     EXPECT_EQ(model->fittings[1].layers[0].n_in, 8);
 }
 
@@ -349,7 +350,7 @@ TEST(Model, BytesNeedNoAlignment) {
     const Bytes bytes = small_model().bytes();
     Bytes shifted(1, 0);
     shifted.insert(shifted.end(), bytes.begin(), bytes.end());
-    EXPECT_EQ(dpc::Model::from_bytes(shifted.data() + 1, bytes.size())->rcut, 6.0);
+    EXPECT_EQ(dpc::Model::from_bytes(shifted.data() + 1, bytes.size())->rcut(), 6.0);
 }
 
 TEST(Model, UnknownOptionalSectionIsIgnored) {
@@ -367,21 +368,21 @@ TEST(Model, ProvenanceIsOptional) {
 TEST(Model, ProductsOfMixedPrecisionAreOptional) {
     TableBuilder file = small_model();
     file.remove("fitting.0.row_end_mixed");
-    EXPECT_TRUE(load(file)->fittings[0].row_end_mixed.empty());
+    EXPECT_TRUE(load(file)->fittings[0].inputs[0].row_end_mixed.empty());
 }
 
 TEST(Model, HoldsWhatOrdinaryCentresTake) {
     TableBuilder file = small_model();
-    EXPECT_TRUE(load(file)->fittings[0].row_end_double.empty());
-    EXPECT_TRUE(load(file)->fittings[1].rank_double.empty());
-    EXPECT_TRUE(load(file)->fittings[1].rank_mixed.empty());
+    EXPECT_TRUE(load(file)->fittings[0].inputs[0].row_end_double.empty());
+    EXPECT_TRUE(load(file)->fittings[1].inputs[0].rank_double.empty());
+    EXPECT_TRUE(load(file)->fittings[1].inputs[0].rank_mixed.empty());
     file.i32("fitting.0.row_end_double", {4}, {4, 1, 2, 3});  // not within row_end_mixed, nor the other way round
     file.i32("fitting.1.rank_double", {2}, {2, 3});
     file.i32("fitting.1.rank_mixed", {2}, {1, 2});
     const auto model = load(file);
-    EXPECT_EQ(model->fittings[0].row_end_double, (std::vector<int>{4, 1, 2, 3}));
-    EXPECT_EQ(model->fittings[1].rank_double, (std::vector<int>{2, 3}));
-    EXPECT_EQ(model->fittings[1].rank_mixed, (std::vector<int>{1, 2}));
+    EXPECT_EQ(model->fittings[0].inputs[0].row_end_double, (std::vector<int>{4, 1, 2, 3}));
+    EXPECT_EQ(model->fittings[1].inputs[0].rank_double, (std::vector<int>{2, 3}));
+    EXPECT_EQ(model->fittings[1].inputs[0].rank_mixed, (std::vector<int>{1, 2}));
 }
 
 TEST(Model, RanksOfATypeWithoutTableAreZero) {
@@ -398,7 +399,7 @@ TEST(Model, RanksOfATypeWithoutTableAreZero) {
     file.remove("fitting.0.row_end_mixed");
     add_layer(file, "fitting.0.0.", 3, 3);
     file.i32("fitting.1.rank_double", {2}, {1, 0});
-    EXPECT_EQ(load(file)->fittings[1].rank_double, (std::vector<int>{1, 0}));
+    EXPECT_EQ(load(file)->fittings[1].inputs[0].rank_double, (std::vector<int>{1, 0}));
     file.i32("fitting.1.rank_double", {2}, {1, 1});
     EXPECT_NE(refusal(file).find("fitting.1.rank_double': is 1 for neighbour type 1, which has no table, expected 0"), std::string::npos);
 }
@@ -419,7 +420,7 @@ TEST(Model, StaircaseMayEndInSingleProducts) {
     file.i32("fitting.0.row_end", {4}, {4, 1, 3, 4});  // 4 + 0 + 1 + 1 products
     file.i32("fitting.0.row_end_mixed", {4}, {2, 1, 3, 3});
     add_layer(file, "fitting.0.0.", 6, 3);
-    EXPECT_EQ(load(file)->fittings[0].n_products, 6);
+    EXPECT_EQ(load(file)->fittings[0].inputs[0].n_inputs, 6);
 }
 
 TEST(Model, TableMayEndAtUpper) {

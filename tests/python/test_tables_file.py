@@ -112,7 +112,7 @@ class TestRoundTrip:
         write_tables(tmp_path / "tables.bin", tables)
         model = _core.Model.from_file(tmp_path / "tables.bin")
         assert model.type_map == tables.type_map
-        assert model.sel == (4, 8)
+        assert model.descriptors == ({"kind": "se_e2_a", "rcut": 6.0, "sel": (4, 8)},)
         assert [t["order"] for t in model.tables] == [5, 3]
 
 

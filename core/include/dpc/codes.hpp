@@ -6,6 +6,16 @@ namespace dpc {
 
 enum class Activation { linear, tanh, gelu, relu, relu6, softplus, sigmoid, silu, silut };
 enum class Skip { none, identity, doubled };
-enum class PairKind { ordinary, descriptor_excluded, model_excluded, absent };
+/// Excluded by the descriptor: neighbours fill their slots (descriptor_excluded), or every slot is masked (section_excluded); excluded
+/// by the model: neighbours vanish, their slots are empty; absent: sel of the neighbour type is 0.
+enum class PairKind { ordinary, descriptor_excluded, model_excluded, absent, section_excluded };
+enum class InputForm { direct, square, rectangular, linear };
+enum class TableArgument { x, r, product };
+/// Which neighbours a centre keeps where there are more than sel (docs/theory.md section 1).
+enum class NeighbourRule { all, per_type, total, united, mixed };
+enum class DescriptorKind { se_e2_a, se_e2_r };
+
+/// As in the file, and for people.
+const char* name_of(DescriptorKind kind);
 
 }  // namespace dpc

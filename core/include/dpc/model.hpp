@@ -45,45 +45,65 @@ struct Table {
     double max() const { return segments.back().end(); }
 };
 
-/// The fitting net of one centre type, and what its first layer takes.
-struct Fitting {
-    bool folded = false;
-    struct Column {
-        int neighbour_type;
-        int channel;
-    };
-    std::vector<Column> columns;  // folded: rows of C, P of them
-    std::vector<int> row_end;     // folded: products (p, q), q = p .. row_end[p] - 1
-    // What an ordinary centre takes in double and in mixed precision; a close one takes all (docs/tables-format.md section 3).
-    std::vector<int> row_end_double, row_end_mixed;  // folded: the part of these products; empty: all
-    std::vector<int> rank_double, rank_mixed;        // direct, by neighbour type: leading columns of its table; empty: all
-    int n_products = 0;           // folded: their number
-    std::vector<Layer> layers;    // empty for a type without energy
-};
-
-/// What a pair of types does: row = centre type, column = neighbour type.
+/// What a pair of types does in a descriptor: row = centre type, column = neighbour type.
 struct Pair {
     PairKind kind = PairKind::ordinary;
-    int table = -1;           // index into tables, -1 where absent
-    double min_distance = 0;  // smallest distance in the training data, angstrom
+    int table = -1;  // index into Model::tables, -1 where absent
 };
 
-struct Model {
-    std::vector<std::string> type_map;
-    std::vector<double> energy_bias;  // (N) eV
-    std::vector<char> has_energy;     // (N)
-    int check_frequency = 10;
-
-    std::string descriptor_kind;  // "se_e2_a"
-    double rcut = 0, rcut_smth = 0, env_protection = 0;
-    std::vector<int> sel;  // (N)
-    int n_sel = 0;
+/// Section 1 of docs/theory.md: what makes features of a centre's neighbours. N types.
+struct Descriptor {
+    DescriptorKind kind = DescriptorKind::se_e2_a;
+    double rcut = 0, rcut_smth = 0, env_protection = 0;  // angstrom
+    std::vector<int> sel;             // (N)
+    int n_sel = 0;                    // divisor of the sum over neighbours
     std::vector<double> mean;         // (N)
     std::vector<double> std_radial;   // (N)
     std::vector<double> std_angular;  // (N)
     int width = 0;                    // M
-    int axis_neuron = 0;              // A
+    int axis_neuron = 0;              // A; 0 where the kind has none
     std::vector<Pair> pairs;          // (N, N)
+
+    const Pair& pair(int centre, int neighbour) const {
+        return pairs[static_cast<std::size_t>(centre) * sel.size() + static_cast<std::size_t>(neighbour)];
+    }
+    /// Numbers that it gives a fitting net.
+    int n_features() const { return kind == DescriptorKind::se_e2_a ? width * axis_neuron : width; }
+};
+
+/// What the first layer of a fitting net takes of one descriptor.
+struct FittingInput {
+    struct Column {
+        int neighbour_type;
+        int channel;
+    };
+    int descriptor = 0;           // index into Model::descriptors
+    InputForm form = InputForm::direct;
+    std::vector<Column> columns;  // square, linear: rows of C, P of them
+    std::vector<int> row_end;     // square: products (p, q), q = p .. row_end[p] - 1
+    // What an ordinary centre takes in double and in mixed precision; a close one takes all (docs/tables-format.md section 3).
+    std::vector<int> row_end_double, row_end_mixed;  // square: the part of these products; empty: all
+    std::vector<int> rank_double, rank_mixed;        // direct, by neighbour type: leading columns of its table; empty: all
+    int n_double = 0, n_mixed = 0;                   // linear: leading columns
+    int n_inputs = 0;                                // of the first layer
+};
+
+/// The fitting net of one centre type, and what its first layer takes: its inputs one after the other, frame and atomic parameters.
+struct Fitting {
+    std::vector<FittingInput> inputs;
+    std::vector<Layer> layers;  // empty for a type without energy
+};
+
+struct Model {
+    std::vector<std::string> type_map;
+    std::vector<double> energy_bias;   // (N) eV
+    std::vector<char> has_energy;      // (N)
+    std::vector<double> min_distance;  // (N, N) smallest distance of a pair of types in the training data, angstrom
+    int check_frequency = 10;
+    NeighbourRule neighbour_rule = NeighbourRule::all;
+    int n_fparam = 0, n_aparam = 0;  // frame and atomic parameters
+
+    std::vector<Descriptor> descriptors;
     std::vector<Table> tables;
     std::vector<Fitting> fittings;  // (N)
     std::string provenance;         // JSON text, may be empty
@@ -91,8 +111,10 @@ struct Model {
     std::uint32_t header_crc = 0;   // of the file's header, which holds the checksums of all arrays: tells contents apart
 
     int n_types() const { return static_cast<int>(type_map.size()); }
-    const Pair& pair(int centre, int neighbour) const {
-        return pairs[static_cast<std::size_t>(centre) * type_map.size() + static_cast<std::size_t>(neighbour)];
+    /// The largest of the descriptors', angstrom.
+    double rcut() const;
+    double closest(int a, int b) const {
+        return min_distance[static_cast<std::size_t>(a) * type_map.size() + static_cast<std::size_t>(b)];
     }
 
     /// Parse and validate the bytes of a tables.bin; the Model keeps its own aligned copy.

@@ -89,7 +89,7 @@ private:
     PackedPair<Real> pack_pair(int a, int b, const PackedSet<Real>& set) const;
     void pack_type(int a, Extent extent, PackedSet<Real>& set);
     /// Returns which inputs of the fitting's first layer, in the order of the file, the products are.
-    std::vector<int> pack_folded(const Fitting& fitting, Extent extent, PackedType<Real>& type) const;
+    std::vector<int> pack_folded(const FittingInput& fitting, Extent extent, PackedType<Real>& type) const;
     void pack_direct(int a, Extent extent, PackedType<Real>& type);
     PackedLayer<Real> pack_layer(const Layer& layer, const std::vector<int>* inputs);
     const Real* keep(const double* values, std::size_t n);

@@ -121,7 +121,7 @@ template <class Real>
 void BlockEvaluator<Real>::compute_environment(
     const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
     const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
-    const double rcut2 = model_.model->rcut * model_.model->rcut;
+    const double rcut2 = model_.model->descriptors.front().rcut * model_.model->descriptors.front().rcut;
     int n = 0;
     any_close_ = false;
     for (int b = 0; b < model_.model->n_types(); ++b) {
@@ -204,7 +204,7 @@ void BlockEvaluator<Real>::count_overflow(
 
 template <class Real>
 void BlockEvaluator<Real>::count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const {
-    const int sel = model_.model->sel[static_cast<std::size_t>(b)];
+    const int sel = model_.model->descriptors.front().sel[static_cast<std::size_t>(b)];
     if (n > sel) {
         Overflow found;
         found.n_over_sel = 1;
@@ -217,7 +217,7 @@ void BlockEvaluator<Real>::count_crowd(const Block& block, int centre, int b, in
 template <class Real>
 void BlockEvaluator<Real>::compute_rows(const Type& type, const Block& block) {
     std::fill_n(rows_.data(), 4 * static_cast<std::size_t>(type.n_rows) * static_cast<std::size_t>(lanes_), Real(0));
-    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.model->n_sel);
+    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.model->descriptors.front().n_sel);
     for (int b = 0; b < model_.model->n_types(); ++b) {
         const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(b)];
         if (pair.table == nullptr) {
@@ -231,7 +231,7 @@ void BlockEvaluator<Real>::compute_rows(const Type& type, const Block& block) {
             const int contributing = pair.kind == PairKind::ordinary ? n : 0;
             kernels_.compute_moments(*pair.table, first, first + contributing, pairs_, moments_.data());
             const int filled = pair.kind == PairKind::model_excluded ? 0 : n;
-            const auto empty = static_cast<Real>(model_.model->sel[static_cast<std::size_t>(b)] - filled);
+            const auto empty = static_cast<Real>(model_.model->descriptors.front().sel[static_cast<std::size_t>(b)] - filled);
             for (int channel = 0; channel < pair.table->rank; ++channel) {
                 const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
                 if (row < 0) {
@@ -275,7 +275,7 @@ void BlockEvaluator<Real>::reverse_rows(const Type& type) {
 /// dE/dR of every pair of the present atoms.
 template <class Real>
 void BlockEvaluator<Real>::reverse_moments(const Type& type, const Block& block) {
-    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.model->n_sel);
+    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.model->descriptors.front().n_sel);
     for (int b = 0; b < model_.model->n_types(); ++b) {
         const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(b)];
         if (pair.kind != PairKind::ordinary) {

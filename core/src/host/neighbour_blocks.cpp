@@ -14,7 +14,7 @@ namespace {
 
 /// True where neighbours of type b of a centre of type a are looked at during a step (even if only to be counted).
 bool is_listed(const Model& model, int a, int b) {
-    const PairKind kind = model.pair(a, b).kind;
+    const PairKind kind = model.descriptors.front().pair(a, b).kind;
     return kind == PairKind::ordinary || kind == PairKind::descriptor_excluded;
 }
 

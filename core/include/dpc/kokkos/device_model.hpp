@@ -242,12 +242,12 @@ void DeviceModel<ExecSpace, Real>::upload_type(const PackedType<Real>& from, Dev
 template <class ExecSpace, class Real>
 DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before)
     : n_types(model.n_types()),
-      n_sel(model.n_sel),
+      n_sel(model.descriptors.front().n_sel),
       most_rows(set.most_rows),
       most_products(set.most_products),
       most_neurons(set.most_neurons),
       most_layers(std::max(1, set.most_layers)),
-      rcut2(model.rcut * model.rcut),
+      rcut2(model.rcut() * model.rcut()),
       space_(space),
       before_(before) {
     std::vector<PackedTable<Real>> tables;
@@ -260,7 +260,7 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
         types[a].environment = set.types[a].environment;
         std::vector<DevicePair<Real>> pairs;
         for (std::size_t b = 0; b < set.types[a].pairs.size(); ++b) {
-            pairs.push_back(upload(set.types[a].pairs[b], model.sel[b], set.tables, tables));
+            pairs.push_back(upload(set.types[a].pairs[b], model.descriptors.front().sel[b], set.tables, tables));
         }
         types[a].pairs = upload(pairs);
         if (model.has_energy[a]) {
