@@ -17,10 +17,9 @@ import numpy as np
 from lammps.formats import LogFile
 
 from pybuild.compress import hermite
+from pybuild.compress.grid import grid_of
 from pybuild.compress.nets import derivatives_along
 from pybuild.model.description import ModelDescription
-from pybuild.oracles.reference import switch
-from pybuild.oracles.reference_tables import grid_of
 from pybuild.readers import read_model
 from pybuild.tables_file import read_tables
 from pybuild.tableset import TableSet
@@ -33,9 +32,9 @@ FLOOR = 1e-17  # smallest error shown on the logarithmic axis
 def table_error(model: ModelDescription, tables: TableSet, a: int, b: int, r: np.ndarray) -> np.ndarray:
     """Largest error over the M outputs for a neighbour of type b at distances r (n,) of a centre of type a."""
     table = tables.tables[tables.pair_table[a, b]]
-    x = (switch(r, tables.rcut_smth, tables.rcut)[0] / (r + tables.env_protection) - tables.mean[a]) / tables.std[a, 0]
+    x = model.descriptor.rows(a, np.outer(r, [1.0, 0.0, 0.0])).x
     columns, _ = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), x)
-    exact, _, _ = derivatives_along(model.descriptor.nets[a, b], x)
+    exact, _, _ = derivatives_along(model.descriptor.net(a, b), x)
     return np.abs(columns @ table.basis.T - exact).max(axis=1)
 
 

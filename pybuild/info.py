@@ -10,10 +10,16 @@ import numpy as np
 
 from .arrays import IntArray
 from .compress.accuracy import pair_names, products
-from .compress.grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, distance_of
+from .descriptors.radial import Radial
+from .model.description import PairKind
 from .tableset import TableSet
 
-KINDS = {DESCRIPTOR_EXCLUDED: "excluded by the descriptor", MODEL_EXCLUDED: "excluded by the model", ABSENT: "absent (sel 0)"}
+KINDS = {
+    PairKind.SLOTS: "excluded by the descriptor",
+    PairKind.SECTION: "excluded by the descriptor, slots and all",
+    PairKind.MODEL: "excluded by the model",
+    PairKind.ABSENT: "absent (sel 0)",
+}
 
 
 def info_lines(tables: TableSet) -> list[str]:
@@ -44,9 +50,10 @@ def _table_lines(t: TableSet) -> list[str]:
     lines = [
         f"{'table':>5}  {'range of x':>20}  {'fine to, ends at, A':>19}  {'rows':>6} {'order':>5} {'rank':>8} {'kB':>7}  pairs"
     ]
+    radial = Radial(t.rcut, t.rcut_smth, t.env_protection, t.mean, t.std[:, 0])
     for k, table in enumerate(t.tables):
         centre = int((t.pair_table == k).nonzero()[0][0])
-        reach = "{:.3f}, {:.3f}".format(*distance_of(t, centre, np.array([table.upper, table.max])))
+        reach = "{:.3f}, {:.3f}".format(*radial.distance(centre, np.array([table.upper, table.max])))
         lines.append(
             f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.max:g}':>20}  {reach:>19}  {len(table.coef):>6} "
             f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{t.width}':>8} {table.coef.nbytes / 1000:>7.0f}  {pair_names(t, k)}"

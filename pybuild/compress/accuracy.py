@@ -13,12 +13,12 @@ from typing import Any
 
 from ..blas import one_blas_thread
 from ..model.description import ModelDescription
-from ..oracles.reference_tables import stored_fittings
 from ..progress import track
 from ..tableset import TableSet
 from .build import Build, Options
 from .grid import NEAR
 from .selection import within
+from .stored import n_inputs
 from .tabulate import TableError, table_errors
 from .truncation import Errors
 
@@ -66,9 +66,8 @@ def pair_names(tables: TableSet, t: int) -> str:
 
 def products(tables: TableSet, part: str = "double") -> dict[str, int]:
     """Inputs of the first fitting layer by type: products S_pq where folded, else the descriptor's numbers. part as in
-    reference_tables.stored_fittings."""
-    fittings = stored_fittings(tables, part)
-    return {tables.type_map[a]: len(fitting.net.layers[0].weight) for a, fitting in fittings.items()}
+    stored.stored_fittings."""
+    return {name: n_inputs(f, part) for name, f in zip(tables.type_map, tables.fittings, strict=True) if f is not None}
 
 
 def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:

@@ -15,7 +15,10 @@ import pytest
 
 from pybuild import calculator
 from pybuild.cli import main
-from pybuild.model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+from pybuild.descriptors.se_e2_a import SeE2A
+from pybuild.model.activations import parse
+from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
+from pybuild.model.net import Layer, Net, Skip
 from pybuild.tableset import FittingArrays, LayerArrays, TableArrays, TableSet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -73,33 +76,33 @@ def random_net(rng: np.random.Generator, widths: tuple[int, ...], activation: st
     layers = []
     for index, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         linear = last_linear and index == len(widths) - 2
-        skip = "none" if linear else {n_in: "identity", 2 * n_in: "doubled"}.get(n_out, "none")
+        skip = Skip.NONE if linear else Skip.of_widths(n_in, n_out)
         weight, bias = rng.normal(0.0, 0.7, (n_in, n_out)), rng.normal(0.0, 0.4, n_out)
-        steps = rng.uniform(0.2, 0.9, n_out) if idt and skip != "none" else None
-        layers.append(Layer(weight, bias, steps, "linear" if linear else activation, skip))
+        steps = rng.uniform(0.2, 0.9, n_out) if idt and skip is not Skip.NONE else None
+        layers.append(Layer(weight, bias, steps, parse("linear" if linear else activation), skip))
     return Net(tuple(layers))
 
 
 def random_model(seed: int = 0, n_types: int = 2, **changes: Any) -> ModelDescription:
     """A small legal model with random weights, statistics and biases.
 
-    changes: fields of the descriptor, the fitting ("fitting_" before the name) or the model to replace; also `activation` of the
-    embedding nets, `fitting_activation`, and `widths` of the embedding nets from 1 on.
+    changes: fields of the descriptor, the fitting ("fitting_" before the name) or the model to replace; also `type_one_side`, and
+    `activation` of the embedding nets, `fitting_activation`, and `widths` of the embedding nets from 1 on.
     """
     rng = np.random.default_rng(seed)
     widths, axis = changes.pop("widths", (1, 3, 6)), 2
     activation, fitting_activation = changes.pop("activation", "tanh"), changes.pop("fitting_activation", "tanh")
-    one_sided = changes.get("type_one_side", True)
-    nets = {key: random_net(rng, widths, activation, False, True) for key in np.ndindex(n_types, n_types)}
-    if one_sided:
-        nets = {(a, b): nets[0, b] for a, b in nets}
+    nets = tuple(random_net(rng, widths, activation, False, True) for _ in range(n_types**2))
+    net_of = np.arange(n_types**2).reshape(n_types, n_types)
+    if changes.pop("type_one_side", True):
+        nets, net_of = nets[:n_types], np.tile(np.arange(n_types), (n_types, 1))
     descriptor = SeE2A(
         rcut=4.0, rcut_smth=1.5, env_protection=0.0, sel=(12,) * n_types, n_sel=12 * n_types,
         mean=rng.uniform(0.02, 0.1, n_types), std=rng.uniform(0.1, 0.2, (n_types, 2)), axis_neuron=axis,
-        type_one_side=one_sided, nets=nets, excluded=frozenset(),
+        nets=nets, net_of=net_of, excluded=frozenset(),
     )  # fmt: skip
     fittings = [random_net(rng, (widths[-1] * axis, 5, 5, 1), fitting_activation, True, True) for _ in range(n_types)]
-    fitting = EnergyFitting(tuple(fittings), rng.normal(0.0, 2.0, n_types), frozenset(), frozenset())
+    fitting = EnergyFitting(tuple(fittings), np.arange(n_types), rng.normal(0.0, 2.0, n_types), frozenset(), frozenset())
     names = {f.name for f in dataclasses.fields(SeE2A)}
     descriptor = dataclasses.replace(descriptor, **{k: v for k, v in changes.items() if k in names})
     fitting = dataclasses.replace(
