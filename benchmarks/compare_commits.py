@@ -80,13 +80,17 @@ def compare(systems: list[System], folders: list[Path], chosen: argparse.Namespa
                     "old_bytes": files[0].stat().st_size, "new_bytes": files[1].stat().st_size,
                 }
             )  # fmt: skip
-            r = rows[-1]
-            print(
-                f"{r['system']:8s} {precision:6s} {r['old_us']:7.2f} -> {r['new_us']:7.2f} us/atom/step, "
-                f"ratio {r['new_over_old']:.3f} ({r['lowest']:.3f}..{r['highest']:.3f}), file {r['old_bytes'] / 1e6:.2f} -> {r['new_bytes'] / 1e6:.2f} MB",
-                flush=True,
-            )
+            print(line_of(rows[-1]), flush=True)
     return rows
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """A row as text."""
+    return (
+        f"{row['system']:8s} {row['precision']:6s} {row['old_us']:7.2f} -> {row['new_us']:7.2f} us/atom/step, "
+        f"ratio {row['new_over_old']:.3f} ({row['lowest']:.3f}..{row['highest']:.3f}), "
+        f"file {row['old_bytes'] / 1e6:.2f} -> {row['new_bytes'] / 1e6:.2f} MB"
+    )
 
 
 def main() -> None:
