@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from .data_places import Folder, Place, groups_below, open_group
-from .errors import InputError
 
 log = logging.getLogger("pybuild")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from .errors import InputError
+from ..errors import InputError
 
 SHORTER_THAN_BONDS = 0.3  # angstrom; H2, the shortest, has 0.74
 

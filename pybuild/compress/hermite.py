@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arrays import Array
 from .grid import Grid
-from .tableset import Array
 
 Derivatives = tuple[Array, Array, Array]  # value, slope, curvature
 ORDERS = (3, 5)

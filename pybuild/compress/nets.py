@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .activations import parse
-from .description import Layer, Net
-from .tableset import Array
+from ..arrays import Array
+from ..model.activations import parse
+from ..model.description import Layer, Net
 
 CHUNK = 2048  # points handled at once: 2048 x 240 channels x 6 arrays are 24 MB
 SAMPLES = 4000  # of a range, between which a neuron meets its corner at most once

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .description import ModelDescription
-from .environment import Structure
-from .grid import ORDINARY, pair_kinds
+from ..arrays import Array
+from ..compress.grid import ORDINARY, pair_kinds
+from ..model.description import ModelDescription
+from ..oracles.reference import switch
 from .neighbours import neighbour_pairs
-from .reference import switch
-from .tableset import Array
+from .structure import Structure
 
 ATOMS_PER_TYPE = 32
 FEWEST_ATOMS, MOST_ATOMS = 96, 160

@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .description import ModelDescription, Net
-from .environment import Environment, EnvironmentParameters, Structure, build_environment, close_centres, find_pairs
+from ..arrays import Array, Index
+from ..model.description import ModelDescription, Net
+from ..oracles.reference import Result, net_forward, net_reverse
+from ..structures.structure import Structure
+from .environment import Environment, EnvironmentParameters, build_environment, close_centres, find_pairs
 from .evaluation import DirectInput, Features, Fitting, accumulate, moments_of
 from .grid import pair_kinds
 from .lowrank import Basis
-from .neighbours import Index
 from .nets import derivatives_along
-from .reference import Result, net_forward, net_reverse
-from .tableset import Array
 
 Pair = tuple[int, int]
 MOST_CENTRES = 400  # of one structure

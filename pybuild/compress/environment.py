@@ -11,21 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import InputError
-from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ORDINARY
-from .neighbours import Index, neighbour_pairs
-from .reference import Rows, compute_rows
-from .tableset import Array, IntArray
-
-
-@dataclass(frozen=True)
-class Structure:
-    """Atoms: positions (n, 3) angstrom, types (n,) indices into the model's type_map, cell (3, 3) rows a, b, c or None (open)."""
-
-    positions: Array
-    types: Index
-    cell: Array | None
-    name: str = ""
+from ..arrays import Array, Index, IntArray
+from ..compress.grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ORDINARY
+from ..errors import InputError
+from ..oracles.reference import Rows, compute_rows
+from ..structures.neighbours import neighbour_pairs
+from ..structures.structure import Structure
 
 
 @dataclass(frozen=True)

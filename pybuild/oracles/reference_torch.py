@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import activations
-from .description import Array, ModelDescription, Net
-from .errors import InputError
-from .reference import Index, Pairs, Result, checked_structure, find_neighbours
+from ..arrays import Array, Index
+from ..errors import InputError
+from ..model import activations
+from ..model.description import ModelDescription, Net
+from .reference import Pairs, Result, checked_structure, find_neighbours
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,13 +16,13 @@ from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 
-from .description import ModelDescription
+from ..arrays import Array, IntArray
+from ..model.description import ModelDescription
+from ..progress import Progress
 from .evaluation import Fitting
 from .folding import direct_cost, folded_cost, table_cost
 from .lowrank import Basis
 from .products import Products, Ranking, extended, union
-from .progress import Progress
-from .tableset import Array, IntArray
 from .truncation import Case, Errors, Pair, active_types, direct_fittings, truncated, worst_errors
 
 log = logging.getLogger("pybuild")

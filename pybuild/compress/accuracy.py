@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .blas import one_blas_thread
+from ..blas import one_blas_thread
+from ..model.description import ModelDescription
+from ..oracles.reference_tables import stored_fittings
+from ..progress import track
+from ..tableset import TableSet
 from .build import Build, Options
-from .description import ModelDescription
 from .grid import NEAR
-from .progress import track
-from .reference_tables import stored_fittings
 from .selection import within
-from .tableset import TableSet
 from .tabulate import TableError, table_errors
 from .truncation import Errors
 

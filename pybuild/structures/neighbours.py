@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .errors import InputError
-from .tableset import Array
+from ..arrays import Array, Index
+from ..errors import InputError
 
-Index = NDArray[np.int64]
 MAX_IMAGES = 100_000  # of a cell within the cutoff: a cell of 0.3 A and a cutoff of 6 A
 MAX_BINS = 1024  # cells a direction: keeps the cell number of a sparse cluster small
 

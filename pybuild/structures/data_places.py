@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from ..errors import InputError
 
 WITHOUT_DATA = "or leave the data out and give --min-nbor-dist R"
 

@@ -8,22 +8,23 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .activations import parse
-from .blas import one_blas_thread
-from .description import SKIPS, Layer, ModelDescription
-from .environment import Structure
-from .errors import InputError
+from ..arrays import Array, IntArray
+from ..blas import one_blas_thread
+from ..errors import InputError
+from ..model.activations import parse
+from ..model.description import SKIPS, Layer, ModelDescription
+from ..oracles.reference_tables import look_up, stored_fittings
+from ..progress import track
+from ..structures.length_checks import check_smallest
+from ..structures.probe import close_structures, judge_structures, probe_structures
+from ..structures.structure import Structure
+from ..tableset import FittingArrays, LayerArrays, TableArrays, TableSet
 from .evaluation import FoldedInput, accumulate
 from .grid import NEAR, ORDINARY, Grid, TablePlan, distance_of, make_grid, pair_kinds, plan_tables
 from .hermite import ORDERS
-from .length_checks import check_smallest
 from .lowrank import Basis, identity_basis, sampled_basis
-from .probe import close_structures, judge_structures, probe_structures
-from .progress import track
-from .reference_tables import look_up, stored_fittings
 from .selection import SAFETY, Cases, Goal, Selection, excess, select, select_columns
 from .steps import StepGoal, choose_grid
-from .tableset import Array, FittingArrays, IntArray, LayerArrays, TableArrays, TableSet
 from .tabulate import build_table
 from .truncation import (
     Case,

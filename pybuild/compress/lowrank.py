@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from .grid import TablePlan
 from .nets import derivatives_along
-from .tableset import Array
 
 FINE_SAMPLES = 1200
 COARSE_SAMPLES = 400

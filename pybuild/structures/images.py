@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .tableset import Array
-
-Index = NDArray[np.int64]
+from ..arrays import Array, Index
 
 
 @dataclass(frozen=True)

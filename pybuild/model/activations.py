@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .errors import ModelError
+from ..arrays import Array
+from ..errors import ModelError
 
-Array = NDArray[np.float64]
 Derivatives = tuple[Array, Array, Array]
 
 DEFAULT_SILUT_THRESHOLD = 3.0  # "silut" without a number

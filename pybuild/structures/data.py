@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Index
+from ..errors import InputError
 from .data_places import Folder, Place
-from .environment import Structure
-from .errors import InputError
-from .neighbours import Index, neighbour_pairs
+from .neighbours import neighbour_pairs
+from .structure import Structure
 
 LOOKED_AT, CENTRES_LOOKED_AT = 120, 64  # frames, and atoms of each, whose neighbours are counted
 

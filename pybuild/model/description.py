@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Array
+from ..errors import ModelError
 from . import activations
-from .errors import ModelError
 
-Array = NDArray[np.float64]
 SKIPS = ("none", "identity", "doubled")
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
+from ..errors import InputError
+from ..progress import track
 from .data import System, all_frames
-from .environment import Structure
-from .errors import InputError
 from .neighbours import neighbour_pairs
-from .progress import track
-from .tableset import Array
+from .structure import Structure
 
 CLOSE = 2.0  # angstrom: nearly every closest pair is nearer than that
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .description import ModelDescription, Net, SeE2A
-from .errors import InputError
+from ..arrays import Array, IntArray
+from ..errors import InputError
+from ..model.description import ModelDescription, Net, SeE2A
+from ..oracles.reference import switch
+from ..tableset import TableArrays, TableSet, end_of
 from .nets import kinks
-from .reference import switch
-from .tableset import Array, IntArray, TableArrays, TableSet, end_of
 
 ORDINARY, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ABSENT = range(4)
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen

@@ -14,10 +14,10 @@ from typing import Protocol
 
 import numpy as np
 
-from .description import Net
+from ..arrays import Array, IntArray
+from ..model.description import Net
+from ..oracles.reference import Result, net_forward, net_reverse, reverse_rows
 from .environment import Environment, PairBlock
-from .reference import Result, net_forward, net_reverse, reverse_rows
-from .tableset import Array, IntArray
 
 ByType = Mapping[int, Array]  # neighbour type -> array
 PAIRS_AT_ONCE = 1024  # 1024 x 100 functions x 4 components are 3 MB

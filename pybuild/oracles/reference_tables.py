@@ -10,14 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import hermite
-from .activations import CODES
-from .description import SKIPS, Layer, Net
-from .environment import Environment, EnvironmentParameters, Structure, build_environment, close_centres, find_pairs
-from .evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, accumulate
-from .grid import grid_of
+from ..arrays import Array
+from ..compress import hermite
+from ..compress.environment import Environment, EnvironmentParameters, build_environment, close_centres, find_pairs
+from ..compress.evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, accumulate
+from ..compress.grid import grid_of
+from ..model.activations import CODES
+from ..model.description import SKIPS, Layer, Net
+from ..structures.structure import Structure
+from ..tableset import FittingArrays, LayerArrays, TableSet
 from .reference import Result
-from .tableset import Array, FittingArrays, LayerArrays, TableSet
 
 CENTRES_AT_ONCE = 512
 

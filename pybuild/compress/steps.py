@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..arrays import Array
+from ..model.description import ModelDescription
+from ..oracles.reference import switch
 from . import hermite
-from .description import ModelDescription
 from .grid import Grid, TablePlan, distance_of, make_grid
 from .nets import derivatives_along
-from .reference import switch
-from .tableset import Array
 from .tabulate import interpolant
 
 Gradients = Mapping[int, Array]  # centre type -> dE/dT (n, M, 4) of some neighbourhoods

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .description import Net
+from ..arrays import Array, IntArray
+from ..model.description import Net
 from .lowrank import Basis
-from .tableset import Array, IntArray
 
 NEGLIGIBLE = 1e-14  # amplitude relative to the largest, below which a column cannot matter in float64
 

@@ -14,11 +14,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .description import ModelDescription, Net
+from ..arrays import Array, IntArray
+from ..model.description import ModelDescription, Net
 from .evaluation import Fitting, FoldedInput
 from .folding import FirstLayer, merge_columns, staircase, staircase_order
 from .lowrank import Basis
-from .tableset import Array, IntArray
 from .truncation import Case, Pair, direct_fittings, energy_constant, first_layer_gradients
 
 PRESELECTED = 3  # times the number of products at which folding stops to pay: those that are weighed for ordinary centres

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from . import activations
-from .description import Array, EnergyFitting, Layer, ModelDescription, Net, SeE2A
-from .errors import InputError
+from ..arrays import Array, Index
+from ..errors import InputError
+from ..model import activations
+from ..model.description import EnergyFitting, Layer, ModelDescription, Net, SeE2A
 
-Index = NDArray[np.int64]
 BLOCK = 64  # centres at once: 64 x 200 neighbours x 240 channels are 25 MB
 DISTANCES_AT_ONCE = 4_000_000  # centre x image distances compared at once: 100 MB
 

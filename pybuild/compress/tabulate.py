@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
+from ..tableset import TableArrays
 from . import hermite
 from .grid import Grid, TablePlan, grid_of
 from .lowrank import Basis
 from .nets import derivatives_along
-from .tableset import Array, TableArrays
 
 LANES = 8  # columns of a stored table come in multiples of this
 INSIDE = (0.5, 0.211324865405187)  # where errors are looked for between knots, in interval lengths: the middle, a Gauss point
