@@ -21,6 +21,8 @@ from .errors import ModelError
 
 Array = NDArray[np.float64]
 SKIPS = ("none", "identity", "doubled")
+EXCLUSIONS = ("slots", "section")
+NEIGHBOUR_RULES = ("all", "per_type", "total", "union", "mixed")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class SeE2A:
     type_one_side: bool
     nets: Mapping[tuple[int, int], Net]  # (centre, neighbour) -> net; one-sided: the same object for every centre
     excluded: frozenset[tuple[int, int]]  # descriptor's exclude_types, symmetric
+    exclusion: str = "slots"  # what adds nothing: "slots", the neighbours, which fill their slots; "section", the empty slots, too
 
     def __post_init__(self) -> None:
         _own(self, "mean", "std")
@@ -116,6 +119,9 @@ class ModelDescription:
     pair_excluded: frozenset[tuple[int, int]]  # model's pair_exclude_types, symmetric
     min_nbor_dist: float | None  # None: not in the file
     provenance: Provenance
+    # Which neighbours a centre with more than sel keeps: "all"; "per_type", the nearest sel_b of each type; "total", the nearest
+    # sum(sel) of all types and of these the nearest sel_b of each. "union" and "mixed" are of descriptors that are not here yet.
+    neighbour_rule: str = "all"
 
     @property
     def n_types(self) -> int:
@@ -130,7 +136,7 @@ class ModelDescription:
         for all, for every centre and every neighbour type with sel > 0, independent of the centre if type_one_side.
         Fitting: one net per type, from M axis_neuron numbers to one, whose last layer is linear without skip and idt;
         not all types excluded. Layers: shapes that follow each other, a known activation, a skip that fits the widths.
-        Everything finite; exclusions symmetric and of existing types.
+        Everything finite; exclusions symmetric and of existing types, "slots" or "section"; a neighbour_rule that the descriptor has.
         """
         names = self.type_map
         _require(len(names) > 0, "type_map", "is empty")
@@ -144,6 +150,11 @@ class ModelDescription:
         _check_descriptor(self.descriptor, self.n_types)
         _check_fitting(self.fitting, self.n_types, self.descriptor.width * self.descriptor.axis_neuron)
         _check_pairs(self.pair_excluded, "pair_excluded", self.n_types)
+        _require(
+            self.neighbour_rule in NEIGHBOUR_RULES[:3],
+            "neighbour_rule",
+            f"is {self.neighbour_rule!r}, must be one of {', '.join(NEIGHBOUR_RULES[:3])}",
+        )
         if self.min_nbor_dist is not None:
             _check_number(self.min_nbor_dist, "min_nbor_dist")
             _require(self.min_nbor_dist > 0.0, "min_nbor_dist", f"is {self.min_nbor_dist}, must be positive")
@@ -213,6 +224,7 @@ def _check_descriptor(d: SeE2A, n_types: int) -> None:
     _require(bool((d.std > 0.0).all()), "descriptor.std", "must be positive")
     _check_embedding(d, n_types)
     _check_pairs(d.excluded, "descriptor.excluded", n_types)
+    _require(d.exclusion in EXCLUSIONS, "descriptor.exclusion", f"is {d.exclusion!r}, must be one of {', '.join(EXCLUSIONS)}")
 
 
 def _check_embedding(d: SeE2A, n_types: int) -> None:

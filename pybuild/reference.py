@@ -3,7 +3,8 @@
 
 It shares nothing with tables or compiled code: neighbours are found by comparing every atom with every other one and its periodic
 images. Equations of docs/theory.md section 1; with q = r + env_protection, s = sw(r)/q and v = sw(r) d/q^2, d = r_j - r_i, a
-neighbour's row is R = ((s - mean)/std, v/std'). Neighbours beyond sel are all kept, the number of empty slots may be negative.
+neighbour's row is R = ((s - mean)/std, v/std'). Where there are more neighbours than sel, the model's neighbour_rule says which count;
+with "all" the number of empty slots may be negative.
 Forward and reverse go over blocks of atoms of one type; every forward step has its reverse beside it.
 """
 
@@ -21,6 +22,7 @@ from .errors import InputError
 
 Index = NDArray[np.int64]
 BLOCK = 64  # centres at once: 64 x 200 neighbours x 240 channels are 25 MB
+EQUALLY_NEAR = 2.0**-30  # A^2 and A: squared distances and components that round to the same multiple are the same
 DISTANCES_AT_ONCE = 4_000_000  # centre x image distances compared at once: 100 MB
 
 
@@ -54,7 +56,7 @@ def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, ce
     at the same place.
     """
     x, t, box = checked_structure(model, positions, types, cell)
-    pairs = find_neighbours(x, box, model.descriptor.rcut)
+    pairs = keep_nearest(model, t, find_neighbours(x, box, model.descriptor.rcut))
     atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
     for centre_type, centres, part in _blocks(t, pairs):
         if centre_type not in model.fitting.excluded:
@@ -106,6 +108,30 @@ def find_neighbours(x: Array, cell: Array | None, rcut: float) -> Pairs:
     if touching.size:
         raise InputError(f"atoms {centre[touching[0]]} and {image_of[point[touching[0]]]} are at the same place")
     return Pairs(centre, image_of[point], vector)
+
+
+def keep_nearest(model: ModelDescription, types: Index, pairs: Pairs) -> Pairs:
+    """The pairs that the model's neighbour_rule keeps. Of equally near neighbours the one of smaller index is the nearer, among images
+    of one atom that in the smaller direction (x, then y, then z)."""
+    if model.neighbour_rule == "all":
+        return pairs
+    sel = np.asarray(model.descriptor.sel)
+    rounded = np.rint(pairs.vector / EQUALLY_NEAR)
+    r2 = np.rint((pairs.vector**2).sum(axis=1) / EQUALLY_NEAR)
+    order = np.lexsort((*rounded.T[::-1], pairs.neighbour, r2, pairs.centre))
+    if model.neighbour_rule == "total":
+        order = order[_place_in_group(pairs.centre[order]) < sel.sum()]
+    neighbour_types = types[pairs.neighbour[order]]
+    order = order[_place_in_group(pairs.centre[order] * len(sel) + neighbour_types) < sel[neighbour_types]]
+    return _subset(pairs, np.sort(order))
+
+
+def _place_in_group(group: Index) -> Index:
+    """How many elements of the same group come before each one."""
+    together = np.argsort(group, kind="stable")
+    place = np.empty_like(together)
+    place[together] = np.arange(len(group)) - np.searchsorted(group[together], group[together])
+    return place
 
 
 def _images(x: Array, cell: Array | None, rcut: float) -> tuple[Index, Array]:
@@ -173,8 +199,10 @@ def _evaluate_block(model: ModelDescription, types: Index, a: int, centres: Inde
         part = np.flatnonzero(inside)
         rows = compute_rows(d, a, pairs.vector[part])
         n_b = np.bincount(local[part], minlength=len(centres))
-        moment += _padding(d, a, b, n_b)
-        if (a, b) not in d.excluded:  # otherwise the neighbours fill their slots, and that is all
+        is_excluded = (a, b) in d.excluded
+        if not (is_excluded and d.exclusion == "section"):
+            moment += _padding(d, a, b, n_b)
+        if not is_excluded:  # otherwise the neighbours fill their slots, and that is all
             g, tape = net_forward(d.nets[a, b], rows.row[:, :1])
             moment += _sum_by_centre(g, rows.row, local[part], len(centres))
             tapes.append((part, rows, g, tape))

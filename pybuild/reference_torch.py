@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from . import activations
 from .description import Array, ModelDescription, Net
 from .errors import InputError
-from .reference import Index, Pairs, Result, checked_structure, find_neighbours
+from .reference import Index, Pairs, Result, checked_structure, find_neighbours, keep_nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, ce
     """Arguments, result and errors as reference.evaluate; InputError also where torch is not installed."""
     torch = _torch()
     x, t, box = checked_structure(model, positions, types, cell)
-    pairs = find_neighbours(x, box, model.descriptor.rcut)
+    pairs = keep_nearest(model, t, find_neighbours(x, box, model.descriptor.rcut))
     result = Result(0.0, np.zeros(len(t)), np.zeros_like(x), np.zeros((3, 3)), np.zeros((len(t), 9)))
     for start in range(0, len(t), CENTRES_AT_ONCE):
         first, last = np.searchsorted(pairs.centre, (start, start + CENTRES_AT_ONCE))
@@ -99,7 +99,7 @@ def _moment(torch: Any, model: ModelDescription, pair: tuple[int, int], centre: 
     pad[:, 0] = _net(torch, d.nets[pair], torch.tensor([[x_pad]], dtype=torch.float64))[0] * x_pad
     moment = (d.sel[b] - torch.bincount(where, minlength=n).to(torch.float64))[:, None, None] * pad
     if pair in d.excluded:
-        return moment
+        return moment if d.exclusion == "slots" else torch.zeros_like(moment)
     rows = _rows(torch, model, a, vector)
     g = _net(torch, d.nets[pair], rows[:, :1])
     return moment.index_add(0, where, g[:, :, None] * rows[:, None, :])
