@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arrays import Array
 from .errors import InputError, PybuildError
-from .images import ImageList, list_with_images, shifts_of
-from .neighbours import neighbour_pairs
+from .structures.images import ImageList, list_with_images, shifts_of
+from .structures.neighbours import neighbour_pairs
 
 try:
     from ase.calculators.calculator import Calculator, all_changes
@@ -27,7 +28,6 @@ except ImportError:  # without ASE the arrays interface still works; DPCompresse
     Calculator = object
     all_changes = []
 
-Array = NDArray[np.float64]
 
 # angstrom that a list reaches beyond the cutoff, so that it serves for some steps: until an atom has gone half as far
 SKIN = 0.5
