@@ -9,6 +9,7 @@
 
 #include "dpc/math/env_matrix.hpp"
 #include "dpc/packed_layout.hpp"
+#include "listed.hpp"
 
 namespace dpc::host {
 
@@ -26,12 +27,6 @@ struct PairArrays {
     std::int32_t* table_row;       // row of the table
     Real* distance;                // x - left knot
     Real* reverse_row[4];          // dE/dR, [0] with the table's argument included
-};
-
-/// Listed neighbours of one centre and one type.
-struct Listed {
-    const int* neighbour;
-    int count;
 };
 
 template <class Real>

@@ -65,8 +65,7 @@ struct ComputeMoments {
     KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Lanes& lanes, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int b,
                                            int k) const {
         constexpr int width = Pack<Real>::width;
-        const int filled = model.kind == PairKind::model_excluded ? 0 : chunk.counts[chunk.segment(b, k)];
-        const auto empty = static_cast<Real>(model.sel - filled);
+        const auto empty = static_cast<Real>(math::empty_slots(model.kind, model.sel, chunk.counts[chunk.segment(b, k)]));
         const int n_packs = (model.table.rank + width - 1) / width;
         in_passes<kMostPacks>((n_packs + lanes.size() - 1) / lanes.size(), [&](int n, int first) {
             lanes.for_each(lanes.size(), [&](int lane) {
