@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "dpc/math/slots.hpp"
+
 namespace dpc::host {
 namespace {
 
@@ -230,8 +232,8 @@ void BlockEvaluator<Real>::compute_rows(const Type& type, const Block& block) {
             const int first = firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
             const int contributing = pair.kind == PairKind::ordinary ? n : 0;
             kernels_.compute_moments(*pair.table, first, first + contributing, pairs_, moments_.data());
-            const int filled = pair.kind == PairKind::model_excluded ? 0 : n;
-            const auto empty = static_cast<Real>(model_.model->descriptors.front().sel[static_cast<std::size_t>(b)] - filled);
+            const int sel = model_.model->descriptors.front().sel[static_cast<std::size_t>(b)];
+            const auto empty = static_cast<Real>(math::slots_of(pair.kind, sel, n).empty);
             for (int channel = 0; channel < pair.table->rank; ++channel) {
                 const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
                 if (row < 0) {

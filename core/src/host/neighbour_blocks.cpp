@@ -8,15 +8,10 @@
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/errors.hpp"
+#include "dpc/math/slots.hpp"
 
 namespace dpc::host {
 namespace {
-
-/// True where neighbours of type b of a centre of type a are looked at during a step (even if only to be counted).
-bool is_listed(const Model& model, int a, int b) {
-    const PairKind kind = model.descriptors.front().pair(a, b).kind;
-    return kind == PairKind::ordinary || kind == PairKind::descriptor_excluded;
-}
 
 int type_of(const Model& model, int n_all, const int* types, int atom) {
     if (atom < 0 || atom >= n_all) {
@@ -96,7 +91,7 @@ void NeighbourBlocks::build(
                 for (int n = 0; n < rows.count[i]; ++n) {
                     const int j = rows.rows[i][n] & rows.index_mask;
                     const int b = type_of(model, n_all, types, j);
-                    if (b >= 0 && is_listed(model, block.type, b)) {
+                    if (b >= 0 && math::is_listed(model.descriptors.front().pair(block.type, b).kind)) {
                         visit(block.first_segment + static_cast<std::size_t>(b * block.n_atoms + k), j);
                     }
                 }
