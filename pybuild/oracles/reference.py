@@ -21,6 +21,7 @@ from . import se_e2_a
 from .parts import Pairs
 
 BLOCK = 64  # centres at once: 64 x 200 neighbours x 240 channels are 25 MB
+EQUALLY_NEAR = 2.0**-30  # A^2 and A: squared distances and components that round to the same multiple are the same
 DISTANCES_AT_ONCE = 4_000_000  # centre x image distances compared at once: 100 MB
 # (E_i of the centres, dE/dd of the pairs) of a block of centres of one type, by kind of descriptor.
 EVALUATE_BLOCK = {"se_e2_a": se_e2_a.evaluate_block}
