@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from ..blas import one_blas_thread
 from ..model.description import ModelDescription
-from ..oracles.reference_tables import stored_fittings
 from ..progress import track
-from ..tableset import TableSet
+from ..tablefile.tableset import Form, InputArrays, TableSet
 from .build import Build, Options
 from .grid import NEAR
 from .selection import within
@@ -53,22 +54,34 @@ def table_reports(build: Build) -> list[TableReport]:
     reports = []
     for t, (table, plan) in track(list(enumerate(zip(tables.tables, build.plans, strict=True))), "table errors"):
         fine, coarse = table_errors(plan, table)
-        grid = (table.lower, table.upper, table.max, len(table.coef), table.rank, tables.width, table.coef.nbytes)
+        grid = (table.lower, table.upper, table.max, len(table.coef), table.rank, len(table.basis), table.coef.nbytes)
         reports.append(TableReport(pair_names(tables, t), *grid, fine, coarse))
     return reports
 
 
 def pair_names(tables: TableSet, t: int) -> str:
     """The pairs of types (centre-neighbour) that use a table."""
-    users = zip(*(tables.pair_table == t).nonzero(), strict=True)
+    users = {(a, b): None for d in tables.descriptors for a, b in np.argwhere(d.pair_table == t).tolist()}
     return " ".join(f"{tables.type_map[a]}-{tables.type_map[b]}" for a, b in users)
 
 
 def products(tables: TableSet, part: str = "double") -> dict[str, int]:
-    """Inputs of the first fitting layer by type: products S_pq where folded, else the descriptor's numbers. part as in
-    reference_tables.stored_fittings."""
-    fittings = stored_fittings(tables, part)
-    return {tables.type_map[a]: len(fitting.net.layers[0].weight) for a, fitting in fittings.items()}
+    """Inputs of the first fitting layer by type: products S_pq where folded, columns where linear, else the descriptor's numbers.
+    part as in reference_tables.stored_fittings."""
+    named = zip(tables.type_map, tables.fittings, strict=True)
+    return {name: sum(n_inputs(tables, i, part) for i in f.inputs) for name, f in named if f is not None}
+
+
+def n_inputs(tables: TableSet, first: InputArrays, part: str) -> int:
+    """Numbers that the first layer takes of one descriptor."""
+    if first.form == Form.DIRECT:
+        d = tables.descriptors[first.descriptor]
+        return d.width * max(1, d.axis_neuron)
+    if first.form == Form.SQUARE:
+        row_end = {"double": first.row_end_double, "mixed": first.row_end_mixed}.get(part)
+        row_end = first.row_end if row_end is None else row_end
+        return int(row_end.sum() - np.arange(len(row_end)).sum())
+    return {"double": first.n_double, "mixed": first.n_mixed}.get(part) or len(first.columns)
 
 
 def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:

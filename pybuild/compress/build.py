@@ -12,13 +12,13 @@ from ..arrays import Array, IntArray
 from ..blas import one_blas_thread
 from ..errors import InputError
 from ..model.activations import parse
-from ..model.description import SKIPS, Layer, ModelDescription
+from ..model.description import ModelDescription
 from ..oracles.reference_tables import look_up, stored_fittings
 from ..progress import track
 from ..structures.length_checks import check_smallest
 from ..structures.probe import close_structures, judge_structures, probe_structures
 from ..structures.structure import Structure
-from ..tableset import FittingArrays, LayerArrays, TableArrays, TableSet
+from ..tablefile.tableset import DescriptorArrays, FittingArrays, Form, InputArrays, NeighbourRule, TableArrays, TableSet
 from .evaluation import FoldedInput, accumulate
 from .grid import NEAR, ORDINARY, Grid, TablePlan, distance_of, make_grid, pair_kinds, plan_tables
 from .hermite import ORDERS
@@ -329,7 +329,6 @@ def _table_set(
     tables: Sequence[TableArrays],
     selection: Selection,
 ) -> TableSet:
-    d = model.descriptor
     types = active_types(model)
     fittings = selection.fittings
     return TableSet(
@@ -338,6 +337,18 @@ def _table_set(
         energy_mask=np.array([a in types for a in range(model.n_types)], dtype=np.int32),
         min_distance=np.asarray(pair_distances, dtype=np.float64),
         check_frequency=options.check_frequency,
+        neighbour_rule=NeighbourRule.ALL,
+        n_fparam=0,
+        n_aparam=0,
+        descriptors=(_descriptor_arrays(model, pair_table),),
+        tables=tuple(tables),
+        fittings=tuple(_fitting_arrays(selection, a) if a in fittings else None for a in range(model.n_types)),
+    )
+
+
+def _descriptor_arrays(model: ModelDescription, pair_table: IntArray) -> DescriptorArrays:
+    d = model.descriptor
+    return DescriptorArrays(
         kind="se_e2_a",
         rcut=d.rcut,
         rcut_smth=d.rcut_smth,
@@ -350,20 +361,14 @@ def _table_set(
         axis_neuron=d.axis_neuron,
         pair_kind=pair_kinds(model),
         pair_table=pair_table,
-        tables=tuple(tables),
-        fittings=tuple(_fitting_arrays(selection, a) if a in fittings else None for a in range(model.n_types)),
     )
 
 
 def _fitting_arrays(selection: Selection, a: int) -> FittingArrays:
     fitting, double, mixed = selection.fittings[a], selection.double.get(a), selection.mixed.get(a)
     first = fitting.first_input
-    layers = tuple(_layer_arrays(layer) for layer in fitting.net.layers)
     if isinstance(first, FoldedInput):
-        return FittingArrays(layers, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
-    return FittingArrays(layers, None, None, rank_double=double, rank_mixed=mixed)
-
-
-def _layer_arrays(layer: Layer) -> LayerArrays:
-    activation = parse(layer.activation)
-    return LayerArrays(layer.weight, layer.bias, layer.idt, activation.code, activation.parameter, SKIPS.index(layer.skip))
+        taken = InputArrays(0, Form.SQUARE, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
+    else:
+        taken = InputArrays(0, Form.DIRECT, rank_double=double, rank_mixed=mixed)
+    return FittingArrays((taken,), fitting.net.layers)

@@ -21,7 +21,7 @@ from ..structures.structure import Structure
 
 @dataclass(frozen=True)
 class EnvironmentParameters:
-    """The descriptor's numbers that do not depend on the nets; shapes as in tableset.TableSet."""
+    """The descriptor's numbers that do not depend on the nets; shapes as in tableset.DescriptorArrays."""
 
     rcut: float
     rcut_smth: float

@@ -18,7 +18,7 @@ from ..arrays import Array, IntArray
 from ..errors import InputError
 from ..model.description import ModelDescription, Net, SeE2A
 from ..oracles.reference import switch
-from ..tableset import TableArrays, TableSet, end_of
+from ..tablefile.tableset import DescriptorArrays, TableArrays, end_of
 from .nets import kinks
 
 ORDINARY, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ABSENT = range(4)
@@ -135,7 +135,7 @@ def argument_at(descriptor: SeE2A, centre: int, distance: float) -> float:
     return float((sw / distance - descriptor.mean[centre]) / descriptor.std[centre, 0])
 
 
-def distance_of(descriptor: SeE2A | TableSet, centre: int, x: Array) -> Array:
+def distance_of(descriptor: SeE2A | DescriptorArrays, centre: int, x: Array) -> Array:
     """The distance (n,), angstrom, at which a neighbour of a centre type has the argument x (n,); rcut where all have a larger
     one, 0 where none reaches it."""
     s = x * descriptor.std[centre, 0] + descriptor.mean[centre]

@@ -15,13 +15,14 @@ from ..compress import hermite
 from ..compress.environment import Environment, EnvironmentParameters, build_environment, close_centres, find_pairs
 from ..compress.evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, accumulate
 from ..compress.grid import grid_of
-from ..model.activations import CODES
-from ..model.description import SKIPS, Layer, Net
+from ..errors import ModelError
+from ..model.description import Net
 from ..structures.structure import Structure
-from ..tableset import FittingArrays, LayerArrays, TableSet
+from ..tablefile.tableset import DescriptorArrays, FittingArrays, Form, NeighbourRule, TableSet
 from .reference import Result
 
 CENTRES_AT_ONCE = 512
+SECTION_EXCLUDED = 4  # pair_kind
 
 
 def evaluate(tables: TableSet, positions: Array, types: Array, cell: Array | None = None, mixed: bool = False) -> Result:
@@ -42,14 +43,24 @@ def evaluate(tables: TableSet, positions: Array, types: Array, cell: Array | Non
 
 def environment_parameters(t: TableSet) -> EnvironmentParameters:
     """The part of a TableSet that describes neighbourhoods."""
-    return EnvironmentParameters(t.rcut, t.rcut_smth, t.env_protection, t.sel, t.n_sel, t.mean, t.std, t.pair_kind)
+    d = _only_descriptor(t)
+    return EnvironmentParameters(d.rcut, d.rcut_smth, d.env_protection, d.sel, d.n_sel, d.mean, d.std, d.pair_kind)
+
+
+def _only_descriptor(t: TableSet) -> DescriptorArrays:
+    """Raises ModelError for what this oracle does not evaluate."""
+    kinds = [d.kind for d in t.descriptors]
+    if kinds != ["se_e2_a"] or t.neighbour_rule != NeighbourRule.ALL or (t.descriptors[0].pair_kind == SECTION_EXCLUDED).any():
+        raise ModelError(f"only one descriptor se_e2_a that keeps all neighbours is evaluated here, not {', '.join(kinds)}")
+    return t.descriptors[0]
 
 
 def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Features]:
     """phi and its slope for all pairs of an environment."""
     features = {}
+    pair_table = _only_descriptor(tables).pair_table
     for pair, block in env.blocks.items():
-        table = tables.tables[tables.pair_table[pair]]
+        table = tables.tables[pair_table[pair]]
         value, slope = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), np.append(block.x, block.x_pad))
         features[pair] = Features(value[:-1], slope[:-1], value[-1])
     return features
@@ -62,28 +73,21 @@ def stored_fittings(tables: TableSet, part: str = "double") -> dict[int, Fitting
 
 
 def _fitting(tables: TableSet, a: int, f: FittingArrays, part: str) -> Fitting:
-    layers = [_layer(layer) for layer in f.layers]
-    if f.columns is not None:
-        first: FirstLayerInput = FoldedInput(f.columns, f.row_end)
-        row_end = {"double": f.row_end_double, "mixed": f.row_end_mixed}.get(part)
+    d, taken = _only_descriptor(tables), f.inputs[0]
+    layers = list(f.layers)
+    if taken.form == Form.SQUARE:
+        first: FirstLayerInput = FoldedInput(taken.columns, taken.row_end)
+        row_end = {"double": taken.row_end_double, "mixed": taken.row_end_mixed}.get(part)
         if row_end is not None:
             p, q = first.products()
             layers[0] = replace(layers[0], weight=layers[0].weight[q < row_end[p]])
-            first = FoldedInput(f.columns, row_end)
+            first = FoldedInput(taken.columns, row_end)
     else:
-        used = {b: tables.tables[t] for b, t in enumerate(tables.pair_table[a].tolist()) if t >= 0}
-        ranks = {"double": f.rank_double, "mixed": f.rank_mixed}.get(part)
+        used = {b: tables.tables[t] for b, t in enumerate(d.pair_table[a].tolist()) if t >= 0}
+        ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
         if ranks is None:
             ranks = {b: t.rank for b, t in used.items()}
         # Columns that are not taken have no weight in T.
         bases = {b: t.basis * (np.arange(t.rank) < ranks[b]) for b, t in used.items()}
-        first = DirectInput(bases, tables.axis_neuron)
+        first = DirectInput(bases, d.axis_neuron)
     return Fitting(first, Net(tuple(layers)), float(tables.energy_bias[a]))
-
-
-def _layer(layer: LayerArrays) -> Layer:
-    names = {code: name for name, code in CODES.items()}
-    name = names[layer.activation]
-    if name == "silut":
-        name = f"silut:{layer.activation_parameter!r}"
-    return Layer(layer.weight, layer.bias, layer.idt, name, SKIPS[layer.skip])
