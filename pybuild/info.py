@@ -9,16 +9,17 @@ from collections import Counter
 import numpy as np
 
 from .arrays import IntArray
-from .compress.accuracy import n_inputs, pair_names
-from .compress.grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, distance_of
+from .compress.accuracy import pair_names
+from .compress.stored import n_inputs
+from .descriptors.radial import Radial
+from .model.description import PairKind
 from .tablefile.tableset import DescriptorArrays, Form, InputArrays, NeighbourRule, TableSet
 
-SECTION_EXCLUDED = 4  # pair_kind
 KINDS = {
-    DESCRIPTOR_EXCLUDED: "excluded by the descriptor",
-    SECTION_EXCLUDED: "excluded by the descriptor, empty slots too",
-    MODEL_EXCLUDED: "excluded by the model",
-    ABSENT: "absent (sel 0)",
+    PairKind.SLOTS: "excluded by the descriptor",
+    PairKind.SECTION: "excluded by the descriptor, slots and all",
+    PairKind.MODEL: "excluded by the model",
+    PairKind.ABSENT: "absent (sel 0)",
 }
 
 
@@ -61,10 +62,12 @@ def _table_lines(t: TableSet) -> list[str]:
     ]
     for k, table in enumerate(t.tables):
         d, centre = next((d, int(a)) for d in t.descriptors for a, _ in np.argwhere(d.pair_table == k))
-        reach = "{:.3f}, {:.3f}".format(*distance_of(d, centre, np.array([table.upper, table.max])))
+        radial = Radial(d.rcut, d.rcut_smth, d.env_protection, d.mean, d.std[:, 0])
+        reach = "{:.3f}, {:.3f}".format(*radial.distance(centre, np.array([table.upper, table.max])))
         lines.append(
             f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.max:g}':>20}  {reach:>19}  {len(table.coef):>6} "
-            f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{len(table.basis)}':>8} {table.coef.nbytes / 1000:>7.0f}  {pair_names(t, k)}"
+            f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{len(table.basis)}':>8} {table.coef.nbytes / 1000:>7.0f}  "
+            f"{pair_names(t, k)}"
         )
     return lines
 

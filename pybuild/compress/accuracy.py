@@ -16,10 +16,11 @@ import numpy as np
 from ..blas import one_blas_thread
 from ..model.description import ModelDescription
 from ..progress import track
-from ..tablefile.tableset import Form, InputArrays, TableSet
+from ..tablefile.tableset import TableSet
 from .build import Build, Options
 from .grid import NEAR
 from .selection import within
+from .stored import n_inputs
 from .tabulate import TableError, table_errors
 from .truncation import Errors
 
@@ -67,21 +68,9 @@ def pair_names(tables: TableSet, t: int) -> str:
 
 def products(tables: TableSet, part: str = "double") -> dict[str, int]:
     """Inputs of the first fitting layer by type: products S_pq where folded, columns where linear, else the descriptor's numbers.
-    part as in reference_tables.stored_fittings."""
+    part as in stored.stored_fittings."""
     named = zip(tables.type_map, tables.fittings, strict=True)
     return {name: sum(n_inputs(tables, i, part) for i in f.inputs) for name, f in named if f is not None}
-
-
-def n_inputs(tables: TableSet, first: InputArrays, part: str) -> int:
-    """Numbers that the first layer takes of one descriptor."""
-    if first.form == Form.DIRECT:
-        d = tables.descriptors[first.descriptor]
-        return d.width * max(1, d.axis_neuron)
-    if first.form == Form.SQUARE:
-        row_end = {"double": first.row_end_double, "mixed": first.row_end_mixed}.get(part)
-        row_end = first.row_end if row_end is None else row_end
-        return int(row_end.sum() - np.arange(len(row_end)).sum())
-    return {"double": first.n_double, "mixed": first.n_mixed}.get(part) or len(first.columns)
 
 
 def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:

@@ -2,9 +2,8 @@
 """The products S_pq of one centre type in order of importance, and the fitting net on any staircase of them.
 
 For ordinary centres the importance of a product is the size of C_p and C_q times the root mean square of dE/dS_pq; for centres
-with a
-neighbour closer than in the training data, where those sizes mean little, it is what the product contributes to the energies
-seen. Every threshold gives a staircase, and a higher threshold a part of it.
+with a neighbour closer than in the training data, where those sizes mean little, it is what the product contributes to the
+energies seen. Every threshold gives a staircase, and a higher threshold a part of it.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Array, IntArray
-from ..model.description import ModelDescription, Net
+from ..model.description import ModelDescription
+from ..model.net import Net
 from .evaluation import Fitting, FoldedInput
 from .folding import FirstLayer, merge_columns, staircase, staircase_order
 from .lowrank import Basis
-from .truncation import Case, Pair, direct_fittings, energy_constant, first_layer_gradients
+from .truncation import Case, Pair, direct_fittings, first_layer_gradients
 
 PRESELECTED = 3  # times the number of products at which folding stops to pay: those that are weighed for ordinary centres
 MOST = 12_000  # products that are weighed at all
@@ -54,7 +54,7 @@ class Products:
     """All products of one centre type that are weighed at all, and their rows of the first layer's weight."""
 
     def __init__(self, model: ModelDescription, a: int, bases: Mapping[Pair, Basis], most: int | None):
-        self._net, self._constant = model.fitting.nets[a], energy_constant(model, a)
+        self._net, self._constant = model.fitting.net(a), model.energy_constant(a)
         self._model, self._centre = model, a
         self._mine = {b: basis for (centre, b), basis in bases.items() if centre == a}
         self._merged = merge_columns(self._mine)

@@ -18,12 +18,13 @@ import numpy as np
 
 from ..arrays import Array, IntArray
 from ..model.description import ModelDescription
+from ..model.net import Skip
 from ..progress import Progress
 from .evaluation import Fitting
 from .folding import direct_cost, folded_cost, table_cost
 from .lowrank import Basis
 from .products import Products, Ranking, extended, union
-from .truncation import Case, Errors, Pair, active_types, direct_fittings, truncated, worst_errors
+from .truncation import Case, Errors, Pair, direct_fittings, truncated, worst_errors
 
 log = logging.getLogger("pybuild")
 
@@ -111,7 +112,7 @@ def select_columns(
 
 def foldable(model: ModelDescription) -> bool:
     """Whether the first layer of every fitting net is without a skip connection."""
-    return all(model.fitting.nets[a].layers[0].skip == "none" for a in active_types(model))
+    return all(model.fitting.net(a).layers[0].skip is Skip.NONE for a in model.active_types)
 
 
 def _select_folded(
@@ -185,9 +186,9 @@ class _FoldedSearch:
     def __init__(
         self, model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], pair_table: IntArray, always: bool
     ):
-        types = active_types(model)
+        types = model.active_types
         width, axis = model.descriptor.width, model.descriptor.axis_neuron
-        self._n_out = {a: model.fitting.nets[a].layers[0].weight.shape[1] for a in types}
+        self._n_out = {a: model.fitting.net(a).layers[0].weight.shape[1] for a in types}
         limit = {a: direct_cost(width, axis, 0, n) // folded_cost(1, n) for a, n in self._n_out.items()}
         self.products = {a: Products(model, a, bases, None if always else limit[a]) for a in types}
         self.rankings = {a: p.by_size(cases) for a, p in self.products.items()}
@@ -281,7 +282,7 @@ def _select_direct(model: ModelDescription, bases: Mapping[Pair, Basis], cases: 
 def _rank_parts(model: ModelDescription, ranks: Mapping[Pair, int]) -> dict[int, IntArray]:
     """(N,) columns by neighbour type for every centre type, 0 where there is no table."""
     n = model.n_types
-    return {a: np.array([ranks.get((a, b), 0) for b in range(n)], dtype=np.int32) for a in active_types(model)}
+    return {a: np.array([ranks.get((a, b), 0) for b in range(n)], dtype=np.int32) for a in model.active_types}
 
 
 def _levels(importance: Array) -> Array:

@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReadError, UnsupportedModel
-from ..model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+from ..descriptors.se_e2_a import SeE2A
+from ..errors import ModelError, ReadError, UnsupportedModel
+from ..model.activations import parse
+from ..model.description import EnergyFitting, ModelDescription, Provenance
+from ..model.net import Layer, Net, Skip
 
 Tree = dict[str, Any]
 
@@ -130,7 +133,7 @@ def _descriptor(tree: Tree, n_types: int) -> SeE2A:
     expected = n_types if one_sided else n_types**2
     if len(networks) != expected:
         raise ReadError(f"{len(networks)} embedding nets for {n_types} types: {expected} are needed")
-    nets = [_net(n) for n in networks]
+    nets = [_net(n, "descriptor") for n in networks]
     return SeE2A(
         rcut=tree["rcut"],
         rcut_smth=tree["rcut_smth"],
@@ -140,8 +143,8 @@ def _descriptor(tree: Tree, n_types: int) -> SeE2A:
         mean=mean,
         std=std,
         axis_neuron=tree["axis_neuron"],
-        type_one_side=one_sided,
-        nets={(a, b): nets[b if one_sided else a + b * n_types] for a in range(n_types) for b in range(n_types)},
+        nets=tuple(nets),
+        net_of=[[b if one_sided else a + b * n_types for b in range(n_types)] for a in range(n_types)],
         excluded=_symmetric(tree["exclude_types"]),
     )
 
@@ -171,7 +174,7 @@ def _statistics(variables: Tree, n_types: int, n_slots: int) -> tuple[NDArray[np
 
 def _fitting(model: Tree, n_types: int) -> EnergyFitting:
     tree = model["fitting"]
-    nets = [_net(n) for n in tree["nets"]["networks"]]
+    nets = [_net(n, "fitting") for n in tree["nets"]["networks"]]
     mixed = bool(tree["mixed_types"])
     if len(nets) != (1 if mixed else n_types):
         raise ReadError(f"{len(nets)} fitting nets for {n_types} types: {1 if mixed else n_types} are needed")
@@ -181,7 +184,8 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
         if array.shape != (n_types,):
             raise ReadError(f"{name} has {array.size} numbers, must be one per type ({n_types})")
     return EnergyFitting(
-        nets=tuple(nets * n_types if mixed else nets),
+        nets=tuple(nets),
+        net_of=[0 if mixed else a for a in range(n_types)],
         energy_bias=out_bias + bias,
         vacuum_subtracted=_vacuum_types(tree["vacuum"], mixed, n_types),
         excluded=frozenset(model["atom_exclude_types"]),
@@ -200,19 +204,21 @@ def vacuum_flags(atom_ener: list[Any] | None) -> list[bool]:
     return [energy is not None for energy in atom_ener or []]
 
 
-def _net(tree: Tree) -> Net:
-    return Net(tuple(_layer(layer) for layer in tree["layers"]))
+def _net(tree: Tree, where: str) -> Net:
+    return Net(tuple(_layer(layer, where) for layer in tree["layers"]))
 
 
-def _layer(tree: Tree) -> Layer:
+def _layer(tree: Tree, where: str) -> Layer:
     """DeePMD-kit's rule for the skip: wherever the layer is residual and its width is the input's, or twice that."""
     variables = tree["@variables"]
     weight = variables["w"]
     if weight.ndim != 2:
         raise ReadError(f"the matrix of a layer has shape {weight.shape}, must be (inputs, outputs)")
     n_in, n_out = weight.shape
-    skip = "none"
-    if tree["resnet"] and n_out in (n_in, 2 * n_in):
-        skip = "identity" if n_out == n_in else "doubled"
+    skip = Skip.of_widths(n_in, n_out) if tree["resnet"] else Skip.NONE
+    try:
+        activation = parse(tree["activation_function"])
+    except ModelError as error:
+        raise ModelError(f"{where}: {error}") from error
     bias = variables["b"] if variables["b"] is not None else np.zeros(n_out)
-    return Layer(weight, bias, variables["idt"], tree["activation_function"] or "linear", skip)
+    return Layer(weight, bias, variables["idt"], activation, skip)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What will be on disk: the arrays of a tables.bin, and nothing else.
 
-From here on nobody knows which program trained the model. Codes and shapes as in docs/tables-format.md section 3: N types; M, K and P
-as there.
+From here on nobody knows which program trained the model. Codes and shapes as in docs/tables-format.md section 3: N types; M, K
+and P as there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from ..arrays import Array, IntArray
-from ..model.description import Layer
+from ..model.net import Layer
 
 
 class Form(IntEnum):

@@ -10,7 +10,9 @@ from pybuild.compress.build import Options, build
 from pybuild.compress.selection import within
 from pybuild.compress.truncation import difference
 from pybuild.errors import InputError
+from pybuild.model.net import Skip
 from pybuild.oracles import reference, reference_tables
+from pybuild.oracles.parts import switch
 from pybuild.structures.probe import close_structures, judge_structures, number_density, probe_structures
 from pybuild.structures.structure import Structure
 from pybuild.tablefile.file import from_bytes, to_bytes
@@ -133,10 +135,10 @@ def test_first_layer_with_a_skip_connection_is_not_folded(make_model):
     model = make_model(seed=2, widths=(1, 3, 6), activation="linear")
     net = model.fitting.nets[0]
     layer = net.layers[0]
-    square = dataclasses.replace(layer, weight=np.eye(12)[:, :12] * 0.1, bias=np.zeros(12), idt=None, skip="identity")
+    square = dataclasses.replace(layer, weight=np.eye(12)[:, :12] * 0.1, bias=np.zeros(12), idt=None, skip=Skip.IDENTITY)
     narrow = dataclasses.replace(layer, weight=np.full((12, 5), 0.1))
     deep = dataclasses.replace(net, layers=(square, narrow, *net.layers[1:]))
-    skipping = dataclasses.replace(model, fitting=dataclasses.replace(model.fitting, nets=(deep, deep)))
+    skipping = dataclasses.replace(model, fitting=dataclasses.replace(model.fitting, nets=(deep,), net_of=[0, 0]))
     skipping.validate()
     assert build(model, M, Options(form="folded")).folded
     assert not build(skipping, M, Options(form="folded")).folded
@@ -323,7 +325,7 @@ def test_density_from_the_statistics(make_model, zero_mean):
     edge = (n / density) ** (1 / 3)
     r = np.linalg.norm(rng.uniform(-edge / 2, edge / 2, (40 * n, 3)), axis=1)
     r = r[(r < rcut) & (r > m)]  # neighbours of 40 atoms
-    sw, _ = reference.switch(r, smooth, rcut)
+    sw, _ = switch(r, smooth, rcut)
     s = sw / r
     mean, square = s.sum() / 40 / n_sel, (s**2).sum() / 40 / n_sel
     std = np.array([[np.sqrt(square - mean**2), np.sqrt(square / 3)]] * 2)
