@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import calculator
-from .compress.selection import ENERGY_PER_FORCE, VIRIAL_PER_FORCE, within
+from .compress.trials import ENERGY_PER_FORCE, VIRIAL_PER_FORCE, within
 from .compress.truncation import difference
 from .errors import InputError
 from .model.description import ModelDescription

@@ -19,9 +19,9 @@ from ..progress import track
 from ..tablefile.tableset import TableSet
 from .build import Build, Options
 from .grid import NEAR
-from .selection import within
 from .stored import n_inputs
 from .tabulate import TableError, table_errors
+from .trials import within
 from .truncation import Errors
 
 KINDS = {

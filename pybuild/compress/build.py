@@ -22,10 +22,11 @@ from .evaluation import FoldedInput, accumulate
 from .grid import NEAR, Grid, TablePlan, make_grid, plan_tables
 from .hermite import ORDERS
 from .lowrank import Basis, identity_basis, sampled_basis
-from .selection import SAFETY, Cases, Goal, Selection, excess, select, select_columns
+from .selection import select, select_columns
 from .steps import StepGoal, choose_grid
 from .stored import look_up, stored_fittings
 from .tabulate import build_table
+from .trials import SAFETY, Cases, Goal, Selection, excess
 from .truncation import Case, Errors, Pair, difference, evaluate_exactly, moment_gradients, project, split_centres
 
 SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
@@ -67,7 +68,7 @@ class Options:
 
     @property
     def tolerances(self) -> dict[str, float]:
-        """On the forces of the centres of selection.Goal, eV/A."""
+        """On the forces of the centres of trials.Goal, eV/A."""
         far = max(self.tolerance, FAR_TOLERANCE)
         return {"double": self.tolerance, "mixed": self.tolerance_mixed, "near": self.tolerance, "far": far}
 
@@ -75,7 +76,7 @@ class Options:
 @dataclass(frozen=True)
 class Measured:
     """Errors against the exact model: of ordinary centres in double precision and, rounding not included, in mixed precision;
-    and of centres with a neighbour a little, and much, closer than in the training data (selection.Cases)."""
+    and of centres with a neighbour a little, and much, closer than in the training data (trials.Cases)."""
 
     double: Errors
     mixed: Errors

@@ -78,21 +78,19 @@ class Products:
         gradients = first_layer_gradients(cases, self._direct(), self._centre)
         importance = np.zeros_like(self._size)
         p, q = self._p[self._ordinary], self._q[self._ordinary]
-        importance[p, q] = self._size[p, q] * _sensitivity(self._weights[self._ordinary], gradients)
+        importance[p, q] = self._size[p, q] * sensitivity(self._weights[self._ordinary], gradients)
         return Ranking(importance)
 
     def by_contribution(self, cases: Sequence[Case]) -> Ranking:
         """For the centres of these structures."""
         gradients = first_layer_gradients(cases, self._direct(), self._centre) @ self._weights.T
-        parts = [np.zeros((FEW, len(self._p)))]
+        parts = [np.empty((0, len(self._p)))]
         for case in cases:
             moments = case.moments[self._centre]
             rows = np.stack([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
             parts.append(np.einsum("npc,npc->np", rows[:, self._p], rows[:, self._q]))
-        contributions = np.concatenate(parts)
-        contributions[FEW:] *= gradients
         importance = np.zeros_like(self._size)
-        importance[self._p, self._q] = np.partition(np.abs(contributions), -FEW, axis=0)[-FEW:].mean(axis=0)
+        importance[self._p, self._q] = largest_mean(np.concatenate(parts) * gradients)
         return Ranking(importance)
 
     def fitting(self, row_end: IntArray) -> Fitting:
@@ -117,8 +115,15 @@ def extended(row_end: IntArray, n: int) -> IntArray:
     return np.concatenate([row_end, np.arange(len(row_end), n, dtype=row_end.dtype)])
 
 
-def _sensitivity(weights: Array, gradients: Array) -> Array:
-    """Root mean square of dE/dS_pq over the centres seen; the row's norm where there was none."""
+def largest_mean(contributions: Array) -> Array:
+    """The mean size of the few largest of each column of (n, P)."""
+    few = np.concatenate([np.zeros((FEW, contributions.shape[1])), np.abs(contributions)])
+    return np.partition(few, -FEW, axis=0)[-FEW:].mean(axis=0)
+
+
+def sensitivity(weights: Array, gradients: Array) -> Array:
+    """Root mean square of dE/d input over the centres seen, from the inputs' rows of the first layer's weight and dE/d its sum;
+    the row's norm where there was none."""
     if not len(gradients):
         return np.linalg.norm(weights, axis=1)
     gram = gradients.T @ gradients / len(gradients)

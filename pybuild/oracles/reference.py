@@ -2,8 +2,8 @@
 """The oracle: energy, forces and virial of a ModelDescription by its own nets, in plain NumPy and float64, slow and obvious.
 
 It shares nothing with tables or compiled code: neighbours are found by comparing every atom with every other one and its periodic
-images. Neighbours beyond sel are all kept, the number of empty slots may be negative. Equations of docs/theory.md section 1, over
-blocks of atoms of one type, a module for each kind of descriptor.
+images. Where there are more neighbours than sel, the model's neighbour_rule says which count; with "all" the number of empty slots
+may be negative. Equations of docs/theory.md section 1, over blocks of atoms of one type, a module for each kind of descriptor.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from . import se_e2_a
 from .parts import Pairs
 
 BLOCK = 64  # centres at once: 64 x 200 neighbours x 240 channels are 25 MB
+EQUALLY_NEAR = 2.0**-30  # A^2 and A: squared distances and components that round to the same multiple are the same
 DISTANCES_AT_ONCE = 4_000_000  # centre x image distances compared at once: 100 MB
 # (E_i of the centres, dE/dd of the pairs) of a block of centres of one type, by kind of descriptor.
 EVALUATE_BLOCK = {"se_e2_a": se_e2_a.evaluate_block}
@@ -47,7 +48,7 @@ def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, ce
     at the same place.
     """
     x, t, box = checked_structure(model.type_map, positions, types, cell)
-    pairs = find_neighbours(x, box, model.descriptor.rcut)
+    pairs = keep_nearest(model, t, find_neighbours(x, box, model.descriptor.rcut))
     evaluate_block = EVALUATE_BLOCK[model.descriptor.kind]
     atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
     for centre_type, centres, part in _blocks(t, pairs):
@@ -106,6 +107,30 @@ def find_neighbours(x: Array, cell: Array | None, rcut: float) -> Pairs:
     if touching.size:
         raise InputError(f"atoms {centre[touching[0]]} and {image_of[point[touching[0]]]} are at the same place")
     return Pairs(centre, image_of[point], vector)
+
+
+def keep_nearest(model: ModelDescription, types: Index, pairs: Pairs) -> Pairs:
+    """The pairs that the model's neighbour_rule keeps. Of equally near neighbours the one of smaller index is the nearer, among images
+    of one atom that in the smaller direction (x, then y, then z)."""
+    if model.neighbour_rule == "all":
+        return pairs
+    sel = np.asarray(model.descriptor.sel)
+    rounded = np.rint(pairs.vector / EQUALLY_NEAR)
+    r2 = np.rint((pairs.vector**2).sum(axis=1) / EQUALLY_NEAR)
+    order = np.lexsort((*rounded.T[::-1], pairs.neighbour, r2, pairs.centre))
+    if model.neighbour_rule == "total":
+        order = order[_place_in_group(pairs.centre[order]) < sel.sum()]
+    neighbour_types = types[pairs.neighbour[order]]
+    order = order[_place_in_group(pairs.centre[order] * len(sel) + neighbour_types) < sel[neighbour_types]]
+    return _subset(pairs, np.sort(order))
+
+
+def _place_in_group(group: Index) -> Index:
+    """How many elements of the same group come before each one."""
+    together = np.argsort(group, kind="stable")
+    place = np.empty_like(together)
+    place[together] = np.arange(len(group)) - np.searchsorted(group[together], group[together])
+    return place
 
 
 def _images(x: Array, cell: Array | None, rcut: float) -> tuple[Index, Array]:

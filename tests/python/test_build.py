@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pybuild.compress.build import Options, build
-from pybuild.compress.selection import within
+from pybuild.compress.trials import within
 from pybuild.compress.truncation import difference
 from pybuild.errors import InputError
 from pybuild.model.net import Skip

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from pybuild.compress import selection
+from pybuild.compress import square
 from pybuild.compress.build import Options, build
 from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
@@ -94,10 +94,10 @@ def test_a_table_just_above_a_pack_is_narrowed(shared_models, monkeypatch):
     """Columns that begin a pack of 8 channels are given up for others' products: 24 and 24, not 25 and 26."""
     model, options = read_model(shared_models / "water-full" / "model.pth"), Options(tolerance=3e-9)
     narrow = build(model, model.min_nbor_dist, options).tables
-    monkeypatch.setattr(selection, "FEW", 2 * selection.DOUBLE_PACK)  # no remainder is as small
+    monkeypatch.setattr(square, "FEW", 2 * square.DOUBLE_PACK)  # no remainder is as small
     wide = build(model, model.min_nbor_dist, options).tables
     (products, ranks), (products_wide, ranks_wide) = in_use(narrow), in_use(wide)
-    packs, packs_wide = (sum(-(-r // selection.DOUBLE_PACK) for r in of.values()) for of in (ranks, ranks_wide))
+    packs, packs_wide = (sum(-(-r // square.DOUBLE_PACK) for r in of.values()) for of in (ranks, ranks_wide))
     assert packs == packs_wide - 2
     assert sum(products) < 1.2 * sum(products_wide)
 

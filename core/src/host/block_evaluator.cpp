@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "dpc/math/slots.hpp"
+
 namespace dpc::host {
 namespace {
 
@@ -59,11 +61,12 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
     energy_.reserve(atoms);
     lane_scratch_.reserve(8 * rows * kLaneMultiple);
     net_.reserve(set, lanes);
+    nearest_.reserve(list);
 }
 
 template <class Real>
 std::size_t BlockEvaluator<Real>::bytes() const {
-    return bytes_of(counts_) + bytes_of(firsts_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) +
+    return nearest_.bytes() + bytes_of(counts_) + bytes_of(firsts_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) +
            pair_doubles_.bytes() + pair_reals_.bytes() + pair_integers_.bytes() + moments_.bytes() + rows_.bytes() + reverse_rows_.bytes() +
            expanded_.bytes() + reverse_expanded_.bytes() + products_.bytes() + lane_scratch_.bytes() + energy_.bytes() + net_.bytes();
 }
@@ -122,42 +125,15 @@ void BlockEvaluator<Real>::compute_environment(
     const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
     const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
     const double rcut2 = model_.model->descriptors.front().rcut * model_.model->descriptors.front().rcut;
-    int n = 0;
-    any_close_ = false;
-    for (int b = 0; b < model_.model->n_types(); ++b) {
-        const bool contributes = type.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary;
-        for (int k = 0; k < block.n_atoms; ++k) {
-            const std::size_t segment = block.first_segment + static_cast<std::size_t>(b * block.n_atoms + k);
-            const Listed listed{list.neighbours.data() + list.segments[segment],
-                                static_cast<int>(list.segments[segment + 1] - list.segments[segment])};
-            const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
-            double closest2 = rcut2;
-            const int found = kernels_.gather_pairs(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, n,
-                                                    pairs_, &closest2);
-            count(b, block, k) = found;
-            firsts_[static_cast<std::size_t>(b * block.n_atoms + k)] = n;
-            count_crowd(block, centre, b, found, sums);
-            if (contributes) {
-                const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(b)];
-                if (closest2 < pair.checked_distance2) {
-                    if (closest2 < pair.min_distance * pair.min_distance) {
-                        mark_close(block, k);
-                    }
-                    count_overflow(block, centre, b, n, found, closest2, sums);
-                }
-                n += found;
-            }
-        }
-    }
-    n_pairs_ = n;
-    for (int k = n; k < n + kPairPadding; ++k) {  // what the kernels touch beyond the last pair: neutral
+    gather(list, block, x, length, sums);
+    for (int k = n_pairs_; k < n_pairs_ + kPairPadding; ++k) {  // what the kernels touch beyond the last pair: neutral
         pairs_.d[0][k] = pairs_.d[1][k] = pairs_.d[2][k] = 0;
         pairs_.r2[k] = rcut2;
         for (Real* component : pairs_.reverse_row) {
             component[k] = Real(0);
         }
     }
-    kernels_.compute_environment(type.environment, n, pairs_);
+    kernels_.compute_environment(type.environment, n_pairs_, pairs_);
     for (int b = 0; b < model_.model->n_types(); ++b) {
         if (type.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary) {
             const int begin = firsts_[static_cast<std::size_t>(b * block.n_atoms)];
@@ -165,6 +141,80 @@ void BlockEvaluator<Real>::compute_environment(
             kernels_.locate(type.pairs[static_cast<std::size_t>(b)].table->grid, begin,
                             firsts_[static_cast<std::size_t>(b * block.n_atoms + last)] + count(b, block, last), pairs_);
         }
+    }
+}
+
+/// Pairs inside rcut, those that are kept of too many, and what is to be said of them.
+template <class Real>
+void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
+    const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
+    const double rcut2 = model_.model->descriptors.front().rcut * model_.model->descriptors.front().rcut;
+    n_pairs_ = 0;
+    any_close_ = false;
+    bool may_overflow = false;
+    Overflow close;
+    for (int b = 0; b < model_.model->n_types(); ++b) {
+        const PairKind kind = type.pairs[static_cast<std::size_t>(b)].kind;
+        for (int k = 0; k < block.n_atoms; ++k) {
+            const Listed listed = list.listed(block, b, k);
+            firsts_[static_cast<std::size_t>(b * block.n_atoms + k)] = n_pairs_;
+            if (!math::is_counted(kind)) {
+                count(b, block, k) = 0;
+                may_overflow = may_overflow || nearest_.may_overflow(b, listed.count);
+                continue;
+            }
+            const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
+            double closest2 = rcut2;
+            const int found = kernels_.gather_pairs(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, n_pairs_,
+                                                    pairs_, &closest2);
+            count(b, block, k) = found;
+            count_crowd(block, centre, b, found, sums);
+            may_overflow = may_overflow || nearest_.may_overflow(b, found);
+            if (kind == PairKind::ordinary) {
+                check_distances(block, centre, b, k, closest2, close, sums);
+                n_pairs_ += found;
+            }
+        }
+    }
+    if (may_overflow) {
+        keep_nearest(list, block, x, length, close, sums);
+    }
+    merge(sums.overflow, close);
+}
+
+/// The rare case: some centre may have more neighbours than the model keeps. What was said of the pairs that go is taken back.
+template <class Real>
+void BlockEvaluator<Real>::keep_nearest(
+    const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums) {
+    GatheredPairs gathered{pairs_.neighbour, {pairs_.d[0], pairs_.d[1], pairs_.d[2]}, pairs_.r2, counts_.data(), firsts_.data(), n_pairs_};
+    nearest_.keep(list, block, x, length, gathered, sums.overflow);
+    n_pairs_ = gathered.n;
+    close = Overflow{};
+    any_close_ = false;
+    const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
+    for (int b = 0; b < model_.model->n_types(); ++b) {
+        for (int k = 0; k < block.n_atoms && type.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary; ++k) {
+            const double* r2 = pairs_.r2 + firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
+            const double* end = r2 + count(b, block, k);
+            if (r2 != end) {
+                const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
+                check_distances(block, centre, b, k, *std::min_element(r2, end), close, sums);
+            }
+        }
+    }
+}
+
+/// Note where the closest neighbour of a centre and type is closer than in the training data or beyond the table.
+template <class Real>
+void BlockEvaluator<Real>::check_distances(
+    const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums) {
+    const PackedPair<Real>& pair = model_.ordinary.types[static_cast<std::size_t>(block.type)].pairs[static_cast<std::size_t>(b)];
+    if (closest2 < pair.checked_distance2) {
+        if (closest2 < pair.min_distance * pair.min_distance) {
+            mark_close(block, atom);
+        }
+        const auto segment = static_cast<std::size_t>(b * block.n_atoms + atom);
+        count_overflow(block, centre, b, firsts_[segment], counts_[segment], closest2, found, sums);
     }
 }
 
@@ -184,7 +234,7 @@ void BlockEvaluator<Real>::mark_close(const Block& block, int atom) {
 /// The rare case: some pair of this centre is closer than the training data or beyond the table.
 template <class Real>
 void BlockEvaluator<Real>::count_overflow(
-    const Block& block, int centre, int b, int begin, int n, double closest2, Sums& sums) const {
+    const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all, Sums& sums) const {
     const PackedPair<Real>& pair = model_.ordinary.types[static_cast<std::size_t>(block.type)].pairs[static_cast<std::size_t>(b)];
     Overflow found;
     for (int k = begin; k < begin + n; ++k) {
@@ -199,7 +249,7 @@ void BlockEvaluator<Real>::count_overflow(
         sums.coincident[0] = found.worst.i;
         sums.coincident[1] = found.worst.j;
     }
-    merge(sums.overflow, found);
+    merge(all, found);
 }
 
 template <class Real>
@@ -230,8 +280,8 @@ void BlockEvaluator<Real>::compute_rows(const Type& type, const Block& block) {
             const int first = firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
             const int contributing = pair.kind == PairKind::ordinary ? n : 0;
             kernels_.compute_moments(*pair.table, first, first + contributing, pairs_, moments_.data());
-            const int filled = pair.kind == PairKind::model_excluded ? 0 : n;
-            const auto empty = static_cast<Real>(model_.model->descriptors.front().sel[static_cast<std::size_t>(b)] - filled);
+            const int sel = model_.model->descriptors.front().sel[static_cast<std::size_t>(b)];
+            const auto empty = static_cast<Real>(math::slots_of(pair.kind, sel, n).empty);
             for (int channel = 0; channel < pair.table->rank; ++channel) {
                 const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
                 if (row < 0) {

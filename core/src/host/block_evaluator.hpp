@@ -8,6 +8,7 @@
 #include "dpc/packed_model.hpp"
 #include "fitting_net.hpp"
 #include "kernels.hpp"
+#include "nearest_neighbours.hpp"
 #include "neighbour_blocks.hpp"
 
 namespace dpc::host {
@@ -25,7 +26,8 @@ struct Sums {
 template <class Real>
 class BlockEvaluator {
 public:
-    BlockEvaluator(const PackedModel<Real>& model, const Kernels<Real>& kernels) : model_(model), kernels_(kernels) {}
+    BlockEvaluator(const PackedModel<Real>& model, const Kernels<Real>& kernels, NeighbourRule rule = NeighbourRule::all)
+        : model_(model), kernels_(kernels), nearest_(*model.model, model.model->descriptors.front(), rule) {}
 
     /// Make room for every block of the list, so that evaluate allocates nothing.
     void reserve(const NeighbourBlocks& list);
@@ -36,10 +38,13 @@ private:
     using Type = PackedType<Real>;
 
     void compute_environment(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
+    void gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
+    void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums);
+    void check_distances(const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums);
     void mark_close(const Block& block, int atom);
     void evaluate_close(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
     void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
-    void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Sums& sums) const;
+    void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all, Sums& sums) const;
     void count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const;
     void compute_rows(const Type& type, const Block& block);
     void compute_energy(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
@@ -50,6 +55,7 @@ private:
 
     const PackedModel<Real>& model_;
     const Kernels<Real>& kernels_;
+    NearestNeighbours nearest_;
     const int* atoms_ = nullptr;  // of the block, those that are evaluated at present: lane m is atom atoms_[m]
     int n_atoms_ = 0;
     int lanes_ = 0;          // n_atoms_, padded

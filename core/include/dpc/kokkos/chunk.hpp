@@ -8,6 +8,8 @@
 
 #include "dpc/kokkos/device_model.hpp"
 #include "dpc/kokkos/loops.hpp"
+#include "dpc/math/pair_arrays.hpp"
+#include "dpc/math/slots.hpp"
 
 namespace dpc::kokkos {
 
@@ -28,18 +30,9 @@ struct Rows {
     KOKKOS_INLINE_FUNCTION Real* of_atom(int row, int k) const { return at(k / lanes, row, k % lanes); }
 };
 
-/// The pairs inside the cut-off, by centre, then neighbour type; a centre's first slot comes from prefix sums of listed counts.
-template <class Real>
-struct PairArrays {
-    int* neighbour;                       // atom index
-    double* d[3];                         // r_j - r_i, angstrom
-    double* r2;                           // |d|^2
-    double *dx_over_r, *h, *dh_over_r;    // EnvRadial
-    Real* row[4];                         // R, environment row
-    std::int32_t* table_row;              // row of the table; before that, candidates of gather_pairs
-    Real* distance;                       // x - left knot
-    Real* reverse_row[4];                 // dE/dR, [0] with the table's argument included
-};
+/// By centre, then neighbour type; a centre's first slot comes from prefix sums of listed counts. table_row holds the candidates of
+/// gather_pairs at first.
+using math::PairArrays;
 
 /// What the kernels know of the chunk that they work on.
 template <class Real>
@@ -51,7 +44,8 @@ struct Chunk {
     const std::int64_t* slots = nullptr;     // prefix sums, from the chunk's first centre on
     const DevicePair<Real>* model_pairs = nullptr;
     PairArrays<Real> pairs{};
-    int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off
+    int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off that are kept
+    int* within = nullptr;                   // (n_types, atoms): all of them
     int* firsts = nullptr;                   // (n_types, atoms): first pair
     double* closest2 = nullptr;              // (n_types, atoms): smallest r2 of a pair, infinity: none
     double* virial = nullptr;                // (9, atoms)
@@ -124,6 +118,7 @@ void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& mod
     }
     const std::size_t n_segments = n_lanes * static_cast<std::size_t>(model.n_types);
     place(arrays_.counts, n_segments);
+    place(arrays_.within, n_segments);
     place(arrays_.firsts, n_segments);
     place(arrays_.closest2, n_segments);
     place(arrays_.virial, 9 * n_lanes);
@@ -165,6 +160,7 @@ template <class ExecSpace, class Real>
 void Scratch<ExecSpace, Real>::attach(Chunk<Real>& chunk) const {
     chunk.pairs = arrays_.pairs;
     chunk.counts = arrays_.counts;
+    chunk.within = arrays_.within;
     chunk.firsts = arrays_.firsts;
     chunk.closest2 = arrays_.closest2;
     chunk.virial = arrays_.virial;

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "dpc/kokkos/pack.hpp"
+#include "dpc/math/slots.hpp"
+#include "dpc/neighbour_rule.hpp"
 #include "dpc/packed_model.hpp"
 
 namespace dpc::kokkos {
@@ -23,8 +25,7 @@ struct DevicePair {
     double min_distance, table_limit, checked_distance2;
     int sel;
 
-    /// Neighbours of this type are looked at, even if only to be counted.
-    KOKKOS_INLINE_FUNCTION bool is_listed() const { return kind == PairKind::ordinary || kind == PairKind::descriptor_excluded; }
+    KOKKOS_INLINE_FUNCTION bool is_counted() const { return math::is_counted(kind); }
 };
 
 /// A matrix (n_out, n_in): panels of tile_rows rows, each (n_in, tile_rows), the last one padded with 0; on a GPU also (n_out, n_in)
@@ -77,7 +78,7 @@ public:
     DeviceModel& operator=(const DeviceModel&) = delete;
 
     std::vector<DeviceType<Real>> types;
-    int n_types = 0, n_sel = 0;
+    int n_types = 0, n_sel = 0, n_slots = 0;
     int most_rank = 0, most_rows = 0, most_products = 0, most_neurons = 0, most_layers = 1;
     bool has_direct = false;  // some type forms D
     double rcut2 = 0;
@@ -243,6 +244,7 @@ template <class ExecSpace, class Real>
 DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before)
     : n_types(model.n_types()),
       n_sel(model.descriptors.front().n_sel),
+      n_slots(count_slots(model.descriptors.front())),
       most_rows(set.most_rows),
       most_products(set.most_products),
       most_neurons(set.most_neurons),
