@@ -6,6 +6,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "dpc/math/slots.hpp"
+
 namespace dpc::host {
 namespace {
 
@@ -279,7 +281,7 @@ void BlockEvaluator<Real>::compute_rows(const Type& type, const Block& block) {
             const int contributing = pair.kind == PairKind::ordinary ? n : 0;
             kernels_.compute_moments(*pair.table, first, first + contributing, pairs_, moments_.data());
             const int sel = model_.model->descriptors.front().sel[static_cast<std::size_t>(b)];
-            const auto empty = static_cast<Real>(math::empty_slots(pair.kind, sel, n));
+            const auto empty = static_cast<Real>(math::slots_of(pair.kind, sel, n).empty);
             for (int channel = 0; channel < pair.table->rank; ++channel) {
                 const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
                 if (row < 0) {

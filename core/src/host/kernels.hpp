@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "dpc/math/env_matrix.hpp"
+#include "dpc/math/pair_arrays.hpp"
 #include "dpc/packed_layout.hpp"
 #include "listed.hpp"
 
@@ -17,16 +17,8 @@ constexpr int kPairPadding = 16;   // pairs that a kernel may touch beyond the l
 
 /// Scratch arrays of the pairs inside rcut. d and r^2 come from gather_pairs, the rest from compute_environment and on.
 template <class Real>
-struct PairArrays {
-    int* neighbour;                // atom index
-    double* d[3];                  // r_j - r_i, angstrom
-    double* r2;                    // |d|^2
-    double *dx_over_r, *h, *dh_over_r;  // EnvRadial
-    Real* row[4];                  // R, environment row
-    double* x;                     // R_0 in double, for the look-up
-    std::int32_t* table_row;       // row of the table
-    Real* distance;                // x - left knot
-    Real* reverse_row[4];          // dE/dR, [0] with the table's argument included
+struct PairArrays : math::PairArrays<Real> {
+    double* x;  // R_0 in double, for the look-up
 };
 
 template <class Real>

@@ -8,7 +8,7 @@
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/errors.hpp"
-#include "dpc/math/neighbour_slots.hpp"
+#include "dpc/math/slots.hpp"
 
 namespace dpc::host {
 namespace {

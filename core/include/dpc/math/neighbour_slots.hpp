@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Which neighbours fill a centre's slots, and how many slots stay empty (docs/theory.md section 1).
+// Which neighbours fill a centre's slots (docs/theory.md section 1).
 #pragma once
 
 #include <cmath>
 
-#include "dpc/codes.hpp"
 #include "dpc/math/portable.hpp"
 
 namespace dpc::math {
@@ -31,14 +30,6 @@ DPC_FUNCTION bool is_nearer(const NeighbourOrder& a, const NeighbourOrder& b) {
         ++k;
     }
     return of_a[k] < of_b[k];
-}
-
-/// Neighbours of such a pair of types are looked at in every step, even if only to be counted.
-DPC_FUNCTION bool is_counted(PairKind kind) { return kind == PairKind::ordinary || kind == PairKind::descriptor_excluded; }
-
-/// Slots without neighbour, with n neighbours kept; negative where all of too many are kept.
-DPC_FUNCTION int empty_slots(PairKind kind, int sel, int n) {
-    return kind == PairKind::section_excluded ? 0 : kind == PairKind::model_excluded ? sel : sel - n;
 }
 
 }  // namespace dpc::math
