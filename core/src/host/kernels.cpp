@@ -121,18 +121,20 @@ DPC_FUNCTION PackD load_as(const Real* from) {
     }
 }
 
-template <class Real>
+template <class Real, int COMPONENTS>
 void compute_environment(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs) {
     for (int k = 0; k < n_pairs; k += PackD::width) {
         const PackD r = sqrt(PackD::load(pairs.r2 + k));
         const math::EnvRadial<PackD> radial = math::env_radial(parameters, r);
         radial.dx_over_r.store(pairs.dx_over_r + k);
-        radial.h.store(pairs.h + k);
-        radial.dh_over_r.store(pairs.dh_over_r + k);
         radial.x.store(pairs.x + k);
-        store_as(radial.x, pairs.row[0] + k);
-        for (int c = 0; c < 3; ++c) {
-            store_as(radial.h * PackD::load(pairs.d[c] + k), pairs.row[c + 1] + k);
+        if constexpr (COMPONENTS == 4) {
+            radial.h.store(pairs.h + k);
+            radial.dh_over_r.store(pairs.dh_over_r + k);
+            store_as(radial.x, pairs.row[0] + k);
+            for (int c = 0; c < 3; ++c) {
+                store_as(radial.h * PackD::load(pairs.d[c] + k), pairs.row[c + 1] + k);
+            }
         }
     }
 }
@@ -141,8 +143,8 @@ template <class Real, class Look>
 DPC_FUNCTION void locate_with(const Look& look, int begin, int end, const PairArrays<Real>& pairs) {
     for (int k = begin; k < end; k += PackD::width) {
         PackD distance;
-        const PackD row = look(PackD::load(pairs.x + k), distance);
-        store_integers(row, pairs.table_row + k);
+        const PackD interval = look(PackD::load(pairs.x + k), distance);
+        store_integers(interval, pairs.table_row + k);
         store_as(distance, pairs.distance + k);
     }
 }
@@ -156,91 +158,100 @@ void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& 
     }
 }
 
-/// Coefficients of one channel pack of one table row.
+/// Coefficients of one channel pack of one interval.
 template <class Real>
-struct RowCoefficients {
+struct IntervalCoefficients {
     const Real* first;
     int stride;
     DPC_FUNCTION Pack<Real> operator()(int power) const { return Pack<Real>::load(first + power * stride); }
 };
 
-template <class Real, int ORDER, int N>
+template <class Real, int COMPONENTS, int ORDER, int N>
 void moments_chunk(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     using P = Pack<Real>;
-    P sum[4][N];
+    P sum[COMPONENTS][N];
     for (auto& component : sum) {
         for (P& pack : component) {
             pack = P(0.0);
         }
     }
-    const std::ptrdiff_t row_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
+    const std::ptrdiff_t interval_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
     for (int k = begin; k < end; ++k) {
-        const Real* row = table.coef + pairs.table_row[k] * row_size + channel;
+        const Real* interval = table.coef + pairs.table_row[k] * interval_size + channel;
         const P t(pairs.distance[k]);
         P phi[N];
         for (int v = 0; v < N; ++v) {
-            phi[v] = math::polynomial<ORDER>(RowCoefficients<Real>{row + v * P::width, table.stride}, t);
+            phi[v] = math::polynomial<ORDER>(IntervalCoefficients<Real>{interval + v * P::width, table.stride}, t);
         }
-        for (int c = 0; c < 4; ++c) {
-            const P r(pairs.row[c][k]);
+        for (int c = 0; c < COMPONENTS; ++c) {
+            const P r(COMPONENTS == 1 ? Real(1) : pairs.row[c][k]);
             for (int v = 0; v < N; ++v) {
                 sum[c][v] += phi[v] * r;
             }
         }
     }
-    for (int c = 0; c < 4; ++c) {
+    for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
             sum[c][v].store(moments + c * table.stride + channel + v * P::width);
         }
     }
 }
 
-constexpr int kPairsAtOnce = 4;
+/// Sums over channels that are made together: one for each component of some pairs.
+constexpr int kSumsAtOnce = 16;
 
-template <class Real, int ORDER, int N>
+template <class Real, int COMPONENTS, int ORDER, int N>
 void reverse_moments_chunk(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs,
                            const Real* moments) {
     using P = Pack<Real>;
-    P weight[4][N];
-    for (int c = 0; c < 4; ++c) {
+    constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;
+    P weight[COMPONENTS][N];
+    for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
             weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
         }
     }
-    const std::ptrdiff_t row_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
-    P partial[4 * kPairsAtOnce];  // (component, pair): sums that are still spread over the lanes
+    const std::ptrdiff_t interval_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
+    P partial[kSumsAtOnce];  // (component, pair): sums that are still spread over the lanes
     for (P& p : partial) {
         p = P(0.0);
     }
-    for (int first = begin; first < end; first += kPairsAtOnce) {
-        const int n = end - first < kPairsAtOnce ? end - first : kPairsAtOnce;
+    for (int first = begin; first < end; first += pairs_at_once) {
+        const int n = end - first < pairs_at_once ? end - first : pairs_at_once;
         for (int pair = 0; pair < n; ++pair) {
             const int k = first + pair;
-            const Real* row = table.coef + pairs.table_row[k] * row_size + channel;
+            const Real* interval = table.coef + pairs.table_row[k] * interval_size + channel;
             const P t(pairs.distance[k]);
-            P e[4] = {P(0.0), P(0.0), P(0.0), P(0.0)};
+            P e[COMPONENTS];
+            for (P& component : e) {
+                component = P(0.0);
+            }
             for (int v = 0; v < N; ++v) {
                 P slope;
-                const P phi = math::polynomial<ORDER>(RowCoefficients<Real>{row + v * P::width, table.stride}, t, slope);
-                P along = weight[0][v] * P(pairs.row[0][k]);
-                for (int c = 1; c < 4; ++c) {
-                    along += weight[c][v] * P(pairs.row[c][k]);
-                    e[c] += phi * weight[c][v];
+                const P phi = math::polynomial<ORDER>(IntervalCoefficients<Real>{interval + v * P::width, table.stride}, t, slope);
+                if constexpr (COMPONENTS == 1) {
+                    e[0] += slope * weight[0][v];
+                } else {
+                    P along = weight[0][v] * P(pairs.row[0][k]);
+                    for (int c = 1; c < COMPONENTS; ++c) {
+                        along += weight[c][v] * P(pairs.row[c][k]);
+                        e[c] += phi * weight[c][v];
+                    }
+                    e[0] += phi * weight[0][v];
+                    e[0] += slope * along;
                 }
-                e[0] += phi * weight[0][v];
-                e[0] += slope * along;
             }
-            for (int c = 0; c < 4; ++c) {
-                partial[c * kPairsAtOnce + pair] = e[c];
+            for (int c = 0; c < COMPONENTS; ++c) {
+                partial[c * pairs_at_once + pair] = e[c];
             }
         }
-        Real sums[4 * kPairsAtOnce];
-        sum_lanes<4 * kPairsAtOnce>(partial, sums);
-        for (int c = 0; c < 4; ++c) {
+        Real sums[kSumsAtOnce];
+        sum_lanes<kSumsAtOnce>(partial, sums);
+        for (int c = 0; c < COMPONENTS; ++c) {
             Real* to = pairs.reverse_row[c] + first;
-            const Real* from = sums + c * kPairsAtOnce;
-            if (n == kPairsAtOnce && channel == 0) {
-                std::memcpy(to, from, kPairsAtOnce * sizeof(Real));
+            const Real* from = sums + c * pairs_at_once;
+            if (n == pairs_at_once && channel == 0) {
+                std::memcpy(to, from, pairs_at_once * sizeof(Real));
             } else {
                 for (int pair = 0; pair < n; ++pair) {
                     to[pair] = channel > 0 ? to[pair] + from[pair] : from[pair];
@@ -271,50 +282,50 @@ DPC_FUNCTION int packs_of(const PackedTable<Real>& table) {
     return (table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
 }
 
-template <class Real, int ORDER>
+template <class Real, int COMPONENTS, int ORDER>
 void moments_of_order(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     in_chunks<kPacksAtOnce>(packs_of(table), Pack<Real>::width, [&](int n, int channel) {
         switch (n) {
-            case 1: return moments_chunk<Real, ORDER, 1>(table, channel, begin, end, pairs, moments);
-            case 2: return moments_chunk<Real, ORDER, 2>(table, channel, begin, end, pairs, moments);
-            case 3: return moments_chunk<Real, ORDER, 3>(table, channel, begin, end, pairs, moments);
-            default: return moments_chunk<Real, ORDER, 4>(table, channel, begin, end, pairs, moments);
+            case 1: return moments_chunk<Real, COMPONENTS, ORDER, 1>(table, channel, begin, end, pairs, moments);
+            case 2: return moments_chunk<Real, COMPONENTS, ORDER, 2>(table, channel, begin, end, pairs, moments);
+            case 3: return moments_chunk<Real, COMPONENTS, ORDER, 3>(table, channel, begin, end, pairs, moments);
+            default: return moments_chunk<Real, COMPONENTS, ORDER, 4>(table, channel, begin, end, pairs, moments);
         }
     });
 }
 
-template <class Real>
+template <class Real, int COMPONENTS>
 void compute_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     if (table.order == 5) {
-        moments_of_order<Real, 5>(table, begin, end, pairs, moments);
+        moments_of_order<Real, COMPONENTS, 5>(table, begin, end, pairs, moments);
     } else {
-        moments_of_order<Real, 3>(table, begin, end, pairs, moments);
+        moments_of_order<Real, COMPONENTS, 3>(table, begin, end, pairs, moments);
     }
 }
 
-template <class Real, int ORDER>
+template <class Real, int COMPONENTS, int ORDER>
 void reverse_moments_of_order(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs,
                               const Real* moments) {
     in_chunks<kPacksAtOnce>(packs_of(table), Pack<Real>::width, [&](int n, int channel) {
         switch (n) {
-            case 1: return reverse_moments_chunk<Real, ORDER, 1>(table, channel, begin, end, pairs, moments);
-            case 2: return reverse_moments_chunk<Real, ORDER, 2>(table, channel, begin, end, pairs, moments);
-            case 3: return reverse_moments_chunk<Real, ORDER, 3>(table, channel, begin, end, pairs, moments);
-            default: return reverse_moments_chunk<Real, ORDER, 4>(table, channel, begin, end, pairs, moments);
+            case 1: return reverse_moments_chunk<Real, COMPONENTS, ORDER, 1>(table, channel, begin, end, pairs, moments);
+            case 2: return reverse_moments_chunk<Real, COMPONENTS, ORDER, 2>(table, channel, begin, end, pairs, moments);
+            case 3: return reverse_moments_chunk<Real, COMPONENTS, ORDER, 3>(table, channel, begin, end, pairs, moments);
+            default: return reverse_moments_chunk<Real, COMPONENTS, ORDER, 4>(table, channel, begin, end, pairs, moments);
         }
     });
 }
 
-template <class Real>
+template <class Real, int COMPONENTS>
 void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
     if (table.order == 5) {
-        reverse_moments_of_order<Real, 5>(table, begin, end, pairs, moments);
+        reverse_moments_of_order<Real, COMPONENTS, 5>(table, begin, end, pairs, moments);
     } else {
-        reverse_moments_of_order<Real, 3>(table, begin, end, pairs, moments);
+        reverse_moments_of_order<Real, COMPONENTS, 3>(table, begin, end, pairs, moments);
     }
 }
 
-template <class Real>
+template <class Real, int COMPONENTS>
 void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial) {
     PackD total[9];
     for (PackD& t : total) {
@@ -324,12 +335,16 @@ void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* con
         const PackD d[3] = {PackD::load(pairs.d[0] + k), PackD::load(pairs.d[1] + k), PackD::load(pairs.d[2] + k)};
         math::EnvRadial<PackD> radial;
         radial.dx_over_r = PackD::load(pairs.dx_over_r + k);
-        radial.h = PackD::load(pairs.h + k);
-        radial.dh_over_r = PackD::load(pairs.dh_over_r + k);
-        const PackD e[4] = {load_as(pairs.reverse_row[0] + k), load_as(pairs.reverse_row[1] + k),
-                            load_as(pairs.reverse_row[2] + k), load_as(pairs.reverse_row[3] + k)};
         PackD g[3];
-        math::reverse_env_row(radial, d, e, g);
+        if constexpr (COMPONENTS == 4) {
+            radial.h = PackD::load(pairs.h + k);
+            radial.dh_over_r = PackD::load(pairs.dh_over_r + k);
+            const PackD e[4] = {load_as(pairs.reverse_row[0] + k), load_as(pairs.reverse_row[1] + k),
+                                load_as(pairs.reverse_row[2] + k), load_as(pairs.reverse_row[3] + k)};
+            math::reverse_env_row(radial, d, e, g);
+        } else {
+            math::reverse_env_argument(radial, d, load_as(pairs.reverse_row[0] + k), g);
+        }
         for (int a = 0; a < 3; ++a) {
             g[a].store(gradient[a] + k);
             for (int b = 0; b < 3; ++b) {
@@ -342,20 +357,24 @@ void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* con
     }
 }
 
+template <class Real, int COMPONENTS>
+constexpr MomentKernels<Real, COMPONENTS> moment_kernels() {
+    return {compute_environment<Real, COMPONENTS>, compute_moments<Real, COMPONENTS>, reverse_moments<Real, COMPONENTS>,
+            reverse_environment<Real, COMPONENTS>};
+}
+
 template <class Real>
 constexpr Kernels<Real> kernels(const char* name) {
     return {name,
             gather_pairs<Real>,
-            compute_environment<Real>,
             locate<Real>,
-            compute_moments<Real>,
-            reverse_moments<Real>,
+            moment_kernels<Real, 4>(),
+            moment_kernels<Real, 1>(),
             compute_products<Real>,
             reverse_products<Real>,
             multiply<Real>,
             compute_layer<Real>,
-            reverse_layer<Real>,
-            reverse_environment<Real>};
+            reverse_layer<Real>};
 }
 
 #define DPC_TEXT_OF(x) #x

@@ -8,14 +8,15 @@
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/errors.hpp"
+#include "dpc/math/slots.hpp"
 
 namespace dpc::host {
 namespace {
 
 /// True where neighbours of type b of a centre of type a are looked at during a step (even if only to be counted).
 bool is_listed(const Model& model, int a, int b) {
-    const PairKind kind = model.descriptors.front().pair(a, b).kind;
-    return kind == PairKind::ordinary || kind == PairKind::descriptor_excluded;
+    return std::any_of(model.descriptors.begin(), model.descriptors.end(),
+                       [&](const Descriptor& descriptor) { return math::is_listed(descriptor.pair(a, b).kind); });
 }
 
 int type_of(const Model& model, int n_all, const int* types, int atom) {
