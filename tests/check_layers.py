@@ -20,7 +20,7 @@ ANY_STANDARD = r"[a-z_]+"  # <vector>: no dot, no slash
 # What the files of a C++ folder may include beside their own: standard headers, others. The first folder that fits counts.
 KOKKOS = r"dpc/.*|Kokkos_\w+\.hpp|cublas_v2\.h|hipblas/hipblas\.h|omp\.h"
 CXX_FOLDERS = {
-    "core/include/dpc/math": ("cmath", r"dpc/math/.*|dpc/codes\.hpp"),
+    "core/include/dpc/math": ("cmath|cstdint", r"dpc/math/.*|dpc/codes\.hpp"),
     "core/include/dpc/kokkos": (ANY_STANDARD, KOKKOS),
     "core/src/kokkos": (ANY_STANDARD, KOKKOS),
     "core": (ANY_STANDARD, r"dpc/.*|omp\.h|dlfcn\.h|[a-z]*mmintrin\.h|arm_neon\.h|fcntl\.h|unistd\.h|sys/.*"),

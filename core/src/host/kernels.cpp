@@ -3,6 +3,8 @@
 // library other than <cmath>'s and memcpy: they would be shared between the copies.
 #include "kernels.hpp"
 
+#include "dpc/math/moments.hpp"
+#include "dpc/math/passes.hpp"
 #include "dpc/simd.hpp"
 #include "kernels_net.hpp"
 
@@ -97,45 +99,10 @@ int gather_pairs(const double* x, double length, const double* centre, Listed li
 
 #endif
 
-template <class Real>
-DPC_FUNCTION void store_as(PackD value, Real* to) {
-    if constexpr (std::is_same_v<Real, double>) {
-        value.store(to);
-    } else {
-        for (int lane = 0; lane < PackD::width; ++lane) {
-            to[lane] = static_cast<Real>(value.v[lane]);
-        }
-    }
-}
-
-template <class Real>
-DPC_FUNCTION PackD load_as(const Real* from) {
-    if constexpr (std::is_same_v<Real, double>) {
-        return PackD::load(from);
-    } else {
-        PackD value;
-        for (int lane = 0; lane < PackD::width; ++lane) {
-            value.v[lane] = static_cast<double>(from[lane]);
-        }
-        return value;
-    }
-}
-
 template <class Real, int COMPONENTS>
 void compute_environment(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs) {
     for (int k = 0; k < n_pairs; k += PackD::width) {
-        const PackD r = sqrt(PackD::load(pairs.r2 + k));
-        const math::EnvRadial<PackD> radial = math::env_radial(parameters, r);
-        radial.dx_over_r.store(pairs.dx_over_r + k);
-        radial.x.store(pairs.x + k);
-        if constexpr (COMPONENTS == 4) {
-            radial.h.store(pairs.h + k);
-            radial.dh_over_r.store(pairs.dh_over_r + k);
-            store_as(radial.x, pairs.row[0] + k);
-            for (int c = 0; c < 3; ++c) {
-                store_as(radial.h * PackD::load(pairs.d[c] + k), pairs.row[c + 1] + k);
-            }
-        }
+        math::compute_environment<COMPONENTS, PackD>(parameters, pairs, k).store(pairs.x + k);
     }
 }
 
@@ -145,7 +112,7 @@ DPC_FUNCTION void locate_with(const Look& look, int begin, int end, const PairAr
         PackD distance;
         const PackD interval = look(PackD::load(pairs.x + k), distance);
         store_integers(interval, pairs.table_row + k);
-        store_as(distance, pairs.distance + k);
+        math::store_from_double(distance, pairs.distance + k);
     }
 }
 
@@ -158,13 +125,11 @@ void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& 
     }
 }
 
-/// Coefficients of one channel pack of one interval.
-template <class Real>
-struct IntervalCoefficients {
-    const Real* first;
-    int stride;
-    DPC_FUNCTION Pack<Real> operator()(int power) const { return Pack<Real>::load(first + power * stride); }
-};
+template <int ORDER, class Real>
+DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, const PairArrays<Real>& pairs, int k, int channel) {
+    const std::ptrdiff_t row_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
+    return {table.coef + pairs.table_row[k] * row_size + channel, table.stride, pairs.distance[k]};
+}
 
 template <class Real, int COMPONENTS, int ORDER, int N>
 void moments_chunk(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
@@ -175,20 +140,8 @@ void moments_chunk(const PackedTable<Real>& table, int channel, int begin, int e
             pack = P(0.0);
         }
     }
-    const std::ptrdiff_t interval_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
     for (int k = begin; k < end; ++k) {
-        const Real* interval = table.coef + pairs.table_row[k] * interval_size + channel;
-        const P t(pairs.distance[k]);
-        P phi[N];
-        for (int v = 0; v < N; ++v) {
-            phi[v] = math::polynomial<ORDER>(IntervalCoefficients<Real>{interval + v * P::width, table.stride}, t);
-        }
-        for (int c = 0; c < COMPONENTS; ++c) {
-            const P r(COMPONENTS == 1 ? Real(1) : pairs.row[c][k]);
-            for (int v = 0; v < N; ++v) {
-                sum[c][v] += phi[v] * r;
-            }
-        }
+        math::add_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; }, sum);
     }
     for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
@@ -211,7 +164,6 @@ void reverse_moments_chunk(const PackedTable<Real>& table, int channel, int begi
             weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
         }
     }
-    const std::ptrdiff_t interval_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
     P partial[kSumsAtOnce];  // (component, pair): sums that are still spread over the lanes
     for (P& p : partial) {
         p = P(0.0);
@@ -220,27 +172,8 @@ void reverse_moments_chunk(const PackedTable<Real>& table, int channel, int begi
         const int n = end - first < pairs_at_once ? end - first : pairs_at_once;
         for (int pair = 0; pair < n; ++pair) {
             const int k = first + pair;
-            const Real* interval = table.coef + pairs.table_row[k] * interval_size + channel;
-            const P t(pairs.distance[k]);
             P e[COMPONENTS];
-            for (P& component : e) {
-                component = P(0.0);
-            }
-            for (int v = 0; v < N; ++v) {
-                P slope;
-                const P phi = math::polynomial<ORDER>(IntervalCoefficients<Real>{interval + v * P::width, table.stride}, t, slope);
-                if constexpr (COMPONENTS == 1) {
-                    e[0] += slope * weight[0][v];
-                } else {
-                    P along = weight[0][v] * P(pairs.row[0][k]);
-                    for (int c = 1; c < COMPONENTS; ++c) {
-                        along += weight[c][v] * P(pairs.row[c][k]);
-                        e[c] += phi * weight[c][v];
-                    }
-                    e[0] += phi * weight[0][v];
-                    e[0] += slope * along;
-                }
-            }
+            math::reverse_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; }, weight, e);
             for (int c = 0; c < COMPONENTS; ++c) {
                 partial[c * pairs_at_once + pair] = e[c];
             }
@@ -264,19 +197,6 @@ void reverse_moments_chunk(const PackedTable<Real>& table, int channel, int begi
 /// Packs of channels that fit the registers at once: 4 N sums and what the polynomials need.
 constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : 2;
 
-/// Call chunk<N>(channel) over all channels, in as few and as equal pieces as fit.
-template <int MOST, class Chunk>
-DPC_FUNCTION void in_chunks(int n_packs, int width, const Chunk& chunk) {
-    int channel = 0;
-    for (int left = n_packs; left > 0;) {
-        const int pieces = (left + MOST - 1) / MOST;
-        const int n = (left + pieces - 1) / pieces;
-        chunk(n, channel);
-        channel += n * width;
-        left -= n;
-    }
-}
-
 template <class Real>
 DPC_FUNCTION int packs_of(const PackedTable<Real>& table) {
     return (table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
@@ -284,13 +204,8 @@ DPC_FUNCTION int packs_of(const PackedTable<Real>& table) {
 
 template <class Real, int COMPONENTS, int ORDER>
 void moments_of_order(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
-    in_chunks<kPacksAtOnce>(packs_of(table), Pack<Real>::width, [&](int n, int channel) {
-        switch (n) {
-            case 1: return moments_chunk<Real, COMPONENTS, ORDER, 1>(table, channel, begin, end, pairs, moments);
-            case 2: return moments_chunk<Real, COMPONENTS, ORDER, 2>(table, channel, begin, end, pairs, moments);
-            case 3: return moments_chunk<Real, COMPONENTS, ORDER, 3>(table, channel, begin, end, pairs, moments);
-            default: return moments_chunk<Real, COMPONENTS, ORDER, 4>(table, channel, begin, end, pairs, moments);
-        }
+    math::in_passes<kPacksAtOnce>(packs_of(table), [&](auto count, int first) {
+        moments_chunk<Real, COMPONENTS, ORDER, decltype(count)::value>(table, first * Pack<Real>::width, begin, end, pairs, moments);
     });
 }
 
@@ -306,13 +221,8 @@ void compute_moments(const PackedTable<Real>& table, int begin, int end, const P
 template <class Real, int COMPONENTS, int ORDER>
 void reverse_moments_of_order(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs,
                               const Real* moments) {
-    in_chunks<kPacksAtOnce>(packs_of(table), Pack<Real>::width, [&](int n, int channel) {
-        switch (n) {
-            case 1: return reverse_moments_chunk<Real, COMPONENTS, ORDER, 1>(table, channel, begin, end, pairs, moments);
-            case 2: return reverse_moments_chunk<Real, COMPONENTS, ORDER, 2>(table, channel, begin, end, pairs, moments);
-            case 3: return reverse_moments_chunk<Real, COMPONENTS, ORDER, 3>(table, channel, begin, end, pairs, moments);
-            default: return reverse_moments_chunk<Real, COMPONENTS, ORDER, 4>(table, channel, begin, end, pairs, moments);
-        }
+    math::in_passes<kPacksAtOnce>(packs_of(table), [&](auto count, int first) {
+        reverse_moments_chunk<Real, COMPONENTS, ORDER, decltype(count)::value>(table, first * Pack<Real>::width, begin, end, pairs, moments);
     });
 }
 
@@ -332,24 +242,10 @@ void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* con
         t = PackD(0.0);
     }
     for (int k = 0; k < n_pairs; k += PackD::width) {
-        const PackD d[3] = {PackD::load(pairs.d[0] + k), PackD::load(pairs.d[1] + k), PackD::load(pairs.d[2] + k)};
-        math::EnvRadial<PackD> radial;
-        radial.dx_over_r = PackD::load(pairs.dx_over_r + k);
         PackD g[3];
-        if constexpr (COMPONENTS == 4) {
-            radial.h = PackD::load(pairs.h + k);
-            radial.dh_over_r = PackD::load(pairs.dh_over_r + k);
-            const PackD e[4] = {load_as(pairs.reverse_row[0] + k), load_as(pairs.reverse_row[1] + k),
-                                load_as(pairs.reverse_row[2] + k), load_as(pairs.reverse_row[3] + k)};
-            math::reverse_env_row(radial, d, e, g);
-        } else {
-            math::reverse_env_argument(radial, d, load_as(pairs.reverse_row[0] + k), g);
-        }
+        math::reverse_environment<COMPONENTS>(pairs, k, g, total);
         for (int a = 0; a < 3; ++a) {
             g[a].store(gradient[a] + k);
-            for (int b = 0; b < 3; ++b) {
-                total[3 * a + b] += d[a] * g[b];
-            }
         }
     }
     for (int c = 0; c < 9; ++c) {

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "dpc/math/env_matrix.hpp"
+#include "dpc/math/pair_arrays.hpp"
 #include "dpc/packed_layout.hpp"
 
 namespace dpc::host {
@@ -18,16 +18,8 @@ constexpr int kPairPadding = 16;   // pairs that a kernel may touch beyond the l
 /// environment of a pair, has 4 components, of which one is a scalar and three are a vector; se_e2_r has none but the weight 1, and
 /// then only the derivative of the table's argument: h, dh_over_r, row and reverse_row[1 .. 3] are not there.
 template <class Real>
-struct PairArrays {
-    int* neighbour;                // atom index
-    double* d[3];                  // r_j - r_i, angstrom
-    double* r2;                    // |d|^2
-    double *dx_over_r, *h, *dh_over_r;  // EnvRadial
-    Real* row[4];                  // R
-    double* x;                     // R_0 in double, for the look-up
-    std::int32_t* table_row;       // row of the table
-    Real* distance;                // x - left knot
-    Real* reverse_row[4];          // dE/dR, [0] with the table's argument included
+struct PairArrays : math::PairArrays<Real> {
+    double* x;  // R_0 in double, for the look-up
 };
 
 /// Listed neighbours of one centre and one type.

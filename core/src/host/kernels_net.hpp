@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dpc/math/activation.hpp"
+#include "dpc/math/product_tile.hpp"
 #include "dpc/simd.hpp"
 #include "kernels.hpp"
 
@@ -85,26 +86,7 @@ template <class Real, int N>
 void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
     using P = Pack<Real>;
     P sum[kPanelRows][N];
-    for (auto& row : sum) {
-        for (P& pack : row) {
-            pack = P(0.0);
-        }
-    }
-    for (int k = 0; k < n_in; ++k) {
-        P column[N];
-        for (int v = 0; v < N; ++v) {
-            column[v] = P::load(x + v * P::width);
-        }
-        __builtin_prefetch(panel + kPanelRows * n_in, 0, 2);  // the next panel: processors look ahead within a page only
-        for (int row = 0; row < kPanelRows; ++row) {
-            const P weight(panel[row]);
-            for (int v = 0; v < N; ++v) {
-                sum[row][v] += weight * column[v];
-            }
-        }
-        panel += kPanelRows;
-        x += lanes;
-    }
+    math::product_tile<math::NextPanel::fetched>(n_in, panel, lanes, x, sum);
     for (int row = 0; row < kPanelRows; ++row) {
         for (int v = 0; v < N; ++v) {
             sum[row][v].store(y + row * lanes + v * P::width);
@@ -166,18 +148,7 @@ using Activate = void (*)(const PackedLayer<Real>&, int, int, int, const Real*, 
 
 template <class Real>
 Activate<Real> activation_kernel(Activation kind) {
-    switch (kind) {
-        case Activation::tanh: return activate<Activation::tanh, Real>;
-        case Activation::gelu: return activate<Activation::gelu, Real>;
-        case Activation::relu: return activate<Activation::relu, Real>;
-        case Activation::relu6: return activate<Activation::relu6, Real>;
-        case Activation::softplus: return activate<Activation::softplus, Real>;
-        case Activation::sigmoid: return activate<Activation::sigmoid, Real>;
-        case Activation::silu: return activate<Activation::silu, Real>;
-        case Activation::silut: return activate<Activation::silut, Real>;
-        case Activation::linear: break;
-    }
-    return activate<Activation::linear, Real>;
+    return math::with_activation(kind, [](auto constant) -> Activate<Real> { return activate<decltype(constant)::value, Real>; });
 }
 
 /// Panel by panel, so that the activation finds its sums in the first-level cache.

@@ -8,6 +8,8 @@
 
 #include "dpc/kokkos/device_model.hpp"
 #include "dpc/kokkos/loops.hpp"
+#include "dpc/math/pair_arrays.hpp"
+#include "dpc/math/slots.hpp"
 
 namespace dpc::kokkos {
 
@@ -28,18 +30,9 @@ struct Rows {
     KOKKOS_INLINE_FUNCTION Real* of_atom(int row, int k) const { return at(k / lanes, row, k % lanes); }
 };
 
-/// The pairs inside the cut-off, by centre, then neighbour type; a centre's first slot comes from prefix sums of listed counts.
-template <class Real>
-struct PairArrays {
-    int* neighbour;                       // atom index
-    double* d[3];                         // r_j - r_i, angstrom
-    double* r2;                           // |d|^2
-    double *dx_over_r, *h, *dh_over_r;    // EnvRadial
-    Real* row[4];                         // R, environment row
-    std::int32_t* table_row;              // row of the table; before that, candidates of gather_pairs
-    Real* distance;                       // x - left knot
-    Real* reverse_row[4];                 // dE/dR, [0] with the table's argument included
-};
+/// By centre, then neighbour type; a centre's first slot comes from prefix sums of listed counts. table_row holds the candidates of
+/// gather_pairs at first.
+using math::PairArrays;
 
 /// What the kernels know of the chunk that they work on.
 template <class Real>

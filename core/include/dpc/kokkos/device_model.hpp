@@ -24,9 +24,6 @@ struct DevicePair {
     const Real* padding;        // (K)
     double min_distance, table_limit, checked_distance2;
     int sel;
-
-    /// Neighbours of this type are looked at, even if only to be counted.
-    KOKKOS_INLINE_FUNCTION bool is_listed() const { return math::is_listed(kind); }
 };
 
 /// A matrix (n_out, n_in): panels of tile_rows rows, each (n_in, tile_rows), the last one padded with 0; on a GPU also (n_out, n_in)

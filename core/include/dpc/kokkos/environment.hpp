@@ -3,7 +3,6 @@
 #pragma once
 
 #include "dpc/kokkos/chunk.hpp"
-#include "dpc/math/env_matrix.hpp"
 #include "dpc/math/table_lookup.hpp"
 
 namespace dpc::kokkos {
@@ -25,17 +24,10 @@ struct ComputeEnvironment {
     KOKKOS_FORCEINLINE_FUNCTION void compute(const math::Grid& grid, int at) const {
         using P = Pack<double>;
         const PairArrays<Real>& pairs = chunk.pairs;
-        const math::EnvRadial<P> radial = math::env_radial(parameters, P(sqrt(P::load(pairs.r2 + at))));
-        radial.dx_over_r.store(pairs.dx_over_r + at);
-        radial.h.store(pairs.h + at);
-        radial.dh_over_r.store(pairs.dh_over_r + at);
-        store_from_double(radial.x, pairs.row[0] + at);
-        for (int c = 0; c < 3; ++c) {
-            store_from_double(P(radial.h * P::load(pairs.d[c] + at)), pairs.row[c + 1] + at);
-        }
+        const P x = math::compute_environment<4, P>(parameters, pairs, at);
         P distance;
-        store_integers(math::locate(grid, radial.x, distance), pairs.table_row + at);
-        store_from_double(distance, pairs.distance + at);
+        store_integers(math::locate(grid, x, distance), pairs.table_row + at);
+        math::store_from_double(distance, pairs.distance + at);
     }
 };
 

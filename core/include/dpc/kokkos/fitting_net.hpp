@@ -8,22 +8,6 @@
 
 namespace dpc::kokkos {
 
-template <class Real>
-DPC_FUNCTION math::ValueSlope<Pack<Real>> activate(Activation kind, Pack<Real> x, double parameter) {
-    switch (kind) {
-        case Activation::tanh: return math::activation<Activation::tanh>(x, parameter);
-        case Activation::gelu: return math::activation<Activation::gelu>(x, parameter);
-        case Activation::relu: return math::activation<Activation::relu>(x, parameter);
-        case Activation::relu6: return math::activation<Activation::relu6>(x, parameter);
-        case Activation::softplus: return math::activation<Activation::softplus>(x, parameter);
-        case Activation::sigmoid: return math::activation<Activation::sigmoid>(x, parameter);
-        case Activation::silu: return math::activation<Activation::silu>(x, parameter);
-        case Activation::silut: return math::activation<Activation::silut>(x, parameter);
-        case Activation::linear: break;
-    }
-    return math::activation<Activation::linear>(x, parameter);
-}
-
 /// y holds W^T x and becomes the output; slope = act'(..) idt.
 template <class Real>
 struct Activate {
@@ -35,7 +19,9 @@ struct Activate {
         using P = Pack<Real>;
         const P scale = layer.idt != nullptr ? P(layer.idt[neuron]) : P(1.0);
         Real* at = y.at(tile, neuron, lane);
-        const math::ValueSlope<P> f = activate<Real>(layer.activation, P::load(at) + P(layer.bias[neuron]), layer.parameter);
+        const P argument = P::load(at) + P(layer.bias[neuron]);
+        const math::ValueSlope<P> f = math::with_activation(
+            layer.activation, [&](auto kind) { return math::activation<decltype(kind)::value>(argument, layer.parameter); });
         P value = f.value * scale;
         if (layer.skip != Skip::none) {
             value += P::load(x.at(tile, neuron % layer.weight.n_in, lane));

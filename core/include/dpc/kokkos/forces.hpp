@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "dpc/kokkos/chunk.hpp"
-#include "dpc/math/env_matrix.hpp"
 
 namespace dpc::kokkos {
 
@@ -78,22 +77,12 @@ struct ReverseEnvironment {
     /// A pack of pairs, n of them real; the rest is neutral but has no neighbour.
     KOKKOS_FORCEINLINE_FUNCTION void add_pairs(int worker, int first, int n, Sums& sums) const {
         const PairArrays<Real>& pairs = chunk.pairs;
-        const P d[3] = {P::load(pairs.d[0] + first), P::load(pairs.d[1] + first), P::load(pairs.d[2] + first)};
-        math::EnvRadial<P> radial;
-        radial.dx_over_r = P::load(pairs.dx_over_r + first);
-        radial.h = P::load(pairs.h + first);
-        radial.dh_over_r = P::load(pairs.dh_over_r + first);
-        const P e[4] = {load_as_double(pairs.reverse_row[0] + first), load_as_double(pairs.reverse_row[1] + first),
-                        load_as_double(pairs.reverse_row[2] + first), load_as_double(pairs.reverse_row[3] + first)};
         P gradient[3];
-        math::reverse_env_row(radial, d, e, gradient);
+        math::reverse_environment<4>(pairs, first, gradient, sums.virial);
         double lanes_of[3][P::width];
         for (int a = 0; a < 3; ++a) {
             gradient[a].store(lanes_of[a]);
             sums.force[a] += gradient[a];
-            for (int b = 0; b < 3; ++b) {
-                sums.virial[3 * a + b] += d[a] * gradient[b];
-            }
         }
         const double scale = energy * length;
         for (int m = 0; m < n; ++m) {

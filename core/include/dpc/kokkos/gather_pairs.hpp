@@ -37,7 +37,7 @@ struct GatherPairs {
             [&](int n) {
                 const int j = list.neighbour(i, n);
                 const int b = types(j);
-                return vector_to(origin, j).r2 < rcut2 && b >= 0 && chunk.model_pairs[b].is_listed();
+                return vector_to(origin, j).r2 < rcut2 && b >= 0 && math::is_listed(chunk.model_pairs[b].kind);
             },
             [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
         int n = first;
@@ -57,7 +57,7 @@ struct GatherPairs {
     KOKKOS_FORCEINLINE_FUNCTION int place_type(const Lanes& lanes, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
                                           int first, bool& is_close) const {
         const int segment = chunk.segment(b, k);
-        const int found = !chunk.model_pairs[b].is_listed()
+        const int found = !math::is_listed(chunk.model_pairs[b].kind)
                               ? 0
                               : lanes.compact(
                                     n_inside, [&](int n) { return types(candidates[n]) == b; },

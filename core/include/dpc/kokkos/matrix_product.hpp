@@ -7,6 +7,7 @@
 
 #include "dpc/kokkos/chunk.hpp"
 #include "dpc/kokkos/vendor_blas.hpp"
+#include "dpc/math/product_tile.hpp"
 
 namespace dpc::kokkos {
 
@@ -21,27 +22,8 @@ struct ProductTile {
     KOKKOS_INLINE_FUNCTION void operator()(int tile, int panel, int lane) const {
         using P = Pack<Real>;
         P sum[n_rows][n_packs];
-        for (auto& row : sum) {
-            for (P& pack : row) {
-                pack = P(0.0);
-            }
-        }
         const Real* weights = matrix.panels + static_cast<std::ptrdiff_t>(panel) * n_rows * matrix.n_in;
-        const Real* from = x.at(tile, 0, lane);
-        for (int k = 0; k < matrix.n_in; ++k) {
-            P column[n_packs];
-            for (int v = 0; v < n_packs; ++v) {
-                column[v] = P::load(from + v * width);
-            }
-            for (int row = 0; row < n_rows; ++row) {
-                const P weight(weights[row]);
-                for (int v = 0; v < n_packs; ++v) {
-                    sum[row][v] += weight * column[v];
-                }
-            }
-            weights += n_rows;
-            from += x.lanes;
-        }
+        math::product_tile<math::NextPanel::left_alone>(matrix.n_in, weights, x.lanes, x.at(tile, 0, lane), sum);
         Real* to = y.at(tile, panel * n_rows, lane);
         for (int row = 0; row < n_rows; ++row) {
             if (panel * n_rows + row < matrix.n_out) {

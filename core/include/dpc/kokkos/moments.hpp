@@ -4,40 +4,26 @@
 #pragma once
 
 #include "dpc/kokkos/chunk.hpp"
-#include "dpc/math/table_lookup.hpp"
+#include "dpc/math/moments.hpp"
+#include "dpc/math/passes.hpp"
 
 namespace dpc::kokkos {
-
-/// Coefficients of one pack of channels of one table row.
-template <class Real>
-struct RowCoefficients {
-    const Real* first;
-    int stride;
-    KOKKOS_FORCEINLINE_FUNCTION Pack<Real> operator()(int power) const { return Pack<Real>::load(first + power * stride); }
-};
 
 /// Packs of channels that fit the registers at once: four sums each, and what the polynomials need.
 constexpr int kMostPacks = kPackBytes == 64 ? 4 : kPackBytes == 32 ? 2 : 1;
 
-/// Call body.pass<N>(lanes, .., channel) over all channels in as few and as equal passes as fit.
-template <int MOST, class Pass>
-KOKKOS_FORCEINLINE_FUNCTION void in_passes(int n_packs, const Pass& pass) {
-    int first = 0;
-    for (int left = n_packs; left > 0;) {
-        const int pieces = (left + MOST - 1) / MOST;
-        const int n = (left + pieces - 1) / pieces;
-        pass(n, first);
-        first += n;
-        left -= n;
-    }
-}
-
-/// The pairs of one segment, and the warp that works on them.
+/// The pairs of one centre and neighbour type.
 template <class Real>
 struct SegmentPairs {
     const PairArrays<Real>& pairs;
     const PackedTable<Real>& table;
     int begin, end;
+
+    template <int ORDER>
+    KOKKOS_FORCEINLINE_FUNCTION math::TablePlace<Real> place(int pair, int channel) const {
+        const int row_size = (ORDER + 1) * table.stride;
+        return {table.coef + static_cast<std::ptrdiff_t>(pairs.table_row[pair]) * row_size + channel, table.stride, pairs.distance[pair]};
+    }
 };
 
 template <class Real>
@@ -65,31 +51,16 @@ struct ComputeMoments {
     KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Lanes& lanes, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int b,
                                            int k) const {
         constexpr int width = Pack<Real>::width;
-        const int filled = model.kind == PairKind::model_excluded ? 0 : chunk.counts[chunk.segment(b, k)];
-        const auto empty = static_cast<Real>(model.sel - filled);
+        const auto empty = static_cast<Real>(math::slots_of(model.kind, model.sel, chunk.counts[chunk.segment(b, k)]).empty);
         const int n_packs = (model.table.rank + width - 1) / width;
-        in_passes<kMostPacks>((n_packs + lanes.size() - 1) / lanes.size(), [&](int n, int first) {
+        math::in_passes<kMostPacks>((n_packs + lanes.size() - 1) / lanes.size(), [&](auto count, int first) {
             lanes.for_each(lanes.size(), [&](int lane) {
                 const int channel = (first * lanes.size() + lane) * width;
                 if (channel < model.table.rank) {
-                    pass<ORDER>(n, model, segment, channel, empty, k);
+                    sum_channels<ORDER, decltype(count)::value>(model, segment, channel, empty, k);
                 }
             });
         });
-    }
-
-    template <int ORDER>
-    KOKKOS_FORCEINLINE_FUNCTION void pass(int n, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int channel, Real empty,
-                                     int k) const {
-        if (kMostPacks == 1 || n == 1) {
-            sum_channels<ORDER, 1>(model, segment, channel, empty, k);
-        } else if (kMostPacks == 2 || n == 2) {
-            sum_channels<ORDER, kMostPacks < 2 ? 1 : 2>(model, segment, channel, empty, k);
-        } else if (n == 3) {
-            sum_channels<ORDER, kMostPacks < 3 ? 1 : 3>(model, segment, channel, empty, k);
-        } else {
-            sum_channels<ORDER, kMostPacks < 4 ? 1 : 4>(model, segment, channel, empty, k);
-        }
     }
 
     /// N packs of channels from `channel` on.
@@ -103,21 +74,8 @@ struct ComputeMoments {
                 pack = P(0.0);
             }
         }
-        const PairArrays<Real>& pairs = segment.pairs;
-        const int stride = segment.table.stride, row_size = (ORDER + 1) * stride;
         for (int pair = segment.begin; pair < segment.end; ++pair) {
-            const Real* row = segment.table.coef + static_cast<std::ptrdiff_t>(pairs.table_row[pair]) * row_size + channel;
-            const P t(pairs.distance[pair]);
-            P phi[N];
-            for (int v = 0; v < N; ++v) {
-                phi[v] = math::polynomial<ORDER>(RowCoefficients<Real>{row + v * P::width, stride}, t);
-            }
-            for (int c = 0; c < 4; ++c) {
-                const P r(pairs.row[c][pair]);
-                for (int v = 0; v < N; ++v) {
-                    sum[c][v] += phi[v] * r;
-                }
-            }
+            math::add_moments<ORDER>(segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.row[c][pair]; }, sum);
         }
         for (int v = 0; v < N; ++v) {
             store_channels(model, sum[0][v], sum[1][v], sum[2][v], sum[3][v], channel + v * P::width, empty, k);

@@ -82,33 +82,6 @@ template <class T>
 using Pack = simd::DPC_ISA::Pack<T>;
 #endif
 
-/// Numbers of one type to a pack of another, as many as a pack of doubles has.
-template <class T>
-DPC_FUNCTION Pack<double> load_as_double(const T* from) {
-    if constexpr (std::is_same_v<T, double>) {
-        return Pack<double>::load(from);
-    } else {
-        double lanes[Pack<double>::width];
-        for (int lane = 0; lane < Pack<double>::width; ++lane) {
-            lanes[lane] = static_cast<double>(from[lane]);
-        }
-        return Pack<double>::load(lanes);
-    }
-}
-
-template <class T>
-DPC_FUNCTION void store_from_double(Pack<double> value, T* to) {
-    if constexpr (std::is_same_v<T, double>) {
-        value.store(to);
-    } else {
-        double lanes[Pack<double>::width];
-        value.store(lanes);
-        for (int lane = 0; lane < Pack<double>::width; ++lane) {
-            to[lane] = static_cast<T>(lanes[lane]);
-        }
-    }
-}
-
 /// Rows of a product tile and packs in it: as many sums as the registers hold.
 template <class ExecSpace>
 inline constexpr int tile_rows = is_gpu<ExecSpace> ? 16 : 6;

@@ -35,22 +35,15 @@ struct ReverseMoments {
     template <int ORDER, class Lanes>
     KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Lanes& lanes, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int k) const {
         const int n_packs = (model.table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
-        in_passes<kMostPacks>((n_packs + lanes.size() - 1) / lanes.size(), [&](int n, int first) {
-            if (kMostPacks == 1 || n == 1) {
-                pass<ORDER, 1>(lanes, model, segment, first, k);
-            } else if (kMostPacks == 2 || n == 2) {
-                pass<ORDER, kMostPacks < 2 ? 1 : 2>(lanes, model, segment, first, k);
-            } else if (n == 3) {
-                pass<ORDER, kMostPacks < 3 ? 1 : 3>(lanes, model, segment, first, k);
-            } else {
-                pass<ORDER, kMostPacks < 4 ? 1 : 4>(lanes, model, segment, first, k);
-            }
-        });
+        math::in_passes<kMostPacks>((n_packs + lanes.size() - 1) / lanes.size(),
+                                    [&](auto count, int first) { pass<ORDER, decltype(count)::value>(lanes, model, segment, first, k); });
     }
 
-    /// dE/dC of one channel pack of atom k, component c; channels without a row have none.
-    KOKKOS_FORCEINLINE_FUNCTION void load_weights(const DevicePair<Real>& model, int channel, int k, Pack<Real> (&weight)[4]) const {
+    /// dE/dmoments of pack v of channels of atom k; channels without a row have none.
+    template <int N>
+    KOKKOS_FORCEINLINE_FUNCTION void load_weights(const DevicePair<Real>& model, int first, int v, int k, Pack<Real> (&weight)[4][N]) const {
         constexpr int width = Pack<Real>::width;
+        const int channel = first + v * width;
         Real of[4][width];
         for (int lane = 0; lane < width; ++lane) {
             const int row = channel + lane < model.table.rank ? model.row_of_channel[channel + lane] : -1;
@@ -60,19 +53,19 @@ struct ReverseMoments {
             }
         }
         for (int c = 0; c < 4; ++c) {
-            weight[c] = Pack<Real>::load(of[c]);
+            weight[c][v] = Pack<Real>::load(of[c]);
         }
     }
 
     template <int ORDER, int N, class Lanes>
     KOKKOS_FORCEINLINE_FUNCTION void pass(const Lanes& lanes, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int first, int k) const {
         using P = Pack<Real>;
-        P weight[N][4];  // every lane's own
+        P weight[4][N];  // every lane's own
         int channel = 0;
         lanes.for_each(lanes.size(), [&](int lane) {
             channel = (first * lanes.size() + lane) * P::width;
             for (int v = 0; v < N; ++v) {
-                load_weights(model, channel + v * P::width, k, weight[v]);
+                load_weights(model, channel, v, k, weight);
             }
             channel = channel < model.table.stride ? channel : 0;  // idle lanes, with weights 0, read some row
         });
@@ -83,7 +76,8 @@ struct ReverseMoments {
                 for (int m = 0; m < kPairsAtOnce; ++m) {
                     P e[4] = {P(0.0), P(0.0), P(0.0), P(0.0)};
                     if (m < n) {
-                        reverse_pair<ORDER, N>(segment, pair + m, channel, weight, e);
+                        math::reverse_moments<ORDER>(segment.template place<ORDER>(pair + m, channel),
+                                                     [&](int c) { return segment.pairs.row[c][pair + m]; }, weight, e);
                     }
                     for (int c = 0; c < 4; ++c) {
                         partial[c * kPairsAtOnce + m] = e[c];
@@ -91,28 +85,6 @@ struct ReverseMoments {
                 }
             });
             store(lanes, partial, pair, n, first > 0);
-        }
-    }
-
-    /// What one pack of channels adds to dE/dR of a pair.
-    template <int ORDER, int N>
-    KOKKOS_FORCEINLINE_FUNCTION void reverse_pair(const SegmentPairs<Real>& segment, int pair, int channel, const Pack<Real> (&weight)[N][4],
-                                             Pack<Real> (&e)[4]) const {
-        using P = Pack<Real>;
-        const PairArrays<Real>& pairs = segment.pairs;
-        const int stride = segment.table.stride, row_size = (ORDER + 1) * stride;
-        const Real* row = segment.table.coef + static_cast<std::ptrdiff_t>(pairs.table_row[pair]) * row_size + channel;
-        const P t(pairs.distance[pair]);
-        for (int v = 0; v < N; ++v) {
-            P slope;
-            const P phi = math::polynomial<ORDER>(RowCoefficients<Real>{row + v * P::width, stride}, t, slope);
-            P along = weight[v][0] * P(pairs.row[0][pair]);
-            for (int c = 1; c < 4; ++c) {
-                along += weight[v][c] * P(pairs.row[c][pair]);
-                e[c] += phi * weight[v][c];
-            }
-            e[0] += phi * weight[v][0];
-            e[0] += slope * along;
         }
     }
 

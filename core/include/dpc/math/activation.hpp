@@ -132,4 +132,26 @@ DPC_FUNCTION ValueSlope<V> activation(V x, double parameter) {
     }
 }
 
+template <Activation KIND>
+struct ActivationKind {
+    static constexpr Activation value = KIND;
+};
+
+/// call(ActivationKind) with the kind as a constant; returns what it returns.
+template <class Call>
+DPC_FUNCTION auto with_activation(Activation kind, const Call& call) {
+    switch (kind) {
+        case Activation::tanh: return call(ActivationKind<Activation::tanh>{});
+        case Activation::gelu: return call(ActivationKind<Activation::gelu>{});
+        case Activation::relu: return call(ActivationKind<Activation::relu>{});
+        case Activation::relu6: return call(ActivationKind<Activation::relu6>{});
+        case Activation::softplus: return call(ActivationKind<Activation::softplus>{});
+        case Activation::sigmoid: return call(ActivationKind<Activation::sigmoid>{});
+        case Activation::silu: return call(ActivationKind<Activation::silu>{});
+        case Activation::silut: return call(ActivationKind<Activation::silut>{});
+        case Activation::linear: break;
+    }
+    return call(ActivationKind<Activation::linear>{});
+}
+
 }  // namespace dpc::math

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// What one pair adds to the moments of its centre, and the way back, for packs of channels (docs/theory.md sections 2 and 4). phi(x)
+// comes from one interval of a table; x is the first component R_0 of the environment. With one component the moments are sums of
+// phi(x) alone, as if R were the constant 1.
+#pragma once
+
+#include "dpc/math/table_lookup.hpp"
+
+namespace dpc::math {
+
+/// Coefficients of one pack of channels of one interval.
+template <class P, class Real>
+struct IntervalCoefficients {
+    const Real* first;
+    int stride;
+    DPC_FUNCTION P operator()(int power) const { return P::load(first + power * stride); }
+};
+
+/// Where a pair is in a table: the interval's coefficients (ORDER + 1, stride) from a channel on, and x - left knot.
+template <class Real>
+struct TablePlace {
+    const Real* coefficients;
+    int stride;
+    Real distance;
+};
+
+/// moments[c][v] += phi_v R_c, N packs of channels. environment(c): R_c of the pair.
+template <int ORDER, int COMPONENTS, int N, class P, class Real, class Environment>
+DPC_FUNCTION void add_moments(const TablePlace<Real>& place, const Environment& environment, P (&moments)[COMPONENTS][N]) {
+    const P t(place.distance);
+    P phi[N];
+    for (int v = 0; v < N; ++v) {
+        phi[v] = polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * P::width, place.stride}, t);
+    }
+    if constexpr (COMPONENTS == 1) {
+        for (int v = 0; v < N; ++v) {
+            moments[0][v] += phi[v];
+        }
+    } else {
+        for (int c = 0; c < COMPONENTS; ++c) {
+            const P r(environment(c));
+            for (int v = 0; v < N; ++v) {
+                moments[c][v] += phi[v] * r;
+            }
+        }
+    }
+}
+
+/// reverse[c] = what N packs of channels add to dE/dR_c of the pair, still spread over the lanes; [0] with the table's argument included.
+/// gradient[c][v]: dE/dmoments.
+template <int ORDER, int COMPONENTS, int N, class P, class Real, class Environment>
+DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environment& environment, const P (&gradient)[COMPONENTS][N],
+                                  P (&reverse)[COMPONENTS]) {
+    const P t(place.distance);
+    for (P& component : reverse) {
+        component = P(0.0);
+    }
+    for (int v = 0; v < N; ++v) {
+        P slope;
+        const P phi = polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * P::width, place.stride}, t, slope);
+        if constexpr (COMPONENTS == 1) {
+            reverse[0] += slope * gradient[0][v];
+        } else {
+            P along = gradient[0][v] * P(environment(0));
+            for (int c = 1; c < COMPONENTS; ++c) {
+                along += gradient[c][v] * P(environment(c));
+                reverse[c] += phi * gradient[c][v];
+            }
+            reverse[0] += phi * gradient[0][v];
+            reverse[0] += slope * along;
+        }
+    }
+}
+
+}  // namespace dpc::math
