@@ -44,7 +44,8 @@ struct Chunk {
     const std::int64_t* slots = nullptr;     // prefix sums, from the chunk's first centre on
     const DevicePair<Real>* model_pairs = nullptr;
     PairArrays<Real> pairs{};
-    int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off
+    int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off that are kept
+    int* within = nullptr;                   // (n_types, atoms): all of them
     int* firsts = nullptr;                   // (n_types, atoms): first pair
     double* closest2 = nullptr;              // (n_types, atoms): smallest r2 of a pair, infinity: none
     double* virial = nullptr;                // (9, atoms)
@@ -117,6 +118,7 @@ void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& mod
     }
     const std::size_t n_segments = n_lanes * static_cast<std::size_t>(model.n_types);
     place(arrays_.counts, n_segments);
+    place(arrays_.within, n_segments);
     place(arrays_.firsts, n_segments);
     place(arrays_.closest2, n_segments);
     place(arrays_.virial, 9 * n_lanes);
@@ -158,6 +160,7 @@ template <class ExecSpace, class Real>
 void Scratch<ExecSpace, Real>::attach(Chunk<Real>& chunk) const {
     chunk.pairs = arrays_.pairs;
     chunk.counts = arrays_.counts;
+    chunk.within = arrays_.within;
     chunk.firsts = arrays_.firsts;
     chunk.closest2 = arrays_.closest2;
     chunk.virial = arrays_.virial;

@@ -9,7 +9,9 @@
 
 #include "dpc/errors.hpp"
 #include "dpc/kokkos/pack.hpp"
+#include "dpc/math/neighbour_slots.hpp"
 #include "dpc/math/slots.hpp"
+#include "dpc/neighbour_rule.hpp"
 #include "dpc/packed_model.hpp"
 
 namespace dpc::kokkos {
@@ -76,7 +78,7 @@ public:
     DeviceModel& operator=(const DeviceModel&) = delete;
 
     std::vector<DeviceType<Real>> types;
-    int n_types = 0, n_sel = 0;
+    int n_types = 0, n_sel = 0, n_slots = 0;
     int most_rank = 0, most_rows = 0, most_products = 0, most_neurons = 0, most_layers = 1;
     bool has_direct = false;  // some type forms D
     double rcut2 = 0;
@@ -244,6 +246,7 @@ template <class ExecSpace, class Real>
 DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before)
     : n_types(model.n_types()),
       n_sel(model.descriptors.front().n_sel),
+      n_slots(count_slots(model.descriptors.front())),
       most_rows(set.most_rows),
       most_products(set.most_features),
       most_neurons(set.most_neurons),

@@ -30,8 +30,9 @@ public:
     using TypesView = Kokkos::View<const int*, Memory>;
 
     /// scratch_bytes bounds the scratch arrays as far as that is possible, 0: a default (plan.hpp).
-    explicit Evaluator(std::shared_ptr<const Model> model, ExecSpace space = {}, std::size_t scratch_bytes = 0)
-        : space_(space), packed_(std::move(model)), model_(*packed_.model, packed_.ordinary, space_), product_(space_),
+    explicit Evaluator(std::shared_ptr<const Model> model, ExecSpace space = {}, std::size_t scratch_bytes = 0,
+                       Neighbours neighbours = Neighbours::trained)
+        : space_(space), rule_(rule_for(*model, neighbours)), packed_(std::move(model)), model_(*packed_.model, packed_.ordinary, space_), product_(space_),
           scratch_bytes_(scratch_bytes) {
         if (&packed_.close() != &packed_.ordinary) {
             close_model_ = std::make_unique<DeviceModel<ExecSpace, Real>>(*packed_.model, packed_.close(), space_, &model_);
@@ -39,7 +40,8 @@ public:
     }
 
     /// Take a new neighbour list: once per rebuild, not per step. List: a small copyable struct with int n_centres and, on the device,
-    /// int centre(int c), int count(int i), int neighbour(int i, int k): i and the neighbours are atom indices. types: (n_all) model
+    /// int centre(int c), int count(int i), int neighbour(int i, int k), long long tag(int i): i and the neighbours are atom indices, the
+    /// tag as in NeighbourRows. types: (n_all) model
     /// types, < 0: not part of the model; this and what the list points to must stay until the next call.
     /// Throws InputError where an index or a type is out of range.
     template <class List>
@@ -123,6 +125,7 @@ private:
     static void add(const StepSums& sums, Totals& totals);
 
     ExecSpace space_;
+    NeighbourRule rule_;
     PackedModel<Real> packed_;
     DeviceModel<ExecSpace, Real> model_;
     std::unique_ptr<DeviceModel<ExecSpace, Real>> close_model_;  // null: ordinary centres take all
@@ -204,7 +207,8 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     const Rows<Real> rows = scratch_.rows(type.n_rows, tiles.lanes), reverse_rows = scratch_.reverse_rows(type.n_rows, tiles.lanes);
 
     for_each_segment("dpc::gather_pairs", space_, tiles, 1, plan.warp_lanes,
-                     GatherPairs<Real, List, Positions, TypesView>{chunk, list, x, types_, units.length, pass.model.rcut2});
+                     GatherPairs<Real, List, Positions, TypesView>{chunk, list, x, types_, units.length, pass.model.rcut2,
+                                                                    {rule_, pass.model.n_slots}});
     for_each_segment("dpc::compute_environment", space_, tiles, n_types, plan.warp_lanes,
                      ComputeEnvironment<Real>{chunk, type.environment});
     for_each_segment("dpc::compute_moments", space_, tiles, n_types, plan.channel_lanes, ComputeMoments<Real>{chunk, rows, inverse_n_sel});

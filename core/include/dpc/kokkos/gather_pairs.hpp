@@ -2,7 +2,7 @@
 // Step gather_pairs: the listed neighbours of a centre that are inside the cut-off, ordered by their type, with their vectors.
 #pragma once
 
-#include "dpc/kokkos/chunk.hpp"
+#include "dpc/kokkos/nearest_neighbours.hpp"
 
 namespace dpc::kokkos {
 
@@ -13,6 +13,7 @@ struct GatherPairs {
     Positions x;
     Types types;
     double length, rcut2;
+    KeepRule keep;
 
     struct Vector {
         double d[3], r2;
@@ -32,18 +33,24 @@ struct GatherPairs {
         const int i = chunk.centres[k], first = chunk.first_slot(k);
         const double origin[3] = {static_cast<double>(x(i, 0)), static_cast<double>(x(i, 1)), static_cast<double>(x(i, 2))};
         int* candidates = chunk.pairs.table_row + first;
-        const int n_inside = lanes.compact(
+        int n_inside = lanes.compact(
             list.count(i),
             [&](int n) {
                 const int j = list.neighbour(i, n);
                 const int b = types(j);
-                return vector_to(origin, j).r2 < rcut2 && b >= 0 && math::is_listed(chunk.model_pairs[b].kind);
+                return vector_to(origin, j).r2 < rcut2 && b >= 0 &&
+                       (keep.rule == NeighbourRule::total || math::is_counted(chunk.model_pairs[b].kind));
             },
             [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
+        const bool is_cut = keep.rule == NeighbourRule::total && n_inside > keep.n_slots;
+        if (is_cut) {
+            keep_nearest(lanes, k, origin, candidates, n_inside);
+            n_inside = keep.n_slots;
+        }
         int n = first;
         bool is_close = false;
         for (int b = 0; b < chunk.n_types; ++b) {
-            n += place_type(lanes, b, k, origin, candidates, n_inside, n, is_close);
+            n += place_type(lanes, b, k, origin, candidates, n_inside, n, is_cut, is_close);
         }
         pad(lanes, n);
         if (chunk.is_close != nullptr) {
@@ -51,17 +58,48 @@ struct GatherPairs {
         }
     }
 
-    /// The candidates of type b from slot `first` on. Returns how many stay there. is_close: true where one is closer than the
-    /// training data.
+    /// The nearest n_slots of the candidates. The number of each type inside the cut-off is noted.
+    template <class Lanes>
+    KOKKOS_FUNCTION void keep_nearest(const Lanes& lanes, int k, const double (&origin)[3], int* candidates, int n_inside) const {
+        const int first = chunk.first_slot(k);
+        const NearestSlots<Real, List> slots{chunk.pairs, list, first};
+        for (int b = 0; b < chunk.n_types; ++b) {
+            const int n = slots.count(lanes, n_inside, [&](int c) { return types(candidates[c]) == b; });
+            lanes.once([&] { chunk.within[chunk.segment(b, k)] = n; });
+        }
+        lanes.for_each(n_inside, [&](int n) { place(origin, candidates[n], first + n); });
+        lanes.for_each(lanes.size(), [](int) {});  // what one lane wrote the others may read from here on
+        slots.choose(lanes, n_inside, keep.n_slots, rcut2);
+        lanes.for_each(keep.n_slots, [&](int n) { candidates[n] = static_cast<int>(chunk.pairs.h[first + n]); });
+        lanes.for_each(lanes.size(), [](int) {});
+    }
+
+    /// The same of those of one type, which lie in slots already.
+    template <class Lanes>
+    KOKKOS_FUNCTION void keep_nearest_of_type(const Lanes& lanes, int sel, const double (&origin)[3], int first, int found) const {
+        NearestSlots<Real, List>{chunk.pairs, list, first}.choose(lanes, found, sel, rcut2);
+        lanes.for_each(sel, [&](int n) { place(origin, static_cast<int>(chunk.pairs.h[first + n]), first + n); });
+        lanes.for_each(lanes.size(), [](int) {});
+    }
+
+    /// The candidates of type b from slot `first` on. Returns how many stay there. is_cut: there were too many of all types. is_close:
+    /// true where one is closer than the training data.
     template <class Lanes>
     KOKKOS_FORCEINLINE_FUNCTION int place_type(const Lanes& lanes, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
-                                          int first, bool& is_close) const {
+                                          int first, bool is_cut, bool& is_close) const {
         const int segment = chunk.segment(b, k);
-        const int found = !math::is_listed(chunk.model_pairs[b].kind)
+        int found = !math::is_counted(chunk.model_pairs[b].kind)
                               ? 0
                               : lanes.compact(
                                     n_inside, [&](int n) { return types(candidates[n]) == b; },
                                     [&](int n, int at) { place(origin, candidates[n], first + at); });
+        if (!is_cut) {
+            lanes.once([&] { chunk.within[segment] = found; });
+        }
+        if (keep.rule != NeighbourRule::all && found > chunk.model_pairs[b].sel) {
+            keep_nearest_of_type(lanes, chunk.model_pairs[b].sel, origin, first, found);
+            found = chunk.model_pairs[b].sel;
+        }
         double closest = Kokkos::Experimental::infinity_v<double>;
         lanes.for_each(found, [&](int n) { closest = Kokkos::min(closest, chunk.pairs.r2[first + n]); });
         lanes.smallest(closest);

@@ -50,7 +50,7 @@ struct CollectChunk {
         sums.n_close += chunk.contributes(k) ? 0 : 1;
         for (int b = 0; b < chunk.n_types; ++b) {
             const DevicePair<Real>& pair = chunk.model_pairs[b];
-            const int count = chunk.counts[chunk.segment(b, k)];
+            const int count = chunk.within[chunk.segment(b, k)];
             if (count > pair.sel) {
                 Overflow crowded;
                 crowded.n_over_sel = 1;
