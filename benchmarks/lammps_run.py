@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOOP_LINE = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps with (\d+) atoms")
+CPU_LINE = re.compile(r"(\S+)% CPU use with")
 PEER_THREAD_VARIABLES = ("DP_INTRA_OP_PARALLELISM_THREADS", "TF_INTRA_OP_PARALLELISM_THREADS")
 TIMEOUT_SECONDS = 3600
 BASE_ATOMS = 192
@@ -73,6 +74,15 @@ SYSTEMS = {
         "displace_atoms all random 0.05 0.05 0.05 7\nvelocity all create 300 7",
     ),
 }
+# Five elements at random on an fcc lattice; no peer is timed on it.
+ALLOY = System(
+    "alloy",
+    "alloy5-full",
+    "Cu Ni Fe Cr Co",
+    "lattice fcc 3.6\nregion box block 0 4 0 4 0 3\ncreate_box 5 box\ncreate_atoms 1 box\n"
+    + "".join(f"set type 1 type/fraction {t} {1 / (7 - t):.6f} {t}{t}\n" for t in (2, 3, 4, 5))
+    + "mass * 58.0\ndisplace_atoms all random 0.05 0.05 0.05 7\nvelocity all create 300 7",
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ class Loop:
     seconds: float
     steps: int
     atoms: int
+    cpu_seconds: float  # of the first rank: what other programs on the machine do not add to
 
     @property
     def rate(self) -> float:
@@ -165,7 +176,11 @@ def run(
 
 def loops(output: str) -> list[Loop]:
     """All `run` commands of an output, in order."""
-    return [Loop(float(s), int(n), int(a)) for s, n, a in LOOP_LINE.findall(output)]
+    shares = [float(percent) / 100 for percent in CPU_LINE.findall(output)]
+    return [
+        Loop(float(s), int(n), int(a), float(s) * share)
+        for (s, n, a), share in zip(LOOP_LINE.findall(output), shares, strict=True)
+    ]
 
 
 def forces(program: Program, system: System, style: str, folder: Path) -> NDArray[np.float64]:

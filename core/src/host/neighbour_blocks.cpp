@@ -13,6 +13,12 @@
 namespace dpc::host {
 namespace {
 
+/// True where neighbours of type b of a centre of type a are looked at during a step (even if only to be counted).
+bool is_listed(const Model& model, int a, int b) {
+    return std::any_of(model.descriptors.begin(), model.descriptors.end(),
+                       [&](const Descriptor& descriptor) { return math::is_listed(descriptor.pair(a, b).kind); });
+}
+
 int type_of(const Model& model, int n_all, const int* types, int atom) {
     if (atom < 0 || atom >= n_all) {
         throw InputError("atom index " + std::to_string(atom) + " in the neighbour list, but there are " +
@@ -91,7 +97,7 @@ void NeighbourBlocks::build(
                 for (int n = 0; n < rows.count[i]; ++n) {
                     const int j = rows.rows[i][n] & rows.index_mask;
                     const int b = type_of(model, n_all, types, j);
-                    if (b >= 0 && math::is_listed(model.descriptors.front().pair(block.type, b).kind)) {
+                    if (b >= 0 && is_listed(model, block.type, b)) {
                         visit(block.first_segment + static_cast<std::size_t>(b * block.n_atoms + k), j);
                     }
                 }

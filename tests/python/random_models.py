@@ -1,0 +1,378 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Random models and structures: what a build promises and what the compiled evaluator must give, on cases that nobody chose.
+
+    python tests/python/random_models.py --models 300 --seed 1      by hand; test_random_models.py runs a few in the test suite
+
+Each model (draw_model) is compressed with the default options and evaluated on structures that the build has not seen
+(draw_structure). Compared: forces and energies with the trained model's own nets (the oracle of pybuild), against the promised
+tolerance; the NumPy oracle of the same tables; numbers of threads, instruction sets and precisions among each other; sums;
+derivatives along a random displacement and strain; rotation and order of the atoms; overflow counts with a plain count. Every
+disagreement is one line; the last line says how many and how the errors lie below the tolerance. Exit code 1 if there was any.
+`--first K --models 1` repeats case K of a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pybuild import calculator, reference, reference_tables
+from pybuild.accuracy import within
+from pybuild.build import Build, Options, build
+from pybuild.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+from pybuild.environment import Structure
+from pybuild.tables_file import to_bytes
+
+# Limits, for forces whose largest is S (at least 1 eV/A); energies likewise, with the largest atomic energy added to S.
+ROUNDING = 2e-11  # of S: the same numbers summed in another order, some hundred to some thousand of them
+MIXED = 1e-4  # of S: single precision has 6e-8, and some hundred such numbers cancel
+OVER_REPORT = 20.0  # where the build says that it misses the tolerance: errors on other structures relative to what it reports
+KINK = 1e3  # times the tolerance, where an activation of the embedding net has corners that tables cannot follow
+DIFFERENCE = 2e-6  # of S n: five-point formula at 2e-4 A
+STEP = 2e-4  # of that, angstrom
+FIVE_POINTS = {-2: 1 / 12, -1: -8 / 12, 1: 8 / 12, 2: -1 / 12}
+
+SMOOTH = ("tanh", "tanh", "gelu", "softplus", "sigmoid", "silu", "linear")
+CORNERED = ("relu", "relu6", "silut:2.0")  # silut: its second derivative jumps
+WIDTHS = (1, 2, 3, 5, 8, 16, 17, 31, 32, 48, 64, 100)
+KINDS = ("bulk", "big", "skewed", "tiny", "open", "few", "thin", "pure")
+LIKELY = (0.42, 0.05, 0.12, 0.1, 0.1, 0.08, 0.05, 0.08)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A random model and what its training data would have been like."""
+
+    model: ModelDescription
+    min_distance: float  # angstrom
+    density: float  # atoms per cubic angstrom
+
+
+@dataclass
+class Row:
+    """How one structure went."""
+
+    kind: str
+    promised: bool  # the tolerance holds for this model and structure
+    ratio: float  # force error over tolerance
+
+
+def draw_net(rng: np.random.Generator, widths: Sequence[int], activations: Sequence[str], energy: bool) -> Net:
+    """A net with skips where the widths allow them, and sometimes time steps; one linear output if energy."""
+    with_skips, with_idt = rng.random() < 0.7, rng.random() < 0.3
+    layers = []
+    for index, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
+        last = energy and index == len(widths) - 2
+        skip = {n_in: "identity", 2 * n_in: "doubled"}.get(n_out, "none") if with_skips and not last else "none"
+        weight = rng.normal(0, 0.6 if n_in == 1 else n_in**-0.5, (n_in, n_out))
+        idt = rng.uniform(0.05, 0.8, n_out) if with_idt and not last else None
+        activation = "linear" if last else activations[index % len(activations)]
+        layers.append(Layer(weight, rng.normal(0, 0.5, n_out), idt, activation, skip))
+    return Net(tuple(layers))
+
+
+def draw_activations(rng: np.random.Generator) -> list[str]:
+    """One for all layers, or three in turn."""
+    if rng.random() < 0.1:
+        return [str(rng.choice(CORNERED))]
+    return [str(name) for name in rng.choice(SMOOTH, 1 if rng.random() < 0.7 else 3)]
+
+
+def draw_pairs(rng: np.random.Generator, n: int, share: float) -> frozenset[tuple[int, int]]:
+    """A symmetric set of pairs of types."""
+    chosen = [(a, b) for a in range(n) for b in range(a, n) if rng.random() < share]
+    return frozenset([*chosen, *((b, a) for a, b in chosen)])
+
+
+def draw_model(rng: np.random.Generator) -> Case:
+    """Anything legal, with the statistics that training data of its density would give and forces of some eV/A."""
+    n = int(rng.choice([1, 1, 2, 2, 2, 3, 4, 6]))
+    rcut, closest = rng.uniform(3.0, 6.5), rng.uniform(0.7, 1.6)
+    density = min(rng.uniform(0.1, 0.4) / (4 / 3 * np.pi * closest**3), 110 / (4 / 3 * np.pi * rcut**3))
+    crowd = 4 / 3 * np.pi * rcut**3 * density / n
+    sel = [0 if n > 1 and rng.random() < 0.12 else int(np.ceil(crowd * rng.uniform(0.6, 2.5))) for _ in range(n)]
+    sel[0] = sel[0] or int(np.ceil(crowd))
+    width = int(rng.choice(WIDTHS))
+    axis = int(min(width, rng.choice([1, 2, 4, 8, 16])))
+    inner = (
+        [max(1, width // 4), max(1, width // 2)]
+        if rng.random() < 0.6
+        else [int(w) for w in rng.choice(WIDTHS[:9], rng.integers(0, 3))]
+    )
+    activations, one_sided = draw_activations(rng), bool(rng.random() < 0.5)
+    nets = {key: draw_net(rng, [1, *inner, width], activations, False) for key in np.ndindex(n, n)}
+    nets = {(a, b): nets[0 if one_sided else a, b] for a, b in nets}
+    smooth_from = float(rng.choice([0.0, 0.5, 0.3 * rcut, rng.uniform(0, 0.9) * rcut]))
+    descriptor = SeE2A(
+        rcut=rcut, rcut_smth=smooth_from, env_protection=float(rng.choice([0, 0, 0, 1e-3, 0.1])), sel=tuple(sel), n_sel=sum(sel),
+        mean=np.zeros(n), std=np.ones((n, 2)), axis_neuron=axis, type_one_side=one_sided, nets=nets,
+        excluded=draw_pairs(rng, n, 0.06),
+    )  # fmt: skip
+    hidden = [int(rng.choice([1, 5, 16, 24, 64, 100]))] * int(rng.integers(0, 4))
+    fitting_activations = draw_activations(rng)
+    fits = [draw_net(rng, [width * axis, *hidden, 1], fitting_activations, True) for _ in range(n)]
+    silent = frozenset(a for a in range(1, n) if rng.random() < 0.08)
+    fitting = EnergyFitting(tuple(fits), rng.normal(0, 3, n), frozenset(a for a in range(n) if rng.random() < 0.3), silent)
+    provenance = Provenance("random", "0" * 64, "random_models.py", "float64")
+    model = ModelDescription(tuple("ABCDEFGH"[:n]), descriptor, fitting, draw_pairs(rng, n, 0.05), float(closest), provenance)
+    sample = pack(rng, n, closest, density, 60, 0.2, True, "sample")
+    model = scaled(rng, with_statistics(rng, model, sample), sample)
+    model.validate()
+    return Case(model, float(closest), density)
+
+
+def with_statistics(rng: np.random.Generator, model: ModelDescription, sample: Structure) -> ModelDescription:
+    """Mean and standard deviation of the environment rows over all slots, sometimes the mean 0."""
+    d = model.descriptor
+    pairs = reference.find_neighbours(sample.positions, sample.cell, d.rcut)
+    rows = reference.compute_rows(d, 0, pairs.vector).row  # s and v: mean 0 and std 1 so far
+    mean, std = np.zeros(model.n_types), np.full((model.n_types, 2), 0.1)
+    for a in range(model.n_types):
+        mine = rows[sample.types[pairs.centre] == a]
+        slots = d.n_sel * max(1, int((sample.types == a).sum()))
+        mean[a] = mine[:, 0].sum() / slots
+        variance = (mine[:, 0] ** 2).sum() / slots - mean[a] ** 2, (mine[:, 1:] ** 2).sum() / 3 / slots
+        std[a] = np.maximum(np.sqrt(np.maximum(variance, 0)), 0.01)  # the trainer's floor
+    if rng.random() < 0.3:
+        mean[:] = 0
+    return replace(model, descriptor=replace(d, mean=mean, std=std))
+
+
+def scaled(rng: np.random.Generator, model: ModelDescription, sample: Structure) -> ModelDescription:
+    """The same with forces of 0.5 to 20 eV/A and energies of less than 100 eV an atom."""
+    free = reference.evaluate(model, sample.positions, sample.types, sample.cell)
+    net_energy = np.abs(free.atom_energy - model.fitting.energy_bias[sample.types])[free.atom_energy != 0].max(initial=1e-12)
+    scale = min(10 ** rng.uniform(-0.3, 1.3) / max(np.abs(free.forces).max(initial=0), 1e-12), 100 / net_energy, 1e3)
+    nets = [Net((*net.layers[:-1], replace(net.layers[-1], weight=scale * net.layers[-1].weight))) for net in model.fitting.nets]
+    return replace(model, fitting=replace(model.fitting, nets=tuple(nets)))
+
+
+def pack(
+    rng: np.random.Generator, n_types: int, closest: float, density: float, n: int, skew: float, periodic: bool, name: str
+) -> Structure:
+    """At most n atoms at random, no two closer than `closest`."""
+    edge = (n / density) ** (1 / 3) * rng.uniform(0.85, 1.15, 3)
+    cell = np.diag(np.maximum(edge, closest * 1.01))
+    cell[1, 0], cell[2, 0], cell[2, 1] = skew * rng.uniform(-1, 1, 3) * edge[[0, 0, 1]]
+    shifts = np.array(list(itertools.product(*[(-2, -1, 0, 1, 2) if periodic else (0,)] * 3))) @ cell
+    images = np.linalg.norm(shifts[shifts.any(axis=1)], axis=1)
+    x = np.zeros((0, 3))
+    for _ in range(30 * n if images.min(initial=np.inf) > closest else 0):
+        new = rng.random(3) @ cell
+        if (np.linalg.norm(x[:, None] - new + shifts[None], axis=2) > closest).all():
+            x = np.vstack([x, new])
+        if len(x) == n:
+            break
+    return Structure(x, rng.integers(0, n_types, len(x)), cell if periodic else None, name)
+
+
+def draw_structure(rng: np.random.Generator, case: Case) -> Structure:
+    """No pair closer than in the training data; its name is the kind."""
+    kind, n_types = str(rng.choice(KINDS, p=LIKELY)), case.model.n_types
+    n = {"big": 350, "tiny": int(rng.integers(1, 6)), "few": int(rng.integers(1, 5))}.get(kind, int(rng.integers(20, 120)))
+    density = case.density * {"thin": 0.2}.get(kind, rng.uniform(0.6, 1.1))
+    drawn = pack(
+        rng, n_types, 1.0001 * case.min_distance, density, n, 1.0 if kind == "skewed" else 0.2, kind not in ("open", "few"), kind
+    )
+    if kind == "pure":
+        drawn = replace(drawn, types=np.full(len(drawn.types), rng.integers(n_types)))
+    return drawn
+
+
+class Evaluators:
+    """The compiled evaluator with some instruction sets, a process each: the choice is made when a program starts."""
+
+    def __init__(self, isas: Sequence[str]) -> None:
+        self.isas = isas
+        self._pools = {}
+        for isa in isas:
+            os.environ["DPC_ISA"] = isa
+            self._pools[isa] = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            self._pools[isa].submit(os.getpid).result()  # starts it now, while the variable says so
+            del os.environ["DPC_ISA"]
+
+    def __call__(self, isa: str, tables: Path, jobs: Sequence[tuple[Any, ...]]) -> list[calculator.Result]:
+        """jobs: arguments of calculator.evaluate after the model."""
+        return self._pools[isa].submit(evaluate_all, str(tables), list(jobs)).result()
+
+    def close(self) -> None:
+        """End the processes."""
+        for pool in self._pools.values():
+            pool.shutdown()
+
+
+def evaluate_all(tables: str, jobs: Sequence[tuple[Any, ...]]) -> list[calculator.Result]:
+    """In a process of Evaluators."""
+    model = calculator.load(tables)
+    return [calculator.evaluate(model, *job) for job in jobs]
+
+
+Check = Callable[[str, float, float], None]  # what, value, limit
+
+
+def check_structure(built: Build, case: Case, structure: Structure, tables: Path, run: Evaluators, check: Check) -> Row:
+    """All comparisons on one structure."""
+    x, types, cell = structure.positions, structure.types, structure.cell
+    n, true = max(1, len(x)), reference.evaluate(case.model, x, types, cell)
+    S = max(1.0, np.abs(true.forces).max(initial=0))
+    size = {"forces": S, "atom_energy": S + np.abs(true.atom_energy).max(initial=0), "virial": S * n * case.model.descriptor.rcut}
+    size["atom_virial"] = size["virial"]
+
+    def same(what: str, found: Any, expected: Any, part: float) -> None:
+        for key, scale in size.items():
+            check(f"{what}: {key}", np.abs(getattr(found, key) - getattr(expected, key)).max(initial=0), part * scale)
+
+    base = None
+    for isa in run.isas:
+        jobs = [
+            (x, types, cell, threads, precision)
+            for threads, precision in ((1, "double"), (2, "double"), (3, "double"), (3, "double"), (2, "mixed"))
+        ]
+        one, two, three, again, mixed = run(isa, tables, jobs)
+        base = base or one
+        same(f"{isa} and {run.isas[0]}", one, base, ROUNDING)
+        same(f"{isa}, two threads", two, one, ROUNDING)
+        same(f"{isa}, three threads", three, one, ROUNDING)
+        check(f"{isa}, the same bits again", float(not np.array_equal(three.forces, again.forces)), 0)
+        same(f"{isa}, mixed", mixed, one, MIXED * (10 if has_corners(case.model.fitting.nets) else 1))
+        check(f"{isa}, sum of the forces", np.abs(one.forces.sum(axis=0)).max(), ROUNDING * S * n)
+        check(
+            f"{isa}, sum of the virials",
+            np.abs(one.atom_virial.sum(axis=0).reshape(3, 3) - one.virial).max(),
+            ROUNDING * size["virial"],
+        )
+        check(f"{isa}, sum of the energies", abs(one.atom_energy.sum() - one.energy), ROUNDING * size["atom_energy"] * n)
+    same("oracle of the tables", base, reference_tables.evaluate(built.tables, x, types, cell), ROUNDING)
+    check("crowded centres", abs(base.overflow["n_over_sel"] - crowded(case.model, structure)), 0)
+    check("pairs said to be close", base.overflow["n_close"], 0)
+    check_symmetries(case, structure, base, tables, run, check)
+    return compare_with_promise(built, case, structure, base, true, S, check)
+
+
+def compare_with_promise(
+    built: Build, case: Case, structure: Structure, found: calculator.Result, true: reference.Result, S: float, check: Check
+) -> Row:
+    """Forces and energies against the trained model."""
+    tolerance, reported = Options().tolerance, built.measured.double
+    cornered, kept = has_corners(case.model.descriptor.nets.values()), within(reported, tolerance)
+    allowed = tolerance if kept else OVER_REPORT * max(reported.force, reported.energy) + 1e-9 * S
+    error = np.abs(found.forces - true.forces).max(initial=0)
+    limit = KINK * max(allowed, tolerance) if cornered else allowed
+    check("forces of the trained model", error, limit)
+    check("energies of the trained model", np.abs(found.atom_energy - true.atom_energy).max(initial=0), limit)
+    return Row(structure.name, kept and not cornered, float(error / tolerance))
+
+
+def check_symmetries(
+    case: Case, structure: Structure, base: calculator.Result, tables: Path, run: Evaluators, check: Check
+) -> None:
+    """Derivatives, rotation and order, with the first instruction set."""
+    x, types, cell = structure.positions, structure.types, structure.cell
+    rng = np.random.default_rng(len(x))
+    n, S = max(1, len(x)), max(1.0, np.abs(base.forces).max(initial=0))
+    turn, order = np.linalg.qr(rng.normal(size=(3, 3)))[0], rng.permutation(len(x))
+    u, g = rng.uniform(-1, 1, x.shape), rng.uniform(-1, 1, (3, 3))
+    jobs: list[tuple[Any, ...]] = [(x @ turn, types, None if cell is None else cell @ turn), (x[order], types[order], cell)]
+    jobs += [(x + k * STEP * u, types, cell) for k in FIVE_POINTS]
+    for k in FIVE_POINTS:
+        strain = np.eye(3) + k * STEP / 5 * g
+        jobs.append((x @ strain, types, None if cell is None else cell @ strain))
+    turned, permuted, *rest = run(run.isas[0], tables, jobs)
+    check("rotation", np.abs(turned.forces - base.forces @ turn).max(initial=0), 50 * ROUNDING * S)
+    check("order of the atoms", np.abs(permuted.forces - base.forces[order]).max(initial=0), 50 * ROUNDING * S)
+    jumps = (
+        bool(case.model.descriptor.excluded) and case.model.descriptor.mean.any()
+    )  # excluded neighbours fill slots as they come
+    if jumps or has_corners(case.model.descriptor.nets.values()) or has_corners(case.model.fitting.nets):
+        return
+    weights = list(FIVE_POINTS.values())
+    slope = sum(w * r.energy for w, r in zip(weights, rest[:4], strict=True)) / STEP
+    work = sum(w * r.energy for w, r in zip(weights, rest[4:], strict=True)) / (STEP / 5)
+    check("forces as a derivative", abs(slope + (base.forces * u).sum()), DIFFERENCE * S * n)
+    check("virial as a derivative", abs(work + (base.virial * g).sum()), 10 * DIFFERENCE * S * n)
+
+
+def has_corners(nets: Any) -> bool:
+    """An activation whose derivatives jump."""
+    return any(layer.activation in CORNERED for net in nets for layer in net.layers)
+
+
+def crowded(model: ModelDescription, structure: Structure) -> int:
+    """(centre, type) with more neighbours than sel, those that fill slots."""
+    d = model.descriptor
+    pairs = reference.find_neighbours(structure.positions, structure.cell, d.rcut)
+    count = np.zeros((len(structure.types), model.n_types), dtype=int)
+    np.add.at(count, (pairs.centre, structure.types[pairs.neighbour]), 1)
+    some = 0
+    for a, b in np.ndindex(model.n_types, model.n_types):
+        if d.sel[b] > 0 and (a, b) not in model.pair_excluded and a not in model.fitting.excluded:
+            some += int((count[structure.types == a, b] > d.sel[b]).sum())
+    return some
+
+
+def run_case(seed: int, index: int, n_structures: int, run: Evaluators) -> tuple[list[str], list[Row]]:
+    """Disagreements and rows of one model."""
+    rng = np.random.default_rng([seed, index])
+    found: list[str] = []
+
+    def check(what: str, value: float, limit: float) -> None:
+        if not value <= limit:
+            found.append(f"{what}: {value:.2g} > {limit:.2g}")
+
+    case = draw_model(rng)
+    built = build(case.model, case.min_distance)
+    with tempfile.TemporaryDirectory() as folder:
+        tables = Path(folder) / "tables.bin"
+        tables.write_bytes(to_bytes(built.tables))
+        rows = [check_structure(built, case, draw_structure(rng, case), tables, run, check) for _ in range(n_structures)]
+    return found, rows
+
+
+def run_cases(
+    seed: int, first: int, n_models: int, n_structures: int, isas: Sequence[str]
+) -> Iterator[tuple[int, list[str], list[Row]]]:
+    """(index, disagreements, rows) of each model in turn."""
+    run = Evaluators(isas)
+    try:
+        for index in range(first, first + n_models):
+            yield (index, *run_case(seed, index, n_structures, run))
+    finally:
+        run.close()
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--isa", default="portable,x86_64_v3", help="instruction sets, as for DPC_ISA (default %(default)s)")
+    for word, value in (("models", 20), ("structures", 4), ("seed", 1), ("first", 0)):
+        parser.add_argument(f"--{word}", type=int, default=value, help="default %(default)s")
+    options = parser.parse_args()
+    n_bad, rows = 0, []
+    for index, found, some in run_cases(options.seed, options.first, options.models, options.structures, options.isa.split(",")):
+        n_bad += bool(found)
+        rows += some
+        for line in found:
+            print(f"seed {options.seed} model {index}: {line}", flush=True)
+    ratios = np.array([row.ratio for row in rows if row.promised] or [0.0])
+    print(
+        f"{n_bad} of {options.models} models disagree; force error over tolerance on {len(ratios)} unseen structures: "
+        f"median {np.median(ratios):.2g}, largest {ratios.max():.2g}, above one {int((ratios > 1).sum())}, "
+        f"above two {int((ratios > 2).sum())}"
+    )
+    return int(n_bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
