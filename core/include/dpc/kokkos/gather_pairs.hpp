@@ -6,13 +6,13 @@
 
 namespace dpc::kokkos {
 
-template <class Real, class List, class Positions, class Types>
+template <class List, class Positions, class Types>
 struct GatherPairs {
-    Chunk<Real> chunk;
+    Chunk chunk;
     List list;
     Positions x;
     Types types;
-    double length, rcut2;
+    double length;
 
     struct Vector {
         double d[3], r2;
@@ -31,13 +31,13 @@ struct GatherPairs {
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Lanes& lanes, int, int, int k) const {
         const int i = chunk.centres[k], first = chunk.first_slot(k);
         const double origin[3] = {static_cast<double>(x(i, 0)), static_cast<double>(x(i, 1)), static_cast<double>(x(i, 2))};
-        int* candidates = chunk.pairs.table_row + first;
+        int* candidates = chunk.pairs.candidates + first;
         const int n_inside = lanes.compact(
             list.count(i),
             [&](int n) {
                 const int j = list.neighbour(i, n);
                 const int b = types(j);
-                return vector_to(origin, j).r2 < rcut2 && b >= 0 && math::is_listed(chunk.model_pairs[b].kind);
+                return vector_to(origin, j).r2 < chunk.rcut2 && b >= 0 && chunk.limits[b].is_listed;
             },
             [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
         int n = first;
@@ -57,7 +57,7 @@ struct GatherPairs {
     KOKKOS_FORCEINLINE_FUNCTION int place_type(const Lanes& lanes, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
                                           int first, bool& is_close) const {
         const int segment = chunk.segment(b, k);
-        const int found = !math::is_listed(chunk.model_pairs[b].kind)
+        const int found = !chunk.limits[b].is_listed
                               ? 0
                               : lanes.compact(
                                     n_inside, [&](int n) { return types(candidates[n]) == b; },
@@ -70,10 +70,10 @@ struct GatherPairs {
             chunk.firsts[segment] = first;
             chunk.closest2[segment] = closest;
         });
-        if (chunk.model_pairs[b].kind != PairKind::ordinary) {
+        if (!chunk.limits[b].is_stored) {
             return 0;
         }
-        const double limit = chunk.model_pairs[b].min_distance;
+        const double limit = chunk.limits[b].min_distance;
         is_close = is_close || closest < limit * limit;
         return found;
     }
@@ -93,11 +93,7 @@ struct GatherPairs {
         lanes.for_each(kSlotPadding, [&](int n) {
             const int slot = end + n;
             chunk.pairs.d[0][slot] = chunk.pairs.d[1][slot] = chunk.pairs.d[2][slot] = 0;
-            chunk.pairs.r2[slot] = rcut2;
-            chunk.pairs.dx_over_r[slot] = chunk.pairs.h[slot] = chunk.pairs.dh_over_r[slot] = 0;
-            for (int c = 0; c < 4; ++c) {
-                chunk.pairs.reverse_row[c][slot] = Real(0);
-            }
+            chunk.pairs.r2[slot] = chunk.rcut2;
         });
     }
 };
