@@ -125,11 +125,10 @@ void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& 
     }
 }
 
-/// Where pair k is in its table, from a channel on.
 template <int ORDER, class Real>
 DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, const PairArrays<Real>& pairs, int k, int channel) {
-    const std::ptrdiff_t interval_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
-    return {table.coef + pairs.table_row[k] * interval_size + channel, table.stride, pairs.distance[k]};
+    const std::ptrdiff_t row_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
+    return {table.coef + pairs.table_row[k] * row_size + channel, table.stride, pairs.distance[k]};
 }
 
 template <class Real, int COMPONENTS, int ORDER, int N>
