@@ -21,9 +21,9 @@ import numpy as np
 from ase.io.lammpsdata import read_lammps_data
 from lammps_run import START
 
-from pybuild import reference, reference_tables
-from pybuild.build import Options, build
-from pybuild.description import ModelDescription
+from pybuild.compress.build import Options, build
+from pybuild.model.description import ModelDescription
+from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
 
 RANKS = (4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 28, 32)

@@ -167,6 +167,7 @@ public:
         KOKKOS_FUNCTION int centre(int c) const { return c; }
         KOKKOS_FUNCTION int count(int i) const { return static_cast<int>(begins(i + 1) - begins(i)); }
         KOKKOS_FUNCTION int neighbour(int i, int k) const { return neighbours(begins(i) + k); }
+        KOKKOS_FUNCTION long long tag(int i) const { return i; }
     };
 
     /// At least n_atoms atoms, in whole cells.

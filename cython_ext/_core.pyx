@@ -4,6 +4,7 @@
 
 from cython.operator cimport dereference
 from libc.stddef cimport size_t
+from libc.stdint cimport int64_t
 from libcpp.memory cimport make_shared, shared_ptr, unique_ptr
 from libcpp.string cimport string
 from libcpp.vector cimport vector
@@ -100,41 +101,50 @@ cdef class Evaluator:
 
     n_threads: of the backends "host" and "kokkos_openmp"; precision: "double" or "mixed"; backend: "host", or one of
     "kokkos_serial", "kokkos_openmp", "gpu" in a build with Kokkos (available_backends says which); device: number of the GPU,
-    -1: the first; scratch_bytes: bound of the scratch arrays of all backends but "host", 0: a default.
+    -1: the first; scratch_bytes: bound of the scratch arrays of all backends but "host", 0: a default; neighbors: what is done with
+    more than sel, as the "trained" model does or "all" are used.
     """
 
     cdef unique_ptr[CppEvaluator] cpp
     cdef readonly Model model
+    cdef readonly str advice  # to a user whose atoms have more neighbours than sel
     cdef int n_all
 
     def __cinit__(self, Model model not None, int n_threads=1, precision="double", backend="host", int device=-1,
-                  size_t scratch_bytes=0):
+                  size_t scratch_bytes=0, neighbors="trained"):
         if precision not in ("double", "mixed"):
             raise InputError(f'precision is "{precision}": expected "double" or "mixed"')
         if backend not in _BACKENDS:
             raise InputError(f'backend is "{backend}": expected one of {", ".join(_BACKENDS)}')
+        if neighbors not in ("trained", "all"):
+            raise InputError(f'neighbors is "{neighbors}": expected "trained" or "all"')
         cdef CppOptions options
         options.n_threads = n_threads
         options.precision = CppPrecision.mixed if precision == "mixed" else CppPrecision.float64
         options.backend = <CppBackend>_BACKENDS[backend]
         options.device = device
         options.scratch_bytes = scratch_bytes
+        options.neighbours = CppNeighbours.all if neighbors == "all" else CppNeighbours.trained
         self.model = model
         self.cpp.reset(new CppEvaluator(model.cpp, options))
+        self.advice = cpp_advice_on(cpp_rule_for(dereference(model.cpp), options.neighbours)).decode()
         self.n_all = -1
 
     def set_neighbours(self, const int[::1] types not None, const int[::1] centres not None,
-                       const long long[::1] first not None, const int[::1] neighbours not None):
+                       const long long[::1] first not None, const int[::1] neighbours not None, const int64_t[::1] tags=None):
         """Take a full neighbour list.
 
         types (n_all,) model types, < 0: not part of the model; centres (n_centres,) atom indices; the neighbours of centre k are
-        neighbours[first[k]:first[k + 1]], atom indices. Raises InputError where an index or type is out of range.
+        neighbours[first[k]:first[k + 1]], atom indices; tags (n_all,): of equally near neighbours beyond sel that of the larger tag is
+        dropped, None: the index. Raises InputError where an index or type is out of range.
         """
         cdef int n_all = types.shape[0]
         cdef Py_ssize_t n = centres.shape[0]
         cdef Py_ssize_t k
         if first.shape[0] != n + 1 or first[0] != 0 or first[n] != neighbours.shape[0]:
             raise InputError("first must hold n_centres + 1 offsets, from 0 to the number of neighbours")
+        if tags is not None and tags.shape[0] != n_all:
+            raise InputError(f"{tags.shape[0]} tags for {n_all} atoms")
         cdef vector[int] count = vector[int](n_all, 0)
         cdef vector[Row] rows = vector[Row](n_all, <Row>NULL)
         cdef const int* start = &neighbours[0] if neighbours.shape[0] > 0 else NULL
@@ -149,6 +159,7 @@ cdef class Evaluator:
         cpp_rows.count = count.data()
         cpp_rows.rows = rows.data()
         cpp_rows.index_mask = ~0
+        cpp_rows.tag = &tags[0] if tags is not None and n_all > 0 else NULL
         cdef const int* cpp_types = &types[0] if n_all > 0 else NULL
         with nogil:
             dereference(self.cpp).set_neighbours(n_all, cpp_types, cpp_rows)

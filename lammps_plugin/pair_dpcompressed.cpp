@@ -45,6 +45,7 @@ dpc::EvaluatorOptions PairDPCompressed::options() const {
     options.n_threads = comm->nthreads;
     options.precision = settings_.precision;
     options.backend = backend_of(settings_.device);
+    options.neighbours = settings_.neighbours;
     options.scratch_bytes = static_cast<std::size_t>(settings_.memory) * kMegabyte;
     if (settings_.device == DeviceChoice::gpu || settings_.device == DeviceChoice::automatic) {
         // With -partition every partition has ranks of its own: go on where the one before ended.
@@ -89,6 +90,10 @@ void PairDPCompressed::take_list() {
     rows.count = list->numneigh;
     rows.rows = list->firstneigh;
     rows.index_mask = NEIGHMASK;
+    if (rule_ != dpc::NeighbourRule::all) {
+        tags_.assign(atom->tag, atom->tag + n_all());
+        rows.tag = tags_.data();
+    }
     evaluator_->set_neighbours(n_all(), types_.data(), rows);
 }
 
@@ -109,6 +114,7 @@ PairDPCompressedBase::Results PairDPCompressed::evaluate() {
 
 double PairDPCompressed::memory_usage() {
     const double bytes = Pair::memory_usage() + sizeof(int) * types_.capacity() +
+                         sizeof(std::int64_t) * tags_.capacity() +
                          sizeof(double) * atom_virial_.capacity();
     return evaluator_ ? bytes + static_cast<double>(evaluator_->memory_bytes()) : bytes;
 }

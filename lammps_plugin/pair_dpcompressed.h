@@ -32,6 +32,7 @@ private:
     std::unique_ptr<dpc::Evaluator> evaluator_;
     int n_threads_ = 0;                // that evaluator_ was made with
     std::vector<double> atom_virial_;  // (n_all, 9)
+    std::vector<std::int64_t> tags_;   // (n_all) of the list, where they matter
 };
 
 }  // namespace LAMMPS_NS

@@ -134,7 +134,8 @@ void PairDPCompressedBase::load_model() {
     model_type_.clear();
     model_ = on_all_ranks([&] { return dpcompressed::read_model(settings_.file, world); });
     say_pending();
-    overflow_ = std::make_unique<dpcompressed::OverflowLog>(model_->type_map);
+    rule_ = on_all_ranks([&] { return dpc::rule_for(*model_, settings_.neighbours); });
+    overflow_ = std::make_unique<dpcompressed::OverflowLog>(model_->type_map, rule_);
 }
 
 void PairDPCompressedBase::map_types() {
@@ -227,7 +228,8 @@ void PairDPCompressedBase::log_start(const std::string& evaluator) {
                       model_->rcut(), " angstrom, elements ", dpcompressed::listed(model_->type_map),
                       "; atom types", types, "\n  ", evaluator, "\n  overflow is checked every ",
                       check_every(), " steps, ",
-                      settings_.overflow_stops ? "and stops the run" : "and is warned of", "\n"));
+                      settings_.overflow_stops ? "and stops the run" : "and is warned of",
+                      "\n  of more neighbours than sel ", dpc::describe(rule_), "\n"));
     }
 }
 

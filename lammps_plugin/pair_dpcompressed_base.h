@@ -86,6 +86,7 @@ protected:
 
     dpcompressed::StyleSettings settings_;
     std::shared_ptr<const dpc::Model> model_;
+    dpc::NeighbourRule rule_ = dpc::NeighbourRule::all;  // what is done with neighbours beyond sel
     dpc::Units units_;
     std::vector<int> model_type_;  // per LAMMPS type, [0] unused
     std::vector<int> types_;       // (n_all) model types on the host, see atom_types.hpp

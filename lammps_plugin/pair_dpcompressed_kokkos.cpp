@@ -41,6 +41,10 @@ template <class DeviceType>
 using ForceView =
     std::decay_t<decltype(std::declval<AtomKokkos&>().k_f.template view<DeviceType>())>;
 
+template <class DeviceType>
+using TagView =
+    std::decay_t<decltype(std::declval<AtomKokkos&>().k_tag.template view<DeviceType>())>;
+
 /// LAMMPS' full list as the evaluator wants it.
 template <class DeviceType>
 struct ListRows {
@@ -48,16 +52,19 @@ struct ListRows {
     decltype(NeighListKokkos<DeviceType>::d_ilist) centres;
     decltype(NeighListKokkos<DeviceType>::d_numneigh) counts;
     decltype(NeighListKokkos<DeviceType>::d_neighbors) neighbours;
+    TagView<DeviceType> tags;
 
-    explicit ListRows(const NeighListKokkos<DeviceType>& list)
+    ListRows(const NeighListKokkos<DeviceType>& list, const TagView<DeviceType>& atom_tags)
         : n_centres(list.inum),
           centres(list.d_ilist),
           counts(list.d_numneigh),
-          neighbours(list.d_neighbors) {}
+          neighbours(list.d_neighbors),
+          tags(atom_tags) {}
 
     KOKKOS_FUNCTION int centre(int c) const { return centres(c); }
     KOKKOS_FUNCTION int count(int i) const { return counts(i); }
     KOKKOS_FUNCTION int neighbour(int i, int k) const { return neighbours(i, k) & NEIGHMASK; }
+    KOKKOS_FUNCTION long long tag(int i) const { return tags(i); }
 };
 
 template <class LammpsTypes, class Masks, class IntView>
@@ -113,8 +120,9 @@ class EngineOf final : public PairDPCompressedKokkos<DeviceType>::Engine {
     using Memory = typename DeviceType::memory_space;
 
 public:
-    EngineOf(std::shared_ptr<const dpc::Model> model, std::size_t scratch_bytes)
-        : evaluator_(std::move(model), DeviceType(), scratch_bytes) {}
+    EngineOf(std::shared_ptr<const dpc::Model> model, std::size_t scratch_bytes,
+             dpc::Neighbours neighbours)
+        : evaluator_(std::move(model), DeviceType(), scratch_bytes, neighbours) {}
 
     void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types,
                         const typename Base::Rows& rows) override {
@@ -133,8 +141,9 @@ private:
 };
 
 template <class DeviceType>
-ListRows<DeviceType> rows_of(NeighList* list) {
-    return ListRows<DeviceType>(*static_cast<NeighListKokkos<DeviceType>*>(list));
+ListRows<DeviceType> rows_of(NeighList* list, AtomKokkos& atoms) {
+    return {*static_cast<NeighListKokkos<DeviceType>*>(list),
+            atoms.k_tag.template view<DeviceType>()};
 }
 
 }  // namespace
@@ -169,9 +178,15 @@ template <class DeviceType>
 std::string PairDPCompressedKokkos<DeviceType>::start_evaluator() {
     const std::size_t scratch = static_cast<std::size_t>(settings_.memory) * kMegabyte;
     if (settings_.precision == dpc::Precision::mixed) {
-        engine_ = std::make_unique<EngineOf<DeviceType, float>>(model_, scratch);
+        engine_ = std::make_unique<EngineOf<DeviceType, float>>(model_, scratch,
+                                                                settings_.neighbours);
     } else {
-        engine_ = std::make_unique<EngineOf<DeviceType, double>>(model_, scratch);
+        engine_ = std::make_unique<EngineOf<DeviceType, double>>(model_, scratch,
+                                                                 settings_.neighbours);
+    }
+    datamask_read = X_MASK | F_MASK | TYPE_MASK;
+    if (rule_ != dpc::NeighbourRule::all) {
+        datamask_read |= TAG_MASK;
     }
     model_type_of_ = decltype(model_type_of_)("dpc::model_type_of", model_type_.size());
     const Kokkos::View<const int*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged> source(
@@ -244,7 +259,7 @@ void PairDPCompressedKokkos<DeviceType>::forward_types() {
 
 template <class DeviceType>
 void PairDPCompressedKokkos<DeviceType>::take_list() {
-    engine_->set_neighbours(n_all(), device_types_, rows_of<DeviceType>(list));
+    engine_->set_neighbours(n_all(), device_types_, rows_of<DeviceType>(list, *atomKK));
 }
 
 template <class DeviceType>
@@ -266,7 +281,7 @@ PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate() {
     }
     Results results;
     results.totals = engine_->compute(atomKK->k_x.template view<DeviceType>(),
-                                      rows_of<DeviceType>(list), units_, out);
+                                      rows_of<DeviceType>(list, *atomKK), units_, out);
     atomKK->modified(execution_space, datamask_modify);
     if (eflag_atom) {
         const auto energies =

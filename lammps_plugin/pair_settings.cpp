@@ -18,7 +18,7 @@ namespace {
 
 constexpr char kUsage[] =
     "pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed] "
-    "[device cpu|gpu|auto] [memory MB]";
+    "[device cpu|gpu|auto] [memory MB] [neighbors trained|all]";
 
 struct DeviceWord {
     const char* word;
@@ -68,6 +68,9 @@ void parse_keyword(const char* keyword, const char* value, StyleSettings& settin
         settings.device = parse_device(value);
     } else if (std::strcmp(keyword, "memory") == 0) {
         settings.memory = parse_positive(keyword, value, "MB");
+    } else if (std::strcmp(keyword, "neighbors") == 0) {
+        settings.neighbours = parse_choice(keyword, value, "trained", "all") ? dpc::Neighbours::all
+                                                                             : dpc::Neighbours::trained;
     } else {
         settings.precision = parse_choice(keyword, value, "double", "mixed")
                                  ? dpc::Precision::mixed
@@ -81,7 +84,7 @@ bool is_one_of(const char* word, std::initializer_list<const char*> words) {
 }
 
 bool is_keyword(const char* word) {
-    return is_one_of(word, {"check", "overflow", "precision", "device", "memory"});
+    return is_one_of(word, {"check", "overflow", "precision", "device", "memory", "neighbors"});
 }
 
 /// What a word of pair_style deepmd means there, and what to do instead; "" for other words.
@@ -183,16 +186,17 @@ std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
 std::string pack(const StyleSettings& settings) {
     return text(settings.check_every, ' ', settings.overflow_stops ? 1 : 0, ' ',
                 settings.precision == dpc::Precision::mixed ? 1 : 0, ' ',
-                static_cast<int>(settings.device), ' ', settings.memory, ' ', settings.file);
+                static_cast<int>(settings.device), ' ', settings.memory, ' ',
+                settings.neighbours == dpc::Neighbours::all ? 1 : 0, ' ', settings.file);
 }
 
 StyleSettings unpack_settings(const std::string& bytes) {
     std::istringstream stream(bytes);
     StyleSettings settings;
-    bool is_mixed = false;
+    bool is_mixed = false, keeps_all = false;
     int device = 0;
     stream >> settings.check_every >> settings.overflow_stops >> is_mixed >> device;
-    stream >> settings.memory;
+    stream >> settings.memory >> keeps_all;
     if (!stream || device < 0 || device > static_cast<int>(DeviceChoice::kokkos_openmp)) {
         throw dpc::InputError(
             "the restart file was written by another version of this pair style; read it with that "
@@ -200,6 +204,7 @@ StyleSettings unpack_settings(const std::string& bytes) {
     }
     settings.precision = is_mixed ? dpc::Precision::mixed : dpc::Precision::float64;
     settings.device = static_cast<DeviceChoice>(device);
+    settings.neighbours = keeps_all ? dpc::Neighbours::all : dpc::Neighbours::trained;
     stream.get();  // the space before the file name, which may hold spaces itself
     std::getline(stream, settings.file, '\0');
     return settings;

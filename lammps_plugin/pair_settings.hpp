@@ -17,7 +17,7 @@ namespace dpcompressed {
 enum class DeviceChoice { cpu, gpu, automatic, kokkos_serial, kokkos_openmp };
 
 /// pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed]
-///                              [device cpu|gpu|auto] [memory MB]
+///                              [device cpu|gpu|auto] [memory MB] [neighbors trained|all]
 struct StyleSettings {
     std::string file;
     int check_every = 0;  // steps between overflow reports; 0: as the file says
@@ -25,6 +25,7 @@ struct StyleSettings {
     dpc::Precision precision = dpc::Precision::float64;
     DeviceChoice device = DeviceChoice::cpu;
     int memory = 0;  // MB (10^6 bytes) of scratch arrays of the Kokkos evaluators; 0: their default
+    dpc::Neighbours neighbours = dpc::Neighbours::trained;
 };
 
 /// Throws dpc::InputError with the sentence to print.

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arrays import Array
 from .errors import InputError, PybuildError
-from .images import ImageList, list_with_images, shifts_of
-from .neighbours import neighbour_pairs
+from .structures.images import ImageList, list_with_images, shifts_of
+from .structures.neighbours import neighbour_pairs
 
 try:
     from ase.calculators.calculator import Calculator, all_changes
@@ -27,7 +28,6 @@ except ImportError:  # without ASE the arrays interface still works; DPCompresse
     Calculator = object
     all_changes = []
 
-Array = NDArray[np.float64]
 
 # angstrom that a list reaches beyond the cutoff, so that it serves for some steps: until an atom has gone half as far
 SKIN = 0.5
@@ -58,20 +58,22 @@ def evaluate(
     n_threads: int = 1,
     precision: str = "double",
     backend: str = "host",
+    neighbors: str = "trained",
 ) -> Result:
     """Energy, forces and virial of one structure.
 
     model: a path of a tables.bin or what `load` returned; positions (n, 3); types (n,) indices into the model's type map,
     negative: not part of the model; cell (3, 3) rows a, b, c, periodic in all directions, or None for open boundaries; precision
     "double" or "mixed" (tables, descriptor and fitting net in single precision); backend "host", or in a build with Kokkos
-    "kokkos_serial", "kokkos_openmp" or "gpu".
+    "kokkos_serial", "kokkos_openmp" or "gpu"; neighbors: where an atom has more than sel, "trained" keeps those that the trained model
+    keeps, "all" all of them, smoothly.
     """
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
     x = _real_array("positions", positions, (None, 3))
     box = None if cell is None else _real_array("cell", cell, (3, 3))
     i, j, d = neighbour_pairs(x, box, model.rcut)
-    return evaluate_pairs(_make_evaluator(model, n_threads, precision, backend), x, types, box, (i, j, d))
+    return evaluate_pairs(_make_evaluator(model, n_threads, precision, backend, neighbors), x, types, box, (i, j, d))
 
 
 def evaluate_pairs(evaluator: Any, x: Array, types: ArrayLike, cell: Array | None, pairs: tuple[Any, Any, Array]) -> Result:
@@ -87,7 +89,8 @@ def evaluate_pairs(evaluator: Any, x: Array, types: ArrayLike, cell: Array | Non
 
 
 def _take_list(evaluator: Any, model_types: NDArray[np.int32], images: ImageList) -> None:
-    evaluator.set_neighbours(model_types[images.owner], np.arange(images.n, dtype=np.int32), images.first, images.neighbours)
+    centres = np.arange(images.n, dtype=np.int32)
+    evaluator.set_neighbours(model_types[images.owner], centres, images.first, images.neighbours, images.owner)
 
 
 def _compute(evaluator: Any, x: Array, images: ImageList, with_atom_virial: bool = True) -> Result:
@@ -96,8 +99,8 @@ def _compute(evaluator: Any, x: Array, images: ImageList, with_atom_virial: bool
     return Result(energy, atom_energy[: images.n], images.fold(forces), virial, folded, evaluator.overflow)
 
 
-def _make_evaluator(model: Any, n_threads: int, precision: str, backend: str) -> Any:
-    return _core().Evaluator(model, _whole_number("n_threads", n_threads, 1), precision, backend)
+def _make_evaluator(model: Any, n_threads: int, precision: str, backend: str, neighbors: str) -> Any:
+    return _core().Evaluator(model, _whole_number("n_threads", n_threads, 1), precision, backend, neighbors=neighbors)
 
 
 def _whole_number(word: str, value: Any, least: int) -> int:
@@ -139,15 +142,17 @@ class DPCompressed(Calculator):
 
     tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
     the table, "warn" only warns; a pair closer than the training data is warned of in both, more neighbours than sel once;
-    backend as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a pickle holds their path and
-    checksum, and whoever loads it reads the file again.
+    backend and neighbors as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a pickle holds their
+    path and checksum, and whoever loads it reads the file again.
 
     stress, where some directions are periodic: the components along these, per volume of the cell (that of a direction without a
     cell vector: 1 angstrom); those along or mixed with the other directions are zero. No stress where none is.
     """
 
     implemented_properties: Sequence[str] = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
-    default_parameters: Mapping[str, Any] = {"n_threads": 1, "overflow": "stop", "precision": "double", "backend": "host"}
+    default_parameters: Mapping[str, Any] = {
+        "n_threads": 1, "overflow": "stop", "precision": "double", "backend": "host", "neighbors": "trained",
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -156,11 +161,13 @@ class DPCompressed(Calculator):
         overflow: str = "stop",
         precision: str = "double",
         backend: str = "host",
+        neighbors: str = "trained",
         **unknown: Any,
     ):
         if Calculator is object:
             raise PybuildError("the ASE calculator needs ase and vesin: pip install 'dpcompressed[ase]'")
-        words = {**unknown, "n_threads": n_threads, "overflow": overflow, "precision": precision, "backend": backend}
+        known = {"n_threads": n_threads, "overflow": overflow, "precision": precision, "backend": backend, "neighbors": neighbors}
+        words = {**unknown, **known}
         self._check(words)
         self.path = os.path.abspath(os.fspath(tables))
         self.model = load(self.path)
@@ -172,7 +179,7 @@ class DPCompressed(Calculator):
         """Change parameters; returns those that changed. What they make different is made anew."""
         self._check(words)
         wanted = {**self.parameters, **words}
-        if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in ("n_threads", "precision", "backend")):
+        if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in ("n_threads", "precision", "backend", "neighbors")):
             self._start(self.model, wanted)
         changed = super().set(**words)
         if changed:
@@ -186,7 +193,12 @@ class DPCompressed(Calculator):
 
     def _check(self, words: Mapping[str, Any]) -> None:
         known = self.default_parameters
-        expected = {"overflow": ("stop", "warn"), "precision": ("double", "mixed"), "backend": _core().available_backends()}
+        expected = {
+            "overflow": ("stop", "warn"),
+            "precision": ("double", "mixed"),
+            "backend": _core().available_backends(),
+            "neighbors": ("trained", "all"),
+        }
         for word, value in words.items():
             if word not in known:
                 raise InputError(f'unknown word "{word}": known are {", ".join(known)}')
@@ -279,7 +291,7 @@ class DPCompressed(Calculator):
             warnings.warn(
                 f"more neighbours than sel: atom {crowd['i']} ({names[crowd['type_i']]}) has {crowd['count']} "
                 f"{names[crowd['type_j']]} neighbours within the cutoff, sel is {crowd['sel']}; {overflow['n_over_sel']} such "
-                "cases. All neighbours are used (DeePMD-kit drops the farthest). A calculator says this once",
+                f"cases. {self.evaluator.advice}. A calculator says this once",
                 stacklevel=3,
             )
             self._crowd_was_said = True
@@ -309,7 +321,7 @@ class DPCompressed(Calculator):
 
     def _start(self, model: Any, words: Mapping[str, Any]) -> None:
         self.model = model
-        self.evaluator = _make_evaluator(model, words["n_threads"], words["precision"], words["backend"])
+        self.evaluator = _make_evaluator(model, words["n_threads"], words["precision"], words["backend"], words["neighbors"])
         self._vesin: Any = None
         self._forget_list()
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import InputError, PybuildError
-from .length_checks import check_smallest, too_close
 from .outputs import check_log, check_target, reporting, silence
 from .ranks import communicator, speaks
+from .structures.length_checks import check_smallest, too_close
 
 Result = TypeVar("Result")
 log = logging.getLogger("pybuild")
@@ -218,7 +218,7 @@ def _last_words(error: BaseException) -> int:
 
 def _compress_on_rank(o: argparse.Namespace, comm: Any | None, first: bool) -> None:
     """The scan of the training data is shared by all ranks; the rest is done by the first one."""
-    from . import min_distance
+    from .structures import min_distance
 
     model, systems, options = _together(comm, lambda: _inputs(o))
     distances = min_distance.scan(systems, model.n_types, model.descriptor.rcut, comm) if systems else None
@@ -259,7 +259,7 @@ def _inputs(o: argparse.Namespace) -> tuple[Any, list[Any], Any]:
 
 
 def _options(o: argparse.Namespace) -> Any:
-    from .build import Options
+    from .compress.build import Options
 
     names = ("step", "extrapolate", "order", "check_frequency", "rank", "tolerance", "tolerance_mixed")
     options = Options(**{name: getattr(o, name) for name in names})
@@ -268,8 +268,8 @@ def _options(o: argparse.Namespace) -> Any:
 
 
 def _training_systems(o: argparse.Namespace, type_map: Sequence[str]) -> list[Any]:
-    from .data import open_system
-    from .data_search import find_systems, systems_of_script
+    from .structures.data import open_system
+    from .structures.data_search import find_systems, systems_of_script
 
     places = find_systems(o.training_data) if o.training_data else []
     if o.training_script:
@@ -298,9 +298,9 @@ def _smallest_distance(o: argparse.Namespace, model: Any, distances: Any) -> tup
 def _build_and_write(
     o: argparse.Namespace, options: Any, model: Any, systems: list[Any], distances: Any, smallest: float, source: str
 ) -> None:
-    from .accuracy import provenance, report_lines, table_reports
-    from .build import build
-    from .data import telling_frames
+    from .compress.accuracy import provenance, report_lines, table_reports
+    from .compress.build import build
+    from .structures.data import telling_frames
     from .tables_file import write_tables
 
     structures = telling_frames(systems, model.n_types, model.descriptor.rcut, FRAMES, ATOMS)

@@ -8,9 +8,10 @@ from collections import Counter
 
 import numpy as np
 
-from .accuracy import pair_names, products
-from .grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, distance_of
-from .tableset import IntArray, TableSet
+from .arrays import IntArray
+from .compress.accuracy import pair_names, products
+from .compress.grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, distance_of
+from .tableset import TableSet
 
 KINDS = {DESCRIPTOR_EXCLUDED: "excluded by the descriptor", MODEL_EXCLUDED: "excluded by the model", ABSENT: "absent (sel 0)"}
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import Array, IntArray
 from .errors import ModelError
 from .tables_container import Container
-from .tableset import Array, FittingArrays, IntArray, LayerArrays, TableArrays, TableSet, end_of
+from .tableset import FittingArrays, LayerArrays, TableArrays, TableSet, end_of
 
 KINDS = ("se_e2_a",)
 ABSENT = 3  # descriptor.pair_kind

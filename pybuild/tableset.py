@@ -9,11 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[np.float64]
-IntArray = NDArray[np.int32]
+from .arrays import Array, IntArray
 
 
 def end_of(segments: Array) -> float:

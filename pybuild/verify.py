@@ -14,18 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from . import calculator, reference
-from .data import open_system, telling_frames
-from .data_search import find_systems
-from .description import ModelDescription
-from .environment import Structure
+from . import calculator
+from .compress.selection import ENERGY_PER_FORCE, VIRIAL_PER_FORCE, within
+from .compress.truncation import difference
 from .errors import InputError
-from .probe import judge_structures
+from .model.description import ModelDescription
+from .oracles import reference
 from .readers import read_model
-from .selection import ENERGY_PER_FORCE, VIRIAL_PER_FORCE, within
+from .structures.data import open_system, telling_frames
+from .structures.data_search import find_systems
+from .structures.probe import judge_structures
+from .structures.structure import Structure
 from .tables_file import read_tables
 from .tableset import TableSet
-from .truncation import difference
 
 log = logging.getLogger("pybuild")
 
@@ -94,7 +95,7 @@ def _structures(model: ModelDescription, tables: TableSet, systems: Sequence[str
 def _oracles() -> dict[str, Callable[..., reference.Result]]:
     oracles = {"reference": reference.evaluate}
     if importlib.util.find_spec("torch") is not None:
-        from . import reference_torch
+        from .oracles import reference_torch
 
         oracles["autograd"] = reference_torch.evaluate
     return oracles

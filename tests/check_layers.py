@@ -3,7 +3,7 @@
 
 C++: the core sees neither LAMMPS nor Python; Kokkos and the vendors' BLAS only in its kokkos folders; LAMMPS only in
 lammps_plugin; Python.h only in cython_ext.
-Python: each module of pybuild may import the siblings and packages listed here; a heavy package inside a function only.
+Python: each folder of pybuild may import the folders, modules and packages listed here; a heavy package inside a function only.
 """
 
 from __future__ import annotations
@@ -50,40 +50,27 @@ LAMMPS_HEADERS = {
     "utils",
 }
 
-# Modules of pybuild: which siblings they may import. "*": all. Everything may import errors.
-SIBLINGS = {
-    "errors": set(),
-    "activations": set(),
-    "blas": set(),
-    "length_checks": set(),
-    "outputs": set(),
-    "ranks": set(),
-    "data_places": set(),
-    "data_search": {"data_places"},
-    "description": {"activations"},
-    "tableset": set(),
-    "cli": {"*"},
+# What each folder, or module at the top, of pybuild may import beside itself, the arrays' types and the errors.
+# What is not named here may import nothing.
+TABLES = {"tables_file", "tables_container", "tables_sections", "tableset"}
+IMPORTS = {
+    "model": set(),
+    "readers": {"model"},
+    "structures": {"model", "progress", "compress", "oracles"},
+    "compress": {"model", "structures", "tableset", "blas", "progress", "oracles"},
+    "oracles": {"model", "tableset", "compress", "structures"},
+    "tables_file": TABLES,
+    "tables_sections": TABLES,
+    "tables_container": {"crc32c"},
+    "calculator": {"structures", "_core"},
+    "info": {"compress", "tableset"},
+    "verify": {"calculator", "compress", "model", "oracles", "readers", "structures"} | TABLES,
+    "cli": {"compress", "info", "outputs", "ranks", "readers", "structures", "verify"} | TABLES,
     "__main__": {"cli"},
 }
-# The rest of pybuild, by what it must never import.
-FILES = {
-    "readers", "tables_file", "tables_container", "tables_sections", "info", "data", "data_places", "data_search", "outputs",
-}  # fmt: skip
-RUNNING = {"cli", "calculator", "_core", "verify"}
-COMPRESSION = (
-    "build", "environment", "evaluation", "folding", "grid", "hermite", "lowrank", "neighbours", "nets", "probe", "selection",
-    "tabulate", "truncation",
-)  # fmt: skip
-FORBIDDEN = {
-    **{module: FILES | RUNNING for module in COMPRESSION},
-    "readers": RUNNING | FILES - {"readers"} | set(COMPRESSION) | {"tableset"},
-    "reference": RUNNING | FILES | set(COMPRESSION) | {"tableset"},
-    "tables_file": RUNNING | set(COMPRESSION) | {"readers", "description"},
-    "calculator": {"cli", "description"} | FILES | set(COMPRESSION) - {"neighbours"},
-}
-ALWAYS_FORBIDDEN = {"cli"}  # nothing imports the command line but its entry
+ANYBODY = {"arrays", "errors"}
 AT_TOP = {"numpy"}  # packages that a module may import at its top; others (torch, ase, mpi4py, ...) inside functions
-AT_TOP_EXCEPTIONS = {"calculator": {"ase", "vesin"}, "reference_torch": {"torch"}}
+AT_TOP_EXCEPTIONS = {"calculator": {"ase", "vesin"}, "oracles": {"torch"}}
 
 
 def cxx_breaches() -> Iterator[str]:
@@ -150,14 +137,9 @@ def _imports(path: Path) -> Iterator[tuple[int, str, bool]]:
 
 def _sibling_problem(module: str, target: str) -> str | None:
     sibling = target.split(".")[1] if "." in target else "__init__"
-    if sibling in {module, "errors", "__init__"}:
+    if sibling in {module, "__init__"} | ANYBODY | IMPORTS.get(module, set()):
         return None
-    allowed = SIBLINGS.get(module)
-    if allowed is not None and "*" not in allowed and sibling not in allowed:
-        return f"{module} must not import {sibling}"
-    if sibling in FORBIDDEN.get(module, set()) | (ALWAYS_FORBIDDEN if module not in {"__main__", "cli"} else set()):
-        return f"{module} must not import {sibling}"
-    return None
+    return f"{module} must not import {sibling}"
 
 
 def _package_problem(module: str, target: str, at_top: bool) -> str | None:

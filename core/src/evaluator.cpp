@@ -44,10 +44,10 @@ namespace {
 template <class Real>
 class Engine final : public Evaluator::Impl {
 public:
-    Engine(std::shared_ptr<const Model> model, int n_threads)
-        : packed_(std::move(model)), kernels_(host::select_kernels<Real>()) {
+    Engine(std::shared_ptr<const Model> model, int n_threads, NeighbourRule rule)
+        : packed_(std::move(model)), rule_(rule), kernels_(host::select_kernels<Real>()) {
         for (int t = 0; t < n_threads; ++t) {
-            threads_.emplace_back(packed_, kernels_);
+            threads_.emplace_back(packed_, kernels_, rule);
         }
     }
 
@@ -58,7 +58,7 @@ public:
 
 private:
     struct Thread {
-        Thread(const PackedModel<Real>& model, const host::Kernels<Real>& kernels) : blocks(model, kernels) {}
+        Thread(const PackedModel<Real>& model, const host::Kernels<Real>& kernels, NeighbourRule rule) : blocks(model, kernels, rule) {}
         host::BlockEvaluator<Real> blocks;
         AlignedArray<double> forces, atom_virial;  // threads other than the first
         host::Sums sums;
@@ -71,6 +71,7 @@ private:
     Totals collect();
 
     PackedModel<Real> packed_;
+    NeighbourRule rule_;
     const host::Kernels<Real>& kernels_;
     host::NeighbourBlocks list_;
     std::deque<Thread> threads_;
@@ -78,7 +79,7 @@ private:
 
 template <class Real>
 void Engine<Real>::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
-    list_.build(*packed_.model, n_all, types, rows, kBlockAtoms, n_threads());
+    list_.build(*packed_.model, n_all, types, rows, kBlockAtoms, n_threads(), rule_);
     for (Thread& thread : threads_) {
         thread.blocks.reserve(list_);
     }
@@ -195,11 +196,12 @@ std::size_t Engine<Real>::memory_bytes() const {
     return total;
 }
 
-std::unique_ptr<Evaluator::Impl> make_engine(std::shared_ptr<const Model> model, int n_threads, Precision precision) {
-    if (precision == Precision::mixed) {
-        return std::make_unique<Engine<float>>(std::move(model), n_threads);
+std::unique_ptr<Evaluator::Impl> make_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
+    const NeighbourRule rule = rule_for(*model, options.neighbours);
+    if (options.precision == Precision::mixed) {
+        return std::make_unique<Engine<float>>(std::move(model), options.n_threads, rule);
     }
-    return std::make_unique<Engine<double>>(std::move(model), n_threads);
+    return std::make_unique<Engine<double>>(std::move(model), options.n_threads, rule);
 }
 
 }  // namespace
@@ -244,7 +246,7 @@ Evaluator::Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions&
     if (options.n_threads < 1) {
         throw InputError("the number of threads is " + std::to_string(options.n_threads) + ": expected at least 1");
     }
-    impl_ = options.backend == Backend::host ? make_engine(std::move(model), options.n_threads, options.precision)
+    impl_ = options.backend == Backend::host ? make_engine(std::move(model), options)
                                              : make_kokkos(std::move(model), options);
 }
 

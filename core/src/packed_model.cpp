@@ -249,9 +249,10 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
         PairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
             const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
-            if (!math::is_listed(pair.kind)) {
+            if (!math::is_counted(pair.kind)) {
                 continue;
             }
+            limits.is_counted = true;
             // Where there are several descriptors, each finds its own among the pairs of all.
             limits.is_stored = limits.is_stored || pair.kind == PairKind::ordinary || type.descriptors.size() > 1;
             limits.sel = descriptor.rcut == type.rcut ? std::min(limits.sel, pair.sel) : limits.sel;

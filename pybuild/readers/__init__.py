@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..description import ModelDescription
 from ..errors import PybuildError, ReadError, UnsupportedModel
+from ..model.description import ModelDescription
 from . import deepmd_torch
 
 HEAD_BYTES = 4096  # enough for every signature below

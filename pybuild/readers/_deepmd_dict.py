@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
 from ..errors import ReadError, UnsupportedModel
+from ..model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
 
 Tree = dict[str, Any]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..description import ModelDescription, Provenance
 from ..errors import InputError, ReadError, UnsupportedModel
+from ..model.description import ModelDescription, Provenance
 from . import _restricted_pickle as pickle
 from ._deepmd_checkpoint import checkpoint_tree, is_checkpoint
 from ._deepmd_dict import Tree, description_from_dict

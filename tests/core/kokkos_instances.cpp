@@ -18,6 +18,7 @@ struct MatrixList {
     KOKKOS_FUNCTION int centre(int c) const { return centres(c); }
     KOKKOS_FUNCTION int count(int i) const { return counts(i); }
     KOKKOS_FUNCTION int neighbour(int i, int k) const { return neighbours(i, k) & 0x1FFFFFFF; }
+    KOKKOS_FUNCTION long long tag(int i) const { return i; }
 };
 
 template <class Force>

@@ -24,6 +24,7 @@ struct CountedList {
     KOKKOS_FUNCTION int centre(int c) const { return c; }
     KOKKOS_FUNCTION int count(int i) const { return counts(i); }
     KOKKOS_FUNCTION int neighbour(int i, int) const { return i; }
+    KOKKOS_FUNCTION long long tag(int i) const { return i; }
 };
 
 struct Chunks {

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from lammps_runs import Lammps
 
-from pybuild import reference
+from pybuild.oracles import reference
 from pybuild.readers import read_model
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

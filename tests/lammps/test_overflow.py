@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from lammps_runs import Lammps, Run, System, on_backends, setup, static
 
-from pybuild import reference as oracle
+from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
 from pybuild.tables_file import read_tables, write_tables
 

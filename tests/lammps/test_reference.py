@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from lammps_runs import THREADED, Array, Lammps, from_reference, on_backends, setup, static, virial_matrix
 
-from pybuild import reference as oracle
+from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
 
 MODELS = [

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from lammps_runs import Lammps, Run, System, on_backends, setup
 
-from pybuild import reference as oracle
+from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
 
 CLOSE, BEYOND = "closer than in the training data. Worst", "closer than the tables reach. Worst"

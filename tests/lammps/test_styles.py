@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from lammps_runs import Array, Lammps, System, on_backends, setup, static
 
-from pybuild import reference as oracle
+from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
 
 FORCE = 1e-8  # eV/angstrom, as in test_reference.py

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from lammps_runs import BAR_PER_EV_A3, SINGLE, Lammps, System, on_backends, setup
 
-from pybuild import reference as oracle
+from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
 
 ATOM_ENERGY = 1e-9  # eV

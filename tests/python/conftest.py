@@ -15,7 +15,7 @@ import pytest
 
 from pybuild import calculator
 from pybuild.cli import main
-from pybuild.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+from pybuild.model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
 from pybuild.tableset import FittingArrays, LayerArrays, TableArrays, TableSet
 
 REPOSITORY = Path(__file__).resolve().parents[2]

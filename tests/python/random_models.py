@@ -28,11 +28,12 @@ from typing import Any
 
 import numpy as np
 
-from pybuild import calculator, reference, reference_tables
-from pybuild.accuracy import within
-from pybuild.build import Build, Options, build
-from pybuild.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
-from pybuild.environment import Structure
+from pybuild import calculator
+from pybuild.compress.accuracy import within
+from pybuild.compress.build import Build, Options, build
+from pybuild.model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+from pybuild.oracles import reference, reference_tables
+from pybuild.structures.structure import Structure
 from pybuild.tables_file import to_bytes
 
 # Limits, for forces whose largest is S (at least 1 eV/A); energies likewise, with the largest atomic energy added to S.

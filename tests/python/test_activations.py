@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from pybuild import activations
 from pybuild.errors import ModelError
+from pybuild.model import activations
 
 POINTS = np.concatenate([np.linspace(-9.0, 9.0, 73) + 0.017, [-40.0, -25.3, 25.3, 40.0]])
 VALUE_TOLERANCE = 2e-15  # relative, against the same formula in another order of operations: a few roundings
@@ -111,7 +111,7 @@ def test_unknown_names_are_refused(name):
 @pytest.mark.parametrize("name", sorted(activations.CODES))
 def test_against_torch(name):
     torch = pytest.importorskip("torch")
-    from pybuild.reference_torch import _activate
+    from pybuild.oracles.reference_torch import _activate
 
     x = torch.tensor(POINTS, requires_grad=True)
     y = _activate(torch, name, x)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pybuild import calculator
-from pybuild.build import build
+from pybuild.compress.build import build
 from pybuild.errors import InputError
 from pybuild.readers import read_model
 from pybuild.tables_file import to_bytes

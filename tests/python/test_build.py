@@ -6,14 +6,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pybuild import reference, reference_tables
-from pybuild.build import Options, build
-from pybuild.environment import Structure
+from pybuild.compress.build import Options, build
+from pybuild.compress.selection import within
+from pybuild.compress.truncation import difference
 from pybuild.errors import InputError
-from pybuild.probe import close_structures, judge_structures, number_density, probe_structures
-from pybuild.selection import within
+from pybuild.oracles import reference, reference_tables
+from pybuild.structures.probe import close_structures, judge_structures, number_density, probe_structures
+from pybuild.structures.structure import Structure
 from pybuild.tables_file import from_bytes, to_bytes
-from pybuild.truncation import difference
 
 TOLERANCE = 1e-8  # eV/A, the default
 FULL_RANK = 1e-10  # order 5, step 0.01, forces up to 10 eV/A; measured 2e-12

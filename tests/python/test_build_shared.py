@@ -7,8 +7,9 @@ import functools
 import numpy as np
 import pytest
 
-from pybuild import reference, reference_tables, selection
-from pybuild.build import Options, build
+from pybuild.compress import selection
+from pybuild.compress.build import Options, build
+from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
 
 # The promise of the default options, on frames with up to 200 atoms.

@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 
 from pybuild import calculator
-from pybuild.build import Options, build
 from pybuild.calculator import DPCompressed
+from pybuild.compress.build import Options, build
 from pybuild.errors import FormatError, InputError
-from pybuild.images import list_with_images, shifts_of
-from pybuild.neighbours import neighbour_pairs
 from pybuild.readers import read_model
+from pybuild.structures.images import list_with_images, shifts_of
+from pybuild.structures.neighbours import neighbour_pairs
 from pybuild.tables_file import from_bytes, to_bytes
 
 pytest.importorskip("pybuild._core", reason="pybuild._core is not built")

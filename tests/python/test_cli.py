@@ -69,8 +69,8 @@ LIBRARY = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from pybuild.accuracy import provenance, table_reports
-from pybuild.build import Options, build
+from pybuild.compress.accuracy import provenance, table_reports
+from pybuild.compress.build import Options, build
 from pybuild.readers import read_model
 from pybuild.tables_file import write_tables
 from threadpoolctl import threadpool_info

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from command_line import ENVIRONMENT, mpirun
 
-from pybuild.data import open_system, telling_frames
-from pybuild.data_search import find_systems, systems_of_script
 from pybuild.errors import InputError
-from pybuild.min_distance import scan
+from pybuild.structures.data import open_system, telling_frames
+from pybuild.structures.data_search import find_systems, systems_of_script
+from pybuild.structures.min_distance import scan
 
 CELL = np.array([[6.0, 0.0, 0.0], [1.0, 5.5, 0.0], [-0.5, 0.3, 6.5]])
 TYPES = np.array([0, 1, 1, 0, 1])
@@ -284,9 +284,9 @@ def test_bad_scripts(tmp_path, text, message):
 SCAN = """
 import sys
 import pybuild
-from pybuild.data import open_system
-from pybuild.data_search import find_systems
-from pybuild.min_distance import scan
+from pybuild.structures.data import open_system
+from pybuild.structures.data_search import find_systems
+from pybuild.structures.min_distance import scan
 from pybuild.ranks import communicator
 comm = communicator()
 assert (comm is None) == (sys.argv[2] == "1"), "the launcher was not recognised"

@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from pybuild.data import open_system
-from pybuild.data_search import find_systems, systems_of_script
 from pybuild.errors import InputError
-from pybuild.min_distance import scan
+from pybuild.structures.data import open_system
+from pybuild.structures.data_search import find_systems, systems_of_script
+from pybuild.structures.min_distance import scan
 
 TYPES = ("O", "H")
 CELL = np.diag([6.0, 7.0, 8.0])

@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pybuild.description import Layer, Net
 from pybuild.errors import ModelError
+from pybuild.model.description import Layer, Net
 
 
 def _with(model, **changes):

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pybuild import calculator, reference_tables
-from pybuild.build import Options, build
+from pybuild import calculator
+from pybuild.compress.build import Options, build
 from pybuild.errors import FormatError, InputError
-from pybuild.neighbours import neighbour_pairs
+from pybuild.oracles import reference_tables
 from pybuild.readers import read_model
+from pybuild.structures.neighbours import neighbour_pairs
 from pybuild.tables_file import from_bytes, to_bytes
 
 core = pytest.importorskip("pybuild._core", reason="pybuild._core is not built")

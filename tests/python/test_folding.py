@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 
-from pybuild.evaluation import DirectInput, FoldedInput
-from pybuild.folding import FirstLayer, direct_cost, folded_cost, merge_columns, staircase, staircase_order
-from pybuild.lowrank import Basis
+from pybuild.compress.evaluation import DirectInput, FoldedInput
+from pybuild.compress.folding import FirstLayer, direct_cost, folded_cost, merge_columns, staircase, staircase_order
+from pybuild.compress.lowrank import Basis
 
 FOLDED = 1e-12  # relative: the same sum in another order
 N_CENTRES, WIDTH, AXIS, N_OUT = 5, 9, 4, 7

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from pybuild.errors import InputError
-from pybuild.grid import (
+from pybuild.compress.grid import (
     ABSENT,
     DESCRIPTOR_EXCLUDED,
     MODEL_EXCLUDED,
@@ -20,6 +19,7 @@ from pybuild.grid import (
     pair_kinds,
     plan_tables,
 )  # fmt: skip
+from pybuild.errors import InputError
 
 
 def a_plan(lower, upper, end, kinks=()):

@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-from pybuild import hermite
-from pybuild.grid import Grid
+from pybuild.compress import hermite
+from pybuild.compress.grid import Grid
 
 ROUNDING = 1e-11  # of coefficients that come from differences divided by powers of the step
 GRID = Grid(np.array([[-1.0, 0.25, 8], [1.0, 0.5, 6]]), 1.0)

@@ -38,8 +38,8 @@ def test_this_repository(check_layers: ModuleType) -> None:
         ("pybuild/x.py", "import torch"),
         ("pybuild/x.py", "from .cli import main"),
         ("pybuild/x.py", "from . import cli"),
-        ("pybuild/reference.py", "def f():\n    from .tables_file import read"),
-        ("pybuild/readers/x.py", "from ..tabulate import build"),
+        ("pybuild/oracles/x.py", "def f():\n    from ..tables_file import read"),
+        ("pybuild/readers/x.py", "from ..compress.build import build"),
         ("pybuild/readers/x.py", "import h5py"),
     ],
 )

@@ -4,10 +4,10 @@
 import numpy as np
 import pytest
 
-from pybuild.grid import make_grid, plan_tables
-from pybuild.lowrank import identity_basis, sampled_basis
-from pybuild.nets import derivatives_along
-from pybuild.tabulate import build_table, table_errors
+from pybuild.compress.grid import make_grid, plan_tables
+from pybuild.compress.lowrank import identity_basis, sampled_basis
+from pybuild.compress.nets import derivatives_along
+from pybuild.compress.tabulate import build_table, table_errors
 
 ORTHONORMAL = 1e-9  # rounding of the decomposition, amplified by the inverse root of the sensitivity (at most 1000)
 INTERPOLATION = 1e-11  # order 5, step 0.01, values of order one; measured 4e-13

@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pybuild import calculator, reference, reference_tables
-from pybuild.build import Options, build
+from pybuild import calculator
+from pybuild.compress.build import Options, build
+from pybuild.compress.truncation import difference
 from pybuild.info import info_lines
+from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
 from pybuild.tables_file import from_bytes, to_bytes
-from pybuild.truncation import difference
 
 try:
     from pybuild import _core as core

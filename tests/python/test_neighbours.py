@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pybuild.errors import InputError
-from pybuild.neighbours import cell_heights, neighbour_pairs
+from pybuild.structures.neighbours import cell_heights, neighbour_pairs
 
 TRICLINIC = np.array([[7.0, 0.0, 0.0], [2.0, 6.0, 0.0], [1.0, -1.0, 5.0]])
 

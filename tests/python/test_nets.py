@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-from pybuild import nets
-from pybuild.description import Layer, Net
+from pybuild.compress import nets
+from pybuild.model.description import Layer, Net
 
 STEP = 1e-3  # of five-point differences: error h^4 f^(5) / 30 and rounding 1e-16 / h
 DIFFERENCE = 1e-8  # measured 3e-10

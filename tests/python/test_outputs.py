@@ -276,7 +276,7 @@ sys.exit(main(sys.argv[1:]))
     ("error", "module", "name", "text"),
     [
         ("InputError('not here')", "readers", "read_model", "pybuild: error: not here"),  # a disk that one node does not see
-        ("MemoryError('all gone')", "min_distance", "_take_pairs", "pybuild: error: not enough memory (all gone)"),
+        ("MemoryError('all gone')", "structures.min_distance", "_take_pairs", "pybuild: error: not enough memory (all gone)"),
         ("MemoryError('all gone')", "readers", "read_model", "pybuild: error: not enough memory (all gone)"),
     ],
 )

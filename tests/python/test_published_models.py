@@ -4,11 +4,12 @@
 import numpy as np
 import pytest
 
-from pybuild import calculator, reference
-from pybuild.build import build
-from pybuild.environment import Structure
+from pybuild import calculator
+from pybuild.compress.build import build
 from pybuild.errors import UnsupportedModel
+from pybuild.oracles import reference
 from pybuild.readers import read_model
+from pybuild.structures.structure import Structure
 from pybuild.tables_file import write_tables
 
 # Per atom, force component and virial component; DeePMD-kit's own back ends differ by 1e-14 of the energy.
@@ -91,7 +92,7 @@ def test_the_compiled_tables(published, name, tmp_path):
 
 
 def neighbour_vectors(structure):
-    from pybuild.neighbours import neighbour_pairs
+    from pybuild.structures.neighbours import neighbour_pairs
 
     return neighbour_pairs(structure.positions, structure.cell, 3.0)[2]
 

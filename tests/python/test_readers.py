@@ -13,8 +13,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from pybuild.description import ModelDescription, Net, Provenance
 from pybuild.errors import InputError, ReadError, UnsupportedModel
+from pybuild.model.description import ModelDescription, Net, Provenance
 from pybuild.readers import read_model
 from pybuild.readers._deepmd_checkpoint import checkpoint_tree
 from pybuild.readers._deepmd_dict import description_from_dict, vacuum_flags

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from pybuild import reference
-from pybuild.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
 from pybuild.errors import InputError
+from pybuild.model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+from pybuild.oracles import reference
 from pybuild.readers import read_model
 
 # Against DeePMD-kit in float64; measured over all models and frames: 4e-14 eV/atom, 2e-14 eV/A, 1.4e-12 eV.
@@ -185,7 +185,7 @@ def test_replicated_cell(case):
 
 def test_against_autograd(case):
     pytest.importorskip("torch")
-    from pybuild import reference_torch
+    from pybuild.oracles import reference_torch
 
     model, x, types, cell = case
     for box in (cell, None):
@@ -197,7 +197,7 @@ def test_against_autograd(case):
 
 def test_autograd_on_the_water_model(shared_models):
     pytest.importorskip("torch")
-    from pybuild import reference_torch
+    from pybuild.oracles import reference_torch
 
     model, data = read_model(shared_models / "water-full" / "model.pth"), np.load(shared_models / "water-full" / "reference.npz")
     arguments = (model, data["positions2"], data["types"], data["cell2"])

@@ -3,11 +3,13 @@
 // OpenMP over blocks of atoms of one type, fixed order of summation for a fixed number of threads.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "dpc/model.hpp"
+#include "dpc/neighbour_rule.hpp"
 #include "dpc/overflow.hpp"
 
 namespace dpc {
@@ -18,12 +20,14 @@ enum class Precision { float64, mixed };
 
 /// A full neighbour list as the caller has it (LAMMPS: ilist, numneigh, firstneigh, NEIGHMASK). Both i-j and j-i are listed
 /// where both are centres; neighbours beyond rcut are allowed. index_mask is applied to every neighbour index.
+/// tag: which of equally near neighbours beyond sel is dropped must not depend on the order of the atoms: that of the larger tag.
 struct NeighbourRows {
     int n_centres = 0;
     const int* centre = nullptr;      // (n_centres) atom index
     const int* count = nullptr;       // by atom index
     const int* const* rows = nullptr; // by atom index
     int index_mask = ~0;
+    const std::int64_t* tag = nullptr;  // by atom index, the same for an atom and its images; null: the index
 };
 
 /// The caller's units: model length = length * caller's, caller's energy = energy * model's.
@@ -51,6 +55,7 @@ struct EvaluatorOptions {
     int n_threads = 1;  // host, kokkos_openmp
     Precision precision = Precision::float64;
     Backend backend = Backend::host;
+    Neighbours neighbours = Neighbours::trained;
     int device = -1;                // gpu: its number, -1: the first
     std::size_t scratch_bytes = 0;  // all but host: bound of the scratch arrays, 0: a default
 };

@@ -36,6 +36,7 @@ struct PairLimits {
     double table_limit = 0;        // the largest distance at which a table ends
     double checked_distance2 = 0;  // square of the larger of the two: closer pairs are counted. 0: no descriptor has such pairs
     int sel = kUnlimited;          // the fewest slots of a descriptor with the largest cut-off
+    bool is_counted = false;       // some descriptor counts them
     bool is_stored = false;        // some descriptor needs the pairs themselves, not only their number
 
     static constexpr int kUnlimited = 1 << 30;

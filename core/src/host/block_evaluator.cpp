@@ -16,7 +16,8 @@ int padded(int n, int multiple) { return (n + multiple - 1) / multiple * multipl
 }  // namespace
 
 template <class Real>
-BlockEvaluator<Real>::BlockEvaluator(const PackedModel<Real>& model, const Kernels<Real>& kernels) : model_(model), kernels_(kernels) {
+BlockEvaluator<Real>::BlockEvaluator(const PackedModel<Real>& model, const Kernels<Real>& kernels, NeighbourRule rule)
+    : model_(model), kernels_(kernels), nearest_(*model.model, model.model->descriptors.front(), rule) {
     for (std::size_t d = 0; d < model.model->descriptors.size(); ++d) {
         descriptors_.push_back(make_descriptor(*model.model, static_cast<int>(d), kernels));
     }
@@ -48,11 +49,12 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
     features_.reserve(static_cast<std::size_t>(set.most_features + kPanelRows - 1) * atoms);
     energy_.reserve(atoms);
     net_.reserve(set, lanes);
+    nearest_.reserve(list);
 }
 
 template <class Real>
 std::size_t BlockEvaluator<Real>::bytes() const {
-    std::size_t total = bytes_of(descriptors_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) + gathered_.bytes() +
+    std::size_t total = nearest_.bytes() + bytes_of(descriptors_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) + gathered_.bytes() +
                         bytes_of(narrowed_) + gradients_.bytes() + features_.bytes() + energy_.bytes() + net_.bytes();
     for (const auto& descriptor : descriptors_) {
         total += descriptor->bytes();
@@ -121,7 +123,7 @@ void BlockEvaluator<Real>::evaluate_atoms(
     }
 }
 
-/// Pairs inside the largest cut-off by neighbour type, then atom.
+/// Pairs inside the largest cut-off by neighbour type, then atom, those that are kept of too many, and what is to be said of them.
 template <class Real>
 void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
     const Type& type = ordinary_type(block);
@@ -131,33 +133,72 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
     std::copy(pairs.d, pairs.d + 3, arrays.d);
     arrays.r2 = pairs.r2;
     pairs.n_atoms = block.n_atoms;
+    pairs.n = 0;
     const double rcut2 = type.rcut * type.rcut;
-    int n = 0;
     any_close_ = false;
+    bool may_overflow = false;
+    Overflow close;
     for (int b = 0; b < pairs.n_types; ++b) {
         const PairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (int k = 0; k < block.n_atoms; ++k) {
-            const std::size_t segment = block.first_segment + static_cast<std::size_t>(b * block.n_atoms + k);
-            const Listed listed{list.neighbours.data() + list.segments[segment],
-                                static_cast<int>(list.segments[segment + 1] - list.segments[segment])};
+            const Listed listed = list.listed(block, b, k);
+            const std::size_t segment = pairs.segment(b, k);
+            pairs.firsts[segment] = pairs.n;
+            if (!limits.is_counted) {
+                pairs.counts[segment] = 0;
+                may_overflow = may_overflow || nearest_.may_overflow(b, listed.count);
+                continue;
+            }
             const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
             double closest2 = rcut2;
-            const int found = kernels_.gather_pairs(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, n,
+            const int found = kernels_.gather_pairs(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, pairs.n,
                                                     arrays, &closest2);
-            pairs.counts[pairs.segment(b, k)] = found;
-            pairs.firsts[pairs.segment(b, k)] = n;
+            pairs.counts[segment] = found;
             count_crowd(block, centre, b, found, sums);
-            if (closest2 < limits.checked_distance2) {
-                if (closest2 < limits.min_distance * limits.min_distance) {
-                    mark_close(block, k);
-                }
-                count_overflow(block, centre, b, n, found, closest2, sums);
-            }
-            n += limits.is_stored ? found : 0;
+            may_overflow = may_overflow || nearest_.may_overflow(b, found);
+            check_distances(block, centre, b, k, closest2, close, sums);
+            pairs.n += limits.is_stored ? found : 0;
         }
     }
-    pairs.n = n;
+    if (may_overflow) {
+        keep_nearest(list, block, x, length, close, sums);
+    }
+    merge(sums.overflow, close);
     gathered_.pad(rcut2);
+}
+
+/// The rare case: some centre may have more neighbours than the model keeps. What was said of the pairs that go is taken back.
+template <class Real>
+void BlockEvaluator<Real>::keep_nearest(
+    const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums) {
+    BlockPairs& pairs = gathered_.pairs;
+    nearest_.keep(list, block, x, length, pairs, sums.overflow);
+    close = Overflow{};
+    any_close_ = false;
+    for (int b = 0; b < pairs.n_types; ++b) {
+        for (int k = 0; k < block.n_atoms && ordinary_type(block).limits[static_cast<std::size_t>(b)].is_stored; ++k) {
+            const double* r2 = pairs.r2 + pairs.first(b, k);
+            const double* end = r2 + pairs.count(b, k);
+            if (r2 != end) {
+                const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
+                check_distances(block, centre, b, k, *std::min_element(r2, end), close, sums);
+            }
+        }
+    }
+}
+
+/// Note where the closest neighbour of a centre and type is closer than in the training data or beyond the table.
+template <class Real>
+void BlockEvaluator<Real>::check_distances(
+    const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums) {
+    const PairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
+    if (closest2 < limits.checked_distance2) {
+        if (closest2 < limits.min_distance * limits.min_distance) {
+            mark_close(block, atom);
+        }
+        const BlockPairs& pairs = gathered_.pairs;
+        count_overflow(block, centre, b, pairs.first(b, atom), pairs.count(b, atom), closest2, found, sums);
+    }
 }
 
 /// The gathered pairs, or those of them that are this descriptor's.
@@ -183,10 +224,10 @@ void BlockEvaluator<Real>::narrow(
     own.n = 0;
     for (int b = 0; b < all.n_types; ++b) {
         const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
-        const bool is_listed = math::is_listed(pair.kind);
+        const bool is_counted = math::is_counted(pair.kind);
         for (int k = 0; k < all.n_atoms; ++k) {
             int n = own.n;
-            for (int from = all.first(b, k); is_listed && from < all.first(b, k) + all.count(b, k); ++from) {
+            for (int from = all.first(b, k); is_counted && from < all.first(b, k) + all.count(b, k); ++from) {
                 own.neighbour[n] = all.neighbour[from];
                 own.r2[n] = all.r2[from];
                 for (int c = 0; c < 3; ++c) {
@@ -211,7 +252,7 @@ void BlockEvaluator<Real>::narrow(
 /// Close centres take all columns and products; that is nothing new where all do.
 template <class Real>
 void BlockEvaluator<Real>::mark_close(const Block& block, int atom) {
-    if (model_.ordinary.types[static_cast<std::size_t>(block.type)].takes_all) {
+    if (ordinary_type(block).takes_all) {
         return;
     }
     if (!any_close_) {
@@ -224,7 +265,7 @@ void BlockEvaluator<Real>::mark_close(const Block& block, int atom) {
 /// The rare case: some pair of this centre is closer than the training data or beyond the table.
 template <class Real>
 void BlockEvaluator<Real>::count_overflow(
-    const Block& block, int centre, int b, int begin, int n, double closest2, Sums& sums) const {
+    const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all, Sums& sums) const {
     const PairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
     const BlockPairs& pairs = gathered_.pairs;
     Overflow found;
@@ -240,7 +281,7 @@ void BlockEvaluator<Real>::count_overflow(
         sums.coincident[0] = found.worst.i;
         sums.coincident[1] = found.worst.j;
     }
-    merge(sums.overflow, found);
+    merge(all, found);
 }
 
 template <class Real>

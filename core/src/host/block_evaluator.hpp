@@ -10,6 +10,7 @@
 #include "descriptors/block_descriptor.hpp"
 #include "fitting_net.hpp"
 #include "kernels.hpp"
+#include "nearest_neighbours.hpp"
 #include "neighbour_blocks.hpp"
 
 namespace dpc::host {
@@ -27,7 +28,7 @@ struct Sums {
 template <class Real>
 class BlockEvaluator {
 public:
-    BlockEvaluator(const PackedModel<Real>& model, const Kernels<Real>& kernels);
+    BlockEvaluator(const PackedModel<Real>& model, const Kernels<Real>& kernels, NeighbourRule rule = NeighbourRule::all);
 
     /// Make room for every block of the list, so that evaluate allocates nothing.
     void reserve(const NeighbourBlocks& list);
@@ -40,12 +41,14 @@ private:
     const Type& ordinary_type(const Block& block) const { return model_.ordinary.types[static_cast<std::size_t>(block.type)]; }
     BlockDescriptor<Real>& code_of(const PackedDescriptor<Real>& descriptor) { return *descriptors_[static_cast<std::size_t>(descriptor.index)]; }
     void gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
+    void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums);
+    void check_distances(const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums);
     const BlockPairs& pairs_of(const PackedDescriptor<Real>& descriptor, const NeighbourBlocks& list, const Block& block, Sums& sums);
     void narrow(const PackedDescriptor<Real>& descriptor, const NeighbourBlocks& list, const Block& block, BlockPairs& own, Sums& sums);
     void mark_close(const Block& block, int atom);
     void evaluate_close(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
     void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
-    void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Sums& sums) const;
+    void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all, Sums& sums) const;
     void count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const;
     void compute_energy(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
     void add_forces(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs, const NeighbourBlocks& list, const Block& block,
@@ -53,6 +56,7 @@ private:
 
     const PackedModel<Real>& model_;
     const Kernels<Real>& kernels_;
+    NearestNeighbours nearest_;
     std::vector<std::unique_ptr<BlockDescriptor<Real>>> descriptors_;  // as in Model::descriptors
     BlockAtoms atoms_;                   // of the block, those that are evaluated at present
     std::vector<int> all_atoms_;         // 0, 1, 2, ..

@@ -9,6 +9,7 @@
 
 #include "dpc/math/pair_arrays.hpp"
 #include "dpc/packed_layout.hpp"
+#include "listed.hpp"
 
 namespace dpc::host {
 
@@ -22,19 +23,13 @@ struct PairArrays : math::PairArrays<Real> {
     double* x;  // R_0 in double, for the look-up
 };
 
-/// Listed neighbours of one centre and one type.
-struct Listed {
-    const int* neighbour;
-    int count;
-};
-
 /// The kernels that know how many components a row of C has: 4, phi(x) (x) R summed over the pairs, or 1, the sum of phi(x).
 template <class Real, int COMPONENTS>
 struct MomentKernels {
     void (*compute_environment)(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs);
     /// moments (COMPONENTS, stride) of the pairs.
     void (*compute_moments)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments);
-    /// reverse_environment of the pairs from dE/dmoments (COMPONENTS, stride).
+    /// reverse_row of the pairs from dE/dmoments (COMPONENTS, stride).
     void (*reverse_moments)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments);
     /// gradient (3, n_pairs) = dE/dd of every pair; virial (9) += -d (x) gradient.
     void (*reverse_environment)(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial);

@@ -13,10 +13,11 @@
 namespace dpc::host {
 namespace {
 
-/// True where neighbours of type b of a centre of type a are looked at during a step (even if only to be counted).
-bool is_listed(const Model& model, int a, int b) {
-    return std::any_of(model.descriptors.begin(), model.descriptors.end(),
-                       [&](const Descriptor& descriptor) { return math::is_listed(descriptor.pair(a, b).kind); });
+/// True where neighbours of type b of a centre of type a may matter in a step, even if only by their number.
+bool is_listed(const Model& model, NeighbourRule rule, int a, int b) {
+    return rule == NeighbourRule::total ||
+           std::any_of(model.descriptors.begin(), model.descriptors.end(),
+                       [&](const Descriptor& descriptor) { return math::is_counted(descriptor.pair(a, b).kind); });
 }
 
 int type_of(const Model& model, int n_all, const int* types, int atom) {
@@ -70,8 +71,10 @@ void for_each_block(const std::vector<Block>& blocks, int n_threads, const Work&
 }  // namespace
 
 void NeighbourBlocks::build(
-    const Model& model, int n_atoms, const int* types, const NeighbourRows& rows, int block_atoms, int n_threads) {
+    const Model& model, int n_atoms, const int* types, const NeighbourRows& rows, int block_atoms, int n_threads, NeighbourRule rule) {
     n_all = n_atoms;
+    const bool has_tags = rule != NeighbourRule::all && rows.tag != nullptr;
+    tags.assign(rows.tag, rows.tag + (has_tags ? n_all : 0));
     centres.clear();
     blocks.clear();
     const int n_types = model.n_types();
@@ -97,7 +100,7 @@ void NeighbourBlocks::build(
                 for (int n = 0; n < rows.count[i]; ++n) {
                     const int j = rows.rows[i][n] & rows.index_mask;
                     const int b = type_of(model, n_all, types, j);
-                    if (b >= 0 && is_listed(model, block.type, b)) {
+                    if (b >= 0 && is_listed(model, rule, block.type, b)) {
                         visit(block.first_segment + static_cast<std::size_t>(b * block.n_atoms + k), j);
                     }
                 }
@@ -129,7 +132,7 @@ void NeighbourBlocks::build(
 }
 
 std::size_t NeighbourBlocks::bytes() const {
-    return bytes_of(centres) + bytes_of(blocks) + bytes_of(segments) + bytes_of(neighbours) + bytes_of(thread_blocks);
+    return bytes_of(centres) + bytes_of(blocks) + bytes_of(segments) + bytes_of(neighbours) + bytes_of(tags) + bytes_of(thread_blocks);
 }
 
 }  // namespace dpc::host

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A full neighbour list regrouped for the evaluator, once per rebuild: centres in blocks of one type, the listed neighbours of a
-// block ordered by their type, then by centre. Pairs that cannot contribute are left out here, so that a step never sees them.
+// block ordered by their type, then by centre. Pairs that can neither contribute nor take another one's place are left out here.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "dpc/evaluator.hpp"
+#include "listed.hpp"
 
 namespace dpc::host {
 
@@ -22,12 +24,19 @@ struct NeighbourBlocks {
     std::vector<Block> blocks;
     std::vector<std::size_t> segments;  // begin of each segment in neighbours; one more at the end
     std::vector<int> neighbours;        // atom indices
+    std::vector<std::int64_t> tags;     // by atom index; empty: the index
     std::vector<int> thread_blocks;     // blocks of thread t: thread_blocks[t] .. thread_blocks[t + 1] - 1
     std::size_t most_listed = 0;        // listed neighbours of one block, at most
     int n_all = 0;
 
     /// Throws InputError for an index or a type out of range.
-    void build(const Model& model, int n_all, const int* types, const NeighbourRows& rows, int block_atoms, int n_threads);
+    void build(const Model& model, int n_all, const int* types, const NeighbourRows& rows, int block_atoms, int n_threads,
+               NeighbourRule rule = NeighbourRule::all);
+    Listed listed(const Block& block, int b, int atom) const {
+        const std::size_t segment = block.first_segment + static_cast<std::size_t>(b * block.n_atoms + atom);
+        return {neighbours.data() + segments[segment], static_cast<int>(segments[segment + 1] - segments[segment])};
+    }
+    std::int64_t tag(int atom) const { return tags.empty() ? atom : tags[static_cast<std::size_t>(atom)]; }
     std::size_t bytes() const;
 };
 

@@ -21,9 +21,11 @@ struct PackedList {
     int n_centres = 0;
     Kokkos::View<const int*, Memory> centres, counts, neighbours;  // counts by atom index
     Kokkos::View<const std::int64_t*, Memory> begins;              // by atom index
+    Kokkos::View<const std::int64_t*, Memory> tags;                // by atom index, null: the index
     KOKKOS_FUNCTION int centre(int c) const { return centres(c); }
     KOKKOS_FUNCTION int count(int i) const { return counts(i); }
     KOKKOS_FUNCTION int neighbour(int i, int k) const { return neighbours(begins(i) + k); }
+    KOKKOS_FUNCTION long long tag(int i) const { return tags.data() == nullptr ? i : tags(i); }
 };
 
 /// An array in the memory of an execution space and, where that is not the host's, its counterpart there.
@@ -69,8 +71,8 @@ class OwnEngine final : public dpc::Evaluator::Impl, private DeviceOwner {
 public:
     using Memory = typename ExecSpace::memory_space;
 
-    OwnEngine(std::shared_ptr<const Model> model, const ExecSpace& space, std::size_t scratch_bytes) {
-        state_.emplace(std::move(model), space, scratch_bytes);
+    OwnEngine(std::shared_ptr<const Model> model, const ExecSpace& space, const EvaluatorOptions& options) {
+        state_.emplace(std::move(model), space, options);
     }
     void drop() override { state_.reset(); }
 
@@ -105,15 +107,15 @@ private:
     using DeviceOut = DeviceOutput<Memory>;
 
     struct State {
-        State(std::shared_ptr<const Model> model, const ExecSpace& exec, std::size_t scratch_bytes)
-            : space(exec), evaluator(std::move(model), exec, scratch_bytes) {}
+        State(std::shared_ptr<const Model> model, const ExecSpace& exec, const EvaluatorOptions& options)
+            : space(exec), evaluator(std::move(model), exec, options.scratch_bytes, options.neighbours) {}
 
         void pack_list(int n_all, const NeighbourRows& rows);
         DeviceOut wrap(double* forces, double* atom_energy, double* atom_virial) const;
         Totals compute_in_place(const double* x, const Units& units, const Output& output);
         Totals compute_on_device(const double* x, const Units& units, const Output& output);
         std::size_t array_bytes() const {
-            return types.bytes() + centres.bytes() + counts.bytes() + neighbours.bytes() + begins.bytes() + positions.bytes() +
+            return types.bytes() + centres.bytes() + counts.bytes() + neighbours.bytes() + begins.bytes() + tags.bytes() + positions.bytes() +
                    forces.bytes() + atom_energy.bytes() + atom_virial.bytes();
         }
 
@@ -122,7 +124,7 @@ private:
         int n_all = -1;
         PackedList<Memory> list;
         DeviceArray<ExecSpace, int> types, centres, counts, neighbours;
-        DeviceArray<ExecSpace, std::int64_t> begins;
+        DeviceArray<ExecSpace, std::int64_t> begins, tags;
         DeviceArray<ExecSpace, double> positions, forces, atom_energy, atom_virial;
     };
 
@@ -162,6 +164,10 @@ void OwnEngine<ExecSpace, Real>::State::pack_list(int n_atoms, const NeighbourRo
     list.centres = centres.copy(space, rows.centre, n_centres);
     list.counts = counts.copy(space, count.data(), n);
     list.begins = begins.copy(space, begin.data(), n);
+    list.tags = {};
+    if (rows.tag != nullptr) {
+        list.tags = tags.copy(space, rows.tag, n);
+    }
     list.neighbours = neighbours.copy(space, packed.data(), packed.size());
     space.fence("dpc: the list is on the device");
 }
@@ -203,9 +209,9 @@ Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const double* x, con
 template <class ExecSpace>
 std::unique_ptr<dpc::Evaluator::Impl> make_engine(std::shared_ptr<const Model> model, const ExecSpace& space, const EvaluatorOptions& options) {
     if (options.precision == Precision::mixed) {
-        return std::make_unique<OwnEngine<ExecSpace, float>>(std::move(model), space, options.scratch_bytes);
+        return std::make_unique<OwnEngine<ExecSpace, float>>(std::move(model), space, options);
     }
-    return std::make_unique<OwnEngine<ExecSpace, double>>(std::move(model), space, options.scratch_bytes);
+    return std::make_unique<OwnEngine<ExecSpace, double>>(std::move(model), space, options);
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ struct GatheredPairs {
     int* neighbour = nullptr;   // atom index
     double* d[3] = {};          // r_j - r_i, angstrom
     double* r2 = nullptr;       // |d|^2
-    int* candidates = nullptr;  // of gather_pairs; its memory is used again afterwards
+    int* candidates = nullptr;  // of gather_pairs, the memory of something that comes after it
+    int* chosen = nullptr;      // of these where there are too many, the same
 };
 
 struct Chunk {
@@ -43,9 +44,10 @@ struct Chunk {
     double rcut2 = 0;                        // the largest
     const int* centres = nullptr;            // atom indices, from the chunk's first on
     const std::int64_t* slots = nullptr;     // prefix sums, from the chunk's first centre on
-    const DeviceLimits* limits = nullptr;    // by neighbour type
+    const PairLimits* limits = nullptr;    // by neighbour type
     GatheredPairs pairs;
-    int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off
+    int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off that are kept
+    int* within = nullptr;                   // (n_types, atoms): all of them
     int* firsts = nullptr;                   // (n_types, atoms): first pair
     double* closest2 = nullptr;              // (n_types, atoms): smallest r2 of a pair, infinity: none
     double* virial = nullptr;                // (9, atoms)

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "dpc/kokkos/pack.hpp"
-#include "dpc/math/slots.hpp"
+#include "dpc/neighbour_rule.hpp"
 #include "dpc/packed_model.hpp"
 
 namespace dpc::kokkos {
@@ -23,14 +23,6 @@ struct DevicePair {
     const Real* padding;        // (K)
     const Real* masked;         // (K), null: a masked slot adds nothing
     int sel;
-};
-
-/// PairLimits as kernels read it.
-struct DeviceLimits {
-    double min_distance, table_limit, checked_distance2;
-    int sel;
-    bool is_listed;  // by some descriptor: neighbours are looked at, even if only to be counted
-    bool is_stored;
 };
 
 /// A matrix (n_out, n_in): panels of tile_rows rows, each (n_in, tile_rows), the last one padded with 0; on a GPU also (n_out, n_in)
@@ -83,7 +75,7 @@ struct DescriptorExtent {
 template <class Real>
 struct DeviceType {
     std::vector<DeviceDescriptor<Real>> descriptors;  // in the order of their features
-    const DeviceLimits* limits = nullptr;             // by neighbour type, device memory
+    const PairLimits* limits = nullptr;               // by neighbour type, device memory
     double rcut2 = 0;                                 // the largest
     int n_features = 0;
     std::vector<DeviceLayer<Real>> layers;
@@ -104,7 +96,7 @@ public:
 
     std::vector<DeviceType<Real>> types;
     std::vector<DescriptorExtent> descriptors;  // of the model
-    int n_types = 0;
+    int n_types = 0, n_slots = 0;  // n_slots: of all types
     int most_rank = 0, most_features = 0, most_neurons = 0, most_layers = 1;
 
     std::size_t bytes() const { return bytes_; }
@@ -127,7 +119,6 @@ private:
     DeviceProducts upload_products(const PackedDescriptor<Real>& descriptor);
     DeviceDescriptor<Real> upload(const PackedDescriptor<Real>& from, const std::vector<PackedTable<Real>>& host,
                                   const std::vector<PackedTable<Real>>& device);
-    const DeviceLimits* upload_limits(const PackedType<Real>& type);
     void upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to);
 
     ExecSpace space_;
@@ -266,18 +257,6 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
 }
 
 template <class ExecSpace, class Real>
-const DeviceLimits* DeviceModel<ExecSpace, Real>::upload_limits(const PackedType<Real>& type) {
-    std::vector<DeviceLimits> all;
-    for (std::size_t b = 0; b < type.limits.size(); ++b) {
-        const PairLimits& limits = type.limits[b];
-        const bool is_listed = std::any_of(type.descriptors.begin(), type.descriptors.end(),
-                                           [&](const PackedDescriptor<Real>& d) { return math::is_listed(d.pairs[b].kind); });
-        all.push_back({limits.min_distance, limits.table_limit, limits.checked_distance2, limits.sel, is_listed, limits.is_stored});
-    }
-    return upload(all);
-}
-
-template <class ExecSpace, class Real>
 void DeviceModel<ExecSpace, Real>::upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to) {
     for (const PackedLayer<Real>& layer : from.layers) {
         const auto n_out = static_cast<std::size_t>(layer.weight.n_out);
@@ -296,6 +275,7 @@ void DeviceModel<ExecSpace, Real>::upload_net(const PackedFitting<Real>& from, D
 template <class ExecSpace, class Real>
 DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before)
     : n_types(model.n_types()),
+      n_slots(count_slots(model.descriptors.front())),
       most_features(set.most_features),
       most_neurons(set.most_neurons),
       most_layers(std::max(1, set.most_layers)),
@@ -318,7 +298,7 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
         for (const PackedDescriptor<Real>& descriptor : from.descriptors) {
             types[a].descriptors.push_back(upload(descriptor, set.tables, tables));
         }
-        types[a].limits = upload_limits(from);
+        types[a].limits = upload(from.limits);
         types[a].rcut2 = from.rcut * from.rcut;
         types[a].n_features = from.n_features;
         types[a].takes_all = from.takes_all;

@@ -26,16 +26,18 @@ public:
     using TypesView = Kokkos::View<const int*, Memory>;
 
     /// scratch_bytes bounds the scratch arrays as far as that is possible, 0: a default (plan.hpp).
-    explicit Evaluator(std::shared_ptr<const Model> model, ExecSpace space = {}, std::size_t scratch_bytes = 0)
-        : space_(space), packed_(std::move(model)), model_(*packed_.model, packed_.ordinary, space_), product_(space_),
-          scratch_bytes_(scratch_bytes) {
+    explicit Evaluator(std::shared_ptr<const Model> model, ExecSpace space = {}, std::size_t scratch_bytes = 0,
+                       Neighbours neighbours = Neighbours::trained)
+        : space_(space), rule_(rule_for(*model, neighbours)), packed_(std::move(model)),
+          model_(*packed_.model, packed_.ordinary, space_), product_(space_), scratch_bytes_(scratch_bytes) {
         if (&packed_.close() != &packed_.ordinary) {
             close_model_ = std::make_unique<DeviceModel<ExecSpace, Real>>(*packed_.model, packed_.close(), space_, &model_);
         }
     }
 
     /// Take a new neighbour list: once per rebuild, not per step. List: a small copyable struct with int n_centres and, on the device,
-    /// int centre(int c), int count(int i), int neighbour(int i, int k): i and the neighbours are atom indices. types: (n_all) model
+    /// int centre(int c), int count(int i), int neighbour(int i, int k), long long tag(int i): i and the neighbours are atom indices, the
+    /// tag as in NeighbourRows. types: (n_all) model
     /// types, < 0: not part of the model; this and what the list points to must stay until the next call.
     /// Throws InputError where an index or a type is out of range.
     template <class List>
@@ -121,6 +123,7 @@ private:
     static void add(const StepSums& sums, Totals& totals);
 
     ExecSpace space_;
+    NeighbourRule rule_;
     PackedModel<Real> packed_;
     DeviceModel<ExecSpace, Real> model_;
     std::unique_ptr<DeviceModel<ExecSpace, Real>> close_model_;  // null: ordinary centres take all
@@ -198,7 +201,7 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(chunk.type)];
     const Rows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
     for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom,
-                     GatherPairs<List, Positions, TypesView>{chunk, list, x, types_, units.length});
+                     GatherPairs<List, Positions, TypesView>{chunk, list, x, types_, units.length, {rule_, pass.model.n_slots}});
     for_each_descriptor(type, chunk, pass.plan, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
     FittingNet<ExecSpace, Real> net(space_, type, scratch_, chunk, product_);
     net.compute();

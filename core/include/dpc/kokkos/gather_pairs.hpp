@@ -2,7 +2,7 @@
 // Step gather_pairs: the listed neighbours of a centre that are inside the cut-off, ordered by their type, with their vectors.
 #pragma once
 
-#include "dpc/kokkos/chunk.hpp"
+#include "dpc/kokkos/nearest_neighbours.hpp"
 
 namespace dpc::kokkos {
 
@@ -13,6 +13,7 @@ struct GatherPairs {
     Positions x;
     Types types;
     double length;
+    KeepRule keep;
 
     struct Vector {
         double d[3], r2;
@@ -27,45 +28,81 @@ struct GatherPairs {
         return v;
     }
 
-    template <class Lanes>
-    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Lanes& lanes, int, int, int k) const {
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int, int k) const {
         const int i = chunk.centres[k], first = chunk.first_slot(k);
         const double origin[3] = {static_cast<double>(x(i, 0)), static_cast<double>(x(i, 1)), static_cast<double>(x(i, 2))};
         int* candidates = chunk.pairs.candidates + first;
-        const int n_inside = lanes.compact(
+        int n_inside = group.compact(
             list.count(i),
             [&](int n) {
                 const int j = list.neighbour(i, n);
                 const int b = types(j);
-                return vector_to(origin, j).r2 < chunk.rcut2 && b >= 0 && chunk.limits[b].is_listed;
+                return vector_to(origin, j).r2 < chunk.rcut2 && b >= 0 && (keep.rule == NeighbourRule::total || chunk.limits[b].is_counted);
             },
             [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
+        const bool is_cut = keep.rule == NeighbourRule::total && n_inside > keep.n_slots;
+        if (is_cut) {
+            keep_nearest(group, k, origin, candidates, n_inside);
+            n_inside = keep.n_slots;
+        }
         int n = first;
         bool is_close = false;
         for (int b = 0; b < chunk.n_types; ++b) {
-            n += place_type(lanes, b, k, origin, candidates, n_inside, n, is_close);
+            n += place_type(group, b, k, origin, candidates, n_inside, n, is_cut, is_close);
         }
-        pad(lanes, n);
+        pad(group, n);
         if (chunk.is_close != nullptr) {
-            lanes.once([&] { chunk.is_close[k] = is_close ? 1 : 0; });
+            group.once([&] { chunk.is_close[k] = is_close ? 1 : 0; });
         }
     }
 
-    /// The candidates of type b from slot `first` on. Returns how many stay there. is_close: true where one is closer than the
-    /// training data.
-    template <class Lanes>
-    KOKKOS_FORCEINLINE_FUNCTION int place_type(const Lanes& lanes, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
-                                          int first, bool& is_close) const {
+    /// The nearest n_slots of the candidates. The number of each type inside the cut-off is noted.
+    template <class Group>
+    KOKKOS_FUNCTION void keep_nearest(const Group& group, int k, const double (&origin)[3], int* candidates, int n_inside) const {
+        const int first = chunk.first_slot(k);
+        const NearestSlots<List> slots{chunk.pairs, list, first};
+        for (int b = 0; b < chunk.n_types; ++b) {
+            const int n = slots.count(group, n_inside, [&](int c) { return types(candidates[c]) == b; });
+            group.once([&] { chunk.within[chunk.segment(b, k)] = n; });
+        }
+        group.for_each(n_inside, [&](int n) { place(origin, candidates[n], first + n); });
+        group.for_each(group.size(), [](int) {});  // what one thread wrote the others may read from here on
+        slots.choose(group, n_inside, keep.n_slots, chunk.rcut2);
+        group.for_each(keep.n_slots, [&](int n) { candidates[n] = chunk.pairs.chosen[first + n]; });
+        group.for_each(group.size(), [](int) {});
+    }
+
+    /// The same of those of one type, which lie in slots already.
+    template <class Group>
+    KOKKOS_FUNCTION void keep_nearest_of_type(const Group& group, int sel, const double (&origin)[3], int first, int found) const {
+        NearestSlots<List>{chunk.pairs, list, first}.choose(group, found, sel, chunk.rcut2);
+        group.for_each(sel, [&](int n) { place(origin, chunk.pairs.chosen[first + n], first + n); });
+        group.for_each(group.size(), [](int) {});
+    }
+
+    /// The candidates of type b from slot `first` on. Returns how many stay there. is_cut: there were too many of all types. is_close:
+    /// true where one is closer than the training data.
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION int place_type(const Group& group, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
+                                          int first, bool is_cut, bool& is_close) const {
         const int segment = chunk.segment(b, k);
-        const int found = !chunk.limits[b].is_listed
+        int found = !chunk.limits[b].is_counted
                               ? 0
-                              : lanes.compact(
+                              : group.compact(
                                     n_inside, [&](int n) { return types(candidates[n]) == b; },
                                     [&](int n, int at) { place(origin, candidates[n], first + at); });
+        if (!is_cut) {
+            group.once([&] { chunk.within[segment] = found; });
+        }
+        if (keep.rule != NeighbourRule::all && found > chunk.limits[b].sel) {
+            keep_nearest_of_type(group, chunk.limits[b].sel, origin, first, found);
+            found = chunk.limits[b].sel;
+        }
         double closest = Kokkos::Experimental::infinity_v<double>;
-        lanes.for_each(found, [&](int n) { closest = Kokkos::min(closest, chunk.pairs.r2[first + n]); });
-        lanes.smallest(closest);
-        lanes.once([&] {
+        group.for_each(found, [&](int n) { closest = Kokkos::min(closest, chunk.pairs.r2[first + n]); });
+        group.smallest(closest);
+        group.once([&] {
             chunk.counts[segment] = found;
             chunk.firsts[segment] = first;
             chunk.closest2[segment] = closest;
@@ -88,9 +125,9 @@ struct GatherPairs {
     }
 
     /// What packs touch beyond the last pair: neutral.
-    template <class Lanes>
-    KOKKOS_FORCEINLINE_FUNCTION void pad(const Lanes& lanes, int end) const {
-        lanes.for_each(kSlotPadding, [&](int n) {
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void pad(const Group& group, int end) const {
+        group.for_each(kSlotPadding, [&](int n) {
             const int slot = end + n;
             chunk.pairs.d[0][slot] = chunk.pairs.d[1][slot] = chunk.pairs.d[2][slot] = 0;
             chunk.pairs.r2[slot] = chunk.rcut2;

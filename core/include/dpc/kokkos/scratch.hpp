@@ -47,7 +47,7 @@ void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& mod
     places_.add(n_slots, {&pairs.neighbour});
     places_.add(n_slots, {&pairs.d[0], &pairs.d[1], &pairs.d[2], &pairs.r2});
     const std::size_t n_segments = n_lanes * static_cast<std::size_t>(model.n_types);
-    places_.add(n_segments, {&arrays_.counts, &arrays_.firsts});
+    places_.add(n_segments, {&arrays_.counts, &arrays_.within, &arrays_.firsts});
     places_.add(n_segments, {&arrays_.closest2});
     places_.add(9 * n_lanes, {&arrays_.virial});
     descriptors_.resize(model.descriptors.size());
@@ -60,6 +60,7 @@ void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& mod
         arrays.pairs.r2 = pairs.r2;
     }
     pairs.candidates = descriptors_.front().pairs.table_row;
+    pairs.chosen = reinterpret_cast<int*>(descriptors_.front().pairs.dx_over_r);
     places_.add(n_lanes * static_cast<std::size_t>(model.most_features), {&features_});
     outputs_.resize(static_cast<std::size_t>(model.most_layers - 1));  // the last layer gives the energy
     slopes_.resize(outputs_.size());
@@ -92,6 +93,7 @@ template <class ExecSpace, class Real>
 void Scratch<ExecSpace, Real>::attach(Chunk& chunk) const {
     chunk.pairs = arrays_.pairs;
     chunk.counts = arrays_.counts;
+    chunk.within = arrays_.within;
     chunk.firsts = arrays_.firsts;
     chunk.closest2 = arrays_.closest2;
     chunk.virial = arrays_.virial;

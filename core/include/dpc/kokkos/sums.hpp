@@ -48,8 +48,8 @@ struct CollectChunk {
         }
         sums.n_close += chunk.contributes(k) ? 0 : 1;
         for (int b = 0; b < chunk.n_types; ++b) {
-            const DeviceLimits& limits = chunk.limits[b];
-            const int count = chunk.counts[chunk.segment(b, k)];
+            const PairLimits& limits = chunk.limits[b];
+            const int count = chunk.within[chunk.segment(b, k)];
             if (count > limits.sel) {
                 Overflow crowded;
                 crowded.n_over_sel = 1;
@@ -63,7 +63,7 @@ struct CollectChunk {
     }
 
     /// The rare case: some pair of this centre is closer than the training data or beyond the table.
-    KOKKOS_FUNCTION void count_overflow(const DeviceLimits& limits, int b, int k, ChunkSums& sums) const {
+    KOKKOS_FUNCTION void count_overflow(const PairLimits& limits, int b, int k, ChunkSums& sums) const {
         Overflow found;
         const int begin = chunk.firsts[chunk.segment(b, k)], n = chunk.counts[chunk.segment(b, k)];
         for (int slot = begin; slot < begin + n; ++slot) {

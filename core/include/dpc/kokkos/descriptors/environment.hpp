@@ -20,9 +20,11 @@ struct ComputeEnvironment {
         if (n == 0 && chunk.common.n_stored(b, k) > 0) {  // of another descriptor
             group.for_each(chunk.common.n_stored(b, k), [&](int pair) { make_neutral(first + pair); });
         }
-        if (b == chunk.common.n_types - 1) {  // what packs touch beyond the last pair
-            const int end = first + chunk.common.n_stored(b, k);
-            group.for_each(kSlotPadding, [&](int slot) { make_neutral(end + slot); });
+        if constexpr (P::width > 1) {
+            if (b == chunk.common.n_types - 1) {  // what packs touch beyond the last pair
+                const int end = first + chunk.common.n_stored(b, k);
+                group.for_each(kSlotPadding, [&](int slot) { make_neutral(end + slot); });
+            }
         }
     }
 

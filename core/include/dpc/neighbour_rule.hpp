@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// What is done with more neighbours than sel: as the trained model does, or all are used (docs/theory.md section 1).
+#pragma once
+
+#include "dpc/model.hpp"
+
+namespace dpc {
+
+enum class Neighbours { trained, all };
+
+/// The rule that an evaluator follows. Throws ModelError for one that none has.
+NeighbourRule rule_for(const Model& model, Neighbours neighbours);
+
+/// For the log: what happens to neighbours beyond sel.
+const char* describe(NeighbourRule rule);
+
+/// What a user whose atoms have more should know, and can do.
+const char* advice_on(NeighbourRule rule);
+
+/// All slots of a descriptor: the nearest so many neighbours of all types are kept by the rule `total`.
+int count_slots(const Descriptor& descriptor);
+
+}  // namespace dpc

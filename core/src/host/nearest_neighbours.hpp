@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Where a centre has more neighbours than sel: those that the model keeps. The rare case after the pairs of a block were gathered; a
+// centre that does not overflow is not looked at.
+#pragma once
+
+#include <vector>
+
+#include "dpc/aligned_array.hpp"
+#include "dpc/evaluator.hpp"
+#include "block_pairs.hpp"
+#include "dpc/math/neighbour_slots.hpp"
+#include "neighbour_blocks.hpp"
+
+namespace dpc::host {
+
+class NearestNeighbours {
+public:
+    NearestNeighbours(const Model& model, const Descriptor& descriptor, NeighbourRule rule)
+        : model_(model), descriptor_(descriptor), rule_(rule), n_slots_(count_slots(descriptor)) {}
+
+    /// Room for every centre of the list, so that keep allocates nothing.
+    void reserve(const NeighbourBlocks& list);
+    /// Whether n neighbours of type b are a reason to call keep.
+    bool may_overflow(int b, int n) const {
+        return rule_ != NeighbourRule::all && n > descriptor_.sel[static_cast<std::size_t>(b)];
+    }
+    /// Leave the neighbours that the rule keeps of each centre. x, length: as gather_pairs had them. overflow gets the centres that have
+    /// too many neighbours of all types together only.
+    void keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, BlockPairs& pairs, Overflow& overflow);
+    std::size_t bytes() const { return bytes_of(candidates_) + bytes_of(kept_); }
+
+private:
+    struct Candidate {
+        math::NeighbourOrder order;
+        int type, slot;  // slot -1: not in the arrays
+    };
+
+    PairKind kind_of(const Block& block, int b) const { return descriptor_.pair(block.type, b).kind; }
+    bool choose(const NeighbourBlocks& list, const Block& block, int atom, const double* x, double length, BlockPairs& pairs,
+                Overflow& overflow);
+    bool overflows(const NeighbourBlocks& list, const Block& block, int atom, const BlockPairs& pairs, bool& in_total) const;
+    void collect_stored(const NeighbourBlocks& list, const BlockPairs& pairs, std::size_t segment, int b);
+    void collect_listed(const NeighbourBlocks& list, const Block& block, int atom, int b, const double* x, double length);
+    void report_uncounted(const NeighbourBlocks& list, const Block& block, int atom, Overflow& overflow) const;
+    void close_gaps(const Block& block, BlockPairs& pairs) const;
+
+    const Model& model_;
+    const Descriptor& descriptor_;
+    NeighbourRule rule_;
+    int n_slots_;
+    std::vector<Candidate> candidates_;  // of one centre
+    std::vector<int> kept_;              // by neighbour type
+};
+
+}  // namespace dpc::host

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: MIT
+"""From a trained model to a TableSet: ranges, steps, bases, selection, tables, folded fitting nets, and what it all cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from ..arrays import Array, IntArray
+from ..blas import one_blas_thread
+from ..errors import InputError
+from ..model.activations import parse
+from ..model.description import SKIPS, Layer, ModelDescription
+from ..oracles.reference_tables import look_up, stored_fittings
+from ..progress import track
+from ..structures.length_checks import check_smallest
+from ..structures.probe import close_structures, judge_structures, probe_structures
+from ..structures.structure import Structure
+from ..tableset import FittingArrays, LayerArrays, TableArrays, TableSet
+from .evaluation import FoldedInput, accumulate
+from .grid import NEAR, ORDINARY, Grid, TablePlan, distance_of, make_grid, pair_kinds, plan_tables
+from .hermite import ORDERS
+from .lowrank import Basis, identity_basis, sampled_basis
+from .selection import SAFETY, Cases, Goal, Selection, excess, select, select_columns
+from .steps import StepGoal, choose_grid
+from .tabulate import build_table
+from .truncation import (
+    Case,
+    Errors,
+    Pair,
+    active_types,
+    difference,
+    evaluate_exactly,
+    moment_gradients,
+    project,
+    split_centres,
+)  # fmt: skip
+
+SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
+COARSE_OVER_FINE = 10  # of the steps, where the fine one is given
+FAR_TOLERANCE = 1e-4  # on forces, eV/A, where pairs are much closer than in the training data
+JUDGED = 0.5  # of the tolerance: what is asked for on structures that the choice was not made on
+ROUNDS = 5  # of choosing: up to three with less allowed than before, and one back to what was allowed at first
+BETTER = 0.5  # of what the judge found: a tighter goal that does not lower it to this is given up
+NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to choose on, to judge on
+MOST_BYTES = 200e6  # of all tables of a file
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a build; the defaults are those of the command line."""
+
+    step: float | None = None  # of the fine grid, in x; the coarse one has ten times that; None: both by the tolerances
+    extrapolate: float = 5.0  # the table ends at this times the upper end of the fine grid
+    order: int = 5
+    check_frequency: int = 10
+    rank: int | str = "auto"  # "auto", "full" or a number of columns
+    tolerance: float = 1e-8  # on forces, eV/A
+    tolerance_mixed: float = 1e-5  # of what mixed precision evaluates, rounding not included
+    form: str = "auto"  # first fitting layer: "auto", "folded", "direct"
+
+    def validate(self) -> None:
+        """Raise InputError, naming the option."""
+        if self.order not in ORDERS:
+            raise InputError(f"--order must be 3 or 5, not {self.order}")
+        if not 0 < self.check_frequency < 2**31:
+            raise InputError(f"--check-frequency must be a positive number of steps, not {self.check_frequency}")
+        if self.step is not None and not (np.isfinite(self.step) and self.step > 0):
+            raise InputError(f"--step must be a positive number, not {self.step}")
+        for name, value in (("--tolerance", self.tolerance), ("--tolerance-mixed", self.tolerance_mixed)):
+            if not (np.isfinite(value) and value > 0):
+                raise InputError(f"{name} must be a positive force in eV/A, not {value}")
+        if self.rank not in ("auto", "full") and not (isinstance(self.rank, int) and self.rank > 0):
+            raise InputError(f"--rank must be auto, full or a positive number, not {self.rank}")
+
+    @property
+    def tolerances(self) -> dict[str, float]:
+        """On the forces of the centres of selection.Goal, eV/A."""
+        far = max(self.tolerance, FAR_TOLERANCE)
+        return {"double": self.tolerance, "mixed": self.tolerance_mixed, "near": self.tolerance, "far": far}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Errors against the exact model: of ordinary centres in double precision and, rounding not included, in mixed precision;
+    and of centres with a neighbour a little, and much, closer than in the training data (selection.Cases)."""
+
+    double: Errors
+    mixed: Errors
+    near: Errors
+    far: Errors
+
+    def worst(self, other: Measured) -> Measured:
+        """The larger errors of two."""
+        return Measured(*(getattr(self, f.name).worst(getattr(other, f.name)) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Build:
+    """What build() made and looked at on the way."""
+
+    tables: TableSet
+    plans: Sequence[TablePlan]
+    folded: bool
+    truncation: Errors  # by rank and products alone
+    measured: Measured  # the tables as they are stored, on all structures
+    measured_on: str  # what these are
+    kinked_fitting: bool  # an activation of the fitting nets has corners
+
+
+@one_blas_thread()
+def build(
+    model: ModelDescription,
+    min_distance: float,
+    options: Options | None = None,
+    pair_distances: Array | None = None,
+    structures: Sequence[Structure] = (),
+) -> Build:
+    """Compress a model.
+
+    min_distance: smallest neighbour distance of the training data, angstrom; pair_distances (N, N): the same by pair of types,
+    where known; structures: frames of the training data, on which the choice is made beside probe.py's. Raises InputError for bad
+    options.
+    """
+    options = options or Options()
+    options.validate()
+    check_smallest(min_distance, model.descriptor.rcut, "min_distance")
+    known = min_distance if pair_distances is None else pair_distances
+    distances = np.maximum(np.full((model.n_types, model.n_types), float(min_distance)), known)
+    plans, pair_table = plan_tables(model, min_distance, options.extrapolate)
+    seen = _Evidence(model, plans, pair_table, distances, structures)
+    exact = seen.cases_to_choose_on()
+    grids = _grids(model, plans, exact, options)
+    bases = _bases(model, plans, exact, options)
+    by_pair = {(a, b): bases[t] for (a, b), t in np.ndenumerate(pair_table) if t >= 0}
+    cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
+    judges = seen.cases_to_judge_on()
+    first = goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=options.form)
+    before: Measured | None = None
+    hopeless: set[str] = set()
+    for _ in range(ROUNDS):
+        selection = _selection(model, by_pair, cases, pair_table, goal, options)
+        table_set = _tables(model, options, distances, plans, grids, bases, pair_table, selection)
+        judged = _measure(table_set, judges)
+        if options.rank != "auto":
+            break
+        hopeless |= set() if before is None else _not_better(before, judged, options)
+        tighter = _tightened(first, goal, judged, options, hopeless)
+        if tighter == goal:
+            break
+        before, goal = judged, tighter
+    measured = _measure(table_set, cases).worst(judged)
+    nets = [model.fitting.nets[a] for a in active_types(model)]
+    kinked = any(parse(layer.activation).name in ("relu", "relu6") for net in nets for layer in net.layers)
+    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described(), kinked)
+
+
+class _Evidence:
+    """The structures that a build looks at: frames of the training data and synthetic ones, the latter in two sets (probe.py)."""
+
+    def __init__(
+        self,
+        model: ModelDescription,
+        plans: Sequence[TablePlan],
+        pair_table: IntArray,
+        distances: Array,
+        given: Sequence[Structure],
+    ):
+        self._model, self._distances, self._given = model, distances, given
+        self._kinds = pair_kinds(model)
+        # Where the tables end: for a pair of types as centre and neighbour, and the other way round.
+        ends = np.zeros_like(distances)
+        for a, b in np.argwhere(self._kinds == ORDINARY).tolist():
+            ends[a, b] = distance_of(model.descriptor, a, np.array([plans[pair_table[a, b]].max]))[0]
+        self._ends = np.where(np.maximum(ends, ends.T) > 0, np.maximum(ends, ends.T), distances)
+        self._n_synthetic = 0
+
+    def cases_to_choose_on(self) -> Cases:
+        """Evaluated exactly."""
+        return self._evaluated([*self._given, *probe_structures(self._model, self._distances)], 0, keep=True)
+
+    def cases_to_judge_on(self) -> Cases:
+        """Evaluated exactly; what the embedding nets gave is not kept."""
+        return self._evaluated(judge_structures(self._model, self._distances), 1, keep=False)
+
+    def _evaluated(self, structures: list[Structure], which: int, keep: bool) -> Cases:
+        low = np.maximum(NEAR * self._distances, self._ends)
+        near = self._close(low, self._distances, NEAR_SEEDS[which])
+        far = self._close(self._ends, low, FAR_SEEDS[which])
+        self._n_synthetic += len(structures) + len(near) + len(far) - (len(self._given) if keep else 0)
+        cases = Cases([], [], [])
+        for structure in track([*structures, *near, *far], "exact model"):
+            limits = self._distances, low, self._ends
+            for part, centres in zip(
+                (cases.ordinary, cases.near, cases.far), split_centres(self._model, structure, *limits), strict=True
+            ):
+                if len(centres):
+                    case = evaluate_exactly(self._model, structure, centres)
+                    part.append(case if keep else replace(case, features={}, moments={}))
+        return cases
+
+    def _close(self, low: Array, high: Array, seeds: tuple[int, ...]) -> list[Structure]:
+        some = (self._kinds == ORDINARY).any() and (low < high).any()
+        return close_structures(self._model, low, high, self._distances, seeds) if some else []
+
+    def described(self) -> str:
+        """What was looked at, for people."""
+        frames = [f"{len(self._given)} frames of training data"] if self._given else []
+        return " and ".join([*frames, f"{self._n_synthetic} synthetic structures"])
+
+
+def _projected(cases: Sequence[Case], bases: Mapping[Pair, Basis]) -> list[Case]:
+    cases = list(cases)
+    return [project(cases.pop(0), bases) for _ in range(len(cases))]
+
+
+def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Grid]:
+    if options.step is not None:
+        return [make_grid(plan, options.step, COARSE_OVER_FINE * options.step, plan.upper) for plan in plans]
+    trained, beyond = (
+        {a: moment_gradients(model, part, a) for a in active_types(model)} for part in (cases.ordinary, [*cases.near, *cases.far])
+    )
+    goal = StepGoal(options.tolerances["near"], options.tolerances["far"])
+    return [choose_grid(model, plan, trained, beyond, options.order, goal) for plan in track(list(plans), "steps")]
+
+
+def _over(judged: Measured, options: Options) -> dict[str, float]:
+    """What the judge found relative to what is asked for, where this is more."""
+    over = {name: excess(getattr(judged, name), JUDGED * asked) for name, asked in options.tolerances.items()}
+    return {name: ratio for name, ratio in over.items() if ratio > 1}
+
+
+def _not_better(before: Measured, judged: Measured, options: Options) -> set[str]:
+    """The tolerances that a tighter goal did not help: steps, order or corners of an activation are the limit, not columns."""
+    was, now = _over(before, options), _over(judged, options)
+    return {name for name, ratio in now.items() if name in was and ratio > BETTER * was[name]}
+
+
+def _tightened(first: Goal, goal: Goal, judged: Measured, options: Options, hopeless: set[str]) -> Goal:
+    """The goal, lower where the judge found more than is asked for; where that is hopeless, as it was at first."""
+    changes = {name: getattr(goal, name) / (2 * over) for name, over in _over(judged, options).items()}
+    return replace(goal, **changes | {name: getattr(first, name) for name in hopeless})
+
+
+def _measure(tables: TableSet, cases: Cases) -> Measured:
+    """The tables as they are stored, interpolation included."""
+    parts = (("double", cases.ordinary), ("mixed", cases.ordinary), ("all", cases.near), ("all", cases.far))
+    return Measured(*(_stored_errors(tables, part, which) for which, part in parts))
+
+
+def _stored_errors(tables: TableSet, cases: Sequence[Case], part: str) -> Errors:
+    errors, fittings = Errors(0.0, 0.0, 0.0), stored_fittings(tables, part)
+    for case in cases:
+        stored = accumulate(case.env, look_up(tables, case.env), fittings)
+        errors = errors.worst(difference(stored, case.exact, case.env.n_centres))
+    return errors
+
+
+def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Basis]:
+    width = model.descriptor.width
+    if options.rank == "full":
+        return [identity_basis(width) for _ in plans]
+    by_type = {}
+    for a in active_types(model):
+        gradients = moment_gradients(model, cases.ordinary, a)
+        by_type[a] = np.einsum("nmc,nkc->mk", gradients, gradients, optimize=True)
+    scale = max(float(np.linalg.norm(h, 2)) for h in by_type.values()) or 1.0
+    centres = [{a for a, _ in plan.pairs if a in by_type} for plan in plans]
+    none = np.zeros((width, width))
+    jobs = list(zip(plans, centres, strict=True))
+    bases = [sampled_basis(p, sum((by_type[a] for a in c), none) / scale) for p, c in track(jobs, "bases")]
+    floor = SMALLEST_AMPLITUDE * max(float(basis.amplitude[0]) for basis in bases)
+    most = width if options.rank == "auto" else int(options.rank)
+    return [basis.first(max(1, min(most, int(np.sum(basis.amplitude > floor))))) for basis in bases]
+
+
+def _selection(
+    model: ModelDescription, by_pair: Mapping[Pair, Basis], cases: Cases, pair_table: IntArray, goal: Goal, options: Options
+) -> Selection:
+    active = active_types(model)
+    in_use = {pair: basis for pair, basis in by_pair.items() if pair[0] in active}
+    if options.rank == "full":
+        goal = replace(goal, form="direct")
+    return (select if options.rank == "auto" else select_columns)(model, in_use, cases, pair_table, goal)
+
+
+def _tables(
+    model: ModelDescription,
+    options: Options,
+    distances: Array,
+    plans: Sequence[TablePlan],
+    grids: Sequence[Grid],
+    bases: Sequence[Basis],
+    pair_table: IntArray,
+    selection: Selection,
+) -> TableSet:
+    ranks = _table_ranks(pair_table, selection.ranks, len(plans))
+    _check_size(grids, ranks, options)
+    jobs = list(zip(plans, grids, bases, ranks, strict=True))
+    tables = [build_table(plan, grid, basis.first(k), options.order) for plan, grid, basis, k in track(jobs, "tables")]
+    return _table_set(model, options, distances, pair_table, tables, selection)
+
+
+def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> None:
+    n_bytes = sum(8.0 * grid.n_rows * (options.order + 1) * (-(-rank // 8) * 8) for grid, rank in zip(grids, ranks, strict=True))
+    if n_bytes > MOST_BYTES:
+        raise InputError(
+            f"the tables would have {sum(grid.n_rows for grid in grids)} rows and {n_bytes / 1e6:.0f} MB, more than the "
+            f"{MOST_BYTES / 1e6:.0f} MB that any use is known for: is the smallest distance right (a longer "
+            "--min-nbor-dist), are --step, --tolerance and --rank? A smaller --extrapolate shortens them, too"
+        )
+
+
+def _table_ranks(pair_table: IntArray, ranks: Mapping[Pair, int], n_tables: int) -> list[int]:
+    """Columns of each table: as many as the most demanding centre type needs, at least one."""
+    out = [1] * n_tables
+    for pair, rank in ranks.items():
+        out[pair_table[pair]] = max(out[pair_table[pair]], rank)
+    return out
+
+
+def _table_set(
+    model: ModelDescription,
+    options: Options,
+    pair_distances: Array,
+    pair_table: IntArray,
+    tables: Sequence[TableArrays],
+    selection: Selection,
+) -> TableSet:
+    d = model.descriptor
+    types = active_types(model)
+    fittings = selection.fittings
+    return TableSet(
+        type_map=model.type_map,
+        energy_bias=np.array([fittings[a].constant if a in fittings else 0.0 for a in range(model.n_types)]),
+        energy_mask=np.array([a in types for a in range(model.n_types)], dtype=np.int32),
+        min_distance=np.asarray(pair_distances, dtype=np.float64),
+        check_frequency=options.check_frequency,
+        kind="se_e2_a",
+        rcut=d.rcut,
+        rcut_smth=d.rcut_smth,
+        env_protection=d.env_protection,
+        sel=np.array(d.sel, dtype=np.int32),
+        n_sel=d.n_sel,
+        mean=d.mean,
+        std=d.std,
+        width=d.width,
+        axis_neuron=d.axis_neuron,
+        pair_kind=pair_kinds(model),
+        pair_table=pair_table,
+        tables=tuple(tables),
+        fittings=tuple(_fitting_arrays(selection, a) if a in fittings else None for a in range(model.n_types)),
+    )
+
+
+def _fitting_arrays(selection: Selection, a: int) -> FittingArrays:
+    fitting, double, mixed = selection.fittings[a], selection.double.get(a), selection.mixed.get(a)
+    first = fitting.first_input
+    layers = tuple(_layer_arrays(layer) for layer in fitting.net.layers)
+    if isinstance(first, FoldedInput):
+        return FittingArrays(layers, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
+    return FittingArrays(layers, None, None, rank_double=double, rank_mixed=mixed)
+
+
+def _layer_arrays(layer: Layer) -> LayerArrays:
+    activation = parse(layer.activation)
+    return LayerArrays(layer.weight, layer.bias, layer.idt, activation.code, activation.parameter, SKIPS.index(layer.skip))

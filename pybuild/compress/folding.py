@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""The first layer of a fitting net folded onto the products S_pq = C_p . C_q (docs/theory.md section 3).
+
+D = Vs (C C^T) Vs[:A]^T enters the first layer linearly, so W1^T vec(D) = sum_{p <= q} W^_pq S_pq with W^_pq = sum_{m,
+c} W1[m A + c] (Vs_mp Vs_cq + [p != q] Vs_mq Vs_cp): exact algebra. The rows of C of all neighbour types are merged in
+order of importance; the products kept form a staircase, for each p the columns q = p .. row_end[p] - 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import Array, IntArray
+from ..model.description import Net
+from .lowrank import Basis
+
+NEGLIGIBLE = 1e-14  # amplitude relative to the largest, below which a column cannot matter in float64
+
+
+@dataclass(frozen=True)
+class MergedColumns:
+    """Rows of C in order of importance: columns (P, 2) of neighbour type and channel, amplitude (P,), vectors Vs (M, P)."""
+
+    columns: IntArray
+    amplitude: Array
+    vectors: Array
+
+
+def merge_columns(bases: Mapping[int, Basis]) -> MergedColumns:
+    """All columns of the bases of one centre type's neighbours, by amplitude; ties by neighbour type, then channel."""
+    b = np.concatenate([np.full(len(basis.amplitude), key) for key, basis in bases.items()])
+    k = np.concatenate([np.arange(len(basis.amplitude)) for basis in bases.values()])
+    amplitude = np.concatenate([basis.amplitude for basis in bases.values()])
+    order = np.lexsort((k, b, -amplitude))
+    order = order[: max(1, int(np.sum(amplitude > NEGLIGIBLE * amplitude.max())))]
+    vectors = np.concatenate([basis.vectors for basis in bases.values()], axis=1)
+    return MergedColumns(np.column_stack([b, k])[order].astype(np.int32), amplitude[order], vectors[:, order])
+
+
+class FirstLayer:
+    """W^ of one fitting net for any pairs of merged columns."""
+
+    def __init__(self, net: Net, merged: MergedColumns, axis_neuron: int):
+        weight = net.layers[0].weight
+        width, n_out = merged.vectors.shape[0], weight.shape[1]
+        half = merged.vectors.T @ weight.reshape(width, axis_neuron * n_out)
+        self._half = half.reshape(-1, axis_neuron, n_out)  # sum over m
+        self._axis = merged.vectors[:axis_neuron]  # Vs[:A]
+
+    def weights(self, p: IntArray, q: IntArray) -> Array:
+        """(len(p), n_out) rows W^_pq; all pairs of equal p together, p <= q."""
+        out = np.empty((len(p), self._half.shape[2]))
+        for row in np.unique(p):
+            mine = np.flatnonzero(p == row)
+            others = q[mine]
+            out[mine] = np.einsum("cn,cq->qn", self._half[row], self._axis[:, others], optimize=True)
+            mirrored = np.einsum("qcn,c->qn", self._half[others], self._axis[:, row], optimize=True)
+            out[mine] += np.where((others != row)[:, None], mirrored, 0.0)
+        return out
+
+
+def staircase_order(importance: Array) -> tuple[IntArray, IntArray, Array]:
+    """Pairs p <= q in an order whose every prefix is a staircase, and how important each is.
+
+    importance (P, P), upper triangle used. A pair counts as much as the most important pair further down or to the right of it,
+    since that one cannot be kept without it.
+    """
+    needed = np.triu(importance)
+    needed = np.maximum.accumulate(needed[:, ::-1], axis=1)[:, ::-1]
+    needed = np.maximum.accumulate(needed[::-1], axis=0)[::-1]
+    p, q = np.triu_indices(len(importance))
+    order = np.lexsort((q, p + q, -needed[p, q]))
+    return p[order], q[order], needed[p, q][order]
+
+
+def staircase(p: IntArray, q: IntArray) -> IntArray:
+    """row_end (P,) of a prefix of ``staircase_order``; P is the number of columns that occur."""
+    n_columns = int(q.max()) + 1 if len(q) else 0
+    row_end = np.arange(n_columns, dtype=np.int32)
+    np.maximum.at(row_end, p, (q + 1).astype(np.int32))
+    return row_end
+
+
+def folded_cost(n_products: int, n_out: int) -> int:
+    """Multiply-adds per atom, forward and backward, of the products and the first layer."""
+    return n_products * (2 * n_out + 12)
+
+
+def table_cost(n_channels: int, pack: int) -> int:
+    """Multiply-adds per neighbour, forward and backward, of a table of order 5 whose channels are padded to packs."""
+    return -(-n_channels // pack) * pack * 27
+
+
+def direct_cost(width: int, axis_neuron: int, n_columns: int, n_out: int) -> int:
+    """The same with T, D and the unfolded first layer."""
+    return width * axis_neuron * (2 * n_out + 12) + 8 * width * n_columns

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""Which tables a model needs and over which range (docs/theory.md section 2).
+
+The argument of a table is x = (s(r) - mean_a) / std_a with the statistics of the centre's type a. A table runs from
+L = floor(-mean/std), where s = 0, to U = ceil((sw(m)/m - mean)/std), where m is the smallest neighbour distance of the training
+data, with a fine step, and on to the extrapolation limit e U with a coarse one. Only the radial component counts. Kinks of the
+net are knots.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import Array, IntArray
+from ..errors import InputError
+from ..model.description import ModelDescription, Net, SeE2A
+from ..oracles.reference import switch
+from ..tableset import TableArrays, TableSet, end_of
+from .nets import kinks
+
+ORDINARY, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ABSENT = range(4)
+MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
+NEAR = 0.8  # times the smallest distance: down to here forces are to be as good as in the range of the training data
+MOST_KINKS = 20_000  # of one net between the ends of its table
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Knots in segments of equal steps: segments (S, 3) start, step, number of intervals, each from the end of the one before.
+
+    ``upper``: end of the range of the training data; what lies beyond is extrapolation.
+    """
+
+    segments: Array
+    upper: float
+
+    @property
+    def lower(self) -> float:
+        return float(self.segments[0, 0])
+
+    @property
+    def max(self) -> float:
+        return end_of(self.segments)
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.segments[:, 2].sum())
+
+    def knots(self) -> Array:
+        """(n_rows + 1,) in increasing order."""
+        return np.append(np.concatenate([start + step * np.arange(count) for start, step, count in self.segments]), self.max)
+
+    def steps(self) -> Array:
+        """(n_rows,) length of each interval, as an evaluator computes it."""
+        return np.repeat(self.segments[:, 1], self.segments[:, 2].astype(np.int64))
+
+    def locate(self, x: Array) -> tuple[IntArray, Array, Array]:
+        """Row (n,), offset from its left knot (n,) and excess beyond the table (n,; 0 inside, where x < lower negative)."""
+        inside = np.clip(x, self.lower, self.max)
+        starts, counts = self.segments[:, 0], self.segments[:, 2].astype(np.int64)
+        segment = np.maximum(np.searchsorted(starts, inside, side="right") - 1, 0)
+        start, step = self.segments[segment, 0], self.segments[segment, 1]
+        local = np.clip(np.floor((inside - start) / step).astype(np.int64), 0, counts[segment] - 1)
+        return local + (np.cumsum(counts) - counts)[segment], inside - start - local * step, x - inside
+
+
+def grid_of(table: TableArrays) -> Grid:
+    """The knots of a stored table."""
+    return Grid(table.segments, table.upper)
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """One table to be built: the net, its range, and who uses it."""
+
+    net: Net
+    lower: float
+    upper: float  # end of the range of the training data
+    near: float  # where pairs are NEAR times as far apart as the closest ones of the training data
+    max: float  # end of the table
+    pairs: tuple[tuple[int, int], ...]  # (centre, neighbour) types that use it
+    x_pad: Array  # (n,) distinct arguments of empty slots
+    only_padding: bool  # neighbours of every pair are excluded: the table is read at x_pad alone
+    kinks: Array  # (k,) between the ends, where a derivative of the net jumps
+
+
+def pair_kinds(model: ModelDescription) -> IntArray:
+    """(N, N) row = centre: docs/tables-format.md, descriptor.pair_kind."""
+    n = len(model.type_map)
+    kinds = np.full((n, n), ORDINARY, dtype=np.int32)
+    for a in range(n):
+        for b in range(n):
+            if model.descriptor.sel[b] == 0:
+                kinds[a, b] = ABSENT
+            elif (a, b) in model.pair_excluded:
+                kinds[a, b] = MODEL_EXCLUDED
+            elif (a, b) in model.descriptor.excluded:
+                kinds[a, b] = DESCRIPTOR_EXCLUDED
+    return kinds
+
+
+def end_of_table(upper: float, extrapolate: float) -> float:
+    """The extrapolation limit: e U, at least e - 1 beyond U."""
+    if not (math.isfinite(extrapolate) and extrapolate >= 1):
+        raise InputError(f"--extrapolate must be at least 1, not {extrapolate}")
+    return upper + (extrapolate - 1) * max(abs(upper), 1.0)
+
+
+def make_grid(plan: TablePlan, fine: float, coarse: float, fine_to: float) -> Grid:
+    """Steps of at most ``fine`` up to ``fine_to`` and of at most ``coarse`` beyond, every kink a knot."""
+    breaks = np.unique(np.concatenate([[plan.lower, fine_to, plan.max], plan.kinks]))
+    low, length = breaks[:-1], np.diff(breaks)
+    rounding = 1e-9  # length / step is a whole number up to rounding for the usual steps
+    rows = np.maximum(np.ceil(length / np.where(low < fine_to, fine, coarse) - rounding), 1.0)
+    if not rows.sum() <= MAX_ROWS:
+        raise InputError(
+            f"the steps {fine:g} and {coarse:g} need {rows.sum():.3g} rows for a table from {plan.lower:g} to {plan.max:g}; at "
+            f"most {MAX_ROWS} are supported: choose a larger --step or --min-nbor-dist, or a smaller --extrapolate"
+        )
+    return Grid(np.column_stack([low, length / rows, rows]), plan.upper)
+
+
+def centre_range(descriptor: SeE2A, centre: int, min_distance: float) -> tuple[float, float]:
+    """L and U of a centre type: DeePMD-kit's rule, radial component only; env_protection does not enter."""
+    lowest = -descriptor.mean[centre] / descriptor.std[centre, 0]
+    return float(np.floor(lowest)), float(np.ceil(argument_at(descriptor, centre, min_distance)))
+
+
+def argument_at(descriptor: SeE2A, centre: int, distance: float) -> float:
+    """x of a neighbour at a distance, angstrom, without env_protection."""
+    sw, _ = switch(np.float64(distance), descriptor.rcut_smth, descriptor.rcut)
+    return float((sw / distance - descriptor.mean[centre]) / descriptor.std[centre, 0])
+
+
+def distance_of(descriptor: SeE2A | TableSet, centre: int, x: Array) -> Array:
+    """The distance (n,), angstrom, at which a neighbour of a centre type has the argument x (n,); rcut where all have a larger
+    one, 0 where none reaches it."""
+    s = x * descriptor.std[centre, 0] + descriptor.mean[centre]
+    low, high = np.zeros_like(s), np.full_like(s, descriptor.rcut)
+    for _ in range(60):  # s(r) falls with r: halve the bracket down to rounding
+        middle = 0.5 * (low + high)
+        sw, _ = switch(middle, descriptor.rcut_smth, descriptor.rcut)
+        beyond = sw / (middle + descriptor.env_protection) > s
+        low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
+    return low
+
+
+def table_range(model: ModelDescription, pairs: list[tuple[int, int]], min_distance: float) -> tuple[float, float]:
+    """L and U of a table: the extremes over the centre types whose neighbours reach it, and every x_pad inside."""
+    centres = _live_centres(model, pairs) or [a for a, _ in pairs]
+    ranges = [centre_range(model.descriptor, a, min_distance) for a in centres]
+    x_pad = [-model.descriptor.mean[a] / model.descriptor.std[a, 0] for a, _ in pairs]
+    lower = min([low for low, _ in ranges] + [math.floor(x) for x in x_pad])
+    upper = max([up for _, up in ranges] + [math.ceil(x) for x in x_pad] + [lower + 1.0])
+    return float(lower) + 0.0, float(upper)
+
+
+def _live_centres(model: ModelDescription, pairs: list[tuple[int, int]]) -> list[int]:
+    """Centre types whose neighbours reach a table."""
+    kinds = pair_kinds(model)
+    return [a for a, b in pairs if kinds[a, b] == ORDINARY]
+
+
+def plan_tables(model: ModelDescription, min_distance: float, extrapolate: float) -> tuple[list[TablePlan], IntArray]:
+    """The tables of a model, and (N, N) the table of each pair of types (-1 where pair_kind is ABSENT)."""
+    kinds = pair_kinds(model)
+    users: dict[int, list[tuple[int, int]]] = {}
+    for a, b in np.argwhere(kinds != ABSENT).tolist():
+        users.setdefault(id(model.descriptor.nets[a, b]), []).append((a, b))
+    plans = []
+    pair_table = np.full(kinds.shape, -1, dtype=np.int32)
+    for pairs in users.values():
+        for a, b in pairs:
+            pair_table[a, b] = len(plans)
+        plans.append(_plan(model, kinds, pairs, min_distance, extrapolate))
+    return plans, pair_table
+
+
+def _plan(
+    model: ModelDescription, kinds: IntArray, pairs: list[tuple[int, int]], min_distance: float, extrapolate: float
+) -> TablePlan:
+    d = model.descriptor
+    lower, upper = table_range(model, pairs, min_distance)
+    end = end_of_table(upper, extrapolate)
+    # Rounded to quarters, as U is to whole numbers: lengths that usual steps divide.
+    nears = [argument_at(d, a, NEAR * min_distance) for a in _live_centres(model, pairs)]
+    near = min(end, max([upper, *(math.ceil(4 * x) / 4 for x in nears)]))
+    x_pad = np.unique([-d.mean[a] / d.std[a, 0] for a, _ in pairs])
+    only_padding = all(kinds[a, b] != ORDINARY for a, b in pairs)
+    net = d.nets[pairs[0]]
+    # A table of empty slots alone is exact at their arguments: knots, too.
+    knots = x_pad[(x_pad > lower) & (x_pad < end)] if only_padding else kinks(net, lower, end)
+    if len(knots) > MOST_KINKS:
+        raise InputError(f"the embedding net of {len(knots)} kinks between {lower:g} and {end:g} is too rough for a table")
+    return TablePlan(net, lower, upper, near, end, tuple(pairs), x_pad, only_padding, knots)

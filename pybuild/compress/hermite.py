@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Piecewise polynomials through values and derivatives at knots (docs/theory.md section 2).
+
+Order 5 takes value, first and second derivative at both ends of an interval, order 3 value and first derivative. Coefficients are
+those of powers of x - x_left, lowest first, not normalised by the interval's length.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Array
+from .grid import Grid
+
+Derivatives = tuple[Array, Array, Array]  # value, slope, curvature
+ORDERS = (3, 5)
+CHUNK = 4096  # points a look-up handles at once: 4096 x 6 x 32 doubles are 6 MB
+
+
+def coefficients(left: Derivatives, right: Derivatives, steps: Array, order: int) -> Array:
+    """(n, order + 1, K) from value, slope and curvature, each (n, K), at both ends of the n intervals and their lengths."""
+    t = steps[:, None]
+    (value, d0, c0), (end, d1, c1) = left, right
+    rise = end - value
+    if order == 3:
+        return np.stack([value, d0, (3 * rise / t - 2 * d0 - d1) / t, (d0 + d1 - 2 * rise / t) / t**2], axis=1)
+    return np.stack(
+        [
+            value,
+            d0,
+            c0 / 2,
+            (10 * rise / t - (6 * d0 + 4 * d1) - (1.5 * c0 - 0.5 * c1) * t) / t**2,
+            (-15 * rise / t + (8 * d0 + 7 * d1) + (1.5 * c0 - c1) * t) / t**3,
+            (6 * rise / t - 3 * (d0 + d1) + 0.5 * (c1 - c0) * t) / t**4,
+        ],
+        axis=1,
+    )
+
+
+def evaluate(coef: Array, grid: Grid, x: Array) -> tuple[Array, Array]:
+    """Values and slopes (n, K) at x (n,); beyond the ends the end's tangent is followed."""
+    n_columns = coef.shape[2]
+    value, slope = np.empty((x.size, n_columns)), np.empty((x.size, n_columns))
+    for start in range(0, x.size, CHUNK):
+        part = slice(start, start + CHUNK)
+        row, offset, excess = grid.locate(x[part])
+        value[part], slope[part] = horner(coef[row], offset[:, None])
+        value[part] += slope[part] * excess[:, None]
+    return value, slope
+
+
+def horner(coef: Array, t: Array) -> tuple[Array, Array]:
+    """Polynomial (n, order + 1, K) and its derivative at t (n, 1)."""
+    value = coef[:, -1].copy()
+    slope = np.zeros_like(value)
+    for power in range(coef.shape[1] - 2, -1, -1):
+        slope = slope * t + value
+        value = value * t + coef[:, power]
+    return value, slope

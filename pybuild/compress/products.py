@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""The products S_pq of one centre type in order of importance, and the fitting net on any staircase of them.
+
+For ordinary centres the importance of a product is the size of C_p and C_q times the root mean square of dE/dS_pq; for centres
+with a
+neighbour closer than in the training data, where those sizes mean little, it is what the product contributes to the energies
+seen. Every threshold gives a staircase, and a higher threshold a part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..arrays import Array, IntArray
+from ..model.description import ModelDescription, Net
+from .evaluation import Fitting, FoldedInput
+from .folding import FirstLayer, merge_columns, staircase, staircase_order
+from .lowrank import Basis
+from .truncation import Case, Pair, direct_fittings, energy_constant, first_layer_gradients
+
+PRESELECTED = 3  # times the number of products at which folding stops to pay: those that are weighed for ordinary centres
+MOST = 12_000  # products that are weighed at all
+FEW = 3  # centres: a product is as important as its mean contribution to the energies of the few where that is largest
+
+
+class Ranking:
+    """Products by importance (P, P), of which the upper triangle counts."""
+
+    def __init__(self, importance: Array):
+        self._importance = importance
+        p, q, needed = staircase_order(importance)
+        weighed = needed > 0
+        weighed[0] = True  # a net that feels nothing still has an input
+        self._p, self._q, self.needed = p[weighed], q[weighed], needed[weighed]
+
+    def limited(self, n_columns: int) -> Ranking:
+        """The same without the products of the columns from a certain one on. At the same threshold a part of these products."""
+        return Ranking(self._importance[:n_columns, :n_columns])
+
+    def count(self, threshold: float) -> int:
+        """Products at or above a threshold."""
+        return int(np.searchsorted(-self.needed, -threshold, side="right"))
+
+    def row_end(self, threshold: float) -> IntArray:
+        """The staircase of the products at or above a threshold; at least the most important one."""
+        n = max(1, self.count(threshold))
+        return staircase(self._p[:n], self._q[:n])
+
+
+class Products:
+    """All products of one centre type that are weighed at all, and their rows of the first layer's weight."""
+
+    def __init__(self, model: ModelDescription, a: int, bases: Mapping[Pair, Basis], most: int | None):
+        self._net, self._constant = model.fitting.nets[a], energy_constant(model, a)
+        self._model, self._centre = model, a
+        self._mine = {b: basis for (centre, b), basis in bases.items() if centre == a}
+        self._merged = merge_columns(self._mine)
+        self._size = np.outer(self._merged.amplitude, self._merged.amplitude)
+        p, q = np.triu_indices(len(self._size))
+        largest = np.argsort(-self._size[p, q], kind="stable")
+        weighed = np.sort(largest[:MOST])
+        self._p, self._q = p, q = p[weighed], q[weighed]
+        self._ordinary = np.isin(weighed, largest[: PRESELECTED * most]) if most is not None else np.ones(len(p), dtype=bool)
+        self._weights = FirstLayer(self._net, self._merged, model.descriptor.axis_neuron).weights(p, q)
+        self._row_of = np.full(self._size.shape, -1)
+        self._row_of[p, q] = np.arange(len(p))
+
+    @property
+    def columns(self) -> IntArray:
+        """(P, 2) neighbour type and channel, most important first."""
+        return self._merged.columns
+
+    def by_size(self, cases: Sequence[Case]) -> Ranking:
+        """For ordinary centres."""
+        gradients = first_layer_gradients(cases, self._direct(), self._centre)
+        importance = np.zeros_like(self._size)
+        p, q = self._p[self._ordinary], self._q[self._ordinary]
+        importance[p, q] = self._size[p, q] * _sensitivity(self._weights[self._ordinary], gradients)
+        return Ranking(importance)
+
+    def by_contribution(self, cases: Sequence[Case]) -> Ranking:
+        """For the centres of these structures."""
+        gradients = first_layer_gradients(cases, self._direct(), self._centre) @ self._weights.T
+        parts = [np.zeros((FEW, len(self._p)))]
+        for case in cases:
+            moments = case.moments[self._centre]
+            rows = np.stack([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
+            parts.append(np.einsum("npc,npc->np", rows[:, self._p], rows[:, self._q]))
+        contributions = np.concatenate(parts)
+        contributions[FEW:] *= gradients
+        importance = np.zeros_like(self._size)
+        importance[self._p, self._q] = np.partition(np.abs(contributions), -FEW, axis=0)[-FEW:].mean(axis=0)
+        return Ranking(importance)
+
+    def fitting(self, row_end: IntArray) -> Fitting:
+        """The fitting net on the products of a staircase."""
+        first = FoldedInput(self.columns[: len(row_end)], row_end)
+        layer = replace(self._net.layers[0], weight=self._weights[self._row_of[first.products()]])
+        return Fitting(first, Net((layer, *self._net.layers[1:])), self._constant)
+
+    def _direct(self) -> Fitting:
+        vectors = {(self._centre, b): basis.vectors for b, basis in self._mine.items()}
+        return direct_fittings(self._model, vectors, (self._centre,))[self._centre]
+
+
+def union(one: IntArray, other: IntArray) -> IntArray:
+    """The staircase of the products that are in any of two."""
+    n = max(len(one), len(other))
+    return np.maximum(extended(one, n), extended(other, n))
+
+
+def extended(row_end: IntArray, n: int) -> IntArray:
+    """The same staircase with rows without products up to n."""
+    return np.concatenate([row_end, np.arange(len(row_end), n, dtype=row_end.dtype)])
+
+
+def _sensitivity(weights: Array, gradients: Array) -> Array:
+    """Root mean square of dE/dS_pq over the centres seen; the row's norm where there was none."""
+    if not len(gradients):
+        return np.linalg.norm(weights, axis=1)
+    gram = gradients.T @ gradients / len(gradients)
+    return np.sqrt(np.maximum(np.einsum("pn,pn->p", weights @ gram, weights), 0.0))

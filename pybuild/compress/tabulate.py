@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""A table: the functions phi = P^T G of an embedding net as piecewise polynomials (docs/theory.md sections 2 and 3).
+
+The Hermite data of G at the knots are exact (analytic derivatives, float64); projection onto the basis is linear, so
+the coefficients of phi are the projected ones of G.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import Array
+from ..tableset import TableArrays
+from . import hermite
+from .grid import Grid, TablePlan, grid_of
+from .lowrank import Basis
+from .nets import derivatives_along
+
+LANES = 8  # columns of a stored table come in multiples of this
+INSIDE = (0.5, 0.211324865405187)  # where errors are looked for between knots, in interval lengths: the middle, a Gauss point
+MOST_CHECKED = 2000  # intervals per range whose error is looked at
+ASIDE = 1e-8  # how far from a kink its derivatives on one side are taken
+
+
+def build_table(plan: TablePlan, grid: Grid, basis: Basis, order: int) -> TableArrays:
+    """Coefficients (rows, order + 1, K') with K' = K rounded up to a multiple of 8, K the columns of the basis."""
+    rank = len(basis.amplitude)
+    coef = np.zeros((grid.n_rows, order + 1, -(-rank // LANES) * LANES))
+    coef[:, :, :rank] = interpolant(plan, grid.knots()[:-1], grid.steps(), order, basis.projector)
+    return TableArrays(grid.segments, grid.upper, rank, coef, np.ascontiguousarray(basis.vectors))
+
+
+def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projector: Array | None = None) -> Array:
+    """Coefficients (n, order + 1, K) of the net's outputs, or of their projection (M, K), on intervals from left (n,) that hold
+    no kink but at their ends."""
+    ends = [_one_sided(plan, x, aside, projector) for x, aside in ((left, ASIDE), (left + steps, -ASIDE))]
+    return hermite.coefficients(*ends, steps, order)
+
+
+def _one_sided(plan: TablePlan, x: Array, aside: float, projector: Array | None) -> hermite.Derivatives:
+    """Value, slope and curvature at x; at a kink the derivatives of the side that ``aside`` points to."""
+    value, slope, curvature = _projected(derivatives_along(plan.net, x), projector)
+    if plan.kinks.size and not plan.only_padding:
+        after = np.searchsorted(plan.kinks, x)
+        nearest = np.minimum(*(np.abs(plan.kinks[np.clip(after + k, 0, len(plan.kinks) - 1)] - x) for k in (-1, 0)))
+        rows = np.flatnonzero(nearest < 0.01 * ASIDE)
+        _, beside, bend = _projected(derivatives_along(plan.net, x[rows] + aside), projector)
+        slope[rows], curvature[rows] = beside - aside * bend, bend
+    return value, slope, curvature
+
+
+def _projected(derivatives: hermite.Derivatives, projector: Array | None) -> hermite.Derivatives:
+    return derivatives if projector is None else tuple(g @ projector for g in derivatives)
+
+
+@dataclass(frozen=True)
+class TableError:
+    """Largest |V phi(x) - G(x)| and |V phi'(x) - G'(x)| over the channels, at knots and between them."""
+
+    value: float
+    slope: float
+
+
+def table_errors(plan: TablePlan, table: TableArrays) -> tuple[TableError, TableError]:
+    """Errors of a stored table against the net, in the fine and in the coarse range; of a table that only empty slots read, where
+    they read it."""
+    if plan.only_padding:
+        return _error_at(plan, table, plan.x_pad), TableError(0.0, 0.0)
+    grid = grid_of(table)
+    left, steps = grid.knots()[:-1], grid.steps()
+    trained = left < grid.upper
+    return _range_error(plan, table, left[trained], steps[trained]), _range_error(plan, table, left[~trained], steps[~trained])
+
+
+def _range_error(plan: TablePlan, table: TableArrays, left: Array, steps: Array) -> TableError:
+    """Over intervals given by their left knots and lengths."""
+    if left.size == 0:
+        return TableError(0.0, 0.0)
+    chosen = np.unique(np.linspace(0, left.size - 1, min(left.size, MOST_CHECKED)).astype(int))
+    errors = [_error_at(plan, table, left[chosen] + shift * steps[chosen]) for shift in (0.0, *INSIDE)]
+    return TableError(max(e.value for e in errors), max(e.slope for e in errors))
+
+
+def _error_at(plan: TablePlan, table: TableArrays, x: Array) -> TableError:
+    value, slope, _ = derivatives_along(plan.net, x)
+    phi, dphi = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), x)
+    return TableError(float(np.abs(phi @ table.basis.T - value).max()), float(np.abs(dphi @ table.basis.T - slope).max()))

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""What a low rank and a short list of products cost in energies, forces and virials, measured on structures.
+
+For every structure the exact model is evaluated once, with the embedding nets themselves; phi = V^T G and its moments
+C are then kept for the largest rank in question, so that a candidate costs one pass of the fitting nets and one over
+the pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..arrays import Array, Index
+from ..model.description import ModelDescription, Net
+from ..oracles.reference import Result, net_forward, net_reverse
+from ..structures.structure import Structure
+from .environment import Environment, EnvironmentParameters, build_environment, close_centres, find_pairs
+from .evaluation import DirectInput, Features, Fitting, accumulate, moments_of
+from .grid import pair_kinds
+from .lowrank import Basis
+from .nets import derivatives_along
+
+Pair = tuple[int, int]
+MOST_CENTRES = 400  # of one structure
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Largest differences: force component eV/A, energy eV/atom, virial component eV/atom."""
+
+    force: float
+    energy: float
+    virial: float
+
+    def worst(self, other: Errors) -> Errors:
+        return Errors(max(self.force, other.force), max(self.energy, other.energy), max(self.virial, other.virial))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One structure (or the neighbourhoods of some of its atoms), evaluated exactly."""
+
+    env: Environment
+    features: Mapping[Pair, Features]
+    moments: Mapping[int, Mapping[int, Array]]
+    exact: Result
+
+    def errors(self, fittings: Mapping[int, Fitting]) -> Errors:
+        """Of a candidate against the exact model."""
+        return difference(self._evaluate(fittings), self.exact, self.env.n_centres)
+
+    def relative_to(self, fittings: Mapping[int, Fitting]) -> Case:
+        """The same structure with another model in the place of the exact one."""
+        return replace(self, exact=self._evaluate(fittings))
+
+    def _evaluate(self, fittings: Mapping[int, Fitting]) -> Result:
+        return accumulate(self.env, self.features, fittings, self.moments)
+
+
+def difference(got: Result, exact: Result, n_centres: int) -> Errors:
+    """Largest differences of two results for the same atoms; energy and virial are divided by the number of centres."""
+    n = max(1, n_centres)
+    return Errors(
+        force=float(np.abs(got.forces - exact.forces).max(initial=0.0)),
+        energy=abs(got.energy - exact.energy) / n,
+        virial=float(np.abs(got.virial - exact.virial).max()) / n,
+    )
+
+
+def environment_parameters(model: ModelDescription) -> EnvironmentParameters:
+    """The part of a model that describes neighbourhoods."""
+    d = model.descriptor
+    sel = np.array(d.sel, dtype=np.int32)
+    return EnvironmentParameters(d.rcut, d.rcut_smth, d.env_protection, sel, d.n_sel, d.mean, d.std, pair_kinds(model))
+
+
+def energy_constant(model: ModelDescription, a: int) -> float:
+    """What is added to the output of the fitting net of type a, eV: the bias, minus the net's vacuum where the model says so."""
+    net, constant = model.fitting.nets[a], float(model.fitting.energy_bias[a])
+    if a in model.fitting.vacuum_subtracted:
+        constant -= float(net_forward(net, np.zeros((1, net.layers[0].weight.shape[0])))[0][0, 0])
+    return constant
+
+
+def active_types(model: ModelDescription) -> list[int]:
+    """Types whose atoms have an energy."""
+    return [a for a in range(model.n_types) if a not in model.fitting.excluded]
+
+
+def direct_fittings(
+    model: ModelDescription, bases: Mapping[Pair, Array], types: Sequence[int] | None = None
+) -> dict[int, Fitting]:
+    """The fitting nets (of some centre types) on the descriptor vec(D), T = sum_b V_ab C_b; bases[a, b] is V_ab (M, K)."""
+    out = {}
+    for a in active_types(model) if types is None else types:
+        mine = {b: v for (centre, b), v in bases.items() if centre == a}
+        first = DirectInput(mine, model.descriptor.axis_neuron)
+        out[a] = Fitting(first, model.fitting.nets[a], energy_constant(model, a))
+    return out
+
+
+def split_centres(model: ModelDescription, structure: Structure, *limits: Array) -> list[Index]:
+    """The atoms by how close their closest neighbour is: beyond the first of the limits (N, N) for the pair of types, between
+    it and the
+    second, and so on; those with a neighbour within the last limit are left out. Of a large structure only a compact group of
+    atoms: enough to measure errors on, and memory stays bounded."""
+    parameters, group = environment_parameters(model), _group(structure)
+    pairs = find_pairs(structure, parameters, group)
+    within = [close_centres(structure.types, pairs, parameters, limit)[group] for limit in limits]
+    outside = [np.ones(len(group), dtype=bool), *within]
+    return [group[outer & ~inner] for outer, inner in zip(outside, within, strict=False)]
+
+
+def evaluate_exactly(model: ModelDescription, structure: Structure, centres: Index) -> Case:
+    """A structure of which some atoms contribute their energy, with the embedding nets' own outputs as features."""
+    parameters = environment_parameters(model)
+    env = build_environment(structure.types, find_pairs(structure, parameters, centres), parameters, centres)
+    features = {}
+    for pair, block in env.blocks.items():
+        value, slope, _ = derivatives_along(model.descriptor.nets[pair], np.append(block.x, block.x_pad))
+        features[pair] = Features(value[:-1], slope[:-1], value[-1])
+    unrotated = {pair: np.eye(model.descriptor.width) for pair in env.blocks}
+    moments = {a: moments_of(env, features, a) for a in active_types(model)}
+    return Case(env, features, moments, accumulate(env, features, direct_fittings(model, unrotated), moments))
+
+
+def project(case: Case, bases: Mapping[Pair, Basis]) -> Case:
+    """An exactly evaluated case with the features phi = P^T G instead of G."""
+    features = {
+        pair: Features(*(g @ bases[pair].projector for g in (f.value, f.slope, f.pad))) for pair, f in case.features.items()
+    }
+    return Case(case.env, features, {a: moments_of(case.env, features, a) for a in case.moments}, case.exact)
+
+
+def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> Array:
+    """dE/dT (n, M, 4) of all centres of type a; cases as evaluated exactly."""
+    width = model.descriptor.width
+    fitting = direct_fittings(model, {(a, 0): np.eye(width)}, (a,))[a]
+    rows = [np.empty((0, width, 4))]
+    for case in cases:
+        if a in case.moments and len(case.env.centres[a]):
+            whole = {0: sum(case.moments[a].values())}
+            gradient = gradient_of(fitting.net, fitting.first_input.forward(whole))
+            rows.append(fitting.first_input.reverse(whole, gradient)[0])
+    return np.concatenate(rows)
+
+
+def _group(structure: Structure) -> Index:
+    """The atoms nearest to the first one, in order of their index; all of a small structure."""
+    if len(structure.types) <= MOST_CENTRES:
+        return np.arange(len(structure.types))
+    d = structure.positions - structure.positions[:1]
+    if structure.cell is not None:
+        fraction = np.linalg.solve(structure.cell.T, d.T).T
+        d = (fraction - np.round(fraction)) @ structure.cell
+    return np.sort(np.argsort(np.linalg.norm(d, axis=1), kind="stable")[:MOST_CENTRES])
+
+
+def worst_errors(cases: Sequence[Case], fittings: Mapping[int, Fitting]) -> Errors:
+    """Largest errors over all structures."""
+    worst = Errors(0.0, 0.0, 0.0)
+    for case in cases:
+        worst = worst.worst(case.errors(fittings))
+    return worst
+
+
+def first_layer_gradients(cases: Sequence[Case], fitting: Fitting, a: int) -> Array:
+    """dE/dz (n, n_out) of the first layer's sum z = W^T input + b, for all centres of type a."""
+    first, rest = fitting.net.layers[0], fitting.net.layers[1:]
+    unit = replace(first, weight=np.eye(first.weight.shape[1]), bias=np.zeros(first.weight.shape[1]), skip="none")
+    rows = [np.empty((0, first.weight.shape[1]))]
+    for case in cases:
+        z = fitting.first_input.forward(case.moments[a]) @ first.weight + first.bias
+        rows.append(gradient_of(Net((unit, *rest)), z))
+    return np.concatenate(rows)
+
+
+def gradient_of(net: Net, x: Array) -> Array:
+    """dE/dx (n, n_in) of a net with one output."""
+    y, tape = net_forward(net, x)
+    return net_reverse(tape, np.ones_like(y))
+
+
+def truncated(bases: Mapping[Pair, Basis], ranks: Mapping[Pair, int]) -> dict[Pair, Array]:
+    """V (M, K_max) with the columns from the pair's rank on set to zero."""
+    return {p: b.vectors * (np.arange(len(b.amplitude)) < ranks[p]) for p, b in bases.items()}

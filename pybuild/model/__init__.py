@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""A trained model as this package knows it, whoever trained it."""

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Activation functions: value, first and second derivative in float64, and their code in a table file.
+
+One definition for the oracle (reference.py), the tables (tabulate.py) and the readers, which all use the names that DeePMD-kit
+uses. Codes as in docs/tables-format.md, `fitting.a.layers`. Not differentiable points take the derivative from the left for
+relu (0 at x = 0) and 0 at both corners of relu6, as PyTorch does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..arrays import Array
+from ..errors import ModelError
+
+Derivatives = tuple[Array, Array, Array]
+
+DEFAULT_SILUT_THRESHOLD = 3.0  # "silut" without a number
+GELU_SCALE = math.sqrt(2.0 / math.pi)  # gelu(x) = x/2 (1 + tanh(GELU_SCALE (x + GELU_CUBIC x^3)))
+GELU_CUBIC = 0.044715
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation function: ``code`` and ``parameter`` are what a table file stores.
+
+    parameter: the threshold of silut, 0 for all others.
+    """
+
+    name: str
+    code: int
+    parameter: float
+
+    @property
+    def corners(self) -> tuple[float, ...]:
+        """Where its first or second derivative jumps."""
+        return {"relu": (0.0,), "relu6": (0.0, 6.0), "silut": (self.parameter,)}.get(self.name, ())
+
+    def evaluate(self, x: ArrayLike) -> Derivatives:
+        """Value, first and second derivative at x (any shape); three float64 arrays of that shape."""
+        x = np.asarray(x, dtype=np.float64)
+        if self.name == "silut":
+            return _silut(x, self.parameter)
+        return _FUNCTIONS[self.name](x)
+
+
+def parse(name: str | None) -> Activation:
+    """The activation of a DeePMD-kit name; None means linear. Upper and lower case are the same.
+
+    Known: tanh, gelu = gelu_tf (both the tanh form), relu, relu6, softplus, sigmoid, silu, linear = none, silut:T =
+    custom_silu:T (T = 3 where absent). Raises ModelError for any other name.
+    """
+    text = "linear" if name is None else name.lower()
+    base, colon, argument = text.partition(":")
+    base = _ALIASES.get(base, base)
+    if base not in CODES or (colon and base != "silut"):
+        raise ModelError(
+            f"activation function '{name}' is not known; known: {', '.join(CODES)} (silut takes a threshold: silut:3.0)"
+        )
+    if base != "silut":
+        return Activation(base, CODES[base], 0.0)
+    return Activation(base, CODES[base], _threshold(name, argument if colon else str(DEFAULT_SILUT_THRESHOLD)))
+
+
+def _threshold(name: str | None, argument: str) -> float:
+    try:
+        threshold = float(argument)
+    except ValueError:
+        threshold = math.nan
+    if not math.isfinite(threshold):
+        raise ModelError(f"activation function '{name}': '{argument}' is not a finite threshold")
+    return threshold
+
+
+def sigmoid(x: ArrayLike) -> Array:
+    """1 / (1 + exp(-x)) without overflow, and with full relative precision for x << 0."""
+    x = np.asarray(x, dtype=np.float64)
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0.0, 1.0, e) / (1.0 + e)
+
+
+def _linear(x: Array) -> Derivatives:
+    return x.copy(), np.ones_like(x), np.zeros_like(x)
+
+
+def _tanh(x: Array) -> Derivatives:
+    t = np.tanh(x)
+    slope = 1.0 - t * t
+    return t, slope, -2.0 * t * slope
+
+
+def _gelu(x: Array) -> Derivatives:
+    """x sigma(2u), u = GELU_SCALE (x + GELU_CUBIC x^3): the same as x/2 (1 + tanh u), without cancellation for x << 0."""
+    u2 = 2.0 * GELU_SCALE * (x + GELU_CUBIC * x**3)
+    du2 = 2.0 * GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * x**2)
+    ddu2 = 12.0 * GELU_SCALE * GELU_CUBIC * x
+    p = sigmoid(u2)
+    dp = p * sigmoid(-u2)
+    ddp = dp * (sigmoid(-u2) - p)
+    return x * p, p + x * dp * du2, 2.0 * dp * du2 + x * (ddp * du2**2 + dp * ddu2)
+
+
+def _relu(x: Array) -> Derivatives:
+    return np.maximum(x, 0.0), np.where(x > 0.0, 1.0, 0.0), np.zeros_like(x)
+
+
+def _relu6(x: Array) -> Derivatives:
+    return np.clip(x, 0.0, 6.0), np.where((x > 0.0) & (x < 6.0), 1.0, 0.0), np.zeros_like(x)
+
+
+def _softplus(x: Array) -> Derivatives:
+    p = sigmoid(x)
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))), p, p * sigmoid(-x)
+
+
+def _sigmoid(x: Array) -> Derivatives:
+    p, q = sigmoid(x), sigmoid(-x)
+    return p, p * q, p * q * (q - p)
+
+
+def _silu(x: Array) -> Derivatives:
+    p, q = sigmoid(x), sigmoid(-x)
+    return x * p, p + x * p * q, p * q * (2.0 + x * (q - p))
+
+
+def _silut(x: Array, threshold: float) -> Derivatives:
+    """silu below the threshold T; tanh(c (x - T)) + silu(T) from T on, c = silu'(T)."""
+    value, slope, curvature = _silu(x)
+    at, c, _ = (float(d[0]) for d in _silu(np.array([threshold])))
+    t = np.tanh(c * (x - threshold))
+    beyond = x >= threshold
+    dt = c * (1.0 - t * t)
+    return np.where(beyond, t + at, value), np.where(beyond, dt, slope), np.where(beyond, -2.0 * c * t * dt, curvature)
+
+
+_FUNCTIONS: dict[str, Callable[[Array], Derivatives]] = {
+    "linear": _linear,
+    "tanh": _tanh,
+    "gelu": _gelu,
+    "relu": _relu,
+    "relu6": _relu6,
+    "softplus": _softplus,
+    "sigmoid": _sigmoid,
+    "silu": _silu,
+}
+CODES: dict[str, int] = {name: code for code, name in enumerate([*_FUNCTIONS, "silut"])}
+_ALIASES = {"none": "linear", "gelu_tf": "gelu", "custom_silu": "silut"}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""A second oracle: the same model as reference.py, its derivatives by PyTorch's autograd. Needs torch.
+
+Forces are the gradient with respect to the positions, the virial that with respect to a strain of all pair vectors, the per-atom
+virial that with respect to each pair vector: three routes, none of which uses a derivative written by hand. Structure checks and
+the neighbour search are reference.py's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..arrays import Array, Index
+from ..errors import InputError
+from ..model import activations
+from ..model.description import ModelDescription, Net
+from .reference import Pairs, Result, checked_structure, find_neighbours, keep_nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CENTRES_AT_ONCE = 256  # 256 centres x 100 neighbours x 4 x 100 channels x 8 bytes x a few are 300 MB
+
+
+def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, cell: ArrayLike | None = None) -> Result:
+    """Arguments, result and errors as reference.evaluate; InputError also where torch is not installed."""
+    torch = _torch()
+    x, t, box = checked_structure(model, positions, types, cell)
+    pairs = keep_nearest(model, t, find_neighbours(x, box, model.descriptor.rcut))
+    result = Result(0.0, np.zeros(len(t)), np.zeros_like(x), np.zeros((3, 3)), np.zeros((len(t), 9)))
+    for start in range(0, len(t), CENTRES_AT_ONCE):
+        first, last = np.searchsorted(pairs.centre, (start, start + CENTRES_AT_ONCE))
+        block = Pairs(pairs.centre[first:last] - start, pairs.neighbour[first:last], pairs.vector[first:last])
+        result = _add_block(torch, model, x, t, start, block, result)
+    return result
+
+
+def _add_block(torch: Any, model: ModelDescription, x: Array, t: Index, start: int, pairs: Pairs, total: Result) -> Result:
+    """total plus the share of the centres from `start` on; pairs.centre counts from there."""
+    stop = min(start + CENTRES_AT_ONCE, len(t))
+    leaf = torch.tensor(x, requires_grad=True)
+    strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
+    centre, neighbour = torch.from_numpy(pairs.centre + start), torch.from_numpy(pairs.neighbour)
+    shift = torch.from_numpy(pairs.vector - (x[pairs.neighbour] - x[pairs.centre + start]))  # of the image, constant
+    vector = (leaf[neighbour] - leaf[centre] + shift) @ (torch.eye(3, dtype=torch.float64) + strain)
+    energies = _atom_energies(torch, model, t[start:stop], t[pairs.neighbour], pairs.centre, vector)
+    gradient, d_strain, d_vector = (torch.zeros_like(leaf), torch.zeros_like(strain), torch.zeros_like(vector))
+    if energies.requires_grad:  # not so where no centre has a neighbour
+        gradient, d_strain, d_vector = torch.autograd.grad(energies.sum(), (leaf, strain, vector))
+    pair_virial = -(vector[:, :, None] * d_vector[:, None, :]).detach().numpy().reshape(-1, 9)
+    atom_energy, atom_virial = total.atom_energy.copy(), total.atom_virial.copy()
+    atom_energy[start:stop] = energies.detach().numpy()
+    np.add.at(atom_virial, pairs.neighbour, pair_virial)
+    energy = total.energy + float(atom_energy[start:stop].sum())
+    return Result(energy, atom_energy, total.forces - gradient.numpy(), total.virial - d_strain.numpy(), atom_virial)
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise InputError("the second oracle needs PyTorch: pip install torch") from error
+    return torch
+
+
+def _atom_energies(
+    torch: Any, model: ModelDescription, types: Index, neighbour_types: Index, centre: Index, vector: Tensor
+) -> Tensor:
+    """E_i of some centres of the given types, from the pair vectors to their neighbours."""
+    d, f = model.descriptor, model.fitting
+    energies = torch.zeros(len(types), dtype=torch.float64)
+    for a in sorted(set(types.tolist()) - f.excluded):
+        atoms = np.flatnonzero(types == a)
+        moment = torch.zeros(len(atoms), d.width, 4, dtype=torch.float64)
+        for b in (b for b in range(model.n_types) if d.sel[b]):
+            part = np.flatnonzero((types[centre] == a) & (neighbour_types == b))
+            moment = moment + _moment(
+                torch, model, (a, b), np.searchsorted(atoms, centre[part]), vector[torch.from_numpy(part)], len(atoms)
+            )
+        moment = moment / d.n_sel
+        descriptor = torch.einsum("nmk,nak->nma", moment, moment[:, : d.axis_neuron]).reshape(len(atoms), -1)
+        energy = _net(torch, f.nets[a], descriptor)[:, 0] + float(f.energy_bias[a])
+        if a in f.vacuum_subtracted:
+            energy = energy - _net(torch, f.nets[a], torch.zeros_like(descriptor[:1]))[0, 0]
+        energies = energies.index_add(0, torch.from_numpy(atoms), energy)
+    return energies
+
+
+def _moment(torch: Any, model: ModelDescription, pair: tuple[int, int], centre: Index, vector: Tensor, n: int) -> Tensor:
+    """sum over neighbours and empty slots of G (x) R for n centres of one type and neighbours of another, (n, M, 4)."""
+    d, (a, b) = model.descriptor, pair
+    if pair in model.pair_excluded:
+        centre, vector = centre[:0], vector[:0]
+    where = torch.from_numpy(centre)
+    x_pad = -float(d.mean[a] / d.std[a, 0])
+    pad = torch.zeros(d.width, 4, dtype=torch.float64)
+    pad[:, 0] = _net(torch, d.nets[pair], torch.tensor([[x_pad]], dtype=torch.float64))[0] * x_pad
+    moment = (d.sel[b] - torch.bincount(where, minlength=n).to(torch.float64))[:, None, None] * pad
+    if pair in d.excluded:
+        return moment if d.exclusion == "slots" else torch.zeros_like(moment)
+    rows = _rows(torch, model, a, vector)
+    g = _net(torch, d.nets[pair], rows[:, :1])
+    return moment.index_add(0, where, g[:, :, None] * rows[:, None, :])
+
+
+def _rows(torch: Any, model: ModelDescription, a: int, vector: Tensor) -> Tensor:
+    """R (p, 4)."""
+    d = model.descriptor
+    r = vector.norm(dim=1, keepdim=True)
+    u = ((r - d.rcut_smth) / (d.rcut - d.rcut_smth)).clamp(0.0, 1.0)
+    s = (1.0 - u**3 * (6.0 * u**2 - 15.0 * u + 10.0)) / (r + d.env_protection)
+    radial = (s - float(d.mean[a])) / float(d.std[a, 0])
+    return torch.cat([radial, s * vector / (r + d.env_protection) / float(d.std[a, 1])], dim=1)
+
+
+def _net(torch: Any, net: Net, x: Tensor) -> Tensor:
+    for layer in net.layers:
+        y = _activate(torch, layer.activation, x @ torch.tensor(layer.weight) + torch.tensor(layer.bias))
+        if layer.idt is not None:
+            y = y * torch.tensor(layer.idt)
+        if layer.skip != "none":
+            y = y + (x if layer.skip == "identity" else torch.cat([x, x], dim=1))
+        x = y
+    return x
+
+
+def _activate(torch: Any, name: str, x: Tensor) -> Tensor:
+    functional = torch.nn.functional
+    activation = activations.parse(name)
+    if activation.name == "silut":
+        threshold = torch.tensor(activation.parameter, dtype=torch.float64)
+        p = torch.sigmoid(threshold)
+        slope = p * (1.0 + threshold * (1.0 - p))
+        return torch.where(x < threshold, functional.silu(x), torch.tanh(slope * (x - threshold)) + threshold * p)
+    known = {
+        "linear": lambda z: z,
+        "tanh": torch.tanh,
+        "gelu": lambda z: functional.gelu(z, approximate="tanh"),
+        "relu": functional.relu,
+        "relu6": functional.relu6,
+        "softplus": lambda z: torch.logaddexp(z, torch.zeros_like(z)),  # torch's own is linear beyond 20
+        "sigmoid": torch.sigmoid,
+        "silu": functional.silu,
+    }
+    return known[activation.name](x)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Training data and made structures: atoms, neighbours, smallest distances."""

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""All pairs of atoms closer than a cutoff, periodic images included, by linked cells in NumPy.
+
+Works for any cell shape and for cells smaller than the cutoff (an atom is then also a neighbour of its own images). Memory grows
+with the number of pairs of one cell offset, not with the square of the number of atoms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from ..arrays import Array, Index
+from ..errors import InputError
+
+MAX_IMAGES = 100_000  # of a cell within the cutoff: a cell of 0.3 A and a cutoff of 6 A
+MAX_BINS = 1024  # cells a direction: keeps the cell number of a sparse cluster small
+
+
+def neighbour_pairs(
+    positions: Array, cell: Array | None, cutoff: float, centres: Index | None = None
+) -> tuple[Index, Index, Array]:
+    """Pairs with |d| <= cutoff, d = r_j - r_i, both (i, j) and (j, i), ordered by i.
+
+    positions (n, 3), cell (3, 3) rows a, b, c or None for open boundaries, in angstrom; centres: only pairs with these atoms as i
+    (default all). Returns i (p,), j (p,), d (p, 3).
+    """
+    if not np.all(np.isfinite(positions)):
+        raise InputError("positions are not finite")
+    if not len(positions):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty((0, 3))
+    points, owner = _with_images(positions, cell, cutoff)
+    bins = _bin(points, cutoff)
+    atoms = np.arange(len(positions)) if centres is None else np.asarray(centres)
+    found = [_pairs_of_offset(atoms, np.array(offset), points, bins, cutoff) for offset in product((-1, 0, 1), repeat=3)]
+    i = np.concatenate([f[0] for f in found])
+    j = np.concatenate([f[1] for f in found])
+    order = np.lexsort((j, i))
+    i, j = i[order], j[order]
+    return i, owner[j], points[j] - points[i]
+
+
+def cell_heights(cell: Array) -> Array:
+    """(3,) distances between opposite faces of a cell."""
+    volume = abs(np.linalg.det(cell))
+    if not volume > 0:
+        raise InputError("the cell has no volume")
+    areas = [np.linalg.norm(np.cross(cell[(k + 1) % 3], cell[(k + 2) % 3])) for k in range(3)]
+    return volume / np.array(areas)
+
+
+def _with_images(positions: Array, cell: Array | None, cutoff: float) -> tuple[Array, Index]:
+    """Atoms first, then the images within the cutoff of the cell; and the atom each point is an image of."""
+    n = len(positions)
+    if cell is None:
+        return np.asarray(positions, dtype=np.float64), np.arange(n)
+    heights = cell_heights(cell)
+    fractional = np.linalg.solve(cell.T, np.asarray(positions, dtype=np.float64).T).T
+    fractional -= np.floor(fractional)
+    reach = cutoff / heights
+    n_images = float(np.prod(2 * np.ceil(reach) + 1))
+    if n_images > MAX_IMAGES:
+        raise InputError(
+            f"the cell is only {heights.min():g} A thick: {n_images:.3g} images of it are within {cutoff:g} A; "
+            "are lengths in angstrom?"
+        )
+    shifts = product(*(range(-int(np.ceil(r)), int(np.ceil(r)) + 1) for r in reach))
+    points, owner = [fractional], [np.arange(n)]
+    for shift in shifts:
+        if shift == (0, 0, 0):
+            continue
+        image = fractional + np.array(shift)
+        near = np.all((image >= -reach) & (image <= 1 + reach), axis=1)
+        points.append(image[near])
+        owner.append(np.flatnonzero(near))
+    return np.concatenate(points) @ cell, np.concatenate(owner)
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """Cell of every point (n, 3) counted from 1, number of cells with a margin (3,), points in order of their cells,
+    those cells."""
+
+    cell: Index
+    shape: tuple[int, ...]
+    order: Index
+    sorted_cells: Index
+
+
+def _bin(points: Array, cutoff: float) -> _Bins:
+    low, high = points.min(axis=0, initial=np.inf), points.max(axis=0, initial=-np.inf)
+    size = np.maximum(cutoff, (high - low) / MAX_BINS)
+    cell = np.floor((points - low) / size).astype(np.int64) + 1
+    shape = tuple((cell.max(axis=0, initial=0) + 2).tolist())
+    flat = np.ravel_multi_index(cell.T, shape)
+    order = np.argsort(flat, kind="stable")
+    return _Bins(cell, shape, order, flat[order])
+
+
+def _pairs_of_offset(atoms: Index, offset: Index, points: Array, bins: _Bins, cutoff: float) -> tuple[Index, Index]:
+    """Pairs of an atom and a point in the cell at a fixed offset from the atom's own."""
+    target = np.ravel_multi_index((bins.cell[atoms] + offset).T, bins.shape)
+    begin = np.searchsorted(bins.sorted_cells, target, side="left")
+    count = np.searchsorted(bins.sorted_cells, target, side="right") - begin
+    i = np.repeat(atoms, count)
+    within = np.arange(i.size) - np.repeat(np.cumsum(count) - count, count)
+    j = bins.order[np.repeat(begin, count) + within]
+    d = points[j] - points[i]
+    near = (np.einsum("ij,ij->i", d, d) <= cutoff * cutoff) & (i != j)
+    return i[near], j[near]
