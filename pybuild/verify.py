@@ -25,8 +25,8 @@ from .structures.data import open_system, telling_frames
 from .structures.data_search import find_systems
 from .structures.probe import judge_structures
 from .structures.structure import Structure
-from .tables_file import read_tables
-from .tableset import TableSet
+from .tablefile.file import read_tables
+from .tablefile.tableset import TableSet
 
 log = logging.getLogger("pybuild")
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from ..blas import one_blas_thread
 from ..model.description import ModelDescription
 from ..progress import track
-from ..tableset import TableSet
+from ..tablefile.tableset import TableSet
 from .build import Build, Options
 from .grid import NEAR
 from .stored import n_inputs
@@ -53,21 +55,22 @@ def table_reports(build: Build) -> list[TableReport]:
     reports = []
     for t, (table, plan) in track(list(enumerate(zip(tables.tables, build.plans, strict=True))), "table errors"):
         fine, coarse = table_errors(plan, table)
-        grid = (table.lower, table.upper, table.max, len(table.coef), table.rank, tables.width, table.coef.nbytes)
+        grid = (table.lower, table.upper, table.max, len(table.coef), table.rank, len(table.basis), table.coef.nbytes)
         reports.append(TableReport(pair_names(tables, t), *grid, fine, coarse))
     return reports
 
 
 def pair_names(tables: TableSet, t: int) -> str:
     """The pairs of types (centre-neighbour) that use a table."""
-    users = zip(*(tables.pair_table == t).nonzero(), strict=True)
+    users = {(a, b): None for d in tables.descriptors for a, b in np.argwhere(d.pair_table == t).tolist()}
     return " ".join(f"{tables.type_map[a]}-{tables.type_map[b]}" for a, b in users)
 
 
 def products(tables: TableSet, part: str = "double") -> dict[str, int]:
-    """Inputs of the first fitting layer by type: products S_pq where folded, else the descriptor's numbers. part as in
+    """Inputs of the first fitting layer by type: products S_pq or columns where folded, else the descriptor's numbers. part as in
     stored.stored_fittings."""
-    return {name: n_inputs(f, part) for name, f in zip(tables.type_map, tables.fittings, strict=True) if f is not None}
+    named = zip(tables.type_map, tables.fittings, strict=True)
+    return {name: sum(n_inputs(tables, taken, part) for taken in f.inputs) for name, f in named if f is not None}
 
 
 def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:

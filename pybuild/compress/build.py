@@ -10,22 +10,20 @@ import numpy as np
 
 from ..arrays import Array, IntArray
 from ..blas import one_blas_thread
-from ..descriptors.two_body import arrays_of
 from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
-from ..model.net import Layer
 from ..progress import track
 from ..structures.length_checks import check_smallest
 from ..structures.probe import close_structures, judge_structures, probe_structures
 from ..structures.structure import Structure
-from ..tableset import FittingArrays, LayerArrays, TableArrays, TableSet
-from .evaluation import FoldedInput, accumulate
+from ..tablefile.tableset import DescriptorArrays, FittingArrays, NeighbourRule, TableArrays, TableSet
+from .evaluation import accumulate
 from .grid import NEAR, Grid, TablePlan, make_grid, plan_tables
 from .hermite import ORDERS
 from .lowrank import Basis, identity_basis, sampled_basis
 from .selection import select, select_columns
 from .steps import StepGoal, choose_grid
-from .stored import look_up, stored_fittings
+from .stored import input_arrays, look_up, stored_fittings
 from .tabulate import build_table
 from .trials import SAFETY, Cases, Goal, Selection, excess
 from .truncation import Case, Errors, Pair, difference, evaluate_exactly, moment_gradients, project, split_centres
@@ -322,34 +320,23 @@ def _table_set(
     tables: Sequence[TableArrays],
     selection: Selection,
 ) -> TableSet:
-    d = model.descriptor
-    types = model.active_types
-    fittings = selection.fittings
+    types, fittings = model.active_types, selection.fittings
     return TableSet(
         type_map=model.type_map,
         energy_bias=np.array([fittings[a].constant if a in fittings else 0.0 for a in range(model.n_types)]),
         energy_mask=np.array([a in types for a in range(model.n_types)], dtype=np.int32),
         min_distance=np.asarray(pair_distances, dtype=np.float64),
         check_frequency=options.check_frequency,
-        **arrays_of(d),
-        axis_neuron=d.axis_neuron,
-        pair_kind=model.pair_kinds,
-        pair_table=pair_table,
+        neighbour_rule=NeighbourRule[model.neighbour_rule.upper()],
+        n_fparam=0,
+        n_aparam=0,
+        descriptors=(DescriptorArrays(**model.descriptor.numbers(), pair_kind=model.pair_kinds, pair_table=pair_table),),
         tables=tuple(tables),
         fittings=tuple(_fitting_arrays(selection, a) if a in fittings else None for a in range(model.n_types)),
     )
 
 
 def _fitting_arrays(selection: Selection, a: int) -> FittingArrays:
-    fitting, double, mixed = selection.fittings[a], selection.double.get(a), selection.mixed.get(a)
-    first = fitting.first_input
-    layers = tuple(_layer_arrays(layer) for layer in fitting.net.layers)
-    if isinstance(first, FoldedInput):
-        return FittingArrays(layers, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
-    return FittingArrays(layers, None, None, rank_double=double, rank_mixed=mixed)
-
-
-def _layer_arrays(layer: Layer) -> LayerArrays:
-    return LayerArrays(
-        layer.weight, layer.bias, layer.idt, layer.activation.code, layer.activation.parameter, int(layer.skip)
-    )
+    fitting = selection.fittings[a]
+    taken = input_arrays(fitting.first_input, selection.double.get(a), selection.mixed.get(a))
+    return FittingArrays((taken,), fitting.net.layers)

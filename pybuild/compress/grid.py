@@ -19,7 +19,7 @@ from ..descriptors.radial import Radial
 from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
 from ..model.net import Net
-from ..tableset import TableArrays, end_of
+from ..tablefile.tableset import TableArrays, end_of
 from .nets import kinks
 
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen

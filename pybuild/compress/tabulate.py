@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array
-from ..tableset import TableArrays
+from ..tablefile.tableset import Argument, TableArrays
 from . import hermite
 from .grid import Grid, TablePlan, grid_of
 from .lowrank import Basis
@@ -29,7 +29,7 @@ def build_table(plan: TablePlan, grid: Grid, basis: Basis, order: int) -> TableA
     rank = len(basis.amplitude)
     coef = np.zeros((grid.n_rows, order + 1, -(-rank // LANES) * LANES))
     coef[:, :, :rank] = interpolant(plan, grid.knots()[:-1], grid.steps(), order, basis.projector)
-    return TableArrays(grid.segments, grid.upper, rank, coef, np.ascontiguousarray(basis.vectors))
+    return TableArrays(Argument.X, grid.segments, grid.upper, rank, coef, np.ascontiguousarray(basis.vectors))
 
 
 def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projector: Array | None = None) -> Array:

@@ -15,7 +15,8 @@ from pybuild.oracles import reference, reference_tables
 from pybuild.oracles.parts import switch
 from pybuild.structures.probe import close_structures, judge_structures, number_density, probe_structures
 from pybuild.structures.structure import Structure
-from pybuild.tables_file import from_bytes, to_bytes
+from pybuild.tablefile.file import from_bytes, to_bytes
+from pybuild.tablefile.tableset import Form
 
 TOLERANCE = 1e-8  # eV/A, the default
 FULL_RANK = 1e-10  # order 5, step 0.01, forces up to 10 eV/A; measured 2e-12
@@ -72,8 +73,8 @@ def test_tolerance_is_honoured(make_model, make_structure, name, form):
 def test_full_rank_is_exact_up_to_interpolation(make_model, make_structure, name):
     model = make_model(seed=2, widths=(1, 6, 12), **VARIANTS[name])
     tables = build(model, M, Options(rank="full", step=0.01)).tables
-    assert all(f is None or f.columns is None for f in tables.fittings)
-    for (a, _), t in np.ndenumerate(tables.pair_table):
+    assert all(taken.form == Form.DIRECT for taken in inputs_of(tables))
+    for (a, _), t in np.ndenumerate(tables.descriptors[0].pair_table):
         if t >= 0 and tables.energy_mask[a]:
             np.testing.assert_array_equal(tables.tables[t].basis, np.eye(12))
     for structure in structures(make_structure, model.n_types):
@@ -82,17 +83,22 @@ def test_full_rank_is_exact_up_to_interpolation(make_model, make_structure, name
         np.testing.assert_allclose(got.atom_energy, exact.atom_energy, atol=FULL_RANK)
 
 
+def inputs_of(tables):
+    """What each net takes of the only descriptor."""
+    return [taken for f in tables.fittings if f is not None for taken in f.inputs]
+
+
 def test_looser_tolerance_is_cheaper_and_still_honoured(make_model, make_structure):
     model = make_model(seed=2, widths=(1, 6, 12))
     sizes = []
     for tolerance in (1e-2, 1e-4, 1e-7):
         result = build(model, M, Options(tolerance=tolerance, form="folded"))
-        ends = [f.row_end if f.row_end_double is None else f.row_end_double for f in result.tables.fittings]
+        ends = [i.row_end if i.row_end_double is None else i.row_end_double for i in inputs_of(result.tables)]
         in_use = [end > np.arange(len(end)) for end in ends]
         counts = [int((end - np.arange(len(end))).sum()) for end in ends]
         ranks = [
-            int(f.columns[: end[mask].max(), 1].max()) + 1
-            for f, end, mask in zip(result.tables.fittings, ends, in_use, strict=True)
+            int(i.columns[: end[mask].max(), 1].max()) + 1
+            for i, end, mask in zip(inputs_of(result.tables), ends, in_use, strict=True)
         ]
         sizes.append((max(ranks), max(int(mask.sum()) for mask in in_use), max(counts)))
         for structure in structures(make_structure, 2):
@@ -140,19 +146,19 @@ def test_first_layer_with_a_skip_connection_is_not_folded(make_model):
 
 def test_staircases_follow_the_format(make_model):
     tables = build(make_model(seed=2, widths=(1, 6, 12)), M, Options(form="folded")).tables
-    for a, fitting in enumerate(tables.fittings):
-        p = np.arange(len(fitting.row_end))
-        assert fitting.row_end[0] == len(p) == len(fitting.columns)
-        assert np.all((fitting.row_end[1:] <= fitting.row_end[:-1]) | (fitting.row_end[1:] == p[1:]))
-        assert np.sum(fitting.row_end - p) == len(fitting.layers[0].weight)
-        for b, k in fitting.columns.tolist():
-            assert k < tables.tables[tables.pair_table[a, b]].rank
+    for a, (fitting, taken) in enumerate(zip(tables.fittings, inputs_of(tables), strict=True)):
+        p = np.arange(len(taken.row_end))
+        assert taken.row_end[0] == len(p) == len(taken.columns)
+        assert np.all((taken.row_end[1:] <= taken.row_end[:-1]) | (taken.row_end[1:] == p[1:]))
+        assert np.sum(taken.row_end - p) == len(fitting.layers[0].weight)
+        for b, k in taken.columns.tolist():
+            assert k < tables.tables[tables.descriptors[0].pair_table[a, b]].rank
 
 
 def test_table_of_empty_slots_has_one_column(make_model):
     model = make_model(seed=2, type_one_side=False, excluded=frozenset({(0, 0)}))
     tables = build(model, M).tables
-    assert tables.tables[tables.pair_table[0, 0]].rank == 1
+    assert tables.tables[tables.descriptors[0].pair_table[0, 0]].rank == 1
 
 
 def test_order_three_says_that_it_is_less_accurate(make_model):

@@ -71,11 +71,11 @@ def test_full_rank_reproduces_the_peer(shared_models, name):
 def in_use(tables):
     """Of centres without a closer pair in double precision: products by centre type, and columns by table."""
     products, ranks = [], {}
-    for a, f in enumerate(tables.fittings):
+    for a, f in enumerate(fitting.inputs[0] for fitting in tables.fittings):
         row_end = f.row_end if f.row_end_double is None else f.row_end_double
         products.append(int((row_end - np.arange(len(row_end))).sum()))
         for b, k in f.columns[: row_end[row_end > np.arange(len(row_end))].max()].tolist():
-            t = int(tables.pair_table[a, b])
+            t = int(tables.descriptors[0].pair_table[a, b])
             ranks[t] = max(ranks.get(t, 0), k + 1)
     return products, ranks
 
