@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pybuild import calculator
 from pybuild.compress.build import Options, build
 from pybuild.descriptors.deepmd import net_of_tree, two_body_numbers
 from pybuild.descriptors.se_e2_r import SeE2R
@@ -18,6 +19,8 @@ from pybuild.tablefile.file import from_bytes, to_bytes
 ENERGY, FORCE = 1e-9, 1e-8  # eV/atom, eV/A: what the default tolerances promise
 EXACT = 1e-12  # the same sums in another order
 M = 1.1  # angstrom, the smallest distance in the made structures
+COMPILED = 2e-11  # the same sums in another order, some hundred of them
+SINGLE = 1e-4  # single precision has 6e-8, and some hundred such numbers cancel
 BOTH = frozenset({(0, 1), (1, 0)})
 
 
@@ -114,6 +117,55 @@ def test_centres_with_a_close_pair(make_model):
         positions = np.array([[0.0, 0.0, 0.0], [distance, 0.0, 0.0], [1.0, 2.0, 0.5], [-2.0, 0.3, 0.1]])
         exact = reference.evaluate(model, positions, [0, 1, 1, 0])
         assert_within(reference_tables.evaluate(tables, positions, [0, 1, 1, 0]), exact, 4, force, 0.1 * force)
+
+
+# The compiled evaluators
+
+
+@pytest.fixture
+def evaluate(backend):
+    """calculator.evaluate on the backend of the test, of tables."""
+    pytest.importorskip("pybuild._core", reason="pybuild._core is not built")
+
+    def run(tables, structure, precision="double"):
+        model = calculator._core().Model.from_bytes(to_bytes(tables))
+        return calculator.evaluate(model, *structure, precision=precision, backend=backend, neighbors="all")
+
+    return run
+
+
+every_backend = pytest.mark.parametrize("backend", ["host", "kokkos_serial", "kokkos_openmp"], indirect=True)
+
+
+@every_backend
+@pytest.mark.parametrize("form", ["folded", "direct"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type_one_side": False, "env_protection": 0.2},
+        {"excluded": BOTH},
+        {"excluded": BOTH, "exclusion": "section", "type_one_side": False},
+        {"pair_excluded": BOTH, "sel": (3, 4)},  # more neighbours than sel: a negative number of empty slots
+        {"sel": (0, 9), "fitting_excluded": frozenset({0}), "mean": np.zeros(2)},
+    ],
+    ids=str,
+)
+def test_compiled_evaluators(make_model, make_structure, evaluate, changes, form):
+    """Against the oracle of the same tables, a structure with close pairs and one without boundaries among them."""
+    model = make_model(9, kind="se_e2_r", widths=(1, 6, 12), **changes)
+    tables = stored(model, Options(form=form))
+    positions, types, cell = make_structure(6)
+    closer = positions.copy()
+    closer[1] = closer[0] + [0.6 * M, 0.0, 0.0]
+    for structure in ((positions, types, cell), (closer, types, cell), (positions, types, None)):
+        expected, found = reference_tables.evaluate(tables, *structure), evaluate(tables, structure)
+        scale = 1 + np.abs(expected.forces).max()
+        np.testing.assert_allclose(found.atom_energy, expected.atom_energy, rtol=0, atol=COMPILED * scale)
+        np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=COMPILED * scale)
+        np.testing.assert_allclose(found.atom_virial, expected.atom_virial, rtol=0, atol=10 * COMPILED * scale)
+        mixed = reference_tables.evaluate(tables, *structure, mixed=True)
+        single = evaluate(tables, structure, "mixed")
+        np.testing.assert_allclose(single.forces, mixed.forces, rtol=0, atol=SINGLE * scale)
 
 
 # A published model with a net per pair of types
