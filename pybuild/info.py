@@ -13,11 +13,12 @@ from .compress.accuracy import pair_names
 from .compress.stored import n_inputs
 from .descriptors.radial import Radial
 from .model.description import PairKind
-from .tablefile.tableset import DescriptorArrays, Form, InputArrays, NeighbourRule, TableSet
+from .model.descriptor import Form
+from .tablefile.tableset import DescriptorArrays, InputArrays, NeighbourRule, TableSet
 
 KINDS = {
     PairKind.SLOTS: "excluded by the descriptor",
-    PairKind.SECTION: "excluded by the descriptor, slots and all",
+    PairKind.SECTION: "excluded by the descriptor, empty slots too",
     PairKind.MODEL: "excluded by the model",
     PairKind.ABSENT: "absent (sel 0)",
 }

@@ -67,10 +67,10 @@ def pair_names(tables: TableSet, t: int) -> str:
 
 
 def products(tables: TableSet, part: str = "double") -> dict[str, int]:
-    """Inputs of the first fitting layer by type: products S_pq where folded, columns where linear, else the descriptor's numbers.
-    part as in stored.stored_fittings."""
+    """Inputs of the first fitting layer by type: products S_pq or columns where folded, else the descriptor's numbers. part as in
+    stored.stored_fittings."""
     named = zip(tables.type_map, tables.fittings, strict=True)
-    return {name: sum(n_inputs(tables, i, part) for i in f.inputs) for name, f in named if f is not None}
+    return {name: sum(n_inputs(tables, taken, part) for taken in f.inputs) for name, f in named if f is not None}
 
 
 def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:

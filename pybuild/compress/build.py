@@ -10,21 +10,20 @@ import numpy as np
 
 from ..arrays import Array, IntArray
 from ..blas import one_blas_thread
-from ..descriptors.two_body import arrays_of
 from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
 from ..progress import track
 from ..structures.length_checks import check_smallest
 from ..structures.probe import close_structures, judge_structures, probe_structures
 from ..structures.structure import Structure
-from ..tablefile.tableset import DescriptorArrays, FittingArrays, Form, InputArrays, NeighbourRule, TableArrays, TableSet
-from .evaluation import FoldedInput, accumulate
+from ..tablefile.tableset import DescriptorArrays, FittingArrays, NeighbourRule, TableArrays, TableSet
+from .evaluation import accumulate
 from .grid import NEAR, Grid, TablePlan, make_grid, plan_tables
 from .hermite import ORDERS
 from .lowrank import Basis, identity_basis, sampled_basis
 from .selection import select, select_columns
 from .steps import StepGoal, choose_grid
-from .stored import look_up, stored_fittings
+from .stored import input_arrays, look_up, stored_fittings
 from .tabulate import build_table
 from .trials import SAFETY, Cases, Goal, Selection, excess
 from .truncation import Case, Errors, Pair, difference, evaluate_exactly, moment_gradients, project, split_centres
@@ -321,8 +320,7 @@ def _table_set(
     tables: Sequence[TableArrays],
     selection: Selection,
 ) -> TableSet:
-    types = model.active_types
-    fittings = selection.fittings
+    types, fittings = model.active_types, selection.fittings
     return TableSet(
         type_map=model.type_map,
         energy_bias=np.array([fittings[a].constant if a in fittings else 0.0 for a in range(model.n_types)]),
@@ -332,22 +330,13 @@ def _table_set(
         neighbour_rule=NeighbourRule[model.neighbour_rule.upper()],
         n_fparam=0,
         n_aparam=0,
-        descriptors=(_descriptor_arrays(model, pair_table),),
+        descriptors=(DescriptorArrays(**model.descriptor.numbers(), pair_kind=model.pair_kinds, pair_table=pair_table),),
         tables=tuple(tables),
         fittings=tuple(_fitting_arrays(selection, a) if a in fittings else None for a in range(model.n_types)),
     )
 
 
-def _descriptor_arrays(model: ModelDescription, pair_table: IntArray) -> DescriptorArrays:
-    d = model.descriptor
-    return DescriptorArrays(**arrays_of(d), axis_neuron=d.axis_neuron, pair_kind=model.pair_kinds, pair_table=pair_table)
-
-
 def _fitting_arrays(selection: Selection, a: int) -> FittingArrays:
-    fitting, double, mixed = selection.fittings[a], selection.double.get(a), selection.mixed.get(a)
-    first = fitting.first_input
-    if isinstance(first, FoldedInput):
-        taken = InputArrays(0, Form.SQUARE, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
-    else:
-        taken = InputArrays(0, Form.DIRECT, rank_double=double, rank_mixed=mixed)
+    fitting = selection.fittings[a]
+    taken = input_arrays(fitting.first_input, selection.double.get(a), selection.mixed.get(a))
     return FittingArrays((taken,), fitting.net.layers)

@@ -61,6 +61,14 @@ class TwoBody:
         """Arguments of slots without neighbour (first) and of those of excluded neighbours, if they add anything."""
         return [float(self.radial.x_pad[a])]
 
+    def numbers(self) -> dict[str, Any]:
+        """What a table file holds of it, beside what concerns pairs of types; a kind adds its own."""
+        return {
+            "kind": self.kind, "rcut": self.rcut, "rcut_smth": self.rcut_smth, "env_protection": self.env_protection,
+            "sel": np.array(self.sel, dtype=np.int32), "n_sel": self.n_sel, "mean": self.mean, "std": self.std,
+            "width": self.width, "axis_neuron": 0,
+        }  # fmt: skip
+
     def validate(self, n_types: int) -> None:
         """0 <= rcut_smth < rcut; env_protection >= 0; sel >= 0 and not all 0; n_sel > 0; std > 0; a net from 1 to M numbers, M
         the same for all, for every centre and every neighbour type with sel > 0; what the kind asks for."""
@@ -94,11 +102,3 @@ class TwoBody:
         check_indices(self.net_of, "descriptor.net_of", (n_types, n_types), len(self.nets), -1)
         for a, b in np.argwhere(self.net_of < 0).tolist():
             require(self.sel[b] == 0, f"descriptor.net_of[{a}, {b}]", "is -1, but there are slots for these neighbours")
-
-
-def arrays_of(d: TwoBody) -> dict[str, Any]:
-    """The numbers that a table file holds of every kind."""
-    return {
-        "kind": d.kind, "rcut": d.rcut, "rcut_smth": d.rcut_smth, "env_protection": d.env_protection,
-        "sel": np.array(d.sel, dtype=np.int32), "n_sel": d.n_sel, "mean": d.mean, "std": d.std, "width": d.width,
-    }  # fmt: skip

@@ -75,6 +75,9 @@ class Descriptor(Protocol):
     def validate(self, n_types: int) -> None:
         """Raise ModelError, naming the field, unless this is legal."""
 
+    def numbers(self) -> dict[str, Any]:
+        """The fields of tableset.DescriptorArrays but pair_kind and pair_table."""
+
     def n_out(self, a: int) -> int:
         """Numbers that the fitting net of centre type a takes."""
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The oracle: energy, forces and virial of a ModelDescription by its own nets, in plain NumPy and float64, slow and obvious.
 
-It shares nothing with tables or compiled code: neighbours are found by comparing every atom with every other one and its periodic
-images. Where there are more neighbours than sel, the model's neighbour_rule says which count; with "all" the number of empty slots
-may be negative. Equations of docs/theory.md section 1, over blocks of atoms of one type, a module for each kind of descriptor.
+It shares nothing with tables or compiled code: neighbours are found by comparing every atom with every other one and its
+periodic images. Where there are more neighbours than sel, the model's neighbour_rule says which count; with "all" the number of
+empty slots may be negative. Equations of docs/theory.md section 1, over blocks of atoms of one type, a module for each kind of
+descriptor.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arrays import Array, Index
+from ..arrays import Array, Index, IntArray
 from ..errors import InputError
 from ..model.description import ModelDescription
 from . import se_e2_a
@@ -48,7 +49,7 @@ def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, ce
     at the same place.
     """
     x, t, box = checked_structure(model.type_map, positions, types, cell)
-    pairs = keep_nearest(model, t, find_neighbours(x, box, model.descriptor.rcut))
+    pairs = keep_nearest(model.neighbour_rule, model.descriptor.sel, t, find_neighbours(x, box, model.descriptor.rcut))
     evaluate_block = EVALUATE_BLOCK[model.descriptor.kind]
     atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
     for centre_type, centres, part in _blocks(t, pairs):
@@ -109,16 +110,16 @@ def find_neighbours(x: Array, cell: Array | None, rcut: float) -> Pairs:
     return Pairs(centre, image_of[point], vector)
 
 
-def keep_nearest(model: ModelDescription, types: Index, pairs: Pairs) -> Pairs:
-    """The pairs that the model's neighbour_rule keeps. Of equally near neighbours the one of smaller index is the nearer, among images
-    of one atom that in the smaller direction (x, then y, then z)."""
-    if model.neighbour_rule == "all":
+def keep_nearest(rule: str, sel: Sequence[int] | IntArray, types: Index, pairs: Pairs) -> Pairs:
+    """The pairs that a neighbour_rule keeps, of sel (N,) by type. Of equally near neighbours the one of smaller index is the
+    nearer, among images of one atom that in the smaller direction (x, then y, then z)."""
+    if rule == "all":
         return pairs
     sel = np.asarray(model.descriptor.sel)
     rounded = np.rint(pairs.vector / EQUALLY_NEAR)
     r2 = np.rint((pairs.vector**2).sum(axis=1) / EQUALLY_NEAR)
     order = np.lexsort((*rounded.T[::-1], pairs.neighbour, r2, pairs.centre))
-    if model.neighbour_rule == "total":
+    if rule == "total":
         order = order[_place_in_group(pairs.centre[order]) < sel.sum()]
     neighbour_types = types[pairs.neighbour[order]]
     order = order[_place_in_group(pairs.centre[order] * len(sel) + neighbour_types) < sel[neighbour_types]]

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..arrays import Array, Index
-from ..errors import ModelError
 from ..model.description import PairKind
-from ..model.net import Net
-from ..tablefile.tableset import DescriptorArrays, FittingArrays, Form, NeighbourRule, TableArrays, TableSet
+from ..model.descriptor import Form
+from ..model.net import Layer, Net
+from ..tablefile.tableset import DescriptorArrays, InputArrays, TableArrays, TableSet
 from . import se_e2_a
 from .parts import net_forward, net_reverse
-from .reference import Result, checked_structure, find_neighbours, result_of
+from .reference import Result, checked_structure, find_neighbours, keep_nearest, result_of
 
 KINDS = {"se_e2_a": se_e2_a}
 Moments = dict[int, Array]  # C_b (K_b, components) of the neighbours of type b
@@ -34,43 +34,35 @@ def evaluate(
     """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None; mixed: with what mixed precision
     takes, but in float64. Raises InputError for bad input."""
     x, t, box = checked_structure(tables.type_map, positions, types, cell)
-    pairs = find_neighbours(x, box, _only_descriptor(tables).rcut)
+    (d,) = tables.descriptors
+    pairs = keep_nearest(tables.neighbour_rule.name.lower(), d.sel, t, find_neighbours(x, box, d.rcut))
     atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
     first = np.searchsorted(pairs.centre, np.arange(len(t) + 1))
     for i, a in enumerate(t.tolist()):
         if tables.fittings[a] is not None:
             mine = slice(first[i], first[i + 1])
             neighbour_types, vector = t[pairs.neighbour[mine]], pairs.vector[mine]
-            part = "all" if _is_close(tables, a, neighbour_types, vector) else "mixed" if mixed else "double"
-            atom_energy[i], gradient[mine] = _centre(tables, a, neighbour_types, vector, part)
+            part = "all" if _is_close(tables, d, a, neighbour_types, vector) else "mixed" if mixed else "double"
+            atom_energy[i], gradient[mine] = _centre(tables, d, a, neighbour_types, vector, part)
     return result_of(atom_energy, pairs, gradient)
 
 
-def _is_close(tables: TableSet, a: int, neighbour_types: Index, vector: Array) -> bool:
+def _is_close(tables: TableSet, d: DescriptorArrays, a: int, neighbour_types: Index, vector: Array) -> bool:
     """Whether a neighbour of an ordinary pair is closer than in the training data."""
     near = np.linalg.norm(vector, axis=1) < tables.min_distance[a, neighbour_types]
-    return bool((near & (_only_descriptor(tables).pair_kind[a, neighbour_types] == PairKind.ORDINARY)).any())
+    return bool((near & (d.pair_kind[a, neighbour_types] == PairKind.ORDINARY)).any())
 
 
-def _only_descriptor(tables: TableSet) -> DescriptorArrays:
-    """Raises ModelError for what is not evaluated here."""
-    if len(tables.descriptors) > 1 or tables.neighbour_rule != NeighbourRule.ALL or tables.descriptors[0].kind not in KINDS:
-        kinds = ", ".join(d.kind for d in tables.descriptors)
-        rule = tables.neighbour_rule.name.lower()
-        raise ModelError(
-            f"this oracle evaluates one descriptor of {', '.join(KINDS)} with the neighbour rule all, not {kinds}, {rule}"
-        )
-    return tables.descriptors[0]
-
-
-def _centre(tables: TableSet, a: int, neighbour_types: Index, vector: Array, part: str) -> tuple[float, Array]:
+def _centre(
+    tables: TableSet, d: DescriptorArrays, a: int, neighbour_types: Index, vector: Array, part: str
+) -> tuple[float, Array]:
     """(E_i, dE/dd of its pairs). part: "all" columns and products, or what "double" or "mixed" precision takes."""
-    d, gradient = _only_descriptor(tables), np.zeros_like(vector)
+    kind, gradient = KINDS[d.kind], np.zeros_like(vector)
     moments, reverses = {}, {}
     for b in np.flatnonzero(d.pair_kind[a] != PairKind.ABSENT).tolist():
         where = np.flatnonzero(neighbour_types == b)
-        moments[b], reverses[b] = _moment(tables, d, a, b, vector[where])
-    net, numbers, reverse = _first_input(tables, d, a, moments, part)
+        moments[b], reverses[b] = _moment(kind, tables, d, a, b, vector[where])
+    net, numbers, reverse = _first_input(kind, tables, d, a, moments, part)
     energy, tape = net_forward(net, numbers[None])
     for b, d_moment in reverse(net_reverse(tape, np.ones((1, 1)))[0]).items():
         if d.pair_kind[a, b] == PairKind.ORDINARY:
@@ -78,9 +70,11 @@ def _centre(tables: TableSet, a: int, neighbour_types: Index, vector: Array, par
     return float(energy[0, 0] + tables.energy_bias[a]), gradient
 
 
-def _moment(tables: TableSet, d: DescriptorArrays, a: int, b: int, vector: Array) -> tuple[Array, Callable[[Array], Array]]:
+def _moment(
+    kind: Any, tables: TableSet, d: DescriptorArrays, a: int, b: int, vector: Array
+) -> tuple[Array, Callable[[Array], Array]]:
     """C_b of one centre, and dE/dd of its neighbours as a function of dE/dC_b."""
-    kind, pair_kind, sel, n = KINDS[d.kind], d.pair_kind[a, b], float(d.sel[b]), len(vector)
+    pair_kind, sel, n = d.pair_kind[a, b], float(d.sel[b]), len(vector)
     n_empty = {PairKind.MODEL: sel, PairKind.SECTION: 0.0}.get(pair_kind, sel - n)
     n_excluded = {PairKind.SLOTS: float(n), PairKind.SECTION: sel}.get(pair_kind, 0.0)
     table = tables.tables[d.pair_table[a, b]]
@@ -113,13 +107,12 @@ def look_up(table: TableArrays, x: Array) -> tuple[Array, Array]:
 
 
 def _first_input(
-    tables: TableSet, d: DescriptorArrays, a: int, moments: Moments, part: str
+    kind: Any, tables: TableSet, d: DescriptorArrays, a: int, moments: Moments, part: str
 ) -> tuple[Net, Array, Callable[[Array], Moments]]:
     """The fitting net of a part, what its first layer takes, and dE/dC_b as a function of dE/d that."""
-    kind, f = KINDS[d.kind], tables.fittings[a]
-    (taken,) = f.inputs
+    ((taken,), layers) = tables.fittings[a].inputs, tables.fittings[a].layers
     if taken.form == Form.SQUARE:
-        return _products(f, moments, part)
+        return _products(taken, layers, moments, part)
     used = {b: tables.tables[d.pair_table[a, b]] for b in moments}
     ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
     bases = {b: table.basis[:, : table.rank if ranks is None else ranks[b]] for b, table in used.items()}
@@ -130,26 +123,27 @@ def _first_input(
         padding = {b: ((0, len(moments[b]) - basis.shape[1]), (0, 0)) for b, basis in bases.items()}
         return {b: np.pad(basis.T @ d_whole, padding[b]) for b, basis in bases.items()}
 
-    return _net(f, slice(None)), kind.features(d, whole)[0], reverse
+    return Net(layers), kind.features(d, whole)[0], reverse
 
 
-def _products(f: FittingArrays, moments: Moments, part: str) -> tuple[Net, Array, Callable[[Array], Moments]]:
+def _products(
+    f: InputArrays, layers: tuple[Layer, ...], moments: Moments, part: str
+) -> tuple[Net, Array, Callable[[Array], Moments]]:
     """S_pq = C_p . C_q for q from p to the end of row p."""
-    (form,) = f.inputs
-    ends = {"double": form.row_end_double, "mixed": form.row_end_mixed}.get(part)
-    ends = form.row_end if ends is None else ends
-    stored = [(p, q) for p, end in enumerate(form.row_end.tolist()) for q in range(p, end)]
+    ends = {"double": f.row_end_double, "mixed": f.row_end_mixed}.get(part)
+    ends = f.row_end if ends is None else ends
+    stored = [(p, q) for p, end in enumerate(f.row_end.tolist()) for q in range(p, end)]
     taken = [k for k, (p, q) in enumerate(stored) if q < ends[p]]
     p, q = np.array([stored[k] for k in taken]).T
-    rows = np.array([moments[b][k] for b, k in form.columns.tolist()])
+    rows = np.array([moments[b][k] for b, k in f.columns.tolist()])
 
     def reverse(gradient: Array) -> Moments:
         d_rows = np.zeros_like(rows)
         np.add.at(d_rows, p, gradient[:, None] * rows[q])
         np.add.at(d_rows, q, gradient[:, None] * rows[p])
-        return _by_type(form.columns, d_rows, moments)
+        return _by_type(f.columns, d_rows, moments)
 
-    return _net(f, taken), np.sum(rows[p] * rows[q], axis=1), reverse
+    return _with_inputs(layers, taken), np.sum(rows[p] * rows[q], axis=1), reverse
 
 
 def _by_type(columns: Array, d_rows: Array, moments: Moments) -> Moments:
@@ -160,7 +154,6 @@ def _by_type(columns: Array, d_rows: Array, moments: Moments) -> Moments:
     return out
 
 
-def _net(f: FittingArrays, taken: Any) -> Net:
+def _with_inputs(layers: tuple[Layer, ...], taken: Any) -> Net:
     """The fitting net with some inputs of its first layer."""
-    first, *rest = f.layers
-    return Net((replace(first, weight=first.weight[taken]), *rest))
+    return Net((replace(layers[0], weight=layers[0].weight[taken]), *layers[1:]))

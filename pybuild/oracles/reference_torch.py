@@ -31,7 +31,7 @@ def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, ce
     """Arguments, result and errors as reference.evaluate; InputError also where torch is not installed."""
     torch = _torch()
     x, t, box = checked_structure(model.type_map, positions, types, cell)
-    pairs = keep_nearest(model, t, find_neighbours(x, box, model.descriptor.rcut))
+    pairs = keep_nearest(model.neighbour_rule, model.descriptor.sel, t, find_neighbours(x, box, model.descriptor.rcut))
     result = Result(0.0, np.zeros(len(t)), np.zeros_like(x), np.zeros((3, 3)), np.zeros((len(t), 9)))
     for start in range(0, len(t), CENTRES_AT_ONCE):
         first, last = np.searchsorted(pairs.centre, (start, start + CENTRES_AT_ONCE))

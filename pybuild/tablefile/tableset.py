@@ -12,16 +12,8 @@ from enum import IntEnum
 from typing import Any
 
 from ..arrays import Array, IntArray
+from ..model.descriptor import Form
 from ..model.net import Layer
-
-
-class Form(IntEnum):
-    """What the first layer of a fitting net takes of a descriptor."""
-
-    DIRECT = 0
-    SQUARE = 1
-    RECTANGULAR = 2
-    LINEAR = 3
 
 
 class Argument(IntEnum):

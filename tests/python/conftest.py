@@ -143,7 +143,9 @@ def make_structure() -> Callable[..., tuple[Any, Any, Any]]:
     return random_structure
 
 
-def random_layer(rng: np.random.Generator, n_in: int, n_out: int, activation: str, skip: Skip, idt: bool = False) -> Layer:
+def random_layer(
+    rng: np.random.Generator, n_in: int, n_out: int, activation: str, skip: Skip = Skip.NONE, idt: bool = False
+) -> Layer:
     steps = rng.normal(size=n_out) if idt else None
     return Layer(rng.normal(size=(n_in, n_out)), rng.normal(size=n_out), steps, parse(activation), skip)
 
@@ -168,12 +170,12 @@ def tables() -> TableSet:
         row_end_mixed=np.array([3, 2, 2, 3], i32),
     )
     folded = (
-        random_layer(rng, 7, 3, "tanh", Skip.NONE),
+        random_layer(rng, 7, 3, "tanh"),
         random_layer(rng, 3, 3, "silut:3.0", Skip.IDENTITY, idt=True),
         random_layer(rng, 3, 6, "gelu", Skip.DOUBLED),
-        random_layer(rng, 6, 1, "linear", Skip.NONE),
+        random_layer(rng, 6, 1, "linear"),
     )
-    direct = (random_layer(rng, 8, 5, "silu", Skip.NONE), random_layer(rng, 5, 1, "linear", Skip.NONE))
+    direct = (random_layer(rng, 8, 5, "silu"), random_layer(rng, 5, 1, "linear"))
     descriptor = DescriptorArrays(
         kind="se_e2_a",
         rcut=6.0,
@@ -220,29 +222,26 @@ def radial_tables(tables: TableSet) -> TableSet:
         pair_kind=np.array([[0, 1], [0, 4]], np.int32),
     )
     nets = (
-        FittingArrays((linear,), (random_layer(rng, 4, 3, "tanh", Skip.NONE), *layers[0][1:])),
-        FittingArrays((InputArrays(0, Form.DIRECT),), (random_layer(rng, 4, 5, "silu", Skip.NONE), *layers[1][1:])),
+        FittingArrays((linear,), (random_layer(rng, 4, 3, "tanh"), *layers[0][1:])),
+        FittingArrays((InputArrays(0, Form.DIRECT),), (random_layer(rng, 4, 5, "silu"), *layers[1][1:])),
     )
     return dataclasses.replace(tables, descriptors=(descriptor,), fittings=nets)
 
 
 @pytest.fixture(scope="session")
 def double_tables(tables: TableSet, radial_tables: TableSet) -> TableSet:
-    """Both descriptors, the second with a table of its own beside a shared one; one net takes it after the first descriptor, the
-    other before."""
+    """Both descriptors, the second with a table of its own beside a shared one; one net takes it after the first, the other
+    before."""
     rng = np.random.default_rng(7)
     radial = dataclasses.replace(
-        radial_tables.descriptors[0],
-        rcut=4.0,
-        pair_kind=np.zeros((2, 2), np.int32),
-        pair_table=np.array([[0, 2], [0, 2]], np.int32),
+        radial_tables.descriptors[0], rcut=4.0, pair_kind=np.zeros((2, 2), np.int32), pair_table=np.array([[0, 2], [0, 2]], np.int32)
     )
     linear = InputArrays(1, Form.LINEAR, np.array([[1, 0], [0, 0]], np.int32))
     folded, direct = tables.fittings
     nets = (
-        FittingArrays((*folded.inputs, linear), (random_layer(rng, 9, 3, "tanh", Skip.NONE), *folded.layers[1:])),
+        FittingArrays((*folded.inputs, linear), (random_layer(rng, 9, 3, "tanh"), *folded.layers[1:])),
         FittingArrays(
-            (InputArrays(1, Form.DIRECT), *direct.inputs), (random_layer(rng, 12, 5, "silu", Skip.NONE), *direct.layers[1:])
+            (InputArrays(1, Form.DIRECT), *direct.inputs), (random_layer(rng, 12, 5, "silu"), *direct.layers[1:])
         ),
     )
     more = (*tables.tables, random_table_arrays(rng, 1, 5))

@@ -8,6 +8,7 @@
 #include "dpc/aligned_array.hpp"
 #include "dpc/evaluator.hpp"
 #include "dpc/math/neighbour_slots.hpp"
+#include "dpc/math/slots.hpp"
 #include "neighbour_blocks.hpp"
 
 namespace dpc::host {

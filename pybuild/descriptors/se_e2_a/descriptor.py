@@ -8,7 +8,7 @@ R_0. D = T T[:A]^T, flattened.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -51,6 +51,10 @@ class SeE2A(TwoBody):
     def n_out(self, a: int) -> int:
         """M A, for every centre type."""
         return self.width * self.axis_neuron
+
+    def numbers(self) -> dict[str, Any]:
+        """With A."""
+        return super().numbers() | {"axis_neuron": self.axis_neuron}
 
     def _check_kind(self, n_types: int) -> None:
         """std (N, 2), 1 <= axis_neuron <= M."""

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...arrays import Array, IntArray
-from ...model.description import PairKind
 from ..tableset import DescriptorArrays
 from .access import NamedArray, Sections, as_f64, as_i32, as_text, has_reciprocal, require, require_at_most
 
 COMPONENTS = {"se_e2_a": 2, "se_e2_r": 1}  # columns of std: radial, angular
 WITH_AXIS = ("se_e2_a",)
-LAST_PAIR_KIND = int(max(PairKind))
+ABSENT, LAST_PAIR_KIND = 3, 4  # pair_kind
 MOST_DESCRIPTORS, MOST_WIDTH = 256, 16384
 MOST_RCUT = 1e4  # angstrom
 
@@ -86,12 +85,8 @@ def _read_pairs(s: Sections, prefix: str, n: int, sel: IntArray) -> tuple[IntArr
     kind, table = s.i32(kind_name, n, n), s.i32(table_name, n, n)
     known = range(LAST_PAIR_KIND + 1)
     require(bool(np.isin(kind, known).all()), kind_name, f"has a value other than 0 to {LAST_PAIR_KIND}")
-    absent, code = kind == PairKind.ABSENT, int(PairKind.ABSENT)
-    require(
-        bool((absent == (sel == 0)).all()),
-        kind_name,
-        f"must be {code} exactly where sel of the neighbour type is 0",
-    )
+    absent = kind == ABSENT
+    require(bool((absent == (sel == 0)).all()), kind_name, f"must be {ABSENT} exactly where sel of the neighbour type is 0")
     legal = (table >= -1).all() and (absent == (table == -1)).all()
-    require(bool(legal), table_name, f"must be a table, or -1 exactly where pair_kind is {code}")
+    require(bool(legal), table_name, f"must be a table, or -1 exactly where pair_kind is {ABSENT}")
     return kind, table

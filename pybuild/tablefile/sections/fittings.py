@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...arrays import IntArray
-from ...model.activations import CODES, Activation, from_code
+from ...arrays import Array, IntArray
+from ...model.activations import CODES, from_code
+from ...model.descriptor import Form
 from ...model.net import Layer, Skip
-from ..tableset import DescriptorArrays, FittingArrays, Form, InputArrays, TableArrays
+from ..tableset import DescriptorArrays, FittingArrays, InputArrays, TableArrays
 from .access import NamedArray, Sections, as_f64, as_i32, require, require_at_most, require_evaluated
 
-SILUT, LAST_ACTIVATION, LAST_SKIP = CODES["silut"], max(CODES.values()), int(max(Skip))
+SILUT, LAST_ACTIVATION, LAST_SKIP = CODES["silut"], max(CODES.values()), max(Skip)
 MOST_LAYERS, MOST_INPUTS, MOST_NEURONS = 256, 2**24, 2**16
 FORMS = {"se_e2_a": (Form.DIRECT, Form.SQUARE), "se_e2_r": (Form.DIRECT, Form.LINEAR)}
 ARRAYS = ("columns", "row_end", "row_end_double", "row_end_mixed", "rank_double", "rank_mixed", "n_double", "n_mixed")
@@ -37,8 +38,10 @@ def _sections_of(prefix: str, fitting: FittingArrays) -> list[NamedArray]:
         given = ((name, getattr(first, name)) for name in ARRAYS)
         out += [(of_input + name, as_i32(array), True) for name, array in given if array is not None]
     codes = [[layer.activation.code, int(layer.skip)] for layer in fitting.layers]
-    parameters = [layer.activation.parameter for layer in fitting.layers]
-    out += [(prefix + "layers", as_i32(codes), True), (prefix + "activation_parameter", as_f64(parameters), True)]
+    out += [
+        (prefix + "layers", as_i32(codes), True),
+        (prefix + "activation_parameter", as_f64([layer.activation.parameter for layer in fitting.layers]), True),
+    ]
     for index, layer in enumerate(fitting.layers):
         out += [(f"{prefix}{index}.weight", as_f64(layer.weight), True), (f"{prefix}{index}.bias", as_f64(layer.bias), True)]
         if layer.idt is not None:
@@ -174,28 +177,26 @@ def _read_layers(s: Sections, prefix: str, n_in: int, folded: bool) -> tuple[Lay
         require(0 <= skip <= LAST_SKIP, prefix + "layers", f"the skip is {skip} for layer {index}, expected 0 to {LAST_SKIP}")
         only_silut = f"is {parameter} for layer {index}, expected 0: only silut (8) has a parameter"
         require(activation == SILUT or parameter == 0, prefix + "activation_parameter", only_silut)
-        layers.append(_read_layer(s, f"{prefix}{index}.", n_in, from_code(activation, parameter), Skip(skip)))
-        n_out = layers[-1].weight.shape[1]
-        require(
-            Skip(skip).fits(n_in, n_out),
-            prefix + "layers",
-            f"the skip of layer {index} does not go with {n_in} inputs and {n_out} outputs",
-        )
+        weight, bias, idt = _read_weights(s, f"{prefix}{index}.", n_in)
+        layers.append(Layer(weight, bias, idt, from_code(activation, parameter), Skip(skip)))
+        n_out = weight.shape[1]
+        fits = layers[-1].skip.fits(n_in, n_out)
+        require(fits, prefix + "layers", f"the skip of layer {index} does not go with {n_in} inputs and {n_out} outputs")
         n_in = n_out
     first_is_plain = not folded or layers[0].skip is Skip.NONE
     require(first_is_plain, prefix + "layers", "the first layer has a skip, which its folded input does not allow")
     last, l_last = layers[-1], len(layers) - 1
-    require(codes[-1] == [0, 0], prefix + "layers", f"the last layer {l_last} has an activation or a skip, expected 0, 0")
+    require(codes[-1] == [0, Skip.NONE], prefix + "layers", f"the last layer {l_last} has an activation or a skip, expected 0, 0")
     require(n_in == 1, f"{prefix}{l_last}.weight", f"the last layer has {n_in} outputs, expected one energy")
     require(last.idt is None, f"{prefix}{l_last}.idt", "the last layer must have none")
     return tuple(layers)
 
 
-def _read_layer(s: Sections, prefix: str, n_in: int, activation: Activation, skip: Skip) -> Layer:
+def _read_weights(s: Sections, prefix: str, n_in: int) -> tuple[Array, Array, Array | None]:
     weight = s.f64(prefix + "weight", n_in, None)
     n_out = weight.shape[1]
     require(n_out > 0, prefix + "weight", "has no outputs")
     require_at_most(prefix + "weight", n_out, MOST_NEURONS)
     bias = s.f64(prefix + "bias", n_out)
     idt = s.f64(prefix + "idt", n_out) if s.has(prefix + "idt") else None
-    return Layer(weight, bias, idt, activation, skip)
+    return weight, bias, idt

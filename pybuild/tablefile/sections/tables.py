@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...arrays import Array
-from ...model.description import PairKind
 from ..tableset import Argument, DescriptorArrays, TableArrays, end_of
 from .access import NamedArray, Sections, as_f64, as_i32, fail, has_reciprocal, require, require_at_most, require_evaluated
 
-EXCLUDED = (PairKind.SLOTS, PairKind.SECTION)  # se_e2_r looks excluded neighbours up at 0
+EXCLUDED = (1, 4)  # pair_kind: se_e2_r looks excluded neighbours up at 0
 CHANNEL_MULTIPLE = 8
 ORDERS = (3, 5)
 JOINT_TOLERANCE = 1e-9  # of the larger end of a segment: two ends that should be one point are that close, by rounding only
