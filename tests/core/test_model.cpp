@@ -11,7 +11,6 @@
 
 #include "dpc/errors.hpp"
 #include "dpc/model.hpp"
-#include "dpc/packed_model.hpp"
 #include "table_builder.hpp"
 
 namespace {
@@ -118,6 +117,12 @@ const Wrong kTypes[] = {
      [](TableBuilder& f) { f.i32("model.energy_mask", {2}, {0, 0}); }},
     {"min_distance_zero", "model.min_distance", "is 0 for the types 0 and 0", element("model.min_distance", 0, 0.0)},
     {"min_distance_negative", "model.min_distance", "expected a positive number", element("model.min_distance", 3, -1.0)},
+    {"close_distance_zero", "model.close_distance", "is 0 for the types 0 and 0",
+     [](TableBuilder& file) { file.f64("model.close_distance", {2, 2}, {0.0, 0.5, 0.5, 1.0}); }},
+    {"close_distance_asymmetric", "model.close_distance", "is not symmetric",
+     [](TableBuilder& file) { file.f64("model.close_distance", {2, 2}, {2.0, 0.5, 0.6, 1.0}); }},
+    {"close_distance_large", "model.close_distance", "is 1.5, larger than min_distance, 1.4",
+     [](TableBuilder& file) { file.f64("model.close_distance", {2, 2}, {2.0, 0.5, 0.5, 1.5}); }},
     {"min_distance_asymmetric", "model.min_distance", "is not symmetric", element("model.min_distance", 1, 0.8)},
     {"check_frequency", "model.check_frequency", "is 0, expected at least 1", code("model.check_frequency", 0, 0)},
     {"neighbour_rule", "model.neighbour_rule", "is 5, expected 0 to 4", code("model.neighbour_rule", 0, 5)},
@@ -411,7 +416,7 @@ TEST(Model, HoldsWhatTheFileSays) {
     EXPECT_EQ(model->descriptors[0].sel, (std::vector<int>{4, 8}));
     EXPECT_EQ(model->descriptors[0].std_angular, (std::vector<double>{0.0625, 0.05}));
     EXPECT_EQ(model->descriptors[0].pair(0, 1).table, 1);
-    EXPECT_EQ(model->closest(0, 1), 0.9);
+    EXPECT_EQ(model->pair_of(model->min_distance, 0, 1), 0.9);
     EXPECT_EQ(model->descriptors[0].pair(1, 1).kind, dpc::PairKind::descriptor_excluded);
     EXPECT_EQ(model->provenance, "{\"source\": \"none\"}");
 
@@ -505,20 +510,6 @@ TEST(Model, LaterVersionThatUsesNothingNewIsRead) {
     put<std::uint16_t>(bytes, kMinor, 3);
     repair(bytes);
     EXPECT_EQ(dpc::Model::from_bytes(bytes.data(), bytes.size())->n_types(), 2);
-}
-
-/// What the readers know and the evaluators do not is not evaluated as something else.
-TEST(PackedModel, RefusesByName) {
-    const auto refused = [](const TableBuilder& file) -> std::string {
-        try {
-            dpc::PackedModel<double> packed(load(file));
-        } catch (const dpc::ModelError& error) {
-            return error.what();
-        }
-        return "accepted";
-    };
-    EXPECT_NE(refused(small_radial_model()).find("does not evaluate the descriptor se_e2_r"), std::string::npos);
-    EXPECT_NE(refused(two_descriptors()).find("does not evaluate a model of 2 descriptors"), std::string::npos);
 }
 
 TEST(Model, KeepsItsOwnBytes) {

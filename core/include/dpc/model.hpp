@@ -98,6 +98,7 @@ struct Model {
     std::vector<double> energy_bias;   // (N) eV
     std::vector<char> has_energy;      // (N)
     std::vector<double> min_distance;  // (N, N) smallest distance of a pair of types in the training data, angstrom
+    std::vector<double> close_distance;  // (N, N) of a centre with a closer neighbour all columns and products are taken
     int check_frequency = 10;
     NeighbourRule neighbour_rule = NeighbourRule::all;
     int n_fparam = 0, n_aparam = 0;  // frame and atomic parameters
@@ -112,8 +113,9 @@ struct Model {
     int n_types() const { return static_cast<int>(type_map.size()); }
     /// The largest of the descriptors', angstrom.
     double rcut() const;
-    double closest(int a, int b) const {
-        return min_distance[static_cast<std::size_t>(a) * type_map.size() + static_cast<std::size_t>(b)];
+    /// Of min_distance or close_distance.
+    double pair_of(const std::vector<double>& distances, int a, int b) const {
+        return distances[static_cast<std::size_t>(a) * type_map.size() + static_cast<std::size_t>(b)];
     }
 
     /// Parse and validate the bytes of a tables.bin; the Model keeps its own aligned copy.

@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "dpc/errors.hpp"
 #include "dpc/kokkos/pack.hpp"
 #include "dpc/math/slots.hpp"
 #include "dpc/neighbour_rule.hpp"
@@ -22,10 +23,8 @@ struct DevicePair {
     PackedTable<Real> table;    // coef: device memory
     const int* row_of_channel;  // (K)
     const Real* padding;        // (K)
-    double min_distance, table_limit, checked_distance2;
+    double min_distance, close_distance, table_limit, checked_distance2;
     int sel;
-
-    KOKKOS_INLINE_FUNCTION bool is_counted() const { return math::is_counted(kind); }
 };
 
 /// A matrix (n_out, n_in): panels of tile_rows rows, each (n_in, tile_rows), the last one padded with 0; on a GPU also (n_out, n_in)
@@ -98,9 +97,9 @@ private:
     DeviceMatrix<Real> share(const PackedMatrix<Real>& matrix);
     DeviceMatrix<Real> upload(const PackedMatrix<Real>& matrix);
     PackedTable<Real> upload(const PackedTable<Real>& table);
-    DevicePair<Real> upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& host,
+    DevicePair<Real> upload(const PackedPair<Real>& pair, const PairLimits& limits, const std::vector<PackedTable<Real>>& host,
                             const std::vector<PackedTable<Real>>& device);
-    DeviceProducts upload_products(const PackedType<Real>& type);
+    DeviceProducts upload_products(const PackedDescriptor<Real>& descriptor);
     void upload_type(const PackedType<Real>& from, DeviceType<Real>& to);
 
     ExecSpace space_;
@@ -186,15 +185,16 @@ PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& 
 }
 
 template <class ExecSpace, class Real>
-DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& host,
-                                                      const std::vector<PackedTable<Real>>& device) {
+DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, const PairLimits& limits,
+                                                      const std::vector<PackedTable<Real>>& host, const std::vector<PackedTable<Real>>& device) {
     DevicePair<Real> out{};
     out.kind = pair.kind;
     out.has_table = pair.table != nullptr;
-    out.min_distance = pair.min_distance;
-    out.table_limit = pair.table_limit;
-    out.checked_distance2 = pair.checked_distance2;
-    out.sel = sel;
+    out.min_distance = limits.min_distance;
+    out.close_distance = limits.close_distance;
+    out.table_limit = limits.table_limit;
+    out.checked_distance2 = limits.checked_distance2;
+    out.sel = pair.sel;
     if (out.has_table) {
         out.table = device[static_cast<std::size_t>(pair.table - host.data())];
         out.row_of_channel = upload(pair.row_of_channel);
@@ -204,40 +204,42 @@ DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pa
 }
 
 template <class ExecSpace, class Real>
-DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedType<Real>& type) {
+DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedDescriptor<Real>& descriptor) {
     std::vector<int> first;
     int n = 0;
-    for (std::size_t p = 0; p < type.begin.size(); ++p) {
+    for (std::size_t p = 0; p < descriptor.begin.size(); ++p) {
         first.push_back(n);
-        n += std::max(0, type.end[p] - type.begin[p]);
+        n += std::max(0, descriptor.end[p] - descriptor.begin[p]);
     }
-    return {static_cast<int>(type.begin.size()), upload(type.begin), upload(type.end), upload(first)};
+    return {descriptor.n_product_rows(), upload(descriptor.begin), upload(descriptor.end), upload(first)};
 }
 
 template <class ExecSpace, class Real>
 void DeviceModel<ExecSpace, Real>::upload_type(const PackedType<Real>& from, DeviceType<Real>& to) {
-    to.n_rows = from.n_rows;
-    to.n_product_rows = from.n_product_rows();
-    to.n_products = from.n_products;
-    to.folded = from.folded;
+    const PackedDescriptor<Real>& descriptor = from.descriptors.front();
+    to.environment = descriptor.environment;
+    to.n_rows = descriptor.n_rows;
+    to.n_product_rows = descriptor.n_product_rows();
+    to.n_products = descriptor.n_features;
+    to.folded = !descriptor.is_direct();
     to.takes_all = from.takes_all;
-    to.energy_bias = from.energy_bias;
-    to.basis = upload(from.basis);
-    to.reverse_basis = upload(from.reverse_basis);
-    to.products = upload_products(from);
-    for (const PackedLayer<Real>& layer : from.layers) {
+    to.energy_bias = from.fitting.energy_bias;
+    to.basis = upload(descriptor.basis);
+    to.reverse_basis = upload(descriptor.reverse_basis);
+    to.products = upload_products(descriptor);
+    for (const PackedLayer<Real>& layer : from.fitting.layers) {
         const auto n_out = static_cast<std::size_t>(layer.weight.n_out);
         to.layers.push_back({share(layer.weight), share(layer.reverse_weight), layer.activation, layer.parameter, layer.skip,
                              share(layer.bias, n_out), share(layer.idt, n_out)});
     }
-    const PackedLayer<Real>& last = from.layers.back();
+    const PackedLayer<Real>& last = from.fitting.layers.back();
     std::vector<Real> weight;
     for (int neuron = 0; neuron < last.weight.n_in; ++neuron) {
         weight.push_back(last.weight.element(0, neuron));
     }
     to.energy_weight = upload(weight);
     to.energy_bias += static_cast<double>(last.bias[0]);
-    has_direct = has_direct || from.basis.panels != nullptr;
+    has_direct = has_direct || descriptor.is_direct();
 }
 
 template <class ExecSpace, class Real>
@@ -246,12 +248,15 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
       n_sel(model.descriptors.front().n_sel),
       n_slots(count_slots(model.descriptors.front())),
       most_rows(set.most_rows),
-      most_products(set.most_products),
+      most_products(set.most_features),
       most_neurons(set.most_neurons),
       most_layers(std::max(1, set.most_layers)),
       rcut2(model.rcut() * model.rcut()),
       space_(space),
       before_(before) {
+    if (model.descriptors.size() != 1 || model.descriptors.front().kind != DescriptorKind::se_e2_a) {
+        throw ModelError("Kokkos evaluates models of one descriptor se_e2_a only: use the host");
+    }
     std::vector<PackedTable<Real>> tables;
     for (const PackedTable<Real>& table : set.tables) {
         tables.push_back(upload(table));
@@ -259,15 +264,16 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
     }
     types.resize(set.types.size());
     for (std::size_t a = 0; a < types.size(); ++a) {
-        types[a].environment = set.types[a].environment;
+        const PackedType<Real>& type = set.types[a];
+        if (type.descriptors.empty()) {
+            continue;  // without energy
+        }
         std::vector<DevicePair<Real>> pairs;
-        for (std::size_t b = 0; b < set.types[a].pairs.size(); ++b) {
-            pairs.push_back(upload(set.types[a].pairs[b], model.descriptors.front().sel[b], set.tables, tables));
+        for (std::size_t b = 0; b < type.limits.size(); ++b) {
+            pairs.push_back(upload(type.descriptors.front().pairs[b], type.limits[b], set.tables, tables));
         }
         types[a].pairs = upload(pairs);
-        if (model.has_energy[a]) {
-            upload_type(set.types[a], types[a]);
-        }
+        upload_type(type, types[a]);
     }
 }
 

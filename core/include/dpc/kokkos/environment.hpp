@@ -24,7 +24,7 @@ struct ComputeEnvironment {
     KOKKOS_FORCEINLINE_FUNCTION void compute(const math::Grid& grid, int at) const {
         using P = Pack<double>;
         const PairArrays<Real>& pairs = chunk.pairs;
-        const P x = math::compute_environment<P>(parameters, pairs, at);
+        const P x = math::compute_environment<4, P>(parameters, pairs, at);
         P distance;
         store_integers(math::locate(grid, x, distance), pairs.table_row + at);
         math::store_from_double(distance, pairs.distance + at);

@@ -78,7 +78,7 @@ struct ReverseEnvironment {
     KOKKOS_FORCEINLINE_FUNCTION void add_pairs(int worker, int first, int n, Sums& sums) const {
         const PairArrays<Real>& pairs = chunk.pairs;
         P gradient[3];
-        math::reverse_environment(pairs, first, gradient, sums.virial);
+        math::reverse_environment<4>(pairs, first, gradient, sums.virial);
         double lanes_of[3][P::width];
         for (int a = 0; a < 3; ++a) {
             gradient[a].store(lanes_of[a]);

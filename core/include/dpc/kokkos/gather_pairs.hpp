@@ -38,7 +38,8 @@ struct GatherPairs {
             [&](int n) {
                 const int j = list.neighbour(i, n);
                 const int b = types(j);
-                return vector_to(origin, j).r2 < rcut2 && b >= 0 && (keep.rule == NeighbourRule::total || chunk.model_pairs[b].is_counted());
+                return vector_to(origin, j).r2 < rcut2 && b >= 0 &&
+                       (keep.rule == NeighbourRule::total || math::is_counted(chunk.model_pairs[b].kind));
             },
             [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
         const bool is_cut = keep.rule == NeighbourRule::total && n_inside > keep.n_slots;
@@ -87,7 +88,7 @@ struct GatherPairs {
     KOKKOS_FORCEINLINE_FUNCTION int place_type(const Lanes& lanes, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
                                           int first, bool is_cut, bool& is_close) const {
         const int segment = chunk.segment(b, k);
-        int found = !chunk.model_pairs[b].is_counted()
+        int found = !math::is_counted(chunk.model_pairs[b].kind)
                               ? 0
                               : lanes.compact(
                                     n_inside, [&](int n) { return types(candidates[n]) == b; },
@@ -110,7 +111,7 @@ struct GatherPairs {
         if (chunk.model_pairs[b].kind != PairKind::ordinary) {
             return 0;
         }
-        const double limit = chunk.model_pairs[b].min_distance;
+        const double limit = chunk.model_pairs[b].close_distance;
         is_close = is_close || closest < limit * limit;
         return found;
     }
