@@ -255,7 +255,7 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
             limits.is_counted = true;
             // Where there are several descriptors, each finds its own among the pairs of all.
             limits.is_stored = limits.is_stored || pair.kind == PairKind::ordinary || type.descriptors.size() > 1;
-            limits.sel = descriptor.rcut == type.rcut ? std::min(limits.sel, pair.sel) : limits.sel;
+            limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;
             if (pair.kind == PairKind::ordinary) {
                 limits.min_distance = model->pair_of(model->min_distance, a, b);
                 limits.close_distance = model->pair_of(model->close_distance, a, b);

@@ -36,7 +36,7 @@ struct PairLimits {
     double close_distance = 0;     // a centre with a closer neighbour takes all columns and products
     double table_limit = 0;        // the largest distance at which a table ends
     double checked_distance2 = 0;  // square of the larger of the two: closer pairs are counted. 0: no descriptor has such pairs
-    int sel = kUnlimited;          // the fewest slots of a descriptor with the largest cut-off
+    int sel = kUnlimited;          // slots of the only descriptor; of several each counts inside its own cut-off
     bool is_counted = false;       // some descriptor counts them
     bool is_stored = false;        // some descriptor needs the pairs themselves, not only their number
 

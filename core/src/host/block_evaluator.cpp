@@ -71,7 +71,10 @@ void BlockEvaluator<Real>::evaluate(
     const Type& type = ordinary_type(block);
     gather(list, block, x, units.length, sums);
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-        code_of(descriptor).compute_environment(descriptor, pairs_of(descriptor, list, block, sums));
+        code_of(descriptor).compute_environment(descriptor, pairs_of(descriptor, block));
+    }
+    if (type.descriptors.size() > 1) {
+        count_crowds(list, block, sums);
     }
     atoms_.atoms = all_atoms_.data();
     atoms_.n = block.n_atoms;
@@ -203,22 +206,19 @@ void BlockEvaluator<Real>::check_distances(
 
 /// The gathered pairs, or those of them that are this descriptor's.
 template <class Real>
-const BlockPairs& BlockEvaluator<Real>::pairs_of(
-    const PackedDescriptor<Real>& descriptor, const NeighbourBlocks& list, const Block& block, Sums& sums) {
+const BlockPairs& BlockEvaluator<Real>::pairs_of(const PackedDescriptor<Real>& descriptor, const Block& block) {
     if (ordinary_type(block).descriptors.size() == 1) {
         return gathered_.pairs;
     }
     PairStore& own = narrowed_[static_cast<std::size_t>(descriptor.index)];
-    narrow(descriptor, list, block, own.pairs, sums);
+    narrow(descriptor, own.pairs);
     own.pad(descriptor.rcut * descriptor.rcut);
     return own.pairs;
 }
 
 template <class Real>
-void BlockEvaluator<Real>::narrow(
-    const PackedDescriptor<Real>& descriptor, const NeighbourBlocks& list, const Block& block, BlockPairs& own, Sums& sums) {
+void BlockEvaluator<Real>::narrow(const PackedDescriptor<Real>& descriptor, BlockPairs& own) const {
     const BlockPairs& all = gathered_.pairs;
-    const Type& type = ordinary_type(block);
     const double rcut2 = descriptor.rcut * descriptor.rcut;
     own.n_atoms = all.n_atoms;
     own.n = 0;
@@ -239,12 +239,26 @@ void BlockEvaluator<Real>::narrow(
             own.counts[own.segment(b, k)] = found;
             own.firsts[own.segment(b, k)] = own.n;
             own.n += pair.kind == PairKind::ordinary ? found : 0;
-            if (descriptor.rcut < type.rcut && found > pair.sel) {  // otherwise gather has counted it
-                Overflow crowded;
-                crowded.n_over_sel = all.count(b, k) > type.limits[static_cast<std::size_t>(b)].sel ? 0 : 1;
-                crowded.crowd = {list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, b, found, pair.sel};
-                merge(sums.overflow, crowded);
+        }
+    }
+}
+
+/// Of a type with several descriptors: centres with more neighbours than the slots of some, and the worst of them.
+template <class Real>
+void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums) const {
+    for (int b = 0; b < gathered_.pairs.n_types; ++b) {
+        for (int k = 0; k < block.n_atoms; ++k) {
+            Overflow found;
+            for (const PackedDescriptor<Real>& descriptor : ordinary_type(block).descriptors) {
+                const int sel = descriptor.pairs[static_cast<std::size_t>(b)].sel;
+                const int n = narrowed_[static_cast<std::size_t>(descriptor.index)].pairs.count(b, k);
+                const Overflow::Crowd crowd{list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, b, n, sel};
+                if (n > sel) {
+                    found.n_over_sel = 1;
+                    found.crowd = is_worse(crowd, found.crowd) ? crowd : found.crowd;
+                }
             }
+            merge(sums.overflow, found);
         }
     }
 }

@@ -43,8 +43,9 @@ private:
     void gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
     void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums);
     void check_distances(const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums);
-    const BlockPairs& pairs_of(const PackedDescriptor<Real>& descriptor, const NeighbourBlocks& list, const Block& block, Sums& sums);
-    void narrow(const PackedDescriptor<Real>& descriptor, const NeighbourBlocks& list, const Block& block, BlockPairs& own, Sums& sums);
+    const BlockPairs& pairs_of(const PackedDescriptor<Real>& descriptor, const Block& block);
+    void narrow(const PackedDescriptor<Real>& descriptor, BlockPairs& own) const;
+    void count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums) const;
     void mark_close(const Block& block, int atom);
     void evaluate_close(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
     void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
