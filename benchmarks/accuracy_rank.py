@@ -59,7 +59,7 @@ def measure(model: ModelDescription, kind: str, options: Options, exact: referen
         "force_error": float(np.abs(found.forces - exact.forces).max()),
         "energy_error_per_atom": abs(found.energy - exact.energy) / len(where[1]),
         "columns": [table.rank for table in tables.tables],
-        "products": [None if f is None or f.columns is None else int(f.layers[0].weight.shape[0]) for f in tables.fittings],
+        "products": [None if f is None or f.inputs[0].columns is None else len(f.layers[0].weight) for f in tables.fittings],
         "table_bytes": sum(table.coef.nbytes for table in tables.tables),
     }
 

@@ -14,14 +14,25 @@ from pathlib import Path
 
 import numpy as np
 
-from pybuild.tables_container import ENTRY, HEADER, NUMPY_DTYPES, Section, unpack
-from pybuild.tables_file import to_bytes
-from pybuild.tableset import FittingArrays, LayerArrays, TableArrays, TableSet
+from pybuild.model.activations import parse
+from pybuild.model.net import Layer, Skip
+from pybuild.tablefile.container import ENTRY, HEADER, NUMPY_DTYPES, Section, unpack
+from pybuild.tablefile.file import to_bytes
+from pybuild.tablefile.tableset import (
+    Argument,
+    DescriptorArrays,
+    FittingArrays,
+    Form,
+    InputArrays,
+    NeighbourRule,
+    TableArrays,
+    TableSet,
+)
 
 DOCS = Path(__file__).resolve().parent
 BYTES_IN_LINE = 16
 BEGIN, END = "<!-- dump: made by make_format_dump.py -->\n", "<!-- end of dump -->\n"
-EXCERPT = ("header", "model.type_map", "descriptor.rcut", "table.0.coef")  # what the page itself shows
+EXCERPT = ("header", "model.type_map", "descriptor.0.rcut", "table.0.coef")  # what the page itself shows
 
 HEADER_FIELDS = (
     (8, "magic"),
@@ -46,13 +57,8 @@ def tiny_tables() -> TableSet:
     coef[:, 0, 0] = 0.5, 1.0
     coef[:, 1, 0] = 0.5
     integers = np.zeros((1, 1), np.int32)
-    layer = LayerArrays(np.array([[2.0]]), np.array([-1.0]), None, 0, 0.0, 0)
-    return TableSet(
-        type_map=("Cu",),
-        energy_bias=np.array([-3.5]),
-        energy_mask=np.ones(1, np.int32),
-        min_distance=np.array([[2.0]]),
-        check_frequency=10,
+    layer = Layer(np.array([[2.0]]), np.array([-1.0]), None, parse("linear"), Skip.NONE)
+    descriptor = DescriptorArrays(
         kind="se_e2_a",
         rcut=6.0,
         rcut_smth=0.5,
@@ -65,8 +71,19 @@ def tiny_tables() -> TableSet:
         axis_neuron=1,
         pair_kind=integers,
         pair_table=integers,
-        tables=(TableArrays(np.array([[-1.0, 1.0, 2.0]]), 0.0, 1, coef, np.ones((1, 1))),),
-        fittings=(FittingArrays((layer,), None, None),),
+    )
+    return TableSet(
+        type_map=("Cu",),
+        energy_bias=np.array([-3.5]),
+        energy_mask=np.ones(1, np.int32),
+        min_distance=np.array([[2.0]]),
+        check_frequency=10,
+        neighbour_rule=NeighbourRule.ALL,
+        n_fparam=0,
+        n_aparam=0,
+        descriptors=(descriptor,),
+        tables=(TableArrays(Argument.X, np.array([[-1.0, 1.0, 2.0]]), 0.0, 1, coef, np.ones((1, 1))),),
+        fittings=(FittingArrays((InputArrays(0, Form.DIRECT),), (layer,)),),
     )
 
 

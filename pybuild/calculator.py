@@ -65,8 +65,8 @@ def evaluate(
     model: a path of a tables.bin or what `load` returned; positions (n, 3); types (n,) indices into the model's type map,
     negative: not part of the model; cell (3, 3) rows a, b, c, periodic in all directions, or None for open boundaries; precision
     "double" or "mixed" (tables, descriptor and fitting net in single precision); backend "host", or in a build with Kokkos
-    "kokkos_serial", "kokkos_openmp" or "gpu"; neighbors: where an atom has more than sel, "trained" keeps those that the trained model
-    keeps, "all" all of them, smoothly.
+    "kokkos_serial", "kokkos_openmp" or "gpu"; neighbors: where an atom has more than sel, "trained" keeps those that the trained
+    model keeps, "all" all of them, smoothly.
     """
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
@@ -142,8 +142,8 @@ class DPCompressed(Calculator):
 
     tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
     the table, "warn" only warns; a pair closer than the training data is warned of in both, more neighbours than sel once;
-    backend and neighbors as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a pickle holds their
-    path and checksum, and whoever loads it reads the file again.
+    backend and neighbors as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a pickle holds
+    their path and checksum, and whoever loads it reads the file again.
 
     stress, where some directions are periodic: the components along these, per volume of the cell (that of a direction without a
     cell vector: 1 angstrom); those along or mixed with the other directions are zero. No stress where none is.

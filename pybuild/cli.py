@@ -301,7 +301,7 @@ def _build_and_write(
     from .compress.accuracy import provenance, report_lines, table_reports
     from .compress.build import build
     from .structures.data import telling_frames
-    from .tables_file import write_tables
+    from .tablefile.file import write_tables
 
     structures = telling_frames(systems, model.n_types, model.descriptor.rcut, FRAMES, ATOMS)
     by_pair = None if distances is None else distances.by_pair
@@ -334,7 +334,7 @@ def _data_lines(model: Any, distances: Any, smallest: float, source: str) -> Ite
 
 def _info(o: argparse.Namespace) -> int:
     from .info import info_lines
-    from .tables_file import list_sections, read_tables
+    from .tablefile.file import list_sections, read_tables
 
     _check_log(o)
     for line in info_lines(read_tables(o.tables)):

@@ -9,11 +9,19 @@ from collections import Counter
 import numpy as np
 
 from .arrays import IntArray
-from .compress.accuracy import pair_names, products
-from .compress.grid import ABSENT, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, distance_of
-from .tableset import TableSet
+from .compress.accuracy import pair_names
+from .compress.stored import n_inputs
+from .descriptors.radial import Radial
+from .model.description import PairKind
+from .model.descriptor import Form
+from .tablefile.tableset import DescriptorArrays, InputArrays, NeighbourRule, TableSet
 
-KINDS = {DESCRIPTOR_EXCLUDED: "excluded by the descriptor", MODEL_EXCLUDED: "excluded by the model", ABSENT: "absent (sel 0)"}
+KINDS = {
+    PairKind.SLOTS: "excluded by the descriptor",
+    PairKind.SECTION: "excluded by the descriptor, empty slots too",
+    PairKind.MODEL: "excluded by the model",
+    PairKind.ABSENT: "absent (sel 0)",
+}
 
 
 def info_lines(tables: TableSet) -> list[str]:
@@ -22,19 +30,28 @@ def info_lines(tables: TableSet) -> list[str]:
 
 
 def _model_lines(t: TableSet) -> list[str]:
-    sel = ", ".join(f"{name} {n}" for name, n in zip(t.type_map, t.sel.tolist(), strict=True))
-    protection = f", env_protection {t.env_protection:g} A" if t.env_protection else ""
-    lines = [
-        f"types: {' '.join(t.type_map)}",
-        f"descriptor: {t.kind}, rcut {t.rcut:g} A, rcut_smth {t.rcut_smth:g} A{protection}, sel {sel}",
-        f"embedding: {t.width} outputs, axis_neuron {t.axis_neuron}",
-        f"overflow report every {t.check_frequency} steps; smallest distances of the training data, A:",
-    ]
+    lines = [f"types: {' '.join(t.type_map)}"]
+    for index, d in enumerate(t.descriptors):
+        lines += _descriptor_lines(t, d, f"descriptor {index}" if len(t.descriptors) > 1 else "descriptor")
+    if t.neighbour_rule != NeighbourRule.ALL:
+        lines.append(f"neighbours kept where there are more than sel: {t.neighbour_rule.name.lower()}")
+    lines.append(f"overflow report every {t.check_frequency} steps; smallest distances of the training data, A:")
     n = len(t.type_map)
     pairs = [(a, b) for a in range(n) for b in range(a, n)]
     lines.append("  " + ", ".join(f"{t.type_map[a]}-{t.type_map[b]} {t.min_distance[a, b]:.3f}" for a, b in pairs))
+    return lines
+
+
+def _descriptor_lines(t: TableSet, d: DescriptorArrays, name: str) -> list[str]:
+    sel = ", ".join(f"{name} {n}" for name, n in zip(t.type_map, d.sel.tolist(), strict=True))
+    protection = f", env_protection {d.env_protection:g} A" if d.env_protection else ""
+    axis = f", axis_neuron {d.axis_neuron}" if d.axis_neuron else ""
+    lines = [
+        f"{name}: {d.kind}, rcut {d.rcut:g} A, rcut_smth {d.rcut_smth:g} A{protection}, sel {sel}",
+        f"embedding: {d.width} outputs{axis}",
+    ]
     for kind, text in KINDS.items():
-        found = [f"{t.type_map[a]}-{t.type_map[b]}" for a in range(n) for b in range(n) if t.pair_kind[a, b] == kind]
+        found = [f"{t.type_map[a]}-{t.type_map[b]}" for a, b in np.argwhere(d.pair_kind == kind).tolist()]
         if found:
             lines.append(f"{text}: {' '.join(found)}")
     return lines
@@ -45,34 +62,43 @@ def _table_lines(t: TableSet) -> list[str]:
         f"{'table':>5}  {'range of x':>20}  {'fine to, ends at, A':>19}  {'rows':>6} {'order':>5} {'rank':>8} {'kB':>7}  pairs"
     ]
     for k, table in enumerate(t.tables):
-        centre = int((t.pair_table == k).nonzero()[0][0])
-        reach = "{:.3f}, {:.3f}".format(*distance_of(t, centre, np.array([table.upper, table.max])))
+        d, centre = next((d, int(a)) for d in t.descriptors for a, _ in np.argwhere(d.pair_table == k))
+        radial = Radial(d.rcut, d.rcut_smth, d.env_protection, d.mean, d.std[:, 0])
+        reach = "{:.3f}, {:.3f}".format(*radial.distance(centre, np.array([table.upper, table.max])))
         lines.append(
             f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.max:g}':>20}  {reach:>19}  {len(table.coef):>6} "
-            f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{t.width}':>8} {table.coef.nbytes / 1000:>7.0f}  {pair_names(t, k)}"
+            f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{len(table.basis)}':>8} {table.coef.nbytes / 1000:>7.0f}  "
+            f"{pair_names(t, k)}"
         )
     return lines
 
 
 def _fitting_lines(t: TableSet) -> list[str]:
     lines = []
-    inputs, inputs_mixed, inputs_all = (products(t, part) for part in ("double", "mixed", "all"))
     for name, fitting in zip(t.type_map, t.fittings, strict=True):
         if fitting is None:
             lines.append(f"fitting net {name}: none, these atoms have no energy")
             continue
         widths = "-".join(str(layer.weight.shape[1]) for layer in fitting.layers)
-        if fitting.columns is None:
-            form = f"{inputs[name]} numbers of the descriptor"
-        else:
-            form = _products_text(t, inputs[name], _in_use(fitting.columns, fitting.row_end_double))
-            if fitting.row_end_mixed is not None:
-                columns = _in_use(fitting.columns, fitting.row_end_mixed)
-                form += f"; in mixed precision {_products_text(t, inputs_mixed[name], columns)}"
-            if fitting.row_end_double is not None:
-                form += f"; with a closer pair {_products_text(t, inputs_all[name], fitting.columns)}"
-        lines.append(f"fitting net {name}: {form} -> {widths}")
+        lines.append(f"fitting net {name}: {' and '.join(_input_text(t, first) for first in fitting.inputs)} -> {widths}")
     return lines
+
+
+def _input_text(t: TableSet, first: InputArrays) -> str:
+    if first.form == Form.DIRECT:
+        return f"{n_inputs(t, first, 'all')} numbers of the descriptor"
+    if first.form == Form.LINEAR:
+        text = {part: _columns_text(t, first.columns[: n_inputs(t, first, part)]) for part in ("double", "mixed", "all")}
+        has_double, has_mixed = first.n_double is not None, first.n_mixed is not None
+    else:
+        used = {"double": first.row_end_double, "mixed": first.row_end_mixed, "all": None}
+        text = {
+            part: f"{n_inputs(t, first, part)} products of {_columns_text(t, _in_use(first.columns, row_end))}"
+            for part, row_end in used.items()
+        }
+        has_double, has_mixed = first.row_end_double is not None, first.row_end_mixed is not None
+    mixed = f"; in mixed precision {text['mixed']}" if has_mixed else ""
+    return text["double"] + mixed + (f"; with a closer pair {text['all']}" if has_double else "")
 
 
 def _in_use(columns: IntArray, row_end: IntArray | None) -> IntArray:
@@ -80,10 +106,10 @@ def _in_use(columns: IntArray, row_end: IntArray | None) -> IntArray:
     return columns if row_end is None else columns[: row_end[row_end > np.arange(len(columns))].max()]
 
 
-def _products_text(t: TableSet, n_products: int, columns: IntArray) -> str:
+def _columns_text(t: TableSet, columns: IntArray) -> str:
     counts = Counter(columns[:, 0].tolist())
     by_type = ", ".join(f"{t.type_map[b]} {n}" for b, n in sorted(counts.items()))
-    return f"{n_products} products of {len(columns)} columns ({by_type})"
+    return f"{len(columns)} columns ({by_type})"
 
 
 def _provenance_lines(t: TableSet) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import calculator
-from .compress.selection import ENERGY_PER_FORCE, VIRIAL_PER_FORCE, within
+from .compress.trials import ENERGY_PER_FORCE, VIRIAL_PER_FORCE, within
 from .compress.truncation import difference
 from .errors import InputError
 from .model.description import ModelDescription
@@ -25,8 +25,8 @@ from .structures.data import open_system, telling_frames
 from .structures.data_search import find_systems
 from .structures.probe import judge_structures
 from .structures.structure import Structure
-from .tables_file import read_tables
-from .tableset import TableSet
+from .tablefile.file import read_tables
+from .tablefile.tableset import TableSet
 
 log = logging.getLogger("pybuild")
 

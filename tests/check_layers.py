@@ -50,22 +50,20 @@ LAMMPS_HEADERS = {
     "utils",
 }
 
-# What each folder, or module at the top, of pybuild may import beside itself, the arrays' types and the errors.
+# What each folder, or module at the top, of pybuild may import beside itself, the arrays' types and the errors: folders, modules.
 # What is not named here may import nothing.
-TABLES = {"tables_file", "tables_container", "tables_sections", "tableset"}
 IMPORTS = {
     "model": set(),
-    "readers": {"model"},
-    "structures": {"model", "progress", "compress", "oracles"},
-    "compress": {"model", "structures", "tableset", "blas", "progress", "oracles"},
-    "oracles": {"model", "tableset", "compress", "structures"},
-    "tables_file": TABLES,
-    "tables_sections": TABLES,
-    "tables_container": {"crc32c"},
+    "descriptors": {"model"},
+    "readers": {"descriptors", "model"},
+    "structures": {"model", "progress"},
+    "compress": {"blas", "descriptors", "model", "progress", "structures", "tablefile.tableset"},
+    "oracles": {"descriptors", "model", "tablefile.tableset"},
+    "tablefile": {"model"},
     "calculator": {"structures", "_core"},
-    "info": {"compress", "tableset"},
-    "verify": {"calculator", "compress", "model", "oracles", "readers", "structures"} | TABLES,
-    "cli": {"compress", "info", "outputs", "ranks", "readers", "structures", "verify"} | TABLES,
+    "info": {"compress", "descriptors", "model", "tablefile.tableset"},
+    "verify": {"calculator", "compress", "model", "oracles", "readers", "structures", "tablefile"},
+    "cli": {"compress", "info", "outputs", "ranks", "readers", "structures", "tablefile", "verify"},
     "__main__": {"cli"},
 }
 ANYBODY = {"arrays", "errors"}
@@ -136,8 +134,9 @@ def _imports(path: Path) -> Iterator[tuple[int, str, bool]]:
 
 
 def _sibling_problem(module: str, target: str) -> str | None:
-    sibling = target.split(".")[1] if "." in target else "__init__"
-    if sibling in {module, "__init__"} | ANYBODY | IMPORTS.get(module, set()):
+    parts = target.split(".")
+    sibling = parts[1] if len(parts) > 1 else "__init__"
+    if {sibling, ".".join(parts[1:3])} & ({module, "__init__"} | ANYBODY | IMPORTS.get(module, set())):
         return None
     return f"{module} must not import {sibling}"
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "dpc/errors.hpp"
 #include "model_parts.hpp"
 
 namespace dpc {
@@ -72,9 +73,8 @@ void read_energy_mask(SectionReader& sections, Model& model) {
     }
 }
 
-void read_min_distance(SectionReader& sections, Model& model) {
-    const std::string name = "model.min_distance";
-    const std::size_t n = model.type_map.size();
+/// (n, n), of pairs of types.
+std::vector<double> read_distances(SectionReader& sections, const std::string& name, std::size_t n) {
     const double* distance = sections.doubles(name, {n, n});
     for (std::size_t k = 0; k < n * n; ++k) {
         const std::size_t a = k / n, b = k % n;
@@ -85,7 +85,41 @@ void read_min_distance(SectionReader& sections, Model& model) {
         if (distance[k] != distance[b * n + a]) {
             model_error(name, "is not symmetric" + which);
         }
-        model.min_distance.push_back(distance[k]);
+    }
+    return {distance, distance + n * n};
+}
+
+void read_close_distance(SectionReader& sections, Model& model) {
+    const std::string name = "model.close_distance";
+    model.close_distance = model.min_distance;
+    if (sections.has(name)) {
+        model.close_distance = read_distances(sections, name, model.type_map.size());
+    }
+    for (std::size_t k = 0; k < model.close_distance.size(); ++k) {
+        if (model.close_distance[k] > model.min_distance[k]) {
+            model_error(name, "is " + number_text(model.close_distance[k]) + ", larger than min_distance, " + number_text(model.min_distance[k]));
+        }
+    }
+}
+
+NeighbourRule read_neighbour_rule(SectionReader& sections) {
+    const std::string name = "model.neighbour_rule";
+    constexpr const char* names[] = {"all", "per_type", "total", "union", "mixed"};
+    constexpr int last = static_cast<int>(NeighbourRule::mixed);
+    const int rule = sections.integer(name, 0);
+    if (rule > last) {
+        model_error(name, "is " + std::to_string(rule) + ", expected 0 to " + std::to_string(last));
+    }
+    if (rule >= static_cast<int>(NeighbourRule::united)) {
+        not_evaluated(name, "is " + std::to_string(rule) + " (" + names[rule] + ")");
+    }
+    return static_cast<NeighbourRule>(rule);
+}
+
+void refuse_parameters(SectionReader& sections, const std::string& name, const char* kind) {
+    const int n = sections.integer(name, 0);
+    if (n > 0) {
+        not_evaluated(name, "is " + std::to_string(n) + " " + kind + " parameters");
     }
 }
 
@@ -97,9 +131,33 @@ void read_types(SectionReader& sections, Model& model) {
     const double* bias = sections.doubles("model.energy_bias", {n});
     model.energy_bias.assign(bias, bias + n);
     read_energy_mask(sections, model);
-    read_min_distance(sections, model);
+    model.min_distance = read_distances(sections, "model.min_distance", n);
+    read_close_distance(sections, model);
     model.check_frequency = sections.integer("model.check_frequency", 1);
+    model.neighbour_rule = read_neighbour_rule(sections);
+    refuse_parameters(sections, "model.n_fparam", "frame");
+    refuse_parameters(sections, "model.n_aparam", "atomic");
 }
+
+namespace {
+
+void read_sections(SectionReader& sections, Model& model) {
+    read_types(sections, model);
+    read_descriptors(sections, model);
+    read_tables(sections, model);
+    read_fittings(sections, model);
+    if (sections.has("provenance.json")) {
+        model.provenance = sections.text("provenance.json");
+    }
+    sections.refuse_unknown();
+}
+
+std::string newer_text(int minor) {
+    return "; the file has format 1." + std::to_string(minor) + ", this program reads format 1." + std::to_string(TableFile::kMinor) +
+           ": install a newer version, or make the file again with this one";
+}
+
+}  // namespace
 
 double Model::rcut() const {
     double largest = 0;
@@ -119,14 +177,14 @@ std::shared_ptr<const Model> Model::from_bytes(const void* data, std::size_t n_b
     model->storage = bytes;
     model->n_bytes = n_bytes;
     model->header_crc = file.header_crc();
-    read_types(sections, *model);
-    read_descriptor(sections, *model);
-    read_tables(sections, *model);
-    read_fittings(sections, *model);
-    if (sections.has("provenance.json")) {
-        model->provenance = sections.text("provenance.json");
+    try {
+        read_sections(sections, *model);
+    } catch (const ModelError& error) {
+        if (file.minor_version() > TableFile::kMinor) {  // whatever is wrong, the likely cause
+            throw ModelError(error.what() + newer_text(file.minor_version()));
+        }
+        throw;
     }
-    sections.refuse_unknown();
     return model;
 }
 

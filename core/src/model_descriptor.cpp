@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sections descriptor.*: cutoff, statistics, and what each pair of types does (docs/theory.md section 1).
+// Sections descriptor.*: kinds, cutoffs, statistics, and what each pair of types does (docs/theory.md section 1).
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "model_parts.hpp"
 
@@ -10,102 +9,127 @@ namespace dpc {
 namespace {
 
 constexpr double kMostRcut = 1e4;  // angstrom
+constexpr std::int64_t kMostDescriptors = 256;
 constexpr std::int64_t kMostWidth = 16384;
 
-void read_cutoff(SectionReader& sections, Descriptor& descriptor) {
-    descriptor.rcut = sections.number("descriptor.rcut");
-    descriptor.rcut_smth = sections.number("descriptor.rcut_smth");
-    descriptor.env_protection = sections.number("descriptor.env_protection");
-    if (!(descriptor.rcut > 0 && descriptor.rcut <= kMostRcut)) {
-        model_error("descriptor.rcut",
-                    "is " + number_text(descriptor.rcut) + ", expected a positive number of at most " + number_text(kMostRcut));
+DescriptorKind read_kind(SectionReader& sections, const std::string& name) {
+    const std::string text = sections.text(name);
+    std::string known;
+    for (const DescriptorKind kind : {DescriptorKind::se_e2_a, DescriptorKind::se_e2_r}) {
+        if (text == name_of(kind)) {
+            return kind;
+        }
+        known += (known.empty() ? "" : ", ") + std::string(name_of(kind));
     }
-    if (!(descriptor.rcut_smth >= 0 && descriptor.rcut_smth < descriptor.rcut && std::isfinite(1 / (descriptor.rcut - descriptor.rcut_smth)))) {
-        model_error("descriptor.rcut_smth",
+    model_error(name, "is '" + text + "', this version knows " + known + "; install a newer version");
+}
+
+void read_cutoff(SectionReader& sections, const std::string& prefix, Descriptor& descriptor) {
+    const std::string rcut = prefix + "rcut", rcut_smth = prefix + "rcut_smth", protection = prefix + "env_protection";
+    descriptor.rcut = sections.number(rcut);
+    descriptor.rcut_smth = sections.number(rcut_smth);
+    descriptor.env_protection = sections.number(protection);
+    if (!(descriptor.rcut > 0 && descriptor.rcut <= kMostRcut)) {
+        model_error(rcut, "is " + number_text(descriptor.rcut) + ", expected a positive number of at most " + number_text(kMostRcut));
+    }
+    if (!(descriptor.rcut_smth >= 0 && descriptor.rcut_smth < descriptor.rcut &&
+          std::isfinite(1 / (descriptor.rcut - descriptor.rcut_smth)))) {
+        model_error(rcut_smth,
                     "is " + number_text(descriptor.rcut_smth) + ", expected 0 <= rcut_smth < rcut = " + number_text(descriptor.rcut));
     }
     if (!(descriptor.env_protection >= 0)) {
-        model_error("descriptor.env_protection", "is " + number_text(descriptor.env_protection) + ", expected no negative number");
+        model_error(protection, "is " + number_text(descriptor.env_protection) + ", expected no negative number");
     }
 }
 
-void read_sel(SectionReader& sections, std::size_t n, Descriptor& descriptor) {
-    const std::int32_t* sel = sections.integers("descriptor.sel", {n});
+void read_sel(SectionReader& sections, const std::string& prefix, std::size_t n, Descriptor& descriptor) {
+    const std::string name = prefix + "sel";
+    const std::int32_t* sel = sections.integers(name, {n});
     descriptor.sel.assign(sel, sel + n);
     const int least = *std::min_element(descriptor.sel.begin(), descriptor.sel.end());
     if (least < 0) {
-        model_error("descriptor.sel", "has the value " + std::to_string(least) + ", expected no negative number");
+        model_error(name, "has the value " + std::to_string(least) + ", expected no negative number");
     }
     if (*std::max_element(descriptor.sel.begin(), descriptor.sel.end()) == 0) {
-        model_error("descriptor.sel", "is 0 for every type: no atom has neighbours");
+        model_error(name, "is 0 for every type: no atom has neighbours");
     }
-    descriptor.n_sel = sections.integer("descriptor.n_sel", 1);
+    descriptor.n_sel = sections.integer(prefix + "n_sel", 1);
 }
 
-void read_statistics(SectionReader& sections, Descriptor& descriptor) {
-    const std::size_t n = descriptor.sel.size();
-    const double* mean = sections.doubles("descriptor.mean", {n});
-    const double* deviation = sections.doubles("descriptor.std", {n, 2});
+/// Radial, and angular where the kind has angles.
+void read_statistics(SectionReader& sections, const std::string& prefix, Descriptor& descriptor) {
+    const std::string name = prefix + "std";
+    const std::size_t n = descriptor.sel.size(), n_columns = descriptor.kind == DescriptorKind::se_e2_a ? 2 : 1;
+    const double* mean = sections.doubles(prefix + "mean", {n});
+    const double* deviation = sections.doubles(name, {n, n_columns});
     descriptor.mean.assign(mean, mean + n);
-    for (std::size_t k = 0; k < 2 * n; ++k) {
+    for (std::size_t k = 0; k < n_columns * n; ++k) {
         if (!(deviation[k] > 0 && std::isfinite(1 / deviation[k]))) {
-            model_error("descriptor.std", "is " + number_text(deviation[k]) + " for type " + std::to_string(k / 2) +
-                                              ", expected a positive number with a finite reciprocal");
+            model_error(name, "is " + number_text(deviation[k]) + " for type " + std::to_string(k / n_columns) +
+                                  ", expected a positive number with a finite reciprocal");
         }
-        (k % 2 == 0 ? descriptor.std_radial : descriptor.std_angular).push_back(deviation[k]);
+        (k % n_columns == 0 ? descriptor.std_radial : descriptor.std_angular).push_back(deviation[k]);
     }
 }
 
-void read_widths(SectionReader& sections, Descriptor& descriptor) {
-    descriptor.width = sections.integer("descriptor.width", 1);
-    require_at_most("descriptor.width", descriptor.width, kMostWidth);
-    descriptor.axis_neuron = sections.integer("descriptor.axis_neuron", 1);
+void read_widths(SectionReader& sections, const std::string& prefix, Descriptor& descriptor) {
+    descriptor.width = sections.integer(prefix + "width", 1);
+    require_at_most(prefix + "width", descriptor.width, kMostWidth);
+    if (descriptor.kind != DescriptorKind::se_e2_a) {
+        return;
+    }
+    descriptor.axis_neuron = sections.integer(prefix + "axis_neuron", 1);
     if (descriptor.axis_neuron > descriptor.width) {
-        model_error("descriptor.axis_neuron",
+        model_error(prefix + "axis_neuron",
                     "is " + std::to_string(descriptor.axis_neuron) + ", expected 1 to the width " + std::to_string(descriptor.width));
     }
 }
 
 /// Kind and table of the pair of centre type k / n and neighbour type k % n.
-void read_pair(std::size_t k, int kind, int table, Descriptor& descriptor) {
+void read_pair(const std::string& prefix, std::size_t k, int kind, int table, Descriptor& descriptor) {
+    const std::string kind_name = prefix + "pair_kind";
     const std::size_t n = descriptor.sel.size();
     const std::string which = " for centre type " + std::to_string(k / n) + " and neighbour type " + std::to_string(k % n);
-    constexpr int absent = static_cast<int>(PairKind::absent);
-    if (kind < 0 || kind > absent) {
-        model_error("descriptor.pair_kind", "is " + std::to_string(kind) + which + ", expected 0 to 3");
+    constexpr int absent = static_cast<int>(PairKind::absent), last = static_cast<int>(PairKind::section_excluded);
+    if (kind < 0 || kind > last) {
+        model_error(kind_name, "is " + std::to_string(kind) + which + ", expected 0 to " + std::to_string(last));
     }
     if ((kind == absent) != (descriptor.sel[k % n] == 0)) {
-        model_error("descriptor.pair_kind", "is " + std::to_string(kind) + which + ", but sel of that neighbour type is " +
-                                                std::to_string(descriptor.sel[k % n]) + ": expected 3 exactly where sel is 0");
+        model_error(kind_name, "is " + std::to_string(kind) + which + ", but sel of that neighbour type is " +
+                                   std::to_string(descriptor.sel[k % n]) + ": expected 3 exactly where sel is 0");
     }
     if (table < -1 || (table == -1) != (kind == absent)) {
-        model_error("descriptor.pair_table",
+        model_error(prefix + "pair_table",
                     "is " + std::to_string(table) + which + ", expected a table, or -1 exactly where pair_kind is 3");
     }
     descriptor.pairs[k].kind = static_cast<PairKind>(kind);
     descriptor.pairs[k].table = table;
 }
 
-}  // namespace
-
-void read_descriptor(SectionReader& sections, Model& model) {
-    const std::string kind_name = sections.text("descriptor.kind");
-    if (kind_name != name_of(DescriptorKind::se_e2_a)) {
-        model_error("descriptor.kind", "is '" + kind_name + "', this version knows se_e2_a; install a newer version");
-    }
+Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, std::size_t n) {
     Descriptor descriptor;
-    const std::size_t n = model.type_map.size();
-    read_cutoff(sections, descriptor);
-    read_sel(sections, n, descriptor);
-    read_statistics(sections, descriptor);
-    read_widths(sections, descriptor);
-    const std::int32_t* kind = sections.integers("descriptor.pair_kind", {n, n});
-    const std::int32_t* table = sections.integers("descriptor.pair_table", {n, n});
+    descriptor.kind = read_kind(sections, prefix + "kind");
+    read_cutoff(sections, prefix, descriptor);
+    read_sel(sections, prefix, n, descriptor);
+    read_statistics(sections, prefix, descriptor);
+    read_widths(sections, prefix, descriptor);
+    const std::int32_t* kind = sections.integers(prefix + "pair_kind", {n, n});
+    const std::int32_t* table = sections.integers(prefix + "pair_table", {n, n});
     descriptor.pairs.resize(n * n);
     for (std::size_t k = 0; k < n * n; ++k) {
-        read_pair(k, kind[k], table[k], descriptor);
+        read_pair(prefix, k, kind[k], table[k], descriptor);
     }
-    model.descriptors.push_back(std::move(descriptor));
+    return descriptor;
+}
+
+}  // namespace
+
+void read_descriptors(SectionReader& sections, Model& model) {
+    const int count = sections.integer("descriptor.count", 1);
+    require_at_most("descriptor.count", count, kMostDescriptors);
+    for (int d = 0; d < count; ++d) {
+        model.descriptors.push_back(read_descriptor(sections, "descriptor." + std::to_string(d) + ".", model.type_map.size()));
+    }
 }
 
 }  // namespace dpc

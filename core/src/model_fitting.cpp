@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sections fitting.a.*: what the first layer takes, and the layers (docs/theory.md sections 3 and 4).
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
@@ -101,29 +102,91 @@ std::vector<int> read_rank_part(SectionReader& sections, const std::string& name
     return part;
 }
 
-/// The form, and how many inputs it makes.
-void read_form(SectionReader& sections, const std::string& prefix, const Model& model, int centre, FittingInput& input) {
-    const int form = sections.integer(prefix + "form", 0);
-    if (form > 1) {
-        model_error(prefix + "form", "is " + std::to_string(form) + ", expected 0 (direct) or 1 (folded)");
+/// The leading columns of the list that an ordinary centre takes in one precision; 0 where the file does not say.
+int read_count_part(SectionReader& sections, const std::string& name, const FittingInput& input) {
+    if (!sections.has(name)) {
+        return 0;
     }
-    const Descriptor& descriptor = model.descriptors[static_cast<std::size_t>(input.descriptor)];
-    input.form = form == 1 ? InputForm::square : InputForm::direct;
+    const int count = sections.integer(name, 1);
+    if (count > static_cast<int>(input.columns.size())) {
+        model_error(name, "is " + std::to_string(count) + ", expected 1 to the " + std::to_string(input.columns.size()) + " columns");
+    }
+    return count;
+}
+
+/// The form of a descriptor of that kind.
+InputForm read_form(SectionReader& sections, const std::string& name, DescriptorKind kind) {
+    constexpr const char* names[] = {"direct", "square", "rectangular", "linear"};
+    constexpr int last = static_cast<int>(InputForm::linear);
+    const int code = sections.integer(name, 0);
+    if (code > last) {
+        model_error(name, "is " + std::to_string(code) + ", expected 0 to " + std::to_string(last));
+    }
+    const auto form = static_cast<InputForm>(code);
+    const std::string found = "is " + std::to_string(code) + " (" + names[code] + ")";
+    if (form == InputForm::rectangular) {
+        not_evaluated(name, found);
+    }
+    if ((form == InputForm::square && kind != DescriptorKind::se_e2_a) || (form == InputForm::linear && kind != DescriptorKind::se_e2_r)) {
+        model_error(name, found + ", which a descriptor " + name_of(kind) + " does not have");
+    }
+    return form;
+}
+
+/// What the first layer takes of one descriptor.
+FittingInput read_input(SectionReader& sections, const std::string& prefix, const Model& model, int centre, int d) {
+    const Descriptor& descriptor = model.descriptors[static_cast<std::size_t>(d)];
+    FittingInput input;
+    input.descriptor = d;
+    input.form = read_form(sections, prefix + "form", descriptor.kind);
     std::int64_t n_in = descriptor.n_features();
-    if (input.form == InputForm::square) {
+    if (input.form == InputForm::direct) {
+        input.rank_double = read_rank_part(sections, prefix + "rank_double", model, descriptor, centre);
+        input.rank_mixed = read_rank_part(sections, prefix + "rank_mixed", model, descriptor, centre);
+    } else {
         read_columns(sections, prefix + "columns", model, centre, input);
+        n_in = static_cast<std::int64_t>(input.columns.size());
+    }
+    if (input.form == InputForm::square) {
         n_in = read_row_end(sections, prefix + "row_end", input.columns.size(), input.row_end);
         input.row_end_double = read_row_end_part(sections, prefix + "row_end_double", input);
         input.row_end_mixed = read_row_end_part(sections, prefix + "row_end_mixed", input);
-    } else {
-        input.rank_double = read_rank_part(sections, prefix + "rank_double", model, descriptor, centre);
-        input.rank_mixed = read_rank_part(sections, prefix + "rank_mixed", model, descriptor, centre);
+    } else if (input.form == InputForm::linear) {
+        input.n_double = read_count_part(sections, prefix + "n_double", input);
+        input.n_mixed = read_count_part(sections, prefix + "n_mixed", input);
     }
-    if (n_in > kMostInputs) {
-        model_error(prefix + "form",
-                    "gives " + std::to_string(n_in) + " inputs, format 1 allows at most " + std::to_string(kMostInputs));
+    if (n_in < 1 || n_in > kMostInputs) {
+        model_error(prefix + "form", "gives " + std::to_string(n_in) + " inputs, format 1 allows 1 to " + std::to_string(kMostInputs));
     }
     input.n_inputs = static_cast<int>(n_in);
+    return input;
+}
+
+/// What the first layer takes of each descriptor, in the order of concatenation. Returns how many numbers that is.
+int read_inputs(SectionReader& sections, const std::string& prefix, const Model& model, int centre, Fitting& fitting) {
+    const std::string name = prefix + "inputs";
+    const std::uint64_t n = sections.get(name, DType::i32, {SectionReader::kAny}).shape[0];
+    if (n == 0) {
+        model_error(name, "is empty");
+    }
+    const std::int32_t* descriptors = sections.integers(name, {n});
+    std::set<int> seen;
+    std::int64_t n_in = 0;
+    for (std::uint64_t k = 0; k < n; ++k) {
+        const int d = descriptors[k];
+        if (d < 0 || d >= static_cast<int>(model.descriptors.size())) {
+            model_error(name, "names descriptor " + std::to_string(d) + ", expected 0 to " + std::to_string(model.descriptors.size() - 1));
+        }
+        if (!seen.insert(d).second) {
+            model_error(name, "names descriptor " + std::to_string(d) + " twice");
+        }
+        fitting.inputs.push_back(read_input(sections, prefix + "input." + std::to_string(d) + ".", model, centre, d));
+        n_in += fitting.inputs.back().n_inputs;
+    }
+    if (n_in > kMostInputs) {
+        model_error(name, "gives " + std::to_string(n_in) + " inputs, format 1 allows at most " + std::to_string(kMostInputs));
+    }
+    return static_cast<int>(n_in);
 }
 
 /// Codes and the activation's parameter of layer l.
@@ -169,7 +232,9 @@ void read_weights(SectionReader& sections, const std::string& prefix, std::uint6
 }
 
 void check_ends(const std::string& prefix, const Fitting& fitting) {
-    if (fitting.inputs.front().form != InputForm::direct && fitting.layers.front().skip != Skip::none) {
+    const bool is_direct = std::all_of(fitting.inputs.begin(), fitting.inputs.end(),
+                                       [](const FittingInput& input) { return input.form == InputForm::direct; });
+    if (!is_direct && fitting.layers.front().skip != Skip::none) {
         model_error(prefix + "layers", "the first layer has a skip, which its folded input does not allow");
     }
     const Layer& last = fitting.layers.back();
@@ -187,10 +252,11 @@ void check_ends(const std::string& prefix, const Fitting& fitting) {
 
 Fitting read_fitting(SectionReader& sections, const Model& model, int centre) {
     const std::string prefix = "fitting." + std::to_string(centre) + ".";
+    if (sections.has(prefix + "weights")) {
+        not_evaluated(prefix + "weights", "sums several nets");
+    }
     Fitting fitting;
-    fitting.inputs.emplace_back();
-    read_form(sections, prefix, model, centre, fitting.inputs.front());
-    int n_in = fitting.inputs.front().n_inputs;
+    int n_in = read_inputs(sections, prefix, model, centre, fitting);
     const std::uint64_t n_layers = sections.get(prefix + "layers", DType::i32, {SectionReader::kAny, 2}).shape[0];
     if (n_layers == 0) {
         model_error(prefix + "layers", "is empty");
@@ -209,6 +275,21 @@ Fitting read_fitting(SectionReader& sections, const Model& model, int centre) {
     return fitting;
 }
 
+/// A descriptor that no net takes would be evaluated for nothing.
+void require_all_used(const Model& model) {
+    std::set<int> used;
+    for (const Fitting& fitting : model.fittings) {
+        for (const FittingInput& input : fitting.inputs) {
+            used.insert(input.descriptor);
+        }
+    }
+    for (int d = 0; d < static_cast<int>(model.descriptors.size()); ++d) {
+        if (used.count(d) == 0) {
+            model_error("descriptor." + std::to_string(d) + ".kind", "is in the inputs of no fitting net");
+        }
+    }
+}
+
 }  // namespace
 
 void read_fittings(SectionReader& sections, Model& model) {
@@ -216,6 +297,7 @@ void read_fittings(SectionReader& sections, Model& model) {
         model.fittings.push_back(model.has_energy[static_cast<std::size_t>(a)] != 0 ? read_fitting(sections, model, a)
                                                                                     : Fitting{});
     }
+    require_all_used(model);
 }
 
 }  // namespace dpc

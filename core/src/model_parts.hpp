@@ -8,9 +8,9 @@
 
 namespace dpc {
 
-void read_types(SectionReader& sections, Model& model);       // model.*
-void read_descriptor(SectionReader& sections, Model& model);  // descriptor.*
-void read_tables(SectionReader& sections, Model& model);      // table.*
-void read_fittings(SectionReader& sections, Model& model);    // fitting.*
+void read_types(SectionReader& sections, Model& model);        // model.*
+void read_descriptors(SectionReader& sections, Model& model);  // descriptor.*
+void read_tables(SectionReader& sections, Model& model);       // table.*
+void read_fittings(SectionReader& sections, Model& model);     // fitting.*
 
 }  // namespace dpc

@@ -2,6 +2,7 @@
 // Sections table.t.*: segments, ranks, coefficients and bases (docs/theory.md sections 2 and 3).
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "model_parts.hpp"
 
@@ -84,8 +85,22 @@ void read_coefficients(SectionReader& sections, const std::string& name, Table& 
     }
 }
 
+/// What x is. The kinds of descriptors of today look everything up at x.
+void read_argument(SectionReader& sections, const std::string& name) {
+    constexpr const char* names[] = {"x", "the distance", "a product of three bodies"};
+    constexpr int last = static_cast<int>(TableArgument::product);
+    const int argument = sections.integer(name, 0);
+    if (argument > last) {
+        model_error(name, "is " + std::to_string(argument) + ", expected 0 to " + std::to_string(last));
+    }
+    if (argument != static_cast<int>(TableArgument::x)) {
+        not_evaluated(name, "is " + std::to_string(argument) + ", a table over " + names[argument]);
+    }
+}
+
 Table read_table(SectionReader& sections, const std::string& prefix, int width) {
     Table table;
+    read_argument(sections, prefix + "argument");
     read_segments(sections, prefix + "segments", table);
     read_upper(sections, prefix + "upper", table);
     table.rank = sections.integer(prefix + "rank", 1);
@@ -98,34 +113,59 @@ Table read_table(SectionReader& sections, const std::string& prefix, int width) 
     return table;
 }
 
-/// Tables 0 .. largest in pair_table, each used by some pair.
-std::size_t count_tables(const Descriptor& descriptor) {
-    std::set<int> used;
-    for (const Pair& pair : descriptor.pairs) {
-        if (pair.table >= 0) {
-            used.insert(pair.table);
+/// Width of the functions of each table: tables 0 .. largest in any pair_table, each used by some pair, all of whose descriptors
+/// have the same width.
+std::vector<int> table_widths(const Model& model) {
+    std::map<int, int> widths;
+    std::string has_largest;
+    for (std::size_t d = 0; d < model.descriptors.size(); ++d) {
+        const int width = model.descriptors[d].width;
+        const std::string name = "descriptor." + std::to_string(d) + ".pair_table";
+        for (const Pair& pair : model.descriptors[d].pairs) {
+            if (pair.table < 0) {
+                continue;
+            }
+            has_largest = widths.empty() || pair.table > widths.rbegin()->first ? name : has_largest;
+            const int known = widths.emplace(pair.table, width).first->second;
+            if (known != width) {
+                model_error(name, "names table " + std::to_string(pair.table) + ", which a descriptor before it has for functions of width " +
+                                      std::to_string(known) + ", not " + std::to_string(width));
+            }
         }
     }
-    const int largest = *used.rbegin();  // sel is not 0 for every type, so there is one
-    if (static_cast<std::size_t>(largest) + 1 != used.size()) {
-        model_error("descriptor.pair_table", "names table " + std::to_string(largest) + " but not all tables before it");
+    const int largest = widths.rbegin()->first;  // sel is not 0 for every type, so there is one
+    if (static_cast<std::size_t>(largest) + 1 != widths.size()) {
+        model_error(has_largest, "names table " + std::to_string(largest) + " but not all tables before it");
     }
-    return used.size();
+    std::vector<int> out;
+    for (const auto& [table, width] : widths) {
+        out.push_back(width);
+    }
+    return out;
 }
 
-/// The argument of empty slots must lie in the trained range of every table that the centre type uses.
-void check_padding(const Model& model, const Descriptor& descriptor) {
+/// An argument at which a table is looked up without a neighbour must lie in its trained range.
+void require_inside(const Model& model, int t, double x, const std::string& what) {
+    const Table& table = model.tables[static_cast<std::size_t>(t)];
+    if (!(x >= table.lower() && x <= table.upper && x <= table.max() - kPaddingMargin * table.segments.back().step)) {
+        model_error("table." + std::to_string(t) + ".segments", "does not have the argument " + what + " inside its trained range");
+    }
+}
+
+/// Arguments of empty slots, and of excluded neighbours where these are looked up.
+void check_constant_arguments(const Model& model, const Descriptor& descriptor) {
     for (std::size_t k = 0; k < descriptor.pairs.size(); ++k) {
-        if (descriptor.pairs[k].table < 0) {
+        const Pair& pair = descriptor.pairs[k];
+        if (pair.table < 0) {
             continue;
         }
-        const Table& table = model.tables[static_cast<std::size_t>(descriptor.pairs[k].table)];
         const std::size_t centre = k / model.type_map.size();
         const double x_pad = -descriptor.mean[centre] / descriptor.std_radial[centre];
-        if (!(x_pad >= table.lower() && x_pad <= table.upper && x_pad <= table.max() - kPaddingMargin * table.segments.back().step)) {
-            model_error("table." + std::to_string(descriptor.pairs[k].table) + ".segments",
-                        "does not have the argument -mean/std = " + number_text(x_pad) + " of empty slots around centre type " +
-                            std::to_string(centre) + " inside its trained range");
+        require_inside(model, pair.table, x_pad,
+                       "-mean/std = " + number_text(x_pad) + " of empty slots around centre type " + std::to_string(centre));
+        const bool excluded = pair.kind == PairKind::descriptor_excluded || pair.kind == PairKind::section_excluded;
+        if (descriptor.kind == DescriptorKind::se_e2_r && excluded) {
+            require_inside(model, pair.table, 0, "0 of excluded neighbours around centre type " + std::to_string(centre));
         }
     }
 }
@@ -133,11 +173,12 @@ void check_padding(const Model& model, const Descriptor& descriptor) {
 }  // namespace
 
 void read_tables(SectionReader& sections, Model& model) {
-    const std::size_t n_tables = count_tables(model.descriptors.front());
-    for (std::size_t t = 0; t < n_tables; ++t) {
-        model.tables.push_back(read_table(sections, "table." + std::to_string(t) + ".", model.descriptors.front().width));
+    for (const int width : table_widths(model)) {
+        model.tables.push_back(read_table(sections, "table." + std::to_string(model.tables.size()) + ".", width));
     }
-    check_padding(model, model.descriptors.front());
+    for (const Descriptor& descriptor : model.descriptors) {
+        check_constant_arguments(model, descriptor);
+    }
 }
 
 }  // namespace dpc

@@ -258,6 +258,7 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
             limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;
             if (pair.kind == PairKind::ordinary) {
                 limits.min_distance = model->closest(a, b);
+                limits.close_distance = model->close_distance[static_cast<std::size_t>(a * model->n_types() + b)];
                 limits.table_limit = std::max(limits.table_limit, distance_at(descriptor.environment, descriptor.rcut, pair.table->grid.max));
                 const double checked = std::max(limits.min_distance, limits.table_limit);
                 limits.checked_distance2 = checked * checked;

@@ -56,6 +56,10 @@ void model_error(const std::string& name, const std::string& problem) {
     throw ModelError("unusable table file: section '" + name + "': " + problem);
 }
 
+void not_evaluated(const std::string& name, const std::string& problem) {
+    model_error(name, problem + ", which this version does not evaluate; install a newer version");
+}
+
 void require_at_most(const std::string& name, std::int64_t value, std::int64_t most) {
     if (value > most) {
         model_error(name, "is " + std::to_string(value) + ", format 1 allows at most " + std::to_string(most));
@@ -124,9 +128,7 @@ const std::int32_t* SectionReader::integers(const std::string& name, const Shape
 void SectionReader::refuse_unknown() const {
     for (const Section& section : file_.sections()) {
         if (section.required && known_.count(section.name) == 0) {
-            model_error(section.name,
-                        "is required by the file (format 1." + std::to_string(file_.minor_version()) +
-                            ") but unknown to this version; install a newer version, or make the file again with this one");
+            model_error(section.name, "is required by the file but unknown to this version, or not of this model");
         }
     }
 }

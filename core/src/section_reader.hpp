@@ -41,6 +41,9 @@ private:
 /// ModelError "unusable table file: section 'NAME': PROBLEM".
 [[noreturn]] void model_error(const std::string& name, const std::string& problem);
 
+/// The same for what the format has and this version does not evaluate: "PROBLEM, which this version .."
+[[noreturn]] void not_evaluated(const std::string& name, const std::string& problem);
+
 /// A limit of format 1: keeps sizes and their products inside the integers of every evaluator. Throws ModelError.
 void require_at_most(const std::string& name, std::int64_t value, std::int64_t most);
 

@@ -11,15 +11,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from ..blas import one_blas_thread
 from ..model.description import ModelDescription
-from ..oracles.reference_tables import stored_fittings
 from ..progress import track
-from ..tableset import TableSet
+from ..tablefile.tableset import TableSet
 from .build import Build, Options
 from .grid import NEAR
-from .selection import within
+from .stored import n_inputs
 from .tabulate import TableError, table_errors
+from .trials import within
 from .truncation import Errors
 
 KINDS = {
@@ -53,22 +55,22 @@ def table_reports(build: Build) -> list[TableReport]:
     reports = []
     for t, (table, plan) in track(list(enumerate(zip(tables.tables, build.plans, strict=True))), "table errors"):
         fine, coarse = table_errors(plan, table)
-        grid = (table.lower, table.upper, table.max, len(table.coef), table.rank, tables.width, table.coef.nbytes)
+        grid = (table.lower, table.upper, table.max, len(table.coef), table.rank, len(table.basis), table.coef.nbytes)
         reports.append(TableReport(pair_names(tables, t), *grid, fine, coarse))
     return reports
 
 
 def pair_names(tables: TableSet, t: int) -> str:
     """The pairs of types (centre-neighbour) that use a table."""
-    users = zip(*(tables.pair_table == t).nonzero(), strict=True)
+    users = {(a, b): None for d in tables.descriptors for a, b in np.argwhere(d.pair_table == t).tolist()}
     return " ".join(f"{tables.type_map[a]}-{tables.type_map[b]}" for a, b in users)
 
 
 def products(tables: TableSet, part: str = "double") -> dict[str, int]:
-    """Inputs of the first fitting layer by type: products S_pq where folded, else the descriptor's numbers. part as in
-    reference_tables.stored_fittings."""
-    fittings = stored_fittings(tables, part)
-    return {tables.type_map[a]: len(fitting.net.layers[0].weight) for a, fitting in fittings.items()}
+    """Inputs of the first fitting layer by type: products S_pq or columns where folded, else the descriptor's numbers. part as in
+    stored.stored_fittings."""
+    named = zip(tables.type_map, tables.fittings, strict=True)
+    return {name: sum(n_inputs(tables, taken, part) for taken in f.inputs) for name, f in named if f is not None}
 
 
 def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:
@@ -88,9 +90,12 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
         f"first fitting layer: {_inputs_text(build)}",
         f"measured on {build.measured_on}: {_errors_text(measured.double)}",
         f"in mixed precision, before rounding: {_errors_text(measured.mixed)}",
-        f"pairs closer than in the training data, to {NEAR:g} of its distances: {_errors_text(measured.near)}",
+        f"pairs closer than in the training data, to {build.close_factor:g} of its distances: {_errors_text(build.between)}",
+        f"closer, to {NEAR:g}, with all products: {_errors_text(measured.near)}",
         f"closer still, to the end of the tables: {_errors_text(measured.far)}",
     ]
+    if build.close_factor == 1:
+        del lines[-3]
     return lines + [f"warning: {text}" for text in _warnings(build, options)]
 
 
@@ -165,7 +170,8 @@ def provenance(
             "measured_on": build.measured_on,
             **_errors_entry(build.measured.double),
             "mixed_before_rounding": _errors_entry(build.measured.mixed),
-            "closer_than_training_data": _errors_entry(build.measured.near),
+            "closer_than_training_data": {"to": build.close_factor, **_errors_entry(build.between)},
+            "closer_with_all_products": _errors_entry(build.measured.near),
             "much_closer": _errors_entry(build.measured.far),
             "tables": [_table_entry(r) for r in reports],
         },

@@ -11,32 +11,22 @@ import numpy as np
 from ..arrays import Array, IntArray
 from ..blas import one_blas_thread
 from ..errors import InputError
-from ..model.activations import parse
-from ..model.description import SKIPS, Layer, ModelDescription
-from ..oracles.reference_tables import look_up, stored_fittings
+from ..model.description import ModelDescription, PairKind
 from ..progress import track
 from ..structures.length_checks import check_smallest
 from ..structures.probe import close_structures, judge_structures, probe_structures
 from ..structures.structure import Structure
-from ..tableset import FittingArrays, LayerArrays, TableArrays, TableSet
-from .evaluation import FoldedInput, accumulate
-from .grid import NEAR, ORDINARY, Grid, TablePlan, distance_of, make_grid, pair_kinds, plan_tables
+from ..tablefile.tableset import DescriptorArrays, FittingArrays, NeighbourRule, TableArrays, TableSet
+from .evaluation import accumulate
+from .grid import NEAR, Grid, TablePlan, make_grid, plan_tables
 from .hermite import ORDERS
 from .lowrank import Basis, identity_basis, sampled_basis
-from .selection import SAFETY, Cases, Goal, Selection, excess, select, select_columns
+from .selection import select, select_columns
 from .steps import StepGoal, choose_grid
+from .stored import input_arrays, look_up, stored_fittings
 from .tabulate import build_table
-from .truncation import (
-    Case,
-    Errors,
-    Pair,
-    active_types,
-    difference,
-    evaluate_exactly,
-    moment_gradients,
-    project,
-    split_centres,
-)  # fmt: skip
+from .trials import SAFETY, Cases, Goal, Selection, excess, within
+from .truncation import Case, Errors, Pair, difference, evaluate_exactly, moment_gradients, project, split_centres
 
 SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
 COARSE_OVER_FINE = 10  # of the steps, where the fine one is given
@@ -45,6 +35,9 @@ JUDGED = 0.5  # of the tolerance: what is asked for on structures that the choic
 ROUNDS = 5  # of choosing: up to three with less allowed than before, and one back to what was allowed at first
 BETTER = 0.5  # of what the judge found: a tighter goal that does not lower it to this is given up
 NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to choose on, to judge on
+CLOSE_FACTORS = 0.9, 0.95  # times the smallest distances: from where on a centre takes all columns and products, tried in turn
+CLOSE_SHARE = 100  # times the tolerances, but no more than FAR_TOLERANCE: what the others may miss between there and these distances
+CLOSE_SEEDS = 4001, 4002
 MOST_BYTES = 200e6  # of all tables of a file
 
 
@@ -77,7 +70,7 @@ class Options:
 
     @property
     def tolerances(self) -> dict[str, float]:
-        """On the forces of the centres of selection.Goal, eV/A."""
+        """On the forces of the centres of trials.Goal, eV/A."""
         far = max(self.tolerance, FAR_TOLERANCE)
         return {"double": self.tolerance, "mixed": self.tolerance_mixed, "near": self.tolerance, "far": far}
 
@@ -85,7 +78,7 @@ class Options:
 @dataclass(frozen=True)
 class Measured:
     """Errors against the exact model: of ordinary centres in double precision and, rounding not included, in mixed precision;
-    and of centres with a neighbour a little, and much, closer than in the training data (selection.Cases)."""
+    and of centres with a neighbour a little, and much, closer than in the training data (trials.Cases)."""
 
     double: Errors
     mixed: Errors
@@ -107,6 +100,8 @@ class Build:
     truncation: Errors  # by rank and products alone
     measured: Measured  # the tables as they are stored, on all structures
     measured_on: str  # what these are
+    close_factor: float  # a centre takes all columns and products where a neighbour is closer than this times the smallest distance
+    between: Errors  # of centres with a neighbour between there and the smallest distance, in double precision
     kinked_fitting: bool  # an activation of the fitting nets has corners
 
 
@@ -152,9 +147,11 @@ def build(
             break
         before, goal = judged, tighter
     measured = _measure(table_set, cases).worst(judged)
-    nets = [model.fitting.nets[a] for a in active_types(model)]
-    kinked = any(parse(layer.activation).name in ("relu", "relu6") for net in nets for layer in net.layers)
-    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described(), kinked)
+    close_factor, between = _close_factor(seen, table_set, options)
+    table_set = replace(table_set, close_distance=close_factor * distances)
+    nets = [model.fitting.net(a) for a in model.active_types]
+    kinked = any(layer.activation.kinked for net in nets for layer in net.layers)
+    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described(), close_factor, between, kinked)
 
 
 class _Evidence:
@@ -169,11 +166,11 @@ class _Evidence:
         given: Sequence[Structure],
     ):
         self._model, self._distances, self._given = model, distances, given
-        self._kinds = pair_kinds(model)
+        self._ordinary = model.pair_kinds == PairKind.ORDINARY
         # Where the tables end: for a pair of types as centre and neighbour, and the other way round.
         ends = np.zeros_like(distances)
-        for a, b in np.argwhere(self._kinds == ORDINARY).tolist():
-            ends[a, b] = distance_of(model.descriptor, a, np.array([plans[pair_table[a, b]].max]))[0]
+        for a, b in np.argwhere(self._ordinary).tolist():
+            ends[a, b] = model.descriptor.radial.distance(a, np.array([plans[pair_table[a, b]].max]))[0]
         self._ends = np.where(np.maximum(ends, ends.T) > 0, np.maximum(ends, ends.T), distances)
         self._n_synthetic = 0
 
@@ -201,8 +198,18 @@ class _Evidence:
                     part.append(case if keep else replace(case, features={}, moments={}))
         return cases
 
+    def cases_between(self, factor: float) -> list[Case]:
+        """Centres whose closest neighbour is at that factor to once the smallest distance."""
+        low = np.maximum(factor * self._distances, self._ends)
+        cases = []
+        for structure in self._close(low, self._distances, CLOSE_SEEDS):
+            _, centres = split_centres(self._model, structure, self._distances, low)
+            if len(centres):
+                cases.append(replace(evaluate_exactly(self._model, structure, centres), features={}, moments={}))
+        return cases
+
     def _close(self, low: Array, high: Array, seeds: tuple[int, ...]) -> list[Structure]:
-        some = (self._kinds == ORDINARY).any() and (low < high).any()
+        some = self._ordinary.any() and (low < high).any()
         return close_structures(self._model, low, high, self._distances, seeds) if some else []
 
     def described(self) -> str:
@@ -220,7 +227,7 @@ def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, op
     if options.step is not None:
         return [make_grid(plan, options.step, COARSE_OVER_FINE * options.step, plan.upper) for plan in plans]
     trained, beyond = (
-        {a: moment_gradients(model, part, a) for a in active_types(model)} for part in (cases.ordinary, [*cases.near, *cases.far])
+        {a: moment_gradients(model, part, a) for a in model.active_types} for part in (cases.ordinary, [*cases.near, *cases.far])
     )
     goal = StepGoal(options.tolerances["near"], options.tolerances["far"])
     return [choose_grid(model, plan, trained, beyond, options.order, goal) for plan in track(list(plans), "steps")]
@@ -250,8 +257,21 @@ def _measure(tables: TableSet, cases: Cases) -> Measured:
     return Measured(*(_stored_errors(tables, part, which) for which, part in parts))
 
 
+def _close_factor(seen: _Evidence, tables: TableSet, options: Options) -> tuple[float, Errors]:
+    """How much closer than in the training data neighbours may be before a centre has to take all columns and products, which
+    cost twice as much; and the error in double precision up to there."""
+    for factor in CLOSE_FACTORS:
+        cases = seen.cases_between(factor)
+        errors = {name: _stored_errors(tables, cases, name) for name in ("double", "mixed")}
+        limits = {name: max(options.tolerances[name], min(CLOSE_SHARE * options.tolerances[name], FAR_TOLERANCE)) for name in errors}
+        if all(within(errors[name], limits[name]) for name in errors):
+            return factor, errors["double"]
+    return 1.0, Errors(0.0, 0.0, 0.0)
+
+
 def _stored_errors(tables: TableSet, cases: Sequence[Case], part: str) -> Errors:
-    errors, fittings = Errors(0.0, 0.0, 0.0), stored_fittings(tables, part)
+    errors = Errors(0.0, 0.0, 0.0)
+    fittings = stored_fittings(cases[0].env.descriptor, tables, part) if cases else {}
     for case in cases:
         stored = accumulate(case.env, look_up(tables, case.env), fittings)
         errors = errors.worst(difference(stored, case.exact, case.env.n_centres))
@@ -263,7 +283,7 @@ def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, op
     if options.rank == "full":
         return [identity_basis(width) for _ in plans]
     by_type = {}
-    for a in active_types(model):
+    for a in model.active_types:
         gradients = moment_gradients(model, cases.ordinary, a)
         by_type[a] = np.einsum("nmc,nkc->mk", gradients, gradients, optimize=True)
     scale = max(float(np.linalg.norm(h, 2)) for h in by_type.values()) or 1.0
@@ -279,7 +299,7 @@ def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, op
 def _selection(
     model: ModelDescription, by_pair: Mapping[Pair, Basis], cases: Cases, pair_table: IntArray, goal: Goal, options: Options
 ) -> Selection:
-    active = active_types(model)
+    active = model.active_types
     in_use = {pair: basis for pair, basis in by_pair.items() if pair[0] in active}
     if options.rank == "full":
         goal = replace(goal, form="direct")
@@ -329,41 +349,23 @@ def _table_set(
     tables: Sequence[TableArrays],
     selection: Selection,
 ) -> TableSet:
-    d = model.descriptor
-    types = active_types(model)
-    fittings = selection.fittings
+    types, fittings = model.active_types, selection.fittings
     return TableSet(
         type_map=model.type_map,
         energy_bias=np.array([fittings[a].constant if a in fittings else 0.0 for a in range(model.n_types)]),
         energy_mask=np.array([a in types for a in range(model.n_types)], dtype=np.int32),
         min_distance=np.asarray(pair_distances, dtype=np.float64),
         check_frequency=options.check_frequency,
-        kind="se_e2_a",
-        rcut=d.rcut,
-        rcut_smth=d.rcut_smth,
-        env_protection=d.env_protection,
-        sel=np.array(d.sel, dtype=np.int32),
-        n_sel=d.n_sel,
-        mean=d.mean,
-        std=d.std,
-        width=d.width,
-        axis_neuron=d.axis_neuron,
-        pair_kind=pair_kinds(model),
-        pair_table=pair_table,
+        neighbour_rule=NeighbourRule[model.neighbour_rule.upper()],
+        n_fparam=0,
+        n_aparam=0,
+        descriptors=(DescriptorArrays(**model.descriptor.numbers(), pair_kind=model.pair_kinds, pair_table=pair_table),),
         tables=tuple(tables),
         fittings=tuple(_fitting_arrays(selection, a) if a in fittings else None for a in range(model.n_types)),
     )
 
 
 def _fitting_arrays(selection: Selection, a: int) -> FittingArrays:
-    fitting, double, mixed = selection.fittings[a], selection.double.get(a), selection.mixed.get(a)
-    first = fitting.first_input
-    layers = tuple(_layer_arrays(layer) for layer in fitting.net.layers)
-    if isinstance(first, FoldedInput):
-        return FittingArrays(layers, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
-    return FittingArrays(layers, None, None, rank_double=double, rank_mixed=mixed)
-
-
-def _layer_arrays(layer: Layer) -> LayerArrays:
-    activation = parse(layer.activation)
-    return LayerArrays(layer.weight, layer.bias, layer.idt, activation.code, activation.parameter, SKIPS.index(layer.skip))
+    fitting = selection.fittings[a]
+    taken = input_arrays(fitting.first_input, selection.double.get(a), selection.mixed.get(a))
+    return FittingArrays((taken,), fitting.net.layers)

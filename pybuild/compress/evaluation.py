@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Energies, forces and virials from the functions phi of every neighbour, in plain NumPy (docs/theory.md section 4).
 
-The functions may come from tables (reference_tables.py) or straight from the embedding nets (truncation.py); the
-first layer of the fitting net takes either the descriptor vec(D) or the products S_pq. Slow and simple: the oracle of
-the compiled evaluator and the judge of what a low rank costs.
+The functions may come from tables (stored.py) or straight from the embedding nets (truncation.py); the first layer of the fitting
+net takes the descriptor or what it was folded onto. Slow and simple: the judge of what a low rank costs.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from ..arrays import Array, IntArray
-from ..model.description import Net
-from ..oracles.reference import Result, net_forward, net_reverse, reverse_rows
+from ..model.descriptor import Descriptor
+from ..model.net import Net, reverse
 from .environment import Environment, PairBlock
 
 ByType = Mapping[int, Array]  # neighbour type -> array
@@ -24,43 +23,55 @@ PAIRS_AT_ONCE = 1024  # 1024 x 100 functions x 4 components are 3 MB
 
 
 @dataclass(frozen=True)
+class Result:
+    """energy eV; forces (n, 3) eV/A; virial (3, 3) eV, the sum over pairs of d_a times the force b on the neighbour."""
+
+    energy: float
+    forces: Array
+    virial: Array
+
+
+@dataclass(frozen=True)
 class Features:
-    """phi and dphi/dx of a block's neighbours (p, K), and phi of an empty slot (K,)."""
+    """phi and dphi/dx of a block's neighbours (p, K), and phi of its constant slots (m, K)."""
 
     value: Array
     slope: Array
-    pad: Array
+    constant: Array
+
+    @classmethod
+    def of(cls, block: PairBlock, value: Array, slope: Array) -> Features:
+        """From values and slopes (p + m, K) at block.x."""
+        n = len(block.i)
+        return cls(value[:n], slope[:n], value[n:])
 
 
 class FirstLayerInput(Protocol):
-    """What the first layer of a fitting net is fed with, made of C_b (n, K_b, 4) of every neighbour type b."""
+    """What the first layer of a fitting net is fed with, made of C_b (n, K_b, components) of every neighbour type b."""
 
     def forward(self, moments: ByType) -> Array:
         """The input (n, n_in)."""
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
-        """dE/dC_b (n, K_b, 4) from the gradient (n, n_in) of the input."""
+        """dE/dC_b (n, K_b, components) from the gradient (n, n_in) of the input."""
 
 
 @dataclass(frozen=True)
 class DirectInput:
-    """vec(D), D = T T[:A]^T, T = sum_b V_b C_b; bases[b] is V_b (M, K_b)."""
+    """The descriptor's numbers, of T = sum_b V_b C_b; bases[b] is V_b (M, K_b)."""
 
     bases: Mapping[int, Array]
-    axis_neuron: int
+    descriptor: Descriptor
 
-    def _descriptor_rows(self, moments: ByType) -> Array:
+    def whole(self, moments: ByType) -> Array:
+        """T (n, M, components)."""
         return sum(np.einsum("mk,nkc->nmc", self.bases[b], c, optimize=True) for b, c in moments.items())
 
     def forward(self, moments: ByType) -> Array:
-        t = self._descriptor_rows(moments)
-        return (t @ t[:, : self.axis_neuron].transpose(0, 2, 1)).reshape(len(t), t.shape[1] * self.axis_neuron)
+        return self.descriptor.features(self.whole(moments))
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
-        t = self._descriptor_rows(moments)
-        g = gradient.reshape(len(t), t.shape[1], self.axis_neuron)
-        dt = g @ t[:, : self.axis_neuron]
-        dt[:, : self.axis_neuron] += g.transpose(0, 2, 1) @ t
+        dt = self.descriptor.reverse_features(self.whole(moments), gradient)
         return {b: np.einsum("mk,nmc->nkc", self.bases[b], dt, optimize=True) for b in moments}
 
 
@@ -107,17 +118,19 @@ class Fitting:
 
 
 def moments_of(env: Environment, features: Mapping[tuple[int, int], Features], a: int) -> dict[int, Array]:
-    """C_b (n, K_b, 4) of all centres of type a, for every neighbour type b."""
-    return {b: _moment(env.blocks[a, b], features[a, b], env.n_sel) for c, b in env.blocks if c == a}
+    """C_b (n, K_b, components) of all centres of type a, for every neighbour type b."""
+    return {b: _moment(env.blocks[a, b], features[a, b], env.descriptor.n_sel) for c, b in env.blocks if c == a}
 
 
 def _moment(block: PairBlock, f: Features, n_sel: int) -> Array:
     n = len(block.start) - 1
-    c = np.empty((n, f.value.shape[1], 4))
+    row = block.rows.row
+    c = np.empty((n, f.value.shape[1], row.shape[1]))
     for k in range(n):
         part = slice(block.start[k], block.start[k + 1])
-        c[k] = f.value[part].T @ block.rows.row[part]
-    c[:, :, 0] += np.outer(block.n_empty, f.pad * block.x_pad)
+        c[k] = f.value[part].T @ row[part]
+    for count, phi, constant_row in zip(block.n_constant, f.constant, block.constant_rows, strict=True):
+        c += count[:, None, None] * np.outer(phi, constant_row)
     return c / n_sel
 
 
@@ -135,23 +148,22 @@ def accumulate(
         if not len(env.centres[a]):
             continue
         c = moments_of(env, features, a) if moments is None else moments[a]
-        energy, tape = net_forward(fitting.net, fitting.first_input.forward(c))
+        energy, tape = fitting.net.forward(fitting.first_input.forward(c))
         atom_energy[env.centres[a]] = energy[:, 0] + fitting.constant
-        for b, dc in fitting.first_input.reverse(c, net_reverse(tape, np.ones_like(energy))).items():
-            _pair_forces(env.blocks[a, b], features[a, b], dc / env.n_sel, forces, atom_virial)
-    virial = atom_virial.sum(axis=0)
-    return Result(float(atom_energy.sum()), atom_energy, forces, virial, atom_virial.reshape(-1, 9))
+        for b, dc in fitting.first_input.reverse(c, reverse(tape, np.ones_like(energy))).items():
+            _pair_forces(env.descriptor, env.blocks[a, b], features[a, b], dc / env.descriptor.n_sel, forces, atom_virial)
+    return Result(float(atom_energy.sum()), forces, atom_virial.sum(axis=0))
 
 
-def _pair_forces(block: PairBlock, f: Features, dc: Array, forces: Array, atom_virial: Array) -> None:
+def _pair_forces(descriptor: Descriptor, block: PairBlock, f: Features, dc: Array, forces: Array, atom_virial: Array) -> None:
     row, centre = block.rows.row, np.repeat(np.arange(len(dc)), np.diff(block.start))
-    d_row = np.empty_like(row)
+    d_row, d_x = np.empty_like(row), np.empty(len(row))
     for start in range(0, len(row), PAIRS_AT_ONCE):
         part = slice(start, start + PAIRS_AT_ONCE)
-        mine = dc[centre[part]]  # (p, K, 4)
+        mine = dc[centre[part]]  # (p, K, components)
         d_row[part] = np.einsum("pk,pkc->pc", f.value[part], mine)
-        d_row[part, 0] += np.einsum("pc,pc->p", np.einsum("pk,pkc->pc", f.slope[part], mine), row[part])  # R_0 is x itself
-    g = reverse_rows(block.rows, d_row)
+        d_x[part] = np.einsum("pc,pc->p", np.einsum("pk,pkc->pc", f.slope[part], mine), row[part])
+    g = descriptor.reverse_rows(block.rows, d_row, d_x)
     np.add.at(forces, block.i, g)
     np.add.at(forces, block.j, -g)
-    np.add.at(atom_virial, block.j, -block.rows.vector[:, :, None] * g[:, None, :])
+    np.add.at(atom_virial, block.j, -block.vector[:, :, None] * g[:, None, :])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array, IntArray
-from ..model.description import Net
+from ..model.net import Net
 from .lowrank import Basis
 
 NEGLIGIBLE = 1e-14  # amplitude relative to the largest, below which a column cannot matter in float64

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array, IntArray
+from ..descriptors.radial import Radial
 from ..errors import InputError
-from ..model.description import ModelDescription, Net, SeE2A
-from ..oracles.reference import switch
-from ..tableset import TableArrays, TableSet, end_of
+from ..model.description import ModelDescription, PairKind
+from ..model.net import Net
+from ..tablefile.tableset import TableArrays, end_of
 from .nets import kinks
 
-ORDINARY, DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ABSENT = range(4)
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
 NEAR = 0.8  # times the smallest distance: down to here forces are to be as good as in the range of the training data
 MOST_KINKS = 20_000  # of one net between the ends of its table
@@ -82,24 +82,10 @@ class TablePlan:
     near: float  # where pairs are NEAR times as far apart as the closest ones of the training data
     max: float  # end of the table
     pairs: tuple[tuple[int, int], ...]  # (centre, neighbour) types that use it
-    x_pad: Array  # (n,) distinct arguments of empty slots
-    only_padding: bool  # neighbours of every pair are excluded: the table is read at x_pad alone
+    constants: Array  # (n,) distinct arguments of slots that always add the same: empty ones, and those of excluded neighbours
+    constant_weights: Array  # (n,) by which their slots enter the moments
+    only_constants: bool  # neighbours of every pair are excluded: the table is read at the constants alone
     kinks: Array  # (k,) between the ends, where a derivative of the net jumps
-
-
-def pair_kinds(model: ModelDescription) -> IntArray:
-    """(N, N) row = centre: docs/tables-format.md, descriptor.pair_kind."""
-    n = len(model.type_map)
-    kinds = np.full((n, n), ORDINARY, dtype=np.int32)
-    for a in range(n):
-        for b in range(n):
-            if model.descriptor.sel[b] == 0:
-                kinds[a, b] = ABSENT
-            elif (a, b) in model.pair_excluded:
-                kinds[a, b] = MODEL_EXCLUDED
-            elif (a, b) in model.descriptor.excluded:
-                kinds[a, b] = DESCRIPTOR_EXCLUDED
-    return kinds
 
 
 def end_of_table(upper: float, extrapolate: float) -> float:
@@ -123,76 +109,55 @@ def make_grid(plan: TablePlan, fine: float, coarse: float, fine_to: float) -> Gr
     return Grid(np.column_stack([low, length / rows, rows]), plan.upper)
 
 
-def centre_range(descriptor: SeE2A, centre: int, min_distance: float) -> tuple[float, float]:
+def centre_range(radial: Radial, centre: int, min_distance: float) -> tuple[float, float]:
     """L and U of a centre type: DeePMD-kit's rule, radial component only; env_protection does not enter."""
-    lowest = -descriptor.mean[centre] / descriptor.std[centre, 0]
-    return float(np.floor(lowest)), float(np.ceil(argument_at(descriptor, centre, min_distance)))
-
-
-def argument_at(descriptor: SeE2A, centre: int, distance: float) -> float:
-    """x of a neighbour at a distance, angstrom, without env_protection."""
-    sw, _ = switch(np.float64(distance), descriptor.rcut_smth, descriptor.rcut)
-    return float((sw / distance - descriptor.mean[centre]) / descriptor.std[centre, 0])
-
-
-def distance_of(descriptor: SeE2A | TableSet, centre: int, x: Array) -> Array:
-    """The distance (n,), angstrom, at which a neighbour of a centre type has the argument x (n,); rcut where all have a larger
-    one, 0 where none reaches it."""
-    s = x * descriptor.std[centre, 0] + descriptor.mean[centre]
-    low, high = np.zeros_like(s), np.full_like(s, descriptor.rcut)
-    for _ in range(60):  # s(r) falls with r: halve the bracket down to rounding
-        middle = 0.5 * (low + high)
-        sw, _ = switch(middle, descriptor.rcut_smth, descriptor.rcut)
-        beyond = sw / (middle + descriptor.env_protection) > s
-        low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-    return low
+    return float(np.floor(radial.x_pad[centre])), float(np.ceil(radial.unprotected(centre, min_distance)))
 
 
 def table_range(model: ModelDescription, pairs: list[tuple[int, int]], min_distance: float) -> tuple[float, float]:
-    """L and U of a table: the extremes over the centre types whose neighbours reach it, and every x_pad inside."""
+    """L and U of a table: the extremes over the centre types whose neighbours reach it, and every constant argument inside."""
     centres = _live_centres(model, pairs) or [a for a, _ in pairs]
-    ranges = [centre_range(model.descriptor, a, min_distance) for a in centres]
-    x_pad = [-model.descriptor.mean[a] / model.descriptor.std[a, 0] for a, _ in pairs]
-    lower = min([low for low, _ in ranges] + [math.floor(x) for x in x_pad])
-    upper = max([up for _, up in ranges] + [math.ceil(x) for x in x_pad] + [lower + 1.0])
+    ranges = [centre_range(model.descriptor.radial, a, min_distance) for a in centres]
+    constants = _constants(model, pairs)
+    lower = min([low for low, _ in ranges] + [math.floor(x) for x in constants])
+    upper = max([up for _, up in ranges] + [math.ceil(x) for x in constants] + [lower + 1.0])
     return float(lower) + 0.0, float(upper)
+
+
+def _constants(model: ModelDescription, pairs: list[tuple[int, int]]) -> list[float]:
+    return [x for a, b in pairs for x in model.descriptor.constants(a, model.pair_kinds[a, b])]
 
 
 def _live_centres(model: ModelDescription, pairs: list[tuple[int, int]]) -> list[int]:
     """Centre types whose neighbours reach a table."""
-    kinds = pair_kinds(model)
-    return [a for a, b in pairs if kinds[a, b] == ORDINARY]
+    return [a for a, b in pairs if model.pair_kinds[a, b] == PairKind.ORDINARY]
 
 
 def plan_tables(model: ModelDescription, min_distance: float, extrapolate: float) -> tuple[list[TablePlan], IntArray]:
-    """The tables of a model, and (N, N) the table of each pair of types (-1 where pair_kind is ABSENT)."""
-    kinds = pair_kinds(model)
+    """The tables of a model, and (N, N) the table of each pair of types (-1 where the pair is absent)."""
     users: dict[int, list[tuple[int, int]]] = {}
-    for a, b in np.argwhere(kinds != ABSENT).tolist():
-        users.setdefault(id(model.descriptor.nets[a, b]), []).append((a, b))
+    for a, b in np.argwhere(model.pair_kinds != PairKind.ABSENT).tolist():
+        users.setdefault(int(model.descriptor.net_of[a, b]), []).append((a, b))
     plans = []
-    pair_table = np.full(kinds.shape, -1, dtype=np.int32)
-    for pairs in users.values():
+    pair_table = np.full(model.pair_kinds.shape, -1, dtype=np.int32)
+    for k, pairs in users.items():
         for a, b in pairs:
             pair_table[a, b] = len(plans)
-        plans.append(_plan(model, kinds, pairs, min_distance, extrapolate))
+        plans.append(_plan(model, model.descriptor.nets[k], pairs, min_distance, extrapolate))
     return plans, pair_table
 
 
-def _plan(
-    model: ModelDescription, kinds: IntArray, pairs: list[tuple[int, int]], min_distance: float, extrapolate: float
-) -> TablePlan:
-    d = model.descriptor
+def _plan(model: ModelDescription, net: Net, pairs: list[tuple[int, int]], min_distance: float, extrapolate: float) -> TablePlan:
     lower, upper = table_range(model, pairs, min_distance)
     end = end_of_table(upper, extrapolate)
+    live = _live_centres(model, pairs)
     # Rounded to quarters, as U is to whole numbers: lengths that usual steps divide.
-    nears = [argument_at(d, a, NEAR * min_distance) for a in _live_centres(model, pairs)]
+    nears = [model.descriptor.radial.unprotected(a, NEAR * min_distance) for a in live]
     near = min(end, max([upper, *(math.ceil(4 * x) / 4 for x in nears)]))
-    x_pad = np.unique([-d.mean[a] / d.std[a, 0] for a, _ in pairs])
-    only_padding = all(kinds[a, b] != ORDINARY for a, b in pairs)
-    net = d.nets[pairs[0]]
-    # A table of empty slots alone is exact at their arguments: knots, too.
-    knots = x_pad[(x_pad > lower) & (x_pad < end)] if only_padding else kinks(net, lower, end)
+    constants = np.unique(_constants(model, pairs))
+    # A table of constant slots alone is exact at their arguments: knots, too.
+    knots = kinks(net, lower, end) if live else constants[(constants > lower) & (constants < end)]
     if len(knots) > MOST_KINKS:
         raise InputError(f"the embedding net of {len(knots)} kinks between {lower:g} and {end:g} is too rough for a table")
-    return TablePlan(net, lower, upper, near, end, tuple(pairs), x_pad, only_padding, knots)
+    weights = np.array([model.descriptor.constant_row(x)[0] for x in constants])
+    return TablePlan(net, lower, upper, near, end, tuple(pairs), constants, weights, not live, knots)

@@ -97,9 +97,9 @@ def _roots(sensitivity: Array) -> tuple[Array, Array]:
 
 
 def _samples(plan: TablePlan, fine_to: float, coarse_weight: float) -> Array:
-    pad = derivatives_along(plan.net, plan.x_pad)[0] * (PADDING_WEIGHT / np.sqrt(plan.x_pad.size))
-    if plan.only_padding:
-        return pad * plan.x_pad[:, None]  # an empty slot contributes G(x_pad) x_pad: nothing where the mean is zero
+    pad = derivatives_along(plan.net, plan.constants)[0] * (PADDING_WEIGHT / np.sqrt(plan.constants.size))
+    if plan.only_constants:
+        return pad * plan.constant_weights[:, None]  # those of empty slots may be zero
     parts = [pad, *_weighted(plan, plan.lower, fine_to, FINE_SAMPLES, 1.0)]
     if plan.max > fine_to:
         parts += _weighted(plan, fine_to, plan.max, COARSE_SAMPLES, coarse_weight)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
-from ..model.activations import parse
-from ..model.description import Layer, Net
+from ..model.net import Layer, Net
 
 CHUNK = 2048  # points handled at once: 2048 x 240 channels x 6 arrays are 24 MB
 SAMPLES = 4000  # of a range, between which a neuron meets its corner at most once
@@ -35,19 +34,12 @@ def derivatives_along(net: Net, x: Array) -> tuple[Array, Array, Array]:
 
 
 def _layer_derivatives(layer: Layer, x: Array, dx: Array, ddx: Array) -> tuple[Array, Array, Array]:
-    f, df, ddf = parse(layer.activation).evaluate(x @ layer.weight + layer.bias)
+    f, df, ddf = layer.activation.evaluate(x @ layer.weight + layer.bias)
     dz = dx @ layer.weight
     y = [f, df * dz, df * (ddx @ layer.weight) + ddf * dz**2]
     if layer.idt is not None:
         y = [values * layer.idt for values in y]
-    return tuple(values + _skip(layer, before) for values, before in zip(y, (x, dx, ddx), strict=True))
-
-
-def _skip(layer: Layer, x: Array) -> Array | float:
-    """What the layer adds of its input (n, n_in) to its output (n, n_out)."""
-    if layer.skip == "identity":
-        return x
-    return np.concatenate([x, x], axis=1) if layer.skip == "doubled" else 0.0
+    return tuple(values + layer.skipped(before) for values, before in zip(y, (x, dx, ddx), strict=True))
 
 
 def kinks(net: Net, lower: float, upper: float) -> Array:
@@ -55,7 +47,7 @@ def kinks(net: Net, lower: float, upper: float) -> Array:
     a corner of its activation. Neurons are followed layer by layer between the kinks of the layers before."""
     found = np.empty(0)
     for depth, layer in enumerate(net.layers):
-        corners = parse(layer.activation).corners
+        corners = layer.activation.corners
         if corners:
             grid = np.unique(np.concatenate([np.linspace(lower, upper, SAMPLES + 1), found]))
             roots = [_roots(Net(net.layers[: depth + 1]), grid, corner) for corner in corners]
@@ -86,6 +78,6 @@ def _last_sums(net: Net, x: Array) -> Array:
     """(n, width) what the last layer's activation is applied to."""
     y = x[:, None]
     for layer in net.layers[:-1]:
-        value = parse(layer.activation).evaluate(y @ layer.weight + layer.bias)[0]
-        y = (value if layer.idt is None else value * layer.idt) + _skip(layer, y)
+        value = layer.activation.evaluate(y @ layer.weight + layer.bias)[0]
+        y = (value if layer.idt is None else value * layer.idt) + layer.skipped(y)
     return y @ net.layers[-1].weight + net.layers[-1].bias

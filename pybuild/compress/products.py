@@ -2,9 +2,8 @@
 """The products S_pq of one centre type in order of importance, and the fitting net on any staircase of them.
 
 For ordinary centres the importance of a product is the size of C_p and C_q times the root mean square of dE/dS_pq; for centres
-with a
-neighbour closer than in the training data, where those sizes mean little, it is what the product contributes to the energies
-seen. Every threshold gives a staircase, and a higher threshold a part of it.
+with a neighbour closer than in the training data, where those sizes mean little, it is what the product contributes to the
+energies seen. Every threshold gives a staircase, and a higher threshold a part of it.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Array, IntArray
-from ..model.description import ModelDescription, Net
+from ..model.description import ModelDescription
+from ..model.net import Net
 from .evaluation import Fitting, FoldedInput
 from .folding import FirstLayer, merge_columns, staircase, staircase_order
 from .lowrank import Basis
-from .truncation import Case, Pair, direct_fittings, energy_constant, first_layer_gradients
+from .truncation import Case, Pair, direct_fittings, first_layer_gradients
 
 PRESELECTED = 3  # times the number of products at which folding stops to pay: those that are weighed for ordinary centres
 MOST = 12_000  # products that are weighed at all
@@ -54,7 +54,7 @@ class Products:
     """All products of one centre type that are weighed at all, and their rows of the first layer's weight."""
 
     def __init__(self, model: ModelDescription, a: int, bases: Mapping[Pair, Basis], most: int | None):
-        self._net, self._constant = model.fitting.nets[a], energy_constant(model, a)
+        self._net, self._constant = model.fitting.net(a), model.energy_constant(a)
         self._model, self._centre = model, a
         self._mine = {b: basis for (centre, b), basis in bases.items() if centre == a}
         self._merged = merge_columns(self._mine)
@@ -78,21 +78,19 @@ class Products:
         gradients = first_layer_gradients(cases, self._direct(), self._centre)
         importance = np.zeros_like(self._size)
         p, q = self._p[self._ordinary], self._q[self._ordinary]
-        importance[p, q] = self._size[p, q] * _sensitivity(self._weights[self._ordinary], gradients)
+        importance[p, q] = self._size[p, q] * sensitivity(self._weights[self._ordinary], gradients)
         return Ranking(importance)
 
     def by_contribution(self, cases: Sequence[Case]) -> Ranking:
         """For the centres of these structures."""
         gradients = first_layer_gradients(cases, self._direct(), self._centre) @ self._weights.T
-        parts = [np.zeros((FEW, len(self._p)))]
+        parts = [np.empty((0, len(self._p)))]
         for case in cases:
             moments = case.moments[self._centre]
             rows = np.stack([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
             parts.append(np.einsum("npc,npc->np", rows[:, self._p], rows[:, self._q]))
-        contributions = np.concatenate(parts)
-        contributions[FEW:] *= gradients
         importance = np.zeros_like(self._size)
-        importance[self._p, self._q] = np.partition(np.abs(contributions), -FEW, axis=0)[-FEW:].mean(axis=0)
+        importance[self._p, self._q] = largest_mean(np.concatenate(parts) * gradients)
         return Ranking(importance)
 
     def fitting(self, row_end: IntArray) -> Fitting:
@@ -117,8 +115,15 @@ def extended(row_end: IntArray, n: int) -> IntArray:
     return np.concatenate([row_end, np.arange(len(row_end), n, dtype=row_end.dtype)])
 
 
-def _sensitivity(weights: Array, gradients: Array) -> Array:
-    """Root mean square of dE/dS_pq over the centres seen; the row's norm where there was none."""
+def largest_mean(contributions: Array) -> Array:
+    """The mean size of the few largest of each column of (n, P)."""
+    few = np.concatenate([np.zeros((FEW, contributions.shape[1])), np.abs(contributions)])
+    return np.partition(few, -FEW, axis=0)[-FEW:].mean(axis=0)
+
+
+def sensitivity(weights: Array, gradients: Array) -> Array:
+    """Root mean square of dE/d input over the centres seen, from the inputs' rows of the first layer's weight and dE/d its sum;
+    the row's norm where there was none."""
     if not len(gradients):
         return np.linalg.norm(weights, axis=1)
     gram = gradients.T @ gradients / len(gradients)

@@ -16,13 +16,12 @@ import numpy as np
 
 from ..arrays import Array
 from ..model.description import ModelDescription
-from ..oracles.reference import switch
 from . import hermite
-from .grid import Grid, TablePlan, distance_of, make_grid
+from .grid import Grid, TablePlan, make_grid
 from .nets import derivatives_along
 from .tabulate import interpolant
 
-Gradients = Mapping[int, Array]  # centre type -> dE/dT (n, M, 4) of some neighbourhoods
+Gradients = Mapping[int, Array]  # centre type -> dE/dT (n, M, components) of some neighbourhoods
 
 SHARE = 0.1  # of the tolerance, for one pair: the errors of an atom's pairs add up
 COARSEST = 1.0  # in x, which has standard deviation 1
@@ -47,7 +46,7 @@ def choose_grid(
 ) -> Grid:
     """The coarsest grid whose pair forces are within the share of the tolerances. trained, beyond: neighbourhoods without and
     with pairs closer than in the training data."""
-    if plan.only_padding:
+    if plan.only_constants:
         return make_grid(plan, COARSEST, COARSEST, plan.max)
     users = {a for a, _ in plan.pairs}
     everywhere = {a: np.concatenate([g[a] for g in (trained, beyond) if a in g]) for a in users if a in trained or a in beyond}
@@ -90,10 +89,10 @@ def pair_force_error(
     x, value, slope = _interpolation_error(plan, bounds, step, order)
     worst = 0.0
     for a, gradient in gradients.items():
-        radial, angular, d_angular, dx = _row_along_r(model, a, x)
+        radial, radial_slope, angular, d_angular, dx = model.descriptor.rows_along_r(a, x)
         by_value = np.einsum("pm,nmc->npc", value, gradient, optimize=True) / model.descriptor.n_sel
         by_slope = np.einsum("pm,nmc->npc", slope, gradient, optimize=True) / model.descriptor.n_sel
-        along = np.abs((by_slope[..., 0] * radial + by_value[..., 0]) * dx)
+        along = np.abs((by_slope[..., 0] * radial + by_value[..., 0] * radial_slope) * dx)
         across = np.linalg.norm(by_slope[..., 1:], axis=2) * np.abs(angular * dx)
         across += np.linalg.norm(by_value[..., 1:], axis=2) * np.abs(d_angular)
         worst = max(worst, float((along + across).max()))
@@ -115,15 +114,3 @@ def _interpolation_error(plan: TablePlan, bounds: tuple[float, float], step: flo
     value, slope = hermite.horner(coefficients, offset.reshape(-1, 1))
     exact, exact_slope, _ = derivatives_along(plan.net, x)
     return x, value - exact, slope - exact_slope
-
-
-def _row_along_r(model: ModelDescription, a: int, x: Array) -> tuple[Array, Array, Array, Array]:
-    """Of the row (x, h d) at the distance where a neighbour of centre type a has the argument x: x, |h d|, the size of d(h
-    d)/dr in any direction, and dx/dr."""
-    d = model.descriptor
-    r = distance_of(d, a, x)
-    sw, dsw = switch(r, d.rcut_smth, d.rcut)
-    q = np.maximum(r + d.env_protection, 1e-6)
-    angular = sw / q**2 / d.std[a, 1]
-    d_angular = (dsw / q**2 - 2 * sw / q**3) / d.std[a, 1]
-    return x, angular * r, np.maximum(np.abs(angular + d_angular * r), np.abs(angular)), (dsw / q - sw / q**2) / d.std[a, 0]

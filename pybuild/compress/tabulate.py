@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array
-from ..tableset import TableArrays
+from ..tablefile.tableset import Argument, TableArrays
 from . import hermite
 from .grid import Grid, TablePlan, grid_of
 from .lowrank import Basis
@@ -29,7 +29,7 @@ def build_table(plan: TablePlan, grid: Grid, basis: Basis, order: int) -> TableA
     rank = len(basis.amplitude)
     coef = np.zeros((grid.n_rows, order + 1, -(-rank // LANES) * LANES))
     coef[:, :, :rank] = interpolant(plan, grid.knots()[:-1], grid.steps(), order, basis.projector)
-    return TableArrays(grid.segments, grid.upper, rank, coef, np.ascontiguousarray(basis.vectors))
+    return TableArrays(Argument.X, grid.segments, grid.upper, rank, coef, np.ascontiguousarray(basis.vectors))
 
 
 def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projector: Array | None = None) -> Array:
@@ -42,7 +42,7 @@ def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projecto
 def _one_sided(plan: TablePlan, x: Array, aside: float, projector: Array | None) -> hermite.Derivatives:
     """Value, slope and curvature at x; at a kink the derivatives of the side that ``aside`` points to."""
     value, slope, curvature = _projected(derivatives_along(plan.net, x), projector)
-    if plan.kinks.size and not plan.only_padding:
+    if plan.kinks.size and not plan.only_constants:
         after = np.searchsorted(plan.kinks, x)
         nearest = np.minimum(*(np.abs(plan.kinks[np.clip(after + k, 0, len(plan.kinks) - 1)] - x) for k in (-1, 0)))
         rows = np.flatnonzero(nearest < 0.01 * ASIDE)
@@ -66,8 +66,8 @@ class TableError:
 def table_errors(plan: TablePlan, table: TableArrays) -> tuple[TableError, TableError]:
     """Errors of a stored table against the net, in the fine and in the coarse range; of a table that only empty slots read, where
     they read it."""
-    if plan.only_padding:
-        return _error_at(plan, table, plan.x_pad), TableError(0.0, 0.0)
+    if plan.only_constants:
+        return _error_at(plan, table, plan.constants), TableError(0.0, 0.0)
     grid = grid_of(table)
     left, steps = grid.knots()[:-1], grid.steps()
     trained = left < grid.upper

@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..arrays import Array, Index
-from ..model.description import ModelDescription, Net
-from ..oracles.reference import Result, net_forward, net_reverse
+from ..model.description import ModelDescription
+from ..model.net import Net, Skip
 from ..structures.structure import Structure
-from .environment import Environment, EnvironmentParameters, build_environment, close_centres, find_pairs
-from .evaluation import DirectInput, Features, Fitting, accumulate, moments_of
-from .grid import pair_kinds
+from .environment import Environment, build_environment, close_centres, find_pairs
+from .evaluation import DirectInput, Features, Fitting, Result, accumulate, moments_of
 from .lowrank import Basis
 from .nets import derivatives_along
 
@@ -70,80 +69,57 @@ def difference(got: Result, exact: Result, n_centres: int) -> Errors:
     )
 
 
-def environment_parameters(model: ModelDescription) -> EnvironmentParameters:
-    """The part of a model that describes neighbourhoods."""
-    d = model.descriptor
-    sel = np.array(d.sel, dtype=np.int32)
-    return EnvironmentParameters(d.rcut, d.rcut_smth, d.env_protection, sel, d.n_sel, d.mean, d.std, pair_kinds(model))
-
-
-def energy_constant(model: ModelDescription, a: int) -> float:
-    """What is added to the output of the fitting net of type a, eV: the bias, minus the net's vacuum where the model says so."""
-    net, constant = model.fitting.nets[a], float(model.fitting.energy_bias[a])
-    if a in model.fitting.vacuum_subtracted:
-        constant -= float(net_forward(net, np.zeros((1, net.layers[0].weight.shape[0])))[0][0, 0])
-    return constant
-
-
-def active_types(model: ModelDescription) -> list[int]:
-    """Types whose atoms have an energy."""
-    return [a for a in range(model.n_types) if a not in model.fitting.excluded]
-
-
 def direct_fittings(
     model: ModelDescription, bases: Mapping[Pair, Array], types: Sequence[int] | None = None
 ) -> dict[int, Fitting]:
-    """The fitting nets (of some centre types) on the descriptor vec(D), T = sum_b V_ab C_b; bases[a, b] is V_ab (M, K)."""
+    """The fitting nets (of some centre types) on the descriptor of T = sum_b V_ab C_b; bases[a, b] is V_ab (M, K)."""
     out = {}
-    for a in active_types(model) if types is None else types:
+    for a in model.active_types if types is None else types:
         mine = {b: v for (centre, b), v in bases.items() if centre == a}
-        first = DirectInput(mine, model.descriptor.axis_neuron)
-        out[a] = Fitting(first, model.fitting.nets[a], energy_constant(model, a))
+        out[a] = Fitting(DirectInput(mine, model.descriptor), model.fitting.net(a), model.energy_constant(a))
     return out
 
 
 def split_centres(model: ModelDescription, structure: Structure, *limits: Array) -> list[Index]:
-    """The atoms by how close their closest neighbour is: beyond the first of the limits (N, N) for the pair of types, between
-    it and the
-    second, and so on; those with a neighbour within the last limit are left out. Of a large structure only a compact group of
-    atoms: enough to measure errors on, and memory stays bounded."""
-    parameters, group = environment_parameters(model), _group(structure)
-    pairs = find_pairs(structure, parameters, group)
-    within = [close_centres(structure.types, pairs, parameters, limit)[group] for limit in limits]
+    """The atoms by how close their closest neighbour is: beyond the first of the limits (N, N) for the pair of types, between it
+    and the second, and so on; those with a neighbour within the last limit are left out. Of a large structure only a compact
+    group of atoms: enough to measure errors on, and memory stays bounded."""
+    group = _group(structure)
+    pairs = find_pairs(structure, model, group)
+    within = [close_centres(structure.types, pairs, model, limit)[group] for limit in limits]
     outside = [np.ones(len(group), dtype=bool), *within]
     return [group[outer & ~inner] for outer, inner in zip(outside, within, strict=False)]
 
 
 def evaluate_exactly(model: ModelDescription, structure: Structure, centres: Index) -> Case:
     """A structure of which some atoms contribute their energy, with the embedding nets' own outputs as features."""
-    parameters = environment_parameters(model)
-    env = build_environment(structure.types, find_pairs(structure, parameters, centres), parameters, centres)
+    env = build_environment(structure.types, find_pairs(structure, model, centres), model, centres)
     features = {}
     for pair, block in env.blocks.items():
-        value, slope, _ = derivatives_along(model.descriptor.nets[pair], np.append(block.x, block.x_pad))
-        features[pair] = Features(value[:-1], slope[:-1], value[-1])
+        value, slope, _ = derivatives_along(model.descriptor.net(*pair), block.x)
+        features[pair] = Features.of(block, value, slope)
     unrotated = {pair: np.eye(model.descriptor.width) for pair in env.blocks}
-    moments = {a: moments_of(env, features, a) for a in active_types(model)}
+    moments = {a: moments_of(env, features, a) for a in model.active_types}
     return Case(env, features, moments, accumulate(env, features, direct_fittings(model, unrotated), moments))
 
 
 def project(case: Case, bases: Mapping[Pair, Basis]) -> Case:
     """An exactly evaluated case with the features phi = P^T G instead of G."""
     features = {
-        pair: Features(*(g @ bases[pair].projector for g in (f.value, f.slope, f.pad))) for pair, f in case.features.items()
+        pair: Features(*(g @ bases[pair].projector for g in (f.value, f.slope, f.constant))) for pair, f in case.features.items()
     }
     return Case(case.env, features, {a: moments_of(case.env, features, a) for a in case.moments}, case.exact)
 
 
 def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> Array:
-    """dE/dT (n, M, 4) of all centres of type a; cases as evaluated exactly."""
+    """dE/dT (n, M, components) of all centres of type a; cases as evaluated exactly."""
     width = model.descriptor.width
     fitting = direct_fittings(model, {(a, 0): np.eye(width)}, (a,))[a]
-    rows = [np.empty((0, width, 4))]
+    rows = [np.empty((0, width, model.descriptor.n_components))]
     for case in cases:
         if a in case.moments and len(case.env.centres[a]):
             whole = {0: sum(case.moments[a].values())}
-            gradient = gradient_of(fitting.net, fitting.first_input.forward(whole))
+            gradient = fitting.net.gradient(fitting.first_input.forward(whole))
             rows.append(fitting.first_input.reverse(whole, gradient)[0])
     return np.concatenate(rows)
 
@@ -170,18 +146,12 @@ def worst_errors(cases: Sequence[Case], fittings: Mapping[int, Fitting]) -> Erro
 def first_layer_gradients(cases: Sequence[Case], fitting: Fitting, a: int) -> Array:
     """dE/dz (n, n_out) of the first layer's sum z = W^T input + b, for all centres of type a."""
     first, rest = fitting.net.layers[0], fitting.net.layers[1:]
-    unit = replace(first, weight=np.eye(first.weight.shape[1]), bias=np.zeros(first.weight.shape[1]), skip="none")
+    unit = replace(first, weight=np.eye(first.weight.shape[1]), bias=np.zeros(first.weight.shape[1]), skip=Skip.NONE)
     rows = [np.empty((0, first.weight.shape[1]))]
     for case in cases:
         z = fitting.first_input.forward(case.moments[a]) @ first.weight + first.bias
-        rows.append(gradient_of(Net((unit, *rest)), z))
+        rows.append(Net((unit, *rest)).gradient(z))
     return np.concatenate(rows)
-
-
-def gradient_of(net: Net, x: Array) -> Array:
-    """dE/dx (n, n_in) of a net with one output."""
-    y, tape = net_forward(net, x)
-    return net_reverse(tape, np.ones_like(y))
 
 
 def truncated(bases: Mapping[Pair, Basis], ranks: Mapping[Pair, int]) -> dict[Pair, Array]:

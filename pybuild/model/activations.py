@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Activation functions: value, first and second derivative in float64, and their code in a table file.
 
-One definition for the oracle (reference.py), the tables (tabulate.py) and the readers, which all use the names that DeePMD-kit
-uses. Codes as in docs/tables-format.md, `fitting.a.layers`. Not differentiable points take the derivative from the left for
-relu (0 at x = 0) and 0 at both corners of relu6, as PyTorch does.
+One definition for the oracles, the tables and the readers, which know the names that DeePMD-kit uses. Codes as in
+docs/tables-format.md, `fitting.a.layers`. Not differentiable points take the derivative from the left for relu (0 at x = 0) and
+0 at both corners of relu6, as PyTorch does.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ class Activation:
         """Where its first or second derivative jumps."""
         return {"relu": (0.0,), "relu6": (0.0, 6.0), "silut": (self.parameter,)}.get(self.name, ())
 
+    @property
+    def kinked(self) -> bool:
+        """Whether its first derivative jumps somewhere."""
+        return self.name in ("relu", "relu6")
+
     def evaluate(self, x: ArrayLike) -> Derivatives:
         """Value, first and second derivative at x (any shape); three float64 arrays of that shape."""
         x = np.asarray(x, dtype=np.float64)
@@ -65,6 +70,14 @@ def parse(name: str | None) -> Activation:
     if base != "silut":
         return Activation(base, CODES[base], 0.0)
     return Activation(base, CODES[base], _threshold(name, argument if colon else str(DEFAULT_SILUT_THRESHOLD)))
+
+
+def from_code(code: int, parameter: float) -> Activation:
+    """That of a table file's code and parameter. Raises ModelError for a code that does not exist."""
+    names = {known: name for name, known in CODES.items()}
+    if code not in names:
+        raise ModelError(f"there is no activation function with the code {code}")
+    return Activation(names[code], code, parameter)
 
 
 def _threshold(name: str | None, argument: str) -> float:

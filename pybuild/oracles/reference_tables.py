@@ -1,89 +1,160 @@
 # SPDX-License-Identifier: MIT
-"""NumPy evaluation of a TableSet: look-up, folded or direct first layer, staircase. The oracle of the compiled evaluator.
+"""The oracle of the compiled evaluators: a TableSet in plain NumPy, one centre after the other, slow and obvious.
 
-It reads nothing but what a tables.bin holds; compare reference.py, which evaluates the trained model itself.
+It reads nothing but what a tables.bin holds and shares nothing with the compressor; compare reference.py, which evaluates the
+trained model itself. Equations of docs/theory.md sections 2 to 4; a module for each kind of descriptor says what its rows and
+features are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..arrays import Array
-from ..compress import hermite
-from ..compress.environment import Environment, EnvironmentParameters, build_environment, close_centres, find_pairs
-from ..compress.evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, accumulate
-from ..compress.grid import grid_of
-from ..model.activations import CODES
-from ..model.description import SKIPS, Layer, Net
-from ..structures.structure import Structure
-from ..tableset import FittingArrays, LayerArrays, TableSet
-from .reference import Result
+from ..arrays import Array, Index
+from ..model.description import PairKind
+from ..model.descriptor import Form
+from ..model.net import Layer, Net
+from ..tablefile.tableset import DescriptorArrays, InputArrays, TableArrays, TableSet
+from . import se_e2_a
+from .parts import net_forward, net_reverse
+from .reference import Result, checked_structure, find_neighbours, keep_nearest, result_of
 
-CENTRES_AT_ONCE = 512
-
-
-def evaluate(tables: TableSet, positions: Array, types: Array, cell: Array | None = None, mixed: bool = False) -> Result:
-    """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None; mixed: with the products of mixed
-    precision, but in float64. Raises InputError for bad input."""
-    structure = Structure(np.asarray(positions, dtype=np.float64), np.asarray(types), cell)
-    parameters = environment_parameters(tables)
-    pairs = find_pairs(structure, parameters)
-    close = close_centres(structure.types, pairs, parameters, tables.min_distance)
-    parts = []
-    for centres, part in ((np.flatnonzero(~close), "mixed" if mixed else "double"), (np.flatnonzero(close), "all")):
-        fittings = stored_fittings(tables, part)
-        for start in range(0, max(1, len(centres)), CENTRES_AT_ONCE):
-            env = build_environment(structure.types, pairs, parameters, centres[start : start + CENTRES_AT_ONCE])
-            parts.append(accumulate(env, look_up(tables, env), fittings))
-    return Result(*(sum(getattr(p, name) for p in parts) for name in Result.__dataclass_fields__))
+KINDS = {"se_e2_a": se_e2_a}
+Moments = dict[int, Array]  # C_b (K_b, components) of the neighbours of type b
 
 
-def environment_parameters(t: TableSet) -> EnvironmentParameters:
-    """The part of a TableSet that describes neighbourhoods."""
-    return EnvironmentParameters(t.rcut, t.rcut_smth, t.env_protection, t.sel, t.n_sel, t.mean, t.std, t.pair_kind)
+def evaluate(
+    tables: TableSet, positions: ArrayLike, types: ArrayLike, cell: ArrayLike | None = None, mixed: bool = False
+) -> Result:
+    """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None; mixed: with what mixed precision
+    takes, but in float64. Raises InputError for bad input."""
+    x, t, box = checked_structure(tables.type_map, positions, types, cell)
+    (d,) = tables.descriptors
+    pairs = keep_nearest(tables.neighbour_rule.name.lower(), d.sel, t, find_neighbours(x, box, d.rcut))
+    atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
+    first = np.searchsorted(pairs.centre, np.arange(len(t) + 1))
+    for i, a in enumerate(t.tolist()):
+        if tables.fittings[a] is not None:
+            mine = slice(first[i], first[i + 1])
+            neighbour_types, vector = t[pairs.neighbour[mine]], pairs.vector[mine]
+            part = "all" if _is_close(tables, d, a, neighbour_types, vector) else "mixed" if mixed else "double"
+            atom_energy[i], gradient[mine] = _centre(tables, d, a, neighbour_types, vector, part)
+    return result_of(atom_energy, pairs, gradient)
 
 
-def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Features]:
-    """phi and its slope for all pairs of an environment."""
-    features = {}
-    for pair, block in env.blocks.items():
-        table = tables.tables[tables.pair_table[pair]]
-        value, slope = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), np.append(block.x, block.x_pad))
-        features[pair] = Features(value[:-1], slope[:-1], value[-1])
-    return features
+def _is_close(tables: TableSet, d: DescriptorArrays, a: int, neighbour_types: Index, vector: Array) -> bool:
+    """Whether a neighbour of an ordinary pair is so close that all columns and products are taken."""
+    distances = tables.min_distance if tables.close_distance is None else tables.close_distance
+    near = np.linalg.norm(vector, axis=1) < distances[a, neighbour_types]
+    return bool((near & (d.pair_kind[a, neighbour_types] == PairKind.ORDINARY)).any())
 
 
-def stored_fittings(tables: TableSet, part: str = "double") -> dict[int, Fitting]:
-    """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour closer
-    than in the training data), "double" or "mixed" (of any other, in that precision)."""
-    return {a: _fitting(tables, a, f, part) for a, f in enumerate(tables.fittings) if f is not None}
+def _centre(
+    tables: TableSet, d: DescriptorArrays, a: int, neighbour_types: Index, vector: Array, part: str
+) -> tuple[float, Array]:
+    """(E_i, dE/dd of its pairs). part: "all" columns and products, or what "double" or "mixed" precision takes."""
+    kind, gradient = KINDS[d.kind], np.zeros_like(vector)
+    moments, reverses = {}, {}
+    for b in np.flatnonzero(d.pair_kind[a] != PairKind.ABSENT).tolist():
+        where = np.flatnonzero(neighbour_types == b)
+        moments[b], reverses[b] = _moment(kind, tables, d, a, b, vector[where])
+    net, numbers, reverse = _first_input(kind, tables, d, a, moments, part)
+    energy, tape = net_forward(net, numbers[None])
+    for b, d_moment in reverse(net_reverse(tape, np.ones((1, 1)))[0]).items():
+        if d.pair_kind[a, b] == PairKind.ORDINARY:
+            gradient[neighbour_types == b] = reverses[b](d_moment)
+    return float(energy[0, 0] + tables.energy_bias[a]), gradient
 
 
-def _fitting(tables: TableSet, a: int, f: FittingArrays, part: str) -> Fitting:
-    layers = [_layer(layer) for layer in f.layers]
-    if f.columns is not None:
-        first: FirstLayerInput = FoldedInput(f.columns, f.row_end)
-        row_end = {"double": f.row_end_double, "mixed": f.row_end_mixed}.get(part)
-        if row_end is not None:
-            p, q = first.products()
-            layers[0] = replace(layers[0], weight=layers[0].weight[q < row_end[p]])
-            first = FoldedInput(f.columns, row_end)
-    else:
-        used = {b: tables.tables[t] for b, t in enumerate(tables.pair_table[a].tolist()) if t >= 0}
-        ranks = {"double": f.rank_double, "mixed": f.rank_mixed}.get(part)
-        if ranks is None:
-            ranks = {b: t.rank for b, t in used.items()}
-        # Columns that are not taken have no weight in T.
-        bases = {b: t.basis * (np.arange(t.rank) < ranks[b]) for b, t in used.items()}
-        first = DirectInput(bases, tables.axis_neuron)
-    return Fitting(first, Net(tuple(layers)), float(tables.energy_bias[a]))
+def _moment(
+    kind: Any, tables: TableSet, d: DescriptorArrays, a: int, b: int, vector: Array
+) -> tuple[Array, Callable[[Array], Array]]:
+    """C_b of one centre, and dE/dd of its neighbours as a function of dE/dC_b."""
+    pair_kind, sel, n = d.pair_kind[a, b], float(d.sel[b]), len(vector)
+    n_empty = {PairKind.MODEL: sel, PairKind.SECTION: 0.0}.get(pair_kind, sel - n)
+    n_excluded = {PairKind.SLOTS: float(n), PairKind.SECTION: sel}.get(pair_kind, 0.0)
+    table = tables.tables[d.pair_table[a, b]]
+    rows = kind.compute_rows(d, a, vector if pair_kind == PairKind.ORDINARY else vector[:0])
+    phi, slope = look_up(table, rows.x)
+    total = phi.T @ rows.row
+    for count, x, row in kind.constant_slots(d, a, n_empty, n_excluded):
+        total = total + count * np.outer(look_up(table, np.array([x]))[0][0], row)
+
+    def reverse(d_moment: Array) -> Array:
+        d_total = d_moment / d.n_sel
+        return kind.reverse_rows(rows, phi @ d_total, np.sum((slope @ d_total) * rows.row, axis=1))
+
+    return total / d.n_sel, reverse
 
 
-def _layer(layer: LayerArrays) -> Layer:
-    names = {code: name for name, code in CODES.items()}
-    name = names[layer.activation]
-    if name == "silut":
-        name = f"silut:{layer.activation_parameter!r}"
-    return Layer(layer.weight, layer.bias, layer.idt, name, SKIPS[layer.skip])
+def look_up(table: TableArrays, x: Array) -> tuple[Array, Array]:
+    """phi and its slope (p, K) at x (p,); beyond the ends of the table along the tangent."""
+    starts, steps, counts = table.segments.T
+    end = starts[-1] + steps[-1] * counts[-1]
+    inside = np.minimum(np.maximum(x, starts[0]), end)
+    segment = np.sum(inside[:, None] >= starts[1:], axis=1)
+    interval = np.minimum(np.floor((inside - starts[segment]) / steps[segment]), counts[segment] - 1)
+    t = inside - starts[segment] - interval * steps[segment]
+    first_row = np.cumsum(counts) - counts
+    coef = table.coef[(first_row[segment] + interval).astype(int), :, : table.rank]
+    powers = np.arange(coef.shape[1])
+    slope = np.einsum("ptk,pt->pk", coef[:, 1:], powers[1:] * t[:, None] ** powers[:-1])
+    return np.einsum("ptk,pt->pk", coef, t[:, None] ** powers) + slope * (x - inside)[:, None], slope
+
+
+def _first_input(
+    kind: Any, tables: TableSet, d: DescriptorArrays, a: int, moments: Moments, part: str
+) -> tuple[Net, Array, Callable[[Array], Moments]]:
+    """The fitting net of a part, what its first layer takes, and dE/dC_b as a function of dE/d that."""
+    ((taken,), layers) = tables.fittings[a].inputs, tables.fittings[a].layers
+    if taken.form == Form.SQUARE:
+        return _products(taken, layers, moments, part)
+    used = {b: tables.tables[d.pair_table[a, b]] for b in moments}
+    ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
+    bases = {b: table.basis[:, : table.rank if ranks is None else ranks[b]] for b, table in used.items()}
+    whole = sum(basis @ moments[b][: basis.shape[1]] for b, basis in bases.items())[None]
+
+    def reverse(gradient: Array) -> Moments:
+        d_whole = kind.reverse_features(d, whole, gradient[None])[0]
+        padding = {b: ((0, len(moments[b]) - basis.shape[1]), (0, 0)) for b, basis in bases.items()}
+        return {b: np.pad(basis.T @ d_whole, padding[b]) for b, basis in bases.items()}
+
+    return Net(layers), kind.features(d, whole)[0], reverse
+
+
+def _products(
+    f: InputArrays, layers: tuple[Layer, ...], moments: Moments, part: str
+) -> tuple[Net, Array, Callable[[Array], Moments]]:
+    """S_pq = C_p . C_q for q from p to the end of row p."""
+    ends = {"double": f.row_end_double, "mixed": f.row_end_mixed}.get(part)
+    ends = f.row_end if ends is None else ends
+    stored = [(p, q) for p, end in enumerate(f.row_end.tolist()) for q in range(p, end)]
+    taken = [k for k, (p, q) in enumerate(stored) if q < ends[p]]
+    p, q = np.array([stored[k] for k in taken]).T
+    rows = np.array([moments[b][k] for b, k in f.columns.tolist()])
+
+    def reverse(gradient: Array) -> Moments:
+        d_rows = np.zeros_like(rows)
+        np.add.at(d_rows, p, gradient[:, None] * rows[q])
+        np.add.at(d_rows, q, gradient[:, None] * rows[p])
+        return _by_type(f.columns, d_rows, moments)
+
+    return _with_inputs(layers, taken), np.sum(rows[p] * rows[q], axis=1), reverse
+
+
+def _by_type(columns: Array, d_rows: Array, moments: Moments) -> Moments:
+    """dE/dC_b from the derivatives with respect to some of their rows, columns (P, 2) neighbour type and channel."""
+    out = {b: np.zeros_like(moment) for b, moment in moments.items()}
+    for (b, k), d_row in zip(columns.tolist(), d_rows, strict=True):
+        out[b][k] = d_row
+    return out
+
+
+def _with_inputs(layers: tuple[Layer, ...], taken: Any) -> Net:
+    """The fitting net with some inputs of its first layer."""
+    return Net((replace(layers[0], weight=layers[0].weight[taken]), *layers[1:]))

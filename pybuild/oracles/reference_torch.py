@@ -15,9 +15,11 @@ from numpy.typing import ArrayLike
 
 from ..arrays import Array, Index
 from ..errors import InputError
-from ..model import activations
-from ..model.description import ModelDescription, Net
-from .reference import Pairs, Result, checked_structure, find_neighbours, keep_nearest
+from ..model.activations import Activation
+from ..model.description import ModelDescription
+from ..model.net import Net, Skip
+from .parts import Pairs
+from .reference import Result, checked_structure, find_neighbours, keep_nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,8 +30,8 @@ CENTRES_AT_ONCE = 256  # 256 centres x 100 neighbours x 4 x 100 channels x 8 byt
 def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, cell: ArrayLike | None = None) -> Result:
     """Arguments, result and errors as reference.evaluate; InputError also where torch is not installed."""
     torch = _torch()
-    x, t, box = checked_structure(model, positions, types, cell)
-    pairs = keep_nearest(model, t, find_neighbours(x, box, model.descriptor.rcut))
+    x, t, box = checked_structure(model.type_map, positions, types, cell)
+    pairs = keep_nearest(model.neighbour_rule, model.descriptor.sel, t, find_neighbours(x, box, model.descriptor.rcut))
     result = Result(0.0, np.zeros(len(t)), np.zeros_like(x), np.zeros((3, 3)), np.zeros((len(t), 9)))
     for start in range(0, len(t), CENTRES_AT_ONCE):
         first, last = np.searchsorted(pairs.centre, (start, start + CENTRES_AT_ONCE))
@@ -82,9 +84,9 @@ def _atom_energies(
             )
         moment = moment / d.n_sel
         descriptor = torch.einsum("nmk,nak->nma", moment, moment[:, : d.axis_neuron]).reshape(len(atoms), -1)
-        energy = _net(torch, f.nets[a], descriptor)[:, 0] + float(f.energy_bias[a])
+        energy = _net(torch, f.net(a), descriptor)[:, 0] + float(f.energy_bias[a])
         if a in f.vacuum_subtracted:
-            energy = energy - _net(torch, f.nets[a], torch.zeros_like(descriptor[:1]))[0, 0]
+            energy = energy - _net(torch, f.net(a), torch.zeros_like(descriptor[:1]))[0, 0]
         energies = energies.index_add(0, torch.from_numpy(atoms), energy)
     return energies
 
@@ -97,12 +99,12 @@ def _moment(torch: Any, model: ModelDescription, pair: tuple[int, int], centre: 
     where = torch.from_numpy(centre)
     x_pad = -float(d.mean[a] / d.std[a, 0])
     pad = torch.zeros(d.width, 4, dtype=torch.float64)
-    pad[:, 0] = _net(torch, d.nets[pair], torch.tensor([[x_pad]], dtype=torch.float64))[0] * x_pad
+    pad[:, 0] = _net(torch, d.net(*pair), torch.tensor([[x_pad]], dtype=torch.float64))[0] * x_pad
     moment = (d.sel[b] - torch.bincount(where, minlength=n).to(torch.float64))[:, None, None] * pad
-    if pair in d.excluded:
+    if pair in d.excluded and pair not in model.pair_excluded:
         return moment if d.exclusion == "slots" else torch.zeros_like(moment)
     rows = _rows(torch, model, a, vector)
-    g = _net(torch, d.nets[pair], rows[:, :1])
+    g = _net(torch, d.net(*pair), rows[:, :1])
     return moment.index_add(0, where, g[:, :, None] * rows[:, None, :])
 
 
@@ -121,15 +123,14 @@ def _net(torch: Any, net: Net, x: Tensor) -> Tensor:
         y = _activate(torch, layer.activation, x @ torch.tensor(layer.weight) + torch.tensor(layer.bias))
         if layer.idt is not None:
             y = y * torch.tensor(layer.idt)
-        if layer.skip != "none":
-            y = y + (x if layer.skip == "identity" else torch.cat([x, x], dim=1))
+        if layer.skip is not Skip.NONE:
+            y = y + (x if layer.skip is Skip.IDENTITY else torch.cat([x, x], dim=1))
         x = y
     return x
 
 
-def _activate(torch: Any, name: str, x: Tensor) -> Tensor:
+def _activate(torch: Any, activation: Activation, x: Tensor) -> Tensor:
     functional = torch.nn.functional
-    activation = activations.parse(name)
     if activation.name == "silut":
         threshold = torch.tensor(activation.parameter, dtype=torch.float64)
         p = torch.sigmoid(threshold)

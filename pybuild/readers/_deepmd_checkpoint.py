@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..descriptors.deepmd import Tree
 from ..errors import InputError, ReadError
 from . import _access as get
-from ._deepmd_dict import Tree, early_activation, vacuum_flags
+from ._deepmd_dict import deepmd_kind, early_activation, vacuum_flags
 from ._deepmd_options import check_options
 from ._restricted_pickle import TensorRef
 from ._torch_archive import TorchArchive
 
 SINGLE_TASK_HEAD = "Default"  # DeePMD-kit's name for the one model of a single-task training
 # Defaults of DeePMD-kit's input script; a checkpoint normally has them filled in already.
-DEFAULT_RCUT, DEFAULT_RCUT_SMTH, DEFAULT_AXIS_NEURON, DEFAULT_ACTIVATION = 6.0, 0.5, 4, "tanh"
+DEFAULT_RCUT, DEFAULT_RCUT_SMTH, DEFAULT_ACTIVATION = 6.0, 0.5, "tanh"
 
 
 def is_checkpoint(root: Any) -> bool:
@@ -129,14 +130,15 @@ def _activation(options: Tree, where: str, early: bool) -> str:
 
 
 def _descriptor(options: Tree, tensors: _Tensors, n_types: int) -> Tree:
-    where, block = "model_params.descriptor", f"{tensors.base}descriptor.sea"
+    where, kind = "model_params.descriptor", deepmd_kind(options.get("type", "se_e2_a"))
+    block = ".".join([f"{tensors.base}descriptor", *([kind.block] if kind.block else [])])
     networks = tensors.networks(f"{block}.filter_layers", _activation(options, where, tensors.early), linear_end=False)
     return {
-        "type": "se_e2_a",
+        "type": kind.name,
         "rcut": get.number(options.get("rcut", DEFAULT_RCUT), f"{where}.rcut"),
         "rcut_smth": get.number(options.get("rcut_smth", DEFAULT_RCUT_SMTH), f"{where}.rcut_smth"),
         "sel": get.integers(get.member(options, "sel", where), f"{where}.sel"),
-        "axis_neuron": get.integer(options.get("axis_neuron", DEFAULT_AXIS_NEURON), f"{where}.axis_neuron"),
+        **{name: get.integer(options.get(name, default), f"{where}.{name}") for name, default in kind.numbers.items()},
         "env_protection": get.number(options.get("env_protection", 0.0), f"{where}.env_protection"),
         "exclude_types": get.type_pairs(options.get("exclude_types") or [], f"{where}.exclude_types"),
         "embeddings": {"ndim": 1 if len(networks) == n_types else 2, "networks": networks},

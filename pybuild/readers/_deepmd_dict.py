@@ -13,12 +13,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import ReadError, UnsupportedModel
-from ..model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
-
-Tree = dict[str, Any]
+from ..descriptors.deepmd import DeepmdKind, Tree, net_of_tree, symmetric, unsupported
+from ..descriptors.kinds import DEEPMD_KINDS
+from ..errors import ReadError
+from ..model.description import EnergyFitting, ModelDescription, Provenance
 
 DESCRIPTOR_ALIASES = {
     "se_a": "se_e2_a", "se_r": "se_e2_r", "se_t": "se_e3", "se_at": "se_e3", "se_a_3be": "se_e3", "se_t_tebd": "se_e3_tebd",
@@ -45,24 +44,18 @@ MODEL_NEEDS = {
 FITTING_NEEDS = "only the energy fitting net 'ener' gives forces"
 
 
-def unsupported(what: str, needs: str) -> UnsupportedModel:
-    """The error for a sound model with a feature that is not supported."""
-    return UnsupportedModel(
-        f"{what} is not supported; it needs {needs}. Supported: energy models with descriptor se_e2_a and fitting net ener"
-    )
-
-
 def refuse_model_type(kind: str) -> None:
     """Raise UnsupportedModel unless the model is a plain Deep Potential energy model."""
     if kind not in ("standard", "ener"):
         raise unsupported(f"a model of type '{kind}'", MODEL_NEEDS.get(kind, "an evaluator of its own"))
 
 
-def refuse_descriptor(kind: str) -> None:
-    """Raise UnsupportedModel unless the descriptor is se_e2_a."""
-    kind = DESCRIPTOR_ALIASES.get(kind, kind)
-    if kind != "se_e2_a":
-        raise unsupported(f"descriptor '{kind}'", DESCRIPTOR_NEEDS.get(kind, "tables of its own"))
+def deepmd_kind(name: str) -> DeepmdKind:
+    """The kind of descriptor of a name. Raises UnsupportedModel for one that there are no tables for."""
+    name = DESCRIPTOR_ALIASES.get(name, name)
+    if name not in DEEPMD_KINDS:
+        raise unsupported(f"descriptor '{name}'", DESCRIPTOR_NEEDS.get(name, "tables of its own"))
+    return DEEPMD_KINDS[name]
 
 
 def refuse_fitting(fitting: Tree) -> None:
@@ -97,15 +90,15 @@ def description_from_dict(model: Tree, min_nbor_dist: float | None, provenance: 
     shapes that do not fit together, ModelError for an illegal model.
     """
     refuse_model_type(model.get("type", "standard"))
-    refuse_descriptor(model["descriptor"]["type"])
+    kind = deepmd_kind(model["descriptor"]["type"])
     refuse_fitting(model["fitting"])
     type_map = tuple(model["type_map"])
     n_types = len(type_map)
     description = ModelDescription(
         type_map=type_map,
-        descriptor=_descriptor(model["descriptor"], n_types),
+        descriptor=kind.make(model["descriptor"], n_types),
         fitting=_fitting(model, n_types),
-        pair_excluded=_symmetric(model["pair_exclude_types"]),
+        pair_excluded=symmetric(model["pair_exclude_types"]),
         min_nbor_dist=_known_distance(min_nbor_dist),
         provenance=provenance,
     )
@@ -118,60 +111,9 @@ def _known_distance(value: float | None) -> float | None:
     return None if value is None or (math.isfinite(value) and value <= 0.0) else float(value)
 
 
-def _symmetric(pairs: Any) -> frozenset[tuple[int, int]]:
-    return frozenset(pair for a, b in pairs for pair in ((a, b), (b, a)))
-
-
-def _descriptor(tree: Tree, n_types: int) -> SeE2A:
-    sel = tuple(tree["sel"])
-    mean, std = _statistics(tree["@variables"], n_types, sum(sel))
-    networks = tree["embeddings"]["networks"]
-    one_sided = tree["embeddings"]["ndim"] == 1
-    expected = n_types if one_sided else n_types**2
-    if len(networks) != expected:
-        raise ReadError(f"{len(networks)} embedding nets for {n_types} types: {expected} are needed")
-    nets = [_net(n) for n in networks]
-    return SeE2A(
-        rcut=tree["rcut"],
-        rcut_smth=tree["rcut_smth"],
-        env_protection=tree["env_protection"],
-        sel=sel,
-        n_sel=sum(sel),
-        mean=mean,
-        std=std,
-        axis_neuron=tree["axis_neuron"],
-        type_one_side=one_sided,
-        nets={(a, b): nets[b if one_sided else a + b * n_types] for a in range(n_types) for b in range(n_types)},
-        excluded=_symmetric(tree["exclude_types"]),
-    )
-
-
-def _statistics(variables: Tree, n_types: int, n_slots: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """mean (N,) and std (N, 2) from the per-slot arrays (N, n_slots, 4), whose slots must agree."""
-    mean, std = variables["davg"], variables["dstd"]
-    for name, array in (("davg", mean), ("dstd", std)):
-        if array.shape != (n_types, n_slots, 4) or n_slots == 0:
-            raise ReadError(f"descriptor statistics {name} have shape {array.shape}, must be ({n_types}, {n_slots}, 4)")
-        if not np.isfinite(array).all():
-            raise ReadError(f"descriptor statistics {name} hold numbers that are not finite")
-        if (array != array[:, :1, :]).any():  # computed once per type and copied to its slots: the very same numbers
-            raise unsupported(
-                f"a descriptor whose {name} differ between the slots of one type", "statistics per slot in the table file"
-            )
-    if mean[:, 0, 1:].any():
-        raise unsupported(
-            "a descriptor with a mean (davg) of the angular components other than 0", "one mean per component in the table file"
-        )
-    if (std[:, 0, 1:] != std[:, 0, 1:2]).any():
-        raise unsupported(
-            "a descriptor whose dstd differ between x, y and z", "one standard deviation per component in the table file"
-        )
-    return mean[:, 0, 0].astype(np.float64), std[:, 0, :2].astype(np.float64)
-
-
 def _fitting(model: Tree, n_types: int) -> EnergyFitting:
     tree = model["fitting"]
-    nets = [_net(n) for n in tree["nets"]["networks"]]
+    nets = [net_of_tree(n, "fitting") for n in tree["nets"]["networks"]]
     mixed = bool(tree["mixed_types"])
     if len(nets) != (1 if mixed else n_types):
         raise ReadError(f"{len(nets)} fitting nets for {n_types} types: {1 if mixed else n_types} are needed")
@@ -181,7 +123,8 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
         if array.shape != (n_types,):
             raise ReadError(f"{name} has {array.size} numbers, must be one per type ({n_types})")
     return EnergyFitting(
-        nets=tuple(nets * n_types if mixed else nets),
+        nets=tuple(nets),
+        net_of=[0 if mixed else a for a in range(n_types)],
         energy_bias=out_bias + bias,
         vacuum_subtracted=_vacuum_types(tree["vacuum"], mixed, n_types),
         excluded=frozenset(model["atom_exclude_types"]),
@@ -198,21 +141,3 @@ def _vacuum_types(flags: list[bool], mixed: bool, n_types: int) -> frozenset[int
 def vacuum_flags(atom_ener: list[Any] | None) -> list[bool]:
     """fitting["vacuum"] of an input script's atom_ener: types with an energy given."""
     return [energy is not None for energy in atom_ener or []]
-
-
-def _net(tree: Tree) -> Net:
-    return Net(tuple(_layer(layer) for layer in tree["layers"]))
-
-
-def _layer(tree: Tree) -> Layer:
-    """DeePMD-kit's rule for the skip: wherever the layer is residual and its width is the input's, or twice that."""
-    variables = tree["@variables"]
-    weight = variables["w"]
-    if weight.ndim != 2:
-        raise ReadError(f"the matrix of a layer has shape {weight.shape}, must be (inputs, outputs)")
-    n_in, n_out = weight.shape
-    skip = "none"
-    if tree["resnet"] and n_out in (n_in, 2 * n_in):
-        skip = "identity" if n_out == n_in else "doubled"
-    bias = variables["b"] if variables["b"] is not None else np.zeros(n_out)
-    return Layer(weight, bias, variables["idt"], tree["activation_function"] or "linear", skip)

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..descriptors.deepmd import Tree, unsupported
+from ..descriptors.kinds import DEEPMD_KINDS
 from ..errors import ReadError
 from . import _access as get
-from ._deepmd_dict import Tree, early_activation, refuse_descriptor, refuse_fitting, refuse_model_type, unsupported
+from ._deepmd_dict import deepmd_kind, early_activation, refuse_fitting, refuse_model_type
 from ._deepmd_options import check_options
 from ._restricted_pickle import ScriptObject, TensorRef
 from ._torch_archive import TorchArchive
@@ -36,9 +38,10 @@ MODEL_TYPES = {
     "DP": "MatPL",
 }
 DESCRIPTOR_TYPES = {
-    "DescrptSeA": "se_e2_a", "DescrptSeR": "se_e2_r", "DescrptSeT": "se_e3", "DescrptSeTTebd": "se_e3_tebd",
+    "DescrptSeR": "se_e2_r", "DescrptSeT": "se_e3", "DescrptSeTTebd": "se_e3_tebd",
     "DescrptDPA1": "dpa1", "DescrptSeAttenV2": "se_atten_v2", "DescrptHybrid": "hybrid",
     "DescrptDPA2": "dpa2", "DescrptDPA3": "dpa3",
+    **{kind.class_name: name for name, kind in DEEPMD_KINDS.items()},
 }  # fmt: skip
 FITTING_TYPES = {
     "EnergyFittingNet": "ener", "EnergyFittingNetDirect": "direct_force_ener", "DipoleFittingNet": "dipole",
@@ -156,17 +159,17 @@ def _check_script(model: _Object) -> None:
 
 
 def _descriptor(outer: _Object) -> Tree:
-    refuse_descriptor(DESCRIPTOR_TYPES.get(outer.class_name, outer.class_name))
-    block = outer.child("sea")
+    kind = deepmd_kind(DESCRIPTOR_TYPES.get(outer.class_name, outer.class_name))
+    block = outer.child(kind.block) if kind.block else outer
     _refuse_old_networks(block)
     nets = block.child("filter_layers")
     sel = get.integers(block.need("sel"), block.place("sel"))
     return {
-        "type": "se_e2_a",
+        "type": kind.name,
         "rcut": get.number(block.need("rcut"), block.place("rcut")),
         "rcut_smth": get.number(block.need("rcut_smth"), block.place("rcut_smth")),
         "sel": sel,
-        "axis_neuron": get.integer(block.need("axis_neuron"), block.place("axis_neuron")),
+        **{name: get.integer(block.need(name), block.place(name)) for name in kind.numbers},
         "env_protection": get.number(block.get("env_protection") or 0.0, block.place("env_protection")),
         "exclude_types": _excluded_pairs(block, "emask", len(sel)),
         "embeddings": {"ndim": get.integer(nets.need("ndim"), nets.place("ndim")), "networks": _networks(nets)},

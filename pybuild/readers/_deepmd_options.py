@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..descriptors.deepmd import Tree, unsupported
 from . import _access as get
-from ._deepmd_dict import Tree, refuse_descriptor, refuse_fitting, refuse_model_type, unsupported
+from ._deepmd_dict import deepmd_kind, refuse_fitting, refuse_model_type
 
 TRAINING_ONLY = {"seed", "trainable", "rcond", "precision"}
 MODEL_OPTIONS = {
@@ -19,7 +20,7 @@ MODEL_OPTIONS = {
     "bridging_r_outer", "sw_rmin", "sw_rmax", "smin_alpha", "finetune_head", "resuming", "shared_dict", "hessian_mode",
 }  # fmt: skip
 DESCRIPTOR_OPTIONS = TRAINING_ONLY | {
-    "type", "rcut", "rcut_smth", "sel", "neuron", "axis_neuron", "activation_function", "resnet_dt", "type_one_side",
+    "type", "rcut", "rcut_smth", "sel", "neuron", "activation_function", "resnet_dt", "type_one_side",
     "exclude_types", "env_protection", "set_davg_zero", "type_map", "ntypes",
 }  # fmt: skip
 FITTING_OPTIONS = TRAINING_ONLY | {
@@ -37,14 +38,14 @@ def check_options(model: Tree) -> None:
         refuse_model_type("zbl")
     refuse_model_type(get.text(model.get("type", "standard"), "model.type"))
     descriptor = get.mapping(get.member(model, "descriptor", "model"), "model.descriptor")
-    refuse_descriptor(get.text(descriptor.get("type", "se_e2_a"), "model.descriptor.type"))
+    kind = deepmd_kind(get.text(descriptor.get("type", "se_e2_a"), "model.descriptor.type"))
     if "fitting_net" not in model:
         raise unsupported("a model without fitting net (denoising)", "energies and forces, which such a model does not have")
     fitting = get.mapping(model["fitting_net"], "model.fitting_net")
     refuse_fitting(fitting)
     for section, options, known in (
         ("model", model, MODEL_OPTIONS),
-        ("descriptor", descriptor, DESCRIPTOR_OPTIONS),
+        ("descriptor", descriptor, DESCRIPTOR_OPTIONS | kind.options),
         ("fitting_net", fitting, FITTING_OPTIONS),
     ):
         for key, value in options.items():

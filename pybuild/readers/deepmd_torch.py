@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from ..descriptors.deepmd import Tree
 from ..errors import InputError, ReadError, UnsupportedModel
 from ..model.description import ModelDescription, Provenance
 from . import _restricted_pickle as pickle
 from ._deepmd_checkpoint import checkpoint_tree, is_checkpoint
-from ._deepmd_dict import Tree, description_from_dict
+from ._deepmd_dict import description_from_dict
 from ._deepmd_frozen import frozen_tree, is_frozen
 from ._restricted_pickle import TensorRef
 from ._torch_archive import TorchArchive

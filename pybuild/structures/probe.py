@@ -2,14 +2,13 @@
 """Structures to measure a model on, made from what the model itself knows; training data are measured on as well, but never
 alone.
 
-The statistics of a centre's neighbourhood fix the density: with n_sel the number of slots, the sum of s(r) over the
-neighbours of an atom was n_sel <s> on average, <s> being the stored mean (or, where that was set to zero, the root of
-3 std'^2 - std^2); a uniform gas has 4 pi rho times the integral of sw(r) r dr. Two sets that share no structure: one that columns
-and products are chosen on, and one that the choice is judged on. Both hold mixtures and pure elements, thin gases and as many
-neighbours as sel is meant for; the first is packed at random, the second also has crystals. Atoms thrown in at random are
-pushed apart
-until no pair is closer than in the training data; pairs just above that are common, so the whole range of the tables is
-visited. A third kind has pairs closer than in the training data, down to the end of the tables.
+The statistics of a centre's neighbourhood fix the density: with n_sel the number of slots, the sum of s(r) over the neighbours
+of an atom was n_sel <s> on average; a uniform gas has 4 pi rho times the integral of sw(r) r dr. Two sets that share no
+structure: one that columns and products are chosen on, and one that the choice is judged on. Both hold mixtures and pure
+elements, thin gases and as many neighbours as sel is meant for; the first is packed at random, the second also has crystals.
+Atoms thrown in at random are pushed apart until no pair is closer than in the training data; pairs just above that are common,
+so the whole range of the tables is visited. A third kind has pairs closer than in the training data, down to the end of the
+tables.
 """
 
 from __future__ import annotations
@@ -20,9 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array
-from ..compress.grid import ORDINARY, pair_kinds
-from ..model.description import ModelDescription
-from ..oracles.reference import switch
+from ..model.description import ModelDescription, PairKind
 from .neighbours import neighbour_pairs
 from .structure import Structure
 
@@ -107,12 +104,11 @@ def number_density(model: ModelDescription, min_distance: float) -> float:
     has room for."""
     d = model.descriptor
     r = np.linspace(min(min_distance, 0.5 * d.rcut), d.rcut, 2001)
-    sw, _ = switch(r, d.rcut_smth, d.rcut)
+    sw, _ = d.radial.switch(r)
     per_density = 4 * np.pi * float(np.sum((sw * r)[1:] + (sw * r)[:-1]) / 2 * (r[1] - r[0]))
-    spread = np.sqrt(np.maximum(3 * d.std[:, 1] ** 2 - d.std[:, 0] ** 2, 0.0))
-    mean = np.where(d.mean != 0, d.mean, spread)
+    mean = d.mean_s()
     shares = _shares(model)
-    visible = (pair_kinds(model) == ORDINARY) @ shares  # of all atoms; neighbours of an excluded pair are not in the statistics
+    visible = (model.pair_kinds == PairKind.ORDINARY) @ shares  # of all atoms; excluded neighbours are not in the statistics
     # A type without slots may have had no data: its statistics are made up.
     known = (mean > 0) & (visible > 0) & (np.array(d.sel) > 0)
     full = _slots_per_volume(model)

@@ -27,7 +27,7 @@ constexpr double kDefaultDistances[] = {2.2, 1.6, 1.6, 3.0};  // of OO, OH, HO, 
 /// Everything, for every centre.
 inline TableBuilder full_model(const double (&min_distance)[4] = kDefaultDistances) {
     TableBuilder file = smooth_model();
-    file.remove("fitting.0.row_end_mixed");
+    file.remove("fitting.0.input.0.row_end_mixed");
     file.f64("model.min_distance", {2, 2}, {min_distance[0], min_distance[1], min_distance[2], min_distance[3]});
     return file;
 }
@@ -35,10 +35,10 @@ inline TableBuilder full_model(const double (&min_distance)[4] = kDefaultDistanc
 /// Everything for close centres, the parts for others.
 inline TableBuilder nested_model(const double (&min_distance)[4] = kDefaultDistances) {
     TableBuilder file = full_model(min_distance);
-    file.i32("fitting.0.row_end_double", {4}, kPartDouble.row_end);
-    file.i32("fitting.0.row_end_mixed", {4}, kPartMixed.row_end);
-    file.i32("fitting.1.rank_double", {2}, kPartDouble.rank);
-    file.i32("fitting.1.rank_mixed", {2}, kPartMixed.rank);
+    file.i32("fitting.0.input.0.row_end_double", {4}, kPartDouble.row_end);
+    file.i32("fitting.0.input.0.row_end_mixed", {4}, kPartMixed.row_end);
+    file.i32("fitting.1.input.0.rank_double", {2}, kPartDouble.rank);
+    file.i32("fitting.1.input.0.rank_mixed", {2}, kPartMixed.rank);
     return file;
 }
 
@@ -59,7 +59,7 @@ inline TableBuilder part_model(Precision precision, const double (&min_distance)
             }
         }
     }
-    file.i32("fitting.0.row_end", {4}, part.row_end);
+    file.i32("fitting.0.input.0.row_end", {4}, part.row_end);
     file.f64("fitting.0.0.weight", {kept.size() / 3, 3}, kept);
     for (std::size_t t = 0; t < 2; ++t) {
         const std::size_t rank = t == 0 ? 2 : 3;

@@ -82,9 +82,9 @@ inline void add_smooth_table(TableBuilder& file, const std::string& prefix, std:
     file.f64(prefix + "coef", {n_rows, n_powers, stride}, coef);
 }
 
-/// Tables of both orders and activations without kinks: tanh, silu, gelu, sigmoid.
-inline TableBuilder smooth_model(const Segments& segments = kTwoSegments) {
-    TableBuilder file = small_model();
+/// Tables of both orders and activations without kinks (tanh, silu, gelu, sigmoid) instead of those of small_model() or
+/// small_radial_model().
+inline TableBuilder made_smooth(TableBuilder file, const Segments& segments) {
     add_smooth_table(file, "table.0.", 2, 6, segments);
     add_smooth_table(file, "table.1.", 3, 4, segments);
     file.i32("fitting.0.layers", {4, 2}, {1, 0, 7, 1, 2, 2, 0, 0});
@@ -92,5 +92,8 @@ inline TableBuilder smooth_model(const Segments& segments = kTwoSegments) {
     file.i32("fitting.1.layers", {2, 2}, {6, 0, 0, 0});
     return file;
 }
+
+inline TableBuilder smooth_model(const Segments& segments = kTwoSegments) { return made_smooth(small_model(), segments); }
+inline TableBuilder smooth_radial_model(const Segments& segments = kTwoSegments) { return made_smooth(small_radial_model(), segments); }
 
 }  // namespace dpc::test

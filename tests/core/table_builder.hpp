@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Table files made in memory, whole and damaged: the test's own writer of docs/tables-format.md, and a small model that uses
-// every section of it: two types, two tables of different order, a folded and a direct fitting net.
+// every section of it: two types, two tables of different order, a folded and a direct fitting net. The same with a descriptor
+// se_e2_r, and with both.
 #pragma once
 
 #include <algorithm>
@@ -83,6 +84,12 @@ public:
                 return;
             }
         }
+    }
+
+    /// All sections whose names begin so.
+    void remove_all(const std::string& prefix) {
+        const auto begins_so = [&](const Part& part) { return part.name.compare(0, prefix.size(), prefix) == 0; };
+        parts_.erase(std::remove_if(parts_.begin(), parts_.end(), begins_so), parts_.end());
     }
 
     /// The order of the sections has no meaning, but what lies behind the last one is not the file's.
@@ -171,6 +178,7 @@ inline void add_table(TableBuilder& file, const std::string& prefix, std::uint64
     for (std::size_t k = 0; k < coef.size(); ++k) {
         coef[k] = k % stride < rank ? coef[k] : 0.0;
     }
+    file.i32(prefix + "argument", {}, {0});
     file.f64(prefix + "segments", {2, 3}, {-1.0, 0.1, 10.0, 0.0, 0.5, 2.0});
     file.f64(prefix + "upper", {}, {0.0});
     file.i32(prefix + "rank", {}, {static_cast<std::int32_t>(rank)});
@@ -191,24 +199,29 @@ inline TableBuilder small_model() {
     file.i32("model.energy_mask", {2}, {1, 1});
     file.f64("model.min_distance", {2, 2}, {2.2, 0.9, 0.9, 1.4});
     file.i32("model.check_frequency", {}, {10});
-    file.text("descriptor.kind", "se_e2_a");
-    file.f64("descriptor.rcut", {}, {6.0});
-    file.f64("descriptor.rcut_smth", {}, {0.5});
-    file.f64("descriptor.env_protection", {}, {0.0});
-    file.i32("descriptor.sel", {2}, {4, 8});
-    file.i32("descriptor.n_sel", {}, {12});
-    file.f64("descriptor.mean", {2}, {0.05, 0.04});
-    file.f64("descriptor.std", {2, 2}, {0.125, 0.0625, 0.1, 0.05});
-    file.i32("descriptor.width", {}, {4});
-    file.i32("descriptor.axis_neuron", {}, {2});
-    file.i32("descriptor.pair_kind", {2, 2}, {0, 0, 0, 1});
-    file.i32("descriptor.pair_table", {2, 2}, {0, 1, 0, 1});
+    file.i32("model.neighbour_rule", {}, {0});
+    file.i32("model.n_fparam", {}, {0});
+    file.i32("model.n_aparam", {}, {0});
+    file.i32("descriptor.count", {}, {1});
+    file.text("descriptor.0.kind", "se_e2_a");
+    file.f64("descriptor.0.rcut", {}, {6.0});
+    file.f64("descriptor.0.rcut_smth", {}, {0.5});
+    file.f64("descriptor.0.env_protection", {}, {0.0});
+    file.i32("descriptor.0.sel", {2}, {4, 8});
+    file.i32("descriptor.0.n_sel", {}, {12});
+    file.f64("descriptor.0.mean", {2}, {0.05, 0.04});
+    file.f64("descriptor.0.std", {2, 2}, {0.125, 0.0625, 0.1, 0.05});
+    file.i32("descriptor.0.width", {}, {4});
+    file.i32("descriptor.0.axis_neuron", {}, {2});
+    file.i32("descriptor.0.pair_kind", {2, 2}, {0, 0, 0, 1});
+    file.i32("descriptor.0.pair_table", {2, 2}, {0, 1, 0, 1});
     add_table(file, "table.0.", 2, 6);
     add_table(file, "table.1.", 3, 4);
-    file.i32("fitting.0.form", {}, {1});
-    file.i32("fitting.0.columns", {4, 2}, {0, 0, 1, 0, 0, 1, 1, 2});
-    file.i32("fitting.0.row_end", {4}, {4, 3, 3, 3});  // 4 + 2 + 1 + 0 products
-    file.i32("fitting.0.row_end_mixed", {4}, {3, 2, 2, 3});  // 3 + 1 + 0 + 0 of them
+    file.i32("fitting.0.inputs", {1}, {0});
+    file.i32("fitting.0.input.0.form", {}, {1});
+    file.i32("fitting.0.input.0.columns", {4, 2}, {0, 0, 1, 0, 0, 1, 1, 2});
+    file.i32("fitting.0.input.0.row_end", {4}, {4, 3, 3, 3});  // 4 + 2 + 1 + 0 products
+    file.i32("fitting.0.input.0.row_end_mixed", {4}, {3, 2, 2, 3});  // 3 + 1 + 0 + 0 of them
     file.i32("fitting.0.layers", {4, 2}, {1, 0, 8, 1, 2, 2, 0, 0});
     file.f64("fitting.0.activation_parameter", {4}, {0.0, 3.0, 0.0, 0.0});
     add_layer(file, "fitting.0.0.", 7, 3);
@@ -216,12 +229,56 @@ inline TableBuilder small_model() {
     file.f64("fitting.0.1.idt", {3}, numbers(3));
     add_layer(file, "fitting.0.2.", 3, 6);
     add_layer(file, "fitting.0.3.", 6, 1);
-    file.i32("fitting.1.form", {}, {0});
+    file.i32("fitting.1.inputs", {1}, {0});
+    file.i32("fitting.1.input.0.form", {}, {0});
     file.i32("fitting.1.layers", {2, 2}, {7, 0, 0, 0});
     file.f64("fitting.1.activation_parameter", {2}, {0.0, 0.0});
     add_layer(file, "fitting.1.0.", 8, 5);
     add_layer(file, "fitting.1.1.", 5, 1);
     file.text("provenance.json", "{\"source\": \"none\"}", 0);
+    return file;
+}
+
+/// The same with a descriptor se_e2_r: type 0 has a linear net, type 1 a direct one; pairs excluded by slots (0, 1) and by section
+/// (1, 1), whose neighbours are looked up at 0.
+inline TableBuilder small_radial_model() {
+    TableBuilder file = small_model();
+    file.text("descriptor.0.kind", "se_e2_r");
+    file.f64("descriptor.0.std", {2, 1}, {0.125, 0.1});
+    file.remove("descriptor.0.axis_neuron");
+    file.i32("descriptor.0.pair_kind", {2, 2}, {0, 1, 0, 4});
+    file.remove_all("fitting.0.input.0.row_end");
+    file.i32("fitting.0.input.0.form", {}, {3});
+    file.i32("fitting.0.input.0.n_mixed", {}, {2});
+    add_layer(file, "fitting.0.0.", 4, 3);
+    add_layer(file, "fitting.1.0.", 4, 5);
+    return file;
+}
+
+/// The small model with a second descriptor, se_e2_r, with a table of its own beside a shared one; one net takes it after the first
+/// descriptor, the other before.
+inline TableBuilder two_descriptors() {
+    TableBuilder file = small_model();
+    file.i32("descriptor.count", {}, {2});
+    file.text("descriptor.1.kind", "se_e2_r");
+    file.f64("descriptor.1.rcut", {}, {4.0});
+    file.f64("descriptor.1.rcut_smth", {}, {1.0});
+    file.f64("descriptor.1.env_protection", {}, {0.0});
+    file.i32("descriptor.1.sel", {2}, {3, 5});
+    file.i32("descriptor.1.n_sel", {}, {8});
+    file.f64("descriptor.1.mean", {2}, {0.05, 0.04});
+    file.f64("descriptor.1.std", {2, 1}, {0.125, 0.1});
+    file.i32("descriptor.1.width", {}, {4});
+    file.i32("descriptor.1.pair_kind", {2, 2}, {0, 0, 0, 0});
+    file.i32("descriptor.1.pair_table", {2, 2}, {0, 2, 0, 2});
+    add_table(file, "table.2.", 1, 6);
+    file.i32("fitting.0.inputs", {2}, {0, 1});
+    file.i32("fitting.0.input.1.form", {}, {3});
+    file.i32("fitting.0.input.1.columns", {2, 2}, {1, 0, 0, 0});
+    add_layer(file, "fitting.0.0.", 9, 3);  // 7 products, 2 columns
+    file.i32("fitting.1.inputs", {2}, {1, 0});
+    file.i32("fitting.1.input.1.form", {}, {0});
+    add_layer(file, "fitting.1.0.", 12, 5);  // 4 and 8 numbers
     return file;
 }
 

@@ -160,7 +160,7 @@ TEST_P(CloseCentres, MayBeOfOneTypeOnly) {
     for (const int type : {0, 1}) {
         SCOPED_TRACE(type);
         TableBuilder nested = nested_model();
-        const std::string prefix = "fitting." + std::to_string(1 - type) + ".";
+        const std::string prefix = "fitting." + std::to_string(1 - type) + ".input.0.";
         for (const char* name : {"row_end_double", "row_end_mixed", "rank_double", "rank_mixed"}) {
             nested.remove(prefix + name);
         }
@@ -242,8 +242,8 @@ TEST(PackedModel, HoldsOnceWhatBothKindsOfCentresTake) {
 
 TEST(PackedModel, HasOneSetWhereOrdinaryCentresTakeAll) {
     TableBuilder file = full_model();
-    file.i32("fitting.0.row_end_double", {4}, {4, 3, 3, 3});
-    file.i32("fitting.1.rank_double", {2}, {2, 3});
+    file.i32("fitting.0.input.0.row_end_double", {4}, {4, 3, 3, 3});
+    file.i32("fitting.1.input.0.rank_double", {2}, {2, 3});
     const dpc::PackedModel<double> same(load(file)), without(load(full_model()));
     EXPECT_EQ(&same.close(), &same.ordinary);
     EXPECT_EQ(&without.close(), &without.ordinary);

@@ -35,9 +35,9 @@ const OpenSystem& the_system() {
 /// Ordinary centres take less than close ones, in both precisions and both forms.
 std::shared_ptr<const dpc::Model> the_model() {
     TableBuilder file = small_model();
-    file.i32("fitting.0.row_end_double", {4}, {3, 2, 2, 3});
-    file.i32("fitting.1.rank_double", {2}, {1, 2});
-    file.i32("fitting.1.rank_mixed", {2}, {1, 2});
+    file.i32("fitting.0.input.0.row_end_double", {4}, {3, 2, 2, 3});
+    file.i32("fitting.1.input.0.rank_double", {2}, {1, 2});
+    file.i32("fitting.1.input.0.rank_mixed", {2}, {1, 2});
     const Bytes bytes = file.bytes();
     return dpc::Model::from_bytes(bytes.data(), bytes.size());
 }

@@ -75,18 +75,18 @@ TEST_P(KokkosEvaluator, EqualsHostForEveryActivation) {
 
 TEST_P(KokkosEvaluator, EqualsHostForEveryKindOfPair) {
     TableBuilder file = small_model();
-    file.i32("descriptor.pair_kind", {2, 2}, {1, 0, 2, 0});
+    file.i32("descriptor.0.pair_kind", {2, 2}, {1, 0, 2, 0});
     expect_as_host(load(file), the_system());
-    file.i32("descriptor.sel", {2}, {4, 0});  // the first type sees nothing of the second
-    file.i32("descriptor.n_sel", {}, {4});
-    file.i32("descriptor.pair_kind", {2, 2}, {0, 3, 0, 3});
-    file.i32("descriptor.pair_table", {2, 2}, {0, -1, 0, -1});
+    file.i32("descriptor.0.sel", {2}, {4, 0});  // the first type sees nothing of the second
+    file.i32("descriptor.0.n_sel", {}, {4});
+    file.i32("descriptor.0.pair_kind", {2, 2}, {0, 3, 0, 3});
+    file.i32("descriptor.0.pair_table", {2, 2}, {0, -1, 0, -1});
     for (const char* section : {"table.1.segments", "table.1.upper", "table.1.rank", "table.1.coef", "table.1.basis"}) {
         file.remove(section);
     }
-    file.i32("fitting.0.columns", {2, 2}, {0, 0, 0, 1});
-    file.i32("fitting.0.row_end", {2}, {2, 2});
-    file.i32("fitting.0.row_end_mixed", {2}, {2, 1});
+    file.i32("fitting.0.input.0.columns", {2, 2}, {0, 0, 0, 1});
+    file.i32("fitting.0.input.0.row_end", {2}, {2, 2});
+    file.i32("fitting.0.input.0.row_end_mixed", {2}, {2, 1});
     add_layer(file, "fitting.0.0.", 3, 3);
     expect_as_host(load(file), the_system());
 }
@@ -98,15 +98,15 @@ TEST_P(KokkosEvaluator, EqualsHostForWideTables) {
         SCOPED_TRACE(rank);
         TableBuilder file = small_model();
         const std::uint64_t width = 48;
-        file.i32("descriptor.width", {}, {static_cast<std::int32_t>(width)});
+        file.i32("descriptor.0.width", {}, {static_cast<std::int32_t>(width)});
         for (const std::string table : {"table.0.", "table.1."}) {
             add_smooth_table(file, table, rank, table == "table.0." ? 6 : 4);
             file.f64(table + "basis", {width, rank}, numbers(width * rank));
         }
-        file.remove("fitting.0.columns");
-        file.remove("fitting.0.row_end");
-        file.remove("fitting.0.row_end_mixed");
-        file.i32("fitting.0.form", {}, {0});
+        file.remove("fitting.0.input.0.columns");
+        file.remove("fitting.0.input.0.row_end");
+        file.remove("fitting.0.input.0.row_end_mixed");
+        file.i32("fitting.0.input.0.form", {}, {0});
         add_layer(file, "fitting.0.0.", 2 * width, 3);
         add_layer(file, "fitting.1.0.", 2 * width, 5);
         expect_as_host(load(file), the_system());

@@ -13,7 +13,7 @@ from lammps_runs import Lammps, Run, System, on_backends, setup, static
 
 from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
-from pybuild.tables_file import read_tables, write_tables
+from pybuild.tablefile.file import read_tables, write_tables
 
 CLOSE, BEYOND, CROWD = "closer than in the training data", "closer than the tables reach", "more neighbours than sel"
 BOX = np.diag([24.0, 24.0, 24.0])

@@ -15,8 +15,20 @@ import pytest
 
 from pybuild import calculator
 from pybuild.cli import main
-from pybuild.model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
-from pybuild.tableset import FittingArrays, LayerArrays, TableArrays, TableSet
+from pybuild.descriptors.se_e2_a import SeE2A
+from pybuild.model.activations import parse
+from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
+from pybuild.model.net import Layer, Net, Skip
+from pybuild.tablefile.tableset import (
+    Argument,
+    DescriptorArrays,
+    FittingArrays,
+    Form,
+    InputArrays,
+    NeighbourRule,
+    TableArrays,
+    TableSet,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -73,33 +85,33 @@ def random_net(rng: np.random.Generator, widths: tuple[int, ...], activation: st
     layers = []
     for index, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         linear = last_linear and index == len(widths) - 2
-        skip = "none" if linear else {n_in: "identity", 2 * n_in: "doubled"}.get(n_out, "none")
+        skip = Skip.NONE if linear else Skip.of_widths(n_in, n_out)
         weight, bias = rng.normal(0.0, 0.7, (n_in, n_out)), rng.normal(0.0, 0.4, n_out)
-        steps = rng.uniform(0.2, 0.9, n_out) if idt and skip != "none" else None
-        layers.append(Layer(weight, bias, steps, "linear" if linear else activation, skip))
+        steps = rng.uniform(0.2, 0.9, n_out) if idt and skip is not Skip.NONE else None
+        layers.append(Layer(weight, bias, steps, parse("linear" if linear else activation), skip))
     return Net(tuple(layers))
 
 
 def random_model(seed: int = 0, n_types: int = 2, **changes: Any) -> ModelDescription:
     """A small legal model with random weights, statistics and biases.
 
-    changes: fields of the descriptor, the fitting ("fitting_" before the name) or the model to replace; also `activation` of the
-    embedding nets, `fitting_activation`, and `widths` of the embedding nets from 1 on.
+    changes: fields of the descriptor, the fitting ("fitting_" before the name) or the model to replace; also `type_one_side`, and
+    `activation` of the embedding nets, `fitting_activation`, and `widths` of the embedding nets from 1 on.
     """
     rng = np.random.default_rng(seed)
     widths, axis = changes.pop("widths", (1, 3, 6)), 2
     activation, fitting_activation = changes.pop("activation", "tanh"), changes.pop("fitting_activation", "tanh")
-    one_sided = changes.get("type_one_side", True)
-    nets = {key: random_net(rng, widths, activation, False, True) for key in np.ndindex(n_types, n_types)}
-    if one_sided:
-        nets = {(a, b): nets[0, b] for a, b in nets}
+    nets = tuple(random_net(rng, widths, activation, False, True) for _ in range(n_types**2))
+    net_of = np.arange(n_types**2).reshape(n_types, n_types)
+    if changes.pop("type_one_side", True):
+        nets, net_of = nets[:n_types], np.tile(np.arange(n_types), (n_types, 1))
     descriptor = SeE2A(
         rcut=4.0, rcut_smth=1.5, env_protection=0.0, sel=(12,) * n_types, n_sel=12 * n_types,
         mean=rng.uniform(0.02, 0.1, n_types), std=rng.uniform(0.1, 0.2, (n_types, 2)), axis_neuron=axis,
-        type_one_side=one_sided, nets=nets, excluded=frozenset(),
+        nets=nets, net_of=net_of, excluded=frozenset(),
     )  # fmt: skip
     fittings = [random_net(rng, (widths[-1] * axis, 5, 5, 1), fitting_activation, True, True) for _ in range(n_types)]
-    fitting = EnergyFitting(tuple(fittings), rng.normal(0.0, 2.0, n_types), frozenset(), frozenset())
+    fitting = EnergyFitting(tuple(fittings), np.arange(n_types), rng.normal(0.0, 2.0, n_types), frozenset(), frozenset())
     names = {f.name for f in dataclasses.fields(SeE2A)}
     descriptor = dataclasses.replace(descriptor, **{k: v for k, v in changes.items() if k in names})
     fitting = dataclasses.replace(
@@ -131,46 +143,40 @@ def make_structure() -> Callable[..., tuple[Any, Any, Any]]:
     return random_structure
 
 
-def random_layer_arrays(
-    rng: np.random.Generator, n_in: int, n_out: int, activation: int, skip: int, idt: bool = False
-) -> LayerArrays:
-    """Codes as in docs/tables-format.md; the threshold of silut (8) is 3."""
+def random_layer(
+    rng: np.random.Generator, n_in: int, n_out: int, activation: str, skip: Skip = Skip.NONE, idt: bool = False
+) -> Layer:
     steps = rng.normal(size=n_out) if idt else None
-    return LayerArrays(
-        rng.normal(size=(n_in, n_out)), rng.normal(size=n_out), steps, activation, 3.0 if activation == 8 else 0.0, skip
-    )
+    return Layer(rng.normal(size=(n_in, n_out)), rng.normal(size=n_out), steps, parse(activation), skip)
 
 
 def random_table_arrays(rng: np.random.Generator, rank: int, order: int) -> TableArrays:
     """M = 4; 10 intervals from -1 to 0, 2 from 0 to 1."""
     coef = np.zeros((12, order + 1, 8))
     coef[:, :, :rank] = rng.normal(size=(12, order + 1, rank))
-    return TableArrays(np.array([[-1.0, 0.1, 10], [0.0, 0.5, 2]]), 0.0, rank, coef, rng.normal(size=(4, rank)))
+    return TableArrays(Argument.X, np.array([[-1.0, 0.1, 10], [0.0, 0.5, 2]]), 0.0, rank, coef, rng.normal(size=(4, rank)))
 
 
 @pytest.fixture(scope="session")
 def tables() -> TableSet:
-    """Two types, M = 4, A = 2, a folded and a direct fitting net: every section of the format."""
+    """Two types, M = 4, A = 2, a folded and a direct fitting net: every section of the format for se_e2_a."""
     rng = np.random.default_rng(5)
     i32 = np.int32
-    folded = FittingArrays(
-        (
-            random_layer_arrays(rng, 7, 3, 1, 0),
-            random_layer_arrays(rng, 3, 3, 8, 1, idt=True),
-            random_layer_arrays(rng, 3, 6, 2, 2),
-            random_layer_arrays(rng, 6, 1, 0, 0),
-        ),
+    square = InputArrays(
+        0,
+        Form.SQUARE,
         np.array([[0, 0], [1, 0], [0, 1], [1, 2]], i32),
         np.array([4, 3, 3, 3], i32),
         row_end_mixed=np.array([3, 2, 2, 3], i32),
     )
-    direct = FittingArrays((random_layer_arrays(rng, 8, 5, 7, 0), random_layer_arrays(rng, 5, 1, 0, 0)), None, None)
-    return TableSet(
-        type_map=("O", "Hé"),
-        energy_bias=np.array([-5.0, -3.0]),
-        energy_mask=np.array([1, 1], i32),
-        min_distance=np.array([[2.2, 0.9], [0.9, 1.4]]),
-        check_frequency=10,
+    folded = (
+        random_layer(rng, 7, 3, "tanh"),
+        random_layer(rng, 3, 3, "silut:3.0", Skip.IDENTITY, idt=True),
+        random_layer(rng, 3, 6, "gelu", Skip.DOUBLED),
+        random_layer(rng, 6, 1, "linear"),
+    )
+    direct = (random_layer(rng, 8, 5, "silu"), random_layer(rng, 5, 1, "linear"))
+    descriptor = DescriptorArrays(
         kind="se_e2_a",
         rcut=6.0,
         rcut_smth=0.5,
@@ -183,7 +189,61 @@ def tables() -> TableSet:
         axis_neuron=2,
         pair_kind=np.array([[0, 0], [0, 1]], i32),
         pair_table=np.array([[0, 1], [0, 1]], i32),
+    )
+    return TableSet(
+        type_map=("O", "Hé"),
+        energy_bias=np.array([-5.0, -3.0]),
+        energy_mask=np.array([1, 1], i32),
+        min_distance=np.array([[2.2, 0.9], [0.9, 1.4]]),
+        close_distance=np.array([[2.0, 0.8], [0.8, 1.4]]),
+        check_frequency=10,
+        neighbour_rule=NeighbourRule.ALL,
+        n_fparam=0,
+        n_aparam=0,
+        descriptors=(descriptor,),
         tables=(random_table_arrays(rng, 2, 5), random_table_arrays(rng, 3, 3)),
-        fittings=(folded, direct),
+        fittings=(FittingArrays((square,), folded), FittingArrays((InputArrays(0, Form.DIRECT),), direct)),
         provenance={"model": {"file": "wässer.pth"}, "tolerance": 1e-6},
     )
+
+
+@pytest.fixture(scope="session")
+def radial_tables(tables: TableSet) -> TableSet:
+    """The same types and tables with a descriptor se_e2_r: a linear and a direct net, pairs excluded by slots (0, 1) and by
+    section (1, 1)."""
+    rng = np.random.default_rng(6)
+    (square,) = tables.fittings[0].inputs
+    linear = InputArrays(0, Form.LINEAR, square.columns, n_mixed=2)
+    layers = [f.layers for f in tables.fittings]
+    descriptor = dataclasses.replace(
+        tables.descriptors[0],
+        kind="se_e2_r",
+        std=tables.descriptors[0].std[:, :1].copy(),
+        axis_neuron=0,
+        pair_kind=np.array([[0, 1], [0, 4]], np.int32),
+    )
+    nets = (
+        FittingArrays((linear,), (random_layer(rng, 4, 3, "tanh"), *layers[0][1:])),
+        FittingArrays((InputArrays(0, Form.DIRECT),), (random_layer(rng, 4, 5, "silu"), *layers[1][1:])),
+    )
+    return dataclasses.replace(tables, descriptors=(descriptor,), fittings=nets)
+
+
+@pytest.fixture(scope="session")
+def double_tables(tables: TableSet, radial_tables: TableSet) -> TableSet:
+    """Both descriptors, the second with a table of its own beside a shared one; one net takes it after the first, the other
+    before."""
+    rng = np.random.default_rng(7)
+    radial = dataclasses.replace(
+        radial_tables.descriptors[0], rcut=4.0, pair_kind=np.zeros((2, 2), np.int32), pair_table=np.array([[0, 2], [0, 2]], np.int32)
+    )
+    linear = InputArrays(1, Form.LINEAR, np.array([[1, 0], [0, 0]], np.int32))
+    folded, direct = tables.fittings
+    nets = (
+        FittingArrays((*folded.inputs, linear), (random_layer(rng, 9, 3, "tanh"), *folded.layers[1:])),
+        FittingArrays(
+            (InputArrays(1, Form.DIRECT), *direct.inputs), (random_layer(rng, 12, 5, "silu"), *direct.layers[1:])
+        ),
+    )
+    more = (*tables.tables, random_table_arrays(rng, 1, 5))
+    return dataclasses.replace(tables, descriptors=(*tables.descriptors, radial), tables=more, fittings=nets)

@@ -29,12 +29,16 @@ from typing import Any
 import numpy as np
 
 from pybuild import calculator
-from pybuild.compress.accuracy import within
 from pybuild.compress.build import Build, Options, build
-from pybuild.model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+from pybuild.compress.trials import within
+from pybuild.descriptors.se_e2_a import SeE2A
+from pybuild.model.activations import parse
+from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
+from pybuild.model.net import Layer, Net, Skip
 from pybuild.oracles import reference, reference_tables
+from pybuild.oracles.se_e2_a import compute_rows
 from pybuild.structures.structure import Structure
-from pybuild.tables_file import to_bytes
+from pybuild.tablefile.file import to_bytes
 
 # Limits, for forces whose largest is S (at least 1 eV/A); energies likewise, with the largest atomic energy added to S.
 ROUNDING = 2e-11  # of S: the same numbers summed in another order, some hundred to some thousand of them
@@ -76,10 +80,10 @@ def draw_net(rng: np.random.Generator, widths: Sequence[int], activations: Seque
     layers = []
     for index, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         last = energy and index == len(widths) - 2
-        skip = {n_in: "identity", 2 * n_in: "doubled"}.get(n_out, "none") if with_skips and not last else "none"
+        skip = Skip.of_widths(n_in, n_out) if with_skips and not last else Skip.NONE
         weight = rng.normal(0, 0.6 if n_in == 1 else n_in**-0.5, (n_in, n_out))
         idt = rng.uniform(0.05, 0.8, n_out) if with_idt and not last else None
-        activation = "linear" if last else activations[index % len(activations)]
+        activation = parse("linear" if last else activations[index % len(activations)])
         layers.append(Layer(weight, rng.normal(0, 0.5, n_out), idt, activation, skip))
     return Net(tuple(layers))
 
@@ -113,19 +117,20 @@ def draw_model(rng: np.random.Generator) -> Case:
         else [int(w) for w in rng.choice(WIDTHS[:9], rng.integers(0, 3))]
     )
     activations, one_sided = draw_activations(rng), bool(rng.random() < 0.5)
-    nets = {key: draw_net(rng, [1, *inner, width], activations, False) for key in np.ndindex(n, n)}
-    nets = {(a, b): nets[0 if one_sided else a, b] for a, b in nets}
+    nets = [draw_net(rng, [1, *inner, width], activations, False) for _ in range(n * n)]
+    net_of = np.tile(np.arange(n), (n, 1)) if one_sided else np.arange(n * n).reshape(n, n)
     smooth_from = float(rng.choice([0.0, 0.5, 0.3 * rcut, rng.uniform(0, 0.9) * rcut]))
     descriptor = SeE2A(
         rcut=rcut, rcut_smth=smooth_from, env_protection=float(rng.choice([0, 0, 0, 1e-3, 0.1])), sel=tuple(sel), n_sel=sum(sel),
-        mean=np.zeros(n), std=np.ones((n, 2)), axis_neuron=axis, type_one_side=one_sided, nets=nets,
-        excluded=draw_pairs(rng, n, 0.06),
+        mean=np.zeros(n), std=np.ones((n, 2)), axis_neuron=axis, nets=tuple(nets[: net_of.max() + 1]),
+        net_of=net_of, excluded=draw_pairs(rng, n, 0.06),
     )  # fmt: skip
     hidden = [int(rng.choice([1, 5, 16, 24, 64, 100]))] * int(rng.integers(0, 4))
     fitting_activations = draw_activations(rng)
     fits = [draw_net(rng, [width * axis, *hidden, 1], fitting_activations, True) for _ in range(n)]
     silent = frozenset(a for a in range(1, n) if rng.random() < 0.08)
-    fitting = EnergyFitting(tuple(fits), rng.normal(0, 3, n), frozenset(a for a in range(n) if rng.random() < 0.3), silent)
+    subtracted = frozenset(a for a in range(n) if rng.random() < 0.3)
+    fitting = EnergyFitting(tuple(fits), np.arange(n), rng.normal(0, 3, n), subtracted, silent)
     provenance = Provenance("random", "0" * 64, "random_models.py", "float64")
     model = ModelDescription(tuple("ABCDEFGH"[:n]), descriptor, fitting, draw_pairs(rng, n, 0.05), float(closest), provenance)
     sample = pack(rng, n, closest, density, 60, 0.2, True, "sample")
@@ -138,7 +143,7 @@ def with_statistics(rng: np.random.Generator, model: ModelDescription, sample: S
     """Mean and standard deviation of the environment rows over all slots, sometimes the mean 0."""
     d = model.descriptor
     pairs = reference.find_neighbours(sample.positions, sample.cell, d.rcut)
-    rows = reference.compute_rows(d, 0, pairs.vector).row  # s and v: mean 0 and std 1 so far
+    rows = compute_rows(d, 0, pairs.vector).row  # s and v: mean 0 and std 1 so far
     mean, std = np.zeros(model.n_types), np.full((model.n_types, 2), 0.1)
     for a in range(model.n_types):
         mine = rows[sample.types[pairs.centre] == a]
@@ -267,7 +272,7 @@ def compare_with_promise(
 ) -> Row:
     """Forces and energies against the trained model."""
     tolerance, reported = Options().tolerance, built.measured.double
-    cornered, kept = has_corners(case.model.descriptor.nets.values()), within(reported, tolerance)
+    cornered, kept = has_corners(case.model.descriptor.nets), within(reported, tolerance)
     allowed = tolerance if kept else OVER_REPORT * max(reported.force, reported.energy) + 1e-9 * S
     error = np.abs(found.forces - true.forces).max(initial=0)
     limit = KINK * max(allowed, tolerance) if cornered else allowed
@@ -296,7 +301,7 @@ def check_symmetries(
     jumps = (
         bool(case.model.descriptor.excluded) and case.model.descriptor.mean.any()
     )  # excluded neighbours fill slots as they come
-    if jumps or has_corners(case.model.descriptor.nets.values()) or has_corners(case.model.fitting.nets):
+    if jumps or has_corners(case.model.descriptor.nets) or has_corners(case.model.fitting.nets):
         return
     weights = list(FIVE_POINTS.values())
     slope = sum(w * r.energy for w, r in zip(weights, rest[:4], strict=True)) / STEP
@@ -307,7 +312,7 @@ def check_symmetries(
 
 def has_corners(nets: Any) -> bool:
     """An activation whose derivatives jump."""
-    return any(layer.activation in CORNERED for net in nets for layer in net.layers)
+    return any(bool(layer.activation.corners) for net in nets for layer in net.layers)
 
 
 def crowded(model: ModelDescription, structure: Structure) -> int:

@@ -114,7 +114,7 @@ def test_against_torch(name):
     from pybuild.oracles.reference_torch import _activate
 
     x = torch.tensor(POINTS, requires_grad=True)
-    y = _activate(torch, name, x)
+    y = _activate(torch, activations.parse(name), x)
     (slope,) = torch.autograd.grad(y.sum(), x, create_graph=True)
     value, expected, _ = activations.parse(name).evaluate(POINTS)
     np.testing.assert_allclose(y.detach().numpy(), value, rtol=1e-14, atol=1e-14)

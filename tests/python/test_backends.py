@@ -16,7 +16,7 @@ from pybuild import calculator
 from pybuild.compress.build import build
 from pybuild.errors import InputError
 from pybuild.readers import read_model
-from pybuild.tables_file import to_bytes
+from pybuild.tablefile.file import to_bytes
 
 pytest.importorskip("pybuild._core", reason="pybuild._core is not built")
 

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from pybuild.compress.build import Options, build
-from pybuild.compress.selection import within
+from pybuild.compress.trials import within
 from pybuild.compress.truncation import difference
 from pybuild.errors import InputError
+from pybuild.model.net import Skip
 from pybuild.oracles import reference, reference_tables
+from pybuild.oracles.parts import switch
 from pybuild.structures.probe import close_structures, judge_structures, number_density, probe_structures
 from pybuild.structures.structure import Structure
-from pybuild.tables_file import from_bytes, to_bytes
+from pybuild.tablefile.file import from_bytes, to_bytes
+from pybuild.tablefile.tableset import Form
 
 TOLERANCE = 1e-8  # eV/A, the default
 FULL_RANK = 1e-10  # order 5, step 0.01, forces up to 10 eV/A; measured 2e-12
@@ -70,8 +73,8 @@ def test_tolerance_is_honoured(make_model, make_structure, name, form):
 def test_full_rank_is_exact_up_to_interpolation(make_model, make_structure, name):
     model = make_model(seed=2, widths=(1, 6, 12), **VARIANTS[name])
     tables = build(model, M, Options(rank="full", step=0.01)).tables
-    assert all(f is None or f.columns is None for f in tables.fittings)
-    for (a, _), t in np.ndenumerate(tables.pair_table):
+    assert all(taken.form == Form.DIRECT for taken in inputs_of(tables))
+    for (a, _), t in np.ndenumerate(tables.descriptors[0].pair_table):
         if t >= 0 and tables.energy_mask[a]:
             np.testing.assert_array_equal(tables.tables[t].basis, np.eye(12))
     for structure in structures(make_structure, model.n_types):
@@ -80,17 +83,22 @@ def test_full_rank_is_exact_up_to_interpolation(make_model, make_structure, name
         np.testing.assert_allclose(got.atom_energy, exact.atom_energy, atol=FULL_RANK)
 
 
+def inputs_of(tables):
+    """What each net takes of the only descriptor."""
+    return [taken for f in tables.fittings if f is not None for taken in f.inputs]
+
+
 def test_looser_tolerance_is_cheaper_and_still_honoured(make_model, make_structure):
     model = make_model(seed=2, widths=(1, 6, 12))
     sizes = []
     for tolerance in (1e-2, 1e-4, 1e-7):
         result = build(model, M, Options(tolerance=tolerance, form="folded"))
-        ends = [f.row_end if f.row_end_double is None else f.row_end_double for f in result.tables.fittings]
+        ends = [i.row_end if i.row_end_double is None else i.row_end_double for i in inputs_of(result.tables)]
         in_use = [end > np.arange(len(end)) for end in ends]
         counts = [int((end - np.arange(len(end))).sum()) for end in ends]
         ranks = [
-            int(f.columns[: end[mask].max(), 1].max()) + 1
-            for f, end, mask in zip(result.tables.fittings, ends, in_use, strict=True)
+            int(i.columns[: end[mask].max(), 1].max()) + 1
+            for i, end, mask in zip(inputs_of(result.tables), ends, in_use, strict=True)
         ]
         sizes.append((max(ranks), max(int(mask.sum()) for mask in in_use), max(counts)))
         for structure in structures(make_structure, 2):
@@ -127,10 +135,10 @@ def test_first_layer_with_a_skip_connection_is_not_folded(make_model):
     model = make_model(seed=2, widths=(1, 3, 6), activation="linear")
     net = model.fitting.nets[0]
     layer = net.layers[0]
-    square = dataclasses.replace(layer, weight=np.eye(12)[:, :12] * 0.1, bias=np.zeros(12), idt=None, skip="identity")
+    square = dataclasses.replace(layer, weight=np.eye(12)[:, :12] * 0.1, bias=np.zeros(12), idt=None, skip=Skip.IDENTITY)
     narrow = dataclasses.replace(layer, weight=np.full((12, 5), 0.1))
     deep = dataclasses.replace(net, layers=(square, narrow, *net.layers[1:]))
-    skipping = dataclasses.replace(model, fitting=dataclasses.replace(model.fitting, nets=(deep, deep)))
+    skipping = dataclasses.replace(model, fitting=dataclasses.replace(model.fitting, nets=(deep,), net_of=[0, 0]))
     skipping.validate()
     assert build(model, M, Options(form="folded")).folded
     assert not build(skipping, M, Options(form="folded")).folded
@@ -138,19 +146,19 @@ def test_first_layer_with_a_skip_connection_is_not_folded(make_model):
 
 def test_staircases_follow_the_format(make_model):
     tables = build(make_model(seed=2, widths=(1, 6, 12)), M, Options(form="folded")).tables
-    for a, fitting in enumerate(tables.fittings):
-        p = np.arange(len(fitting.row_end))
-        assert fitting.row_end[0] == len(p) == len(fitting.columns)
-        assert np.all((fitting.row_end[1:] <= fitting.row_end[:-1]) | (fitting.row_end[1:] == p[1:]))
-        assert np.sum(fitting.row_end - p) == len(fitting.layers[0].weight)
-        for b, k in fitting.columns.tolist():
-            assert k < tables.tables[tables.pair_table[a, b]].rank
+    for a, (fitting, taken) in enumerate(zip(tables.fittings, inputs_of(tables), strict=True)):
+        p = np.arange(len(taken.row_end))
+        assert taken.row_end[0] == len(p) == len(taken.columns)
+        assert np.all((taken.row_end[1:] <= taken.row_end[:-1]) | (taken.row_end[1:] == p[1:]))
+        assert np.sum(taken.row_end - p) == len(fitting.layers[0].weight)
+        for b, k in taken.columns.tolist():
+            assert k < tables.tables[tables.descriptors[0].pair_table[a, b]].rank
 
 
 def test_table_of_empty_slots_has_one_column(make_model):
     model = make_model(seed=2, type_one_side=False, excluded=frozenset({(0, 0)}))
     tables = build(model, M).tables
-    assert tables.tables[tables.pair_table[0, 0]].rank == 1
+    assert tables.tables[tables.descriptors[0].pair_table[0, 0]].rank == 1
 
 
 def test_order_three_says_that_it_is_less_accurate(make_model):
@@ -317,7 +325,7 @@ def test_density_from_the_statistics(make_model, zero_mean):
     edge = (n / density) ** (1 / 3)
     r = np.linalg.norm(rng.uniform(-edge / 2, edge / 2, (40 * n, 3)), axis=1)
     r = r[(r < rcut) & (r > m)]  # neighbours of 40 atoms
-    sw, _ = reference.switch(r, smooth, rcut)
+    sw, _ = switch(r, smooth, rcut)
     s = sw / r
     mean, square = s.sum() / 40 / n_sel, (s**2).sum() / 40 / n_sel
     std = np.array([[np.sqrt(square - mean**2), np.sqrt(square / 3)]] * 2)

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from pybuild.compress import selection
+from pybuild.compress import square
 from pybuild.compress.build import Options, build
 from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
@@ -71,11 +71,11 @@ def test_full_rank_reproduces_the_peer(shared_models, name):
 def in_use(tables):
     """Of centres without a closer pair in double precision: products by centre type, and columns by table."""
     products, ranks = [], {}
-    for a, f in enumerate(tables.fittings):
+    for a, f in enumerate(fitting.inputs[0] for fitting in tables.fittings):
         row_end = f.row_end if f.row_end_double is None else f.row_end_double
         products.append(int((row_end - np.arange(len(row_end))).sum()))
         for b, k in f.columns[: row_end[row_end > np.arange(len(row_end))].max()].tolist():
-            t = int(tables.pair_table[a, b])
+            t = int(tables.descriptors[0].pair_table[a, b])
             ranks[t] = max(ranks.get(t, 0), k + 1)
     return products, ranks
 
@@ -94,10 +94,10 @@ def test_a_table_just_above_a_pack_is_narrowed(shared_models, monkeypatch):
     """Columns that begin a pack of 8 channels are given up for others' products: 24 and 24, not 25 and 26."""
     model, options = read_model(shared_models / "water-full" / "model.pth"), Options(tolerance=3e-9)
     narrow = build(model, model.min_nbor_dist, options).tables
-    monkeypatch.setattr(selection, "FEW", 2 * selection.DOUBLE_PACK)  # no remainder is as small
+    monkeypatch.setattr(square, "FEW", 2 * square.DOUBLE_PACK)  # no remainder is as small
     wide = build(model, model.min_nbor_dist, options).tables
     (products, ranks), (products_wide, ranks_wide) = in_use(narrow), in_use(wide)
-    packs, packs_wide = (sum(-(-r // selection.DOUBLE_PACK) for r in of.values()) for of in (ranks, ranks_wide))
+    packs, packs_wide = (sum(-(-r // square.DOUBLE_PACK) for r in of.values()) for of in (ranks, ranks_wide))
     assert packs == packs_wide - 2
     assert sum(products) < 1.2 * sum(products_wide)
 

@@ -26,7 +26,7 @@ from pybuild.errors import FormatError, InputError
 from pybuild.readers import read_model
 from pybuild.structures.images import list_with_images, shifts_of
 from pybuild.structures.neighbours import neighbour_pairs
-from pybuild.tables_file import from_bytes, to_bytes
+from pybuild.tablefile.file import from_bytes, to_bytes
 
 pytest.importorskip("pybuild._core", reason="pybuild._core is not built")
 ase = pytest.importorskip("ase", reason="ase is not installed")

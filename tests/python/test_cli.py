@@ -14,7 +14,7 @@ from command_line import ENVIRONMENT, command, fails, mpirun, run, write_system
 
 import pybuild.readers
 from pybuild.cli import main
-from pybuild.tables_file import read_tables, write_tables
+from pybuild.tablefile.file import read_tables, write_tables
 
 DATA = "atom_exclude.npz"
 
@@ -51,7 +51,7 @@ def test_options_reach_the_tables(small_model, tmp_path):
     assert table.coef.shape[1] == 4
     assert abs(table.segments[0, 1] - 0.02) < 1e-12
     assert abs(table.max - 3 * table.upper) < 1e-12 * table.max
-    assert table.rank == stored.width
+    assert table.rank == stored.descriptors[0].width
     np.testing.assert_array_equal(stored.min_distance, 1.4)
 
 
@@ -72,7 +72,7 @@ from pathlib import Path
 from pybuild.compress.accuracy import provenance, table_reports
 from pybuild.compress.build import Options, build
 from pybuild.readers import read_model
-from pybuild.tables_file import write_tables
+from pybuild.tablefile.file import write_tables
 from threadpoolctl import threadpool_info
 threads = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 model = read_model(sys.argv[1])

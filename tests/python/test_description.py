@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pybuild.errors import ModelError
-from pybuild.model.description import Layer, Net
+from pybuild.model.activations import parse
+from pybuild.model.net import Layer, Net, Skip
 
 
 def _with(model, **changes):
@@ -56,7 +57,10 @@ BAD = [
     ({"fitting_vacuum_subtracted": frozenset({2})}, r"fitting\.vacuum_subtracted has 2"),
     ({"fitting_excluded": frozenset({-1})}, r"fitting\.excluded has -1"),
     ({"fitting_excluded": frozenset({0, 1})}, r"fitting\.excluded has all types"),
-    ({"fitting_nets": ()}, r"fitting\.nets has 0 nets for 2 types"),
+    ({"fitting_nets": ()}, r"fitting\.nets is empty"),
+    ({"descriptor_exclusion": "both"}, r"descriptor\.exclusion is 'both', must be one of slots, section"),
+    ({"neighbour_rule": "nearest"}, "neighbour_rule is 'nearest', must be one of all, per_type, total"),
+    ({"neighbour_rule": "union"}, "neighbour_rule is 'union', must be one of all, per_type, total"),
 ]
 
 
@@ -64,8 +68,7 @@ def test_legal_models(make_model):
     for model in (make_model(), make_model(1, 3, type_one_side=False), make_model(2, 3, sel=(4, 0, 4)), make_model(3, 1)):
         model.validate()
     sparse = make_model(2, 3, sel=(4, 0, 4))
-    nets = {key: net for key, net in sparse.descriptor.nets.items() if key[1] != 1}
-    _with(sparse, descriptor_nets=nets).validate()  # no net is needed where sel is 0
+    _with(sparse, descriptor_net_of=[[0, -1, 2]] * 3).validate()  # no net is needed where sel is 0
 
 
 @pytest.mark.parametrize(("changes", "message"), BAD)
@@ -75,31 +78,31 @@ def test_broken_rules_name_the_field(make_model, changes, message):
 
 
 def _replace_layer(model, part, index, **changes):
-    """The model with one layer of fitting net 0, or of the embedding net (0, 1), changed."""
+    """The model with one layer of fitting net 0, or of embedding net 1, changed."""
     if part == "fitting":
         net = model.fitting.nets[0]
     else:
-        net = model.descriptor.nets[0, 1]
+        net = model.descriptor.nets[1]
     layers = list(net.layers)
     layers[index] = dataclasses.replace(layers[index], **changes)
     changed = Net(tuple(layers))
     if part == "fitting":
         return _with(model, fitting_nets=(changed, *model.fitting.nets[1:]))
-    return _with(model, descriptor_nets={key: changed if key[1] == 1 else other for key, other in model.descriptor.nets.items()})
+    return _with(model, descriptor_nets=(model.descriptor.nets[0], changed))
 
 
 @pytest.mark.parametrize(
     ("part", "index", "changes", "message"),
     [
-        ("embedding", 0, {"bias": np.zeros(2)}, r"descriptor\.nets\[0, 1\]\.layers\[0\]\.bias has shape \(2,\), must be \(3,\)"),
+        ("embedding", 0, {"bias": np.zeros(2)}, r"descriptor\.nets\[1\]\.layers\[0\]\.bias has shape \(2,\), must be \(3,\)"),
         (
             "embedding",
             0,
-            {"activation": "mish"},
-            r"descriptor\.nets\[0, 1\]\.layers\[0\]: activation function 'mish' is not known",
+            {"activation": "tanh"},
+            r"descriptor\.nets\[1\]\.layers\[0\]\.activation is 'tanh', must be an Activation",
         ),
-        ("embedding", 0, {"skip": "twice"}, r"layers\[0\]\.skip is 'twice'"),
-        ("embedding", 0, {"skip": "identity"}, r"layers\[0\]\.skip is 'identity', which 1 inputs and 3 outputs do not allow"),
+        ("embedding", 0, {"skip": "twice"}, r"layers\[0\]\.skip is 'twice', must be a Skip"),
+        ("embedding", 0, {"skip": Skip.IDENTITY}, r"layers\[0\]\.skip is 'identity', which 1 inputs and 3 outputs do not allow"),
         ("embedding", 1, {"weight": np.zeros((2, 6))}, r"layers\[1\]\.weight has shape \(2, 6\), must be \(3, 6\)"),
         ("embedding", 1, {"weight": np.zeros(6)}, r"layers\[1\]\.weight has shape \(6,\), must be \(inputs, outputs\)"),
         ("embedding", 1, {"idt": np.zeros(5)}, r"layers\[1\]\.idt has shape"),
@@ -107,10 +110,10 @@ def _replace_layer(model, part, index, **changes):
         (
             "embedding",
             1,
-            {"weight": np.zeros((3, 4)), "bias": np.zeros(4), "idt": None, "skip": "none"},
+            {"weight": np.zeros((3, 4)), "bias": np.zeros(4), "idt": None, "skip": Skip.NONE},
             "has . outputs, another net",
         ),
-        ("fitting", 2, {"activation": "tanh"}, r"fitting\.nets\[0\]\.layers\[2\] is the last one and must be linear"),
+        ("fitting", 2, {"activation": parse("tanh")}, r"fitting\.nets\[0\]\.layers\[2\] is the last one and must be linear"),
         ("fitting", 2, {"idt": np.ones(1)}, "is the last one and must be linear"),
         ("fitting", 2, {"weight": np.zeros((5, 2)), "bias": np.zeros(2)}, r"fitting\.nets\[0\] has 2 outputs"),
     ],
@@ -122,26 +125,26 @@ def test_broken_layers(make_model, part, index, changes, message):
 
 def test_nets_for_every_pair(make_model):
     model = make_model()
-    nets = dict(model.descriptor.nets)
-    del nets[1, 0]
-    with pytest.raises(ModelError, match=r"descriptor\.nets\[1, 0\] is missing"):
-        _with(model, descriptor_nets=nets).validate()
-    nets = dict(model.descriptor.nets) | {(2, 0): model.descriptor.nets[0, 0]}
-    with pytest.raises(ModelError, match="for a type that does not exist"):
-        _with(model, descriptor_nets=nets).validate()
-    nets = dict(model.descriptor.nets) | {(1, 0): make_model(5).descriptor.nets[0, 0]}
-    with pytest.raises(ModelError, match="depends on the centre, but type_one_side is set"):
-        _with(model, descriptor_nets=nets).validate()
-    _with(model, descriptor_nets=nets, descriptor_type_one_side=False).validate()
+    with pytest.raises(ModelError, match=r"descriptor\.net_of\[1, 0\] is -1, but there are slots"):
+        _with(model, descriptor_net_of=[[0, 1], [-1, 1]]).validate()
+    with pytest.raises(ModelError, match=r"descriptor\.net_of must hold indices of -1 to 1"):
+        _with(model, descriptor_net_of=[[0, 1], [0, 2]]).validate()
+    with pytest.raises(ModelError, match=r"descriptor\.net_of has shape \(1, 2\), must be \(2, 2\)"):
+        _with(model, descriptor_net_of=[[0, 1]]).validate()
+    _with(model, descriptor_net_of=[[1, 0], [0, 0]]).validate()
     with pytest.raises(ModelError, match=r"descriptor\.nets is empty"):
-        _with(model, descriptor_nets={}).validate()
+        _with(model, descriptor_nets=()).validate()
     with pytest.raises(ModelError, match="has no layers"):
         _with(model, fitting_nets=(Net(()),) * 2).validate()
+    with pytest.raises(ModelError, match=r"fitting\.net_of must hold indices of 0 to 1"):
+        _with(model, fitting_net_of=[0, 2]).validate()
+    with pytest.raises(ModelError, match=r"fitting\.net_of has shape"):
+        _with(model, fitting_net_of=[0]).validate()
 
 
 def test_arrays_are_owned_float64_c_order_and_read_only():
     source = np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3))
-    layer = Layer(source, [1, 2, 3], None, "tanh", "none")
+    layer = Layer(source, [1, 2, 3], None, parse("tanh"), Skip.NONE)
     source[0, 0] = 99.0
     for array in (layer.weight, layer.bias):
         assert array.dtype == np.float64
@@ -151,13 +154,13 @@ def test_arrays_are_owned_float64_c_order_and_read_only():
     with pytest.raises(ValueError, match="read-only"):
         layer.weight[0, 0] = 1.0
     with pytest.raises(ModelError, match=r"Layer\.bias: not an array of numbers"):
-        Layer(source, ["a"], None, "tanh", "none")
+        Layer(source, ["a"], None, parse("tanh"), Skip.NONE)
 
 
 def test_float32_becomes_float64_exactly():
     weights = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    assert np.array_equal(Layer(weights, np.zeros(4), None, "tanh", "none").weight.astype(np.float32), weights)
-    assert Layer(weights, np.zeros(4), None, "tanh", "none").weight[1, 2] == float(weights[1, 2])
+    assert np.array_equal(Layer(weights, np.zeros(4), None, parse("tanh"), Skip.NONE).weight.astype(np.float32), weights)
+    assert Layer(weights, np.zeros(4), None, parse("tanh"), Skip.NONE).weight[1, 2] == float(weights[1, 2])
 
 
 def test_sizes(make_model):

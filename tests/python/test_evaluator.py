@@ -20,7 +20,7 @@ from pybuild.errors import FormatError, InputError
 from pybuild.oracles import reference_tables
 from pybuild.readers import read_model
 from pybuild.structures.neighbours import neighbour_pairs
-from pybuild.tables_file import from_bytes, to_bytes
+from pybuild.tablefile.file import from_bytes, to_bytes
 
 core = pytest.importorskip("pybuild._core", reason="pybuild._core is not built")
 
@@ -226,17 +226,18 @@ def test_overflow_names_the_worst_pair(water, evaluate):
 
 def arguments(tables, centre: int, r):
     """x of neighbours at distances r, written out (docs/theory.md section 1)."""
-    u = np.clip((r - tables.rcut_smth) / (tables.rcut - tables.rcut_smth), 0, 1)
-    s = (u**3 * (-6 * u**2 + 15 * u - 10) + 1) / (r + tables.env_protection)
-    return (s - tables.mean[centre]) / tables.std[centre, 0]
+    (d,) = tables.descriptors
+    u = np.clip((r - d.rcut_smth) / (d.rcut - d.rcut_smth), 0, 1)
+    s = (u**3 * (-6 * u**2 + 15 * u - 10) + 1) / (r + d.env_protection)
+    return (s - d.mean[centre]) / d.std[centre, 0]
 
 
 def count_beyond(tables, types, pairs) -> int:
     i, j, d = pairs
     r, n = np.linalg.norm(d, axis=1), 0
-    for a, b in np.argwhere(tables.pair_kind == 0).tolist():
+    for a, b in np.argwhere(tables.descriptors[0].pair_kind == 0).tolist():
         which = (types[i] == a) & (types[j] == b)
-        n += int((arguments(tables, a, r[which]) > tables.tables[tables.pair_table[a, b]].max).sum())
+        n += int((arguments(tables, a, r[which]) > tables.tables[tables.descriptors[0].pair_table[a, b]].max).sum())
     return n
 
 
@@ -247,7 +248,7 @@ def test_pairs_beyond_the_table_are_counted_at_any_distance(water, water_tables,
     _, positions, types, cell = water
     tables = replace(from_bytes(water_tables), min_distance=np.full((2, 2), min_distance))
     squeezed = 0.15 * positions, types, 0.15 * cell + 20 * np.eye(3)
-    pairs = neighbour_pairs(squeezed[0], squeezed[2], tables.rcut)
+    pairs = neighbour_pairs(squeezed[0], squeezed[2], tables.descriptors[0].rcut)
     found = evaluate(calculator._core().Model.from_bytes(to_bytes(tables)), *squeezed).overflow
     beyond = count_beyond(tables, types, pairs)
     assert 0 < beyond < len(pairs[0])
@@ -260,14 +261,15 @@ def test_centres_of_a_type_without_slots_are_looked_at(option_models):
     """Nobody sees that type, but its atoms see others: here with arguments far beyond the tables."""
     description = read_model(option_models / "sel_zero.pth")
     tables = build(description, description.min_nbor_dist, Options()).tables
-    (absent,) = np.flatnonzero(tables.sel == 0)
-    (other,) = np.flatnonzero(tables.sel)[:1]
-    std = tables.std.copy()
+    (d,) = tables.descriptors
+    (absent,) = np.flatnonzero(d.sel == 0)
+    (other,) = np.flatnonzero(d.sel)[:1]
+    std = d.std.copy()
     std[absent, 0] /= 20
-    mean = np.where(np.arange(len(std)) == absent, 0.0, tables.mean)
-    changed = replace(tables, std=std, mean=mean)
+    mean = np.where(np.arange(len(std)) == absent, 0.0, d.mean)
+    changed = replace(tables, descriptors=(replace(d, std=std, mean=mean),))
     distance = 1.2 * description.min_nbor_dist
-    assert arguments(changed, absent, distance) > changed.tables[changed.pair_table[absent, other]].max
+    assert arguments(changed, absent, distance) > changed.tables[d.pair_table[absent, other]].max
     found = calculator.evaluate(core.Model.from_bytes(to_bytes(changed)), [[0, 0, 0], [0, 0, distance]], [absent, other]).overflow
     assert (found["n_close"], found["n_beyond"]) == (0, 1)
     assert (found["worst"]["i"], found["worst"]["j"]) == (0, 1)

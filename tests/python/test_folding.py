@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The folded first layer: exact algebra, and staircases."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -37,19 +39,24 @@ def folded(bases, weight):
     return first, FirstLayer(_Net(weight), merged, AXIS).weights(*first.products())
 
 
-def test_all_products_give_the_descriptor_layer(problem):
+def direct_input(make_model, bases):
+    descriptor = dataclasses.replace(make_model().descriptor, axis_neuron=AXIS)
+    return DirectInput({b: basis.vectors for b, basis in bases.items()}, descriptor)
+
+
+def test_all_products_give_the_descriptor_layer(problem, make_model):
     bases, moments, weight = problem
     first, folded_weight = folded(bases, weight)
-    direct = DirectInput({b: basis.vectors for b, basis in bases.items()}, AXIS)
+    direct = direct_input(make_model, bases)
     expected = direct.forward(moments) @ weight
     assert folded_weight.shape == (7 * 8 // 2, N_OUT)
     np.testing.assert_allclose(first.forward(moments) @ folded_weight, expected, rtol=0, atol=FOLDED * np.abs(expected).max())
 
 
-def test_gradients_agree_too(problem):
+def test_gradients_agree_too(problem, make_model):
     bases, moments, weight = problem
     first, folded_weight = folded(bases, weight)
-    direct = DirectInput({b: basis.vectors for b, basis in bases.items()}, AXIS)
+    direct = direct_input(make_model, bases)
     g = np.random.default_rng(1).normal(size=(N_CENTRES, N_OUT))
     expected = direct.reverse(moments, g @ weight.T)
     got = first.reverse(moments, g @ folded_weight.T)
@@ -57,9 +64,9 @@ def test_gradients_agree_too(problem):
         np.testing.assert_allclose(got[b], expected[b], rtol=0, atol=FOLDED * np.abs(expected[b]).max())
 
 
-def test_direct_gradient_against_finite_differences(problem):
+def test_direct_gradient_against_finite_differences(problem, make_model):
     bases, moments, _weight = problem
-    direct = DirectInput({b: basis.vectors for b, basis in bases.items()}, AXIS)
+    direct = direct_input(make_model, bases)
     g = np.random.default_rng(1).normal(size=WIDTH * AXIS)
     step = 1e-6
     gradient = direct.reverse(moments, np.tile(g, (N_CENTRES, 1)))[1]

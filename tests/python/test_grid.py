@@ -7,23 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from pybuild.compress.grid import (
-    ABSENT,
-    DESCRIPTOR_EXCLUDED,
-    MODEL_EXCLUDED,
-    ORDINARY,
-    TablePlan,
-    distance_of,
-    end_of_table,
-    make_grid,
-    pair_kinds,
-    plan_tables,
-)  # fmt: skip
+from pybuild.compress.grid import TablePlan, end_of_table, make_grid, plan_tables
 from pybuild.errors import InputError
+from pybuild.model.description import PairKind
 
 
 def a_plan(lower, upper, end, kinks=()):
-    return TablePlan(None, lower, upper, upper, end, (), np.array([lower]), False, np.array(kinks, dtype=float))
+    return TablePlan(None, lower, upper, upper, end, (), np.array([lower]), np.ones(1), False, np.array(kinks, dtype=float))
 
 
 SAME = 1e-12  # the same formula in another order
@@ -75,24 +65,24 @@ def test_excluded_centre_counts_only_by_its_empty_slots(make_model):
     assert plan.lower == math.floor(-0.9 / 0.05) < hand_range(model.descriptor, 0, 1.1)[0]
 
 
-def test_pair_kinds(make_model):
+def test_kinds_of_pairs(make_model):
     model = make_model(n_types=3, sel=(5, 6, 0), excluded=frozenset({(0, 1), (1, 0)}))
     model = dataclasses.replace(model, pair_excluded=frozenset({(1, 1)}))
     expected = [
-        [ORDINARY, DESCRIPTOR_EXCLUDED, ABSENT],
-        [DESCRIPTOR_EXCLUDED, MODEL_EXCLUDED, ABSENT],
-        [ORDINARY, ORDINARY, ABSENT],
+        [PairKind.ORDINARY, PairKind.SLOTS, PairKind.ABSENT],
+        [PairKind.SLOTS, PairKind.MODEL, PairKind.ABSENT],
+        [PairKind.ORDINARY, PairKind.ORDINARY, PairKind.ABSENT],
     ]
-    np.testing.assert_array_equal(pair_kinds(model), expected)
+    np.testing.assert_array_equal(model.pair_kinds, expected)
     plans, pair_table = plan_tables(model, 1.0, 5)
-    np.testing.assert_array_equal(pair_table < 0, np.array(expected) == ABSENT)
-    assert [plan.only_padding for plan in plans] == [False, False]
+    np.testing.assert_array_equal(pair_table < 0, np.array(expected) == PairKind.ABSENT)
+    assert [plan.only_constants for plan in plans] == [False, False]
 
 
 def test_table_read_by_empty_slots_alone(make_model):
     model = make_model(type_one_side=False, excluded=frozenset({(0, 0)}))
     plans, pair_table = plan_tables(model, 1.0, 5)
-    assert [plans[pair_table[pair]].only_padding for pair in ((0, 0), (0, 1), (1, 0), (1, 1))] == [True, False, False, False]
+    assert [plans[pair_table[pair]].only_constants for pair in ((0, 0), (0, 1), (1, 0), (1, 1))] == [True, False, False, False]
 
 
 def test_a_step_that_needs_too_many_rows():
@@ -126,4 +116,4 @@ def test_distance_of_an_argument(make_model, protection):
     r = np.array([0.4, 1.0, 2.5, 3.9])
     u = np.clip((r - d.rcut_smth) / (d.rcut - d.rcut_smth), 0, 1)
     x = ((u**3 * (-6 * u**2 + 15 * u - 10) + 1) / (r + protection) - d.mean[1]) / d.std[1, 0]
-    np.testing.assert_allclose(distance_of(d, 1, x), r, atol=1e-9)
+    np.testing.assert_allclose(d.radial.distance(1, x), r, atol=1e-9)

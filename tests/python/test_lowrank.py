@@ -46,7 +46,7 @@ def test_amplitude_is_the_root_mean_square_of_a_function(plan):
     basis = sampled_basis(plan, np.zeros((12, 12)))
     x = np.linspace(plan.lower, plan.upper + 0.3, 4001)
     value, slope, _ = derivatives_along(plan.net, x)
-    pad = derivatives_along(plan.net, plan.x_pad)[0] @ basis.vectors
+    pad = derivatives_along(plan.net, plan.constants)[0] @ basis.vectors
     square = ((value @ basis.vectors) ** 2).mean(axis=0) + ((slope @ basis.vectors) ** 2).mean(axis=0)
     square += 0.3**2 * (pad**2).mean(axis=0)
     np.testing.assert_allclose(np.sqrt(square)[:4], basis.amplitude[:4], rtol=5e-3)

@@ -15,7 +15,7 @@ from pybuild.compress.truncation import difference
 from pybuild.info import info_lines
 from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
-from pybuild.tables_file import from_bytes, to_bytes
+from pybuild.tablefile.file import from_bytes, to_bytes
 
 try:
     from pybuild import _core as core
@@ -56,9 +56,15 @@ def frames(folder):
 
 
 def without_section(tables):
-    return replace(
-        tables, fittings=tuple(f if f is None else replace(f, row_end_mixed=None, rank_mixed=None) for f in tables.fittings)
-    )
+    def plain(f):
+        return f if f is None else replace(f, inputs=tuple(replace(i, row_end_mixed=None, rank_mixed=None) for i in f.inputs))
+
+    return replace(tables, fittings=tuple(map(plain, tables.fittings)))
+
+
+def inputs_of(tables):
+    """What each net takes of the only descriptor."""
+    return [taken for f in tables.fittings for taken in f.inputs]
 
 
 def compiled(tables):
@@ -73,7 +79,7 @@ def count(row_end):
 @pytest.mark.parametrize("name", FOLDED)
 def test_double_does_not_look_at_it(shared_models, name):
     tables = built(shared_models / name)
-    assert any(f.row_end_mixed is not None for f in tables.fittings)
+    assert any(f.row_end_mixed is not None for f in inputs_of(tables))
     models = compiled(tables), compiled(without_section(tables))
     for frame in frames(shared_models / name)[1:3]:
         one, other = (calculator.evaluate(model, *frame) for model in models)
@@ -124,8 +130,9 @@ def test_compiled_evaluates_the_same_products(shared_models, name, tolerance):
 @needs_core
 def test_a_direct_and_a_folded_type_share_a_table(tables, make_structure):
     """The fixture's second type takes the descriptor, and with it all channels; its first type fewer than in double."""
-    assert [f.row_end_mixed is None for f in tables.fittings] == [False, True]
-    tables = replace(tables, mean=np.array([0.055, 0.043]))  # empty slots between knots: these tables jump there
+    assert [f.row_end_mixed is None for f in inputs_of(tables)] == [False, True]
+    moved = replace(tables.descriptors[0], mean=np.array([0.055, 0.043]))
+    tables = replace(tables, descriptors=(moved,))  # empty slots between knots: these tables jump there
     positions, types, cell = make_structure(seed=4)
     expected = reference_tables.evaluate(tables, positions, types, cell, mixed=True)
     got = calculator.evaluate(compiled(tables), positions, types, cell, precision="mixed")
@@ -138,13 +145,13 @@ def test_products_are_a_part_of_those_of_double(make_model):
     sizes = []
     for tolerance_mixed in (1e-1, 1e-3, 1e-5):
         result = build(make_model(seed=2, widths=(1, 6, 12)), M, Options(tolerance_mixed=tolerance_mixed, form="folded"))
-        for f in result.tables.fittings:
+        for f in inputs_of(result.tables):
             assert f.row_end_mixed.shape == f.row_end.shape
             assert np.all(f.row_end_mixed <= f.row_end)
-        sizes.append([count(f.row_end_mixed) for f in result.tables.fittings])
+        sizes.append([count(f.row_end_mixed) for f in inputs_of(result.tables)])
         assert result.measured.double.force < 1e-3 * result.measured.mixed.force < 1e-3 * tolerance_mixed
     assert np.all(np.diff(sizes, axis=0) > 0)
-    assert np.all(np.array(sizes[-1]) < [count(f.row_end) for f in result.tables.fittings])
+    assert np.all(np.array(sizes[-1]) < [count(f.row_end) for f in inputs_of(result.tables)])
 
 
 def test_tables_of_double_do_not_depend_on_it(make_model):
@@ -157,14 +164,14 @@ def test_tables_of_double_do_not_depend_on_it(make_model):
 @pytest.mark.parametrize("tolerance_mixed", [1e-8, 1e-12])
 def test_mixed_takes_all_that_double_does_where_it_must(make_model, tolerance_mixed):
     result = build(make_model(seed=2, widths=(1, 6, 12)), M, Options(form="folded", tolerance_mixed=tolerance_mixed))
-    for f in result.tables.fittings:
+    for f in inputs_of(result.tables):
         np.testing.assert_array_equal(f.row_end_mixed, f.row_end_double)
     assert result.measured.mixed == result.measured.double
 
 
 def test_full_rank_has_no_parts(make_model):
     result = build(make_model(seed=2, widths=(1, 6, 12)), M, Options(rank="full"))
-    for f in result.tables.fittings:
+    for f in inputs_of(result.tables):
         assert (f.row_end_double, f.row_end_mixed, f.rank_double, f.rank_mixed) == (None, None, None, None)
     assert result.measured.mixed == result.measured.double
     assert not any("mixed" in line for line in info_lines(result.tables))
@@ -173,7 +180,7 @@ def test_full_rank_has_no_parts(make_model):
 def test_the_direct_form_has_fewer_columns_in_mixed_precision(make_model, make_structure):
     tolerance = 1e-2
     result = build(make_model(seed=2, widths=(1, 6, 12)), M, Options(form="direct", tolerance_mixed=tolerance))
-    for f in result.tables.fittings:
+    for f in inputs_of(result.tables):
         ranks = np.array([table.rank for table in result.tables.tables]) if f.rank_double is None else f.rank_double
         assert np.all(f.rank_mixed <= ranks)
         assert f.rank_mixed.sum() < ranks.sum()
@@ -187,7 +194,7 @@ def test_with_the_columns_given(make_model, make_structure):
     positions, types, cell = make_structure(seed=3)
     tolerance = 1e-2
     tables = build(model, M, Options(rank=5, form="folded", tolerance_mixed=tolerance)).tables
-    assert all(f.row_end_mixed is not None for f in tables.fittings)
+    assert all(f.row_end_mixed is not None for f in inputs_of(tables))
     double, mixed = (reference_tables.evaluate(tables, positions, types, cell, mixed=m) for m in (False, True))
     np.testing.assert_allclose(mixed.forces, double.forces, rtol=0, atol=tolerance)
     exact = reference.evaluate(model, positions, types, cell)
@@ -197,7 +204,7 @@ def test_with_the_columns_given(make_model, make_structure):
 def test_info_tells_both_counts(make_model):
     tables = from_bytes(to_bytes(build(make_model(seed=2, widths=(1, 6, 12)), M, Options(form="folded")).tables))
     text = "\n".join(info_lines(tables))
-    for f in tables.fittings:
+    for f in inputs_of(tables):
         if f.row_end_double is not None:
             assert f"with a closer pair {count(f.row_end)} products of {len(f.columns)} columns" in text
         double = f.row_end if f.row_end_double is None else f.row_end_double

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from pybuild.compress import nets
-from pybuild.model.description import Layer, Net
+from pybuild.model.activations import parse
+from pybuild.model.net import Layer, Net, Skip
 
 STEP = 1e-3  # of five-point differences: error h^4 f^(5) / 30 and rounding 1e-16 / h
 DIFFERENCE = 1e-8  # measured 3e-10
@@ -20,8 +21,8 @@ def five_point(f, x):
 @pytest.mark.parametrize("activation", SMOOTH)
 @pytest.mark.parametrize("widths", [(1, 3, 6, 12), (1, 1, 2, 4), (1, 4, 4, 5)])  # doubled, identity from the first layer on, none
 def test_derivatives_against_finite_differences(make_model, activation, widths):
-    net = make_model(seed=3, activation=activation, widths=widths).descriptor.nets[0, 0]
-    assert {layer.skip for layer in net.layers} & {"doubled", "identity"}
+    net = make_model(seed=3, activation=activation, widths=widths).descriptor.nets[0]
+    assert {layer.skip for layer in net.layers} & {Skip.DOUBLED, Skip.IDENTITY}
     assert any(layer.idt is not None for layer in net.layers)
     x = np.linspace(-2, 7, 41)
     _, slope, curvature = nets.derivatives_along(net, x)
@@ -31,7 +32,7 @@ def test_derivatives_against_finite_differences(make_model, activation, widths):
 
 @pytest.mark.parametrize("activation", ["relu", "relu6"])
 def test_piecewise_linear_nets_have_no_curvature(make_model, activation):
-    net = make_model(seed=3, activation=activation).descriptor.nets[0, 0]
+    net = make_model(seed=3, activation=activation).descriptor.nets[0]
     value, slope, curvature = nets.derivatives_along(net, np.linspace(-2, 7, 41))
     assert np.abs(value).max() > 0
     assert np.abs(slope).max() > 0
@@ -40,8 +41,8 @@ def test_piecewise_linear_nets_have_no_curvature(make_model, activation):
 
 def test_two_layers_by_hand():
     """y = tanh(a x + b); z = (y, y) + t tanh(y w + c) with a doubled skip."""
-    first = Layer(np.array([[0.7]]), np.array([0.2]), None, "tanh", "none")
-    second = Layer(np.array([[0.5, -1.1]]), np.array([0.1, 0.3]), np.array([0.4, 0.9]), "tanh", "doubled")
+    first = Layer(np.array([[0.7]]), np.array([0.2]), None, parse("tanh"), Skip.NONE)
+    second = Layer(np.array([[0.5, -1.1]]), np.array([0.1, 0.3]), np.array([0.4, 0.9]), parse("tanh"), Skip.DOUBLED)
     x = np.linspace(-1, 2, 7)
     y = np.tanh(0.7 * x + 0.2)
     dy = 0.7 * (1 - y**2)
@@ -57,7 +58,7 @@ def test_two_layers_by_hand():
 
 
 def test_more_points_than_are_handled_at_once(make_model):
-    net = make_model(seed=3).descriptor.nets[0, 0]
+    net = make_model(seed=3).descriptor.nets[0]
     x = np.linspace(-2, 7, 2 * nets.CHUNK + 5)
     whole = nets.derivatives_along(net, x)
     part = nets.derivatives_along(net, x[nets.CHUNK - 1 : nets.CHUNK + 2])

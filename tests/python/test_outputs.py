@@ -14,7 +14,7 @@ import pytest
 from command_line import ENVIRONMENT, command, fails, mpirun, run, write_system
 
 from pybuild.cli import main
-from pybuild.tables_file import read_tables
+from pybuild.tablefile.file import read_tables
 
 DATA = "atom_exclude.npz"
 

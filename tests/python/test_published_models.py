@@ -10,7 +10,7 @@ from pybuild.errors import UnsupportedModel
 from pybuild.oracles import reference
 from pybuild.readers import read_model
 from pybuild.structures.structure import Structure
-from pybuild.tables_file import write_tables
+from pybuild.tablefile.file import write_tables
 
 # Per atom, force component and virial component; DeePMD-kit's own back ends differ by 1e-14 of the energy.
 ENERGY, FORCE, VIRIAL = 1e-9, 1e-8, 1e-6

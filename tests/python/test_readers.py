@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from pybuild.errors import InputError, ReadError, UnsupportedModel
-from pybuild.model.description import ModelDescription, Net, Provenance
+from pybuild.model.activations import parse
+from pybuild.model.description import ModelDescription, Provenance
+from pybuild.model.net import Skip
 from pybuild.readers import read_model
 from pybuild.readers._deepmd_checkpoint import checkpoint_tree
 from pybuild.readers._deepmd_dict import description_from_dict, vacuum_flags
@@ -68,12 +70,11 @@ def test_water_model(shared_models):
     d, f = model.descriptor, model.fitting
     assert model.type_map == ("O", "H")
     assert (d.rcut, d.rcut_smth, d.env_protection, d.sel, d.n_sel, d.axis_neuron) == (6.0, 0.5, 0.0, (46, 92), 138, 16)
-    assert d.type_one_side
-    assert d.nets[0, 1] is d.nets[1, 1]
-    assert [layer.weight.shape for layer in d.nets[0, 0].layers] == [(1, 25), (25, 50), (50, 100)]
-    assert [layer.skip for layer in d.nets[0, 0].layers] == ["none", "doubled", "doubled"]
+    assert d.net_of.tolist() == [[0, 1], [0, 1]]
+    assert [layer.weight.shape for layer in d.nets[0].layers] == [(1, 25), (25, 50), (50, 100)]
+    assert [layer.skip for layer in d.nets[0].layers] == [Skip.NONE, Skip.DOUBLED, Skip.DOUBLED]
     assert [layer.weight.shape for layer in f.nets[1].layers] == [(1600, 240), (240, 240), (240, 240), (240, 1)]
-    assert [layer.skip for layer in f.nets[1].layers] == ["none", "identity", "identity", "none"]
+    assert [layer.skip for layer in f.nets[1].layers] == [Skip.NONE, Skip.IDENTITY, Skip.IDENTITY, Skip.NONE]
     assert f.nets[0].layers[1].idt is not None
     assert model.min_nbor_dist == pytest.approx(0.8854385688525499, abs=0)
     assert model.provenance.file_name == "model.pth"
@@ -86,16 +87,15 @@ def test_options_of_the_shared_models(shared_models):
         return read_model(shared_models / name / "model.pth")
 
     two = read("se_e2_a-two_side-exclude").descriptor
-    assert not two.type_one_side
+    assert two.net_of.tolist() == [[0, 2], [1, 3]]
     assert two.excluded == {(0, 0)}
-    assert two.nets[0, 1] is not two.nets[1, 1]
-    assert {layer.activation for layer in two.nets[0, 1].layers} == {"gelu"}
+    assert {layer.activation.name for net in two.nets for layer in net.layers} == {"gelu"}
     pairs = read("se_e2_a-softplus-pair_exclude")
     assert pairs.pair_excluded == {(0, 1), (1, 0)}
     assert pairs.descriptor.excluded == frozenset()
     dt = read("se_e2_a-resnet_dt-set_davg_zero").descriptor
     assert not dt.mean.any()
-    assert any(layer.idt is not None for layer in dt.nets[0, 0].layers)
+    assert any(layer.idt is not None for layer in dt.nets[0].layers)
     assert read("se_e2_a-float32").provenance.precision == "float32"
 
 
@@ -159,7 +159,7 @@ def test_a_data_modifier_is_refused(option_models, tmp_path):
 
 def test_torch_is_not_needed(option_models, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # import torch raises ImportError
-    assert read_model(option_models / "silut.pth").descriptor.nets[0, 0].layers[0].activation == "silut:0.7"
+    assert read_model(option_models / "silut.pth").descriptor.nets[0].layers[0].activation == parse("silut:0.7")
 
 
 # The layout of early 2024: no atomic_model, its biases and exclusions with the fitting net
@@ -249,9 +249,9 @@ def test_sel_of_zero(option_models):
 
 def test_skip_in_the_first_layer_and_silut(option_models):
     model = read_model(option_models / "silut.pth")
-    assert [layer.skip for layer in model.descriptor.nets[0, 0].layers] == ["identity", "doubled", "none"]
-    assert [layer.idt is None for layer in model.descriptor.nets[0, 0].layers] == [False, False, True]
-    assert model.fitting.nets[0].layers[0].activation == "custom_silu:0.2"
+    assert [layer.skip for layer in model.descriptor.nets[0].layers] == [Skip.IDENTITY, Skip.DOUBLED, Skip.NONE]
+    assert [layer.idt is None for layer in model.descriptor.nets[0].layers] == [False, False, True]
+    assert model.fitting.nets[0].layers[0].activation == parse("custom_silu:0.2")
 
 
 def test_exclusions_and_vacuum(option_models):
@@ -270,8 +270,8 @@ def test_heads(option_models):
     path = option_models / "two_heads.pt"
     alpha, beta = read_model(path, "alpha"), read_model(path, "beta")
     assert_same(alpha.descriptor, beta.descriptor)
-    assert alpha.fitting.nets[0].layers[0].activation == "tanh"
-    assert beta.fitting.nets[0].layers[0].activation == "softplus"
+    assert alpha.fitting.nets[0].layers[0].activation.name == "tanh"
+    assert beta.fitting.nets[0].layers[0].activation.name == "softplus"
     with pytest.raises(InputError, match="--head; there are: alpha, beta"):
         read_model(path)
     with pytest.raises(InputError, match="no such head; there are: alpha, beta"):
@@ -372,8 +372,7 @@ def test_tree():
 def test_mixed_fitting_has_one_net_for_all_types():
     tree = _tree(mixed=True)
     model = _describe(tree)
-    assert isinstance(model.fitting.nets[0], Net)
-    assert model.fitting.nets[0] is model.fitting.nets[1]
+    assert (len(model.fitting.nets), model.fitting.net_of.tolist()) == (1, [0, 0])
     tree["fitting"]["vacuum"] = vacuum_flags([None, 2.0])
     assert _describe(tree).fitting.vacuum_subtracted == {0, 1}  # mixed: all types, whatever the flags
 

@@ -7,9 +7,13 @@ import math
 import numpy as np
 import pytest
 
+from pybuild.descriptors.se_e2_a import SeE2A
 from pybuild.errors import InputError
-from pybuild.model.description import EnergyFitting, Layer, ModelDescription, Net, Provenance, SeE2A
+from pybuild.model.activations import parse
+from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
+from pybuild.model.net import Layer, Net, Skip
 from pybuild.oracles import reference
+from pybuild.oracles.parts import net_forward
 from pybuild.readers import read_model
 
 # Against DeePMD-kit in float64; measured over all models and frames: 4e-14 eV/atom, 2e-14 eV/A, 1.4e-12 eV.
@@ -64,13 +68,13 @@ def test_options_against_deepmd_kit(option_models, name):
 
 def _dimer_model() -> ModelDescription:
     """One type, G(x) = (tanh(0.5 x + 0.1), tanh(-0.3 x + 0.2)), axis 1, E = 0.7 D_0 - 0.4 D_1 + 0.25 + 3, sel 4."""
-    embedding = Net((Layer([[0.5, -0.3]], [0.1, 0.2], None, "tanh", "none"),))
-    fitting = Net((Layer([[0.7], [-0.4]], [0.25], None, "linear", "none"),))
+    embedding = Net((Layer([[0.5, -0.3]], [0.1, 0.2], None, parse("tanh"), Skip.NONE),))
+    fitting = Net((Layer([[0.7], [-0.4]], [0.25], None, parse("linear"), Skip.NONE),))
     descriptor = SeE2A(
         rcut=4.0, rcut_smth=2.0, env_protection=0.0, sel=(4,), n_sel=4, mean=[0.05], std=[[0.2, 0.1]], axis_neuron=1,
-        type_one_side=True, nets={(0, 0): embedding}, excluded=frozenset(),
+        nets=(embedding,), net_of=[[0]], excluded=frozenset(),
     )  # fmt: skip
-    energy = EnergyFitting((fitting,), [3.0], frozenset(), frozenset())
+    energy = EnergyFitting((fitting,), [0], [3.0], frozenset(), frozenset())
     return ModelDescription(("X",), descriptor, energy, frozenset(), None, Provenance("none", "0" * 64, "by hand", "float64"))
 
 
@@ -217,11 +221,11 @@ def test_excluded_neighbours_fill_slots_and_vanished_ones_do_not(make_model):
 
     def energy(moment):
         d = moment @ moment[: plain.descriptor.axis_neuron].T
-        return reference.net_forward(plain.fitting.nets[0], d.reshape(1, -1))[0][0, 0] + plain.fitting.energy_bias[0]
+        return net_forward(plain.fitting.nets[0], d.reshape(1, -1))[0][0, 0] + plain.fitting.energy_bias[0]
 
     d = plain.descriptor
     x_pad = -d.mean[0] / d.std[0, 0]
-    pads = [np.outer(reference.net_forward(d.nets[0, b], [[x_pad]])[0][0], [x_pad, 0, 0, 0]) for b in (0, 1)]
+    pads = [np.outer(net_forward(d.net(0, b), [[x_pad]])[0][0], [x_pad, 0, 0, 0]) for b in (0, 1)]
     by_descriptor = dataclasses.replace(plain, descriptor=dataclasses.replace(d, excluded=pair))
     by_model = dataclasses.replace(plain, pair_excluded=pair)
     assert reference.evaluate(by_descriptor, positions, types).atom_energy[0] == pytest.approx(

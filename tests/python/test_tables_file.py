@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pybuild import tables_container
-from pybuild.crc32c import crc32c
 from pybuild.errors import FormatError, InputError
-from pybuild.tables_file import from_bytes, list_sections, read_tables, to_bytes, write_tables
-from pybuild.tables_sections import sections_of
-from pybuild.tableset import TableSet
+from pybuild.tablefile import container
+from pybuild.tablefile.crc32c import crc32c
+from pybuild.tablefile.file import from_bytes, list_sections, read_tables, to_bytes, write_tables
+from pybuild.tablefile.sections import sections_of
+from pybuild.tablefile.tableset import TableSet
 
 try:
     from pybuild import _core
@@ -104,7 +104,7 @@ class TestRoundTrip:
         assert (coef.dtype, coef.shape, coef.n_bytes, coef.required) == ("f64", (12, 4, 8), 12 * 4 * 8 * 8, True)
         assert coef.crc == crc32c(tables.tables[1].coef.tobytes())
         assert coef.offset % 64 == 0
-        assert sections["descriptor.rcut"].shape == ()
+        assert sections["descriptor.0.rcut"].shape == ()
         assert not sections["provenance.json"].required
 
     @pytest.mark.skipif(_core is None, reason="the compiled core is not built")
@@ -118,7 +118,7 @@ class TestRoundTrip:
 
 KILLED_WRITER = """
 import os, signal, sys
-from pybuild.tables_file import read_tables, write_tables
+from pybuild.tablefile.file import read_tables, write_tables
 tables = read_tables(sys.argv[1])
 step, real = int(sys.argv[3]), {name: getattr(os, name) for name in ("open", "fsync", "replace")}
 count = 0
@@ -139,7 +139,7 @@ write_tables(sys.argv[2], tables)
 class TestWriter:
     def run(self, script: str, *arguments: Any, **keywords: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", script, *map(str, arguments)]
-        path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(tables_container.__file__).parents[1]), *sys.path])}
+        path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(container.__file__).parents[2]), *sys.path])}
         return subprocess.run(command, capture_output=True, text=True, env=path, check=False, **keywords)
 
     @pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
@@ -160,10 +160,10 @@ class TestWriter:
         write_tables(tmp_path / "source.bin", big)
         target = tmp_path / "tables.bin"
         script = (
-            "import sys\nfrom pybuild.tables_file import *\nt = read_tables(sys.argv[1])\nprint('go', flush=True)\n"
+            "import sys\nfrom pybuild.tablefile.file import *\nt = read_tables(sys.argv[1])\nprint('go', flush=True)\n"
             "while True: write_tables(sys.argv[2], t)"
         )
-        path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(tables_container.__file__).parents[1]), *sys.path])}
+        path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(container.__file__).parents[2]), *sys.path])}
         for delay in (0.0, 0.03, 0.06, 0.1, 0.15):
             command = [sys.executable, "-c", script, str(tmp_path / "source.bin"), str(target)]
             with subprocess.Popen(command, stdout=subprocess.PIPE, env=path) as process:
@@ -177,7 +177,7 @@ class TestWriter:
         write_tables(tmp_path / "source.bin", tables)
         (tmp_path / "tables.bin").write_bytes(b"old")
         script = (
-            "import sys\nfrom pybuild.errors import InputError\nfrom pybuild.tables_file import *\n"
+            "import sys\nfrom pybuild.errors import InputError\nfrom pybuild.tablefile.file import *\n"
             "try: write_tables(sys.argv[2], read_tables(sys.argv[1]))\nexcept InputError as e: sys.exit(str(e))"
         )
 

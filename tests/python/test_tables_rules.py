@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pybuild import tables_container
-from pybuild.crc32c import crc32c
 from pybuild.errors import FormatError, ModelError
-from pybuild.tables_container import ENTRY, HEADER, pack
-from pybuild.tables_file import from_bytes, to_bytes, write_tables
-from pybuild.tables_sections import sections_of
-from pybuild.tableset import TableSet
+from pybuild.tablefile import container
+from pybuild.tablefile.container import ENTRY, HEADER, pack
+from pybuild.tablefile.crc32c import crc32c
+from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
+from pybuild.tablefile.sections import sections_of
+from pybuild.tablefile.tableset import TableSet
 
 try:
     from pybuild import _core
@@ -114,14 +114,14 @@ DAMAGED = {
 
 class TestDamagedFiles:
     def test_undamaged(self) -> None:
-        assert tables_container.unpack(SMALL).sections["matrix"].array.tolist() == [[1, 1], [1, 1]]
+        assert container.unpack(SMALL).sections["matrix"].array.tolist() == [[1, 1], [1, 1]]
 
     @pytest.mark.parametrize("name", DAMAGED)
     def test_each_rule(self, name: str) -> None:
         data, message = DAMAGED[name]
         repaired = data if name == "line ends" else repair(data)
         with pytest.raises(FormatError, match=message):
-            tables_container.unpack(repaired)
+            container.unpack(repaired)
 
     @pytest.mark.parametrize(("offset", "what"), [(50, "header"), (FIRST + 56, "directory"), (len(SMALL) - 1, "section 'note'")])
     def test_checksums(self, offset: int, what: str) -> None:
@@ -130,10 +130,10 @@ class TestDamagedFiles:
         if what != "header":  # the header's own checksum must not be the one that notices
             struct.pack_into("<I", data, 60, crc32c(bytes(data[:60])))
         with pytest.raises(FormatError, match=f"{what} has the checksum"):
-            tables_container.unpack(bytes(data))
+            container.unpack(bytes(data))
 
     def test_newer_minor_is_accepted(self) -> None:
-        assert tables_container.unpack(repair(put(10, "H", 9))).minor == 9
+        assert container.unpack(repair(put(10, "H", 9))).minor == 9
 
     def test_every_truncation(self, tables: TableSet) -> None:
         data = to_bytes(tables)
@@ -177,20 +177,35 @@ WRONG = {
     "bias": ("model.energy_bias", set_to(0, np.nan), "not finite"),
     "min_distance": ("model.min_distance", set_to((0, 0), 0.0), "not positive"),
     "min_distance symmetric": ("model.min_distance", set_to((0, 1), 0.8), "not symmetric"),
+    "close_distance": ("model.close_distance", set_to((0, 0), 0.0), "not positive"),
+    "close_distance symmetric": ("model.close_distance", set_to((0, 1), 0.5), "not symmetric"),
+    "close_distance large": ("model.close_distance", set_to((1, 1), 1.5), "larger than that of min_distance"),
     "check": ("model.check_frequency", set_to((), 0), "expected at least 1"),
-    "kind": ("descriptor.kind", text(b"se_e9"), "this version knows se_e2_a"),
-    "rcut": ("descriptor.rcut", set_to((), 0.0), "expected a positive number"),
-    "rcut_smth": ("descriptor.rcut_smth", set_to((), 6.0), "expected 0 <= rcut_smth < rcut"),
-    "protection": ("descriptor.env_protection", set_to((), -1.0), "no negative"),
-    "sel": ("descriptor.sel", set_to(0, -1), "negative"),
-    "sel all 0": ("descriptor.sel", set_to(slice(None), 0), "no atom has neighbours"),
-    "n_sel": ("descriptor.n_sel", set_to((), 0), "expected at least 1"),
-    "std": ("descriptor.std", set_to((0, 1), 1e-310), "finite"),
-    "axis": ("descriptor.axis_neuron", set_to((), 5), "expected 1 to the width 4"),
-    "pair_kind": ("descriptor.pair_kind", set_to((0, 0), 4), "other than 0 to 3"),
-    "pair_kind sel": ("descriptor.pair_kind", set_to((0, 0), 3), "exactly where sel"),
-    "pair_table": ("descriptor.pair_table", set_to((0, 0), -1), "exactly where pair_kind is 3"),
-    "pair_table gap": ("descriptor.pair_table", set_to((slice(None), 1), 2), "not all tables before it"),
+    "rule": ("model.neighbour_rule", set_to((), 5), "is 5, expected 0 to 4"),
+    "rule negative": ("model.neighbour_rule", set_to((), -1), "is -1, expected at least 0"),
+    "union": ("model.neighbour_rule", set_to((), 3), r"is 3 \(union\), which this version does not evaluate; install"),
+    "mixed types": ("model.neighbour_rule", set_to((), 4), r"is 4 \(mixed\), which this version does not evaluate"),
+    "frame parameters": ("model.n_fparam", set_to((), 2), "is 2 frame parameters, which this version does not evaluate; install"),
+    "atomic parameters": ("model.n_aparam", set_to((), 1), "is 1 atomic parameters, which this version does not evaluate"),
+    "atomic parameters negative": ("model.n_aparam", set_to((), -1), "expected at least 0"),
+    "no descriptor": ("descriptor.count", set_to((), 0), "expected at least 1"),
+    "too many descriptors": ("descriptor.count", set_to((), 257), "is 257, format 1 allows at most 256"),
+    "kind": ("descriptor.0.kind", text(b"se_e9"), "this version knows se_e2_a, se_e2_r"),
+    "rcut": ("descriptor.0.rcut", set_to((), 0.0), "expected a positive number"),
+    "rcut_smth": ("descriptor.0.rcut_smth", set_to((), 6.0), "expected 0 <= rcut_smth < rcut"),
+    "protection": ("descriptor.0.env_protection", set_to((), -1.0), "no negative"),
+    "sel": ("descriptor.0.sel", set_to(0, -1), "negative"),
+    "sel all 0": ("descriptor.0.sel", set_to(slice(None), 0), "no atom has neighbours"),
+    "n_sel": ("descriptor.0.n_sel", set_to((), 0), "expected at least 1"),
+    "std": ("descriptor.0.std", set_to((0, 1), 1e-310), "finite"),
+    "axis": ("descriptor.0.axis_neuron", set_to((), 5), "expected 1 to the width 4"),
+    "pair_kind": ("descriptor.0.pair_kind", set_to((0, 0), 5), "other than 0 to 4"),
+    "pair_kind sel": ("descriptor.0.pair_kind", set_to((0, 0), 3), "exactly where sel"),
+    "pair_table": ("descriptor.0.pair_table", set_to((0, 0), -1), "exactly where pair_kind is 3"),
+    "pair_table gap": ("descriptor.0.pair_table", set_to((slice(None), 1), 2), "not all tables before it"),
+    "argument": ("table.0.argument", set_to((), 3), "is 3, expected 0 to 2"),
+    "over r": ("table.1.argument", set_to((), 1), "is 1, a table over the distance, which this version does not evaluate; install"),
+    "over products": ("table.1.argument", set_to((), 2), "a table over a product of three bodies, which this version does not"),
     "no segment": ("table.0.segments", lambda a: a[:0], "is empty"),
     "segments": ("table.0.segments", lambda a: np.tile(a[:1], (65537, 1)), "is 65537, format 1 allows at most 65536"),
     "segment shape": ("table.0.segments", lambda a: a[:, :2].copy(), r"has shape \(2, 2\), expected \('any', 3\)"),
@@ -214,27 +229,34 @@ WRONG = {
     "order": ("table.1.coef", lambda a: np.concatenate([a, a[:, :1]], axis=1), "order 4, expected 3 or 5"),
     "padding": ("table.1.coef", set_to((11, 3, 7), 1.0), "not 0 in a column beyond the rank 3"),
     "basis": ("table.1.basis", lambda a: a[:, :2].copy(), r"expected \(4, 3\)"),
-    "x_pad": ("descriptor.mean", set_to(0, 0.5), "argument -mean/std = -4.0 of empty slots"),
-    "form": ("fitting.0.form", set_to((), 2), r"expected 0 \(direct\) or 1"),
-    "column type": ("fitting.0.columns", set_to((1, 0), 2), "there is no table for that type"),
-    "column channel": ("fitting.0.columns", set_to((0, 1), 2), "expected a channel of 0 to 1"),
-    "column twice": ("fitting.0.columns", set_to((2, 1), 0), "occurs twice"),
-    "row_end": ("fitting.0.row_end", set_to(3, 2), "row p must end at p to 4"),
-    "row_end rises": ("fitting.0.row_end", set_to(slice(None), [3, 4, 3, 3]), "increases at row 1"),
-    "no product": ("fitting.0.row_end", set_to(slice(None), [0, 1, 2, 3]), "leaves no product"),
-    "mixed dtype": ("fitting.0.row_end_mixed", lambda a: a.astype("<f8"), "has dtype f64, expected i32"),
-    "mixed shorter": ("fitting.0.row_end_mixed", lambda a: a[:3].copy(), r"has shape \(3,\), expected \(4,\)"),
-    "mixed longer": ("fitting.0.row_end_mixed", lambda a: np.append(a, a[-1:]), r"has shape \(5,\), expected \(4,\)"),
-    "mixed below p": ("fitting.0.row_end_mixed", set_to(1, 0), "row p must end at p to 4"),
-    "mixed beyond P": ("fitting.0.row_end_mixed", set_to(0, 5), "row p must end at p to 4"),
-    "mixed beyond row_end": ("fitting.0.row_end_mixed", set_to(3, 4), "goes beyond row_end at row 3"),
-    "mixed rises": ("fitting.0.row_end_mixed", set_to(slice(None), [2, 3, 3, 3]), "increases at row 1"),
-    "mixed no product": ("fitting.0.row_end_mixed", set_to(slice(None), [0, 1, 2, 3]), "leaves no product"),
+    "x_pad": ("descriptor.0.mean", set_to(0, 0.5), "argument -mean/std = -4.0 of empty slots"),
+    "no inputs": ("fitting.0.inputs", lambda a: a[:0], "is empty"),
+    "input of no descriptor": ("fitting.0.inputs", set_to(0, 1), "names descriptor 1, expected 0 to 0"),
+    "input negative": ("fitting.0.inputs", set_to(0, -1), "names descriptor -1"),
+    "input twice": ("fitting.0.inputs", lambda a: np.tile(a, 2), "names descriptor 0 twice"),
+    "form": ("fitting.0.input.0.form", set_to((), 4), "is 4, expected 0 to 3"),
+    "form negative": ("fitting.0.input.0.form", set_to((), -1), "is -1, expected at least 0"),
+    "rectangular": ("fitting.0.input.0.form", set_to((), 2), r"is 2 \(rectangular\), which this version does not evaluate; install"),
+    "linear": ("fitting.0.input.0.form", set_to((), 3), r"is 3 \(linear\), which a descriptor se_e2_a does not have"),
+    "column type": ("fitting.0.input.0.columns", set_to((1, 0), 2), "there is no table for that type"),
+    "column channel": ("fitting.0.input.0.columns", set_to((0, 1), 2), "expected a channel of 0 to 1"),
+    "column twice": ("fitting.0.input.0.columns", set_to((2, 1), 0), "occurs twice"),
+    "row_end": ("fitting.0.input.0.row_end", set_to(3, 2), "row p must end at p to 4"),
+    "row_end rises": ("fitting.0.input.0.row_end", set_to(slice(None), [3, 4, 3, 3]), "increases at row 1"),
+    "no product": ("fitting.0.input.0.row_end", set_to(slice(None), [0, 1, 2, 3]), "leaves no product"),
+    "mixed dtype": ("fitting.0.input.0.row_end_mixed", lambda a: a.astype("<f8"), "has dtype f64, expected i32"),
+    "mixed shorter": ("fitting.0.input.0.row_end_mixed", lambda a: a[:3].copy(), r"has shape \(3,\), expected \(4,\)"),
+    "mixed longer": ("fitting.0.input.0.row_end_mixed", lambda a: np.append(a, a[-1:]), r"has shape \(5,\), expected \(4,\)"),
+    "mixed below p": ("fitting.0.input.0.row_end_mixed", set_to(1, 0), "row p must end at p to 4"),
+    "mixed beyond P": ("fitting.0.input.0.row_end_mixed", set_to(0, 5), "row p must end at p to 4"),
+    "mixed beyond row_end": ("fitting.0.input.0.row_end_mixed", set_to(3, 4), "goes beyond row_end at row 3"),
+    "mixed rises": ("fitting.0.input.0.row_end_mixed", set_to(slice(None), [2, 3, 3, 3]), "increases at row 1"),
+    "mixed no product": ("fitting.0.input.0.row_end_mixed", set_to(slice(None), [0, 1, 2, 3]), "leaves no product"),
     "activation": ("fitting.0.layers", set_to((1, 0), 9), "the activation is 9 for layer 1"),
     "skip": ("fitting.0.layers", set_to((1, 1), 3), "the skip is 3 for layer 1"),
     "skip widths": ("fitting.0.layers", set_to((2, 1), 1), "does not go with 3 inputs and 6 outputs"),
     "parameter": ("fitting.0.activation_parameter", set_to(0, 1.0), "only silut"),
-    "inputs": ("fitting.0.row_end", set_to(3, 4), r"has shape \(7, 3\), expected \(8, 'any'\)"),
+    "inputs": ("fitting.0.input.0.row_end", set_to(3, 4), r"has shape \(7, 3\), expected \(8, 'any'\)"),
     "bias shape": ("fitting.1.0.bias", lambda a: a[:4].copy(), r"expected \(5,\)"),
     "idt shape": ("fitting.0.1.idt", lambda a: a[:2].copy(), r"expected \(3,\)"),
     "last": ("fitting.1.layers", set_to((1, 0), 1), "the last layer 1 has an activation or a skip"),
@@ -253,7 +275,7 @@ class TestWrongModels:
     @pytest.mark.parametrize("name", [name for name, *_ in WRONG.values()])
     def test_missing(self, name: str, tables: TableSet) -> None:
         rest = [section for section in sections_of(tables) if section[0] != name]
-        if name in ("provenance.json", "fitting.0.1.idt", "fitting.0.row_end_mixed"):
+        if name in ("provenance.json", "model.close_distance", "fitting.0.1.idt", "fitting.0.input.0.row_end_mixed"):
             from_bytes(pack(rest))
         else:
             with pytest.raises(ModelError, match=f"'{name}': is missing"):
@@ -261,20 +283,21 @@ class TestWrongModels:
 
     def test_unknown_sections(self, tables: TableSet) -> None:
         extra = ("descriptor.new", np.zeros(3), False)
-        assert from_bytes(pack([*sections_of(tables), extra])).rcut == tables.rcut
+        assert from_bytes(pack([*sections_of(tables), extra])).type_map == tables.type_map
         with pytest.raises(ModelError, match=r"'descriptor\.new': is required by the file"):
             from_bytes(pack([*sections_of(tables), (*extra[:2], True)]))
 
     def test_mixed_products_of_a_direct_net(self, tables: TableSet) -> None:
-        extra = ("fitting.1.row_end_mixed", np.array([1], "<i4"), True)
-        with pytest.raises(ModelError, match=r"'fitting\.1\.row_end_mixed': is required by the file"):
+        extra = ("fitting.1.input.0.row_end_mixed", np.array([1], "<i4"), True)
+        with pytest.raises(ModelError, match=r"'fitting\.1\.input\.0\.row_end_mixed': is required by the file"):
             from_bytes(pack([*sections_of(tables), extra]))
 
     def test_what_is_wrong_is_not_written(self, tables: TableSet, tmp_path: Path) -> None:
+        (descriptor,) = tables.descriptors
         with pytest.raises(ModelError, match="rcut_smth"):
-            write_tables(tmp_path / "tables.bin", replace(tables, rcut_smth=7.0))
+            write_tables(tmp_path / "tables.bin", replace(tables, descriptors=(replace(descriptor, rcut_smth=7.0),)))
         with pytest.raises(ModelError, match="32 bits"):
-            write_tables(tmp_path / "tables.bin", replace(tables, n_sel=2**31))
+            write_tables(tmp_path / "tables.bin", replace(tables, descriptors=(replace(descriptor, n_sel=2**31),)))
         with pytest.raises(ModelError, match="JSON"):
             write_tables(tmp_path / "tables.bin", replace(tables, provenance={"error": float("nan")}))
         assert list(tmp_path.iterdir()) == []

@@ -25,6 +25,9 @@ struct Section {
 
 class TableFile {
 public:
+    /// The newest minor version that this program knows all of.
+    static constexpr int kMinor = 0;
+
     /// Check the bytes from the outside in, checksums included; nothing is copied, so they must outlive this. Throws FormatError:
     /// which rule, where, what was found, what was expected.
     TableFile(const unsigned char* bytes, std::size_t n_bytes);

@@ -9,7 +9,6 @@
 
 #include "dpc/errors.hpp"
 #include "dpc/kokkos/pack.hpp"
-#include "dpc/math/neighbour_slots.hpp"
 #include "dpc/math/slots.hpp"
 #include "dpc/neighbour_rule.hpp"
 #include "dpc/packed_model.hpp"

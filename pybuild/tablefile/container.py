@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The container of a tables.bin: named arrays to bytes and back (docs/tables-format.md sections 1, 2 and 4).
 
-The arrays' meaning is tables_sections.py's business. Every rule holds against hostile bytes, with or without fitting checksums:
+The arrays' meaning is sections/'s business. Every rule holds against hostile bytes, with or without fitting checksums:
 no size is believed before it was compared with the bytes that are there.
 """
 
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import FormatError
 from .crc32c import crc32c
-from .errors import FormatError
 
 MAGIC = b"\x89DPT\r\n\x1a\n"
 MAJOR, MINOR = 1, 0

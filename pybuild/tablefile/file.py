@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Write and read a tables.bin: `write_tables(path, TableSet)`, `read_tables(path)`, `list_sections(path)`.
 
-The format is docs/tables-format.md; tables_container.py has its structure, tables_sections.py the meaning of its arrays. A file
+The format is docs/tables-format.md; container.py has its structure, sections/ the meaning of its arrays. A file
 appears whole or not at all: it is written beside its place under another name and renamed when it is on the disk.
 """
 
@@ -11,9 +11,9 @@ import os
 import secrets
 from pathlib import Path
 
-from .errors import FormatError, InputError, ModelError
-from .tables_container import SectionInfo, pack, trained_model_message, unpack
-from .tables_sections import sections_of, tables_of
+from ..errors import FormatError, InputError, ModelError
+from .container import SectionInfo, pack, trained_model_message, unpack
+from .sections import sections_of, tables_of
 from .tableset import TableSet
 
 

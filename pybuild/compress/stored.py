@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""A TableSet as the parts of an evaluation: what a build measures is what it stores, interpolation included."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array, IntArray
+from ..model.descriptor import Descriptor, Form
+from ..model.net import Net
+from ..tablefile.tableset import InputArrays, TableSet
+from . import hermite
+from .environment import Environment
+from .evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput
+from .grid import grid_of
+
+Part = IntArray | None  # what ordinary centres take in a precision: ends of rows, or columns by neighbour type; None: all
+
+
+def input_arrays(first: FirstLayerInput, double: Part, mixed: Part) -> InputArrays:
+    """How a file says what a first layer takes."""
+    if isinstance(first, FoldedInput):
+        return InputArrays(0, Form.SQUARE, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
+    return InputArrays(0, Form.DIRECT, rank_double=double, rank_mixed=mixed)
+
+
+def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Features]:
+    """phi and its slope for all pairs of an environment."""
+    (d,) = tables.descriptors
+    features = {}
+    for pair, block in env.blocks.items():
+        table = tables.tables[d.pair_table[pair]]
+        value, slope = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), block.x)
+        features[pair] = Features.of(block, value, slope)
+    return features
+
+
+def stored_fittings(descriptor: Descriptor, tables: TableSet, part: str = "double") -> dict[int, Fitting]:
+    """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour much closer
+    than in the training data), "double" or "mixed" (of any other, in that precision)."""
+    return {a: _fitting(descriptor, tables, a, part) for a, f in enumerate(tables.fittings) if f is not None}
+
+
+def n_inputs(tables: TableSet, taken: InputArrays, part: str = "double") -> int:
+    """Numbers that a first layer takes of one descriptor; part as above."""
+    if taken.form == Form.DIRECT:
+        d = tables.descriptors[taken.descriptor]
+        return d.width * max(1, d.axis_neuron)
+    if taken.form == Form.SQUARE:
+        row_end = _part(taken, "row_end", part)
+        return int((row_end - np.arange(len(row_end))).sum())
+    return _part(taken, "n", part) or len(taken.columns)
+
+
+def _part(taken: InputArrays, name: str, part: str) -> Any:
+    """name_part, or where that is absent name itself: all."""
+    found = None if part == "all" else getattr(taken, f"{name}_{part}")
+    return getattr(taken, name, None) if found is None else found
+
+
+def _fitting(descriptor: Descriptor, tables: TableSet, a: int, part: str) -> Fitting:
+    f = tables.fittings[a]
+    ((taken,), (first, *rest)) = f.inputs, f.layers
+    if taken.form == Form.SQUARE:
+        every, row_end = FoldedInput(taken.columns, taken.row_end), _part(taken, "row_end", part)
+        p, q = every.products()
+        first_input: FirstLayerInput = FoldedInput(taken.columns, row_end)
+        first = replace(first, weight=first.weight[q < row_end[p]])
+    else:
+        first_input = DirectInput(_bases(tables, a, taken, part), descriptor)
+    return Fitting(first_input, Net((first, *rest)), float(tables.energy_bias[a]))
+
+
+def _bases(tables: TableSet, a: int, taken: InputArrays, part: str) -> dict[int, Array]:
+    """V by neighbour type; columns that are not taken have no weight in T."""
+    (d,) = tables.descriptors
+    used = {b: tables.tables[t] for b, t in enumerate(d.pair_table[a].tolist()) if t >= 0}
+    ranks = _part(taken, "rank", part)
+    return {b: t.basis * (np.arange(t.rank) < (t.rank if ranks is None else ranks[b])) for b, t in used.items()}

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""From the distance of a neighbour to the argument of the embedding net and back (docs/theory.md section 1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrays import Array
+
+HALVINGS = 60  # of a bracket: down to rounding
+
+
+@dataclass(frozen=True)
+class Radial:
+    """x = (s(r) - mean_a)/std_a with s(r) = sw(r)/(r + protection), for a centre of type a; lengths in angstrom."""
+
+    rcut: float
+    rcut_smth: float
+    protection: float
+    mean: Array  # (N,)
+    std: Array  # (N,)
+
+    @property
+    def x_pad(self) -> Array:
+        """(N,) the argument of an empty slot, where s = 0."""
+        return -self.mean / self.std
+
+    def switch(self, r: Array) -> tuple[Array, Array]:
+        """sw(r) and its derivative."""
+        width = self.rcut - self.rcut_smth
+        u = np.clip((r - self.rcut_smth) / width, 0.0, 1.0)
+        return u**3 * (-6.0 * u**2 + 15.0 * u - 10.0) + 1.0, -30.0 * u**2 * (u - 1.0) ** 2 / width
+
+    def normalised(self, a: int, s: Array) -> Array:
+        """x of s."""
+        return (s - self.mean[a]) / self.std[a]
+
+    def unprotected(self, a: int, r: float) -> float:
+        """x at a distance without the protection: where a table's range ends by DeePMD-kit's rule."""
+        sw, _ = self.switch(np.array([r]))
+        return float(self.normalised(a, sw[0] / r))
+
+    def distance(self, a: int, x: Array) -> Array:
+        """The distance (n,) at which a neighbour has the argument x (n,); rcut where all have a larger one, 0 where none reaches
+        it."""
+        s = x * self.std[a] + self.mean[a]
+        low, high = np.zeros_like(s), np.full_like(s, self.rcut)
+        for _ in range(HALVINGS):  # s(r) falls with r
+            middle = 0.5 * (low + high)
+            sw, _ = self.switch(middle)
+            beyond = sw / (middle + self.protection) > s
+            low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
+        return low

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""What descriptors have in common whose embedding nets see the distance of one neighbour, with a net per pair of types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..arrays import Array, IntArray
+from ..model.checks import check_array, check_indices, check_number, check_pairs, is_integer, own, require
+from ..model.descriptor import Form
+from ..model.net import Net, check_net
+from .radial import Radial
+
+EXCLUSIONS = ("slots", "section")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoBody:
+    """Lengths in angstrom; N types, M the embedding width."""
+
+    kind: ClassVar[str]
+    n_components: ClassVar[int]
+    form: ClassVar[Form]
+
+    rcut: float
+    rcut_smth: float
+    env_protection: float
+    sel: tuple[int, ...]  # (N,) slots per neighbour type
+    n_sel: int  # divisor of the sum over neighbours
+    mean: Array  # (N,) of s(r), per centre type
+    std: Array  # (N, ...) per centre type, that of s(r) first
+    nets: tuple[Net, ...]
+    net_of: IntArray  # (N, N) the net of a centre and a neighbour type, -1 where none; one-sided: all rows the same
+    excluded: frozenset[tuple[int, int]]  # descriptor's exclude_types, symmetric
+    # What adds nothing where a pair is excluded: "slots", neighbours, which fill their slots; "section", empty slots, too.
+    exclusion: str = "slots"
+
+    def __post_init__(self) -> None:
+        own(self, np.float64, "mean", "std")
+        own(self, np.int32, "net_of")
+
+    @property
+    def width(self) -> int:
+        """M, the number of outputs of the embedding nets."""
+        return self.nets[0].n_out
+
+    @property
+    def radial(self) -> Radial:
+        """Distance <-> argument of the embedding nets."""
+        std = self.std.reshape(len(self.std), -1)[:, 0]
+        return Radial(self.rcut, self.rcut_smth, self.env_protection, self.mean, std)
+
+    def net(self, a: int, b: int) -> Net:
+        """The embedding net of a neighbour of type b of a centre of type a."""
+        return self.nets[self.net_of[a, b]]
+
+    def constants(self, a: int, kind: int) -> list[float]:
+        """Arguments of slots without neighbour (first) and of those of excluded neighbours, if they add anything."""
+        return [float(self.radial.x_pad[a])]
+
+    def numbers(self) -> dict[str, Any]:
+        """What a table file holds of it, beside what concerns pairs of types; a kind adds its own."""
+        return {
+            "kind": self.kind, "rcut": self.rcut, "rcut_smth": self.rcut_smth, "env_protection": self.env_protection,
+            "sel": np.array(self.sel, dtype=np.int32), "n_sel": self.n_sel, "mean": self.mean, "std": self.std,
+            "width": self.width, "axis_neuron": 0,
+        }  # fmt: skip
+
+    def validate(self, n_types: int) -> None:
+        """0 <= rcut_smth < rcut; env_protection >= 0; sel >= 0 and not all 0; n_sel > 0; std > 0; a net from 1 to M numbers, M
+        the same for all, for every centre and every neighbour type with sel > 0; what the kind asks for."""
+        for field in ("rcut", "rcut_smth", "env_protection"):
+            check_number(getattr(self, field), f"descriptor.{field}")
+        smooth = 0.0 <= self.rcut_smth < self.rcut
+        require(smooth, "descriptor.rcut_smth", f"is {self.rcut_smth}, must be in [0, rcut = {self.rcut})")
+        require(self.env_protection >= 0.0, "descriptor.env_protection", f"is {self.env_protection}, must not be negative")
+        require(len(self.sel) == n_types, "descriptor.sel", f"has {len(self.sel)} entries for {n_types} types")
+        counts = all(is_integer(s) and s >= 0 for s in self.sel) and sum(self.sel) > 0
+        require(counts, "descriptor.sel", f"is {self.sel}: counts, not all 0, are needed")
+        positive = is_integer(self.n_sel) and self.n_sel > 0
+        require(positive, "descriptor.n_sel", f"is {self.n_sel!r}, must be a positive integer")
+        check_array(self.mean, "descriptor.mean", (n_types,))
+        self._check_nets(n_types)
+        self._check_kind(n_types)
+        require(bool((self.std > 0.0).all()), "descriptor.std", "must be positive")
+        check_pairs(self.excluded, "descriptor.excluded", n_types)
+        known = ", ".join(EXCLUSIONS)
+        require(self.exclusion in EXCLUSIONS, "descriptor.exclusion", f"is {self.exclusion!r}, must be one of {known}")
+
+    def _check_kind(self, n_types: int) -> None:
+        """The rules of the kind, the shape of std among them."""
+        raise NotImplementedError
+
+    def _check_nets(self, n_types: int) -> None:
+        require(len(self.nets) > 0, "descriptor.nets", "is empty")
+        for k, net in enumerate(self.nets):
+            check_net(net, f"descriptor.nets[{k}]", 1)
+            require(net.n_out == self.width, f"descriptor.nets[{k}]", f"has {net.n_out} outputs, another net {self.width}")
+        check_indices(self.net_of, "descriptor.net_of", (n_types, n_types), len(self.nets), -1)
+        for a, b in np.argwhere(self.net_of < 0).tolist():
+            require(self.sel[b] == 0, f"descriptor.net_of[{a}, {b}]", "is -1, but there are slots for these neighbours")

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""Sections descriptor.*: kinds, cutoffs, statistics, and what each pair of types does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...arrays import Array, IntArray
+from ..tableset import DescriptorArrays
+from .access import NamedArray, Sections, as_f64, as_i32, as_text, has_reciprocal, require, require_at_most
+
+COMPONENTS = {"se_e2_a": 2, "se_e2_r": 1}  # columns of std: radial, angular
+WITH_AXIS = ("se_e2_a",)
+ABSENT, LAST_PAIR_KIND = 3, 4  # pair_kind
+MOST_DESCRIPTORS, MOST_WIDTH = 256, 16384
+MOST_RCUT = 1e4  # angstrom
+
+
+def descriptor_sections(descriptors: Sequence[DescriptorArrays]) -> list[NamedArray]:
+    out: list[NamedArray] = [("descriptor.count", as_i32(len(descriptors)), True)]
+    for index, d in enumerate(descriptors):
+        prefix = f"descriptor.{index}."
+        out += [
+            (prefix + "kind", as_text(d.kind, prefix + "kind"), True),
+            (prefix + "rcut", as_f64(d.rcut), True),
+            (prefix + "rcut_smth", as_f64(d.rcut_smth), True),
+            (prefix + "env_protection", as_f64(d.env_protection), True),
+            (prefix + "sel", as_i32(d.sel), True),
+            (prefix + "n_sel", as_i32(d.n_sel), True),
+            (prefix + "mean", as_f64(d.mean), True),
+            (prefix + "std", as_f64(d.std), True),
+            (prefix + "width", as_i32(d.width), True),
+            *([(prefix + "axis_neuron", as_i32(d.axis_neuron), True)] if d.kind in WITH_AXIS else []),
+            (prefix + "pair_kind", as_i32(d.pair_kind), True),
+            (prefix + "pair_table", as_i32(d.pair_table), True),
+        ]
+    return out
+
+
+def read_descriptors(s: Sections, n: int) -> tuple[DescriptorArrays, ...]:
+    count = s.integer("descriptor.count", 1)
+    require_at_most("descriptor.count", count, MOST_DESCRIPTORS)
+    return tuple(_read_descriptor(s, f"descriptor.{d}.", n) for d in range(count))
+
+
+def _read_descriptor(s: Sections, prefix: str, n: int) -> DescriptorArrays:
+    kind = s.text(prefix + "kind")
+    known = f"is '{kind}', this version knows {', '.join(COMPONENTS)}; install a newer version"
+    require(kind in COMPONENTS, prefix + "kind", known)
+    rcut, smooth, protection = _read_cutoff(s, prefix)
+    sel = s.i32(prefix + "sel", n)
+    require(bool((sel >= 0).all()), prefix + "sel", "has a negative value")
+    require(bool(sel.any()), prefix + "sel", "is 0 for every type: no atom has neighbours")
+    n_sel = s.integer(prefix + "n_sel", 1)
+    mean, std = _read_statistics(s, prefix, n, COMPONENTS[kind])
+    width = s.integer(prefix + "width", 1)
+    require_at_most(prefix + "width", width, MOST_WIDTH)
+    axis = 0
+    if kind in WITH_AXIS:
+        axis = s.integer(prefix + "axis_neuron", 1)
+        require(axis <= width, prefix + "axis_neuron", f"is {axis}, expected 1 to the width {width}")
+    pair_kind, pair_table = _read_pairs(s, prefix, n, sel)
+    return DescriptorArrays(kind, rcut, smooth, protection, sel, n_sel, mean, std, width, axis, pair_kind, pair_table)
+
+
+def _read_cutoff(s: Sections, prefix: str) -> tuple[float, float, float]:
+    rcut, smooth, protection = (s.number(prefix + key) for key in ("rcut", "rcut_smth", "env_protection"))
+    require(0 < rcut <= MOST_RCUT, prefix + "rcut", f"is {rcut}, expected a positive number of at most {MOST_RCUT}")
+    fits = 0 <= smooth and has_reciprocal(rcut - smooth)
+    require(fits, prefix + "rcut_smth", f"is {smooth}, expected 0 <= rcut_smth < rcut = {rcut}")
+    require(protection >= 0, prefix + "env_protection", f"is {protection}, expected no negative number")
+    return rcut, smooth, protection
+
+
+def _read_statistics(s: Sections, prefix: str, n: int, n_columns: int) -> tuple[Array, Array]:
+    mean, std = s.f64(prefix + "mean", n), s.f64(prefix + "std", n, n_columns)
+    require(has_reciprocal(std), prefix + "std", "has a value that is not a positive number with a finite reciprocal")
+    return mean, std
+
+
+def _read_pairs(s: Sections, prefix: str, n: int, sel: IntArray) -> tuple[IntArray, IntArray]:
+    kind_name, table_name = prefix + "pair_kind", prefix + "pair_table"
+    kind, table = s.i32(kind_name, n, n), s.i32(table_name, n, n)
+    known = range(LAST_PAIR_KIND + 1)
+    require(bool(np.isin(kind, known).all()), kind_name, f"has a value other than 0 to {LAST_PAIR_KIND}")
+    absent = kind == ABSENT
+    require(bool((absent == (sel == 0)).all()), kind_name, f"must be {ABSENT} exactly where sel of the neighbour type is 0")
+    legal = (table >= -1).all() and (absent == (table == -1)).all()
+    require(bool(legal), table_name, f"must be a table, or -1 exactly where pair_kind is {ABSENT}")
+    return kind, table

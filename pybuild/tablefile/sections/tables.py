@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""Sections table.t.*: segments, ranks, coefficients and bases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ...arrays import Array
+from ..tableset import Argument, DescriptorArrays, TableArrays, end_of
+from .access import NamedArray, Sections, as_f64, as_i32, fail, has_reciprocal, require, require_at_most, require_evaluated
+
+EXCLUDED = (1, 4)  # pair_kind: se_e2_r looks excluded neighbours up at 0
+CHANNEL_MULTIPLE = 8
+ORDERS = (3, 5)
+JOINT_TOLERANCE = 1e-9  # of the larger end of a segment: two ends that should be one point are that close, by rounding only
+PADDING_MARGIN = 0.5  # last steps between x_pad and the end of the table, so that rounding cannot put it beyond
+MOST_ROWS, MOST_SEGMENTS = 2**24, 2**16
+ARGUMENT_NAMES = {Argument.X: "x", Argument.R: "the distance", Argument.PRODUCT: "a product of three bodies"}
+
+
+def table_sections(tables: Sequence[TableArrays]) -> list[NamedArray]:
+    out: list[NamedArray] = []
+    for index, table in enumerate(tables):
+        prefix = f"table.{index}."
+        out += [
+            (prefix + "argument", as_i32(int(table.argument)), True),
+            (prefix + "segments", as_f64(table.segments), True),
+            (prefix + "upper", as_f64(table.upper), True),
+            (prefix + "rank", as_i32(table.rank), True),
+            (prefix + "coef", as_f64(table.coef), True),
+            (prefix + "basis", as_f64(table.basis), True),
+        ]
+    return out
+
+
+def read_tables(s: Sections, descriptors: Sequence[DescriptorArrays]) -> tuple[TableArrays, ...]:
+    tables = tuple(_read_table(s, f"table.{t}.", width) for t, width in enumerate(_widths(descriptors)))
+    for d in descriptors:
+        for t, x, what in _constant_arguments(d):
+            table = tables[t]
+            inside = table.lower <= x <= table.upper and x <= table.max - PADDING_MARGIN * table.segments[-1, 1]
+            require(inside, f"table.{t}.segments", f"does not have the argument {what} inside its trained range")
+    return tables
+
+
+def _widths(descriptors: Sequence[DescriptorArrays]) -> list[int]:
+    """Width of the functions of each table: tables 0 .. largest in any pair_table, each used by some pair, all of whose
+    descriptors have the same width."""
+    widths: dict[int, int] = {}
+    has_largest = ""
+    for index, d in enumerate(descriptors):
+        name = f"descriptor.{index}.pair_table"
+        for t in d.pair_table[d.pair_table >= 0].tolist():
+            has_largest = name if not widths or t > max(widths) else has_largest
+            known = widths.setdefault(t, d.width)
+            text = f"names table {t}, which a descriptor before it has for functions of width {known}, not {d.width}"
+            require(known == d.width, name, text)
+    if max(widths) + 1 != len(widths):
+        fail(has_largest, f"names table {max(widths)} but not all tables before it")
+    return [widths[t] for t in range(len(widths))]
+
+
+def _constant_arguments(d: DescriptorArrays) -> Iterator[tuple[int, float, str]]:
+    """Table, argument and what it is: empty slots, and excluded neighbours where these are looked up."""
+    with np.errstate(over="ignore"):
+        x_pad = -d.mean / d.std[:, 0]
+    for a, b in np.argwhere(d.pair_table >= 0).tolist():
+        t = int(d.pair_table[a, b])
+        yield t, float(x_pad[a]), f"-mean/std = {x_pad[a]} of empty slots around centre type {a}"
+        if d.kind == "se_e2_r" and d.pair_kind[a, b] in EXCLUDED:
+            yield t, 0.0, f"0 of excluded neighbours around centre type {a}"
+
+
+def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:
+    argument = _read_argument(s, prefix + "argument")
+    segments = _read_segments(s, prefix + "segments")
+    lower, end, upper = float(segments[0, 0]), end_of(segments), s.number(prefix + "upper")
+    rounding = JOINT_TOLERANCE * max(abs(lower), abs(end))
+    require(lower <= upper <= end + rounding, prefix + "upper", f"is {upper}, expected {lower} to {end}, the ends of the table")
+    rank = s.integer(prefix + "rank", 1)
+    require(rank <= width, prefix + "rank", f"is {rank}, expected 1 to the width {width}")
+    stride = -(-rank // CHANNEL_MULTIPLE) * CHANNEL_MULTIPLE
+    coef = s.f64(prefix + "coef", int(segments[:, 2].sum()), None, stride)
+    require(coef.shape[1] - 1 in ORDERS, prefix + "coef", f"has polynomials of order {coef.shape[1] - 1}, expected 3 or 5")
+    require(not coef[:, :, rank:].any(), prefix + "coef", f"has a coefficient that is not 0 in a column beyond the rank {rank}")
+    return TableArrays(argument, segments, upper, rank, coef, s.f64(prefix + "basis", width, rank))
+
+
+def _read_argument(s: Sections, name: str) -> Argument:
+    """The kinds of descriptors of today look everything up at x."""
+    argument = Argument(s.code(name, max(Argument)))
+    require_evaluated(argument == Argument.X, name, f"is {int(argument)}, a table over {ARGUMENT_NAMES[argument]}")
+    return argument
+
+
+def _read_segments(s: Sections, name: str) -> Array:
+    """(S, 3) start, step, count: in increasing order without gaps."""
+    segments = s.f64(name, None, 3)
+    require(len(segments) > 0, name, "is empty")
+    require_at_most(name, len(segments), MOST_SEGMENTS)
+    for k, (start, step, count) in enumerate(segments.tolist()):
+        require(has_reciprocal(step), name, f"segment {k} has the step {step}, expected a positive number with a finite 1/step")
+        whole = 1 <= count <= MOST_ROWS and count == int(count)
+        require(whole, name, f"segment {k} has {count} intervals, expected a whole number from 1 to {MOST_ROWS}")
+        end = start + step * count
+        require(start < end < math.inf, name, f"segment {k} from {start} to {end} does not increase, or is not finite")
+        if k + 1 < len(segments):
+            following = float(segments[k + 1, 0])
+            meets = following > start and abs(following - end) <= JOINT_TOLERANCE * max(abs(start), abs(end))
+            require(meets, name, f"segment {k} ends at {end}, but the one after it starts at {following}")
+    n_rows = int(segments[:, 2].sum())
+    require(n_rows <= MOST_ROWS, name, f"has {n_rows} intervals, format 1 allows at most {MOST_ROWS}")
+    return segments

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""What will be on disk: the arrays of a tables.bin, and nothing else.
+
+From here on nobody knows which program trained the model. Codes and shapes as in docs/tables-format.md section 3: N types; M, K
+and P as there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from ..arrays import Array, IntArray
+from ..model.descriptor import Form
+from ..model.net import Layer
+
+
+class Argument(IntEnum):
+    """What a table is looked up at."""
+
+    X = 0
+    R = 1
+    PRODUCT = 2
+
+
+class NeighbourRule(IntEnum):
+    """Which neighbours a centre keeps where there are more than sel."""
+
+    ALL = 0
+    PER_TYPE = 1
+    TOTAL = 2
+    UNION = 3
+    MIXED = 4
+
+
+def end_of(segments: Array) -> float:
+    """The last knot of segments (S, 3)."""
+    start, step, count = segments[-1]
+    return float(start + step * count)
+
+
+@dataclass(frozen=True)
+class TableArrays:
+    """K functions phi(x) on a grid of uniform segments."""
+
+    argument: Argument
+    segments: Array  # (S, 3) start, step, number of intervals; each starts where the one before ends
+    upper: float  # end of the range of the training data; beyond it the table extrapolates
+    rank: int  # K
+    coef: Array  # (rows, order + 1, K'), K' = K rounded up to 8, lowest power first
+    basis: Array  # (M, K)
+
+    @property
+    def lower(self) -> float:
+        return float(self.segments[0, 0])
+
+    @property
+    def max(self) -> float:
+        return end_of(self.segments)
+
+
+@dataclass(frozen=True)
+class DescriptorArrays:
+    """What makes features of a centre's neighbours."""
+
+    kind: str  # "se_e2_a", "se_e2_r"
+    rcut: float
+    rcut_smth: float
+    env_protection: float
+    sel: IntArray  # (N,)
+    n_sel: int
+    mean: Array  # (N,)
+    std: Array  # (N, 2); se_e2_r: (N, 1)
+    width: int  # M
+    axis_neuron: int  # 0 where the kind has none
+    pair_kind: IntArray  # (N, N)
+    pair_table: IntArray  # (N, N)
+
+
+@dataclass(frozen=True)
+class InputArrays:
+    """What the first layer of a fitting net takes of one descriptor.
+
+    What is None is not of that form, or, of the last six, all: they name the part that a precision evaluates for a centre without
+    a neighbour closer than in the training data.
+    """
+
+    descriptor: int
+    form: Form
+    columns: IntArray | None = None  # square, linear: (P, 2) neighbour type, channel
+    row_end: IntArray | None = None  # square: (P,)
+    row_end_double: IntArray | None = None  # square: (P,)
+    row_end_mixed: IntArray | None = None
+    rank_double: IntArray | None = None  # direct: (N,) by neighbour type, 0 where the pair has no table
+    rank_mixed: IntArray | None = None
+    n_double: int | None = None  # linear: leading columns
+    n_mixed: int | None = None
+
+
+@dataclass(frozen=True)
+class FittingArrays:
+    """The fitting net of one centre type, and what its first layer takes, in the order of concatenation."""
+
+    inputs: tuple[InputArrays, ...]
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class TableSet:
+    """All of docs/tables-format.md section 3."""
+
+    type_map: tuple[str, ...]
+    energy_bias: Array  # (N,)
+    energy_mask: IntArray  # (N,)
+    min_distance: Array  # (N, N)
+    check_frequency: int
+    neighbour_rule: NeighbourRule
+    n_fparam: int
+    n_aparam: int
+    descriptors: tuple[DescriptorArrays, ...]
+    tables: tuple[TableArrays, ...]
+    fittings: tuple[FittingArrays | None, ...]  # (N,); None where energy_mask is 0
+    close_distance: Array | None = None  # (N, N) a centre with a closer neighbour takes all columns and products; None: min_distance
+    provenance: dict[str, Any] = field(default_factory=dict)

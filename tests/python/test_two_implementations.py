@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""The compressor's physics and the oracle's, which share no code: the same numbers on random models and structures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pybuild.compress.environment import find_pairs
+from pybuild.compress.truncation import evaluate_exactly
+from pybuild.oracles import reference
+from pybuild.structures.structure import Structure
+
+SAME = 1e-12  # the same sums in another order, relative to the largest number
+BOTH = frozenset({(0, 1), (1, 0)})
+
+
+def exactly(model, structure):
+    positions, types, cell = structure
+    return evaluate_exactly(model, Structure(positions, types, cell), np.arange(len(types)))
+
+
+def assert_same(got, expected):
+    scale = 1.0 + np.abs(expected.forces).max()
+    assert got.energy == pytest.approx(expected.energy, rel=SAME, abs=SAME)
+    np.testing.assert_allclose(got.forces, expected.forces, rtol=0, atol=SAME * scale)
+    np.testing.assert_allclose(got.virial, expected.virial, rtol=0, atol=SAME * (scale + np.abs(expected.virial).max()))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"type_one_side": False, "env_protection": 0.3},
+        {"activation": "silut:0.4", "fitting_activation": "gelu", "sel": (3, 4)},  # more neighbours than sel
+        {"excluded": BOTH},
+        {"excluded": BOTH, "exclusion": "section", "type_one_side": False},
+        {"pair_excluded": BOTH, "excluded": frozenset({(1, 1)})},
+        {"sel": (0, 9), "fitting_excluded": frozenset({0})},
+        {"fitting_vacuum_subtracted": frozenset({1})},
+    ],
+    ids=str,
+)
+def test_energies_forces_and_virials(make_model, make_structure, changes, seed):
+    model = make_model(seed, **changes)
+    model.validate()
+    for structure in (make_structure(seed), (*make_structure(seed)[:2], None)):
+        expected = reference.evaluate(model, *structure)
+        assert np.abs(expected.forces).max() > 1e-3  # something to compare
+        assert_same(exactly(model, structure).exact, expected)
+
+
+def test_neighbours(make_model, make_structure):
+    """The linked cells find what the comparison of all with all finds."""
+    model = make_model()
+    positions, types, cell = make_structure(3)
+    i, j, d = find_pairs(Structure(positions, types, cell), model)
+    pairs = reference.find_neighbours(positions, cell, model.descriptor.rcut)
+    got, expected = (np.column_stack(columns) for columns in ((i, j, d), (pairs.centre, pairs.neighbour, pairs.vector)))
+    order = [np.lexsort(np.round(rows, 9).T) for rows in (got, expected)]
+    np.testing.assert_allclose(got[order[0]], expected[order[1]], rtol=0, atol=SAME)
+
+
+def test_the_switch_function_and_its_slope(make_model):
+    from pybuild.oracles.parts import switch
+
+    d = make_model(rcut_smth=1.5).descriptor
+    r = np.linspace(0.1, 5.0, 300)
+    for got, expected in zip(d.radial.switch(r), switch(r, d.rcut_smth, d.rcut), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=SAME)
+
+
+def test_derivatives_of_the_nets(make_model):
+    """Forward along x in the compressor, in reverse in the oracle."""
+    from pybuild.compress.nets import derivatives_along
+    from pybuild.oracles.parts import net_forward, net_reverse
+
+    net = make_model(4, widths=(1, 3, 6, 12), activation="softplus").descriptor.nets[0]
+    x = np.linspace(-1, 4, 9)
+    value, slope, _ = derivatives_along(net, x)
+    expected, tape = net_forward(net, x[:, None])
+    np.testing.assert_allclose(value, expected, rtol=0, atol=SAME)
+    for k in range(12):
+        d_out = np.zeros((9, 12))
+        d_out[:, k] = 1.0
+        np.testing.assert_allclose(slope[:, k], net_reverse(tape, d_out)[:, 0], rtol=0, atol=SAME)
+
+
+def test_a_change_of_one_is_seen(make_model, make_structure):
+    model, structure = make_model(), make_structure()
+    other = dataclasses.replace(model, descriptor=dataclasses.replace(model.descriptor, mean=model.descriptor.mean + 1e-6))
+    with pytest.raises(AssertionError):
+        assert_same(exactly(other, structure).exact, reference.evaluate(model, *structure))
