@@ -15,7 +15,11 @@ using PairKinds = std::vector<PairKind>;
 
 inline std::shared_ptr<Model> load_smooth() {
     const Bytes bytes = nested_model().bytes();
-    return std::make_shared<Model>(*Model::from_bytes(bytes.data(), bytes.size()));
+    auto model = std::make_shared<Model>(*Model::from_bytes(bytes.data(), bytes.size()));
+    for (double& distance : model->close_distance) {  // some centres are close to a neighbour, but not close
+        distance *= 0.95;
+    }
+    return model;
 }
 
 inline void set_kinds(const PairKinds& kinds, Descriptor& descriptor) {
