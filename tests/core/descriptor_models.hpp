@@ -104,4 +104,20 @@ inline std::shared_ptr<const Model> mixed_model() {
     return model;
 }
 
+struct DescriptorCase {
+    const char* name;
+    std::shared_ptr<const Model> model;
+};
+
+inline std::vector<DescriptorCase> descriptor_cases() {
+    constexpr PairKind ordinary = PairKind::ordinary, slots = PairKind::descriptor_excluded, section = PairKind::section_excluded,
+                       vanished = PairKind::model_excluded;
+    return {{"se_e2_a", angular_model({ordinary, ordinary, ordinary, ordinary})},
+            {"se_e2_a with exclusions", angular_model({section, ordinary, vanished, slots})},
+            {"se_e2_r", radial_model({ordinary, ordinary, ordinary, ordinary})},
+            {"se_e2_r excluded by slots", radial_model({slots, ordinary, ordinary, slots})},
+            {"se_e2_r excluded by section and by the model", radial_model({section, ordinary, vanished, section})},
+            {"several", mixed_model()}};
+}
+
 }  // namespace dpc::test
