@@ -257,7 +257,8 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
             limits.is_stored = limits.is_stored || pair.kind == PairKind::ordinary || type.descriptors.size() > 1;
             limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;
             if (pair.kind == PairKind::ordinary) {
-                limits.min_distance = model->closest(a, b);
+                limits.min_distance = model->pair_of(model->min_distance, a, b);
+                limits.close_distance = model->pair_of(model->close_distance, a, b);
                 limits.table_limit = std::max(limits.table_limit, distance_at(descriptor.environment, descriptor.rcut, pair.table->grid.max));
                 const double checked = std::max(limits.min_distance, limits.table_limit);
                 limits.checked_distance2 = checked * checked;

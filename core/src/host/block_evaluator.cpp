@@ -196,7 +196,7 @@ void BlockEvaluator<Real>::check_distances(
     const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums) {
     const PairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
     if (closest2 < limits.checked_distance2) {
-        if (closest2 < limits.min_distance * limits.min_distance) {
+        if (closest2 < limits.close_distance * limits.close_distance) {
             mark_close(block, atom);
         }
         const BlockPairs& pairs = gathered_.pairs;

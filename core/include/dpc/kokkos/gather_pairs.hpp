@@ -110,7 +110,7 @@ struct GatherPairs {
         if (!chunk.limits[b].is_stored) {
             return 0;
         }
-        const double limit = chunk.limits[b].min_distance;
+        const double limit = chunk.limits[b].close_distance;
         is_close = is_close || closest < limit * limit;
         return found;
     }
