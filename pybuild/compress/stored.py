@@ -36,14 +36,14 @@ def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Feature
     features = {}
     for pair, block in env.blocks.items():
         table = tables.tables[d.pair_table[pair]]
-        value, slope = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), block.x)
+        value, slope = hermite.evaluate(table.coef, grid_of(table), block.x)
         features[pair] = Features.of(block, value, slope)
     return features
 
 
 def stored_fittings(descriptor: Descriptor, tables: TableSet, part: str = "double") -> dict[int, Fitting]:
-    """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour much closer
-    than in the training data), "double" or "mixed" (of any other, in that precision)."""
+    """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour much
+    closer than in the training data), "double" or "mixed" (of any other, in that precision)."""
     return {a: _fitting(descriptor, tables, a, part) for a, f in enumerate(tables.fittings) if f is not None}
 
 

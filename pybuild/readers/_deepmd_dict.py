@@ -24,7 +24,6 @@ DESCRIPTOR_ALIASES = {
     "se_atten": "dpa1",
 }  # fmt: skip
 DESCRIPTOR_NEEDS = {
-    "se_e2_r": "tables of a radial descriptor without angles",
     "se_e3": "three-body tables of the angle between two neighbours",
     "se_e3_tebd": "three-body tables with a type embedding",
     "dpa1": "tables with a type embedding",
