@@ -3,19 +3,11 @@
 #include "dpc/neighbour_rule.hpp"
 
 #include <numeric>
-#include <string>
-
-#include "dpc/errors.hpp"
 
 namespace dpc {
 
 NeighbourRule rule_for(const Model& model, Neighbours neighbours) {
-    const NeighbourRule rule = model.neighbour_rule;
-    if (rule == NeighbourRule::united || rule == NeighbourRule::mixed) {
-        throw ModelError(std::string("model.neighbour_rule is '") + (rule == NeighbourRule::united ? "union" : "mixed") +
-                         "', which this version cannot evaluate; install a newer version");
-    }
-    return neighbours == Neighbours::all ? NeighbourRule::all : rule;
+    return neighbours == Neighbours::all ? NeighbourRule::all : model.neighbour_rule;
 }
 
 const char* describe(NeighbourRule rule) {

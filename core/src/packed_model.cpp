@@ -78,7 +78,7 @@ int rows_in_products(const std::vector<int>& row_end) {
     return n_rows;
 }
 
-/// The evaluators of this version know one se_e2_a descriptor that keeps every neighbour.
+/// The evaluators of this version know one se_e2_a descriptor.
 void require_evaluable(const Model& model) {
     const auto refuse = [](const std::string& what) { throw ModelError("this version does not evaluate " + what + "; install a newer version"); };
     if (model.descriptors.size() != 1) {
@@ -87,13 +87,6 @@ void require_evaluable(const Model& model) {
     const Descriptor& descriptor = model.descriptors.front();
     if (descriptor.kind != DescriptorKind::se_e2_a) {
         refuse(std::string("the descriptor ") + name_of(descriptor.kind));
-    }
-    if (model.neighbour_rule != NeighbourRule::all) {
-        refuse("a model that keeps only the nearest neighbours (model.neighbour_rule)");
-    }
-    if (std::any_of(descriptor.pairs.begin(), descriptor.pairs.end(),
-                    [](const Pair& pair) { return pair.kind == PairKind::section_excluded; })) {
-        refuse("pairs of types excluded by section (pair_kind 4)");
     }
 }
 

@@ -519,13 +519,8 @@ TEST(PackedModel, RefusesByName) {
         }
         return "accepted";
     };
-    TableBuilder excluded = small_model(), nearest = small_model();
-    excluded.i32("descriptor.0.pair_kind", {2, 2}, {0, 0, 0, 4});
-    nearest.i32("model.neighbour_rule", {}, {1});
     EXPECT_NE(refused(small_radial_model()).find("does not evaluate the descriptor se_e2_r"), std::string::npos);
     EXPECT_NE(refused(two_descriptors()).find("does not evaluate a model of 2 descriptors"), std::string::npos);
-    EXPECT_NE(refused(excluded).find("excluded by section"), std::string::npos);
-    EXPECT_NE(refused(nearest).find("only the nearest neighbours"), std::string::npos);
 }
 
 TEST(Model, KeepsItsOwnBytes) {
