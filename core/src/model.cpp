@@ -73,9 +73,8 @@ void read_energy_mask(SectionReader& sections, Model& model) {
     }
 }
 
-void read_min_distance(SectionReader& sections, Model& model) {
-    const std::string name = "model.min_distance";
-    const std::size_t n = model.type_map.size();
+/// (n, n), of pairs of types.
+std::vector<double> read_distances(SectionReader& sections, const std::string& name, std::size_t n) {
     const double* distance = sections.doubles(name, {n, n});
     for (std::size_t k = 0; k < n * n; ++k) {
         const std::size_t a = k / n, b = k % n;
@@ -86,7 +85,20 @@ void read_min_distance(SectionReader& sections, Model& model) {
         if (distance[k] != distance[b * n + a]) {
             model_error(name, "is not symmetric" + which);
         }
-        model.min_distance.push_back(distance[k]);
+    }
+    return {distance, distance + n * n};
+}
+
+void read_close_distance(SectionReader& sections, Model& model) {
+    const std::string name = "model.close_distance";
+    model.close_distance = model.min_distance;
+    if (sections.has(name)) {
+        model.close_distance = read_distances(sections, name, model.type_map.size());
+    }
+    for (std::size_t k = 0; k < model.close_distance.size(); ++k) {
+        if (model.close_distance[k] > model.min_distance[k]) {
+            model_error(name, "is " + number_text(model.close_distance[k]) + ", larger than min_distance, " + number_text(model.min_distance[k]));
+        }
     }
 }
 
@@ -119,7 +131,8 @@ void read_types(SectionReader& sections, Model& model) {
     const double* bias = sections.doubles("model.energy_bias", {n});
     model.energy_bias.assign(bias, bias + n);
     read_energy_mask(sections, model);
-    read_min_distance(sections, model);
+    model.min_distance = read_distances(sections, "model.min_distance", n);
+    read_close_distance(sections, model);
     model.check_frequency = sections.integer("model.check_frequency", 1);
     model.neighbour_rule = read_neighbour_rule(sections);
     refuse_parameters(sections, "model.n_fparam", "frame");

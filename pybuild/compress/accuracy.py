@@ -90,9 +90,12 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
         f"first fitting layer: {_inputs_text(build)}",
         f"measured on {build.measured_on}: {_errors_text(measured.double)}",
         f"in mixed precision, before rounding: {_errors_text(measured.mixed)}",
-        f"pairs closer than in the training data, to {NEAR:g} of its distances: {_errors_text(measured.near)}",
+        f"pairs closer than in the training data, to {build.close_factor:g} of its distances: {_errors_text(build.between)}",
+        f"closer, to {NEAR:g}, with all products: {_errors_text(measured.near)}",
         f"closer still, to the end of the tables: {_errors_text(measured.far)}",
     ]
+    if build.close_factor == 1:
+        del lines[-3]
     return lines + [f"warning: {text}" for text in _warnings(build, options)]
 
 
@@ -167,7 +170,8 @@ def provenance(
             "measured_on": build.measured_on,
             **_errors_entry(build.measured.double),
             "mixed_before_rounding": _errors_entry(build.measured.mixed),
-            "closer_than_training_data": _errors_entry(build.measured.near),
+            "closer_than_training_data": {"to": build.close_factor, **_errors_entry(build.between)},
+            "closer_with_all_products": _errors_entry(build.measured.near),
             "much_closer": _errors_entry(build.measured.far),
             "tables": [_table_entry(r) for r in reports],
         },

@@ -25,7 +25,7 @@ from .selection import select, select_columns
 from .steps import StepGoal, choose_grid
 from .stored import input_arrays, look_up, stored_fittings
 from .tabulate import build_table
-from .trials import SAFETY, Cases, Goal, Selection, excess
+from .trials import SAFETY, Cases, Goal, Selection, excess, within
 from .truncation import Case, Errors, Pair, difference, evaluate_exactly, moment_gradients, project, split_centres
 
 SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
@@ -35,6 +35,9 @@ JUDGED = 0.5  # of the tolerance: what is asked for on structures that the choic
 ROUNDS = 5  # of choosing: up to three with less allowed than before, and one back to what was allowed at first
 BETTER = 0.5  # of what the judge found: a tighter goal that does not lower it to this is given up
 NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to choose on, to judge on
+CLOSE_FACTORS = 0.9, 0.95  # times the smallest distances: from where on a centre takes all columns and products, tried in turn
+CLOSE_SHARE = 100  # times the tolerances, but no more than FAR_TOLERANCE: what the others may miss between there and these distances
+CLOSE_SEEDS = 4001, 4002
 MOST_BYTES = 200e6  # of all tables of a file
 
 
@@ -97,6 +100,8 @@ class Build:
     truncation: Errors  # by rank and products alone
     measured: Measured  # the tables as they are stored, on all structures
     measured_on: str  # what these are
+    close_factor: float  # a centre takes all columns and products where a neighbour is closer than this times the smallest distance
+    between: Errors  # of centres with a neighbour between there and the smallest distance, in double precision
     kinked_fitting: bool  # an activation of the fitting nets has corners
 
 
@@ -142,9 +147,11 @@ def build(
             break
         before, goal = judged, tighter
     measured = _measure(table_set, cases).worst(judged)
+    close_factor, between = _close_factor(seen, table_set, options)
+    table_set = replace(table_set, close_distance=close_factor * distances)
     nets = [model.fitting.net(a) for a in model.active_types]
     kinked = any(layer.activation.kinked for net in nets for layer in net.layers)
-    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described(), kinked)
+    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described(), close_factor, between, kinked)
 
 
 class _Evidence:
@@ -189,6 +196,16 @@ class _Evidence:
                 if len(centres):
                     case = evaluate_exactly(self._model, structure, centres)
                     part.append(case if keep else replace(case, features={}, moments={}))
+        return cases
+
+    def cases_between(self, factor: float) -> list[Case]:
+        """Centres whose closest neighbour is at that factor to once the smallest distance."""
+        low = np.maximum(factor * self._distances, self._ends)
+        cases = []
+        for structure in self._close(low, self._distances, CLOSE_SEEDS):
+            _, centres = split_centres(self._model, structure, self._distances, low)
+            if len(centres):
+                cases.append(replace(evaluate_exactly(self._model, structure, centres), features={}, moments={}))
         return cases
 
     def _close(self, low: Array, high: Array, seeds: tuple[int, ...]) -> list[Structure]:
@@ -238,6 +255,18 @@ def _measure(tables: TableSet, cases: Cases) -> Measured:
     """The tables as they are stored, interpolation included."""
     parts = (("double", cases.ordinary), ("mixed", cases.ordinary), ("all", cases.near), ("all", cases.far))
     return Measured(*(_stored_errors(tables, part, which) for which, part in parts))
+
+
+def _close_factor(seen: _Evidence, tables: TableSet, options: Options) -> tuple[float, Errors]:
+    """How much closer than in the training data neighbours may be before a centre has to take all columns and products, which
+    cost twice as much; and the error in double precision up to there."""
+    for factor in CLOSE_FACTORS:
+        cases = seen.cases_between(factor)
+        errors = {name: _stored_errors(tables, cases, name) for name in ("double", "mixed")}
+        limits = {name: max(options.tolerances[name], min(CLOSE_SHARE * options.tolerances[name], FAR_TOLERANCE)) for name in errors}
+        if all(within(errors[name], limits[name]) for name in errors):
+            return factor, errors["double"]
+    return 1.0, Errors(0.0, 0.0, 0.0)
 
 
 def _stored_errors(tables: TableSet, cases: Sequence[Case], part: str) -> Errors:

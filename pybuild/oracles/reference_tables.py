@@ -48,8 +48,9 @@ def evaluate(
 
 
 def _is_close(tables: TableSet, d: DescriptorArrays, a: int, neighbour_types: Index, vector: Array) -> bool:
-    """Whether a neighbour of an ordinary pair is closer than in the training data."""
-    near = np.linalg.norm(vector, axis=1) < tables.min_distance[a, neighbour_types]
+    """Whether a neighbour of an ordinary pair is so close that all columns and products are taken."""
+    distances = tables.min_distance if tables.close_distance is None else tables.close_distance
+    near = np.linalg.norm(vector, axis=1) < distances[a, neighbour_types]
     return bool((near & (d.pair_kind[a, neighbour_types] == PairKind.ORDINARY)).any())
 
 

@@ -195,6 +195,7 @@ def tables() -> TableSet:
         energy_bias=np.array([-5.0, -3.0]),
         energy_mask=np.array([1, 1], i32),
         min_distance=np.array([[2.2, 0.9], [0.9, 1.4]]),
+        close_distance=np.array([[2.0, 0.8], [0.8, 1.4]]),
         check_frequency=10,
         neighbour_rule=NeighbourRule.ALL,
         n_fparam=0,

@@ -177,6 +177,9 @@ WRONG = {
     "bias": ("model.energy_bias", set_to(0, np.nan), "not finite"),
     "min_distance": ("model.min_distance", set_to((0, 0), 0.0), "not positive"),
     "min_distance symmetric": ("model.min_distance", set_to((0, 1), 0.8), "not symmetric"),
+    "close_distance": ("model.close_distance", set_to((0, 0), 0.0), "not positive"),
+    "close_distance symmetric": ("model.close_distance", set_to((0, 1), 0.5), "not symmetric"),
+    "close_distance large": ("model.close_distance", set_to((1, 1), 1.5), "larger than that of min_distance"),
     "check": ("model.check_frequency", set_to((), 0), "expected at least 1"),
     "rule": ("model.neighbour_rule", set_to((), 5), "is 5, expected 0 to 4"),
     "rule negative": ("model.neighbour_rule", set_to((), -1), "is -1, expected at least 0"),
@@ -272,7 +275,7 @@ class TestWrongModels:
     @pytest.mark.parametrize("name", [name for name, *_ in WRONG.values()])
     def test_missing(self, name: str, tables: TableSet) -> None:
         rest = [section for section in sections_of(tables) if section[0] != name]
-        if name in ("provenance.json", "fitting.0.1.idt", "fitting.0.input.0.row_end_mixed"):
+        if name in ("provenance.json", "model.close_distance", "fitting.0.1.idt", "fitting.0.input.0.row_end_mixed"):
             from_bytes(pack(rest))
         else:
             with pytest.raises(ModelError, match=f"'{name}': is missing"):

@@ -99,6 +99,7 @@ struct Model {
     std::vector<double> energy_bias;   // (N) eV
     std::vector<char> has_energy;      // (N)
     std::vector<double> min_distance;  // (N, N) smallest distance of a pair of types in the training data, angstrom
+    std::vector<double> close_distance;  // (N, N) of a centre with a closer neighbour all columns and products are taken
     int check_frequency = 10;
     NeighbourRule neighbour_rule = NeighbourRule::all;
     int n_fparam = 0, n_aparam = 0;  // frame and atomic parameters

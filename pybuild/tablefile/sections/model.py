@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from ..tableset import NeighbourRule, TableSet
 from .access import NamedArray, Sections, as_f64, as_i32, as_text, require, require_at_most, require_evaluated
 
@@ -15,11 +16,13 @@ EVALUATED_RULES = (NeighbourRule.ALL, NeighbourRule.PER_TYPE, NeighbourRule.TOTA
 
 
 def model_sections(t: TableSet) -> list[NamedArray]:
+    close = [] if t.close_distance is None else [("model.close_distance", as_f64(t.close_distance), True)]
     return [
         ("model.type_map", as_text("\n".join(t.type_map), "model.type_map"), True),
         ("model.energy_bias", as_f64(t.energy_bias), True),
         ("model.energy_mask", as_i32(t.energy_mask), True),
         ("model.min_distance", as_f64(t.min_distance), True),
+        *close,
         ("model.check_frequency", as_i32(t.check_frequency), True),
         ("model.neighbour_rule", as_i32(int(t.neighbour_rule)), True),
         ("model.n_fparam", as_i32(t.n_fparam), True),
@@ -34,19 +37,28 @@ def read_model(s: Sections) -> dict[str, Any]:
     bias, mask = s.f64("model.energy_bias", n), s.i32("model.energy_mask", n)
     require(bool(np.isin(mask, (0, 1)).all()), "model.energy_mask", "has a value other than 0 and 1")
     require(bool(mask.any()), "model.energy_mask", "is 0 for every type: nothing is left to evaluate")
-    distance = s.f64("model.min_distance", n, n)
-    require(bool((distance > 0).all()), "model.min_distance", "has a value that is not positive")
-    require(bool((distance == distance.T).all()), "model.min_distance", "is not symmetric")
+    distance = _read_distances(s, "model.min_distance", n)
+    close = _read_distances(s, "model.close_distance", n) if s.has("model.close_distance") else None
+    if close is not None:
+        require(bool((close <= distance).all()), "model.close_distance", "has a value larger than that of min_distance")
     return {
         "type_map": type_map,
         "energy_bias": bias,
         "energy_mask": mask,
         "min_distance": distance,
+        "close_distance": close,
         "check_frequency": s.integer("model.check_frequency", 1),
         "neighbour_rule": _read_neighbour_rule(s),
         "n_fparam": _no_parameters(s, "model.n_fparam", "frame"),
         "n_aparam": _no_parameters(s, "model.n_aparam", "atomic"),
     }
+
+
+def _read_distances(s: Sections, name: str, n: int) -> Array:
+    distance = s.f64(name, n, n)
+    require(bool((distance > 0).all()), name, "has a value that is not positive")
+    require(bool((distance == distance.T).all()), name, "is not symmetric")
+    return distance
 
 
 def _read_type_map(s: Sections) -> tuple[str, ...]:
