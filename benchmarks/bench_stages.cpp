@@ -118,9 +118,10 @@ StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model,
     const NeighbourRows rows = structure.list();
     for (int i = 0; i < rows.n_centres; ++i) {
         const PackedType<Real>& type = packed.ordinary.types[static_cast<std::size_t>(structure.types()[i])];
+        const PackedDescriptor<Real>& descriptor = type.descriptors.front();
         for (int n = 0; n < rows.count[i]; ++n) {
             const int j = rows.rows[i][n];
-            const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(structure.types()[j])];
+            const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(structure.types()[j])];
             if (structure.distance(i, j) < model->rcut() && pair.kind == PairKind::ordinary) {
                 const auto channels = static_cast<double>(std::count_if(pair.row_of_channel.begin(), pair.row_of_channel.end(), [](int row) { return row >= 0; }));
                 const int order = pair.table->order;
@@ -128,10 +129,10 @@ StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model,
                 sum[bench::reverse_moments] += 2 * channels * (order + (order - 1) + 4 + 4 + 1);
             }
         }
-        sum[bench::compute_products] += 2.0 * 4 * type.n_products;
-        sum[bench::reverse_products] += 2.0 * 8 * type.n_products;
-        for (const PackedLayer<Real>& layer : type.layers) {
-            const bool hidden = &layer != &type.layers.back();
+        sum[bench::compute_products] += 2.0 * 4 * descriptor.n_features;
+        sum[bench::reverse_products] += 2.0 * 8 * descriptor.n_features;
+        for (const PackedLayer<Real>& layer : type.fitting.layers) {
+            const bool hidden = &layer != &type.fitting.layers.back();
             const double operations = 2.0 * layer.weight.n_in * layer.weight.n_out;
             sum[hidden ? bench::compute_layer : bench::last_layer] += operations;
             sum[bench::reverse_layer] += hidden ? operations : 0;

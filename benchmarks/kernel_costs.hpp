@@ -73,18 +73,19 @@ void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
         costs[label].bytes += n * bytes;
         costs[label].operations += n * operations;
     };
-    const double moments = 4.0 * type.n_rows, factors = 4.0 * type.n_product_rows(), products = type.n_products;
+    const PackedDescriptor<Real>& descriptor = type.descriptors.front();
+    const double moments = 4.0 * descriptor.n_rows, factors = 4.0 * descriptor.n_product_rows(), products = descriptor.n_features;
     add("dpc::compute_moments", moments * real, 0);
     add("dpc::reverse_moments", moments * real, 0);
-    if (!type.folded) {
-        add("dpc::expand_moments", (moments + factors) * real, 2 * factors * type.n_rows);
-        add("dpc::reverse_expand_moments", (moments + factors) * real, 2 * factors * type.n_rows);
+    if (descriptor.is_direct()) {
+        add("dpc::expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_rows);
+        add("dpc::reverse_expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_rows);
     }
     add("dpc::compute_products", (factors + products) * real, 2 * 4 * products);
     add("dpc::reverse_products", (2 * factors + products) * real, 2 * 8 * products);
-    for (const PackedLayer<Real>& layer : type.layers) {
+    for (const PackedLayer<Real>& layer : type.fitting.layers) {
         const double in = layer.weight.n_in, out = layer.weight.n_out, skip = layer.skip != Skip::none ? 1 : 0;
-        if (&layer == &type.layers.back()) {
+        if (&layer == &type.fitting.layers.back()) {
             add("dpc::sum_energy", 2 * in * real + wide, 2 * in);
             continue;
         }
@@ -110,11 +111,14 @@ Costs kernel_costs(const PackedModel<Real>& packed, const PairCounts& counts) {
     double n_atoms = 0;
     for (std::size_t a = 0; a < n_types; ++a) {
         n_atoms += counts.atoms[a];
+        if (packed.ordinary.types[a].descriptors.empty()) {
+            continue;  // without energy
+        }
         if (counts.atoms[a] > 0) {
             add_atom_costs(packed.ordinary.types[a], counts.atoms[a], costs);
         }
         for (std::size_t b = 0; b < n_types; ++b) {
-            const PackedPair<Real>& pair = packed.ordinary.types[a].pairs[b];
+            const PackedPair<Real>& pair = packed.ordinary.types[a].descriptors.front().pairs[b];
             if (pair.kind == PairKind::ordinary && pair.table != nullptr) {
                 add_pair_costs(pair, counts.inside[a * n_types + b], costs);
             }

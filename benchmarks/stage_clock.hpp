@@ -100,21 +100,42 @@ struct TimedKernel<Real, STAGE, MEMBER, Result (*const)(Arguments...)> {
     }
 };
 
+/// The same of a kernel of Kernels::moments<COMPONENTS>().
+template <class Real, int COMPONENTS, Stage STAGE, auto MEMBER, class Function>
+struct TimedMoments;
+
+template <class Real, int COMPONENTS, Stage STAGE, auto MEMBER, class... Arguments>
+struct TimedMoments<Real, COMPONENTS, STAGE, MEMBER, void (*)(Arguments...)> {
+    static void call(Arguments... arguments) {
+        StageClock& clock = *Timed<Real>::clock;
+        clock.enter(STAGE);
+        (Timed<Real>::real->template moments<COMPONENTS>().*MEMBER)(arguments...);
+        clock.leave(STAGE);
+    }
+};
+
+template <class Real, int COMPONENTS>
+host::MomentKernels<Real, COMPONENTS> timed_moments() {
+    using M = host::MomentKernels<Real, COMPONENTS>;
+    return {TimedMoments<Real, COMPONENTS, compute_environment, &M::compute_environment, decltype(M::compute_environment)>::call,
+            TimedMoments<Real, COMPONENTS, compute_moments, &M::compute_moments, decltype(M::compute_moments)>::call,
+            TimedMoments<Real, COMPONENTS, reverse_moments, &M::reverse_moments, decltype(M::reverse_moments)>::call,
+            TimedMoments<Real, COMPONENTS, reverse_environment, &M::reverse_environment, decltype(M::reverse_environment)>::call};
+}
+
 template <class Real>
 host::Kernels<Real> timed_kernels() {
     using K = host::Kernels<Real>;
     return {Timed<Real>::real->name,
             TimedKernel<Real, gather_pairs, &K::gather_pairs>::call,
-            TimedKernel<Real, compute_environment, &K::compute_environment>::call,
             TimedKernel<Real, locate, &K::locate>::call,
-            TimedKernel<Real, compute_moments, &K::compute_moments>::call,
-            TimedKernel<Real, reverse_moments, &K::reverse_moments>::call,
+            timed_moments<Real, 4>(),
+            timed_moments<Real, 1>(),
             TimedKernel<Real, compute_products, &K::compute_products>::call,
             TimedKernel<Real, reverse_products, &K::reverse_products>::call,
             TimedKernel<Real, multiply, &K::multiply>::call,
             TimedKernel<Real, compute_layer, &K::compute_layer>::call,
-            TimedKernel<Real, reverse_layer, &K::reverse_layer>::call,
-            TimedKernel<Real, reverse_environment, &K::reverse_environment>::call};
+            TimedKernel<Real, reverse_layer, &K::reverse_layer>::call};
 }
 
 }  // namespace dpc::bench

@@ -98,7 +98,7 @@ cdef extern from "dpc/evaluator.hpp" namespace "dpc":
         all
 
     const char* cpp_advice_on "dpc::advice_on"(CppNeighbourRule rule)
-    CppNeighbourRule cpp_rule_for "dpc::rule_for"(const CppModel& model, CppNeighbours neighbours)
+    CppNeighbourRule cpp_rule_for "dpc::rule_for"(const CppModel& model, CppNeighbours neighbours) except +translate_errors
 
     cdef cppclass CppOptions "dpc::EvaluatorOptions":
         int n_threads, device

@@ -134,7 +134,7 @@ void PairDPCompressedBase::load_model() {
     model_type_.clear();
     model_ = on_all_ranks([&] { return dpcompressed::read_model(settings_.file, world); });
     say_pending();
-    rule_ = dpc::rule_for(*model_, settings_.neighbours);
+    rule_ = on_all_ranks([&] { return dpc::rule_for(*model_, settings_.neighbours); });
     overflow_ = std::make_unique<dpcompressed::OverflowLog>(model_->type_map, rule_);
 }
 

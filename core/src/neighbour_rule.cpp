@@ -3,11 +3,19 @@
 #include "dpc/neighbour_rule.hpp"
 
 #include <numeric>
+#include <string>
+
+#include "dpc/errors.hpp"
 
 namespace dpc {
 
 NeighbourRule rule_for(const Model& model, Neighbours neighbours) {
-    return neighbours == Neighbours::all ? NeighbourRule::all : model.neighbour_rule;
+    const NeighbourRule rule = neighbours == Neighbours::all ? NeighbourRule::all : model.neighbour_rule;
+    if (model.descriptors.size() > 1 && rule != NeighbourRule::all) {
+        throw ModelError("the model keeps the nearest neighbours for " + std::to_string(model.descriptors.size()) +
+                         " descriptors together, which this version cannot: install a newer version, or use all neighbours");
+    }
+    return rule;
 }
 
 const char* describe(NeighbourRule rule) {

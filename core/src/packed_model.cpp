@@ -4,13 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 #include <type_traits>
 
-#include "dpc/errors.hpp"
+#include "dpc/math/slots.hpp"
+#include "taken.hpp"
 
 namespace dpc {
 namespace {
+
+constexpr double kRadialScale = 1.0 / 5.0;  // of se_e2_r, D = sum G/(5 n_sel)
 
 /// phi_k(x) of a table in double, by the same look-up as the kernels.
 double channel_at(const Table& table, const math::Grid& grid, int channel, double x) {
@@ -35,58 +37,44 @@ double distance_at(const math::EnvParameters& environment, double rcut, double x
     return low;
 }
 
-/// Ends of the rows of products that an ordinary centre takes in this precision.
-template <class Real>
-const std::vector<int>& ordinary_row_end(const FittingInput& fitting) {
-    const std::vector<int>& part = std::is_same_v<Real, double> ? fitting.row_end_double : fitting.row_end_mixed;
-    return part.empty() ? fitting.row_end : part;
+math::EnvParameters environment_of(const Descriptor& descriptor, int a) {
+    const auto at = static_cast<std::size_t>(a);
+    const double inverse_std_angular = descriptor.std_angular.empty() ? 0 : 1 / descriptor.std_angular[at];
+    return {descriptor.rcut_smth, 1 / (descriptor.rcut - descriptor.rcut_smth), descriptor.env_protection, descriptor.mean[at],
+            1 / descriptor.std_radial[at], inverse_std_angular};
 }
 
-/// Columns of the table of neighbour type b that an ordinary centre of type a, in the direct form, takes in this precision. 0: no table.
+/// square, linear: the rows of C by the list of columns, and their products.
 template <class Real>
-int ordinary_rank(const Model& model, int a, int b) {
-    const FittingInput& fitting = model.fittings[static_cast<std::size_t>(a)].inputs.front();
-    const std::vector<int>& part = std::is_same_v<Real, double> ? fitting.rank_double : fitting.rank_mixed;
-    const int table = model.descriptors.front().pair(a, b).table;
-    const int all = table < 0 ? 0 : model.tables[static_cast<std::size_t>(table)].rank;
-    return part.empty() ? all : part[static_cast<std::size_t>(b)];
-}
-
-/// True where an ordinary centre of type a takes every column and product.
-template <class Real>
-bool ordinary_takes_all(const Model& model, int a) {
-    const FittingInput& fitting = model.fittings[static_cast<std::size_t>(a)].inputs.front();
-    if (fitting.form == InputForm::square) {
-        return ordinary_row_end<Real>(fitting) == fitting.row_end;
-    }
-    for (int b = 0; b < model.n_types(); ++b) {
-        const int table = model.descriptors.front().pair(a, b).table;
-        if (table >= 0 && ordinary_rank<Real>(model, a, b) < model.tables[static_cast<std::size_t>(table)].rank) {
-            return false;
+void pack_listed(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
+    const FittingInput& input = taken.input();
+    packed.n_rows = taken.n_columns();
+    packed.n_features = input.form == InputForm::linear ? packed.n_rows : 0;
+    for (int p = 0; p < packed.n_rows; ++p) {
+        const FittingInput::Column& column = input.columns[static_cast<std::size_t>(p)];
+        packed.pairs[static_cast<std::size_t>(column.neighbour_type)].row_of_channel[static_cast<std::size_t>(column.channel)] = p;
+        if (input.form == InputForm::square) {
+            packed.begin.push_back(p);
+            packed.end.push_back(taken.row_end()[static_cast<std::size_t>(p)]);
+            packed.n_features += std::max(0, packed.end.back() - p);
         }
     }
-    return true;
 }
 
-/// Rows of C up to the last one that is in a product.
-int rows_in_products(const std::vector<int>& row_end) {
-    int n_rows = 0;
-    for (int p = 0; p < static_cast<int>(row_end.size()); ++p) {
-        const int end = row_end[static_cast<std::size_t>(p)];
-        n_rows = end > p ? std::max(n_rows, end) : n_rows;
+/// Which inputs of the first layer, in the order of the file, the features are. first: of the descriptor.
+template <class Real>
+void append_inputs(const FittingInput& input, const PackedDescriptor<Real>& packed, int first, std::vector<int>& inputs) {
+    if (input.form != InputForm::square) {
+        for (int feature = 0; feature < packed.n_features; ++feature) {
+            inputs.push_back(first + feature);
+        }
+        return;
     }
-    return n_rows;
-}
-
-/// The evaluators of this version know one se_e2_a descriptor.
-void require_evaluable(const Model& model) {
-    const auto refuse = [](const std::string& what) { throw ModelError("this version does not evaluate " + what + "; install a newer version"); };
-    if (model.descriptors.size() != 1) {
-        refuse("a model of " + std::to_string(model.descriptors.size()) + " descriptors");
-    }
-    const Descriptor& descriptor = model.descriptors.front();
-    if (descriptor.kind != DescriptorKind::se_e2_a) {
-        refuse(std::string("the descriptor ") + name_of(descriptor.kind));
+    for (int p = 0; p < packed.n_rows; ++p) {
+        for (int q = p; q < packed.end[static_cast<std::size_t>(p)]; ++q) {
+            inputs.push_back(first + q - p);
+        }
+        first += input.row_end[static_cast<std::size_t>(p)] - p;
     }
 }
 
@@ -128,24 +116,12 @@ template <class Real>
 std::vector<int> PackedModel<Real>::used_ranks(Extent extent) const {
     std::vector<int> ranks(model->tables.size(), 1);
     for (int a = 0; a < model->n_types(); ++a) {
-        if (!model->has_energy[static_cast<std::size_t>(a)]) {
-            continue;
-        }
-        const FittingInput& fitting = model->fittings[static_cast<std::size_t>(a)].inputs.front();
-        const auto use = [&](int b, int rank) {
-            int& most = ranks[static_cast<std::size_t>(model->descriptors.front().pair(a, b).table)];
-            most = std::max(most, rank);
-        };
-        const std::vector<int>& row_end = extent == Extent::all ? fitting.row_end : ordinary_row_end<Real>(fitting);
-        for (int p = 0; p < rows_in_products(row_end); ++p) {
-            const FittingInput::Column& column = fitting.columns[static_cast<std::size_t>(p)];
-            use(column.neighbour_type, column.channel + 1);
-        }
-        for (int b = 0; b < model->n_types() && fitting.form == InputForm::direct; ++b) {
-            const int table = model->descriptors.front().pair(a, b).table;
-            if (table >= 0) {
-                use(b, extent == Extent::all ? model->tables[static_cast<std::size_t>(table)].rank : ordinary_rank<Real>(*model, a, b));
-            }
+        for (const FittingInput& input : model->fittings[static_cast<std::size_t>(a)].inputs) {
+            const Taken<Real> taken(*model, a, input, extent);
+            taken.for_each_table([&](int b, int rank) {
+                int& most = ranks[static_cast<std::size_t>(taken.descriptor().pair(a, b).table)];
+                most = std::max(most, rank);
+            });
         }
     }
     return ranks;
@@ -189,78 +165,106 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
 }
 
 template <class Real>
-PackedPair<Real> PackedModel<Real>::pack_pair(int a, int b, const PackedSet<Real>& set) const {
+PackedPair<Real> PackedModel<Real>::pack_pair(
+    const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment, const PackedSet<Real>& set) const {
     PackedPair<Real> packed;
-    const Pair& pair = model->descriptors.front().pair(a, b);
+    const Pair& pair = descriptor.pair(a, b);
     packed.kind = pair.kind;
-    packed.min_distance = model->closest(a, b);
+    packed.sel = descriptor.sel[static_cast<std::size_t>(b)];
     if (pair.table < 0) {
         return packed;
     }
     const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
-    const math::EnvParameters& environment = set.types[static_cast<std::size_t>(a)].environment;
-    const double x_pad = -environment.mean * environment.inverse_std_radial;
     packed.table = &set.tables[static_cast<std::size_t>(pair.table)];
     packed.row_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
+    const bool has_vector = descriptor.kind == DescriptorKind::se_e2_a;
+    const double x_pad = -environment.mean * environment.inverse_std_radial;
     for (int channel = 0; channel < packed.table->rank; ++channel) {
-        packed.padding.push_back(static_cast<Real>(channel_at(table, packed.table->grid, channel, x_pad) * x_pad));
+        const auto phi = [&](double x) { return channel_at(table, packed.table->grid, channel, x); };
+        packed.padding.push_back(static_cast<Real>(has_vector ? phi(x_pad) * x_pad : phi(x_pad)));
+        if (!has_vector) {
+            packed.masked.push_back(static_cast<Real>(phi(0)));
+        }
     }
-    packed.table_limit = distance_at(environment, model->descriptors.front().rcut, table.max());
-    const double checked = std::max(packed.min_distance, packed.table_limit);
-    packed.checked_distance2 = checked * checked;
     return packed;
 }
 
+/// T = Vs C, which is G summed: a row of Vs for each of the M numbers of an embedding net.
 template <class Real>
-std::vector<int> PackedModel<Real>::pack_folded(const FittingInput& fitting, Extent extent, PackedType<Real>& type) const {
-    const std::vector<int>& row_end = extent == Extent::all ? fitting.row_end : ordinary_row_end<Real>(fitting);
-    std::vector<int> inputs;
-    int first_input = 0;  // of row p, in the file
-    type.folded = true;
-    type.n_rows = rows_in_products(row_end);
-    for (int p = 0; p < type.n_rows; ++p) {
-        const FittingInput::Column& column = fitting.columns[static_cast<std::size_t>(p)];
-        type.pairs[static_cast<std::size_t>(column.neighbour_type)].row_of_channel[static_cast<std::size_t>(column.channel)] = p;
-        type.begin.push_back(p);
-        type.end.push_back(row_end[static_cast<std::size_t>(p)]);
-        for (int q = p; q < type.end.back(); ++q) {
-            inputs.push_back(first_input + q - p);
-        }
-        first_input += fitting.row_end[static_cast<std::size_t>(p)] - p;
-    }
-    type.n_products = static_cast<int>(inputs.size());
-    return inputs;
-}
-
-template <class Real>
-void PackedModel<Real>::pack_direct(int a, Extent extent, PackedType<Real>& type) {
+void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed) {
     struct Source {
         const Table* table;
         int channel;
     };
+    const Taken<Real> taken(*model, a, input, extent);
+    const Descriptor& descriptor = taken.descriptor();
     std::vector<Source> rows;
     for (int b = 0; b < model->n_types(); ++b) {
-        const Pair& pair = model->descriptors.front().pair(a, b);
-        if (pair.table < 0) {
-            continue;
-        }
-        const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
-        const int rank = extent == Extent::all ? table.rank : ordinary_rank<Real>(*model, a, b);
-        for (int channel = 0; channel < rank; ++channel) {
-            type.pairs[static_cast<std::size_t>(b)].row_of_channel[static_cast<std::size_t>(channel)] = static_cast<int>(rows.size());
-            rows.push_back({&table, channel});
+        for (int channel = 0; channel < taken.rank(b); ++channel) {
+            packed.pairs[static_cast<std::size_t>(b)].row_of_channel[static_cast<std::size_t>(channel)] = static_cast<int>(rows.size());
+            rows.push_back({&model->tables[static_cast<std::size_t>(descriptor.pair(a, b).table)], channel});
         }
     }
-    type.n_rows = static_cast<int>(rows.size());
+    packed.n_rows = static_cast<int>(rows.size());
+    const double scale = descriptor.kind == DescriptorKind::se_e2_r ? kRadialScale : 1;
     const auto element = [&](int m, int row) {
         const Source& from = rows[static_cast<std::size_t>(row)];
-        return from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel];
+        return from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel] * scale;
     };
-    type.basis = pack_matrix(model->descriptors.front().width, type.n_rows, element);
-    type.reverse_basis = pack_matrix(type.n_rows, model->descriptors.front().width, [&](int row, int m) { return element(m, row); });
-    type.begin.assign(static_cast<std::size_t>(model->descriptors.front().width), 0);
-    type.end.assign(static_cast<std::size_t>(model->descriptors.front().width), model->descriptors.front().axis_neuron);
-    type.n_products = model->descriptors.front().width * model->descriptors.front().axis_neuron;
+    packed.basis = pack_matrix(descriptor.width, packed.n_rows, element);
+    packed.reverse_basis = pack_matrix(packed.n_rows, descriptor.width, [&](int row, int m) { return element(m, row); });
+    if (descriptor.kind == DescriptorKind::se_e2_a) {
+        packed.begin.assign(static_cast<std::size_t>(descriptor.width), 0);
+        packed.end.assign(static_cast<std::size_t>(descriptor.width), descriptor.axis_neuron);
+    }
+    packed.n_features = descriptor.n_features();
+}
+
+template <class Real>
+PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(
+    int a, const FittingInput& input, Extent extent, const PackedSet<Real>& set) const {
+    const Taken<Real> taken(*model, a, input, extent);
+    const Descriptor& descriptor = taken.descriptor();
+    PackedDescriptor<Real> packed;
+    packed.kind = descriptor.kind;
+    packed.index = input.descriptor;
+    packed.form = input.form;
+    packed.rcut = descriptor.rcut;
+    packed.n_sel = descriptor.n_sel;
+    packed.environment = environment_of(descriptor, a);
+    packed.takes_all = taken.is_all();
+    for (int b = 0; b < model->n_types(); ++b) {
+        packed.pairs.push_back(pack_pair(descriptor, a, b, packed.environment, set));
+    }
+    return packed;
+}
+
+template <class Real>
+void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
+    type.limits.resize(model->type_map.size());
+    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+        type.rcut = std::max(type.rcut, descriptor.rcut);
+    }
+    for (int b = 0; b < model->n_types(); ++b) {
+        PairLimits& limits = type.limits[static_cast<std::size_t>(b)];
+        for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+            const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+            if (!math::is_counted(pair.kind)) {
+                continue;
+            }
+            limits.is_counted = true;
+            // Where there are several descriptors, each finds its own among the pairs of all.
+            limits.is_stored = limits.is_stored || pair.kind == PairKind::ordinary || type.descriptors.size() > 1;
+            limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;
+            if (pair.kind == PairKind::ordinary) {
+                limits.min_distance = model->pair_of(model->min_distance, a, b);
+                limits.close_distance = model->pair_of(model->close_distance, a, b);
+                limits.table_limit = std::max(limits.table_limit, distance_at(descriptor.environment, descriptor.rcut, pair.table->grid.max));
+                const double checked = std::max(limits.min_distance, limits.table_limit);
+                limits.checked_distance2 = checked * checked;
+            }
+        }
+    }
 }
 
 /// inputs: rows of the weight in use, null: all.
@@ -276,34 +280,49 @@ PackedLayer<Real> PackedModel<Real>::pack_layer(const Layer& layer, const std::v
             layer.activation, layer.activation_parameter, layer.skip, keep(layer.bias, n_out), keep(layer.idt, n_out)};
 }
 
+/// inputs: rows of the first layer's weight in use, empty: all.
+template <class Real>
+void PackedModel<Real>::pack_layers(int a, const std::vector<int>& inputs, PackedSet<Real>& set) {
+    const auto at = static_cast<std::size_t>(a);
+    PackedType<Real>& type = set.types[at];
+    const PackedType<Real>* packed_before = close_ && &set != close_.get() ? &close_->types[at] : nullptr;
+    std::vector<PackedLayer<Real>>& layers = type.fitting.layers;
+    for (const Layer& layer : model->fittings[at].layers) {
+        const std::size_t l = layers.size();
+        const bool takes_part = l == 0 && !inputs.empty();
+        const bool is_packed = packed_before != nullptr && (type.takes_all || !takes_part);
+        layers.push_back(is_packed ? packed_before->fitting.layers[l] : pack_layer(layer, takes_part ? &inputs : nullptr));
+        set.most_neurons = std::max(set.most_neurons, layer.n_out);
+    }
+    set.most_layers = std::max(set.most_layers, static_cast<int>(layers.size()));
+}
+
 template <class Real>
 void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
     const auto at = static_cast<std::size_t>(a);
     PackedType<Real>& type = set.types[at];
-    const PackedType<Real>* packed_before = close_ && extent != Extent::all ? &close_->types[at] : nullptr;
-    type.energy_bias = model->energy_bias[at];
-    type.takes_all = extent == Extent::all || ordinary_takes_all<Real>(*model, a);
-    for (int b = 0; b < model->n_types(); ++b) {
-        type.pairs.push_back(pack_pair(a, b, set));
-    }
     const Fitting& fitting = model->fittings[at];
-    const bool folded = fitting.inputs.front().form == InputForm::square;
+    type.fitting.energy_bias = model->energy_bias[at];
     std::vector<int> inputs;
-    if (folded) {
-        inputs = pack_folded(fitting.inputs.front(), extent, type);
-    } else {
-        pack_direct(a, extent, type);
+    int first_input = 0;  // of the descriptor, in the file
+    for (const FittingInput& input : fitting.inputs) {
+        type.descriptors.push_back(pack_descriptor(a, input, extent, set));
+        PackedDescriptor<Real>& packed = type.descriptors.back();
+        if (input.form == InputForm::direct) {
+            pack_direct(input, a, extent, packed);
+        } else {
+            pack_listed(Taken<Real>(*model, a, input, extent), packed);
+        }
+        append_inputs(input, packed, first_input, inputs);
+        first_input += input.n_inputs;
+        type.n_features += packed.n_features;
+        type.takes_all = type.takes_all && packed.takes_all;
+        set.most_rows = std::max({set.most_rows, packed.n_rows, packed.basis.n_out});
     }
-    for (const Layer& layer : fitting.layers) {
-        const std::size_t l = type.layers.size();
-        const bool takes_products = folded && l == 0;
-        const bool is_packed = packed_before != nullptr && (type.takes_all || !takes_products);
-        type.layers.push_back(is_packed ? packed_before->layers[l] : pack_layer(layer, takes_products ? &inputs : nullptr));
-        set.most_neurons = std::max(set.most_neurons, layer.n_out);
-    }
-    set.most_layers = std::max(set.most_layers, static_cast<int>(type.layers.size()));
-    set.most_rows = std::max({set.most_rows, type.n_rows, type.n_product_rows()});
-    set.most_products = std::max(set.most_products, type.n_products);
+    add_limits(a, type);
+    const bool all_direct = std::all_of(type.descriptors.begin(), type.descriptors.end(), [](const auto& d) { return d.is_direct(); });
+    pack_layers(a, all_direct ? std::vector<int>() : inputs, set);
+    set.most_features = std::max(set.most_features, type.n_features);
 }
 
 template <class Real>
@@ -315,10 +334,7 @@ void PackedModel<Real>::pack_set(Extent extent, PackedSet<Real>& set) {
     }
     set.types.resize(model->type_map.size());
     for (int a = 0; a < model->n_types(); ++a) {
-        const auto at = static_cast<std::size_t>(a);
-        set.types[at].environment = {model->descriptors.front().rcut_smth, 1 / (model->descriptors.front().rcut - model->descriptors.front().rcut_smth), model->descriptors.front().env_protection, model->descriptors.front().mean[at],
-                                     1 / model->descriptors.front().std_radial[at], 1 / model->descriptors.front().std_angular[at]};
-        if (model->has_energy[at]) {
+        if (model->has_energy[static_cast<std::size_t>(a)]) {
             pack_type(a, extent, set);
         }
     }
@@ -326,13 +342,14 @@ void PackedModel<Real>::pack_set(Extent extent, PackedSet<Real>& set) {
 
 template <class Real>
 PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std::move(source)) {
-    require_evaluable(*model);
     for (const Table& table : model->tables) {
         grids_.emplace_back(table);
     }
     bool takes_all = true;
     for (int a = 0; a < model->n_types(); ++a) {
-        takes_all = takes_all && (!model->has_energy[static_cast<std::size_t>(a)] || ordinary_takes_all<Real>(*model, a));
+        for (const FittingInput& input : model->fittings[static_cast<std::size_t>(a)].inputs) {
+            takes_all = takes_all && Taken<Real>(*model, a, input, Extent::ordinary).is_all();
+        }
     }
     if (!takes_all) {  // first: the other one takes from it what is the same
         close_ = std::make_unique<PackedSet<Real>>();
@@ -342,12 +359,23 @@ PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std:
 }
 
 template <class Real>
+bool PackedSet<Real>::has_direct(int index) const {
+    return std::any_of(types.begin(), types.end(), [index](const PackedType<Real>& type) {
+        return std::any_of(type.descriptors.begin(), type.descriptors.end(),
+                           [index](const PackedDescriptor<Real>& d) { return d.index == index && d.is_direct(); });
+    });
+}
+
+template <class Real>
 std::size_t PackedSet<Real>::bytes() const {
     std::size_t total = bytes_of(tables) + bytes_of(types);
     for (const PackedType<Real>& type : types) {
-        total += bytes_of(type.pairs) + bytes_of(type.begin) + bytes_of(type.end) + bytes_of(type.layers);
-        for (const PackedPair<Real>& pair : type.pairs) {
-            total += bytes_of(pair.row_of_channel) + bytes_of(pair.padding);
+        total += bytes_of(type.descriptors) + bytes_of(type.limits) + bytes_of(type.fitting.layers);
+        for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+            total += bytes_of(descriptor.pairs) + bytes_of(descriptor.begin) + bytes_of(descriptor.end);
+            for (const PackedPair<Real>& pair : descriptor.pairs) {
+                total += bytes_of(pair.row_of_channel) + bytes_of(pair.padding) + bytes_of(pair.masked);
+            }
         }
     }
     return total;

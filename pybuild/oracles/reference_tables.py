@@ -20,11 +20,10 @@ from ..model.description import PairKind
 from ..model.descriptor import Form
 from ..model.net import Layer, Net
 from ..tablefile.tableset import DescriptorArrays, InputArrays, TableArrays, TableSet
-from . import se_e2_a
+from .kinds import KINDS
 from .parts import net_forward, net_reverse
 from .reference import Result, checked_structure, find_neighbours, keep_nearest, result_of
 
-KINDS = {"se_e2_a": se_e2_a}
 Moments = dict[int, Array]  # C_b (K_b, components) of the neighbours of type b
 
 
@@ -114,6 +113,8 @@ def _first_input(
     ((taken,), layers) = tables.fittings[a].inputs, tables.fittings[a].layers
     if taken.form == Form.SQUARE:
         return _products(taken, layers, moments, part)
+    if taken.form == Form.LINEAR:
+        return _columns(taken, layers, moments, part)
     used = {b: tables.tables[d.pair_table[a, b]] for b in moments}
     ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
     bases = {b: table.basis[:, : table.rank if ranks is None else ranks[b]] for b, table in used.items()}
@@ -145,6 +146,19 @@ def _products(
         return _by_type(f.columns, d_rows, moments)
 
     return _with_inputs(layers, taken), np.sum(rows[p] * rows[q], axis=1), reverse
+
+
+def _columns(
+    f: InputArrays, layers: tuple[Layer, ...], moments: Moments, part: str
+) -> tuple[Net, Array, Callable[[Array], Moments]]:
+    """C_p of the leading columns."""
+    n = {"double": f.n_double, "mixed": f.n_mixed}.get(part) or len(f.columns)
+    taken = f.columns[:n]
+
+    def reverse(gradient: Array) -> Moments:
+        return _by_type(taken, gradient[:, None], moments)
+
+    return _with_inputs(layers, slice(n)), np.array([moments[b][k, 0] for b, k in taken.tolist()]), reverse
 
 
 def _by_type(columns: Array, d_rows: Array, moments: Moments) -> Moments:

@@ -224,14 +224,14 @@ void expect_shared(const Model& model, const dpc::PackedModel<Real>& packed) {
         EXPECT_EQ(all.tables[t].rank, model.tables[t].rank);
     }
     for (std::size_t a = 0; a < 2; ++a) {
-        for (std::size_t l = 0; l < all.types[a].layers.size(); ++l) {
+        for (std::size_t l = 0; l < all.types[a].fitting.layers.size(); ++l) {
             const bool is_folded_input = a == 0 && l == 0;
-            EXPECT_EQ(part.types[a].layers[l].weight.panels == all.types[a].layers[l].weight.panels, !is_folded_input);
+            EXPECT_EQ(part.types[a].fitting.layers[l].weight.panels == all.types[a].fitting.layers[l].weight.panels, !is_folded_input);
         }
         EXPECT_FALSE(part.types[a].takes_all);
     }
-    EXPECT_LT(part.types[0].n_products, all.types[0].n_products);
-    EXPECT_LT(part.types[1].n_rows, all.types[1].n_rows);
+    EXPECT_LT(part.types[0].n_features, all.types[0].n_features);
+    EXPECT_LT(part.types[1].descriptors.front().n_rows, all.types[1].descriptors.front().n_rows);
 }
 
 TEST(PackedModel, HoldsOnceWhatBothKindsOfCentresTake) {

@@ -66,26 +66,32 @@ struct Case {
     PairStore<Real> store;
 };
 
+/// R_c of pair k: 1 where there is one component.
+template <int COMPONENTS, class Real>
+long double environment(const Case<Real>& c, int component, int k) {
+    return COMPONENTS == 1 ? 1 : static_cast<long double>(c.store.pairs.row[component][k]);
+}
+
 /// |coefficients| < 1 and |distance| <= kWidth: bounds of phi and its slope.
 constexpr long double kMostPhi = 2, kMostSlope = 4;
 
-template <class Real>
+template <int COMPONENTS, class Real>
 void check_moments(const dpc::host::Kernels<Real>& kernels, int rank, int order, int n_pairs) {
     SCOPED_TRACE(testing::Message() << "rank " << rank << ", order " << order << ", " << n_pairs << " pairs");
     const Case<Real> c(rank, order, 3, n_pairs);
-    Guarded<Real> moments(static_cast<std::size_t>(4 * c.stride));
-    kernels.compute_moments(c.table, c.begin, c.end, c.store.pairs, moments.data());
+    Guarded<Real> moments(static_cast<std::size_t>(COMPONENTS * c.stride));
+    kernels.template moments<COMPONENTS>().compute_moments(c.table, c.begin, c.end, c.store.pairs, moments.data());
     const long double tolerance = rounding<Real>() * kMostPhi * (2 * order + n_pairs) * n_pairs;
     for (int channel = 0; channel < rank; ++channel) {
-        long double expected[4] = {};
+        long double expected[COMPONENTS] = {};
         for (int k = c.begin; k < c.end; ++k) {
             long double slope;
             const long double phi = c.phi(k, channel, slope);
-            for (int component = 0; component < 4; ++component) {
-                expected[component] += phi * c.store.pairs.row[component][k];
+            for (int component = 0; component < COMPONENTS; ++component) {
+                expected[component] += phi * environment<COMPONENTS>(c, component, k);
             }
         }
-        for (int component = 0; component < 4; ++component) {
+        for (int component = 0; component < COMPONENTS; ++component) {
             ASSERT_TRUE(is_near(moments[static_cast<std::size_t>(component * c.stride + channel)], expected[component], tolerance))
                 << "channel " << channel << ", component " << component;
         }
@@ -93,36 +99,36 @@ void check_moments(const dpc::host::Kernels<Real>& kernels, int rank, int order,
     EXPECT_TRUE(moments.intact());
 }
 
-template <class Real>
+template <int COMPONENTS, class Real>
 void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, int order, int n_pairs) {
     SCOPED_TRACE(testing::Message() << "rank " << rank << ", order " << order << ", " << n_pairs << " pairs");
     Case<Real> c(rank, order, 3, n_pairs);
-    std::vector<Real> weight(static_cast<std::size_t>(4 * c.stride), Real(0));
+    std::vector<Real> weight(static_cast<std::size_t>(COMPONENTS * c.stride), Real(0));
     Numbers numbers(6);
-    for (int component = 0; component < 4; ++component) {
+    for (int component = 0; component < COMPONENTS; ++component) {
         for (int channel = 0; channel < rank; ++channel) {
             weight[static_cast<std::size_t>(component * c.stride + channel)] = static_cast<Real>(numbers.next(-1, 1));
         }
     }
     Guarded<Real> moments(weight);
-    kernels.reverse_moments(c.table, c.begin, c.end, c.store.pairs, moments.data());
+    kernels.template moments<COMPONENTS>().reverse_moments(c.table, c.begin, c.end, c.store.pairs, moments.data());
     const long double tolerance = rounding<Real>() * (4 * kMostSlope + kMostPhi) * (3 * order + rank) * rank;
     for (int k = c.begin; k < c.end; ++k) {
-        long double expected[4] = {};
+        long double expected[COMPONENTS] = {};
         for (int channel = 0; channel < rank; ++channel) {
             long double slope;
             const long double phi = c.phi(k, channel, slope);
-            for (int component = 0; component < 4; ++component) {
+            for (int component = 0; component < COMPONENTS; ++component) {
                 const long double w = weight[static_cast<std::size_t>(component * c.stride + channel)];
-                expected[component] += phi * w;
-                expected[0] += slope * w * c.store.pairs.row[component][k];
+                expected[component] += COMPONENTS == 1 ? 0 : phi * w;  // the weight 1 does not depend on the pair
+                expected[0] += slope * w * environment<COMPONENTS>(c, component, k);
             }
         }
-        for (int component = 0; component < 4; ++component) {
+        for (int component = 0; component < COMPONENTS; ++component) {
             ASSERT_TRUE(is_near(c.store.pairs.reverse_row[component][k], expected[component], tolerance)) << "pair " << k;
         }
     }
-    for (int component = 0; component < 4; ++component) {  // nobody else's pairs
+    for (int component = 0; component < COMPONENTS; ++component) {  // nobody else's pairs
         ASSERT_EQ(c.store.pairs.reverse_row[component][c.begin - 1], Real(kUnwritten));
         ASSERT_EQ(c.store.pairs.reverse_row[component][c.end], Real(0));
     }
@@ -132,10 +138,13 @@ TEST_P(TableKernels, MomentsAreSumsOfPowers) {
     in_both_precisions([](const auto& kernels) {
         for (int order : {3, 5}) {
             for (int rank = 1; rank <= 40; ++rank) {
-                check_moments(kernels, rank, order, 1 + rank % 11);
+                check_moments<4>(kernels, rank, order, 1 + rank % 11);
+                check_moments<1>(kernels, rank, order, 1 + rank % 23);
             }
-            check_moments(kernels, 100, order, 150);
-            check_moments(kernels, 20, order, 0);
+            check_moments<4>(kernels, 100, order, 150);
+            check_moments<1>(kernels, 100, order, 150);
+            check_moments<4>(kernels, 20, order, 0);
+            check_moments<1>(kernels, 20, order, 0);
         }
     });
 }
@@ -144,10 +153,13 @@ TEST_P(TableKernels, ReverseMomentsAreTheirGradient) {
     in_both_precisions([](const auto& kernels) {
         for (int order : {3, 5}) {
             for (int rank = 1; rank <= 40; ++rank) {
-                check_reverse_moments(kernels, rank, order, 1 + rank % 11);
+                check_reverse_moments<4>(kernels, rank, order, 1 + rank % 11);
+                check_reverse_moments<1>(kernels, rank, order, 1 + rank % 23);
             }
-            check_reverse_moments(kernels, 100, order, 150);
-            check_reverse_moments(kernels, 20, order, 0);
+            check_reverse_moments<4>(kernels, 100, order, 150);
+            check_reverse_moments<1>(kernels, 100, order, 150);
+            check_reverse_moments<4>(kernels, 20, order, 0);
+            check_reverse_moments<1>(kernels, 20, order, 0);
         }
     });
 }

@@ -11,7 +11,6 @@
 
 #include "dpc/errors.hpp"
 #include "dpc/model.hpp"
-#include "dpc/packed_model.hpp"
 #include "table_builder.hpp"
 
 namespace {
@@ -418,7 +417,7 @@ TEST(Model, HoldsWhatTheFileSays) {
     EXPECT_EQ(model->descriptors[0].sel, (std::vector<int>{4, 8}));
     EXPECT_EQ(model->descriptors[0].std_angular, (std::vector<double>{0.0625, 0.05}));
     EXPECT_EQ(model->descriptors[0].pair(0, 1).table, 1);
-    EXPECT_EQ(model->closest(0, 1), 0.9);
+    EXPECT_EQ(model->pair_of(model->min_distance, 0, 1), 0.9);
     EXPECT_EQ(model->descriptors[0].pair(1, 1).kind, dpc::PairKind::descriptor_excluded);
     EXPECT_EQ(model->provenance, "{\"source\": \"none\"}");
 
@@ -513,20 +512,6 @@ TEST(Model, LaterVersionThatUsesNothingNewIsRead) {
     put<std::uint16_t>(bytes, kMinor, 3);
     repair(bytes);
     EXPECT_EQ(dpc::Model::from_bytes(bytes.data(), bytes.size())->n_types(), 2);
-}
-
-/// What the readers know and the evaluators do not is not evaluated as something else.
-TEST(PackedModel, RefusesByName) {
-    const auto refused = [](const TableBuilder& file) -> std::string {
-        try {
-            dpc::PackedModel<double> packed(load(file));
-        } catch (const dpc::ModelError& error) {
-            return error.what();
-        }
-        return "accepted";
-    };
-    EXPECT_NE(refused(small_radial_model()).find("does not evaluate the descriptor se_e2_r"), std::string::npos);
-    EXPECT_NE(refused(two_descriptors()).find("does not evaluate a model of 2 descriptors"), std::string::npos);
 }
 
 TEST(Model, KeepsItsOwnBytes) {

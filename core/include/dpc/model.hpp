@@ -114,8 +114,9 @@ struct Model {
     int n_types() const { return static_cast<int>(type_map.size()); }
     /// The largest of the descriptors', angstrom.
     double rcut() const;
-    double closest(int a, int b) const {
-        return min_distance[static_cast<std::size_t>(a) * type_map.size() + static_cast<std::size_t>(b)];
+    /// Of min_distance or close_distance.
+    double pair_of(const std::vector<double>& distances, int a, int b) const {
+        return distances[static_cast<std::size_t>(a) * type_map.size() + static_cast<std::size_t>(b)];
     }
 
     /// Parse and validate the bytes of a tables.bin; the Model keeps its own aligned copy.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A Model laid out for the kernels in one precision: tables with a row for the linear continuation, reciprocals instead of
-// divisors, product lists with their row order, weights; once with the columns and products that an ordinary centre takes in this
-// precision, and, where those are not all, once with all for close centres (docs/tables-format.md section 3). Built once per
-// Evaluator, read only afterwards.
+// A Model laid out for the kernels in one precision: tables with an interval for the linear continuation, reciprocals instead of
+// divisors; by centre type the descriptors that its fitting net takes, each with its pairs, rows of C and products, and the net. Once
+// with the columns and products that an ordinary centre takes in this precision, and, where those are not all, once with all for
+// close centres (docs/tables-format.md section 3). Built once per Evaluator, read only afterwards.
 #pragma once
 
 #include <memory>
@@ -16,35 +16,70 @@
 
 namespace dpc {
 
-/// What one pair of types (centre a, neighbour b) adds to the rows of C.
+/// Rows of an array that a product with n rows writes: n rounded up to whole panels.
+constexpr int panel_rows(int n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
+
+/// What one pair of types (centre a, neighbour b) adds to the rows of C of one descriptor.
 template <class Real>
 struct PackedPair {
     PairKind kind = PairKind::ordinary;
+    int sel = 0;                               // slots for the neighbours
     const PackedTable<Real>* table = nullptr;  // null: absent
     std::vector<int> row_of_channel;           // (K) row of C, -1: not used
-    std::vector<Real> padding;                 // (K) phi(x_pad) x_pad, what one empty slot adds to component 0
-    double min_distance = 0;                   // of the training data, angstrom
-    double table_limit = 0;                    // distance at which the table ends
-    double checked_distance2 = 0;              // square of the larger of the two: closer pairs are counted
+    std::vector<Real> padding;                 // (K) what one empty slot adds to component 0: phi(x_pad) x_pad, se_e2_r: phi(x_pad)
+    std::vector<Real> masked;                  // (K) what one masked slot adds, se_e2_r: phi(0); empty: nothing
 };
 
-/// One centre type.
+/// What all descriptors of a centre type together have to say of the neighbours of one type: the worst of each.
+struct PairLimits {
+    double min_distance = 0;       // of the training data, angstrom
+    double close_distance = 0;     // a centre with a closer neighbour takes all columns and products
+    double table_limit = 0;        // the largest distance at which a table ends
+    double checked_distance2 = 0;  // square of the larger of the two: closer pairs are counted. 0: no descriptor has such pairs
+    int sel = kUnlimited;          // slots of the only descriptor; of several each counts inside its own cut-off
+    bool is_counted = false;       // some descriptor counts them
+    bool is_stored = false;        // some descriptor needs the pairs themselves, not only their number
+
+    static constexpr int kUnlimited = 1 << 30;
+};
+
+/// One descriptor around centres of one type, as the fitting net takes it.
 template <class Real>
-struct PackedType {
+struct PackedDescriptor {
+    DescriptorKind kind = DescriptorKind::se_e2_a;
+    int index = 0;                            // into Model::descriptors
+    InputForm form = InputForm::direct;
+    double rcut = 0;                          // angstrom
+    int n_sel = 0;                            // divisor of the sum over neighbours
     math::EnvParameters environment{};
-    std::vector<PackedPair<Real>> pairs;  // by neighbour type
-    int n_rows = 0;                       // rows of C
-    bool folded = false;
-    PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_rows), T = Vs C, and its transpose
-    std::vector<int> begin, end;          // products, see ProductList
-    int n_products = 0;
-    std::vector<PackedLayer<Real>> layers;
-    double energy_bias = 0;
-    bool takes_all = true;                // every column and product that the file has: close centres need nothing else
+    std::vector<PackedPair<Real>> pairs;      // by neighbour type
+    int n_rows = 0;                           // rows of C
+    PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_rows), T = Vs C, and its transpose; se_e2_r: Vs/5, D = Vs C/5
+    std::vector<int> begin, end;              // se_e2_a: products, see ProductList
+    int n_features = 0;                       // inputs of the first layer
+    bool takes_all = true;                    // every column and product that the file has
 
     ProductList products() const { return {static_cast<int>(begin.size()), begin.data(), end.data()}; }
     /// Rows that the products are made of: those of C, or of T in the direct form.
     int n_product_rows() const { return static_cast<int>(begin.size()); }
+    bool is_direct() const { return form == InputForm::direct; }
+};
+
+template <class Real>
+struct PackedFitting {
+    std::vector<PackedLayer<Real>> layers;
+    double energy_bias = 0;
+};
+
+/// One centre type. Without energy: nothing.
+template <class Real>
+struct PackedType {
+    std::vector<PackedDescriptor<Real>> descriptors;  // in the order of their features in the first layer's input
+    std::vector<PairLimits> limits;                   // by neighbour type
+    PackedFitting<Real> fitting;
+    double rcut = 0;                                  // the largest of the descriptors, angstrom
+    int n_features = 0;                               // of all descriptors
+    bool takes_all = true;                            // all descriptors do: close centres need nothing else
 };
 
 /// What one kind of centre is evaluated with.
@@ -53,17 +88,23 @@ struct PackedSet {
     std::vector<PackedTable<Real>> tables;
     std::vector<PackedType<Real>> types;
     int most_stride = 0;     // channels of the widest table, padded
-    int most_rows = 0;       // rows of C (or T) of any type
-    int most_products = 0;   // inputs of any first layer
+    int most_rows = 0;       // rows of C (or T) of any descriptor of any type
+    int most_features = 0;   // inputs of any first layer
     int most_neurons = 0;    // width of any hidden layer
     int most_layers = 0;
 
     PackedSet() = default;
     PackedSet(const PackedSet&) = delete;  // types point into tables
 
+    /// Some net takes all of descriptor `index`.
+    bool has_direct(int index) const;
+
     /// Of what is allocated here, without coefficients, weights and biases, which the PackedModel has.
     std::size_t bytes() const;
 };
+
+/// Which columns and products.
+enum class Extent { ordinary, all };
 
 template <class Real>
 struct PackedModel {
@@ -79,18 +120,16 @@ struct PackedModel {
     std::size_t bytes() const;
 
 private:
-    /// Which columns and products.
-    enum class Extent { ordinary, all };
-
     void pack_set(Extent extent, PackedSet<Real>& set);
     /// Channels of each table that are evaluated.
     std::vector<int> used_ranks(Extent extent) const;
     void pack_table(std::size_t t, int rank, PackedSet<Real>& set);
-    PackedPair<Real> pack_pair(int a, int b, const PackedSet<Real>& set) const;
     void pack_type(int a, Extent extent, PackedSet<Real>& set);
-    /// Returns which inputs of the fitting's first layer, in the order of the file, the products are.
-    std::vector<int> pack_folded(const FittingInput& fitting, Extent extent, PackedType<Real>& type) const;
-    void pack_direct(int a, Extent extent, PackedType<Real>& type);
+    PackedDescriptor<Real> pack_descriptor(int a, const FittingInput& input, Extent extent, const PackedSet<Real>& set) const;
+    void add_limits(int a, PackedType<Real>& type) const;
+    PackedPair<Real> pack_pair(const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment, const PackedSet<Real>& set) const;
+    void pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed);
+    void pack_layers(int a, const std::vector<int>& inputs, PackedSet<Real>& set);
     PackedLayer<Real> pack_layer(const Layer& layer, const std::vector<int>* inputs);
     const Real* keep(const double* values, std::size_t n);
     /// element(row, column) for row < n_out, column < n_in.

@@ -16,85 +16,89 @@ int padded(int n, int multiple) { return (n + multiple - 1) / multiple * multipl
 }  // namespace
 
 template <class Real>
-void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
-    const std::size_t n = (list.most_listed + kPairPadding + 7) / 8 * 8;
-    double* doubles = pair_doubles_.reserve(11 * n);
-    Real* reals = pair_reals_.reserve(9 * n);
-    int* integers = pair_integers_.reserve(2 * n);
-    pairs_.neighbour = integers;
-    pairs_.table_row = integers + n;
-    double** double_arrays[] = {&pairs_.d[0], &pairs_.d[1], &pairs_.d[2], &pairs_.r2, &pairs_.dx_over_r, &pairs_.h,
-                                &pairs_.dh_over_r, &pairs_.x, &gradient_[0], &gradient_[1], &gradient_[2]};
-    for (double** array : double_arrays) {
-        *array = doubles;
-        doubles += n;
+BlockEvaluator<Real>::BlockEvaluator(const PackedModel<Real>& model, const Kernels<Real>& kernels, NeighbourRule rule)
+    : model_(model), kernels_(kernels), nearest_(*model.model, model.model->descriptors.front(), rule) {
+    for (std::size_t d = 0; d < model.model->descriptors.size(); ++d) {
+        descriptors_.push_back(make_descriptor(*model.model, static_cast<int>(d), kernels));
     }
-    Real** real_arrays[] = {&pairs_.row[0], &pairs_.row[1], &pairs_.row[2], &pairs_.row[3], &pairs_.distance,
-                            &pairs_.reverse_row[0], &pairs_.reverse_row[1], &pairs_.reverse_row[2], &pairs_.reverse_row[3]};
-    for (Real** array : real_arrays) {
-        *array = reals;
-        reals += n;
-    }
+    narrowed_.resize(descriptors_.size() > 1 ? descriptors_.size() : 0);
+}
 
+template <class Real>
+void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
+    const std::size_t n_slots = (list.most_listed + kPairPadding + 7) / 8 * 8;
     int most_atoms = 0;
     for (const Block& block : list.blocks) {
         most_atoms = std::max(most_atoms, block.n_atoms);
     }
     const int lanes = padded(most_atoms, kLaneMultiple);
     const auto atoms = static_cast<std::size_t>(lanes);
-    const PackedSet<Real>& set = model_.close();  // has the most of everything
-    counts_.resize(set.types.size() * atoms);
-    firsts_.resize(set.types.size() * atoms);
+    gathered_.reserve(model_.model->n_types(), atoms, n_slots);
+    for (PairStore& store : narrowed_) {
+        store.reserve(model_.model->n_types(), atoms, n_slots);
+    }
+    place(gradients_, n_slots, {&gradient_[0], &gradient_[1], &gradient_[2]});
     is_close_.resize(atoms);
     chosen_atoms_.resize(atoms);
     all_atoms_.resize(atoms);
     std::iota(all_atoms_.begin(), all_atoms_.end(), 0);
-    moments_.reserve(4 * static_cast<std::size_t>(set.most_stride));
-    const std::size_t rows = static_cast<std::size_t>(panel_rows(set.most_rows));
-    rows_.reserve(4 * rows * atoms);
-    reverse_rows_.reserve(4 * rows * atoms);
-    if (std::any_of(set.types.begin(), set.types.end(), [](const Type& t) { return t.basis.panels != nullptr; })) {
-        expanded_.reserve(4 * rows * atoms);
-        reverse_expanded_.reserve(4 * rows * atoms);
+    const PackedSet<Real>& set = model_.close();  // has the most of everything
+    for (const auto& descriptor : descriptors_) {
+        descriptor->reserve(set, n_slots, lanes);
     }
-    products_.reserve(static_cast<std::size_t>(panel_rows(set.most_products)) * atoms);
+    features_.reserve(static_cast<std::size_t>(set.most_features + kPanelRows - 1) * atoms);
     energy_.reserve(atoms);
-    lane_scratch_.reserve(8 * rows * kLaneMultiple);
     net_.reserve(set, lanes);
     nearest_.reserve(list);
 }
 
 template <class Real>
 std::size_t BlockEvaluator<Real>::bytes() const {
-    return nearest_.bytes() + bytes_of(counts_) + bytes_of(firsts_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) +
-           pair_doubles_.bytes() + pair_reals_.bytes() + pair_integers_.bytes() + moments_.bytes() + rows_.bytes() + reverse_rows_.bytes() +
-           expanded_.bytes() + reverse_expanded_.bytes() + products_.bytes() + lane_scratch_.bytes() + energy_.bytes() + net_.bytes();
+    std::size_t total = nearest_.bytes() + bytes_of(descriptors_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) + gathered_.bytes() +
+                        bytes_of(narrowed_) + gradients_.bytes() + features_.bytes() + energy_.bytes() + net_.bytes();
+    for (const auto& descriptor : descriptors_) {
+        total += descriptor->bytes();
+    }
+    for (const PairStore& store : narrowed_) {
+        total += store.bytes();
+    }
+    return total;
 }
 
 template <class Real>
 void BlockEvaluator<Real>::evaluate(
     const NeighbourBlocks& list, const Block& block, const double* x, const Units& units, Sums& sums) {
-    compute_environment(list, block, x, units.length, sums);
-    atoms_ = all_atoms_.data();
-    n_atoms_ = block.n_atoms;
+    const Type& type = ordinary_type(block);
+    gather(list, block, x, units.length, sums);
+    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+        code_of(descriptor).compute_environment(descriptor, pairs_of(descriptor, block));
+    }
+    if (type.descriptors.size() > 1) {
+        count_crowds(list, block, sums);
+    }
+    atoms_.atoms = all_atoms_.data();
+    atoms_.n = block.n_atoms;
     if (any_close_) {
         evaluate_close(list, block, units, sums);
     }
-    if (n_atoms_ > 0) {
-        evaluate_atoms(model_.ordinary.types[static_cast<std::size_t>(block.type)], list, block, units, sums);
+    if (atoms_.n > 0) {
+        evaluate_atoms(type, list, block, units, sums);
     }
-    add_forces(list, block, units, sums);
+    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+        const bool has_all = type.descriptors.size() == 1;
+        add_forces(descriptor, has_all ? gathered_.pairs : narrowed_[static_cast<std::size_t>(descriptor.index)].pairs, list, block, units, sums);
+    }
 }
 
 /// The close centres of a block with all columns and products. Leaves the other ones as those that are evaluated next.
 template <class Real>
 void BlockEvaluator<Real>::evaluate_close(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
-    atoms_ = chosen_atoms_.data();
+    atoms_.atoms = chosen_atoms_.data();
     for (const bool close : {true, false}) {
-        n_atoms_ = 0;
+        atoms_.n = 0;
         for (int k = 0; k < block.n_atoms; ++k) {
             if ((is_close_[static_cast<std::size_t>(k)] != 0) == close) {
-                chosen_atoms_[static_cast<std::size_t>(n_atoms_++)] = k;
+                chosen_atoms_[static_cast<std::size_t>(atoms_.n++)] = k;
             }
         }
         if (close) {
@@ -103,99 +107,81 @@ void BlockEvaluator<Real>::evaluate_close(const NeighbourBlocks& list, const Blo
     }
 }
 
-/// From the pairs of the present atoms to their energies and dE/dR.
+/// From the pairs of the present atoms to their energies and the gradient of these pairs.
 template <class Real>
 void BlockEvaluator<Real>::evaluate_atoms(
     const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
-    lanes_ = padded(n_atoms_, kLaneMultiple);
-    compute_rows(type, block);
-    if (!type.folded) {
-        kernels_.multiply(type.basis, 4 * lanes_, rows_.data(), expanded_.data());
+    atoms_.lanes = padded(atoms_.n, kLaneMultiple);
+    Real* features = features_.data();
+    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+        code_of(descriptor).compute(descriptor, atoms_, features);
+        features += static_cast<std::ptrdiff_t>(descriptor.n_features) * atoms_.lanes;
     }
-    kernels_.compute_products(type.products(), lanes_, type.folded ? rows_.data() : expanded_.data(), lane_scratch_.data(), products_.data());
     compute_energy(type, list, block, units, sums);
-    reverse_fitting_net(kernels_, type.layers, lanes_, net_, products_.data());
-    reverse_rows(type);
-    reverse_moments(type, block);
-}
-
-/// Pairs inside rcut by neighbour type, then atom; their rows R and where they lie in the tables.
-template <class Real>
-void BlockEvaluator<Real>::compute_environment(
-    const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
-    const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
-    const double rcut2 = model_.model->descriptors.front().rcut * model_.model->descriptors.front().rcut;
-    gather(list, block, x, length, sums);
-    for (int k = n_pairs_; k < n_pairs_ + kPairPadding; ++k) {  // what the kernels touch beyond the last pair: neutral
-        pairs_.d[0][k] = pairs_.d[1][k] = pairs_.d[2][k] = 0;
-        pairs_.r2[k] = rcut2;
-        for (Real* component : pairs_.reverse_row) {
-            component[k] = Real(0);
-        }
-    }
-    kernels_.compute_environment(type.environment, n_pairs_, pairs_);
-    for (int b = 0; b < model_.model->n_types(); ++b) {
-        if (type.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary) {
-            const int begin = firsts_[static_cast<std::size_t>(b * block.n_atoms)];
-            const int last = block.n_atoms - 1;
-            kernels_.locate(type.pairs[static_cast<std::size_t>(b)].table->grid, begin,
-                            firsts_[static_cast<std::size_t>(b * block.n_atoms + last)] + count(b, block, last), pairs_);
-        }
+    reverse_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, net_, features_.data());
+    const Real* reverse_features = features_.data();
+    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+        code_of(descriptor).reverse(descriptor, atoms_, reverse_features);
+        reverse_features += static_cast<std::ptrdiff_t>(descriptor.n_features) * atoms_.lanes;
     }
 }
 
-/// Pairs inside rcut, those that are kept of too many, and what is to be said of them.
+/// Pairs inside the largest cut-off by neighbour type, then atom, those that are kept of too many, and what is to be said of them.
 template <class Real>
 void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
-    const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
-    const double rcut2 = model_.model->descriptors.front().rcut * model_.model->descriptors.front().rcut;
-    n_pairs_ = 0;
+    const Type& type = ordinary_type(block);
+    BlockPairs& pairs = gathered_.pairs;
+    PairArrays<Real> arrays{};
+    arrays.neighbour = pairs.neighbour;
+    std::copy(pairs.d, pairs.d + 3, arrays.d);
+    arrays.r2 = pairs.r2;
+    pairs.n_atoms = block.n_atoms;
+    pairs.n = 0;
+    const double rcut2 = type.rcut * type.rcut;
     any_close_ = false;
     bool may_overflow = false;
     Overflow close;
-    for (int b = 0; b < model_.model->n_types(); ++b) {
-        const PairKind kind = type.pairs[static_cast<std::size_t>(b)].kind;
+    for (int b = 0; b < pairs.n_types; ++b) {
+        const PairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (int k = 0; k < block.n_atoms; ++k) {
             const Listed listed = list.listed(block, b, k);
-            firsts_[static_cast<std::size_t>(b * block.n_atoms + k)] = n_pairs_;
-            if (!math::is_counted(kind)) {
-                count(b, block, k) = 0;
+            const std::size_t segment = pairs.segment(b, k);
+            pairs.firsts[segment] = pairs.n;
+            if (!limits.is_counted) {
+                pairs.counts[segment] = 0;
                 may_overflow = may_overflow || nearest_.may_overflow(b, listed.count);
                 continue;
             }
             const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
             double closest2 = rcut2;
-            const int found = kernels_.gather_pairs(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, n_pairs_,
-                                                    pairs_, &closest2);
-            count(b, block, k) = found;
+            const int found = kernels_.gather_pairs(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, pairs.n,
+                                                    arrays, &closest2);
+            pairs.counts[segment] = found;
             count_crowd(block, centre, b, found, sums);
             may_overflow = may_overflow || nearest_.may_overflow(b, found);
-            if (kind == PairKind::ordinary) {
-                check_distances(block, centre, b, k, closest2, close, sums);
-                n_pairs_ += found;
-            }
+            check_distances(block, centre, b, k, closest2, close, sums);
+            pairs.n += limits.is_stored ? found : 0;
         }
     }
     if (may_overflow) {
         keep_nearest(list, block, x, length, close, sums);
     }
     merge(sums.overflow, close);
+    gathered_.pad(rcut2);
 }
 
 /// The rare case: some centre may have more neighbours than the model keeps. What was said of the pairs that go is taken back.
 template <class Real>
 void BlockEvaluator<Real>::keep_nearest(
     const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums) {
-    GatheredPairs gathered{pairs_.neighbour, {pairs_.d[0], pairs_.d[1], pairs_.d[2]}, pairs_.r2, counts_.data(), firsts_.data(), n_pairs_};
-    nearest_.keep(list, block, x, length, gathered, sums.overflow);
-    n_pairs_ = gathered.n;
+    BlockPairs& pairs = gathered_.pairs;
+    nearest_.keep(list, block, x, length, pairs, sums.overflow);
     close = Overflow{};
     any_close_ = false;
-    const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
-    for (int b = 0; b < model_.model->n_types(); ++b) {
-        for (int k = 0; k < block.n_atoms && type.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary; ++k) {
-            const double* r2 = pairs_.r2 + firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
-            const double* end = r2 + count(b, block, k);
+    for (int b = 0; b < pairs.n_types; ++b) {
+        for (int k = 0; k < block.n_atoms && ordinary_type(block).limits[static_cast<std::size_t>(b)].is_stored; ++k) {
+            const double* r2 = pairs.r2 + pairs.first(b, k);
+            const double* end = r2 + pairs.count(b, k);
             if (r2 != end) {
                 const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
                 check_distances(block, centre, b, k, *std::min_element(r2, end), close, sums);
@@ -208,20 +194,79 @@ void BlockEvaluator<Real>::keep_nearest(
 template <class Real>
 void BlockEvaluator<Real>::check_distances(
     const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums) {
-    const PackedPair<Real>& pair = model_.ordinary.types[static_cast<std::size_t>(block.type)].pairs[static_cast<std::size_t>(b)];
-    if (closest2 < pair.checked_distance2) {
-        if (closest2 < pair.min_distance * pair.min_distance) {
+    const PairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
+    if (closest2 < limits.checked_distance2) {
+        if (closest2 < limits.close_distance * limits.close_distance) {
             mark_close(block, atom);
         }
-        const auto segment = static_cast<std::size_t>(b * block.n_atoms + atom);
-        count_overflow(block, centre, b, firsts_[segment], counts_[segment], closest2, found, sums);
+        const BlockPairs& pairs = gathered_.pairs;
+        count_overflow(block, centre, b, pairs.first(b, atom), pairs.count(b, atom), closest2, found, sums);
+    }
+}
+
+/// The gathered pairs, or those of them that are this descriptor's.
+template <class Real>
+const BlockPairs& BlockEvaluator<Real>::pairs_of(const PackedDescriptor<Real>& descriptor, const Block& block) {
+    if (ordinary_type(block).descriptors.size() == 1) {
+        return gathered_.pairs;
+    }
+    PairStore& own = narrowed_[static_cast<std::size_t>(descriptor.index)];
+    narrow(descriptor, own.pairs);
+    own.pad(descriptor.rcut * descriptor.rcut);
+    return own.pairs;
+}
+
+template <class Real>
+void BlockEvaluator<Real>::narrow(const PackedDescriptor<Real>& descriptor, BlockPairs& own) const {
+    const BlockPairs& all = gathered_.pairs;
+    const double rcut2 = descriptor.rcut * descriptor.rcut;
+    own.n_atoms = all.n_atoms;
+    own.n = 0;
+    for (int b = 0; b < all.n_types; ++b) {
+        const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+        const bool is_counted = math::is_counted(pair.kind);
+        for (int k = 0; k < all.n_atoms; ++k) {
+            int n = own.n;
+            for (int from = all.first(b, k); is_counted && from < all.first(b, k) + all.count(b, k); ++from) {
+                own.neighbour[n] = all.neighbour[from];
+                own.r2[n] = all.r2[from];
+                for (int c = 0; c < 3; ++c) {
+                    own.d[c][n] = all.d[c][from];
+                }
+                n += all.r2[from] < rcut2 ? 1 : 0;
+            }
+            const int found = n - own.n;
+            own.counts[own.segment(b, k)] = found;
+            own.firsts[own.segment(b, k)] = own.n;
+            own.n += pair.kind == PairKind::ordinary ? found : 0;
+        }
+    }
+}
+
+/// Of a type with several descriptors: centres with more neighbours than the slots of some, and the worst of them.
+template <class Real>
+void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums) const {
+    for (int b = 0; b < gathered_.pairs.n_types; ++b) {
+        for (int k = 0; k < block.n_atoms; ++k) {
+            Overflow found;
+            for (const PackedDescriptor<Real>& descriptor : ordinary_type(block).descriptors) {
+                const int sel = descriptor.pairs[static_cast<std::size_t>(b)].sel;
+                const int n = narrowed_[static_cast<std::size_t>(descriptor.index)].pairs.count(b, k);
+                const Overflow::Crowd crowd{list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, b, n, sel};
+                if (n > sel) {
+                    found.n_over_sel = 1;
+                    found.crowd = is_worse(crowd, found.crowd) ? crowd : found.crowd;
+                }
+            }
+            merge(sums.overflow, found);
+        }
     }
 }
 
 /// Close centres take all columns and products; that is nothing new where all do.
 template <class Real>
 void BlockEvaluator<Real>::mark_close(const Block& block, int atom) {
-    if (model_.ordinary.types[static_cast<std::size_t>(block.type)].takes_all) {
+    if (ordinary_type(block).takes_all) {
         return;
     }
     if (!any_close_) {
@@ -235,14 +280,15 @@ void BlockEvaluator<Real>::mark_close(const Block& block, int atom) {
 template <class Real>
 void BlockEvaluator<Real>::count_overflow(
     const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all, Sums& sums) const {
-    const PackedPair<Real>& pair = model_.ordinary.types[static_cast<std::size_t>(block.type)].pairs[static_cast<std::size_t>(b)];
+    const PairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
+    const BlockPairs& pairs = gathered_.pairs;
     Overflow found;
     for (int k = begin; k < begin + n; ++k) {
-        const double r = std::sqrt(pairs_.r2[k]);
-        found.n_close += r < pair.min_distance ? 1 : 0;
-        found.n_beyond += r < pair.table_limit ? 1 : 0;
-        if (pairs_.r2[k] == closest2) {
-            found.worst = {centre, pairs_.neighbour[k], block.type, b, r, pair.min_distance, pair.table_limit};
+        const double r = std::sqrt(pairs.r2[k]);
+        found.n_close += r < limits.min_distance ? 1 : 0;
+        found.n_beyond += r < limits.table_limit ? 1 : 0;
+        if (pairs.r2[k] == closest2) {
+            found.worst = {centre, pairs.neighbour[k], block.type, b, r, limits.min_distance, limits.table_limit};
         }
     }
     if (closest2 == 0) {
@@ -254,7 +300,7 @@ void BlockEvaluator<Real>::count_overflow(
 
 template <class Real>
 void BlockEvaluator<Real>::count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const {
-    const int sel = model_.model->descriptors.front().sel[static_cast<std::size_t>(b)];
+    const int sel = ordinary_type(block).limits[static_cast<std::size_t>(b)].sel;
     if (n > sel) {
         Overflow found;
         found.n_over_sel = 1;
@@ -263,113 +309,38 @@ void BlockEvaluator<Real>::count_crowd(const Block& block, int centre, int b, in
     }
 }
 
-/// C: the moments of every atom and neighbour type with the empty slots, over n_sel, one row a channel.
-template <class Real>
-void BlockEvaluator<Real>::compute_rows(const Type& type, const Block& block) {
-    std::fill_n(rows_.data(), 4 * static_cast<std::size_t>(type.n_rows) * static_cast<std::size_t>(lanes_), Real(0));
-    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.model->descriptors.front().n_sel);
-    for (int b = 0; b < model_.model->n_types(); ++b) {
-        const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(b)];
-        if (pair.table == nullptr) {
-            continue;
-        }
-        const int stride = pair.table->stride;
-        for (int m = 0; m < n_atoms_; ++m) {
-            const int k = atoms_[m];
-            const int n = count(b, block, k);
-            const int first = firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
-            const int contributing = pair.kind == PairKind::ordinary ? n : 0;
-            kernels_.compute_moments(*pair.table, first, first + contributing, pairs_, moments_.data());
-            const int sel = model_.model->descriptors.front().sel[static_cast<std::size_t>(b)];
-            const auto empty = static_cast<Real>(math::slots_of(pair.kind, sel, n).empty);
-            for (int channel = 0; channel < pair.table->rank; ++channel) {
-                const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
-                if (row < 0) {
-                    continue;
-                }
-                Real* to = rows_.data() + static_cast<std::ptrdiff_t>(4 * row) * lanes_ + m;
-                const Real* from = moments_.data() + channel;
-                to[0] = (from[0] + empty * pair.padding[static_cast<std::size_t>(channel)]) * inverse_n_sel;
-                to[lanes_] = from[stride] * inverse_n_sel;
-                to[2 * lanes_] = from[2 * stride] * inverse_n_sel;
-                to[3 * lanes_] = from[3 * stride] * inverse_n_sel;
-            }
-        }
-    }
-}
-
 template <class Real>
 void BlockEvaluator<Real>::compute_energy(
     const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
-    compute_fitting_net(kernels_, type.layers, lanes_, products_.data(), net_, energy_.data());
-    for (int m = 0; m < n_atoms_; ++m) {
-        const double energy = (energy_.data()[m] + type.energy_bias) * units.energy;
+    compute_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, features_.data(), net_, energy_.data());
+    for (int m = 0; m < atoms_.n; ++m) {
+        const double energy = (energy_.data()[m] + type.fitting.energy_bias) * units.energy;
         sums.totals.energy += energy;
         if (sums.atom_energy != nullptr) {
-            sums.atom_energy[list.centres[static_cast<std::size_t>(block.first_centre + atoms_[m])]] += energy;
+            sums.atom_energy[list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])]] += energy;
         }
     }
 }
 
-/// dE/dC from dE/dS (or dE/dD through dE/dT).
+/// Of the pairs of one descriptor: force dE/dd on the centre and its opposite on the neighbour, virial from pair vector and pair force.
 template <class Real>
-void BlockEvaluator<Real>::reverse_rows(const Type& type) {
-    if (type.folded) {
-        kernels_.reverse_products(type.products(), lanes_, rows_.data(), products_.data(), lane_scratch_.data(), reverse_rows_.data());
-        return;
-    }
-    kernels_.reverse_products(type.products(), lanes_, expanded_.data(), products_.data(), lane_scratch_.data(), reverse_expanded_.data());
-    kernels_.multiply(type.reverse_basis, 4 * lanes_, reverse_expanded_.data(), reverse_rows_.data());
-}
-
-/// dE/dR of every pair of the present atoms.
-template <class Real>
-void BlockEvaluator<Real>::reverse_moments(const Type& type, const Block& block) {
-    const Real inverse_n_sel = Real(1) / static_cast<Real>(model_.model->descriptors.front().n_sel);
-    for (int b = 0; b < model_.model->n_types(); ++b) {
-        const PackedPair<Real>& pair = type.pairs[static_cast<std::size_t>(b)];
-        if (pair.kind != PairKind::ordinary) {
-            continue;
-        }
-        const int stride = pair.table->stride;
-        std::fill_n(moments_.data(), 4 * stride, Real(0));
-        for (int m = 0; m < n_atoms_; ++m) {
-            const int k = atoms_[m];
-            for (int channel = 0; channel < pair.table->rank; ++channel) {
-                const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
-                if (row < 0) {
-                    continue;
-                }
-                const Real* from = reverse_rows_.data() + static_cast<std::ptrdiff_t>(4 * row) * lanes_ + m;
-                for (int c = 0; c < 4; ++c) {
-                    moments_.data()[c * stride + channel] = from[c * lanes_] * inverse_n_sel;
-                }
-            }
-            const int first = firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
-            kernels_.reverse_moments(*pair.table, first, first + count(b, block, k), pairs_, moments_.data());
-        }
-    }
-}
-
-/// Force dE/dd on the centre and its opposite on the neighbour, virial from pair vector and pair force.
-template <class Real>
-void BlockEvaluator<Real>::add_forces(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
+void BlockEvaluator<Real>::add_forces(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs, const NeighbourBlocks& list,
+                                      const Block& block, const Units& units, Sums& sums) {
     double virial[9] = {};
-    kernels_.reverse_environment(n_pairs_, pairs_, gradient_, virial);
+    code_of(descriptor).reverse_environment(gradient_, virial);
     for (int c = 0; c < 9; ++c) {
         sums.totals.virial[c] += virial[c] * units.energy;
     }
-    const Type& type = model_.ordinary.types[static_cast<std::size_t>(block.type)];
     const double scale = units.energy * units.length;
-    for (int b = 0; b < model_.model->n_types(); ++b) {
-        if (type.pairs[static_cast<std::size_t>(b)].kind != PairKind::ordinary) {
+    for (int b = 0; b < pairs.n_types; ++b) {
+        if (descriptor.pairs[static_cast<std::size_t>(b)].kind != PairKind::ordinary) {
             continue;
         }
         for (int k = 0; k < block.n_atoms; ++k) {
-            const int first = firsts_[static_cast<std::size_t>(b * block.n_atoms + k)];
+            const int first = pairs.first(b, k), end = first + pairs.count(b, k);
             double centre[3] = {};
-            for (int pair = first; pair < first + count(b, block, k); ++pair) {
-                double* neighbour = sums.forces + 3 * static_cast<std::ptrdiff_t>(pairs_.neighbour[pair]);
+            for (int pair = first; pair < end; ++pair) {
+                double* neighbour = sums.forces + 3 * static_cast<std::ptrdiff_t>(pairs.neighbour[pair]);
                 for (int c = 0; c < 3; ++c) {
                     const double force = gradient_[c][pair] * scale;
                     centre[c] += force;
@@ -385,11 +356,11 @@ void BlockEvaluator<Real>::add_forces(const NeighbourBlocks& list, const Block& 
     if (sums.atom_virial == nullptr) {
         return;
     }
-    for (int pair = 0; pair < n_pairs_; ++pair) {  // assigned to the atom that the derivative is taken for: the neighbour
-        double* to = sums.atom_virial + 9 * static_cast<std::ptrdiff_t>(pairs_.neighbour[pair]);
+    for (int pair = 0; pair < pairs.n; ++pair) {  // assigned to the atom that the derivative is taken for: the neighbour
+        double* to = sums.atom_virial + 9 * static_cast<std::ptrdiff_t>(pairs.neighbour[pair]);
         for (int a = 0; a < 3; ++a) {
             for (int c = 0; c < 3; ++c) {
-                to[3 * a + c] -= pairs_.d[a][pair] * gradient_[c][pair] * units.energy;
+                to[3 * a + c] -= pairs.d[a][pair] * gradient_[c][pair] * units.energy;
             }
         }
     }

@@ -27,7 +27,4 @@ template <class Real>
 void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, int lanes,
                          NetScratch<Real>& scratch, Real* reverse_input);
 
-/// Rows of an array that a product with n rows writes: n rounded up to whole panels.
-constexpr int panel_rows(int n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
-
 }  // namespace dpc::host

@@ -99,10 +99,10 @@ int gather_pairs(const double* x, double length, const double* centre, Listed li
 
 #endif
 
-template <class Real>
+template <class Real, int COMPONENTS>
 void compute_environment(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs) {
     for (int k = 0; k < n_pairs; k += PackD::width) {
-        math::compute_environment<PackD>(parameters, pairs, k).store(pairs.x + k);
+        math::compute_environment<COMPONENTS, PackD>(parameters, pairs, k).store(pairs.x + k);
     }
 }
 
@@ -110,8 +110,8 @@ template <class Real, class Look>
 DPC_FUNCTION void locate_with(const Look& look, int begin, int end, const PairArrays<Real>& pairs) {
     for (int k = begin; k < end; k += PackD::width) {
         PackD distance;
-        const PackD row = look(PackD::load(pairs.x + k), distance);
-        store_integers(row, pairs.table_row + k);
+        const PackD interval = look(PackD::load(pairs.x + k), distance);
+        store_integers(interval, pairs.table_row + k);
         math::store_from_double(distance, pairs.distance + k);
     }
 }
@@ -131,10 +131,10 @@ DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, con
     return {table.coef + pairs.table_row[k] * row_size + channel, table.stride, pairs.distance[k]};
 }
 
-template <class Real, int ORDER, int N>
+template <class Real, int COMPONENTS, int ORDER, int N>
 void moments_chunk(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     using P = Pack<Real>;
-    P sum[4][N];
+    P sum[COMPONENTS][N];
     for (auto& component : sum) {
         for (P& pack : component) {
             pack = P(0.0);
@@ -143,46 +143,48 @@ void moments_chunk(const PackedTable<Real>& table, int channel, int begin, int e
     for (int k = begin; k < end; ++k) {
         math::add_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; }, sum);
     }
-    for (int c = 0; c < 4; ++c) {
+    for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
             sum[c][v].store(moments + c * table.stride + channel + v * P::width);
         }
     }
 }
 
-constexpr int kPairsAtOnce = 4;
+/// Sums over channels that are made together: one for each component of some pairs.
+constexpr int kSumsAtOnce = 16;
 
-template <class Real, int ORDER, int N>
+template <class Real, int COMPONENTS, int ORDER, int N>
 void reverse_moments_chunk(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs,
                            const Real* moments) {
     using P = Pack<Real>;
-    P weight[4][N];
-    for (int c = 0; c < 4; ++c) {
+    constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;
+    P weight[COMPONENTS][N];
+    for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
             weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
         }
     }
-    P partial[4 * kPairsAtOnce];  // (component, pair): sums that are still spread over the lanes
+    P partial[kSumsAtOnce];  // (component, pair): sums that are still spread over the lanes
     for (P& p : partial) {
         p = P(0.0);
     }
-    for (int first = begin; first < end; first += kPairsAtOnce) {
-        const int n = end - first < kPairsAtOnce ? end - first : kPairsAtOnce;
+    for (int first = begin; first < end; first += pairs_at_once) {
+        const int n = end - first < pairs_at_once ? end - first : pairs_at_once;
         for (int pair = 0; pair < n; ++pair) {
             const int k = first + pair;
-            P e[4];
+            P e[COMPONENTS];
             math::reverse_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; }, weight, e);
-            for (int c = 0; c < 4; ++c) {
-                partial[c * kPairsAtOnce + pair] = e[c];
+            for (int c = 0; c < COMPONENTS; ++c) {
+                partial[c * pairs_at_once + pair] = e[c];
             }
         }
-        Real sums[4 * kPairsAtOnce];
-        sum_lanes<4 * kPairsAtOnce>(partial, sums);
-        for (int c = 0; c < 4; ++c) {
+        Real sums[kSumsAtOnce];
+        sum_lanes<kSumsAtOnce>(partial, sums);
+        for (int c = 0; c < COMPONENTS; ++c) {
             Real* to = pairs.reverse_row[c] + first;
-            const Real* from = sums + c * kPairsAtOnce;
-            if (n == kPairsAtOnce && channel == 0) {
-                std::memcpy(to, from, kPairsAtOnce * sizeof(Real));
+            const Real* from = sums + c * pairs_at_once;
+            if (n == pairs_at_once && channel == 0) {
+                std::memcpy(to, from, pairs_at_once * sizeof(Real));
             } else {
                 for (int pair = 0; pair < n; ++pair) {
                     to[pair] = channel > 0 ? to[pair] + from[pair] : from[pair];
@@ -200,40 +202,40 @@ DPC_FUNCTION int packs_of(const PackedTable<Real>& table) {
     return (table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
 }
 
-template <class Real, int ORDER>
+template <class Real, int COMPONENTS, int ORDER>
 void moments_of_order(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     math::in_passes<kPacksAtOnce>(packs_of(table), [&](auto count, int first) {
-        moments_chunk<Real, ORDER, decltype(count)::value>(table, first * Pack<Real>::width, begin, end, pairs, moments);
+        moments_chunk<Real, COMPONENTS, ORDER, decltype(count)::value>(table, first * Pack<Real>::width, begin, end, pairs, moments);
     });
 }
 
-template <class Real>
+template <class Real, int COMPONENTS>
 void compute_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     if (table.order == 5) {
-        moments_of_order<Real, 5>(table, begin, end, pairs, moments);
+        moments_of_order<Real, COMPONENTS, 5>(table, begin, end, pairs, moments);
     } else {
-        moments_of_order<Real, 3>(table, begin, end, pairs, moments);
+        moments_of_order<Real, COMPONENTS, 3>(table, begin, end, pairs, moments);
     }
 }
 
-template <class Real, int ORDER>
+template <class Real, int COMPONENTS, int ORDER>
 void reverse_moments_of_order(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs,
                               const Real* moments) {
     math::in_passes<kPacksAtOnce>(packs_of(table), [&](auto count, int first) {
-        reverse_moments_chunk<Real, ORDER, decltype(count)::value>(table, first * Pack<Real>::width, begin, end, pairs, moments);
+        reverse_moments_chunk<Real, COMPONENTS, ORDER, decltype(count)::value>(table, first * Pack<Real>::width, begin, end, pairs, moments);
     });
 }
 
-template <class Real>
+template <class Real, int COMPONENTS>
 void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
     if (table.order == 5) {
-        reverse_moments_of_order<Real, 5>(table, begin, end, pairs, moments);
+        reverse_moments_of_order<Real, COMPONENTS, 5>(table, begin, end, pairs, moments);
     } else {
-        reverse_moments_of_order<Real, 3>(table, begin, end, pairs, moments);
+        reverse_moments_of_order<Real, COMPONENTS, 3>(table, begin, end, pairs, moments);
     }
 }
 
-template <class Real>
+template <class Real, int COMPONENTS>
 void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial) {
     PackD total[9];
     for (PackD& t : total) {
@@ -241,7 +243,7 @@ void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* con
     }
     for (int k = 0; k < n_pairs; k += PackD::width) {
         PackD g[3];
-        math::reverse_environment(pairs, k, g, total);
+        math::reverse_environment<COMPONENTS>(pairs, k, g, total);
         for (int a = 0; a < 3; ++a) {
             g[a].store(gradient[a] + k);
         }
@@ -251,20 +253,24 @@ void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* con
     }
 }
 
+template <class Real, int COMPONENTS>
+constexpr MomentKernels<Real, COMPONENTS> moment_kernels() {
+    return {compute_environment<Real, COMPONENTS>, compute_moments<Real, COMPONENTS>, reverse_moments<Real, COMPONENTS>,
+            reverse_environment<Real, COMPONENTS>};
+}
+
 template <class Real>
 constexpr Kernels<Real> kernels(const char* name) {
     return {name,
             gather_pairs<Real>,
-            compute_environment<Real>,
             locate<Real>,
-            compute_moments<Real>,
-            reverse_moments<Real>,
+            moment_kernels<Real, 4>(),
+            moment_kernels<Real, 1>(),
             compute_products<Real>,
             reverse_products<Real>,
             multiply<Real>,
             compute_layer<Real>,
-            reverse_layer<Real>,
-            reverse_environment<Real>};
+            reverse_layer<Real>};
 }
 
 #define DPC_TEXT_OF(x) #x

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 
+#include "dpc/math/slots.hpp"
+
 namespace dpc::host {
 namespace {
 
 constexpr double kDropped = -1;  // in place of r^2
-
-std::size_t segment_of(const Block& block, int b, int atom) { return static_cast<std::size_t>(b * block.n_atoms + atom); }
 
 }  // namespace
 
@@ -31,7 +31,7 @@ void NearestNeighbours::reserve(const NeighbourBlocks& list) {
     kept_.resize(descriptor_.sel.size());
 }
 
-void NearestNeighbours::keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, GatheredPairs& pairs,
+void NearestNeighbours::keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, BlockPairs& pairs,
                              Overflow& overflow) {
     bool has_gaps = false;
     for (int k = 0; k < block.n_atoms; ++k) {
@@ -43,13 +43,13 @@ void NearestNeighbours::keep(const NeighbourBlocks& list, const Block& block, co
 }
 
 /// Whether a centre has too many neighbours: of one type, or of all (in_total).
-bool NearestNeighbours::overflows(const NeighbourBlocks& list, const Block& block, int atom, const GatheredPairs& pairs,
+bool NearestNeighbours::overflows(const NeighbourBlocks& list, const Block& block, int atom, const BlockPairs& pairs,
                                   bool& in_total) const {
     bool of_type = false;
     int n_most = 0;  // neighbours of all types, and some that are listed only
     for (int b = 0; b < model_.n_types(); ++b) {
         const bool counted = math::is_counted(kind_of(block, b));
-        const int n = counted ? pairs.counts[segment_of(block, b, atom)] : list.listed(block, b, atom).count;
+        const int n = counted ? pairs.counts[pairs.segment(b, atom)] : list.listed(block, b, atom).count;
         of_type = of_type || (counted && n > descriptor_.sel[static_cast<std::size_t>(b)]);
         n_most += n;
     }
@@ -59,14 +59,14 @@ bool NearestNeighbours::overflows(const NeighbourBlocks& list, const Block& bloc
 
 /// Mark the pairs of one centre that are dropped. Returns whether there are any in the arrays.
 bool NearestNeighbours::choose(const NeighbourBlocks& list, const Block& block, int atom, const double* x, double length,
-                               GatheredPairs& pairs, Overflow& overflow) {
+                               BlockPairs& pairs, Overflow& overflow) {
     bool in_total = false;
     if (!overflows(list, block, atom, pairs, in_total)) {
         return false;
     }
     candidates_.clear();
     for (int b = 0; b < model_.n_types(); ++b) {
-        const std::size_t segment = segment_of(block, b, atom);
+        const std::size_t segment = pairs.segment(b, atom);
         if (kind_of(block, b) == PairKind::ordinary) {
             if (in_total || pairs.counts[segment] > descriptor_.sel[static_cast<std::size_t>(b)]) {
                 collect_stored(list, pairs, segment, b);
@@ -96,13 +96,13 @@ bool NearestNeighbours::choose(const NeighbourBlocks& list, const Block& block, 
     }
     for (int b = 0; in_total && b < model_.n_types(); ++b) {
         if (kind_of(block, b) == PairKind::descriptor_excluded) {
-            pairs.counts[segment_of(block, b, atom)] = kept_[static_cast<std::size_t>(b)];
+            pairs.counts[pairs.segment(b, atom)] = kept_[static_cast<std::size_t>(b)];
         }
     }
     return has_gaps;
 }
 
-void NearestNeighbours::collect_stored(const NeighbourBlocks& list, const GatheredPairs& pairs, std::size_t segment, int b) {
+void NearestNeighbours::collect_stored(const NeighbourBlocks& list, const BlockPairs& pairs, std::size_t segment, int b) {
     for (int slot = pairs.firsts[segment]; slot < pairs.firsts[segment] + pairs.counts[segment]; ++slot) {
         const long long tag = list.tag(pairs.neighbour[slot]);
         candidates_.push_back(
@@ -140,11 +140,11 @@ void NearestNeighbours::report_uncounted(const NeighbourBlocks& list, const Bloc
 }
 
 /// Move the pairs that are left together.
-void NearestNeighbours::close_gaps(const Block& block, GatheredPairs& pairs) const {
+void NearestNeighbours::close_gaps(const Block& block, BlockPairs& pairs) const {
     int to = 0;
     for (int b = 0; b < model_.n_types(); ++b) {
         for (int k = 0; k < block.n_atoms; ++k) {
-            const std::size_t segment = segment_of(block, b, k);
+            const std::size_t segment = pairs.segment(b, k);
             const int begin = pairs.firsts[segment];
             pairs.firsts[segment] = to;
             if (kind_of(block, b) != PairKind::ordinary) {

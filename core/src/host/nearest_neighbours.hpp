@@ -7,22 +7,12 @@
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/evaluator.hpp"
+#include "block_pairs.hpp"
 #include "dpc/math/neighbour_slots.hpp"
 #include "dpc/math/slots.hpp"
 #include "neighbour_blocks.hpp"
 
 namespace dpc::host {
-
-/// The pairs of a block as gather_pairs leaves them, in the order of their segments (neighbour type, then atom): segment s of an ordinary
-/// pair of types has counts[s] pairs from slot firsts[s] on. Other kinds that are counted have their number in counts, but no slots.
-struct GatheredPairs {
-    int* neighbour;
-    double* d[3];
-    double* r2;
-    int* counts;
-    int* firsts;
-    int n;
-};
 
 class NearestNeighbours {
 public:
@@ -37,7 +27,7 @@ public:
     }
     /// Leave the neighbours that the rule keeps of each centre. x, length: as gather_pairs had them. overflow gets the centres that have
     /// too many neighbours of all types together only.
-    void keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, GatheredPairs& pairs, Overflow& overflow);
+    void keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, BlockPairs& pairs, Overflow& overflow);
     std::size_t bytes() const { return bytes_of(candidates_) + bytes_of(kept_); }
 
 private:
@@ -47,13 +37,13 @@ private:
     };
 
     PairKind kind_of(const Block& block, int b) const { return descriptor_.pair(block.type, b).kind; }
-    bool choose(const NeighbourBlocks& list, const Block& block, int atom, const double* x, double length, GatheredPairs& pairs,
+    bool choose(const NeighbourBlocks& list, const Block& block, int atom, const double* x, double length, BlockPairs& pairs,
                 Overflow& overflow);
-    bool overflows(const NeighbourBlocks& list, const Block& block, int atom, const GatheredPairs& pairs, bool& in_total) const;
-    void collect_stored(const NeighbourBlocks& list, const GatheredPairs& pairs, std::size_t segment, int b);
+    bool overflows(const NeighbourBlocks& list, const Block& block, int atom, const BlockPairs& pairs, bool& in_total) const;
+    void collect_stored(const NeighbourBlocks& list, const BlockPairs& pairs, std::size_t segment, int b);
     void collect_listed(const NeighbourBlocks& list, const Block& block, int atom, int b, const double* x, double length);
     void report_uncounted(const NeighbourBlocks& list, const Block& block, int atom, Overflow& overflow) const;
-    void close_gaps(const Block& block, GatheredPairs& pairs) const;
+    void close_gaps(const Block& block, BlockPairs& pairs) const;
 
     const Model& model_;
     const Descriptor& descriptor_;

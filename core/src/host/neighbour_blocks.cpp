@@ -15,7 +15,9 @@ namespace {
 
 /// True where neighbours of type b of a centre of type a may matter in a step, even if only by their number.
 bool is_listed(const Model& model, NeighbourRule rule, int a, int b) {
-    return rule == NeighbourRule::total || math::is_counted(model.descriptors.front().pair(a, b).kind);
+    return rule == NeighbourRule::total ||
+           std::any_of(model.descriptors.begin(), model.descriptors.end(),
+                       [&](const Descriptor& descriptor) { return math::is_counted(descriptor.pair(a, b).kind); });
 }
 
 int type_of(const Model& model, int n_all, const int* types, int atom) {

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "dpc/kokkos/pack.hpp"
-#include "dpc/math/slots.hpp"
 #include "dpc/neighbour_rule.hpp"
 #include "dpc/packed_model.hpp"
 
@@ -22,10 +21,8 @@ struct DevicePair {
     PackedTable<Real> table;    // coef: device memory
     const int* row_of_channel;  // (K)
     const Real* padding;        // (K)
-    double min_distance, table_limit, checked_distance2;
+    const Real* masked;         // (K), null: a masked slot adds nothing
     int sel;
-
-    KOKKOS_INLINE_FUNCTION bool is_counted() const { return math::is_counted(kind); }
 };
 
 /// A matrix (n_out, n_in): panels of tile_rows rows, each (n_in, tile_rows), the last one padded with 0; on a GPU also (n_out, n_in)
@@ -53,14 +50,34 @@ struct DeviceProducts {
     const int *begin = nullptr, *end = nullptr, *first = nullptr;
 };
 
+/// PackedDescriptor. What is not device memory only the launching code reads.
 template <class Real>
-struct DeviceType {
+struct DeviceDescriptor {
+    DescriptorKind kind = DescriptorKind::se_e2_a;
+    int index = 0;  // into Model::descriptors
+    bool is_direct = false;
+    double rcut2 = 0;
+    Real inverse_n_sel{};
     math::EnvParameters environment{};
     const DevicePair<Real>* pairs = nullptr;  // by neighbour type, device memory
-    int n_rows = 0, n_product_rows = 0, n_products = 0;
-    bool folded = false;
+    int n_rows = 0, n_features = 0;
     DeviceMatrix<Real> basis, reverse_basis;
     DeviceProducts products;
+};
+
+/// What the scratch arrays of one descriptor of the model must have room for, around any centre.
+struct DescriptorExtent {
+    DescriptorKind kind = DescriptorKind::se_e2_a;
+    int most_rows = 0;        // of C or T
+    bool has_direct = false;  // some net takes all of it
+};
+
+template <class Real>
+struct DeviceType {
+    std::vector<DeviceDescriptor<Real>> descriptors;  // in the order of their features
+    const PairLimits* limits = nullptr;               // by neighbour type, device memory
+    double rcut2 = 0;                                 // the largest
+    int n_features = 0;
     std::vector<DeviceLayer<Real>> layers;
     bool takes_all = true;
     double energy_bias = 0;               // of the last layer and the type
@@ -78,10 +95,9 @@ public:
     DeviceModel& operator=(const DeviceModel&) = delete;
 
     std::vector<DeviceType<Real>> types;
-    int n_types = 0, n_sel = 0, n_slots = 0;
-    int most_rank = 0, most_rows = 0, most_products = 0, most_neurons = 0, most_layers = 1;
-    bool has_direct = false;  // some type forms D
-    double rcut2 = 0;
+    std::vector<DescriptorExtent> descriptors;  // of the model
+    int n_types = 0, n_slots = 0;  // n_slots: of all types
+    int most_rank = 0, most_features = 0, most_neurons = 0, most_layers = 1;
 
     std::size_t bytes() const { return bytes_; }
 
@@ -98,10 +114,12 @@ private:
     DeviceMatrix<Real> share(const PackedMatrix<Real>& matrix);
     DeviceMatrix<Real> upload(const PackedMatrix<Real>& matrix);
     PackedTable<Real> upload(const PackedTable<Real>& table);
-    DevicePair<Real> upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& host,
+    DevicePair<Real> upload(const PackedPair<Real>& pair, const std::vector<PackedTable<Real>>& host,
                             const std::vector<PackedTable<Real>>& device);
-    DeviceProducts upload_products(const PackedType<Real>& type);
-    void upload_type(const PackedType<Real>& from, DeviceType<Real>& to);
+    DeviceProducts upload_products(const PackedDescriptor<Real>& descriptor);
+    DeviceDescriptor<Real> upload(const PackedDescriptor<Real>& from, const std::vector<PackedTable<Real>>& host,
+                                  const std::vector<PackedTable<Real>>& device);
+    void upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to);
 
     ExecSpace space_;
     const DeviceModel* before_;
@@ -186,45 +204,60 @@ PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& 
 }
 
 template <class ExecSpace, class Real>
-DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, int sel, const std::vector<PackedTable<Real>>& host,
+DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, const std::vector<PackedTable<Real>>& host,
                                                       const std::vector<PackedTable<Real>>& device) {
     DevicePair<Real> out{};
     out.kind = pair.kind;
     out.has_table = pair.table != nullptr;
-    out.min_distance = pair.min_distance;
-    out.table_limit = pair.table_limit;
-    out.checked_distance2 = pair.checked_distance2;
-    out.sel = sel;
+    out.sel = pair.sel;
     if (out.has_table) {
         out.table = device[static_cast<std::size_t>(pair.table - host.data())];
         out.row_of_channel = upload(pair.row_of_channel);
         out.padding = upload(pair.padding);
+        out.masked = upload(pair.masked);
     }
     return out;
 }
 
 template <class ExecSpace, class Real>
-DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedType<Real>& type) {
+DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedDescriptor<Real>& descriptor) {
     std::vector<int> first;
     int n = 0;
-    for (std::size_t p = 0; p < type.begin.size(); ++p) {
+    for (std::size_t p = 0; p < descriptor.begin.size(); ++p) {
         first.push_back(n);
-        n += std::max(0, type.end[p] - type.begin[p]);
+        n += std::max(0, descriptor.end[p] - descriptor.begin[p]);
     }
-    return {static_cast<int>(type.begin.size()), upload(type.begin), upload(type.end), upload(first)};
+    return {descriptor.n_product_rows(), upload(descriptor.begin), upload(descriptor.end), upload(first)};
 }
 
 template <class ExecSpace, class Real>
-void DeviceModel<ExecSpace, Real>::upload_type(const PackedType<Real>& from, DeviceType<Real>& to) {
+DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescriptor<Real>& from, const std::vector<PackedTable<Real>>& host,
+                                                            const std::vector<PackedTable<Real>>& device) {
+    DeviceDescriptor<Real> to;
+    to.kind = from.kind;
+    to.index = from.index;
+    to.is_direct = from.is_direct();
+    to.rcut2 = from.rcut * from.rcut;
+    to.inverse_n_sel = Real(1) / static_cast<Real>(from.n_sel);
+    to.environment = from.environment;
+    std::vector<DevicePair<Real>> pairs;
+    for (const PackedPair<Real>& pair : from.pairs) {
+        pairs.push_back(upload(pair, host, device));
+    }
+    to.pairs = upload(pairs);
     to.n_rows = from.n_rows;
-    to.n_product_rows = from.n_product_rows();
-    to.n_products = from.n_products;
-    to.folded = from.folded;
-    to.takes_all = from.takes_all;
-    to.energy_bias = from.energy_bias;
+    to.n_features = from.n_features;
     to.basis = upload(from.basis);
     to.reverse_basis = upload(from.reverse_basis);
     to.products = upload_products(from);
+    DescriptorExtent& extent = descriptors[static_cast<std::size_t>(from.index)];
+    extent.most_rows = std::max({extent.most_rows, from.n_rows, from.n_product_rows()});
+    extent.has_direct = extent.has_direct || to.is_direct;
+    return to;
+}
+
+template <class ExecSpace, class Real>
+void DeviceModel<ExecSpace, Real>::upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to) {
     for (const PackedLayer<Real>& layer : from.layers) {
         const auto n_out = static_cast<std::size_t>(layer.weight.n_out);
         to.layers.push_back({share(layer.weight), share(layer.reverse_weight), layer.activation, layer.parameter, layer.skip,
@@ -236,22 +269,21 @@ void DeviceModel<ExecSpace, Real>::upload_type(const PackedType<Real>& from, Dev
         weight.push_back(last.weight.element(0, neuron));
     }
     to.energy_weight = upload(weight);
-    to.energy_bias += static_cast<double>(last.bias[0]);
-    has_direct = has_direct || from.basis.panels != nullptr;
+    to.energy_bias = from.energy_bias + static_cast<double>(last.bias[0]);
 }
 
 template <class ExecSpace, class Real>
 DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before)
     : n_types(model.n_types()),
-      n_sel(model.descriptors.front().n_sel),
       n_slots(count_slots(model.descriptors.front())),
-      most_rows(set.most_rows),
-      most_products(set.most_products),
+      most_features(set.most_features),
       most_neurons(set.most_neurons),
       most_layers(std::max(1, set.most_layers)),
-      rcut2(model.rcut() * model.rcut()),
       space_(space),
       before_(before) {
+    for (const Descriptor& descriptor : model.descriptors) {
+        descriptors.push_back({descriptor.kind});
+    }
     std::vector<PackedTable<Real>> tables;
     for (const PackedTable<Real>& table : set.tables) {
         tables.push_back(upload(table));
@@ -259,15 +291,18 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
     }
     types.resize(set.types.size());
     for (std::size_t a = 0; a < types.size(); ++a) {
-        types[a].environment = set.types[a].environment;
-        std::vector<DevicePair<Real>> pairs;
-        for (std::size_t b = 0; b < set.types[a].pairs.size(); ++b) {
-            pairs.push_back(upload(set.types[a].pairs[b], model.descriptors.front().sel[b], set.tables, tables));
+        const PackedType<Real>& from = set.types[a];
+        if (from.descriptors.empty()) {  // without energy
+            continue;
         }
-        types[a].pairs = upload(pairs);
-        if (model.has_energy[a]) {
-            upload_type(set.types[a], types[a]);
+        for (const PackedDescriptor<Real>& descriptor : from.descriptors) {
+            types[a].descriptors.push_back(upload(descriptor, set.tables, tables));
         }
+        types[a].limits = upload(from.limits);
+        types[a].rcut2 = from.rcut * from.rcut;
+        types[a].n_features = from.n_features;
+        types[a].takes_all = from.takes_all;
+        upload_net(from.fitting, types[a]);
     }
 }
 

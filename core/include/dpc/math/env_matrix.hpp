@@ -54,6 +54,15 @@ DPC_FUNCTION EnvRadial<V> env_radial(const EnvParameters& p, V r) {
     return out;
 }
 
+/// dE/dd of one neighbour from e = dE/dR_0 where nothing else depends on d.
+template <class V>
+DPC_FUNCTION void reverse_env_argument(const EnvRadial<V>& radial, const V (&d)[3], V e, V (&gradient)[3]) {
+    const V factor = e * radial.dx_over_r;
+    for (int c = 0; c < 3; ++c) {
+        gradient[c] = d[c] * factor;
+    }
+}
+
 /// dE/dd of one neighbour from e = dE/dR (e[0]: R_0, the table's argument included).
 template <class V>
 DPC_FUNCTION void reverse_env_row(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What one pair adds to the moments of its centre, and the way back, for packs of channels (docs/theory.md sections 2 and 4). phi(x)
-// comes from one interval of a table; x is the first component R_0 of the environment.
+// comes from one interval of a table; x is the first component R_0 of the environment. With one component the moments are sums of
+// phi(x) alone, as if R were the constant 1.
 #pragma once
 
 #include "dpc/math/table_lookup.hpp"
@@ -31,10 +32,16 @@ DPC_FUNCTION void add_moments(const TablePlace<Real>& place, const Environment& 
     for (int v = 0; v < N; ++v) {
         phi[v] = polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * P::width, place.stride}, t);
     }
-    for (int c = 0; c < COMPONENTS; ++c) {
-        const P r(environment(c));
+    if constexpr (COMPONENTS == 1) {
         for (int v = 0; v < N; ++v) {
-            moments[c][v] += phi[v] * r;
+            moments[0][v] += phi[v];
+        }
+    } else {
+        for (int c = 0; c < COMPONENTS; ++c) {
+            const P r(environment(c));
+            for (int v = 0; v < N; ++v) {
+                moments[c][v] += phi[v] * r;
+            }
         }
     }
 }
@@ -51,13 +58,17 @@ DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environme
     for (int v = 0; v < N; ++v) {
         P slope;
         const P phi = polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * P::width, place.stride}, t, slope);
-        P along = gradient[0][v] * P(environment(0));
-        for (int c = 1; c < COMPONENTS; ++c) {
-            along += gradient[c][v] * P(environment(c));
-            reverse[c] += phi * gradient[c][v];
+        if constexpr (COMPONENTS == 1) {
+            reverse[0] += slope * gradient[0][v];
+        } else {
+            P along = gradient[0][v] * P(environment(0));
+            for (int c = 1; c < COMPONENTS; ++c) {
+                along += gradient[c][v] * P(environment(c));
+                reverse[c] += phi * gradient[c][v];
+            }
+            reverse[0] += phi * gradient[0][v];
+            reverse[0] += slope * along;
         }
-        reverse[0] += phi * gradient[0][v];
-        reverse[0] += slope * along;
     }
 }
 

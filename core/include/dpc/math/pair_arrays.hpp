@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The arrays of the pairs inside the cut-off, and the two steps that turn all of a pair's numbers into others of the same pair.
+// COMPONENTS: of R, 4 or 1. With one, R is x and enters the table only: h, dh_over_r, row and reverse_row[1 .. 3] are not there.
 #pragma once
 
 #include <cstdint>
@@ -22,30 +23,36 @@ struct PairArrays {
 };
 
 /// R and its derivatives of a pack of pairs from number `at` on. Returns x in double, for the look-up.
-template <class PackD, class Real>
+template <int COMPONENTS, class PackD, class Real>
 DPC_FUNCTION PackD compute_environment(const EnvParameters& parameters, const PairArrays<Real>& pairs, int at) {
     const EnvRadial<PackD> radial = env_radial(parameters, PackD(sqrt(PackD::load(pairs.r2 + at))));
     radial.dx_over_r.store(pairs.dx_over_r + at);
-    radial.h.store(pairs.h + at);
-    radial.dh_over_r.store(pairs.dh_over_r + at);
-    store_from_double(radial.x, pairs.row[0] + at);
-    for (int c = 0; c < 3; ++c) {
-        store_from_double(PackD(radial.h * PackD::load(pairs.d[c] + at)), pairs.row[c + 1] + at);
+    if constexpr (COMPONENTS > 1) {
+        radial.h.store(pairs.h + at);
+        radial.dh_over_r.store(pairs.dh_over_r + at);
+        store_from_double(radial.x, pairs.row[0] + at);
+        for (int c = 0; c < 3; ++c) {
+            store_from_double(PackD(radial.h * PackD::load(pairs.d[c] + at)), pairs.row[c + 1] + at);
+        }
     }
     return radial.x;
 }
 
 /// dE/dd of a pack of pairs from dE/dR; virial[3 a + b] += d_a dE/dd_b.
-template <class PackD, class Real>
+template <int COMPONENTS, class PackD, class Real>
 DPC_FUNCTION void reverse_environment(const PairArrays<Real>& pairs, int at, PackD (&gradient)[3], PackD (&virial)[9]) {
     const PackD d[3] = {PackD::load(pairs.d[0] + at), PackD::load(pairs.d[1] + at), PackD::load(pairs.d[2] + at)};
     EnvRadial<PackD> radial;
     radial.dx_over_r = PackD::load(pairs.dx_over_r + at);
-    radial.h = PackD::load(pairs.h + at);
-    radial.dh_over_r = PackD::load(pairs.dh_over_r + at);
-    const PackD e[4] = {load_as_double<PackD>(pairs.reverse_row[0] + at), load_as_double<PackD>(pairs.reverse_row[1] + at),
-                        load_as_double<PackD>(pairs.reverse_row[2] + at), load_as_double<PackD>(pairs.reverse_row[3] + at)};
-    reverse_env_row(radial, d, e, gradient);
+    if constexpr (COMPONENTS == 1) {
+        reverse_env_argument(radial, d, load_as_double<PackD>(pairs.reverse_row[0] + at), gradient);
+    } else {
+        radial.h = PackD::load(pairs.h + at);
+        radial.dh_over_r = PackD::load(pairs.dh_over_r + at);
+        const PackD e[4] = {load_as_double<PackD>(pairs.reverse_row[0] + at), load_as_double<PackD>(pairs.reverse_row[1] + at),
+                            load_as_double<PackD>(pairs.reverse_row[2] + at), load_as_double<PackD>(pairs.reverse_row[3] + at)};
+        reverse_env_row(radial, d, e, gradient);
+    }
     for (int a = 0; a < 3; ++a) {
         for (int b = 0; b < 3; ++b) {
             virial[3 * a + b] += d[a] * gradient[b];

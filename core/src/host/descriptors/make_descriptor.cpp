@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// The kinds of descriptors that the host evaluates.
+#include "host/descriptors/block_descriptor.hpp"
+#include "host/descriptors/se_e2_a/se_e2_a.hpp"
+#include "host/descriptors/se_e2_r/se_e2_r.hpp"
+
+namespace dpc::host {
+
+template <class Real>
+std::unique_ptr<BlockDescriptor<Real>> make_descriptor(const Model& model, int index, const Kernels<Real>& kernels) {
+    switch (model.descriptors[static_cast<std::size_t>(index)].kind) {
+        case DescriptorKind::se_e2_r: return std::make_unique<SeE2R<Real>>(index, kernels);
+        case DescriptorKind::se_e2_a: break;
+    }
+    return std::make_unique<SeE2A<Real>>(index, kernels);
+}
+
+template std::unique_ptr<BlockDescriptor<double>> make_descriptor(const Model&, int, const Kernels<double>&);
+template std::unique_ptr<BlockDescriptor<float>> make_descriptor(const Model&, int, const Kernels<float>&);
+
+}  // namespace dpc::host

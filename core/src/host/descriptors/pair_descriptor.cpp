@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// See pair_descriptor.hpp.
+#include "pair_descriptor.hpp"
+
+#include <algorithm>
+
+#include "dpc/math/slots.hpp"
+
+namespace dpc::host {
+
+template <class Real, int COMPONENTS>
+void PairDescriptor<Real, COMPONENTS>::reserve_pairs(const PackedSet<Real>& set, std::size_t n_slots) {
+    PairArrays<Real>& a = arrays_;
+    if constexpr (COMPONENTS == 4) {
+        place(doubles_, n_slots, {&a.dx_over_r, &a.h, &a.dh_over_r, &a.x});
+        place(reals_, n_slots, {&a.row[0], &a.row[1], &a.row[2], &a.row[3], &a.distance, &a.reverse_row[0], &a.reverse_row[1],
+                                &a.reverse_row[2], &a.reverse_row[3]});
+    } else {
+        place(doubles_, n_slots, {&a.dx_over_r, &a.x});
+        place(reals_, n_slots, {&a.distance, &a.reverse_row[0]});
+    }
+    place(table_rows_, n_slots, {&a.table_row});
+    moments_.reserve(COMPONENTS * static_cast<std::size_t>(set.most_stride));
+}
+
+template <class Real, int COMPONENTS>
+void PairDescriptor<Real, COMPONENTS>::compute_environment(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs) {
+    block_ = &pairs;
+    arrays_.neighbour = pairs.neighbour;
+    std::copy(pairs.d, pairs.d + 3, arrays_.d);
+    arrays_.r2 = pairs.r2;
+    for (int c = 0; c < COMPONENTS; ++c) {
+        std::fill_n(arrays_.reverse_row[c] + pairs.n, kPairPadding, Real(0));
+    }
+    kernels_.template moments<COMPONENTS>().compute_environment(descriptor.environment, pairs.n, arrays_);
+    for (int b = 0; b < pairs.n_types; ++b) {
+        const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+        if (pair.kind == PairKind::ordinary) {
+            kernels_.locate(pair.table->grid, pairs.begin(b), pairs.end(b), arrays_);
+        }
+    }
+}
+
+/// moments_ of an atom with n neighbours of one type, and the slots that those do not fill.
+template <class Real, int COMPONENTS>
+void PairDescriptor<Real, COMPONENTS>::store(const PackedPair<Real>& pair, int n, Real inverse_n_sel, int lanes, Real* rows) const {
+    const math::Slots slots = math::slots_of(pair.kind, pair.sel, n);
+    const auto empty = static_cast<Real>(slots.empty), masked = static_cast<Real>(slots.masked);
+    const bool adds_masked = slots.masked != 0 && !pair.masked.empty();
+    const int stride = pair.table->stride;
+    for (int channel = 0; channel < pair.table->rank; ++channel) {
+        const auto at = static_cast<std::size_t>(channel);
+        const int row = pair.row_of_channel[at];
+        if (row < 0) {
+            continue;
+        }
+        Real* to = rows + static_cast<std::ptrdiff_t>(COMPONENTS * row) * lanes;
+        const Real* from = moments_.data() + channel;
+        const Real filled = adds_masked ? from[0] + masked * pair.masked[at] : from[0];
+        to[0] = (filled + empty * pair.padding[at]) * inverse_n_sel;
+        for (int c = 1; c < COMPONENTS; ++c) {
+            to[c * lanes] = from[c * stride] * inverse_n_sel;
+        }
+    }
+}
+
+template <class Real, int COMPONENTS>
+void PairDescriptor<Real, COMPONENTS>::compute_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* rows) {
+    std::fill_n(rows, COMPONENTS * static_cast<std::size_t>(descriptor.n_rows) * static_cast<std::size_t>(atoms.lanes), Real(0));
+    const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
+    for (int b = 0; b < block_->n_types; ++b) {
+        const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+        if (pair.table == nullptr) {
+            continue;
+        }
+        for (int m = 0; m < atoms.n; ++m) {
+            const int k = atoms.atoms[m], n = block_->count(b, k), first = block_->first(b, k);
+            const int contributing = pair.kind == PairKind::ordinary ? n : 0;
+            kernels_.template moments<COMPONENTS>().compute_moments(*pair.table, first, first + contributing, arrays_, moments_.data());
+            store(pair, n, inverse_n_sel, atoms.lanes, rows + m);
+        }
+    }
+}
+
+template <class Real, int COMPONENTS>
+void PairDescriptor<Real, COMPONENTS>::reverse_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient) {
+    const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
+    for (int b = 0; b < block_->n_types; ++b) {
+        const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+        if (pair.kind != PairKind::ordinary) {
+            continue;
+        }
+        const int stride = pair.table->stride;
+        std::fill_n(moments_.data(), COMPONENTS * stride, Real(0));
+        for (int m = 0; m < atoms.n; ++m) {
+            for (int channel = 0; channel < pair.table->rank; ++channel) {
+                const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
+                if (row < 0) {
+                    continue;
+                }
+                const Real* from = gradient + static_cast<std::ptrdiff_t>(COMPONENTS * row) * atoms.lanes + m;
+                for (int c = 0; c < COMPONENTS; ++c) {
+                    moments_.data()[c * stride + channel] = from[c * atoms.lanes] * inverse_n_sel;
+                }
+            }
+            const int k = atoms.atoms[m], first = block_->first(b, k);
+            kernels_.template moments<COMPONENTS>().reverse_moments(*pair.table, first, first + block_->count(b, k), arrays_, moments_.data());
+        }
+    }
+}
+
+template class PairDescriptor<double, 4>;
+template class PairDescriptor<float, 4>;
+template class PairDescriptor<double, 1>;
+template class PairDescriptor<float, 1>;
+
+}  // namespace dpc::host

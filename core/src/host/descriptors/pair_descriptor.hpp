@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// What descriptors have in common whose embedding net depends on one pair: the way from pairs to the rows of C and back, C = (1/n_sel)
+// sum over the slots of phi(x) (x) R, where COMPONENTS is 4, or of phi(x), where it is 1. A kind makes its features of these rows.
+#pragma once
+
+#include "host/descriptors/block_descriptor.hpp"
+
+namespace dpc::host {
+
+template <class Real, int COMPONENTS>
+class PairDescriptor : public BlockDescriptor<Real> {
+public:
+    void compute_environment(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs) final;
+    void reverse_environment(double* const gradient[3], double* virial) final {
+        kernels_.template moments<COMPONENTS>().reverse_environment(block_->n, arrays_, gradient, virial);
+    }
+
+protected:
+    /// Of descriptor `index` of a model.
+    PairDescriptor(int index, const Kernels<Real>& kernels) : index_(index), kernels_(kernels) {}
+
+    void reserve_pairs(const PackedSet<Real>& set, std::size_t n_slots);
+    /// rows (n_rows, COMPONENTS, lanes) of C.
+    void compute_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* rows);
+    /// dE/dR of every pair of these atoms from dE/dC.
+    void reverse_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
+    std::size_t bytes_of_pairs() const { return doubles_.bytes() + reals_.bytes() + table_rows_.bytes() + moments_.bytes(); }
+
+    const int index_;
+    const Kernels<Real>& kernels_;
+
+private:
+    void store(const PackedPair<Real>& pair, int n, Real inverse_n_sel, int lanes, Real* rows) const;
+
+    const BlockPairs* block_ = nullptr;
+    PairArrays<Real> arrays_{};
+    AlignedArray<double> doubles_;
+    AlignedArray<Real> reals_;
+    AlignedArray<std::int32_t> table_rows_;
+    AlignedArray<Real> moments_;  // (COMPONENTS, stride) of one atom and neighbour type
+};
+
+}  // namespace dpc::host

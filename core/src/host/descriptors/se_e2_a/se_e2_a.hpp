@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// se_e2_a (docs/theory.md sections 1 to 3): the features are products S_pq of rows of C, or of T = Vs C (direct form).
+#pragma once
+
+#include "host/descriptors/pair_descriptor.hpp"
+
+namespace dpc::host {
+
+template <class Real>
+class SeE2A final : public PairDescriptor<Real, 4> {
+public:
+    SeE2A(int index, const Kernels<Real>& kernels) : PairDescriptor<Real, 4>(index, kernels) {}
+
+    void reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) override;
+    void compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) override;
+    void reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) override;
+    std::size_t bytes() const override;
+
+private:
+    AlignedArray<Real> rows_, reverse_rows_;          // C (n_rows, 4, lanes) and dE/dC
+    AlignedArray<Real> expanded_, reverse_expanded_;  // direct form: T (M, 4, lanes) and dE/dT
+    AlignedArray<Real> lane_scratch_;                 // one pack of atoms of C and dE/dC
+};
+
+}  // namespace dpc::host

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// Models of other descriptors and of several, made of the smooth model of smooth_model.hpp: what the tests of descriptors evaluate.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "close_models.hpp"
+#include "dpc/model.hpp"
+
+namespace dpc::test {
+
+/// Pair kinds of OO, OH, HO, HH.
+using PairKinds = std::vector<PairKind>;
+
+inline std::shared_ptr<Model> load_smooth() {
+    const Bytes bytes = nested_model().bytes();
+    return std::make_shared<Model>(*Model::from_bytes(bytes.data(), bytes.size()));
+}
+
+inline void set_kinds(const PairKinds& kinds, Descriptor& descriptor) {
+    for (std::size_t k = 0; k < kinds.size(); ++k) {
+        descriptor.pairs[k].kind = kinds[k];
+    }
+}
+
+/// A first layer for the inputs that the net has now; its weights live as long as the program.
+inline void fit_first_layer(Fitting& fitting) {
+    static const std::vector<double> weights = numbers(4096);
+    Layer& first = fitting.layers.front();
+    first.n_in = 0;
+    for (const FittingInput& input : fitting.inputs) {
+        first.n_in += input.n_inputs;
+    }
+    first.weight = weights.data();
+}
+
+inline FittingInput linear_input(int descriptor) {
+    FittingInput input;
+    input.descriptor = descriptor;
+    input.form = InputForm::linear;
+    input.columns = {{0, 0}, {1, 2}, {0, 1}, {1, 0}};
+    input.n_double = 3;
+    input.n_mixed = 2;
+    input.n_inputs = 4;
+    return input;
+}
+
+inline FittingInput direct_input(int descriptor, int n_features) {
+    FittingInput input;
+    input.descriptor = descriptor;
+    input.rank_double = {1, 3};
+    input.rank_mixed = {2, 1};
+    input.n_inputs = n_features;
+    return input;
+}
+
+inline Descriptor radial(Descriptor from, const PairKinds& kinds) {
+    from.kind = DescriptorKind::se_e2_r;
+    from.axis_neuron = 0;
+    from.std_angular.clear();
+    set_kinds(kinds, from);
+    return from;
+}
+
+/// One descriptor se_e2_a.
+inline std::shared_ptr<const Model> angular_model(const PairKinds& kinds) {
+    const std::shared_ptr<Model> model = load_smooth();
+    set_kinds(kinds, model->descriptors.front());
+    return model;
+}
+
+/// One descriptor se_e2_r: O has a linear net, H a direct one.
+inline std::shared_ptr<const Model> radial_model(const PairKinds& kinds) {
+    const std::shared_ptr<Model> model = load_smooth();
+    model->descriptors.front() = radial(model->descriptors.front(), kinds);
+    model->fittings[0].inputs = {linear_input(0)};
+    model->fittings[1].inputs = {direct_input(0, 4)};
+    fit_first_layer(model->fittings[0]);
+    fit_first_layer(model->fittings[1]);
+    return model;
+}
+
+/// se_e2_a as it is; se_e2_r with a smaller cut-off; se_e2_a with the largest, which O does not take. H takes them in another order.
+inline std::shared_ptr<const Model> mixed_model() {
+    const std::shared_ptr<Model> model = load_smooth();
+    const Descriptor angular = model->descriptors.front();  // H-H excluded
+    Descriptor small = radial(angular, {PairKind::descriptor_excluded, PairKind::ordinary, PairKind::ordinary, PairKind::ordinary});
+    small.rcut = 4.5;
+    small.rcut_smth = 1.0;
+    small.sel = {3, 5};
+    small.n_sel = 8;
+    small.env_protection = 0.1;
+    Descriptor large = angular;
+    large.rcut = 6.5;
+    set_kinds({PairKind::ordinary, PairKind::ordinary, PairKind::section_excluded, PairKind::model_excluded}, large);
+    model->descriptors = {angular, small, large};
+    Fitting& of_o = model->fittings[0];
+    of_o.inputs.push_back(linear_input(1));
+    fit_first_layer(of_o);
+    Fitting& of_h = model->fittings[1];
+    of_h.inputs = {direct_input(2, 8), direct_input(1, 4), direct_input(0, 8)};
+    fit_first_layer(of_h);
+    return model;
+}
+
+}  // namespace dpc::test

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+// Models of each kind of descriptor, and of several, against plain loops over the definitions: energies of every atom for every
+// instruction set in both precisions, forces and virials against numerical derivatives of these energies.
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "descriptor_models.hpp"
+#include "dpc/evaluator.hpp"
+#include "host/block_evaluator.hpp"
+#include "kernel_test.hpp"
+#include "plain_evaluator.hpp"
+
+namespace {
+
+using namespace dpc::test;
+using dpc::Model;
+using dpc::PairKind;
+using dpc::Precision;
+
+constexpr int kAtoms = 120, kDisplaced = 12;
+// Of the largest energy of an atom without its bias: a few hundred sums in double; in mixed precision tables and sums in float.
+constexpr double kSameDouble = 1e-12, kSameMixed = 2e-5;
+constexpr double kLength = 10;  // angstrom, of the system
+constexpr double kStep = 1e-4;  // angstrom, of numerical derivatives of fourth order in long double
+// Of the largest force: third derivatives of the cubic tables jump by 1e-3 at the knots; what float loses.
+constexpr double kDerivative = 1e-7, kDerivativeMixed = 1e-3;
+
+constexpr PairKind kOrdinary = PairKind::ordinary, kSlots = PairKind::descriptor_excluded, kSection = PairKind::section_excluded,
+                   kVanished = PairKind::model_excluded;
+
+const OpenSystem& the_system() {
+    static const OpenSystem system(kAtoms);
+    return system;
+}
+
+struct Case {
+    const char* name;
+    std::shared_ptr<const Model> model;
+};
+
+std::vector<Case> cases() {
+    return {{"se_e2_a", angular_model({kOrdinary, kOrdinary, kOrdinary, kOrdinary})},
+            {"se_e2_a with exclusions", angular_model({kSection, kOrdinary, kVanished, kSlots})},
+            {"se_e2_r", radial_model({kOrdinary, kOrdinary, kOrdinary, kOrdinary})},
+            {"se_e2_r excluded by slots", radial_model({kSlots, kOrdinary, kOrdinary, kSlots})},
+            {"se_e2_r excluded by section and by the model", radial_model({kSection, kOrdinary, kVanished, kSection})},
+            {"several", mixed_model()}};
+}
+
+struct Results {
+    dpc::host::Sums sums;
+    std::vector<double> forces = std::vector<double>(3 * kAtoms), atom_energy = std::vector<double>(kAtoms),
+                        atom_virial = std::vector<double>(9 * kAtoms);
+};
+
+template <class Real>
+void evaluate(const std::shared_ptr<const Model>& model, const Kernels<Real>& kernels, int block_atoms, Results& results) {
+    const dpc::PackedModel<Real> packed(model);
+    dpc::host::NeighbourBlocks list;
+    list.build(*model, kAtoms, the_system().types.data(), the_system().list(), block_atoms, 1);
+    dpc::host::BlockEvaluator<Real> evaluator(packed, kernels);
+    evaluator.reserve(list);
+    results.sums.forces = results.forces.data();
+    results.sums.atom_energy = results.atom_energy.data();
+    results.sums.atom_virial = results.atom_virial.data();
+    for (const dpc::host::Block& block : list.blocks) {
+        evaluator.evaluate(list, block, the_system().x.data(), {}, results.sums);
+    }
+}
+
+class Descriptors : public EveryInstructionSet {};
+
+TEST_P(Descriptors, GiveTheEnergiesOfPlainLoops) {
+    for (const Case& c : cases()) {
+        SCOPED_TRACE(c.name);
+        in_both_precisions([&](const auto& kernels) {
+            constexpr bool is_double = std::is_same_v<decltype(kernels), const Kernels<double>&>;
+            const PlainEvaluator plain(*c.model, is_double ? Precision::float64 : Precision::mixed);
+            std::vector<double> expected(kAtoms);
+            double scale = 0;
+            for (int i = 0; i < kAtoms; ++i) {
+                expected[static_cast<std::size_t>(i)] = static_cast<double>(plain.energy(the_system().types, the_system().x, i));
+                scale = std::max(scale, std::abs(expected[static_cast<std::size_t>(i)]));
+            }
+            for (const int block_atoms : {1, 7, 64}) {
+                Results found;
+                evaluate(c.model, kernels, block_atoms, found);
+                for (std::size_t i = 0; i < kAtoms; ++i) {
+                    ASSERT_NEAR(found.atom_energy[i], expected[i], scale * (is_double ? kSameDouble : kSameMixed)) << "atom " << i;
+                }
+            }
+        });
+    }
+}
+
+DPC_TEST_EVERY_INSTRUCTION_SET(Descriptors);
+
+/// Of the sum of all energies; move(x, h): positions displaced by h.
+template <class Move>
+double derivative(const PlainEvaluator& plain, const Move& move) {
+    const auto at = [&](double h) {
+        const std::vector<double> x = move(the_system().x, h);
+        long double sum = 0;
+        for (int i = 0; i < kAtoms; ++i) {
+            sum += plain.energy(the_system().types, x, i, plain.is_close(the_system().types, the_system().x, i));
+        }
+        return sum;
+    };
+    return static_cast<double>((8 * (at(kStep) - at(-kStep)) - (at(2 * kStep) - at(-2 * kStep))) / (12 * kStep));
+}
+
+std::vector<double> with_moved(std::vector<double> x, std::size_t k, double h) {
+    x[k] += h;
+    return x;
+}
+
+/// Stretched along b by h times the coordinate a: dE/dh = -virial.
+std::vector<double> strained(std::vector<double> x, std::size_t a, std::size_t b, double h) {
+    for (std::size_t i = 0; i < kAtoms; ++i) {
+        x[3 * i + b] += h * the_system().x[3 * i + a];
+    }
+    return x;
+}
+
+template <class Real>
+void expect_derivatives(const Case& c, Precision precision, double tolerance) {
+    SCOPED_TRACE(c.name);
+    const PlainEvaluator plain(*c.model, precision);
+    Results found;
+    evaluate(c.model, dpc::host::select_kernels<Real>(), 64, found);
+    double largest = 0;
+    for (const double force : found.forces) {
+        largest = std::max(largest, std::abs(force));
+    }
+    for (std::size_t k = 0; k < 3 * kDisplaced; ++k) {
+        const double slope = derivative(plain, [&](const std::vector<double>& x, double h) { return with_moved(x, k, h); });
+        EXPECT_NEAR(found.forces[k], -slope, tolerance * largest) << "component " << k;
+    }
+    for (std::size_t a = 0; a < 3; ++a) {
+        for (std::size_t b = 0; b < 3; ++b) {
+            const double slope = derivative(plain, [&](const std::vector<double>& x, double h) { return strained(x, a, b, h / kLength); });
+            double of_atoms = 0;
+            for (std::size_t i = 0; i < kAtoms; ++i) {
+                of_atoms += found.atom_virial[9 * i + 3 * a + b];
+            }
+            const double scale = tolerance * largest * kLength * std::sqrt(kAtoms);  // a sum over all atoms
+            EXPECT_NEAR(found.sums.totals.virial[3 * a + b], -slope * kLength, scale) << a << " " << b;
+            EXPECT_NEAR(of_atoms, found.sums.totals.virial[3 * a + b], scale) << a << " " << b;
+        }
+    }
+}
+
+TEST(DescriptorForces, AreDerivativesOfPlainLoops) {
+    for (const Case& c : cases()) {
+        expect_derivatives<double>(c, Precision::float64, kDerivative);
+        expect_derivatives<float>(c, Precision::mixed, kDerivativeMixed);
+    }
+}
+
+/// The worst over the descriptors: the largest distance at which a table ends, the fewest slots, each inside its own cut-off.
+TEST(DescriptorLimits, AreTheWorst) {
+    const std::shared_ptr<const Model> model = mixed_model();
+    const dpc::PackedModel<double> packed(model);
+    Results found;
+    evaluate(model, dpc::host::select_kernels<double>(), 64, found);
+    std::int64_t n_over_sel = 0;
+    int worst_margin = 1 << 30;
+    const std::vector<double>& x = the_system().x;
+    for (int i = 0; i < kAtoms; ++i) {
+        const int a = the_system().types[static_cast<std::size_t>(i)];
+        for (int b = 0; b < 2 && a >= 0; ++b) {
+            bool is_over = false;
+            for (const dpc::FittingInput& input : model->fittings[static_cast<std::size_t>(a)].inputs) {
+                const dpc::Descriptor& d = model->descriptors[static_cast<std::size_t>(input.descriptor)];
+                const PairKind kind = d.pair(a, b).kind;
+                int n = 0;
+                for (int j = 0; j < kAtoms; ++j) {
+                    const double r = std::hypot(x[3 * i] - x[3 * j], x[3 * i + 1] - x[3 * j + 1], x[3 * i + 2] - x[3 * j + 2]);
+                    n += j != i && the_system().types[static_cast<std::size_t>(j)] == b && r < d.rcut ? 1 : 0;
+                }
+                const int sel = d.sel[static_cast<std::size_t>(b)];
+                if ((kind == kOrdinary || kind == kSlots) && n > sel) {
+                    is_over = true;
+                    worst_margin = std::min(worst_margin, sel - n);
+                }
+            }
+            n_over_sel += is_over ? 1 : 0;
+        }
+    }
+    EXPECT_GT(n_over_sel, 0);
+    EXPECT_EQ(found.sums.overflow.n_over_sel, n_over_sel);
+    EXPECT_EQ(found.sums.overflow.crowd.sel - found.sums.overflow.crowd.count, worst_margin);
+    for (std::size_t a = 0; a < 2; ++a) {
+        for (std::size_t b = 0; b < 2; ++b) {
+            const double end = packed.ordinary.types[a].limits[b].table_limit;
+            double largest = 0;
+            for (const dpc::FittingInput& input : model->fittings[a].inputs) {  // where the argument is the end of the table
+                const dpc::Descriptor& d = model->descriptors[static_cast<std::size_t>(input.descriptor)];
+                const dpc::Pair& pair = d.pair(static_cast<int>(a), static_cast<int>(b));
+                if (pair.kind != kOrdinary) {
+                    continue;
+                }
+                double r = d.rcut;
+                const auto argument = [&](double distance) {
+                    const double u = std::clamp((distance - d.rcut_smth) / (d.rcut - d.rcut_smth), 0.0, 1.0);
+                    const double sw = u * u * u * (u * (-6 * u + 15) - 10) + 1;
+                    return (sw / (distance + d.env_protection) - d.mean[a]) / d.std_radial[a];
+                };
+                while (argument(r) < model->tables[static_cast<std::size_t>(pair.table)].max()) {
+                    r -= 1e-4;
+                }
+                largest = std::max(largest, r);
+            }
+            EXPECT_NEAR(end, largest, 2e-4);
+        }
+    }
+}
+
+}  // namespace
