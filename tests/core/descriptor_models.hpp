@@ -7,6 +7,7 @@
 
 #include "close_models.hpp"
 #include "dpc/model.hpp"
+#include "smooth_model.hpp"
 
 namespace dpc::test {
 
