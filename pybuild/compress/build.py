@@ -324,7 +324,7 @@ def _tables(
 
 
 def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> None:
-    n_bytes = sum(8.0 * grid.n_rows * (options.order + 1) * (-(-rank // 8) * 8) for grid, rank in zip(grids, ranks, strict=True))
+    n_bytes = sum(8.0 * grid.n_rows * (options.order + 1) * rank for grid, rank in zip(grids, ranks, strict=True))
     if n_bytes > MOST_BYTES:
         raise InputError(
             f"the tables would have {sum(grid.n_rows for grid in grids)} rows and {n_bytes / 1e6:.0f} MB, more than the "

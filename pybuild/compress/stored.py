@@ -36,7 +36,7 @@ def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Feature
     features = {}
     for pair, block in env.blocks.items():
         table = tables.tables[d.pair_table[pair]]
-        value, slope = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), block.x)
+        value, slope = hermite.evaluate(table.coef, grid_of(table), block.x)
         features[pair] = Features.of(block, value, slope)
     return features
 

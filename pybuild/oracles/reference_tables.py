@@ -100,7 +100,7 @@ def look_up(table: TableArrays, x: Array) -> tuple[Array, Array]:
     interval = np.minimum(np.floor((inside - starts[segment]) / steps[segment]), counts[segment] - 1)
     t = inside - starts[segment] - interval * steps[segment]
     first_row = np.cumsum(counts) - counts
-    coef = table.coef[(first_row[segment] + interval).astype(int), :, : table.rank]
+    coef = table.coef[(first_row[segment] + interval).astype(int)]
     powers = np.arange(coef.shape[1])
     slope = np.einsum("ptk,pt->pk", coef[:, 1:], powers[1:] * t[:, None] ** powers[:-1])
     return np.einsum("ptk,pt->pk", coef, t[:, None] ** powers) + slope * (x - inside)[:, None], slope

@@ -100,6 +100,7 @@ def description_from_dict(model: Tree, min_nbor_dist: float | None, provenance: 
         pair_excluded=symmetric(model["pair_exclude_types"]),
         min_nbor_dist=_known_distance(min_nbor_dist),
         provenance=provenance,
+        neighbour_rule="total",  # of the PyTorch back end
     )
     description.validate()
     return description

@@ -156,9 +156,8 @@ def random_layer(
 
 def random_table_arrays(rng: np.random.Generator, rank: int, order: int) -> TableArrays:
     """M = 4; 10 intervals from -1 to 0, 2 from 0 to 1."""
-    coef = np.zeros((12, order + 1, 8))
-    coef[:, :, :rank] = rng.normal(size=(12, order + 1, rank))
-    return TableArrays(Argument.X, np.array([[-1.0, 0.1, 10], [0.0, 0.5, 2]]), 0.0, rank, coef, rng.normal(size=(4, rank)))
+    coef = rng.normal(size=(12, order + 1, rank))
+    return TableArrays(Argument.X, np.array([[-1.0, 0.1, 10], [0.0, 0.5, 2]]), 0.0, coef, rng.normal(size=(4, rank)))
 
 
 @pytest.fixture(scope="session")
@@ -239,15 +238,16 @@ def double_tables(tables: TableSet, radial_tables: TableSet) -> TableSet:
     before."""
     rng = np.random.default_rng(7)
     radial = dataclasses.replace(
-        radial_tables.descriptors[0], rcut=4.0, pair_kind=np.zeros((2, 2), np.int32), pair_table=np.array([[0, 2], [0, 2]], np.int32)
+        radial_tables.descriptors[0],
+        rcut=4.0,
+        pair_kind=np.zeros((2, 2), np.int32),
+        pair_table=np.array([[0, 2], [0, 2]], np.int32),
     )
     linear = InputArrays(1, Form.LINEAR, np.array([[1, 0], [0, 0]], np.int32))
     folded, direct = tables.fittings
     nets = (
         FittingArrays((*folded.inputs, linear), (random_layer(rng, 9, 3, "tanh"), *folded.layers[1:])),
-        FittingArrays(
-            (InputArrays(1, Form.DIRECT), *direct.inputs), (random_layer(rng, 12, 5, "silu"), *direct.layers[1:])
-        ),
+        FittingArrays((InputArrays(1, Form.DIRECT), *direct.inputs), (random_layer(rng, 12, 5, "silu"), *direct.layers[1:])),
     )
     more = (*tables.tables, random_table_arrays(rng, 1, 5))
     return dataclasses.replace(tables, descriptors=(*tables.descriptors, radial), tables=more, fittings=nets)

@@ -37,8 +37,7 @@ struct Table {
     int n_rows = 0;                 // intervals of all segments
     int order = 5;                  // 3 or 5
     int rank = 0;                   // K
-    int stride = 0;                 // K', K rounded up to 8
-    const double* coef = nullptr;   // (n_rows, order + 1, stride)
+    const double* coef = nullptr;   // (n_rows, order + 1, K)
     const double* basis = nullptr;  // V, (M, K)
 
     double lower() const { return segments.front().start; }
