@@ -129,7 +129,7 @@ def evaluate(backend):
 
     def run(tables, structure, precision="double"):
         model = calculator._core().Model.from_bytes(to_bytes(tables))
-        return calculator.evaluate(model, *structure, precision=precision, backend=backend, neighbors="all")
+        return calculator.evaluate(model, *structure, precision=precision, backend=backend)
 
     return run
 
@@ -177,7 +177,7 @@ def test_the_ase_calculator(option_models, tmp_path):
     write_tables(tmp_path / "tables.bin", dataclasses.replace(stored(model), type_map=("O", "H", "Si")))
     symbols = np.array(["O", "H", "Si"])[data["types"]]
     atoms = ase.Atoms(symbols, positions=data["positions"], cell=data["cell"], pbc=True)
-    atoms.calc = calculator.DPCompressed(tmp_path / "tables.bin", neighbors="all")
+    atoms.calc = calculator.DPCompressed(tmp_path / "tables.bin")
     assert atoms.get_potential_energy() == pytest.approx(float(data["energy"]), abs=27 * ENERGY)
     np.testing.assert_allclose(atoms.get_forces(), data["forces"], rtol=0, atol=FORCE)
 
