@@ -42,8 +42,8 @@ def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Feature
 
 
 def stored_fittings(descriptor: Descriptor, tables: TableSet, part: str = "double") -> dict[int, Fitting]:
-    """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour much closer
-    than in the training data), "double" or "mixed" (of any other, in that precision)."""
+    """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour much
+    closer than in the training data), "double" or "mixed" (of any other, in that precision)."""
     return {a: _fitting(descriptor, tables, a, part) for a, f in enumerate(tables.fittings) if f is not None}
 
 

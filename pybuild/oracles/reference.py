@@ -113,14 +113,14 @@ def keep_nearest(rule: str, sel: Sequence[int] | IntArray, types: Index, pairs: 
     nearer, among images of one atom that in the smaller direction (x, then y, then z)."""
     if rule == "all":
         return pairs
-    sel = np.asarray(sel)
+    slots = np.asarray(sel)
     rounded = np.rint(pairs.vector / EQUALLY_NEAR)
     r2 = np.rint((pairs.vector**2).sum(axis=1) / EQUALLY_NEAR)
     order = np.lexsort((*rounded.T[::-1], pairs.neighbour, r2, pairs.centre))
     if rule == "total":
-        order = order[_place_in_group(pairs.centre[order]) < sel.sum()]
+        order = order[_place_in_group(pairs.centre[order]) < slots.sum()]
     neighbour_types = types[pairs.neighbour[order]]
-    order = order[_place_in_group(pairs.centre[order] * len(sel) + neighbour_types) < sel[neighbour_types]]
+    order = order[_place_in_group(pairs.centre[order] * len(sel) + neighbour_types) < slots[neighbour_types]]
     return _subset(pairs, np.sort(order))
 
 

@@ -1,89 +1,25 @@
 // SPDX-License-Identifier: MIT
-// The kinds of descriptors, alone and together, in the Kokkos evaluator: against the host evaluator, and energies and forces against
-// plain loops over all atoms (plain_model.hpp).
-#include <functional>
-#include <numeric>
+// The kinds of descriptors, alone and together, in the Kokkos evaluator: against the host evaluator, whatever the chunks, and against
+// plain loops over the definitions and numerical derivatives of these.
+#include <algorithm>
+#include <cmath>
 
+#include "descriptor_models.hpp"
 #include "kokkos_test.hpp"
-#include "plain_model.hpp"
-#include "smooth_model.hpp"
+#include "plain_evaluator.hpp"
 
 namespace {
 
 using namespace dpc::test;
 using dpc::Evaluator;
-using dpc::Model;
-using dpc::Precision;
 
-// Of a central difference, angstrom and eV/angstrom, as in test_kokkos.cpp; of two plain sums of double numbers, whose terms are some
-// hundred and in another order.
-constexpr double kDisplacement = 1e-5, kSameDerivative = 1e-7, kSamePlain = 1e-11;
+// Of the energy of an atom: a few hundred sums in double; in mixed precision tables and sums in float, as in test_descriptors.cpp.
+constexpr double kPlainDouble = 1e-12, kPlainMixed = 2e-5;
+// Of a central difference in long double, angstrom; of the largest force: third derivatives of the cubic tables jump by 1e-3 at the
+// knots; what float loses.
+constexpr double kStep = 1e-4, kDerivativeDouble = 1e-6, kDerivativeMixed = 1e-3;
 
-/// Some pairs are closer than these; not all centres are.
-void set_close(TableBuilder& file) { file.f64("model.min_distance", {2, 2}, {2.2, 1.6, 1.6, 3.0}); }
-
-/// Whatever the file says, everything for every centre.
-TableBuilder radial() {
-    TableBuilder file = smooth_radial_model();
-    file.remove("fitting.0.input.0.n_mixed");
-    return file;
-}
-
-/// Ordinary centres take less than close ones, in each precision something else.
-TableBuilder radial_with_parts() {
-    TableBuilder file = radial();
-    set_close(file);
-    file.i32("fitting.0.input.0.n_double", {}, {3});
-    file.i32("fitting.0.input.0.n_mixed", {}, {2});
-    file.i32("fitting.1.input.0.rank_double", {2}, {1, 3});
-    file.i32("fitting.1.input.0.rank_mixed", {2}, {2, 1});
-    return file;
-}
-
-TableBuilder radial_of_kinds(const std::vector<std::int32_t>& kinds) {
-    TableBuilder file = radial();
-    file.i32("descriptor.0.pair_kind", {2, 2}, kinds);
-    return file;
-}
-
-/// se_e2_a and se_e2_r of different cut-offs; kinds: of the pairs of the one with the smaller.
-TableBuilder two(const std::vector<std::int32_t>& kinds) {
-    TableBuilder file = made_smooth(two_descriptors(), kTwoSegments);
-    add_smooth_table(file, "table.2.", 1, 6);
-    file.i32("descriptor.1.pair_kind", {2, 2}, kinds);
-    return file;
-}
-
-struct Named {
-    const char* name;
-    std::function<TableBuilder()> make;
-};
-
-/// Kinds 0 ordinary, 1 excluded by slots, 2 by the model, 4 by section.
-const std::vector<Named>& models() {
-    static const std::vector<Named> all = {
-        {"se_e2_r, excluded by slots and section", radial},
-        {"se_e2_r, parts for ordinary centres", radial_with_parts},
-        {"se_e2_r, all pairs ordinary", [] { return radial_of_kinds({0, 0, 0, 0}); }},
-        {"se_e2_r, excluded by the model", [] { return radial_of_kinds({0, 2, 2, 0}); }},
-        {"se_e2_a, excluded by slots and section",
-         [] {
-             TableBuilder file = smooth_model();
-             file.i32("descriptor.0.pair_kind", {2, 2}, {1, 0, 0, 4});
-             return file;
-         }},
-        {"both, all pairs of the second ordinary", [] { return two({0, 0, 0, 0}); }},
-        {"both, pairs of the second excluded by slots", [] { return two({1, 0, 1, 1}); }},
-        {"both, close centres",
-         [] {
-             TableBuilder file = two({0, 1, 2, 4});
-             set_close(file);
-             file.i32("fitting.0.input.1.n_double", {}, {1});
-             return file;
-         }},
-    };
-    return all;
-}
+bool is_mixed(const Way& way) { return way.precision == dpc::Precision::mixed; }
 
 Step compute(Evaluator& evaluator, const OpenSystem& system) {
     evaluator.set_neighbours(system.n_atoms(), system.types.data(), system.list());
@@ -92,78 +28,75 @@ Step compute(Evaluator& evaluator, const OpenSystem& system) {
     return step;
 }
 
-class KokkosDescriptors : public testing::TestWithParam<Way> {};
-
-TEST_P(KokkosDescriptors, EqualHost) {
-    const OpenSystem system(300);
-    for (const Named& each : models()) {
-        SCOPED_TRACE(each.name);
-        const std::shared_ptr<const Model> model = load(each.make());
-        Evaluator evaluator(model, GetParam().options()), host(model, 1, GetParam().precision);
-        const Step found = compute(evaluator, system), expected = compute(host, system);
-        expect_same(found, expected, GetParam());
-        expect_same(found.overflow, expected.overflow);
+class KokkosDescriptors : public testing::TestWithParam<Way> {
+protected:
+    static Step compute_on_host(const DescriptorCase& c, const OpenSystem& system) {
+        Evaluator evaluator(c.model, 1, GetParam().precision);
+        return compute(evaluator, system);
     }
-}
+};
 
-/// In chunks of as few atoms as there can be.
-TEST_P(KokkosDescriptors, EqualHostInSmallChunks) {
-    const OpenSystem system(2400);
-    for (const Named& each : models()) {
-        SCOPED_TRACE(each.name);
-        const std::shared_ptr<const Model> model = load(each.make());
-        Evaluator evaluator(model, GetParam().options(1)), host(model, 1, GetParam().precision);
-        expect_same(compute(evaluator, system), compute(host, system), GetParam());
+/// Of several chunks, and of as few atoms as a chunk can have.
+TEST_P(KokkosDescriptors, EqualHost) {
+    const OpenSystem system(1200);
+    for (const DescriptorCase& c : descriptor_cases()) {
+        SCOPED_TRACE(c.name);
+        const Step expected = compute_on_host(c, system);
+        for (const std::size_t scratch_bytes : {std::size_t(0), std::size_t(1)}) {
+            Evaluator evaluator(c.model, GetParam().options(scratch_bytes));
+            const Step found = compute(evaluator, system);
+            expect_same(found, expected, GetParam());
+            expect_same(found.overflow, expected.overflow);
+            EXPECT_GT(found.overflow.n_close, 0);
+            EXPECT_GT(found.overflow.n_over_sel, 0);
+        }
     }
 }
 
 TEST_P(KokkosDescriptors, HaveTheEnergiesOfPlainLoops) {
     const OpenSystem system(120);
-    const bool is_double = GetParam().precision == Precision::float64;
-    for (const Named& each : models()) {
-        SCOPED_TRACE(each.name);
-        const std::shared_ptr<const Model> model = load(each.make());
-        Evaluator evaluator(model, GetParam().options());
+    for (const DescriptorCase& c : descriptor_cases()) {
+        SCOPED_TRACE(c.name);
+        const PlainEvaluator plain(*c.model, GetParam().precision);
+        Evaluator evaluator(c.model, GetParam().options());
         const Step found = compute(evaluator, system);
-        const std::vector<double> expected = PlainModel(*model, GetParam().precision).energies(system.types, system.x);
-        for (std::size_t i = 0; i < expected.size(); ++i) {
-            const double tolerance = (is_double ? kSamePlain : kSameEnergyMixed) * (1 + std::abs(expected[i]));
-            EXPECT_NEAR(found.atom_energy[i] - Step::kAtomEnergy, expected[i], tolerance) << "atom " << i;
+        for (int i = 0; i < system.n_atoms(); ++i) {
+            const auto expected = static_cast<double>(plain.energy(system.types, system.x, i));
+            const double energy = found.atom_energy[static_cast<std::size_t>(i)] - Step::kAtomEnergy;
+            EXPECT_NEAR(energy, expected, (is_mixed(GetParam()) ? kPlainMixed : kPlainDouble) * (1 + std::abs(expected))) << "atom " << i;
         }
-        EXPECT_NEAR(found.totals.energy, std::accumulate(expected.begin(), expected.end(), 0.0),
-                    (is_double ? kSamePlain : kSameEnergyMixed) * 10 * static_cast<double>(expected.size()));
+    }
+}
+
+TEST_P(KokkosDescriptors, HaveTheForcesOfPlainLoops) {
+    const OpenSystem system(40);
+    const int n = system.n_atoms();
+    for (const DescriptorCase& c : descriptor_cases()) {
+        SCOPED_TRACE(c.name);
+        const PlainEvaluator plain(*c.model, GetParam().precision);
+        Evaluator evaluator(c.model, GetParam().options());
+        const Step found = compute(evaluator, system);
+        const auto energy_at = [&](std::size_t k, double displacement) {
+            std::vector<double> x = system.x;
+            x[k] += displacement;
+            long double sum = 0;
+            for (int i = 0; i < n; ++i) {
+                sum += plain.energy(system.types, x, i, plain.is_close(system.types, system.x, i));
+            }
+            return sum;
+        };
+        double most = 0;
+        for (const double force : found.forces) {
+            most = std::max(most, std::abs(force - Step::kForce));
+        }
+        EXPECT_GT(most, 0);
+        for (std::size_t k = 0; k < 15; ++k) {
+            const auto slope = static_cast<double>((energy_at(k, kStep) - energy_at(k, -kStep)) / (2 * kStep));
+            EXPECT_NEAR(found.forces[k] - Step::kForce, -slope, (is_mixed(GetParam()) ? kDerivativeMixed : kDerivativeDouble) * most) << k;
+        }
     }
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, KokkosDescriptors, testing::ValuesIn(all_ways()), way_name);
-
-class KokkosDescriptorForces : public testing::TestWithParam<Way> {};
-
-TEST_P(KokkosDescriptorForces, AreDerivativesOfPlainLoops) {
-    const OpenSystem system(40);
-    for (const Named& each : models()) {
-        SCOPED_TRACE(each.name);
-        const std::shared_ptr<const Model> model = load(each.make());
-        Evaluator evaluator(model, GetParam().options());
-        const Step found = compute(evaluator, system);
-        const PlainModel plain(*model, GetParam().precision);
-        double largest_force = 0;
-        for (std::size_t k = 0; k < system.x.size(); ++k) {
-            double energy[2];
-            for (int side = 0; side < 2; ++side) {
-                std::vector<double> x = system.x;
-                x[k] += side == 0 ? -kDisplacement : kDisplacement;
-                const std::vector<double> of_atoms = plain.energies(system.types, x);
-                energy[side] = std::accumulate(of_atoms.begin(), of_atoms.end(), 0.0);
-            }
-            const double force = found.forces[k] - Step::kForce, expected = (energy[0] - energy[1]) / (2 * kDisplacement);
-            EXPECT_NEAR(force, expected, kSameDerivative) << "component " << k;
-            largest_force = std::max(largest_force, std::abs(force));
-        }
-        EXPECT_GT(largest_force, 1e-3);
-    }
-}
-
-INSTANTIATE_TEST_SUITE_P(Each, KokkosDescriptorForces, testing::ValuesIn(ways_of(Precision::float64)), way_name);
 
 }  // namespace

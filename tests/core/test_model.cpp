@@ -11,6 +11,7 @@
 
 #include "dpc/errors.hpp"
 #include "dpc/model.hpp"
+#include "dpc/neighbour_rule.hpp"
 #include "table_builder.hpp"
 
 namespace {
@@ -510,6 +511,23 @@ TEST(Model, LaterVersionThatUsesNothingNewIsRead) {
     put<std::uint16_t>(bytes, kMinor, 3);
     repair(bytes);
     EXPECT_EQ(dpc::Model::from_bytes(bytes.data(), bytes.size())->n_types(), 2);
+}
+
+/// What the readers know and the evaluators do not is not evaluated as something else.
+TEST(NeighbourRule, IsRefusedByName) {
+    const auto refused = [](const TableBuilder& file, dpc::Neighbours neighbours) -> std::string {
+        try {
+            dpc::rule_for(*load(file), neighbours);
+        } catch (const dpc::ModelError& error) {
+            return error.what();
+        }
+        return "accepted";
+    };
+    TableBuilder nearest = two_descriptors();
+    nearest.i32("model.neighbour_rule", {}, {1});
+    EXPECT_NE(refused(nearest, dpc::Neighbours::trained).find("for 2 descriptors together"), std::string::npos);
+    EXPECT_EQ(refused(nearest, dpc::Neighbours::all), "accepted");
+    EXPECT_EQ(refused(two_descriptors(), dpc::Neighbours::trained), "accepted");
 }
 
 TEST(Model, KeepsItsOwnBytes) {

@@ -44,7 +44,7 @@ struct Chunk {
     double rcut2 = 0;                        // the largest
     const int* centres = nullptr;            // atom indices, from the chunk's first on
     const std::int64_t* slots = nullptr;     // prefix sums, from the chunk's first centre on
-    const PairLimits* limits = nullptr;    // by neighbour type
+    const PairLimits* limits = nullptr;      // by neighbour type
     GatheredPairs pairs;
     int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off that are kept
     int* within = nullptr;                   // (n_types, atoms): all of them
@@ -60,5 +60,14 @@ struct Chunk {
     /// Pairs of the segment that are in the pair arrays: others are counted only.
     KOKKOS_INLINE_FUNCTION int n_stored(int b, int k) const { return limits[b].is_stored ? counts[segment(b, k)] : 0; }
 };
+
+/// Of n pairs.
+KOKKOS_INLINE_FUNCTION int count_inside(const double* r2, int n, double rcut2) {
+    int inside = 0;
+    for (int pair = 0; pair < n; ++pair) {
+        inside += r2[pair] < rcut2 ? 1 : 0;
+    }
+    return inside;
+}
 
 }  // namespace dpc::kokkos

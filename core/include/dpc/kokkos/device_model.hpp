@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dpc/kokkos/pack.hpp"
+#include "dpc/math/slots.hpp"
 #include "dpc/neighbour_rule.hpp"
 #include "dpc/packed_model.hpp"
 
@@ -72,10 +73,18 @@ struct DescriptorExtent {
     bool has_direct = false;  // some net takes all of it
 };
 
+/// Slots for neighbours inside the cut-off of each of several descriptors, device memory.
+struct CutoffSlots {
+    int n = 0;                      // descriptors, 0 where there is one, whose slots are in PairLimits
+    const double* rcut2 = nullptr;  // (n)
+    const int* sel = nullptr;       // (n, n_types)
+};
+
 template <class Real>
 struct DeviceType {
     std::vector<DeviceDescriptor<Real>> descriptors;  // in the order of their features
     const PairLimits* limits = nullptr;               // by neighbour type, device memory
+    CutoffSlots slots;
     double rcut2 = 0;                                 // the largest
     int n_features = 0;
     std::vector<DeviceLayer<Real>> layers;
@@ -119,6 +128,7 @@ private:
     DeviceProducts upload_products(const PackedDescriptor<Real>& descriptor);
     DeviceDescriptor<Real> upload(const PackedDescriptor<Real>& from, const std::vector<PackedTable<Real>>& host,
                                   const std::vector<PackedTable<Real>>& device);
+    CutoffSlots upload_slots(const PackedType<Real>& type);
     void upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to);
 
     ExecSpace space_;
@@ -257,6 +267,22 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
 }
 
 template <class ExecSpace, class Real>
+CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const PackedType<Real>& type) {
+    if (type.descriptors.size() == 1) {
+        return {};
+    }
+    std::vector<double> rcut2;
+    std::vector<int> sel;
+    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+        rcut2.push_back(descriptor.rcut * descriptor.rcut);
+        for (const PackedPair<Real>& pair : descriptor.pairs) {
+            sel.push_back(math::is_counted(pair.kind) ? pair.sel : PairLimits::kUnlimited);
+        }
+    }
+    return {static_cast<int>(rcut2.size()), upload(rcut2), upload(sel)};
+}
+
+template <class ExecSpace, class Real>
 void DeviceModel<ExecSpace, Real>::upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to) {
     for (const PackedLayer<Real>& layer : from.layers) {
         const auto n_out = static_cast<std::size_t>(layer.weight.n_out);
@@ -299,6 +325,7 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
             types[a].descriptors.push_back(upload(descriptor, set.tables, tables));
         }
         types[a].limits = upload(from.limits);
+        types[a].slots = upload_slots(from);
         types[a].rcut2 = from.rcut * from.rcut;
         types[a].n_features = from.n_features;
         types[a].takes_all = from.takes_all;

@@ -212,7 +212,7 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
         forces.is_first = false;
     });
     const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + c);
-    Kokkos::parallel_reduce("dpc::collect_chunk", Range(space_, 0, chunk.tiles.n_atoms), CollectChunk{chunk}, sums);
+    Kokkos::parallel_reduce("dpc::collect_chunk", Range(space_, 0, chunk.tiles.n_atoms), CollectChunk{chunk, type.slots}, sums);
 }
 
 template <class ExecSpace, class Real>

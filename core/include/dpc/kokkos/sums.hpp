@@ -39,6 +39,7 @@ KOKKOS_INLINE_FUNCTION void merge(ChunkSums& into, const ChunkSums& from) {
 struct CollectChunk {
     using value_type = ChunkSums;
     Chunk chunk;
+    CutoffSlots slots;
 
     KOKKOS_INLINE_FUNCTION void init(ChunkSums& sums) const { sums = ChunkSums{}; }
     KOKKOS_INLINE_FUNCTION void join(ChunkSums& into, const ChunkSums& from) const { merge(into, from); }
@@ -56,10 +57,28 @@ struct CollectChunk {
                 crowded.crowd = {chunk.centres[k], chunk.type, b, count, limits.sel};
                 merge(sums.overflow, crowded);
             }
+            if (slots.n > 0) {
+                count_crowd(b, k, sums);
+            }
             if (chunk.closest2[chunk.segment(b, k)] < limits.checked_distance2) {
                 count_overflow(limits, b, k, sums);
             }
         }
+    }
+
+    /// Where there are several descriptors: the worst of them, each with the neighbours inside its own cut-off.
+    KOKKOS_FUNCTION void count_crowd(int b, int k, ChunkSums& sums) const {
+        Overflow found;
+        const double* r2 = chunk.pairs.r2 + chunk.firsts[chunk.segment(b, k)];
+        for (int descriptor = 0; descriptor < slots.n; ++descriptor) {
+            const int n = count_inside(r2, chunk.counts[chunk.segment(b, k)], slots.rcut2[descriptor]);
+            const Overflow::Crowd crowd = {chunk.centres[k], chunk.type, b, n, slots.sel[descriptor * chunk.n_types + b]};
+            if (crowd.count > crowd.sel) {
+                found.n_over_sel = 1;
+                found.crowd = is_worse(crowd, found.crowd) ? crowd : found.crowd;
+            }
+        }
+        merge(sums.overflow, found);
     }
 
     /// The rare case: some pair of this centre is closer than the training data or beyond the table.

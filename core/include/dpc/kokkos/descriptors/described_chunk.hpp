@@ -36,18 +36,9 @@ struct DescribedChunk {
         const DevicePair<Real>& model = model_pairs[b];
         int n = common.counts[common.segment(b, k)];
         if (model.kind == PairKind::descriptor_excluded && rcut2 < common.rcut2) {
-            n = count_inside(b, k, n);
+            n = count_inside(common.pairs.r2 + begin(b, k), n, rcut2);
         }
         return math::slots_of(model.kind, model.sel, n);
-    }
-    /// Neighbours of one type inside this descriptor's cut-off, of n inside the largest.
-    KOKKOS_INLINE_FUNCTION int count_inside(int b, int k, int n) const {
-        const double* r2 = common.pairs.r2 + begin(b, k);
-        int inside = 0;
-        for (int pair = 0; pair < n; ++pair) {
-            inside += r2[pair] < rcut2 ? 1 : 0;
-        }
-        return inside;
     }
 };
 
