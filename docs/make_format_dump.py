@@ -53,7 +53,7 @@ HEADER_FIELDS = (
 
 def tiny_tables() -> TableSet:
     """One type, two intervals, phi(x) = 1 + x/2 on both, E = 2 D - 1."""
-    coef = np.zeros((2, 4, 8))
+    coef = np.zeros((2, 4, 1))
     coef[:, 0, 0] = 0.5, 1.0
     coef[:, 1, 0] = 0.5
     integers = np.zeros((1, 1), np.int32)
@@ -82,7 +82,7 @@ def tiny_tables() -> TableSet:
         n_fparam=0,
         n_aparam=0,
         descriptors=(descriptor,),
-        tables=(TableArrays(Argument.X, np.array([[-1.0, 1.0, 2.0]]), 0.0, 1, coef, np.ones((1, 1))),),
+        tables=(TableArrays(Argument.X, np.array([[-1.0, 1.0, 2.0]]), 0.0, coef, np.ones((1, 1))),),
         fittings=(FittingArrays((InputArrays(0, Form.DIRECT),), (layer,)),),
     )
 

@@ -33,7 +33,7 @@ def table_error(model: ModelDescription, tables: TableSet, a: int, b: int, r: np
     """Largest error over the M outputs for a neighbour of type b at distances r (n,) of a centre of type a."""
     table = tables.tables[tables.descriptors[0].pair_table[a, b]]
     x = model.descriptor.rows(a, np.outer(r, [1.0, 0.0, 0.0])).x
-    columns, _ = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), x)
+    columns, _ = hermite.evaluate(table.coef, grid_of(table), x)
     exact, _, _ = derivatives_along(model.descriptor.net(a, b), x)
     return np.abs(columns @ table.basis.T - exact).max(axis=1)
 

@@ -15,7 +15,6 @@ constexpr double kJointTolerance = 1e-9;
 /// Last steps by which the argument of an empty slot must stay below the end of the table, so that rounding cannot put it into
 /// the linear continuation.
 constexpr double kPaddingMargin = 0.5;
-constexpr int kChannelMultiple = 8;
 
 double joint_tolerance(double start, double end) { return kJointTolerance * std::max(std::abs(start), std::abs(end)); }
 
@@ -69,20 +68,20 @@ void read_upper(SectionReader& sections, const std::string& name, Table& table) 
     }
 }
 
-void read_coefficients(SectionReader& sections, const std::string& name, Table& table) {
-    const auto n_rows = static_cast<std::uint64_t>(table.n_rows), stride = static_cast<std::uint64_t>(table.stride);
-    const std::uint64_t n_powers = sections.get(name, DType::f64, {n_rows, SectionReader::kAny, stride}).shape[1];
+/// Order, rank and coefficients.
+void read_coefficients(SectionReader& sections, const std::string& name, int width, Table& table) {
+    const auto n_rows = static_cast<std::uint64_t>(table.n_rows);
+    const std::vector<std::uint64_t>& shape = sections.get(name, DType::f64, {n_rows, SectionReader::kAny, SectionReader::kAny}).shape;
+    const std::uint64_t n_powers = shape[1], rank = shape[2];
     if (n_powers != 4 && n_powers != 6) {
         model_error(name, "has " + std::to_string(n_powers) + " coefficients of a polynomial, expected 4 or 6: order 3 or 5");
     }
-    table.order = static_cast<int>(n_powers) - 1;
-    table.coef = sections.doubles(name, {n_rows, n_powers, stride});
-    for (std::uint64_t row = 0; row < n_rows * n_powers; ++row) {
-        const double* c = table.coef + row * stride;
-        if (std::any_of(c + table.rank, c + table.stride, [](double value) { return value != 0; })) {
-            model_error(name, "has a coefficient that is not 0 in a column beyond the rank " + std::to_string(table.rank));
-        }
+    if (rank < 1 || rank > static_cast<std::uint64_t>(width)) {
+        model_error(name, "has " + std::to_string(rank) + " functions, expected 1 to the width " + std::to_string(width));
     }
+    table.order = static_cast<int>(n_powers) - 1;
+    table.rank = static_cast<int>(rank);
+    table.coef = sections.doubles(name, shape);
 }
 
 /// What x is. The kinds of descriptors of today look everything up at x.
@@ -103,12 +102,7 @@ Table read_table(SectionReader& sections, const std::string& prefix, int width) 
     read_argument(sections, prefix + "argument");
     read_segments(sections, prefix + "segments", table);
     read_upper(sections, prefix + "upper", table);
-    table.rank = sections.integer(prefix + "rank", 1);
-    if (table.rank > width) {
-        model_error(prefix + "rank", "is " + std::to_string(table.rank) + ", expected 1 to the width " + std::to_string(width));
-    }
-    table.stride = (table.rank + kChannelMultiple - 1) / kChannelMultiple * kChannelMultiple;
-    read_coefficients(sections, prefix + "coef", table);
+    read_coefficients(sections, prefix + "coef", width, table);
     table.basis = sections.doubles(prefix + "basis", {static_cast<std::uint64_t>(width), static_cast<std::uint64_t>(table.rank)});
     return table;
 }

@@ -10,16 +10,12 @@
 namespace dpc {
 
 NeighbourRule rule_for(const Model& model, Neighbours neighbours) {
-    const NeighbourRule rule = model.neighbour_rule;
-    if (rule == NeighbourRule::united || rule == NeighbourRule::mixed) {
-        throw ModelError(std::string("model.neighbour_rule is '") + (rule == NeighbourRule::united ? "union" : "mixed") +
-                         "', which this version cannot evaluate; install a newer version");
-    }
-    if (model.descriptors.size() > 1 && neighbours == Neighbours::trained && rule != NeighbourRule::all) {
+    const NeighbourRule rule = neighbours == Neighbours::all ? NeighbourRule::all : model.neighbour_rule;
+    if (model.descriptors.size() > 1 && rule != NeighbourRule::all) {
         throw ModelError("the model keeps the nearest neighbours for " + std::to_string(model.descriptors.size()) +
                          " descriptors together, which this version cannot: install a newer version, or use all neighbours");
     }
-    return neighbours == Neighbours::all ? NeighbourRule::all : rule;
+    return rule;
 }
 
 const char* describe(NeighbourRule rule) {

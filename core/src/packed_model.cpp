@@ -18,9 +18,9 @@ constexpr double kRadialScale = 1.0 / 5.0;  // of se_e2_r, D = sum G/(5 n_sel)
 double channel_at(const Table& table, const math::Grid& grid, int channel, double x) {
     double distance = 0;
     const auto row = static_cast<std::size_t>(math::locate(grid, x, distance));
-    const std::size_t row_size = static_cast<std::size_t>(table.order + 1) * static_cast<std::size_t>(table.stride);
+    const std::size_t row_size = static_cast<std::size_t>(table.order + 1) * static_cast<std::size_t>(table.rank);
     const double* first = table.coef + row * row_size + channel;
-    const auto coefficient = [&](int power) { return first[power * table.stride]; };
+    const auto coefficient = [&](int power) { return first[power * table.rank]; };
     return table.order == 5 ? math::polynomial<5>(coefficient, distance) : math::polynomial<3>(coefficient, distance);
 }
 
@@ -144,17 +144,17 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
     Real* coef = storage_.back()->reserve(row_size * static_cast<std::size_t>(table.n_rows + 1));
     for (int row = 0; row < table.n_rows; ++row) {
         for (int power = 0; power < n_powers; ++power) {
-            const double* from = table.coef + (static_cast<std::ptrdiff_t>(row) * n_powers + power) * table.stride;
+            const double* from = table.coef + (static_cast<std::ptrdiff_t>(row) * n_powers + power) * table.rank;
             std::transform(from, from + rank, coef + (static_cast<std::size_t>(row) * row_size) + power * stride,
                            [](double c) { return static_cast<Real>(c); });
         }
     }
     // Beyond max: value and slope at the end of the last interval.
-    const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_rows - 1) * n_powers * table.stride;
+    const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_rows - 1) * n_powers * table.rank;
     const double width = table.segments.back().step;
     Real* beyond = coef + static_cast<std::size_t>(table.n_rows) * row_size;
     for (int channel = 0; channel < rank; ++channel) {
-        const auto coefficient = [&](int power) { return last[power * table.stride + channel]; };
+        const auto coefficient = [&](int power) { return last[power * table.rank + channel]; };
         double slope = 0;
         const double value = table.order == 5 ? math::polynomial<5>(coefficient, width, slope)
                                               : math::polynomial<3>(coefficient, width, slope);
@@ -257,8 +257,8 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
             limits.is_stored = limits.is_stored || pair.kind == PairKind::ordinary || type.descriptors.size() > 1;
             limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;
             if (pair.kind == PairKind::ordinary) {
-                limits.min_distance = model->closest(a, b);
-                limits.close_distance = model->close_distance[static_cast<std::size_t>(a * model->n_types() + b)];
+                limits.min_distance = model->pair_of(model->min_distance, a, b);
+                limits.close_distance = model->pair_of(model->close_distance, a, b);
                 limits.table_limit = std::max(limits.table_limit, distance_at(descriptor.environment, descriptor.rcut, pair.table->grid.max));
                 const double checked = std::max(limits.min_distance, limits.table_limit);
                 limits.checked_distance2 = checked * checked;

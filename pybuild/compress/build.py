@@ -36,7 +36,7 @@ ROUNDS = 5  # of choosing: up to three with less allowed than before, and one ba
 BETTER = 0.5  # of what the judge found: a tighter goal that does not lower it to this is given up
 NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to choose on, to judge on
 CLOSE_FACTORS = 0.9, 0.95  # times the smallest distances: from where on a centre takes all columns and products, tried in turn
-CLOSE_SHARE = 100  # times the tolerances, but no more than FAR_TOLERANCE: what the others may miss between there and these distances
+CLOSE_SHARE = 100  # times the tolerances, at most FAR_TOLERANCE: what the others may miss between there and these distances
 CLOSE_SEEDS = 4001, 4002
 MOST_BYTES = 200e6  # of all tables of a file
 
@@ -324,7 +324,7 @@ def _tables(
 
 
 def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> None:
-    n_bytes = sum(8.0 * grid.n_rows * (options.order + 1) * (-(-rank // 8) * 8) for grid, rank in zip(grids, ranks, strict=True))
+    n_bytes = sum(8.0 * grid.n_rows * (options.order + 1) * rank for grid, rank in zip(grids, ranks, strict=True))
     if n_bytes > MOST_BYTES:
         raise InputError(
             f"the tables would have {sum(grid.n_rows for grid in grids)} rows and {n_bytes / 1e6:.0f} MB, more than the "

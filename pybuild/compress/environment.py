@@ -15,6 +15,7 @@ from ..arrays import Array, Index
 from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
 from ..model.descriptor import Descriptor, Rows
+from ..structures.nearest import Pairs, nearest_pairs
 from ..structures.neighbours import neighbour_pairs
 from ..structures.structure import Structure
 
@@ -53,11 +54,8 @@ class Environment:
         return sum(len(atoms) for atoms in self.centres.values())
 
 
-Pairs = tuple[Index, Index, Array]  # i, j (p,) and d = r_j - r_i (p, 3), ordered by i
-
-
 def find_pairs(structure: Structure, model: ModelDescription, centres: Index | None = None) -> Pairs:
-    """The neighbour list (of some atoms), after a check of types and distances."""
+    """The neighbours (of some atoms) that the model's rule keeps, after a check of types and distances."""
     types, rcut = np.asarray(structure.types), model.descriptor.rcut
     if types.size and (types.min() < 0 or types.max() >= model.n_types):
         raise InputError(f"{structure.name}: atom types must lie between 0 and {model.n_types - 1}")
@@ -67,7 +65,7 @@ def find_pairs(structure: Structure, model: ModelDescription, centres: Index | N
         k = int(np.argmin(r2))
         raise InputError(f"{structure.name}: atoms {i[k]} and {j[k]} (counted from 0) are in the same place")
     inside = r2 < rcut**2
-    return i[inside], j[inside], d[inside]
+    return nearest_pairs(model.neighbour_rule, model.descriptor.sel, types, (i[inside], j[inside], d[inside]))
 
 
 def close_centres(types: Index, pairs: Pairs, model: ModelDescription, distances: Array) -> Index:

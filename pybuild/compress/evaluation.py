@@ -109,6 +109,22 @@ class FoldedInput:
 
 
 @dataclass(frozen=True)
+class LinearInput:
+    """C_p itself, of one component, for ``columns`` (P, 2) neighbour type and channel."""
+
+    columns: IntArray
+
+    def forward(self, moments: ByType) -> Array:
+        return np.stack([moments[b][:, k, 0] for b, k in self.columns.tolist()], axis=1)
+
+    def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
+        out = {b: np.zeros_like(m) for b, m in moments.items()}
+        for p, (b, k) in enumerate(self.columns.tolist()):
+            out[b][:, k, 0] += gradient[:, p]
+        return out
+
+
+@dataclass(frozen=True)
 class Fitting:
     """The fitting net of one centre type and the constant added to its output."""
 

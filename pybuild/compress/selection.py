@@ -2,7 +2,7 @@
 """How many columns and which products a model keeps, for a tolerance on the forces.
 
 The smallest set is searched whose measured errors (truncation.py) stay within the tolerance times a safety factor, and in it the
-part that is enough for mixed precision (square.py). Centres with a neighbour closer than in the training data need
+part that is enough for mixed precision (square.py, linear.py). Centres with a neighbour closer than in the training data need
 more: what they need is kept as well, but evaluated for them alone. Where the folded first layer would cost more operations than
 the descriptor itself, or cannot exist (a skip connection around it), the descriptor is kept and only the ranks are chosen.
 """
@@ -18,14 +18,14 @@ from ..arrays import IntArray
 from ..model.description import ModelDescription
 from ..model.descriptor import Form
 from ..model.net import Skip
-from . import square
+from . import linear, square
 from .evaluation import Fitting
 from .lowrank import Basis
 from .trials import Cases, Goal, Selection, Trials, thresholds
 from .truncation import Case, Errors, Pair, direct_fittings, truncated, worst_errors
 
 # What the first layer is folded onto, by form: None where that costs more than the descriptor itself, or misses the goal.
-SELECT_FOLDED = {Form.SQUARE: square.select}
+SELECT_FOLDED = {Form.SQUARE: square.select, Form.LINEAR: linear.select}
 
 
 def select(model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, pair_table: IntArray, goal: Goal) -> Selection:

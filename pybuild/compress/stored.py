@@ -14,16 +14,19 @@ from ..model.net import Net
 from ..tablefile.tableset import InputArrays, TableSet
 from . import hermite
 from .environment import Environment
-from .evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput
+from .evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, LinearInput
 from .grid import grid_of
 
-Part = IntArray | None  # what ordinary centres take in a precision: ends of rows, or columns by neighbour type; None: all
+# What ordinary centres take in a precision: ends of rows, columns by neighbour type, or of all columns so many; None: all.
+Part = IntArray | int | None
 
 
 def input_arrays(first: FirstLayerInput, double: Part, mixed: Part) -> InputArrays:
     """How a file says what a first layer takes."""
     if isinstance(first, FoldedInput):
         return InputArrays(0, Form.SQUARE, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
+    if isinstance(first, LinearInput):
+        return InputArrays(0, Form.LINEAR, first.columns, n_double=double, n_mixed=mixed)
     return InputArrays(0, Form.DIRECT, rank_double=double, rank_mixed=mixed)
 
 
@@ -33,14 +36,14 @@ def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Feature
     features = {}
     for pair, block in env.blocks.items():
         table = tables.tables[d.pair_table[pair]]
-        value, slope = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), block.x)
+        value, slope = hermite.evaluate(table.coef, grid_of(table), block.x)
         features[pair] = Features.of(block, value, slope)
     return features
 
 
 def stored_fittings(descriptor: Descriptor, tables: TableSet, part: str = "double") -> dict[int, Fitting]:
-    """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour much closer
-    than in the training data), "double" or "mixed" (of any other, in that precision)."""
+    """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour much
+    closer than in the training data), "double" or "mixed" (of any other, in that precision)."""
     return {a: _fitting(descriptor, tables, a, part) for a, f in enumerate(tables.fittings) if f is not None}
 
 
@@ -69,6 +72,9 @@ def _fitting(descriptor: Descriptor, tables: TableSet, a: int, part: str) -> Fit
         p, q = every.products()
         first_input: FirstLayerInput = FoldedInput(taken.columns, row_end)
         first = replace(first, weight=first.weight[q < row_end[p]])
+    elif taken.form == Form.LINEAR:
+        n = n_inputs(tables, taken, part)
+        first_input, first = LinearInput(taken.columns[:n]), replace(first, weight=first.weight[:n])
     else:
         first_input = DirectInput(_bases(tables, a, taken, part), descriptor)
     return Fitting(first_input, Net((first, *rest)), float(tables.energy_bias[a]))

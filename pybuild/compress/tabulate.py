@@ -18,18 +18,15 @@ from .grid import Grid, TablePlan, grid_of
 from .lowrank import Basis
 from .nets import derivatives_along
 
-LANES = 8  # columns of a stored table come in multiples of this
 INSIDE = (0.5, 0.211324865405187)  # where errors are looked for between knots, in interval lengths: the middle, a Gauss point
 MOST_CHECKED = 2000  # intervals per range whose error is looked at
 ASIDE = 1e-8  # how far from a kink its derivatives on one side are taken
 
 
 def build_table(plan: TablePlan, grid: Grid, basis: Basis, order: int) -> TableArrays:
-    """Coefficients (rows, order + 1, K') with K' = K rounded up to a multiple of 8, K the columns of the basis."""
-    rank = len(basis.amplitude)
-    coef = np.zeros((grid.n_rows, order + 1, -(-rank // LANES) * LANES))
-    coef[:, :, :rank] = interpolant(plan, grid.knots()[:-1], grid.steps(), order, basis.projector)
-    return TableArrays(Argument.X, grid.segments, grid.upper, rank, coef, np.ascontiguousarray(basis.vectors))
+    """The functions of a basis."""
+    coef = interpolant(plan, grid.knots()[:-1], grid.steps(), order, basis.projector)
+    return TableArrays(Argument.X, grid.segments, grid.upper, coef, np.ascontiguousarray(basis.vectors))
 
 
 def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projector: Array | None = None) -> Array:
@@ -85,5 +82,5 @@ def _range_error(plan: TablePlan, table: TableArrays, left: Array, steps: Array)
 
 def _error_at(plan: TablePlan, table: TableArrays, x: Array) -> TableError:
     value, slope, _ = derivatives_along(plan.net, x)
-    phi, dphi = hermite.evaluate(table.coef[:, :, : table.rank], grid_of(table), x)
+    phi, dphi = hermite.evaluate(table.coef, grid_of(table), x)
     return TableError(float(np.abs(phi @ table.basis.T - value).max()), float(np.abs(dphi @ table.basis.T - slope).max()))

@@ -17,7 +17,7 @@ from ..model.descriptor import Descriptor
 from ..model.net import Layer, Net, Skip
 
 Tree = dict[str, Any]
-SUPPORTED = "energy models with descriptor se_e2_a and fitting net ener"
+SUPPORTED = "energy models with descriptor se_e2_a or se_e2_r and fitting net ener"
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class AlongR(NamedTuple):
     angular: Array | float  # length of the other components
     d_angular: Array | float  # size of the derivative of these along any direction, at most
     dx: Array  # dx/dr
+    value_weight: float  # 1/angstrom: by how much an error of the pair's energy counts like one of its force
 
 
 class Descriptor(Protocol):

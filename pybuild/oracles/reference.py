@@ -18,14 +18,12 @@ from numpy.typing import ArrayLike
 from ..arrays import Array, Index, IntArray
 from ..errors import InputError
 from ..model.description import ModelDescription
-from . import se_e2_a
+from .kinds import KINDS
 from .parts import Pairs
 
 BLOCK = 64  # centres at once: 64 x 200 neighbours x 240 channels are 25 MB
 EQUALLY_NEAR = 2.0**-30  # A^2 and A: squared distances and components that round to the same multiple are the same
 DISTANCES_AT_ONCE = 4_000_000  # centre x image distances compared at once: 100 MB
-# (E_i of the centres, dE/dd of the pairs) of a block of centres of one type, by kind of descriptor.
-EVALUATE_BLOCK = {"se_e2_a": se_e2_a.evaluate_block}
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, ce
     """
     x, t, box = checked_structure(model.type_map, positions, types, cell)
     pairs = keep_nearest(model.neighbour_rule, model.descriptor.sel, t, find_neighbours(x, box, model.descriptor.rcut))
-    evaluate_block = EVALUATE_BLOCK[model.descriptor.kind]
+    evaluate_block = KINDS[model.descriptor.kind].evaluate_block
     atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
     for centre_type, centres, part in _blocks(t, pairs):
         if centre_type not in model.fitting.excluded:
@@ -115,14 +113,14 @@ def keep_nearest(rule: str, sel: Sequence[int] | IntArray, types: Index, pairs: 
     nearer, among images of one atom that in the smaller direction (x, then y, then z)."""
     if rule == "all":
         return pairs
-    sel = np.asarray(model.descriptor.sel)
+    slots = np.asarray(sel)
     rounded = np.rint(pairs.vector / EQUALLY_NEAR)
     r2 = np.rint((pairs.vector**2).sum(axis=1) / EQUALLY_NEAR)
     order = np.lexsort((*rounded.T[::-1], pairs.neighbour, r2, pairs.centre))
     if rule == "total":
-        order = order[_place_in_group(pairs.centre[order]) < sel.sum()]
+        order = order[_place_in_group(pairs.centre[order]) < slots.sum()]
     neighbour_types = types[pairs.neighbour[order]]
-    order = order[_place_in_group(pairs.centre[order] * len(sel) + neighbour_types) < sel[neighbour_types]]
+    order = order[_place_in_group(pairs.centre[order] * len(sel) + neighbour_types) < slots[neighbour_types]]
     return _subset(pairs, np.sort(order))
 
 

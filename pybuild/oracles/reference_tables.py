@@ -20,11 +20,10 @@ from ..model.description import PairKind
 from ..model.descriptor import Form
 from ..model.net import Layer, Net
 from ..tablefile.tableset import DescriptorArrays, InputArrays, TableArrays, TableSet
-from . import se_e2_a
+from .kinds import KINDS
 from .parts import net_forward, net_reverse
 from .reference import Result, checked_structure, find_neighbours, keep_nearest, result_of
 
-KINDS = {"se_e2_a": se_e2_a}
 Moments = dict[int, Array]  # C_b (K_b, components) of the neighbours of type b
 
 
@@ -101,7 +100,7 @@ def look_up(table: TableArrays, x: Array) -> tuple[Array, Array]:
     interval = np.minimum(np.floor((inside - starts[segment]) / steps[segment]), counts[segment] - 1)
     t = inside - starts[segment] - interval * steps[segment]
     first_row = np.cumsum(counts) - counts
-    coef = table.coef[(first_row[segment] + interval).astype(int), :, : table.rank]
+    coef = table.coef[(first_row[segment] + interval).astype(int)]
     powers = np.arange(coef.shape[1])
     slope = np.einsum("ptk,pt->pk", coef[:, 1:], powers[1:] * t[:, None] ** powers[:-1])
     return np.einsum("ptk,pt->pk", coef, t[:, None] ** powers) + slope * (x - inside)[:, None], slope
@@ -114,6 +113,8 @@ def _first_input(
     ((taken,), layers) = tables.fittings[a].inputs, tables.fittings[a].layers
     if taken.form == Form.SQUARE:
         return _products(taken, layers, moments, part)
+    if taken.form == Form.LINEAR:
+        return _columns(taken, layers, moments, part)
     used = {b: tables.tables[d.pair_table[a, b]] for b in moments}
     ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
     bases = {b: table.basis[:, : table.rank if ranks is None else ranks[b]] for b, table in used.items()}
@@ -145,6 +146,19 @@ def _products(
         return _by_type(f.columns, d_rows, moments)
 
     return _with_inputs(layers, taken), np.sum(rows[p] * rows[q], axis=1), reverse
+
+
+def _columns(
+    f: InputArrays, layers: tuple[Layer, ...], moments: Moments, part: str
+) -> tuple[Net, Array, Callable[[Array], Moments]]:
+    """C_p of the leading columns."""
+    n = {"double": f.n_double, "mixed": f.n_mixed}.get(part) or len(f.columns)
+    taken = f.columns[:n]
+
+    def reverse(gradient: Array) -> Moments:
+        return _by_type(taken, gradient[:, None], moments)
+
+    return _with_inputs(layers, slice(n)), np.array([moments[b][k, 0] for b, k in taken.tolist()]), reverse
 
 
 def _by_type(columns: Array, d_rows: Array, moments: Moments) -> Moments:

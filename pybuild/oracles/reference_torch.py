@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..model.activations import Activation
 from ..model.description import ModelDescription
 from ..model.net import Net, Skip
+from .kinds import KINDS
 from .parts import Pairs
 from .reference import Result, checked_structure, find_neighbours, keep_nearest
 
@@ -76,14 +77,14 @@ def _atom_energies(
     energies = torch.zeros(len(types), dtype=torch.float64)
     for a in sorted(set(types.tolist()) - f.excluded):
         atoms = np.flatnonzero(types == a)
-        moment = torch.zeros(len(atoms), d.width, 4, dtype=torch.float64)
+        moment = torch.zeros(len(atoms), d.width, d.n_components, dtype=torch.float64)
         for b in (b for b in range(model.n_types) if d.sel[b]):
             part = np.flatnonzero((types[centre] == a) & (neighbour_types == b))
             moment = moment + _moment(
                 torch, model, (a, b), np.searchsorted(atoms, centre[part]), vector[torch.from_numpy(part)], len(atoms)
             )
         moment = moment / d.n_sel
-        descriptor = torch.einsum("nmk,nak->nma", moment, moment[:, : d.axis_neuron]).reshape(len(atoms), -1)
+        descriptor = KINDS[d.kind].features_of(torch, d, moment)
         energy = _net(torch, f.net(a), descriptor)[:, 0] + float(f.energy_bias[a])
         if a in f.vacuum_subtracted:
             energy = energy - _net(torch, f.net(a), torch.zeros_like(descriptor[:1]))[0, 0]
@@ -92,30 +93,28 @@ def _atom_energies(
 
 
 def _moment(torch: Any, model: ModelDescription, pair: tuple[int, int], centre: Index, vector: Tensor, n: int) -> Tensor:
-    """sum over neighbours and empty slots of G (x) R for n centres of one type and neighbours of another, (n, M, 4)."""
-    d, (a, b) = model.descriptor, pair
+    """sum over neighbours and slots without any of G (x) R for n centres of one type and neighbours of another, (n, M,
+    components)."""
+    d, kind, (a, b) = model.descriptor, KINDS[model.descriptor.kind], pair
     if pair in model.pair_excluded:
         centre, vector = centre[:0], vector[:0]
-    where = torch.from_numpy(centre)
-    x_pad = -float(d.mean[a] / d.std[a, 0])
-    pad = torch.zeros(d.width, 4, dtype=torch.float64)
-    pad[:, 0] = _net(torch, d.net(*pair), torch.tensor([[x_pad]], dtype=torch.float64))[0] * x_pad
-    moment = (d.sel[b] - torch.bincount(where, minlength=n).to(torch.float64))[:, None, None] * pad
+    n_empty, n_excluded = d.sel[b] - np.bincount(centre, minlength=n).astype(np.float64), np.zeros(n)
     if pair in d.excluded and pair not in model.pair_excluded:
-        return moment if d.exclusion == "slots" else torch.zeros_like(moment)
-    rows = _rows(torch, model, a, vector)
-    g = _net(torch, d.net(*pair), rows[:, :1])
-    return moment.index_add(0, where, g[:, :, None] * rows[:, None, :])
+        n_excluded, n_empty = (d.sel[b] - n_empty, n_empty) if d.exclusion == "slots" else (np.full(n, d.sel[b]), 0.0 * n_empty)
+        centre, vector = centre[:0], vector[:0]
+    moment = torch.zeros(n, d.width, d.n_components, dtype=torch.float64)
+    for count, argument, row in kind.constant_slots(d, a, n_empty, n_excluded):
+        g = _net(torch, d.net(*pair), torch.tensor([[argument]], dtype=torch.float64))[0]
+        moment = moment + torch.tensor(count)[:, None, None] * torch.outer(g, torch.tensor(row))
+    x, rows = kind.rows_of(torch, d, a, _s(d, vector), vector)
+    return moment.index_add(0, torch.from_numpy(centre), _net(torch, d.net(*pair), x)[:, :, None] * rows[:, None, :])
 
 
-def _rows(torch: Any, model: ModelDescription, a: int, vector: Tensor) -> Tensor:
-    """R (p, 4)."""
-    d = model.descriptor
+def _s(d: Any, vector: Tensor) -> Tensor:
+    """s(r) (p, 1)."""
     r = vector.norm(dim=1, keepdim=True)
     u = ((r - d.rcut_smth) / (d.rcut - d.rcut_smth)).clamp(0.0, 1.0)
-    s = (1.0 - u**3 * (6.0 * u**2 - 15.0 * u + 10.0)) / (r + d.env_protection)
-    radial = (s - float(d.mean[a])) / float(d.std[a, 0])
-    return torch.cat([radial, s * vector / (r + d.env_protection) / float(d.std[a, 1])], dim=1)
+    return (1.0 - u**3 * (6.0 * u**2 - 15.0 * u + 10.0)) / (r + d.env_protection)
 
 
 def _net(torch: Any, net: Net, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ With q = r + env_protection, s = sw(r)/q and v = sw(r) d/q^2, d = r_j - r_i, a n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -124,3 +125,14 @@ def constant_slots(d: SeE2A, a: int, n_empty: float, n_excluded: float) -> list[
     """(how many, x, R) of the slots that have no neighbour of their own: excluded neighbours add nothing."""
     x_pad = -d.mean[a] / d.std[a, 0]
     return [(n_empty, x_pad, np.array([x_pad, 0.0, 0.0, 0.0]))]
+
+
+def rows_of(torch: Any, d: SeE2A, a: int, s: Any, vector: Any) -> tuple[Any, Any]:
+    """x (p, 1) and R (p, 4) by torch, of s(r) (p, 1)."""
+    x = (s - float(d.mean[a])) / float(d.std[a, 0])
+    return x, torch.cat([x, s * vector / (vector.norm(dim=1, keepdim=True) + d.env_protection) / float(d.std[a, 1])], dim=1)
+
+
+def features_of(torch: Any, d: SeE2A, t: Any) -> Any:
+    """D (n, M A) of T (n, M, 4) by torch."""
+    return torch.einsum("nmk,nak->nma", t, t[:, : d.axis_neuron]).reshape(len(t), -1)

@@ -24,7 +24,6 @@ DESCRIPTOR_ALIASES = {
     "se_atten": "dpa1",
 }  # fmt: skip
 DESCRIPTOR_NEEDS = {
-    "se_e2_r": "tables of a radial descriptor without angles",
     "se_e3": "three-body tables of the angle between two neighbours",
     "se_e3_tebd": "three-body tables with a type embedding",
     "dpa1": "tables with a type embedding",
@@ -101,6 +100,7 @@ def description_from_dict(model: Tree, min_nbor_dist: float | None, provenance: 
         pair_excluded=symmetric(model["pair_exclude_types"]),
         min_nbor_dist=_known_distance(min_nbor_dist),
         provenance=provenance,
+        neighbour_rule="total",  # of the PyTorch back end
     )
     description.validate()
     return description

@@ -38,7 +38,7 @@ MODEL_TYPES = {
     "DP": "MatPL",
 }
 DESCRIPTOR_TYPES = {
-    "DescrptSeR": "se_e2_r", "DescrptSeT": "se_e3", "DescrptSeTTebd": "se_e3_tebd",
+    "DescrptSeT": "se_e3", "DescrptSeTTebd": "se_e3_tebd",
     "DescrptDPA1": "dpa1", "DescrptSeAttenV2": "se_atten_v2", "DescrptHybrid": "hybrid",
     "DescrptDPA2": "dpa2", "DescrptDPA3": "dpa3",
     **{kind.class_name: name for name, kind in DEEPMD_KINDS.items()},

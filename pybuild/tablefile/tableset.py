@@ -47,9 +47,13 @@ class TableArrays:
     argument: Argument
     segments: Array  # (S, 3) start, step, number of intervals; each starts where the one before ends
     upper: float  # end of the range of the training data; beyond it the table extrapolates
-    rank: int  # K
-    coef: Array  # (rows, order + 1, K'), K' = K rounded up to 8, lowest power first
+    coef: Array  # (rows, order + 1, K), lowest power first
     basis: Array  # (M, K)
+
+    @property
+    def rank(self) -> int:
+        """K."""
+        return int(self.coef.shape[2])
 
     @property
     def lower(self) -> float:

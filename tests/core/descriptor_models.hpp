@@ -7,6 +7,7 @@
 
 #include "close_models.hpp"
 #include "dpc/model.hpp"
+#include "smooth_model.hpp"
 
 namespace dpc::test {
 
@@ -106,6 +107,35 @@ inline std::shared_ptr<const Model> mixed_model() {
     of_h.inputs = {direct_input(2, 8), direct_input(1, 4), direct_input(0, 8)};
     fit_first_layer(of_h);
     return model;
+}
+
+struct DescriptorCase {
+    const char* name;
+    std::shared_ptr<const Model> model;
+};
+
+/// With tables that do not jump at their knots, on one of which the argument of empty slots lies.
+inline std::shared_ptr<const Model> load_smooth(TableBuilder file, bool has_third_table) {
+    add_smooth_table(file, "table.0.", 2, 6);
+    add_smooth_table(file, "table.1.", 3, 4);
+    if (has_third_table) {
+        add_smooth_table(file, "table.2.", 1, 6);
+    }
+    const Bytes bytes = file.bytes();
+    return Model::from_bytes(bytes.data(), bytes.size());
+}
+
+inline std::vector<DescriptorCase> descriptor_cases() {
+    constexpr PairKind ordinary = PairKind::ordinary, slots = PairKind::descriptor_excluded, section = PairKind::section_excluded,
+                       vanished = PairKind::model_excluded;
+    return {{"se_e2_a", angular_model({ordinary, ordinary, ordinary, ordinary})},
+            {"se_e2_a with exclusions", angular_model({section, ordinary, vanished, slots})},
+            {"se_e2_r", radial_model({ordinary, ordinary, ordinary, ordinary})},
+            {"se_e2_r excluded by slots", radial_model({slots, ordinary, ordinary, slots})},
+            {"se_e2_r excluded by section and by the model", radial_model({section, ordinary, vanished, section})},
+            {"several", mixed_model()},
+            {"file of se_e2_r", load_smooth(small_radial_model(), false)},
+            {"file of two descriptors", load_smooth(two_descriptors(), true)}};
 }
 
 }  // namespace dpc::test

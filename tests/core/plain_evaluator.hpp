@@ -46,7 +46,7 @@ public:
         for (const FittingInput& input : model_.fittings[static_cast<std::size_t>(a)].inputs) {
             for (const Neighbour& n : neighbours_of(types, x, i)) {
                 const bool ordinary = descriptor_of(input).pair(a, n.type).kind == PairKind::ordinary;
-                if (ordinary && n.r < model_.close_distance[static_cast<std::size_t>(a * model_.n_types() + n.type)]) {
+                if (ordinary && n.r < model_.pair_of(model_.close_distance, a, n.type)) {
                     return true;
                 }
             }

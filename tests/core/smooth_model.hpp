@@ -58,7 +58,6 @@ inline const Segments kManySegments = {{-1.0, 0.05, 10}, {-0.5, 0.001, 1}, {-0.4
 
 inline void add_smooth_table(TableBuilder& file, const std::string& prefix, std::uint64_t rank, std::uint64_t n_powers,
                              const Segments& segments = kTwoSegments) {
-    const std::uint64_t stride = (rank + 7) / 8 * 8;
     const double end = segments.back()[0] + segments.back()[1] * segments.back()[2];
     std::vector<double> coef, numbers;
     std::uint64_t n_rows = 0;
@@ -66,20 +65,19 @@ inline void add_smooth_table(TableBuilder& file, const std::string& prefix, std:
         numbers.insert(numbers.end(), {start, step, count});
         for (int interval = 0; interval < static_cast<int>(count); ++interval, ++n_rows) {
             const double left = start + interval * step;
-            coef.resize(coef.size() + n_powers * stride, 0.0);
+            coef.resize(coef.size() + n_powers * rank, 0.0);
             for (std::uint64_t k = 0; k < rank; ++k) {
                 const Jet here = smooth_channel(k, left, end), next = smooth_channel(k, left + step, end);
                 const std::vector<double> c = hermite(here, next, step, n_powers);
                 for (std::uint64_t power = 0; power < n_powers; ++power) {
-                    coef[(n_rows * n_powers + power) * stride + k] = c[power];
+                    coef[(n_rows * n_powers + power) * rank + k] = c[power];
                 }
             }
         }
     }
     file.f64(prefix + "segments", {segments.size(), 3}, numbers);
     file.f64(prefix + "upper", {}, {0.0});
-    file.i32(prefix + "rank", {}, {static_cast<std::int32_t>(rank)});
-    file.f64(prefix + "coef", {n_rows, n_powers, stride}, coef);
+    file.f64(prefix + "coef", {n_rows, n_powers, rank}, coef);
 }
 
 /// Tables of both orders and activations without kinks (tanh, silu, gelu, sigmoid) instead of those of small_model() or

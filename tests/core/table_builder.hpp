@@ -173,16 +173,11 @@ inline std::vector<double> numbers(std::size_t n) {
 }
 
 inline void add_table(TableBuilder& file, const std::string& prefix, std::uint64_t rank, std::uint64_t n_powers) {
-    constexpr std::uint64_t n_rows = 12, stride = 8;  // 10 intervals from -1 to 0, 2 from 0 to 1
-    std::vector<double> coef = numbers(n_rows * n_powers * stride);
-    for (std::size_t k = 0; k < coef.size(); ++k) {
-        coef[k] = k % stride < rank ? coef[k] : 0.0;
-    }
+    constexpr std::uint64_t n_rows = 12;  // 10 intervals from -1 to 0, 2 from 0 to 1
     file.i32(prefix + "argument", {}, {0});
     file.f64(prefix + "segments", {2, 3}, {-1.0, 0.1, 10.0, 0.0, 0.5, 2.0});
     file.f64(prefix + "upper", {}, {0.0});
-    file.i32(prefix + "rank", {}, {static_cast<std::int32_t>(rank)});
-    file.f64(prefix + "coef", {n_rows, n_powers, stride}, coef);
+    file.f64(prefix + "coef", {n_rows, n_powers, rank}, numbers(n_rows * n_powers * rank));
     file.f64(prefix + "basis", {4, rank}, numbers(4 * rank));
 }
 

@@ -26,39 +26,11 @@ constexpr double kStep = 1e-4;  // angstrom, of numerical derivatives of fourth 
 // Of the largest force: third derivatives of the cubic tables jump by 1e-3 at the knots; what float loses.
 constexpr double kDerivative = 1e-7, kDerivativeMixed = 1e-3;
 
-constexpr PairKind kOrdinary = PairKind::ordinary, kSlots = PairKind::descriptor_excluded, kSection = PairKind::section_excluded,
-                   kVanished = PairKind::model_excluded;
+constexpr PairKind kOrdinary = PairKind::ordinary, kSlots = PairKind::descriptor_excluded;
 
 const OpenSystem& the_system() {
     static const OpenSystem system(kAtoms);
     return system;
-}
-
-struct Case {
-    const char* name;
-    std::shared_ptr<const Model> model;
-};
-
-/// With tables that do not jump at their knots, on one of which the argument of empty slots lies.
-std::shared_ptr<const Model> load(TableBuilder file, bool has_third_table) {
-    add_smooth_table(file, "table.0.", 2, 6);
-    add_smooth_table(file, "table.1.", 3, 4);
-    if (has_third_table) {
-        add_smooth_table(file, "table.2.", 1, 6);
-    }
-    const Bytes bytes = file.bytes();
-    return Model::from_bytes(bytes.data(), bytes.size());
-}
-
-std::vector<Case> cases() {
-    return {{"se_e2_a", angular_model({kOrdinary, kOrdinary, kOrdinary, kOrdinary})},
-            {"se_e2_a with exclusions", angular_model({kSection, kOrdinary, kVanished, kSlots})},
-            {"se_e2_r", radial_model({kOrdinary, kOrdinary, kOrdinary, kOrdinary})},
-            {"se_e2_r excluded by slots", radial_model({kSlots, kOrdinary, kOrdinary, kSlots})},
-            {"se_e2_r excluded by section and by the model", radial_model({kSection, kOrdinary, kVanished, kSection})},
-            {"several", mixed_model()},
-            {"file of se_e2_r", load(small_radial_model(), false)},
-            {"file of two descriptors", load(two_descriptors(), true)}};
 }
 
 struct Results {
@@ -85,7 +57,7 @@ void evaluate(const std::shared_ptr<const Model>& model, const Kernels<Real>& ke
 class Descriptors : public EveryInstructionSet {};
 
 TEST_P(Descriptors, GiveTheEnergiesOfPlainLoops) {
-    for (const Case& c : cases()) {
+    for (const DescriptorCase& c : descriptor_cases()) {
         SCOPED_TRACE(c.name);
         in_both_precisions([&](const auto& kernels) {
             constexpr bool is_double = std::is_same_v<decltype(kernels), const Kernels<double>&>;
@@ -137,7 +109,7 @@ std::vector<double> strained(std::vector<double> x, std::size_t a, std::size_t b
 }
 
 template <class Real>
-void expect_derivatives(const Case& c, Precision precision, double tolerance) {
+void expect_derivatives(const DescriptorCase& c, Precision precision, double tolerance) {
     SCOPED_TRACE(c.name);
     const PlainEvaluator plain(*c.model, precision);
     Results found;
@@ -169,7 +141,7 @@ void expect_derivatives(const Case& c, Precision precision, double tolerance) {
 }
 
 TEST(DescriptorForces, AreDerivativesOfPlainLoops) {
-    for (const Case& c : cases()) {
+    for (const DescriptorCase& c : descriptor_cases()) {
         expect_derivatives<double>(c, Precision::float64, kDerivative);
         expect_derivatives<float>(c, Precision::mixed, kDerivativeMixed);
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every se_e2_a model, all its frames (periodic, triclinic, open), on 1, 2 and 4 ranks against the trainer's own results."""
+"""Every model that there are tables for, all its frames (periodic, triclinic, open), on 1, 2 and 4 ranks against the trainer's own results."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ MODELS = [
     "se_e2_a-silu-sigmoid",
     "se_e2_a-softplus-pair_exclude",
     "se_e2_a-cu",
+    "se_e2_r-small",
     "water-full",
     "cu-full",
 ]
@@ -64,7 +65,7 @@ def test_model_equals_reference(
     assert_reference(lammps, reference(model), tables(model), ranks)
 
 
-@pytest.mark.parametrize("model", ["water-full", "se_e2_a-softplus-pair_exclude"])
+@pytest.mark.parametrize("model", ["water-full", "se_e2_a-softplus-pair_exclude", "se_e2_r-small"])
 @on_backends("kokkos_serial", "kokkos_openmp", *THREADED)
 def test_every_backend_equals_reference(
     model: str, lammps: Lammps, reference: Callable[[str], dict[str, Array]], tables: Callable[[str], Path]

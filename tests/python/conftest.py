@@ -16,6 +16,7 @@ import pytest
 from pybuild import calculator
 from pybuild.cli import main
 from pybuild.descriptors.se_e2_a import SeE2A
+from pybuild.descriptors.se_e2_r import SeE2R
 from pybuild.model.activations import parse
 from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
 from pybuild.model.net import Layer, Net, Skip
@@ -95,8 +96,8 @@ def random_net(rng: np.random.Generator, widths: tuple[int, ...], activation: st
 def random_model(seed: int = 0, n_types: int = 2, **changes: Any) -> ModelDescription:
     """A small legal model with random weights, statistics and biases.
 
-    changes: fields of the descriptor, the fitting ("fitting_" before the name) or the model to replace; also `type_one_side`, and
-    `activation` of the embedding nets, `fitting_activation`, and `widths` of the embedding nets from 1 on.
+    changes: fields of the descriptor, the fitting ("fitting_" before the name) or the model to replace; also `kind` of the
+    descriptor, `type_one_side`, and `activation` of the embedding nets, `fitting_activation`, and `widths` of the embedding nets from 1 on.
     """
     rng = np.random.default_rng(seed)
     widths, axis = changes.pop("widths", (1, 3, 6)), 2
@@ -105,14 +106,17 @@ def random_model(seed: int = 0, n_types: int = 2, **changes: Any) -> ModelDescri
     net_of = np.arange(n_types**2).reshape(n_types, n_types)
     if changes.pop("type_one_side", True):
         nets, net_of = nets[:n_types], np.tile(np.arange(n_types), (n_types, 1))
-    descriptor = SeE2A(
+    radial = changes.pop("kind", "se_e2_a") == "se_e2_r"
+    make, own, n_in = (SeE2R, {}, widths[-1]) if radial else (SeE2A, {"axis_neuron": axis}, widths[-1] * axis)
+    mean, std = rng.uniform(0.02, 0.1, n_types), rng.uniform(0.1, 0.2, (n_types, 2))
+    descriptor = make(
         rcut=4.0, rcut_smth=1.5, env_protection=0.0, sel=(12,) * n_types, n_sel=12 * n_types,
-        mean=rng.uniform(0.02, 0.1, n_types), std=rng.uniform(0.1, 0.2, (n_types, 2)), axis_neuron=axis,
+        mean=mean, std=std[:, :1] if radial else std, **own,
         nets=nets, net_of=net_of, excluded=frozenset(),
     )  # fmt: skip
-    fittings = [random_net(rng, (widths[-1] * axis, 5, 5, 1), fitting_activation, True, True) for _ in range(n_types)]
+    fittings = [random_net(rng, (n_in, 5, 5, 1), fitting_activation, True, True) for _ in range(n_types)]
     fitting = EnergyFitting(tuple(fittings), np.arange(n_types), rng.normal(0.0, 2.0, n_types), frozenset(), frozenset())
-    names = {f.name for f in dataclasses.fields(SeE2A)}
+    names = {f.name for f in dataclasses.fields(descriptor)}
     descriptor = dataclasses.replace(descriptor, **{k: v for k, v in changes.items() if k in names})
     fitting = dataclasses.replace(
         fitting, **{k.removeprefix("fitting_"): v for k, v in changes.items() if k.startswith("fitting_")}
@@ -152,9 +156,8 @@ def random_layer(
 
 def random_table_arrays(rng: np.random.Generator, rank: int, order: int) -> TableArrays:
     """M = 4; 10 intervals from -1 to 0, 2 from 0 to 1."""
-    coef = np.zeros((12, order + 1, 8))
-    coef[:, :, :rank] = rng.normal(size=(12, order + 1, rank))
-    return TableArrays(Argument.X, np.array([[-1.0, 0.1, 10], [0.0, 0.5, 2]]), 0.0, rank, coef, rng.normal(size=(4, rank)))
+    coef = rng.normal(size=(12, order + 1, rank))
+    return TableArrays(Argument.X, np.array([[-1.0, 0.1, 10], [0.0, 0.5, 2]]), 0.0, coef, rng.normal(size=(4, rank)))
 
 
 @pytest.fixture(scope="session")
@@ -235,15 +238,16 @@ def double_tables(tables: TableSet, radial_tables: TableSet) -> TableSet:
     before."""
     rng = np.random.default_rng(7)
     radial = dataclasses.replace(
-        radial_tables.descriptors[0], rcut=4.0, pair_kind=np.zeros((2, 2), np.int32), pair_table=np.array([[0, 2], [0, 2]], np.int32)
+        radial_tables.descriptors[0],
+        rcut=4.0,
+        pair_kind=np.zeros((2, 2), np.int32),
+        pair_table=np.array([[0, 2], [0, 2]], np.int32),
     )
     linear = InputArrays(1, Form.LINEAR, np.array([[1, 0], [0, 0]], np.int32))
     folded, direct = tables.fittings
     nets = (
         FittingArrays((*folded.inputs, linear), (random_layer(rng, 9, 3, "tanh"), *folded.layers[1:])),
-        FittingArrays(
-            (InputArrays(1, Form.DIRECT), *direct.inputs), (random_layer(rng, 12, 5, "silu"), *direct.layers[1:])
-        ),
+        FittingArrays((InputArrays(1, Form.DIRECT), *direct.inputs), (random_layer(rng, 12, 5, "silu"), *direct.layers[1:])),
     )
     more = (*tables.tables, random_table_arrays(rng, 1, 5))
     return dataclasses.replace(tables, descriptors=(*tables.descriptors, radial), tables=more, fittings=nets)

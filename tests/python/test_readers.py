@@ -31,7 +31,6 @@ REFUSED = {
     "dpa1-strip-attn0": "descriptor 'dpa1'",
     "hybrid-a_e3": "descriptor 'hybrid'",
     "se_e2_a-fparam_aparam": "2 frame parameters",
-    "se_e2_r-small": "descriptor 'se_e2_r'",
     "se_e3-small": "descriptor 'se_e3'",
     "se_e3_tebd-strip": "descriptor 'se_e3_tebd'",
     "zbl-dpa1": "type 'zbl'",
@@ -367,6 +366,20 @@ def test_tree():
     np.testing.assert_array_equal(model.descriptor.std, [[0.3, 1.0], [0.4, 1.0]])
     np.testing.assert_array_equal(model.fitting.energy_bias, [1.5, 2.25])
     assert [_describe(_tree(), d).min_nbor_dist for d in (None, -1.0, 0.0, 0.9)] == [None, None, None, 0.9]
+
+
+def test_radial_descriptor():
+    tree = _tree()
+    radial = tree["descriptor"]
+    radial |= {"type": "se_r", "@variables": {key: array[:, :, :1] for key, array in radial["@variables"].items()}}
+    rng = np.random.default_rng(1)
+    tree["fitting"]["nets"]["networks"] = [_net_tree(rng, (3, 4, 1), linear_end=True) for _ in range(2)]
+    one_sided = _describe(tree).descriptor
+    assert (one_sided.kind, one_sided.net_of.tolist(), one_sided.std.tolist()) == ("se_e2_r", [[0, 1], [0, 1]], [[0.3], [0.4]])
+    nets = radial["embeddings"]["networks"]
+    radial["embeddings"] = {"ndim": 2, "networks": [*nets, *nets]}
+    with pytest.raises(UnsupportedModel, match=r"two-sided se_e2_r .* ignores the centre's type"):
+        _describe(tree)
 
 
 def test_mixed_fitting_has_one_net_for_all_types():

@@ -24,15 +24,16 @@ FINITE_DIFFERENCE = 1e-7  # five points, 2e-4 A apart: h^4 f^(5) / 30, and round
 SYMMETRY = 1e-12  # the same sums in another order
 TORCH = 2e-13  # the same sums in another order; measured 3e-14 on forces, 1.4e-13 on the virial of 192 atoms
 
-SE_E2_A = [
+MODELS = [
     "cu-full", "se_e2_a-cu", "se_e2_a-float32", "se_e2_a-resnet_dt-set_davg_zero", "se_e2_a-silu-sigmoid", "se_e2_a-small",
-    "se_e2_a-softplus-pair_exclude", "se_e2_a-two_side-exclude", "water-full",
+    "se_e2_a-softplus-pair_exclude", "se_e2_a-two_side-exclude", "se_e2_r-small", "water-full",
 ]  # fmt: skip
 OPTIONS = ["sel_zero", "silut", "relu_protection", "atom_ener", "atom_exclude", "float32_fitting", "compressed"]
+RADIAL_OPTIONS = ["radial_exclude", "radial_two_sided", "radial.pt"]
 
 
 @pytest.mark.parametrize("frame", range(4))
-@pytest.mark.parametrize("name", SE_E2_A)
+@pytest.mark.parametrize("name", MODELS)
 def test_against_deepmd_kit(shared_models, name, frame):
     """Frames: two of the data, one triclinic with atoms displaced, one with open boundaries."""
     model = read_model(shared_models / name / "model.pth")
@@ -49,11 +50,12 @@ def test_against_deepmd_kit(shared_models, name, frame):
     np.testing.assert_allclose(result.virial, data[f"virial{frame}"], atol=virial, rtol=0)
 
 
-@pytest.mark.parametrize("name", [*OPTIONS, "two_heads.alpha", "two_heads.beta"])
+@pytest.mark.parametrize("name", [*OPTIONS, "two_heads.alpha", "two_heads.beta", *RADIAL_OPTIONS])
 def test_options_against_deepmd_kit(option_models, name):
     stem, _, head = name.partition(".")
-    model = read_model(option_models / (f"{stem}.pt" if head else f"{stem}.pth"), head or None)
-    data = np.load(option_models / f"{name}.npz")
+    checkpoint, head = bool(head), None if head == "pt" else head
+    model = read_model(option_models / (f"{stem}.pt" if checkpoint else f"{stem}.pth"), head or None)
+    data = np.load(option_models / f"{stem}.{head}.npz" if head else option_models / f"{stem}.npz")
     result = reference.evaluate(model, data["positions"], data["types"], data["cell"])
     scale = 1e5 if name == "float32_fitting" else 1.0  # measured 2e-7 eV/atom, 7e-8 eV/A
     np.testing.assert_allclose(result.atom_energy, data["atom_energy"], atol=10 * scale * ENERGY_TOLERANCE, rtol=0)
@@ -118,10 +120,18 @@ def _models(make_model):
         "vacuum": make_model(7, 3, fitting_vacuum_subtracted=frozenset({1}), fitting_excluded=frozenset({2})),
         "smooth kinks": make_model(8, activation="softplus", fitting_activation="gelu", widths=(1, 2, 4, 5)),
         "one type": make_model(9, 1),
-    }
+        "radial": make_model(10, 3, kind="se_e2_r", type_one_side=False, activation="silu", sel=(12, 0, 12), n_sel=24),
+        "radial excluded": make_model(
+            11, 3, kind="se_e2_r", env_protection=0.3, excluded=frozenset({(0, 2), (2, 0)}), pair_excluded=frozenset({(1, 1)}),
+            exclusion="section", fitting_vacuum_subtracted=frozenset({1}),
+        ),
+    }  # fmt: skip
 
 
-CASES = ["plain", "two-sided", "protection", "excluded", "sel zero", "sel small", "vacuum", "smooth kinks", "one type"]
+CASES = [
+    "plain", "two-sided", "protection", "excluded", "sel zero", "sel small", "vacuum", "smooth kinks", "one type",
+    "radial", "radial excluded",
+]  # fmt: skip
 
 
 @pytest.fixture(params=CASES)

@@ -84,6 +84,11 @@ class TestRoundTrip:
         write_tables(tmp_path / "tables.bin", tables)
         assert_equal(tables, read_tables(tmp_path / "tables.bin"))
 
+    @pytest.mark.parametrize("of", ["radial_tables", "double_tables"])
+    def test_other_descriptors(self, of: str, request: pytest.FixtureRequest) -> None:
+        tables = request.getfixturevalue(of)
+        assert_equal(tables, from_bytes(to_bytes(tables)))
+
     def test_same_tables_same_bytes(self, tables: TableSet, tmp_path: Path) -> None:
         for name in ("a", "b"):
             write_tables(tmp_path / name, tables)
@@ -101,7 +106,7 @@ class TestRoundTrip:
         sections = {section.name: section for section in list_sections(tmp_path / "tables.bin")}
         assert len(sections) == len(sections_of(tables))
         coef = sections["table.1.coef"]
-        assert (coef.dtype, coef.shape, coef.n_bytes, coef.required) == ("f64", (12, 4, 8), 12 * 4 * 8 * 8, True)
+        assert (coef.dtype, coef.shape, coef.n_bytes, coef.required) == ("f64", (12, 4, 3), 12 * 4 * 3 * 8, True)
         assert coef.crc == crc32c(tables.tables[1].coef.tobytes())
         assert coef.offset % 64 == 0
         assert sections["descriptor.0.rcut"].shape == ()
@@ -114,6 +119,13 @@ class TestRoundTrip:
         assert model.type_map == tables.type_map
         assert model.descriptors == ({"kind": "se_e2_a", "rcut": 6.0, "sel": (4, 8)},)
         assert [t["order"] for t in model.tables] == [5, 3]
+
+    @pytest.mark.skipif(_core is None, reason="the compiled core is not built")
+    def test_core_reads_other_descriptors(self, radial_tables: TableSet, double_tables: TableSet) -> None:
+        kinds = [
+            [d["kind"] for d in _core.Model.from_bytes(to_bytes(tables)).descriptors] for tables in (radial_tables, double_tables)
+        ]
+        assert kinds == [["se_e2_r"], ["se_e2_a", "se_e2_r"]]
 
 
 KILLED_WRITER = """

@@ -37,8 +37,7 @@ struct Table {
     int n_rows = 0;                 // intervals of all segments
     int order = 5;                  // 3 or 5
     int rank = 0;                   // K
-    int stride = 0;                 // K', K rounded up to 8
-    const double* coef = nullptr;   // (n_rows, order + 1, stride)
+    const double* coef = nullptr;   // (n_rows, order + 1, K)
     const double* basis = nullptr;  // V, (M, K)
 
     double lower() const { return segments.front().start; }
@@ -114,8 +113,9 @@ struct Model {
     int n_types() const { return static_cast<int>(type_map.size()); }
     /// The largest of the descriptors', angstrom.
     double rcut() const;
-    double closest(int a, int b) const {
-        return min_distance[static_cast<std::size_t>(a) * type_map.size() + static_cast<std::size_t>(b)];
+    /// Of min_distance or close_distance.
+    double pair_of(const std::vector<double>& distances, int a, int b) const {
+        return distances[static_cast<std::size_t>(a) * type_map.size() + static_cast<std::size_t>(b)];
     }
 
     /// Parse and validate the bytes of a tables.bin; the Model keeps its own aligned copy.

@@ -8,7 +8,7 @@ namespace dpc {
 
 enum class Neighbours { trained, all };
 
-/// The rule that an evaluator follows. Throws ModelError for one that none has.
+/// The rule that an evaluator follows. Throws ModelError for several descriptors whose model does not keep all.
 NeighbourRule rule_for(const Model& model, Neighbours neighbours);
 
 /// For the log: what happens to neighbours beyond sel.

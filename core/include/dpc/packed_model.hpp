@@ -33,7 +33,7 @@ struct PackedPair {
 /// What all descriptors of a centre type together have to say of the neighbours of one type: the worst of each.
 struct PairLimits {
     double min_distance = 0;       // of the training data, angstrom
-    double close_distance = 0;     // not larger: closer to a neighbour, a centre takes all columns and products
+    double close_distance = 0;     // a centre with a closer neighbour takes all columns and products
     double table_limit = 0;        // the largest distance at which a table ends
     double checked_distance2 = 0;  // square of the larger of the two: closer pairs are counted. 0: no descriptor has such pairs
     int sel = kUnlimited;          // slots of the only descriptor; of several each counts inside its own cut-off

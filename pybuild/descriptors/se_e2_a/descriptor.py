@@ -89,14 +89,14 @@ class SeE2A(TwoBody):
         return along[:, None] * (rows.vector / rows.r[:, None]) + (sw / q**2)[:, None] * d_angular
 
     def rows_along_r(self, a: int, x: Array) -> AlongR:
-        """The row is (x, h d)."""
+        """The row is (x, h d). Errors of the values are in the forces already."""
         radial = self.radial
         r = radial.distance(a, x)
         sw, dsw = radial.switch(r)
         q = np.maximum(r + self.env_protection, SMALLEST_Q)
         h, dh = sw / q**2 / self.std[a, 1], (dsw / q**2 - 2 * sw / q**3) / self.std[a, 1]
         size = np.maximum(np.abs(h + dh * r), np.abs(h))  # of d(h d)/dr, along the pair and across
-        return AlongR(x, 1.0, h * r, size, (dsw / q - sw / q**2) / self.std[a, 0])
+        return AlongR(x, 1.0, h * r, size, (dsw / q - sw / q**2) / self.std[a, 0], 0.0)
 
     def features(self, t: Array) -> Array:
         """D (n, M A) from T (n, M, 4)."""

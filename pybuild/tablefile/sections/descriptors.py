@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...arrays import Array, IntArray
+from ...model.description import PairKind
 from ..tableset import DescriptorArrays
 from .access import NamedArray, Sections, as_f64, as_i32, as_text, has_reciprocal, require, require_at_most
 
 COMPONENTS = {"se_e2_a": 2, "se_e2_r": 1}  # columns of std: radial, angular
 WITH_AXIS = ("se_e2_a",)
-ABSENT, LAST_PAIR_KIND = 3, 4  # pair_kind
+ABSENT, LAST_PAIR_KIND = int(PairKind.ABSENT), int(max(PairKind))
 MOST_DESCRIPTORS, MOST_WIDTH = 256, 16384
 MOST_RCUT = 1e4  # angstrom
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...arrays import Array
+from ...model.description import PairKind
 from ..tableset import Argument, DescriptorArrays, TableArrays, end_of
 from .access import NamedArray, Sections, as_f64, as_i32, fail, has_reciprocal, require, require_at_most, require_evaluated
 
-EXCLUDED = (1, 4)  # pair_kind: se_e2_r looks excluded neighbours up at 0
-CHANNEL_MULTIPLE = 8
+EXCLUDED = (PairKind.SLOTS, PairKind.SECTION)  # se_e2_r looks excluded neighbours up at 0
 ORDERS = (3, 5)
 JOINT_TOLERANCE = 1e-9  # of the larger end of a segment: two ends that should be one point are that close, by rounding only
 PADDING_MARGIN = 0.5  # last steps between x_pad and the end of the table, so that rounding cannot put it beyond
@@ -29,7 +29,6 @@ def table_sections(tables: Sequence[TableArrays]) -> list[NamedArray]:
             (prefix + "argument", as_i32(int(table.argument)), True),
             (prefix + "segments", as_f64(table.segments), True),
             (prefix + "upper", as_f64(table.upper), True),
-            (prefix + "rank", as_i32(table.rank), True),
             (prefix + "coef", as_f64(table.coef), True),
             (prefix + "basis", as_f64(table.basis), True),
         ]
@@ -80,13 +79,11 @@ def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:
     lower, end, upper = float(segments[0, 0]), end_of(segments), s.number(prefix + "upper")
     rounding = JOINT_TOLERANCE * max(abs(lower), abs(end))
     require(lower <= upper <= end + rounding, prefix + "upper", f"is {upper}, expected {lower} to {end}, the ends of the table")
-    rank = s.integer(prefix + "rank", 1)
-    require(rank <= width, prefix + "rank", f"is {rank}, expected 1 to the width {width}")
-    stride = -(-rank // CHANNEL_MULTIPLE) * CHANNEL_MULTIPLE
-    coef = s.f64(prefix + "coef", int(segments[:, 2].sum()), None, stride)
-    require(coef.shape[1] - 1 in ORDERS, prefix + "coef", f"has polynomials of order {coef.shape[1] - 1}, expected 3 or 5")
-    require(not coef[:, :, rank:].any(), prefix + "coef", f"has a coefficient that is not 0 in a column beyond the rank {rank}")
-    return TableArrays(argument, segments, upper, rank, coef, s.f64(prefix + "basis", width, rank))
+    coef = s.f64(prefix + "coef", int(segments[:, 2].sum()), None, None)
+    _, n_powers, rank = coef.shape
+    require(n_powers - 1 in ORDERS, prefix + "coef", f"has polynomials of order {n_powers - 1}, expected 3 or 5")
+    require(1 <= rank <= width, prefix + "coef", f"has {rank} functions, expected 1 to the width {width}")
+    return TableArrays(argument, segments, upper, coef, s.f64(prefix + "basis", width, rank))
 
 
 def _read_argument(s: Sections, name: str) -> Argument:

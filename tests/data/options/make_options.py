@@ -24,6 +24,9 @@ DESCRIPTOR = {
     "type": "se_e2_a", "rcut": 4.0, "rcut_smth": 1.0, "sel": [16, 16, 16], "neuron": [4, 8], "axis_neuron": 3,
     "type_one_side": True, "seed": 1,
 }  # fmt: skip
+RADIAL = {
+    "type": "se_e2_r", "rcut": 4.0, "rcut_smth": 1.0, "sel": [16, 16, 16], "neuron": [4, 8], "type_one_side": True, "seed": 1,
+}  # fmt: skip
 FITTING = {"type": "ener", "neuron": [6, 6], "resnet_dt": True, "seed": 2}
 
 
@@ -50,7 +53,13 @@ OPTIONS = {
     ),
     "float32_fitting": config({"exclude_types": [[1, 1]], "type_one_side": False}, {"precision": "float32"}),
     "compressed": config({"neuron": [2, 4]}),
+    "radial_exclude": config(fitting={"atom_ener": [-1.5, None, 2.5]})
+    | {"descriptor": RADIAL | {"exclude_types": [[0, 2], [1, 1]], "env_protection": 0.05}},
+    # This back end has a net per neighbour type all the same.
+    "radial_two_sided": config(pair_exclude_types=[[1, 2]])
+    | {"descriptor": RADIAL | {"type_one_side": False, "resnet_dt": True}},
 }
+RADIAL_CHECKPOINT = config() | {"descriptor": RADIAL | {"exclude_types": [[2, 2]], "activation_function": "softplus"}}
 TWO_HEADS = {
     "shared_dict": {"types": ["A", "B", "C"], "shared": DESCRIPTOR | {"activation_function": "sigmoid", "axis_neuron": 1}},
     "model_dict": {
@@ -68,12 +77,13 @@ def randomise(model, seed):
     """Statistics, biases and idt as a training would leave them; embedding weights of order one."""
     rng = np.random.default_rng(seed)
     atomic = model.atomic_model
-    block = atomic.descriptor.sea
-    n_types = block.mean.shape[0]
-    mean, std = np.zeros((n_types, 1, 4)), np.zeros((n_types, 1, 4))
+    block = getattr(atomic.descriptor, "sea", atomic.descriptor)
+    n_types, _, n_components = block.mean.shape
+    mean, std = np.zeros((n_types, 1, n_components)), np.zeros((n_types, 1, n_components))
     mean[:, 0, 0] = rng.uniform(0.02, 0.08, n_types)
     std[:, 0, 0] = rng.uniform(0.1, 0.2, n_types)
-    std[:, 0, 1:] = rng.uniform(0.08, 0.15, (n_types, 1))
+    if n_components > 1:
+        std[:, 0, 1:] = rng.uniform(0.08, 0.15, (n_types, 1))
     with torch.no_grad():
         block.mean.copy_(torch.as_tensor(np.tile(mean, (1, block.mean.shape[1], 1))))
         block.stddev.copy_(torch.as_tensor(np.tile(std, (1, block.mean.shape[1], 1))))
@@ -126,6 +136,12 @@ def main():
         torch.jit.save(torch.jit.script(model), HERE / "whole.pth")
         without_code(HERE / "whole.pth", HERE / f"{name}.pth")
         (HERE / "whole.pth").unlink()
+    model = get_model(copy.deepcopy(RADIAL_CHECKPOINT))
+    model.eval()
+    randomise(model, 30)
+    evaluate(model, HERE / "radial.npz")
+    state = ModelWrapper(model, model_params=copy.deepcopy(RADIAL_CHECKPOINT)).state_dict()
+    torch.save({"model": state, "optimizer": {}}, HERE / "radial.pt")
     params, links = preprocess_shared_params(copy.deepcopy(TWO_HEADS))
     models = {head: get_model(copy.deepcopy(branch)) for head, branch in params["model_dict"].items()}
     wrapper = ModelWrapper(models, model_params=params)

@@ -7,7 +7,6 @@
 #include <map>
 #include <vector>
 
-#include "dpc/errors.hpp"
 #include "dpc/kokkos/pack.hpp"
 #include "dpc/math/slots.hpp"
 #include "dpc/neighbour_rule.hpp"
@@ -23,7 +22,7 @@ struct DevicePair {
     PackedTable<Real> table;    // coef: device memory
     const int* row_of_channel;  // (K)
     const Real* padding;        // (K)
-    double min_distance, table_limit, checked_distance2;
+    const Real* masked;         // (K), null: a masked slot adds nothing
     int sel;
 };
 
@@ -52,14 +51,42 @@ struct DeviceProducts {
     const int *begin = nullptr, *end = nullptr, *first = nullptr;
 };
 
+/// PackedDescriptor. What is not device memory only the launching code reads.
 template <class Real>
-struct DeviceType {
+struct DeviceDescriptor {
+    DescriptorKind kind = DescriptorKind::se_e2_a;
+    int index = 0;  // into Model::descriptors
+    bool is_direct = false;
+    double rcut2 = 0;
+    Real inverse_n_sel{};
     math::EnvParameters environment{};
     const DevicePair<Real>* pairs = nullptr;  // by neighbour type, device memory
-    int n_rows = 0, n_product_rows = 0, n_products = 0;
-    bool folded = false;
+    int n_rows = 0, n_features = 0;
     DeviceMatrix<Real> basis, reverse_basis;
     DeviceProducts products;
+};
+
+/// What the scratch arrays of one descriptor of the model must have room for, around any centre.
+struct DescriptorExtent {
+    DescriptorKind kind = DescriptorKind::se_e2_a;
+    int most_rows = 0;        // of C or T
+    bool has_direct = false;  // some net takes all of it
+};
+
+/// Slots for neighbours inside the cut-off of each of several descriptors, device memory.
+struct CutoffSlots {
+    int n = 0;                      // descriptors, 0 where there is one, whose slots are in PairLimits
+    const double* rcut2 = nullptr;  // (n)
+    const int* sel = nullptr;       // (n, n_types)
+};
+
+template <class Real>
+struct DeviceType {
+    std::vector<DeviceDescriptor<Real>> descriptors;  // in the order of their features
+    const PairLimits* limits = nullptr;               // by neighbour type, device memory
+    CutoffSlots slots;
+    double rcut2 = 0;                                 // the largest
+    int n_features = 0;
     std::vector<DeviceLayer<Real>> layers;
     bool takes_all = true;
     double energy_bias = 0;               // of the last layer and the type
@@ -77,10 +104,9 @@ public:
     DeviceModel& operator=(const DeviceModel&) = delete;
 
     std::vector<DeviceType<Real>> types;
-    int n_types = 0, n_sel = 0, n_slots = 0;
-    int most_rank = 0, most_rows = 0, most_products = 0, most_neurons = 0, most_layers = 1;
-    bool has_direct = false;  // some type forms D
-    double rcut2 = 0;
+    std::vector<DescriptorExtent> descriptors;  // of the model
+    int n_types = 0, n_slots = 0;  // n_slots: of all types
+    int most_rank = 0, most_features = 0, most_neurons = 0, most_layers = 1;
 
     std::size_t bytes() const { return bytes_; }
 
@@ -97,10 +123,13 @@ private:
     DeviceMatrix<Real> share(const PackedMatrix<Real>& matrix);
     DeviceMatrix<Real> upload(const PackedMatrix<Real>& matrix);
     PackedTable<Real> upload(const PackedTable<Real>& table);
-    DevicePair<Real> upload(const PackedPair<Real>& pair, const PairLimits& limits, const std::vector<PackedTable<Real>>& host,
+    DevicePair<Real> upload(const PackedPair<Real>& pair, const std::vector<PackedTable<Real>>& host,
                             const std::vector<PackedTable<Real>>& device);
     DeviceProducts upload_products(const PackedDescriptor<Real>& descriptor);
-    void upload_type(const PackedType<Real>& from, DeviceType<Real>& to);
+    DeviceDescriptor<Real> upload(const PackedDescriptor<Real>& from, const std::vector<PackedTable<Real>>& host,
+                                  const std::vector<PackedTable<Real>>& device);
+    CutoffSlots upload_slots(const PackedType<Real>& type);
+    void upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to);
 
     ExecSpace space_;
     const DeviceModel* before_;
@@ -185,19 +214,17 @@ PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& 
 }
 
 template <class ExecSpace, class Real>
-DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, const PairLimits& limits,
-                                                      const std::vector<PackedTable<Real>>& host, const std::vector<PackedTable<Real>>& device) {
+DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, const std::vector<PackedTable<Real>>& host,
+                                                      const std::vector<PackedTable<Real>>& device) {
     DevicePair<Real> out{};
     out.kind = pair.kind;
     out.has_table = pair.table != nullptr;
-    out.min_distance = limits.min_distance;
-    out.table_limit = limits.table_limit;
-    out.checked_distance2 = limits.checked_distance2;
     out.sel = pair.sel;
     if (out.has_table) {
         out.table = device[static_cast<std::size_t>(pair.table - host.data())];
         out.row_of_channel = upload(pair.row_of_channel);
         out.padding = upload(pair.padding);
+        out.masked = upload(pair.masked);
     }
     return out;
 }
@@ -214,47 +241,74 @@ DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedDescrip
 }
 
 template <class ExecSpace, class Real>
-void DeviceModel<ExecSpace, Real>::upload_type(const PackedType<Real>& from, DeviceType<Real>& to) {
-    const PackedDescriptor<Real>& descriptor = from.descriptors.front();
-    to.environment = descriptor.environment;
-    to.n_rows = descriptor.n_rows;
-    to.n_product_rows = descriptor.n_product_rows();
-    to.n_products = descriptor.n_features;
-    to.folded = !descriptor.is_direct();
-    to.takes_all = from.takes_all;
-    to.energy_bias = from.fitting.energy_bias;
-    to.basis = upload(descriptor.basis);
-    to.reverse_basis = upload(descriptor.reverse_basis);
-    to.products = upload_products(descriptor);
-    for (const PackedLayer<Real>& layer : from.fitting.layers) {
+DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescriptor<Real>& from, const std::vector<PackedTable<Real>>& host,
+                                                            const std::vector<PackedTable<Real>>& device) {
+    DeviceDescriptor<Real> to;
+    to.kind = from.kind;
+    to.index = from.index;
+    to.is_direct = from.is_direct();
+    to.rcut2 = from.rcut * from.rcut;
+    to.inverse_n_sel = Real(1) / static_cast<Real>(from.n_sel);
+    to.environment = from.environment;
+    std::vector<DevicePair<Real>> pairs;
+    for (const PackedPair<Real>& pair : from.pairs) {
+        pairs.push_back(upload(pair, host, device));
+    }
+    to.pairs = upload(pairs);
+    to.n_rows = from.n_rows;
+    to.n_features = from.n_features;
+    to.basis = upload(from.basis);
+    to.reverse_basis = upload(from.reverse_basis);
+    to.products = upload_products(from);
+    DescriptorExtent& extent = descriptors[static_cast<std::size_t>(from.index)];
+    extent.most_rows = std::max({extent.most_rows, from.n_rows, from.n_product_rows()});
+    extent.has_direct = extent.has_direct || to.is_direct;
+    return to;
+}
+
+template <class ExecSpace, class Real>
+CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const PackedType<Real>& type) {
+    if (type.descriptors.size() == 1) {
+        return {};
+    }
+    std::vector<double> rcut2;
+    std::vector<int> sel;
+    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+        rcut2.push_back(descriptor.rcut * descriptor.rcut);
+        for (const PackedPair<Real>& pair : descriptor.pairs) {
+            sel.push_back(math::is_counted(pair.kind) ? pair.sel : PairLimits::kUnlimited);
+        }
+    }
+    return {static_cast<int>(rcut2.size()), upload(rcut2), upload(sel)};
+}
+
+template <class ExecSpace, class Real>
+void DeviceModel<ExecSpace, Real>::upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to) {
+    for (const PackedLayer<Real>& layer : from.layers) {
         const auto n_out = static_cast<std::size_t>(layer.weight.n_out);
         to.layers.push_back({share(layer.weight), share(layer.reverse_weight), layer.activation, layer.parameter, layer.skip,
                              share(layer.bias, n_out), share(layer.idt, n_out)});
     }
-    const PackedLayer<Real>& last = from.fitting.layers.back();
+    const PackedLayer<Real>& last = from.layers.back();
     std::vector<Real> weight;
     for (int neuron = 0; neuron < last.weight.n_in; ++neuron) {
         weight.push_back(last.weight.element(0, neuron));
     }
     to.energy_weight = upload(weight);
-    to.energy_bias += static_cast<double>(last.bias[0]);
-    has_direct = has_direct || descriptor.is_direct();
+    to.energy_bias = from.energy_bias + static_cast<double>(last.bias[0]);
 }
 
 template <class ExecSpace, class Real>
 DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before)
     : n_types(model.n_types()),
-      n_sel(model.descriptors.front().n_sel),
       n_slots(count_slots(model.descriptors.front())),
-      most_rows(set.most_rows),
-      most_products(set.most_features),
+      most_features(set.most_features),
       most_neurons(set.most_neurons),
       most_layers(std::max(1, set.most_layers)),
-      rcut2(model.rcut() * model.rcut()),
       space_(space),
       before_(before) {
-    if (model.descriptors.size() != 1 || model.descriptors.front().kind != DescriptorKind::se_e2_a) {
-        throw ModelError("Kokkos evaluates models of one descriptor se_e2_a only: use the host");
+    for (const Descriptor& descriptor : model.descriptors) {
+        descriptors.push_back({descriptor.kind});
     }
     std::vector<PackedTable<Real>> tables;
     for (const PackedTable<Real>& table : set.tables) {
@@ -263,16 +317,19 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
     }
     types.resize(set.types.size());
     for (std::size_t a = 0; a < types.size(); ++a) {
-        const PackedType<Real>& type = set.types[a];
-        if (type.descriptors.empty()) {
-            continue;  // without energy
+        const PackedType<Real>& from = set.types[a];
+        if (from.descriptors.empty()) {  // without energy
+            continue;
         }
-        std::vector<DevicePair<Real>> pairs;
-        for (std::size_t b = 0; b < type.limits.size(); ++b) {
-            pairs.push_back(upload(type.descriptors.front().pairs[b], type.limits[b], set.tables, tables));
+        for (const PackedDescriptor<Real>& descriptor : from.descriptors) {
+            types[a].descriptors.push_back(upload(descriptor, set.tables, tables));
         }
-        types[a].pairs = upload(pairs);
-        upload_type(type, types[a]);
+        types[a].limits = upload(from.limits);
+        types[a].slots = upload_slots(from);
+        types[a].rcut2 = from.rcut * from.rcut;
+        types[a].n_features = from.n_features;
+        types[a].takes_all = from.takes_all;
+        upload_net(from.fitting, types[a]);
     }
 }
 

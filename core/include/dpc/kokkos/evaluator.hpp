@@ -11,13 +11,9 @@
 #include <vector>
 
 #include "dpc/kokkos/centres.hpp"
-#include "dpc/kokkos/environment.hpp"
 #include "dpc/kokkos/fitting_net.hpp"
-#include "dpc/kokkos/forces.hpp"
 #include "dpc/kokkos/gather_pairs.hpp"
 #include "dpc/kokkos/plan.hpp"
-#include "dpc/kokkos/products.hpp"
-#include "dpc/kokkos/reverse_moments.hpp"
 #include "dpc/kokkos/sums.hpp"
 
 namespace dpc::kokkos {
@@ -32,8 +28,8 @@ public:
     /// scratch_bytes bounds the scratch arrays as far as that is possible, 0: a default (plan.hpp).
     explicit Evaluator(std::shared_ptr<const Model> model, ExecSpace space = {}, std::size_t scratch_bytes = 0,
                        Neighbours neighbours = Neighbours::trained)
-        : space_(space), rule_(rule_for(*model, neighbours)), packed_(std::move(model)), model_(*packed_.model, packed_.ordinary, space_), product_(space_),
-          scratch_bytes_(scratch_bytes) {
+        : space_(space), rule_(rule_for(*model, neighbours)), packed_(std::move(model)),
+          model_(*packed_.model, packed_.ordinary, space_), product_(space_), scratch_bytes_(scratch_bytes) {
         if (&packed_.close() != &packed_.ordinary) {
             close_model_ = std::make_unique<DeviceModel<ExecSpace, Real>>(*packed_.model, packed_.close(), space_, &model_);
         }
@@ -110,13 +106,15 @@ private:
 
     template <class Output>
     WorkerSums clear_worker_sums(const Output& output);
-    Chunk<Real> chunk_of(const Pass& pass, std::size_t c) const;
+    Chunk chunk_of(const Pass& pass, std::size_t c) const;
     template <class List, class Positions, class Output>
     void evaluate(const Pass& pass, const Positions& x, const List& list, const Units& units, const Output& output);
     template <class List, class Positions, class Output>
     void evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list, const Units& units, const Output& output,
                         const WorkerSums& workers);
-    void evaluate_net(const DeviceType<Real>& type, const Chunk<Real>& chunk, const Rows<Real>& rows, const Rows<Real>& reverse_rows);
+    /// call(kind, steps, features) for the descriptors of a type in their order; features: from the descriptor's first on.
+    template <class Call>
+    void for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const Plan& plan, const Rows<Real>& features, const Call& call);
     template <class List, class Positions, class Output>
     void evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output, Totals& totals);
     template <class Positions, class Output>
@@ -164,17 +162,18 @@ WorkerSums Evaluator<ExecSpace, Real>::clear_worker_sums(const Output& output) {
 }
 
 template <class ExecSpace, class Real>
-Chunk<Real> Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) const {
+Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) const {
     const Plan::Part& part = pass.plan.chunks[c];
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(part.type)];
-    Chunk<Real> chunk;
+    Chunk chunk;
     scratch_.attach(chunk);
     chunk.type = part.type;
     chunk.tiles = part.tiles;
     chunk.n_types = pass.model.n_types;
+    chunk.rcut2 = type.rcut2;
     chunk.centres = pass.centres.centres() + part.first_centre;
     chunk.slots = pass.centres.slots() + part.first_centre;
-    chunk.model_pairs = type.pairs;
+    chunk.limits = type.limits;
     chunk.is_close = pass.is_close != nullptr && !type.takes_all ? pass.is_close + part.first_centre : nullptr;
     chunk.energy = energies_.data() + part.first_centre;
     return chunk;
@@ -193,57 +192,38 @@ void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, 
     }
 }
 
-/// One chunk: the steps of docs/theory.md in order, forward then reverse.
+/// One chunk: the steps of docs/kokkos.md in order, forward then reverse.
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
 void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list, const Units& units,
                                                 const Output& output, const WorkerSums& workers) {
-    const Chunk<Real> chunk = chunk_of(pass, c);
-    const Tiles& tiles = chunk.tiles;
-    const Plan& plan = pass.plan;
-    const int n_types = chunk.n_types;
+    const Chunk chunk = chunk_of(pass, c);
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(chunk.type)];
-    const Real inverse_n_sel = Real(1) / static_cast<Real>(pass.model.n_sel);
-    const Rows<Real> rows = scratch_.rows(type.n_rows, tiles.lanes), reverse_rows = scratch_.reverse_rows(type.n_rows, tiles.lanes);
-
-    for_each_segment("dpc::gather_pairs", space_, tiles, 1, plan.warp_lanes,
-                     GatherPairs<Real, List, Positions, TypesView>{chunk, list, x, types_, units.length, pass.model.rcut2,
-                                                                    {rule_, pass.model.n_slots}});
-    for_each_segment("dpc::compute_environment", space_, tiles, n_types, plan.warp_lanes,
-                     ComputeEnvironment<Real>{chunk, type.environment});
-    for_each_segment("dpc::compute_moments", space_, tiles, n_types, plan.channel_lanes, ComputeMoments<Real>{chunk, rows, inverse_n_sel});
-    evaluate_net(type, chunk, rows, reverse_rows);
-    for_each_segment("dpc::reverse_moments", space_, tiles, n_types, plan.channel_lanes,
-                     ReverseMoments<Real>{chunk, reverse_rows, inverse_n_sel});
-    for_each_segment("dpc::reverse_environment", space_, tiles, 1, plan.warp_lanes,
-                     ReverseEnvironment<ExecSpace, Real, Output>{chunk, output, workers, units.length, units.energy});
-    const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + c);
-    Kokkos::parallel_reduce("dpc::collect_chunk", Range(space_, 0, tiles.n_atoms), CollectChunk<Real>{chunk}, sums);
-}
-
-/// From C to energies and dE/dC.
-template <class ExecSpace, class Real>
-void Evaluator<ExecSpace, Real>::evaluate_net(const DeviceType<Real>& type, const Chunk<Real>& chunk, const Rows<Real>& rows,
-                                              const Rows<Real>& reverse_rows) {
-    const Tiles& tiles = chunk.tiles;
-    Rows<Real> factors = rows, reverse_factors = reverse_rows;  // folded: C; direct: T, made of four components a lane
-    Tiles components = tiles;
-    components.lanes = 4 * tiles.lanes;
-    const auto of_components = [&](const Rows<Real>& r) { return Rows<Real>{r.data, r.n_rows / 4, components.lanes}; };
-    if (!type.folded) {
-        factors = scratch_.expanded(type.n_product_rows, tiles.lanes);
-        reverse_factors = scratch_.reverse_expanded(type.n_product_rows, tiles.lanes);
-        product_("dpc::expand_moments", space_, type.basis, components, of_components(rows), of_components(factors));
-    }
-    const Rows<Real> products = scratch_.products(type.n_products, tiles.lanes);
-    for_each_row("dpc::compute_products", space_, tiles, type.n_product_rows, ComputeProducts<Real>{type.products, factors, products});
+    const Rows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
+    for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom,
+                     GatherPairs<List, Positions, TypesView>{chunk, list, x, types_, units.length, {rule_, pass.model.n_slots}});
+    for_each_descriptor(type, chunk, pass.plan, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
     FittingNet<ExecSpace, Real> net(space_, type, scratch_, chunk, product_);
     net.compute();
     net.reverse();
-    for_each_row("dpc::reverse_products", space_, tiles, type.n_product_rows,
-                 ReverseProducts<Real>{type.products, factors, products, reverse_factors});
-    if (!type.folded) {
-        product_("dpc::reverse_expand_moments", space_, type.reverse_basis, components, of_components(reverse_factors), of_components(reverse_rows));
+    ForceSums<Output> forces{output, workers, units.length, units.energy};
+    for_each_descriptor(type, chunk, pass.plan, features, [&](auto kind, const auto& steps, const auto& own) {
+        kind.reverse(steps, own, forces);
+        forces.is_first = false;
+    });
+    const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + c);
+    Kokkos::parallel_reduce("dpc::collect_chunk", Range(space_, 0, chunk.tiles.n_atoms), CollectChunk{chunk, type.slots}, sums);
+}
+
+template <class ExecSpace, class Real>
+template <class Call>
+void Evaluator<ExecSpace, Real>::for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const Plan& plan,
+                                                     const Rows<Real>& features, const Call& call) {
+    int first = 0;
+    for (const DeviceDescriptor<Real>& descriptor : type.descriptors) {
+        const DescriptorSteps<ExecSpace, Real> steps(space_, plan.groups, chunk, descriptor, scratch_.descriptor(descriptor.index), product_);
+        with_kind<ExecSpace, Real>(descriptor.kind, [&](auto kind) { call(kind, steps, features.from(first)); });
+        first += descriptor.n_features;
     }
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "dpc/kokkos/matrix_product.hpp"
+#include "dpc/kokkos/scratch.hpp"
 #include "dpc/math/activation.hpp"
 
 namespace dpc::kokkos {
@@ -92,10 +93,10 @@ struct AddSkip {
 template <class ExecSpace, class Real>
 class FittingNet {
 public:
-    FittingNet(const ExecSpace& space, const DeviceType<Real>& type, const Scratch<ExecSpace, Real>& scratch, const Chunk<Real>& chunk,
+    FittingNet(const ExecSpace& space, const DeviceType<Real>& type, const Scratch<ExecSpace, Real>& scratch, const Chunk& chunk,
                MatrixProduct<ExecSpace, Real>& product)
         : space_(space), type_(type), layers_(type.layers), scratch_(scratch), chunk_(chunk), product_(product),
-          input_(scratch.products(type.n_products, chunk.tiles.lanes)) {}
+          input_(scratch.features(type.n_features, chunk.tiles.lanes)) {}
 
     /// chunk.energy, the type's bias included.
     void compute() {
@@ -131,7 +132,7 @@ private:
     const DeviceType<Real>& type_;
     const std::vector<DeviceLayer<Real>>& layers_;
     const Scratch<ExecSpace, Real>& scratch_;
-    const Chunk<Real>& chunk_;
+    const Chunk& chunk_;
     MatrixProduct<ExecSpace, Real>& product_;
     Rows<Real> input_;
 };

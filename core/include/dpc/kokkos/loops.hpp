@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How the kernels' bodies are spread over a device: two kinds of loops, over atoms (one warp an atom and neighbour type) and over
-// rows of (tile, row, lane) arrays.
+// How the kernels' bodies are spread over a device: two kinds of loops, over atoms (a group of threads for an atom and
+// neighbour type) and over rows of (tile, row, lane) arrays. A lane is the place of an atom in a tile.
 // GPU: one tile holds the whole chunk; a thread is a lane, so that neighbouring threads touch neighbouring numbers.
 // Processor: small tiles, a fixed share of them for each worker (thread) in every step, so that what one step leaves in a core's
 // cache the next one finds there, and a worker's sums are always of the same atoms.
@@ -23,13 +23,13 @@ struct Tiles {
     }
 };
 
-/// A warp of a GPU (or the part of one that works on one atom). Variables outside of for_each exist once per lane.
+/// Threads of a GPU that work on one atom: a warp, or a part of one. Variables outside of for_each exist once per thread.
 template <class Member>
-struct Warp {
+struct ThreadGroup {
     const Member& member;
-    int n_lanes;
+    int n_threads;
 
-    KOKKOS_FORCEINLINE_FUNCTION int size() const { return n_lanes; }
+    KOKKOS_FORCEINLINE_FUNCTION int size() const { return n_threads; }
     template <class Body>
     KOKKOS_FORCEINLINE_FUNCTION void for_each(int n, const Body& body) const {
         Kokkos::parallel_for(Kokkos::ThreadVectorRange(member, n), body);
@@ -48,16 +48,16 @@ struct Warp {
                 at += kept ? 1 : 0;
             },
             total);
-        for_each(n_lanes, [](int) {});  // what one lane wrote the others may read from here on
+        for_each(n_threads, [](int) {});  // what one thread wrote the others may read from here on
         return total;
     }
-    /// Every element: the sum over the lanes, in all lanes.
+    /// Every element: the sum over the threads, in all of them.
     template <class T, int N>
     KOKKOS_FORCEINLINE_FUNCTION void sum(T (&values)[N]) const;
     KOKKOS_FORCEINLINE_FUNCTION void smallest(double& value) const {
         double of_all = value;
         Kokkos::parallel_reduce(
-            Kokkos::ThreadVectorRange(member, n_lanes), [&](int, double& partial) { partial = Kokkos::min(partial, value); },
+            Kokkos::ThreadVectorRange(member, n_threads), [&](int, double& partial) { partial = Kokkos::min(partial, value); },
             Kokkos::Min<double>(of_all));
         value = of_all;
     }
@@ -94,10 +94,10 @@ namespace dpc::kokkos {
 
 template <class Member>
 template <class T, int N>
-KOKKOS_FORCEINLINE_FUNCTION void Warp<Member>::sum(T (&values)[N]) const {
+KOKKOS_FORCEINLINE_FUNCTION void ThreadGroup<Member>::sum(T (&values)[N]) const {
     Numbers<T, N> total;
     Kokkos::parallel_reduce(
-        Kokkos::ThreadVectorRange(member, n_lanes),
+        Kokkos::ThreadVectorRange(member, n_threads),
         [&](int, Numbers<T, N>& partial) {
             for (int k = 0; k < N; ++k) {
                 partial.v[k] += values[k];
@@ -109,8 +109,8 @@ KOKKOS_FORCEINLINE_FUNCTION void Warp<Member>::sum(T (&values)[N]) const {
     }
 }
 
-/// The same for one thread of a processor, whose lanes are in its packs.
-struct SoleLane {
+/// The same for one thread of a processor, which has packs instead.
+struct SoleThread {
     KOKKOS_FORCEINLINE_FUNCTION int size() const { return 1; }
     template <class Body>
     KOKKOS_FORCEINLINE_FUNCTION void for_each(int n, const Body& body) const {
@@ -169,35 +169,35 @@ struct WorkerSegments {
         const int end = Kokkos::min(tiles.first_of(worker + 1, n_workers) * tiles.lanes, tiles.n_atoms);
         for (int segment = 0; segment < n_segments; ++segment) {
             for (int atom = begin; atom < end; ++atom) {
-                body(SoleLane{}, worker, segment, atom);
+                body(SoleThread{}, worker, segment, atom);
             }
         }
     }
 };
 
-/// GPU: some warps.
+/// GPU: some groups.
 template <class Body>
-struct WarpSegments {
+struct GroupSegments {
     Body body;
-    int n_atoms, n_segments, warp_lanes;
+    int n_atoms, n_segments, group_threads;
 
     template <class Member>
     KOKKOS_FUNCTION void operator()(const Member& member) const {
         const int k = member.league_rank() * member.team_size() + member.team_rank();
         if (k < n_segments * n_atoms) {
-            body(Warp<Member>{member, warp_lanes}, 0, k / n_atoms, k % n_atoms);
+            body(ThreadGroup<Member>{member, group_threads}, 0, k / n_atoms, k % n_atoms);
         }
     }
 };
 
-/// body(warp, worker, segment, atom) for all segments of all atoms, a warp (of warp_lanes) for each.
+/// body(group, worker, segment, atom) for all segments of all atoms, group_threads threads of a GPU for each.
 template <class ExecSpace, class Body>
-void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, int warp_lanes, const Body& body) {
+void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, int group_threads, const Body& body) {
     if constexpr (is_gpu<ExecSpace>) {
         using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kBlockThreads, kFewestBlocks>>;
-        const int team = kBlockThreads / warp_lanes;
+        const int team = kBlockThreads / group_threads;
         const int league = (n_segments * tiles.n_atoms + team - 1) / team;
-        Kokkos::parallel_for(label, Policy(space, league, team, warp_lanes), WarpSegments<Body>{body, tiles.n_atoms, n_segments, warp_lanes});
+        Kokkos::parallel_for(label, Policy(space, league, team, group_threads), GroupSegments<Body>{body, tiles.n_atoms, n_segments, group_threads});
     } else {
         using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
         const int n_workers = count_workers(space);

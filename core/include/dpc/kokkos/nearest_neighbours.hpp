@@ -14,9 +14,9 @@ struct KeepRule {
 };
 
 /// The pairs in the slots from `first` on, of one centre.
-template <class Real, class List>
+template <class List>
 struct NearestSlots {
-    const PairArrays<Real>& pairs;
+    const GatheredPairs& pairs;
     const List& list;
     int first;
 
@@ -26,32 +26,32 @@ struct NearestSlots {
     }
     KOKKOS_FUNCTION long long distance(int n) const { return math::rounded(pairs.r2[first + n]); }
 
-    /// The atoms of the nearest `most` (at least 1) of n > most pairs into pairs.h, from its slot `first` on, in the same order.
-    template <class Lanes>
-    KOKKOS_FUNCTION void choose(const Lanes& lanes, int n, int most, double rcut2) const {
-        const math::NeighbourOrder last = order_at(lanes, n, most - 1, rcut2);
-        lanes.compact(
+    /// The atoms of the nearest `most` (at least 1) of n > most pairs into pairs.chosen, from its slot `first` on, in the same order.
+    template <class Group>
+    KOKKOS_FUNCTION void choose(const Group& group, int n, int most, double rcut2) const {
+        const math::NeighbourOrder last = order_at(group, n, most - 1, rcut2);
+        group.compact(
             n, [&](int k) { return !is_nearer(last, order(k)); },
-            [&](int k, int at) { pairs.h[first + at] = static_cast<double>(pairs.neighbour[first + k]); });
+            [&](int k, int at) { pairs.chosen[first + at] = pairs.neighbour[first + k]; });
     }
 
     /// Of the neighbour that `place` others are nearer than.
-    template <class Lanes>
-    KOKKOS_FUNCTION math::NeighbourOrder order_at(const Lanes& lanes, int n, int place, double rcut2) const {
+    template <class Group>
+    KOKKOS_FUNCTION math::NeighbourOrder order_at(const Group& group, int n, int place, double rcut2) const {
         long long low = 0, high = math::rounded(rcut2);
         while (low < high) {  // the smallest distance with more than `place` neighbours up to it
             const long long middle = low + (high - low) / 2;
-            const bool is_enough = count(lanes, n, [&](int k) { return distance(k) <= middle; }) > place;
+            const bool is_enough = count(group, n, [&](int k) { return distance(k) <= middle; }) > place;
             (is_enough ? high : low) = is_enough ? middle : middle + 1;
         }
-        const int place_of_equals = place - count(lanes, n, [&](int k) { return distance(k) < low; });
+        const int place_of_equals = place - count(group, n, [&](int k) { return distance(k) < low; });
         double found = Kokkos::Experimental::infinity_v<double>;
-        lanes.for_each(n, [&](int k) {
+        group.for_each(n, [&](int k) {
             if (distance(k) == low && count_nearer_equals(k, n) == place_of_equals) {
                 found = k;
             }
         });
-        lanes.smallest(found);
+        group.smallest(found);
         return order(static_cast<int>(found));
     }
 
@@ -67,11 +67,11 @@ struct NearestSlots {
         return nearer;
     }
 
-    template <class Lanes, class Test>
-    KOKKOS_FUNCTION static int count(const Lanes& lanes, int n, const Test& test) {
+    template <class Group, class Test>
+    KOKKOS_FUNCTION static int count(const Group& group, int n, const Test& test) {
         int found[1] = {0};
-        lanes.for_each(n, [&](int k) { found[0] += test(k) ? 1 : 0; });
-        lanes.sum(found);
+        group.for_each(n, [&](int k) { found[0] += test(k) ? 1 : 0; });
+        group.sum(found);
         return found[0];
     }
 };

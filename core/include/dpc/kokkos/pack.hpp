@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The value types of the Kokkos kernels. On a processor a pack as wide as its registers (dpc/simd.hpp), on a GPU, where every lane
-// of a warp is a thread, a pack of one. Code written for packs then runs on both. Compilers for GPUs do not take the vector
+// The value types of the Kokkos kernels. On a processor a pack as wide as its registers (dpc/simd.hpp), on a GPU, a pack of one. Code written for packs then runs on both. Compilers for GPUs do not take the vector
 // types of the processor, so that a build with a GPU uses packs of one everywhere.
 #pragma once
 
@@ -28,13 +27,13 @@ using math::select;
 #if defined(DPC_KOKKOS_LIKE_GPU)
 template <class ExecSpace>
 inline constexpr bool is_gpu = true;
-constexpr int kWarpLanes = 1;
+constexpr int kGroupThreads = 1;
 constexpr int kBlockThreads = 1;
 #else
 template <class ExecSpace>
 inline constexpr bool is_gpu = !Kokkos::SpaceAccessibility<ExecSpace, Kokkos::HostSpace>::accessible;
-constexpr int kWarpLanes = 32;       // threads that share an atom
-constexpr int kBlockThreads = 128;   // of a block of warps
+constexpr int kGroupThreads = 32;    // that share an atom: a warp
+constexpr int kBlockThreads = 128;
 #endif
 
 /// The members and functions of simd::Pack for a single number.

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "dpc/kokkos/centres.hpp"
-#include "dpc/kokkos/chunk.hpp"
+#include "dpc/kokkos/scratch.hpp"
 
 namespace dpc::kokkos {
 
@@ -19,7 +19,7 @@ struct Plan {
     };
     std::vector<Part> chunks;
     std::size_t most_lanes = 0, most_slots = 0;  // of any chunk
-    int warp_lanes = 1, channel_lanes = 1;       // threads that share an atom, and an atom and neighbour type
+    GroupSizes groups;
 };
 
 constexpr int kWorkerAtoms = 64;        // of a chunk, per thread of a processor
@@ -109,10 +109,10 @@ Plan make_plan(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model
         }
         most_atoms = std::max(fewest, most_atoms / 2);
     }
-    plan.warp_lanes = is_gpu<ExecSpace> ? kWarpLanes : 1;
-    plan.channel_lanes = plan.warp_lanes;
-    while (plan.channel_lanes > 8 && plan.channel_lanes / 2 >= model.most_rank) {
-        plan.channel_lanes /= 2;
+    plan.groups.atom = is_gpu<ExecSpace> ? kGroupThreads : 1;
+    plan.groups.segment = plan.groups.atom;
+    while (plan.groups.segment > 8 && plan.groups.segment / 2 >= model.most_rank) {
+        plan.groups.segment /= 2;
     }
     return plan;
 }

@@ -36,10 +36,10 @@ KOKKOS_INLINE_FUNCTION void merge(ChunkSums& into, const ChunkSums& from) {
 }
 
 /// Over the atoms of a chunk.
-template <class Real>
 struct CollectChunk {
     using value_type = ChunkSums;
-    Chunk<Real> chunk;
+    Chunk chunk;
+    CutoffSlots slots;
 
     KOKKOS_INLINE_FUNCTION void init(ChunkSums& sums) const { sums = ChunkSums{}; }
     KOKKOS_INLINE_FUNCTION void join(ChunkSums& into, const ChunkSums& from) const { merge(into, from); }
@@ -49,29 +49,47 @@ struct CollectChunk {
         }
         sums.n_close += chunk.contributes(k) ? 0 : 1;
         for (int b = 0; b < chunk.n_types; ++b) {
-            const DevicePair<Real>& pair = chunk.model_pairs[b];
+            const PairLimits& limits = chunk.limits[b];
             const int count = chunk.within[chunk.segment(b, k)];
-            if (count > pair.sel) {
+            if (count > limits.sel) {
                 Overflow crowded;
                 crowded.n_over_sel = 1;
-                crowded.crowd = {chunk.centres[k], chunk.type, b, count, pair.sel};
+                crowded.crowd = {chunk.centres[k], chunk.type, b, count, limits.sel};
                 merge(sums.overflow, crowded);
             }
-            if (pair.kind == PairKind::ordinary && chunk.closest2[chunk.segment(b, k)] < pair.checked_distance2) {
-                count_overflow(pair, b, k, sums);
+            if (slots.n > 0) {
+                count_crowd(b, k, sums);
+            }
+            if (chunk.closest2[chunk.segment(b, k)] < limits.checked_distance2) {
+                count_overflow(limits, b, k, sums);
             }
         }
     }
 
+    /// Where there are several descriptors: the worst of them, each with the neighbours inside its own cut-off.
+    KOKKOS_FUNCTION void count_crowd(int b, int k, ChunkSums& sums) const {
+        Overflow found;
+        const double* r2 = chunk.pairs.r2 + chunk.firsts[chunk.segment(b, k)];
+        for (int descriptor = 0; descriptor < slots.n; ++descriptor) {
+            const int n = count_inside(r2, chunk.counts[chunk.segment(b, k)], slots.rcut2[descriptor]);
+            const Overflow::Crowd crowd = {chunk.centres[k], chunk.type, b, n, slots.sel[descriptor * chunk.n_types + b]};
+            if (crowd.count > crowd.sel) {
+                found.n_over_sel = 1;
+                found.crowd = is_worse(crowd, found.crowd) ? crowd : found.crowd;
+            }
+        }
+        merge(sums.overflow, found);
+    }
+
     /// The rare case: some pair of this centre is closer than the training data or beyond the table.
-    KOKKOS_FUNCTION void count_overflow(const DevicePair<Real>& pair, int b, int k, ChunkSums& sums) const {
+    KOKKOS_FUNCTION void count_overflow(const PairLimits& limits, int b, int k, ChunkSums& sums) const {
         Overflow found;
         const int begin = chunk.firsts[chunk.segment(b, k)], n = chunk.counts[chunk.segment(b, k)];
         for (int slot = begin; slot < begin + n; ++slot) {
             const double r = Kokkos::sqrt(chunk.pairs.r2[slot]);
-            found.n_close += r < pair.min_distance ? 1 : 0;
-            found.n_beyond += r < pair.table_limit ? 1 : 0;
-            const Overflow::Pair candidate = {chunk.centres[k], chunk.pairs.neighbour[slot], chunk.type, b, r, pair.min_distance, pair.table_limit};
+            found.n_close += r < limits.min_distance ? 1 : 0;
+            found.n_beyond += r < limits.table_limit ? 1 : 0;
+            const Overflow::Pair candidate = {chunk.centres[k], chunk.pairs.neighbour[slot], chunk.type, b, r, limits.min_distance, limits.table_limit};
             found.worst = is_worse(candidate, found.worst) ? candidate : found.worst;
         }
         if (found.worst.distance == 0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which neighbours fill a centre's slots (docs/theory.md section 1).
+// Which neighbours fill a centre's slots where there are too many (docs/theory.md section 1).
 #pragma once
 
 #include <cmath>

@@ -7,7 +7,7 @@
 
 namespace dpc::math {
 
-/// Neighbours are looked at during a step, even if only to be counted.
+/// Neighbours of such a pair of types are looked at in every step, even if only to be counted.
 DPC_FUNCTION bool is_counted(PairKind kind) { return kind == PairKind::ordinary || kind == PairKind::descriptor_excluded; }
 
 /// Slots beside those of neighbours that contribute. Of more neighbours than sel, `empty` is negative.

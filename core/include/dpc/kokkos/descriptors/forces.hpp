@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Step reverse_environment: dE/dR to forces and virials. A centre's own force is summed in registers. Forces on neighbours are added
+// Step reverse_environment: dE/dR of one descriptor to forces and virials. A centre's own force is summed in registers. Forces on neighbours are added
 // atomically on a GPU; on a processor each worker but the first has an array of its own, and these are added in the order of the
 // workers, so that the same number of threads gives the same bits.
 #pragma once
 
 #include <cstdint>
 
-#include "dpc/kokkos/chunk.hpp"
+#include "dpc/kokkos/descriptors/described_chunk.hpp"
 
 namespace dpc::kokkos {
 
@@ -29,22 +29,30 @@ struct WorkerSums {
     }
 };
 
-template <class ExecSpace, class Real, class Output>
-struct ReverseEnvironment {
-    using P = Pack<double>;
-    Chunk<Real> chunk;
+/// Where the descriptors of a chunk add forces and virials.
+template <class Output>
+struct ForceSums {
     Output output;
     WorkerSums workers;
-    double length, energy;  // Units
+    double length = 1, energy = 1;  // Units
+    bool is_first = true;           // descriptor of the chunk: there is no virial of another one
+};
+
+template <class ExecSpace, class Real, int COMPONENTS, class Output>
+struct ReverseEnvironment {
+    using P = Pack<double>;
+    DescribedChunk<Real> described;
+    ForceSums<Output> to;
 
     struct Sums {
         P force[3], virial[9];
     };
 
-    template <class Lanes>
-    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Lanes& lanes, int worker, int, int k) const {
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int worker, int, int k) const {
+        const Chunk& chunk = described.common;
         const int begin = chunk.firsts[chunk.segment(0, k)], last = chunk.n_types - 1;
-        const int end = chunk.contributes(k) ? chunk.firsts[chunk.segment(last, k)] + chunk.n_pairs(last, k) : begin;
+        const int end = chunk.contributes(k) ? chunk.firsts[chunk.segment(last, k)] + chunk.n_stored(last, k) : begin;
         Sums sums;
         for (P& component : sums.force) {
             component = P(0.0);
@@ -52,45 +60,46 @@ struct ReverseEnvironment {
         for (P& component : sums.virial) {
             component = P(0.0);
         }
-        lanes.for_each((end - begin + P::width - 1) / P::width, [&](int pack) {
+        group.for_each((end - begin + P::width - 1) / P::width, [&](int pack) {
             const int first = begin + pack * P::width;
             add_pairs(worker, first, end - first < P::width ? end - first : P::width, sums);
         });
         double total[12];
         for (int c = 0; c < 3; ++c) {
-            total[c] = sum(sums.force[c]) * (energy * length);
+            total[c] = sum(sums.force[c]) * (to.energy * to.length);
         }
         for (int c = 0; c < 9; ++c) {
             total[3 + c] = sum(sums.virial[c]);
         }
-        lanes.sum(total);
-        lanes.once([&] {
+        group.sum(total);
+        group.once([&] {
             for (int c = 0; c < 3; ++c) {
                 add_force(worker, chunk.centres[k], c, total[c]);
             }
             for (int c = 0; c < 9; ++c) {
-                chunk.virial[c * chunk.tiles.n_atoms + k] = -total[3 + c] * energy;
+                double& virial = chunk.virial[c * chunk.tiles.n_atoms + k];
+                virial = (to.is_first ? 0.0 : virial) - total[3 + c] * to.energy;
             }
         });
     }
 
     /// A pack of pairs, n of them real; the rest is neutral but has no neighbour.
     KOKKOS_FORCEINLINE_FUNCTION void add_pairs(int worker, int first, int n, Sums& sums) const {
-        const PairArrays<Real>& pairs = chunk.pairs;
+        const PairArrays<Real>& pairs = described.pairs;
         P gradient[3];
-        math::reverse_environment<4>(pairs, first, gradient, sums.virial);
+        math::reverse_environment<COMPONENTS>(pairs, first, gradient, sums.virial);
         double lanes_of[3][P::width];
         for (int a = 0; a < 3; ++a) {
             gradient[a].store(lanes_of[a]);
             sums.force[a] += gradient[a];
         }
-        const double scale = energy * length;
+        const double scale = to.energy * to.length;
         for (int m = 0; m < n; ++m) {
             for (int c = 0; c < 3; ++c) {
                 add_force(worker, pairs.neighbour[first + m], c, -lanes_of[c][m] * scale);
             }
         }
-        if (output.atom_virial.data() != nullptr) {
+        if (to.output.atom_virial.data() != nullptr) {
             add_atom_virials(worker, first, n, lanes_of);
         }
     }
@@ -98,10 +107,10 @@ struct ReverseEnvironment {
     /// Assigned to the atom that the derivative is taken for: the neighbour.
     KOKKOS_FORCEINLINE_FUNCTION void add_atom_virials(int worker, int first, int n, const double (&gradient)[3][P::width]) const {
         for (int m = 0; m < n; ++m) {
-            const int j = chunk.pairs.neighbour[first + m];
+            const int j = described.pairs.neighbour[first + m];
             for (int a = 0; a < 3; ++a) {
                 for (int b = 0; b < 3; ++b) {
-                    add_atom_virial(worker, j, 3 * a + b, -chunk.pairs.d[a][first + m] * gradient[b][m] * energy);
+                    add_atom_virial(worker, j, 3 * a + b, -described.pairs.d[a][first + m] * gradient[b][m] * to.energy);
                 }
             }
         }
@@ -109,22 +118,22 @@ struct ReverseEnvironment {
 
     KOKKOS_FORCEINLINE_FUNCTION void add_atom_virial(int worker, int atom, int c, double value) const {
         if constexpr (is_gpu<ExecSpace>) {
-            Kokkos::atomic_add(&output.atom_virial(atom, c), value);
+            Kokkos::atomic_add(&to.output.atom_virial(atom, c), value);
         } else if (worker == 0) {
-            output.atom_virial(atom, c) += value;
+            to.output.atom_virial(atom, c) += value;
         } else {
-            workers.of(workers.atom_virial, worker, atom, 9)[c] += value;
+            to.workers.of(to.workers.atom_virial, worker, atom, 9)[c] += value;
         }
     }
 
     KOKKOS_FORCEINLINE_FUNCTION void add_force(int worker, int atom, int c, double value) const {
-        using Force = typename decltype(output.forces)::non_const_value_type;
+        using Force = typename decltype(to.output.forces)::non_const_value_type;
         if constexpr (is_gpu<ExecSpace>) {
-            Kokkos::atomic_add(&output.forces(atom, c), static_cast<Force>(value));
+            Kokkos::atomic_add(&to.output.forces(atom, c), static_cast<Force>(value));
         } else if (worker == 0) {
-            output.forces(atom, c) += static_cast<Force>(value);
+            to.output.forces(atom, c) += static_cast<Force>(value);
         } else {
-            workers.of(workers.forces, worker, atom, 3)[c] += value;
+            to.workers.of(to.workers.forces, worker, atom, 3)[c] += value;
         }
     }
 };

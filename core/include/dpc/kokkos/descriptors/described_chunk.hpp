@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// A chunk as the kernels of one descriptor see it, and the scratch arrays that a descriptor has.
+#pragma once
+
+#include "dpc/kokkos/chunk.hpp"
+#include "dpc/kokkos/device_model.hpp"
+#include "dpc/math/pair_arrays.hpp"
+#include "dpc/math/slots.hpp"
+
+namespace dpc::kokkos {
+
+using math::PairArrays;
+
+/// Kinds that do not need an array have null. rows: C (n_rows, components, lanes); expanded: T (M, components, lanes).
+template <class Real>
+struct DescriptorArrays {
+    PairArrays<Real> pairs{};  // neighbour, d, r2: those of the chunk
+    Real *rows = nullptr, *reverse_rows = nullptr, *expanded = nullptr, *reverse_expanded = nullptr;
+};
+
+template <class Real>
+struct DescribedChunk {
+    Chunk common;
+    PairArrays<Real> pairs{};
+    const DevicePair<Real>* model_pairs = nullptr;  // by neighbour type
+    double rcut2 = 0;                               // of this descriptor
+    Real inverse_n_sel{};
+
+    KOKKOS_INLINE_FUNCTION int begin(int b, int k) const { return common.firsts[common.segment(b, k)]; }
+    /// Pairs that contribute one by one. Those beyond this descriptor's cut-off are as good as empty slots (R is that of the padding,
+    /// its derivatives are 0), and are counted as filled.
+    KOKKOS_INLINE_FUNCTION int n_pairs(int b, int k) const {
+        return model_pairs[b].kind == PairKind::ordinary ? common.counts[common.segment(b, k)] : 0;
+    }
+    KOKKOS_INLINE_FUNCTION math::Slots slots(int b, int k) const {
+        const DevicePair<Real>& model = model_pairs[b];
+        int n = common.counts[common.segment(b, k)];
+        if (model.kind == PairKind::descriptor_excluded && rcut2 < common.rcut2) {
+            n = count_inside(common.pairs.r2 + begin(b, k), n, rcut2);
+        }
+        return math::slots_of(model.kind, model.sel, n);
+    }
+};
+
+}  // namespace dpc::kokkos

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Step compute_environment: R of every pair and where it lies in its table.
+#pragma once
+
+#include "dpc/kokkos/descriptors/described_chunk.hpp"
+#include "dpc/math/table_lookup.hpp"
+
+namespace dpc::kokkos {
+
+template <class Real, int COMPONENTS>
+struct ComputeEnvironment {
+    DescribedChunk<Real> chunk;
+    math::EnvParameters parameters;
+
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int b, int k) const {
+        using P = Pack<double>;
+        const int first = chunk.begin(b, k), n = chunk.n_pairs(b, k);
+        group.for_each((n + P::width - 1) / P::width, [&](int pack) { compute(chunk.model_pairs[b].table.grid, first + pack * P::width); });
+        if (n == 0 && chunk.common.n_stored(b, k) > 0) {  // of another descriptor
+            group.for_each(chunk.common.n_stored(b, k), [&](int pair) { make_neutral(first + pair); });
+        }
+        if constexpr (P::width > 1) {
+            if (b == chunk.common.n_types - 1) {  // what packs touch beyond the last pair
+                const int end = first + chunk.common.n_stored(b, k);
+                group.for_each(kSlotPadding, [&](int slot) { make_neutral(end + slot); });
+            }
+        }
+    }
+
+    /// A pack of pairs. What it writes beyond the segment the next segment overwrites; segments of an atom come in order.
+    KOKKOS_FORCEINLINE_FUNCTION void compute(const math::Grid& grid, int at) const {
+        using P = Pack<double>;
+        const P x = math::compute_environment<COMPONENTS, P>(parameters, chunk.pairs, at);
+        P distance;
+        store_integers(math::locate(grid, x, distance), chunk.pairs.table_row + at);
+        math::store_from_double(distance, chunk.pairs.distance + at);
+    }
+
+    /// No force, whatever the pair vector.
+    KOKKOS_FORCEINLINE_FUNCTION void make_neutral(int slot) const {
+        const PairArrays<Real>& pairs = chunk.pairs;
+        pairs.dx_over_r[slot] = 0;
+        if constexpr (COMPONENTS > 1) {
+            pairs.h[slot] = pairs.dh_over_r[slot] = 0;
+        }
+        for (int c = 0; c < COMPONENTS; ++c) {
+            pairs.reverse_row[c][slot] = Real(0);
+        }
+    }
+};
+
+}  // namespace dpc::kokkos

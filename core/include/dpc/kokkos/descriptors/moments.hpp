@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// Step compute_moments: C from the pairs of one atom and neighbour type, all channels at once. On a GPU a thread of the group has a
+// channel; on a processor a pack has several, and a pass takes several packs.
+#pragma once
+
+#include "dpc/kokkos/descriptors/described_chunk.hpp"
+#include "dpc/math/moments.hpp"
+#include "dpc/math/passes.hpp"
+
+namespace dpc::kokkos {
+
+/// Packs of channels that fit the registers at once: the sums of four components each, and what the polynomials need.
+constexpr int kMostPacks = kPackBytes == 64 ? 4 : kPackBytes == 32 ? 2 : 1;
+
+/// The pairs of one centre and neighbour type.
+template <class Real>
+struct SegmentPairs {
+    const PairArrays<Real>& pairs;
+    const PackedTable<Real>& table;
+    int begin, end;
+
+    template <int ORDER>
+    KOKKOS_FORCEINLINE_FUNCTION math::TablePlace<Real> place(int pair, int channel) const {
+        const int row_size = (ORDER + 1) * table.stride;
+        return {table.coef + static_cast<std::ptrdiff_t>(pairs.table_row[pair]) * row_size + channel, table.stride, pairs.distance[pair]};
+    }
+};
+
+template <class Real, int COMPONENTS>
+struct ComputeMoments {
+    DescribedChunk<Real> chunk;
+    Rows<Real> rows;  // C (n_rows, COMPONENTS, lanes)
+
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int b, int k) const {
+        const DevicePair<Real>& model = chunk.model_pairs[b];
+        if (!model.has_table) {
+            return;
+        }
+        const int begin = chunk.begin(b, k);
+        const SegmentPairs<Real> segment{chunk.pairs, model.table, begin, begin + chunk.n_pairs(b, k)};
+        if (model.table.order == 5) {
+            all_passes<5>(group, model, segment, b, k);
+        } else {
+            all_passes<3>(group, model, segment, b, k);
+        }
+    }
+
+    template <int ORDER, class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int b,
+                                                int k) const {
+        constexpr int width = Pack<Real>::width;
+        const math::Slots slots = chunk.slots(b, k);
+        const int n_packs = (model.table.rank + width - 1) / width;
+        math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(), [&](auto count, int first) {
+            group.for_each(group.size(), [&](int thread) {
+                const int channel = (first * group.size() + thread) * width;
+                if (channel < model.table.rank) {
+                    sum_channels<ORDER, decltype(count)::value>(model, segment, channel, slots, k);
+                }
+            });
+        });
+    }
+
+    /// N packs of channels from `channel` on.
+    template <int ORDER, int N>
+    KOKKOS_FORCEINLINE_FUNCTION void sum_channels(const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int channel,
+                                                  const math::Slots& slots, int k) const {
+        using P = Pack<Real>;
+        P sum[COMPONENTS][N];
+        for (auto& component : sum) {
+            for (P& pack : component) {
+                pack = P(0.0);
+            }
+        }
+        for (int pair = segment.begin; pair < segment.end; ++pair) {
+            math::add_moments<ORDER>(segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.row[c][pair]; }, sum);
+        }
+        for (int v = 0; v < N; ++v) {
+            P of_pack[COMPONENTS];
+            for (int c = 0; c < COMPONENTS; ++c) {
+                of_pack[c] = sum[c][v];
+            }
+            store_channels(model, of_pack, channel + v * P::width, slots, k);
+        }
+    }
+
+    /// Rows of C: with the slots that no pair fills, over n_sel.
+    KOKKOS_FORCEINLINE_FUNCTION void store_channels(const DevicePair<Real>& model, const Pack<Real> (&sum)[COMPONENTS], int channel,
+                                                    const math::Slots& slots, int k) const {
+        constexpr int width = Pack<Real>::width;
+        const auto empty = static_cast<Real>(slots.empty);
+        Real of[COMPONENTS][width];
+        for (int c = 0; c < COMPONENTS; ++c) {
+            sum[c].store(of[c]);
+        }
+        const int n = Kokkos::min(width, model.table.rank - channel);
+        for (int lane = 0; lane < n; ++lane) {
+            const int row = model.row_of_channel[channel + lane];
+            if (row < 0) {
+                continue;
+            }
+            Real* to = rows.of_atom(COMPONENTS * row, k);
+            if constexpr (COMPONENTS == 1) {  // of more, what a masked slot adds is 0
+                of[0][lane] += static_cast<Real>(slots.masked) * model.masked[channel + lane];
+            }
+            of[0][lane] += empty * model.padding[channel + lane];
+            for (int c = 0; c < COMPONENTS; ++c) {
+                to[c * rows.lanes] = of[c][lane] * chunk.inverse_n_sel;
+            }
+        }
+    }
+};
+
+}  // namespace dpc::kokkos

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Step reverse_moments: dE/dR of every pair from dE/dC. On a GPU a thread of the group has a channel, so that the components of a pair
+// are sums over the threads; on a processor packs of several pairs are summed together.
+#pragma once
+
+#include "dpc/kokkos/descriptors/moments.hpp"
+
+namespace dpc::kokkos {
+
+/// Numbers that are summed over a group or the lanes of their packs together: on a processor 16 packs, on a GPU more need too many registers.
+constexpr int kSumsAtOnce = kPackBytes == 0 ? 8 : 16;
+
+template <class Real, int COMPONENTS>
+struct ReverseMoments {
+    static constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;
+    DescribedChunk<Real> chunk;
+    Rows<Real> reverse_rows;  // dE/dC (n_rows, COMPONENTS, lanes)
+
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int b, int k) const {
+        const DevicePair<Real>& model = chunk.model_pairs[b];
+        const int n = chunk.n_pairs(b, k);
+        if (n == 0) {
+            return;
+        }
+        const int begin = chunk.begin(b, k);
+        const SegmentPairs<Real> segment{chunk.pairs, model.table, begin, begin + n};
+        if (model.table.order == 5) {
+            all_passes<5>(group, model, segment, k);
+        } else {
+            all_passes<3>(group, model, segment, k);
+        }
+    }
+
+    template <int ORDER, class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int k) const {
+        const int n_packs = (model.table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
+        math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(),
+                                    [&](auto count, int first) { pass<ORDER, decltype(count)::value>(group, model, segment, first, k); });
+    }
+
+    /// dE/dmoments of pack v of channels of atom k; channels without a row have none.
+    template <int N>
+    KOKKOS_FORCEINLINE_FUNCTION void load_weights(const DevicePair<Real>& model, int first, int v, int k, Pack<Real> (&weight)[COMPONENTS][N]) const {
+        constexpr int width = Pack<Real>::width;
+        const int channel = first + v * width;
+        Real of[COMPONENTS][width];
+        for (int lane = 0; lane < width; ++lane) {
+            const int row = channel + lane < model.table.rank ? model.row_of_channel[channel + lane] : -1;
+            const Real* from = reverse_rows.of_atom(row < 0 ? 0 : COMPONENTS * row, k);
+            for (int c = 0; c < COMPONENTS; ++c) {
+                of[c][lane] = row < 0 ? Real(0) : from[c * reverse_rows.lanes] * chunk.inverse_n_sel;
+            }
+        }
+        for (int c = 0; c < COMPONENTS; ++c) {
+            weight[c][v] = Pack<Real>::load(of[c]);
+        }
+    }
+
+    template <int ORDER, int N, class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int first, int k) const {
+        using P = Pack<Real>;
+        P weight[COMPONENTS][N];  // every thread's own
+        int channel = 0;
+        group.for_each(group.size(), [&](int thread) {
+            channel = (first * group.size() + thread) * P::width;
+            for (int v = 0; v < N; ++v) {
+                load_weights(model, channel, v, k, weight);
+            }
+            channel = channel < model.table.stride ? channel : 0;  // idle threads, with weights 0, read some interval
+        });
+        for (int pair = segment.begin; pair < segment.end; pair += pairs_at_once) {
+            const int left = segment.end - pair, n = left < pairs_at_once ? left : pairs_at_once;
+            P partial[kSumsAtOnce];  // (component, pair)
+            group.for_each(group.size(), [&](int) {
+                for (int m = 0; m < pairs_at_once; ++m) {
+                    P e[COMPONENTS];
+                    for (P& component : e) {
+                        component = P(0.0);
+                    }
+                    if (m < n) {
+                        math::reverse_moments<ORDER>(segment.template place<ORDER>(pair + m, channel),
+                                                     [&](int c) { return segment.pairs.row[c][pair + m]; }, weight, e);
+                    }
+                    for (int c = 0; c < COMPONENTS; ++c) {
+                        partial[c * pairs_at_once + m] = e[c];
+                    }
+                }
+            });
+            store(group, partial, pair, n, first > 0);
+        }
+    }
+
+    /// Sums over group and packs to the pairs' dE/dR. adds: to what the pass before left there.
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void store(const Group& group, const Pack<Real> (&partial)[kSumsAtOnce], int pair, int n, bool adds) const {
+        Real sums[kSumsAtOnce];
+#if defined(DPC_PACKS_OF_ONE)
+        for (int m = 0; m < kSumsAtOnce; ++m) {
+            sums[m] = partial[m].v;
+        }
+#else
+        simd::DPC_ISA::sum_lanes(partial, sums);
+#endif
+        group.sum(sums);
+        group.once([&] {
+            for (int c = 0; c < COMPONENTS; ++c) {
+                Real* to = chunk.pairs.reverse_row[c] + pair;
+                for (int m = 0; m < n; ++m) {
+                    to[m] = sums[c * pairs_at_once + m] + (adds ? to[m] : Real(0));
+                }
+            }
+        });
+    }
+};
+
+}  // namespace dpc::kokkos

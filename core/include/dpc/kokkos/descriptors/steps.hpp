@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// One descriptor's share of a chunk, in kernels: what the kinds in the folders beside this file are made of. A kind is a struct without
+// data that has
+//     place(places, extent, n_lanes, n_slots, arrays)   its scratch arrays
+//     compute(steps, features)                          features (n_features, lanes) from the gathered pairs
+//     reverse(steps, features, forces)                  forces and virials; features hold dE/dfeatures
+// and stands in kinds.hpp.
+#pragma once
+
+#include "dpc/kokkos/array_places.hpp"
+#include "dpc/kokkos/descriptors/environment.hpp"
+#include "dpc/kokkos/descriptors/forces.hpp"
+#include "dpc/kokkos/descriptors/reverse_moments.hpp"
+#include "dpc/kokkos/matrix_product.hpp"
+
+namespace dpc::kokkos {
+
+/// Threads that share work on a GPU.
+struct GroupSizes {
+    int atom = 1;     // on an atom
+    int segment = 1;  // on an atom and neighbour type
+};
+
+template <class ExecSpace, class Real>
+struct DescriptorSteps {
+    const ExecSpace& space;
+    const GroupSizes& groups;
+    const DeviceDescriptor<Real>& descriptor;
+    const DescriptorArrays<Real>& arrays;
+    MatrixProduct<ExecSpace, Real>& product;
+    DescribedChunk<Real> chunk;
+
+    DescriptorSteps(const ExecSpace& exec, const GroupSizes& sizes, const Chunk& common, const DeviceDescriptor<Real>& of,
+                    const DescriptorArrays<Real>& with, MatrixProduct<ExecSpace, Real>& multiply)
+        : space(exec), groups(sizes), descriptor(of), arrays(with), product(multiply),
+          chunk{common, with.pairs, of.pairs, of.rcut2, of.inverse_n_sel} {}
+
+    const Tiles& tiles() const { return chunk.common.tiles; }
+
+    /// C (n_rows, COMPONENTS, lanes) from the gathered pairs.
+    template <int COMPONENTS>
+    void compute_rows(const Rows<Real>& rows) const {
+        const int n_types = chunk.common.n_types;
+        for_each_segment("dpc::compute_environment", space, tiles(), n_types, groups.atom,
+                         ComputeEnvironment<Real, COMPONENTS>{chunk, descriptor.environment});
+        for_each_segment("dpc::compute_moments", space, tiles(), n_types, groups.segment, ComputeMoments<Real, COMPONENTS>{chunk, rows});
+    }
+
+    /// Forces and virials from dE/dC.
+    template <int COMPONENTS, class Output>
+    void reverse_rows(const Rows<Real>& reverse_rows, const ForceSums<Output>& forces) const {
+        for_each_segment("dpc::reverse_moments", space, tiles(), chunk.common.n_types, groups.segment,
+                         ReverseMoments<Real, COMPONENTS>{chunk, reverse_rows});
+        for_each_segment("dpc::reverse_environment", space, tiles(), 1, groups.atom,
+                         ReverseEnvironment<ExecSpace, Real, COMPONENTS, Output>{chunk, forces});
+    }
+};
+
+/// Arrays for the steps above.
+template <int COMPONENTS, class Real>
+void place_pairs(ArrayPlaces& places, std::size_t n_slots, PairArrays<Real>& pairs) {
+    places.add(n_slots, {&pairs.table_row});
+    places.add(n_slots, {&pairs.dx_over_r});
+    places.add(n_slots, {&pairs.distance});
+    if constexpr (COMPONENTS > 1) {
+        places.add(n_slots, {&pairs.h, &pairs.dh_over_r});
+        for (int c = 0; c < COMPONENTS; ++c) {
+            places.add(n_slots, {&pairs.row[c]});
+        }
+    }
+    for (int c = 0; c < COMPONENTS; ++c) {
+        places.add(n_slots, {&pairs.reverse_row[c]});
+    }
+}
+
+}  // namespace dpc::kokkos

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// The scratch arrays of a chunk: its pairs, what every descriptor makes of them, and everything up to the energy. One set of arrays
+// serves all chunks, one after the other.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "dpc/kokkos/descriptors/kinds.hpp"
+
+namespace dpc::kokkos {
+
+template <class ExecSpace, class Real>
+class Scratch {
+public:
+    using Memory = typename ExecSpace::memory_space;
+
+    /// Bytes that reserve takes.
+    static std::size_t bytes_of(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
+    /// Room for chunks of this many atoms (lanes of all tiles) and pair slots. Grows, never shrinks.
+    void reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
+    std::size_t bytes() const { return memory_.size(); }
+
+    /// Pointers into the chunk's arrays.
+    void attach(Chunk& chunk) const;
+    /// Of descriptor `index` of the model.
+    const DescriptorArrays<Real>& descriptor(int index) const { return descriptors_[static_cast<std::size_t>(index)]; }
+    Rows<Real> features(int n_rows, int lanes) const { return {features_, n_rows, lanes}; }
+    Rows<Real> output(std::size_t layer, int n_rows, int lanes) const { return {outputs_[layer], n_rows, lanes}; }
+    Rows<Real> slope(std::size_t layer, int n_rows, int lanes) const { return {slopes_[layer], n_rows, lanes}; }
+
+private:
+    void place_all(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
+
+    Kokkos::View<unsigned char*, Memory> memory_;
+    ArrayPlaces places_;
+    Chunk arrays_;
+    std::vector<DescriptorArrays<Real>> descriptors_;
+    Real* features_ = nullptr;
+    std::vector<Real*> outputs_, slopes_;
+};
+
+template <class ExecSpace, class Real>
+void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots) {
+    places_.used = 0;
+    GatheredPairs& pairs = arrays_.pairs;
+    places_.add(n_slots, {&pairs.neighbour});
+    places_.add(n_slots, {&pairs.d[0], &pairs.d[1], &pairs.d[2], &pairs.r2});
+    const std::size_t n_segments = n_lanes * static_cast<std::size_t>(model.n_types);
+    places_.add(n_segments, {&arrays_.counts, &arrays_.within, &arrays_.firsts});
+    places_.add(n_segments, {&arrays_.closest2});
+    places_.add(9 * n_lanes, {&arrays_.virial});
+    descriptors_.resize(model.descriptors.size());
+    for (std::size_t index = 0; index < descriptors_.size(); ++index) {
+        const DescriptorExtent& extent = model.descriptors[index];
+        DescriptorArrays<Real>& arrays = descriptors_[index];
+        with_kind<ExecSpace, Real>(extent.kind, [&](auto kind) { kind.place(places_, extent, n_lanes, n_slots, arrays); });
+        arrays.pairs.neighbour = pairs.neighbour;
+        std::copy(pairs.d, pairs.d + 3, arrays.pairs.d);
+        arrays.pairs.r2 = pairs.r2;
+    }
+    pairs.candidates = descriptors_.front().pairs.table_row;
+    pairs.chosen = reinterpret_cast<int*>(descriptors_.front().pairs.dx_over_r);
+    places_.add(n_lanes * static_cast<std::size_t>(model.most_features), {&features_});
+    outputs_.resize(static_cast<std::size_t>(model.most_layers - 1));  // the last layer gives the energy
+    slopes_.resize(outputs_.size());
+    for (std::size_t l = 0; l < outputs_.size(); ++l) {
+        places_.add(n_lanes * static_cast<std::size_t>(model.most_neurons), {&outputs_[l], &slopes_[l]});
+    }
+}
+
+template <class ExecSpace, class Real>
+std::size_t Scratch<ExecSpace, Real>::bytes_of(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes,
+                                               std::size_t n_slots) {
+    Scratch dry;
+    dry.place_all(model, n_lanes, n_slots);
+    return dry.places_.used;
+}
+
+template <class ExecSpace, class Real>
+void Scratch<ExecSpace, Real>::reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes,
+                                       std::size_t n_slots) {
+    const std::size_t n_bytes = bytes_of(model, n_lanes, n_slots);
+    if (n_bytes > memory_.size()) {
+        memory_ = {};  // first, so that both never exist together
+        memory_ = decltype(memory_)(Kokkos::view_alloc(space, "dpc::scratch"), n_bytes);
+    }
+    places_.base = reinterpret_cast<std::uintptr_t>(memory_.data());
+    place_all(model, n_lanes, n_slots);
+}
+
+template <class ExecSpace, class Real>
+void Scratch<ExecSpace, Real>::attach(Chunk& chunk) const {
+    chunk.pairs = arrays_.pairs;
+    chunk.counts = arrays_.counts;
+    chunk.within = arrays_.within;
+    chunk.firsts = arrays_.firsts;
+    chunk.closest2 = arrays_.closest2;
+    chunk.virial = arrays_.virial;
+}
+
+}  // namespace dpc::kokkos

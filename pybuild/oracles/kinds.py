@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+"""The kinds of descriptors, a module each: the equations as the oracles want them."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from . import se_e2_a, se_e2_r
+
+KINDS: dict[str, ModuleType] = {"se_e2_a": se_e2_a, "se_e2_r": se_e2_r}

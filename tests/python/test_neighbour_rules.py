@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: MIT
+"""More neighbours than sel: what the trained model keeps, against DeePMD-kit's PyTorch and TensorFlow back ends and against finite
+differences; `neighbors="all"` keeps all, smoothly."""
+
+import dataclasses
+import importlib.util
+import warnings
+
+import numpy as np
+import pytest
+
+from pybuild import calculator
+from pybuild.compress.build import build
+from pybuild.descriptors.se_e2_a import SeE2A
+from pybuild.errors import InputError, ModelError
+from pybuild.model.activations import parse
+from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
+from pybuild.model.net import Layer, Net, Skip
+from pybuild.oracles import reference, reference_tables, reference_torch
+from pybuild.readers import read_model
+from pybuild.structures.nearest import nearest_pairs
+from pybuild.structures.neighbours import neighbour_pairs
+from pybuild.tablefile.file import write_tables
+
+# eV/atom, eV/A: roundings of DeePMD-kit and of the reference differ by 1e-14, tables are built to 1e-8 eV/A.
+ENERGY, FORCE, VIRIAL, TABLES = 1e-11, 1e-11, 1e-10, 1e-8
+SINGLE = 1e-4  # mixed precision of these models, whose forces are some eV/A
+RULES = {"pytorch": ("total", "slots"), "tensorflow": ("per_type", "section")}
+CASES = [
+    (name, peer) for name in ("plain", "tight", "exclude", "pair_exclude") for peer in RULES if (name, peer) != ("pair_exclude", "tensorflow")
+]  # fmt: skip
+BACKENDS = ["host", "kokkos_serial"]
+
+
+@pytest.fixture(scope="module")
+def folder(option_models):
+    return option_models.parent / "neighbour_rules"
+
+
+def trained_by(folder, name, peer):
+    """(the model as one of the peers evaluates it, the peer's results)."""
+    model = read_model(folder / f"{name}.pth")
+    assert model.neighbour_rule == "total"
+    return followed(model, *RULES[peer]), np.load(folder / f"{name}.{peer}.npz")
+
+
+def followed(model, rule, exclusion="slots"):
+    return dataclasses.replace(
+        model, neighbour_rule=rule, descriptor=dataclasses.replace(model.descriptor, exclusion=exclusion)
+    )
+
+
+def frames(data):
+    for k, cell in enumerate((data["cell"], None)):
+        yield k, data["positions"], data["types"].astype(np.int64), cell
+
+
+@pytest.fixture(scope="module")
+def tables_of(folder, tmp_path_factory):
+    """Makes the table file of a case, once."""
+    made = {}
+
+    def make(name, peer):
+        if (name, peer) not in made:
+            path = tmp_path_factory.mktemp("rules") / "tables.bin"
+            write_tables(path, build(trained_by(folder, name, peer)[0], 1.0).tables)
+            made[name, peer] = path
+        return made[name, peer]
+
+    return make
+
+
+@pytest.mark.parametrize(("name", "peer"), CASES)
+@pytest.mark.parametrize("oracle", [reference, reference_torch], ids=["reference", "autograd"])
+def test_the_model_as_its_back_end_evaluates_it(folder, name, peer, oracle):
+    if oracle is reference_torch:
+        pytest.importorskip("torch")
+    model, data = trained_by(folder, name, peer)
+    for k, *atoms in frames(data):
+        found = oracle.evaluate(model, *atoms)
+        np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=ENERGY)
+        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=FORCE)
+        np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIAL)
+        by_force = data[f"atom_virial{k}"].reshape(-1, 3, 3).transpose(0, 2, 1).reshape(-1, 9)  # DeePMD-kit's rows are the force
+        np.testing.assert_allclose(found.atom_virial, by_force, rtol=0, atol=VIRIAL)
+
+
+@pytest.mark.parametrize(("name", "peer"), CASES)
+def test_another_rule_is_another_model(folder, name, peer):
+    model, data = trained_by(folder, name, peer)
+    k, *atoms = next(frames(data))
+    others = {"all", "per_type", "total"} - {model.neighbour_rule}
+    for rule in others:
+        found = reference.evaluate(dataclasses.replace(model, neighbour_rule=rule), *atoms)
+        assert np.abs(found.atom_energy - data[f"atom_energy{k}"]).max() > 1e-6
+
+
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+@pytest.mark.parametrize(("name", "peer"), CASES)
+def test_the_compiled_tables(folder, tables_of, name, peer, backend):
+    model, data = trained_by(folder, name, peer)
+    for k, *atoms in frames(data):
+        found = calculator.evaluate(tables_of(name, peer), *atoms, backend=backend)
+        np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=TABLES)
+        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=TABLES)
+        assert found.overflow["n_over_sel"] > 0
+        mixed = calculator.evaluate(tables_of(name, peer), *atoms, precision="mixed", backend=backend)
+        np.testing.assert_allclose(mixed.forces, data[f"forces{k}"], rtol=0, atol=SINGLE)
+        everything = calculator.evaluate(tables_of(name, peer), *atoms, neighbors="all", backend=backend)
+        expected = reference.evaluate(dataclasses.replace(model, neighbour_rule="all"), *atoms)
+        np.testing.assert_allclose(everything.forces, expected.forces, rtol=0, atol=TABLES)
+        assert np.abs(everything.forces - found.forces).max() > 100 * TABLES
+
+
+@pytest.mark.parametrize(("name", "peer"), CASES)
+def test_the_oracle_of_the_tables(folder, name, peer):
+    model, data = trained_by(folder, name, peer)
+    tables = build(model, 1.0).tables
+    k, *atoms = next(frames(data))
+    found = reference_tables.evaluate(tables, *atoms)
+    np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=TABLES)
+    np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=TABLES)
+
+
+@pytest.mark.parametrize("rule", ["per_type", "total"])
+def test_forces_are_derivatives_between_the_jumps(folder, rule):
+    """Central differences small enough that the same neighbours are kept on both sides."""
+    model, data = trained_by(folder, "tight", "pytorch")
+    model = dataclasses.replace(model, neighbour_rule=rule)
+    _, x, types, cell = next(frames(data))
+    forces, step = reference.evaluate(model, x, types, cell).forces, 1e-5
+    for atom, c in ((0, 0), (7, 1), (20, 2)):
+        moved = np.zeros_like(x)
+        moved[atom, c] = step
+        up, down = (reference.evaluate(model, x + sign * moved, types, cell).energy for sign in (1, -1))
+        np.testing.assert_allclose((down - up) / (2 * step), forces[atom, c], atol=1e-7)
+
+
+def crystal(n=3, spacing=2.1):
+    """A cubic crystal of two types, moved off the origin."""
+    grid = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    return spacing * grid + np.array([0.123, 0.456, 0.789]), grid.sum(axis=1) % 2, n * spacing * np.eye(3)
+
+
+@pytest.mark.parametrize("rule", ["per_type", "total"])
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+def test_equally_near_neighbours(make_model, tmp_path, rule, backend):
+    """In a perfect crystal: those of smaller index, then of the smaller direction, stay, wherever the crystal lies in its cell."""
+    model = make_model(3, sel=(7, 4), n_sel=11, neighbour_rule=rule, min_nbor_dist=1.5)
+    write_tables(tmp_path / "t.bin", build(model, 1.5).tables)
+    x, types, cell = crystal()
+    expected = reference.evaluate(model, x, types, cell)
+    for shift in (0.0, 0.3, 2.0, 17.7):
+        found = calculator.evaluate(tmp_path / "t.bin", x + shift, types, cell, backend=backend)
+        np.testing.assert_allclose(found.atom_energy, expected.atom_energy, rtol=0, atol=TABLES)
+        np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=10 * TABLES)
+
+
+@pytest.mark.parametrize("rule", ["all", "per_type", "total"])
+def test_the_pairs_of_a_build(make_model, make_structure, rule):
+    """The compressor's own choice against the oracle's."""
+    model = make_model(5, sel=(6, 9), n_sel=15, neighbour_rule=rule)
+    x, types, cell = make_structure(1)
+    pairs = reference.find_neighbours(x, cell, model.descriptor.rcut)
+    kept = reference.keep_nearest(rule, model.descriptor.sel, types, pairs)
+    i, j, d = nearest_pairs(rule, model.descriptor.sel, types, (pairs.centre, pairs.neighbour, pairs.vector))
+    np.testing.assert_array_equal(i, kept.centre)
+    np.testing.assert_array_equal(j, kept.neighbour)
+    np.testing.assert_array_equal(d, kept.vector)
+    assert (len(i) < len(pairs.centre)) == (rule != "all")
+
+
+def test_the_calculator(folder, tables_of):
+    """In every step of a list, as the model does or with all; one warning that says which."""
+    ase = pytest.importorskip("ase")
+    pytest.importorskip("vesin")
+    model, data = trained_by(folder, "plain", "pytorch")
+    symbols = np.array(["H", "He", "Li"])[data["types"]]
+    path = tables_of("plain", "pytorch").with_name("named.bin")
+    write_tables(path, build(dataclasses.replace(model, type_map=("H", "He", "Li")), 1.0).tables)
+    for words, text in (({}, "forces jump .* `neighbors all`"), ({"neighbors": "all"}, "All of them are used")):
+        atoms = ase.Atoms(symbols, data["positions"], cell=data["cell"], pbc=True)
+        atoms.calc = calculator.DPCompressed(path, overflow="warn", **words)
+        with pytest.warns(UserWarning, match=f"more neighbours than sel.*{text}"):
+            atoms.get_forces()
+        followed_by = model if not words else dataclasses.replace(model, neighbour_rule="all")
+        rng = np.random.default_rng(5)
+        for _ in range(3):
+            atoms.positions += rng.uniform(-0.02, 0.02, (len(atoms), 3))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = atoms.get_forces()
+            expected = reference.evaluate(followed_by, atoms.positions, data["types"].astype(np.int64), data["cell"])
+            np.testing.assert_allclose(found, expected.forces, rtol=0, atol=10 * TABLES)
+    with pytest.raises(InputError, match='neighbors is "some": expected "trained" or "all"'):
+        atoms.calc.set(neighbors="some")
+    with pytest.raises(InputError, match='neighbors is "some"'):
+        calculator.evaluate(path, data["positions"], data["types"], neighbors="some")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"neighbour_rule": "union"}, "neighbour_rule is 'union', must be one of all, per_type, total"),
+        ({"neighbour_rule": "nearest"}, "neighbour_rule is 'nearest'"),
+        ({"exclusion": "none"}, "descriptor.exclusion is 'none', must be one of slots, section"),
+    ],
+)
+def test_words_that_are_none(make_model, changes, problem):
+    with pytest.raises(ModelError, match=problem):
+        make_model(0, **changes).validate()
+
+
+# Models that others published, whose files no reader takes yet: the arrays by a script beside them.
+
+
+@pytest.fixture(scope="module")
+def graphs(shared):
+    """What reads a TensorFlow graph."""
+    script = shared / "tools" / "pb_check.py"
+    if not script.is_file() or not (shared / "models-public").is_dir():
+        pytest.skip(f"no shared models in {shared / 'models-public'}")
+    spec = importlib.util.spec_from_file_location("pb_check", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def hidden_layers(graph, names, doubles):
+    """names: of weight, bias and time steps of each layer; doubles: a layer twice as wide as its input has a skip, too."""
+    layers = []
+    for weight, bias, idt in names:
+        matrix = graph.get(weight)
+        skip = Skip.of_widths(*matrix.shape) if doubles or (layers and matrix.shape[0] == matrix.shape[1]) else Skip.NONE
+        layers.append(Layer(matrix, graph.get(bias).ravel(), graph.get(idt), parse("tanh"), skip))
+    return layers
+
+
+def tensorflow_model(graph, names, scope, prefix):
+    """A two-sided se_e2_a model with three layers in each net, tanh everywhere. scope: of the embedding nets; prefix: of the statistics."""
+    op = next(node for node in graph.nodes.values() if node.op in ("ProdEnvMatA", "DescrptNorot"))
+    sel, n = tuple(op.ints("sel_a")), len(names)
+    mean, std = (graph.get(f"{prefix}{name}").reshape(n, sum(sel), 4)[:, 0] for name in ("t_avg", "t_std"))
+    parts, nets, fittings = ("matrix", "bias", "idt"), [], []
+    for a, b in np.ndindex(n, n):
+        nets.append(Net(tuple(hidden_layers(graph, [[f"{scope}_{a}/{p}_{k}_{b}" for p in parts] for k in (1, 2, 3)], True))))
+    for a in range(n):
+        last = f"final_layer_type_{a}"
+        output = Layer(graph.get(f"{last}/matrix"), graph.get(f"{last}/bias"), None, parse("linear"), Skip.NONE)
+        layers = hidden_layers(graph, [[f"layer_{k}_type_{a}/{p}" for p in parts] for k in range(3)], False)
+        fittings.append(Net((*layers, output)))
+    descriptor = SeE2A(
+        rcut=op.f("rcut_r"), rcut_smth=op.f("rcut_r_smth"), env_protection=0.0, sel=sel, n_sel=sum(sel), mean=mean[:, 0], std=std[:, :2],
+        axis_neuron=len(fittings[0].layers[0].weight) // nets[0].n_out, nets=tuple(nets), net_of=np.arange(n * n).reshape(n, n),
+        excluded=frozenset(), exclusion="section",
+    )  # fmt: skip
+    fitting = EnergyFitting(tuple(fittings), np.arange(n), np.zeros(n), frozenset(), frozenset())
+    source = Provenance("frozen_model.pb", "0" * 64, "TensorFlow graph", "float64")
+    model = ModelDescription(names, descriptor, fitting, frozenset(), None, source, neighbour_rule="per_type")
+    model.validate()
+    return model
+
+
+PUBLISHED = {
+    "csi-si": ("frozen_model_1.pb", ("Si",), "filter_type", "descrpt_attr/"),  # 46 neighbours, sel 30
+    "dpgen-ch4": ("frozen_model.pb", ("H", "C"), "DS_layer_type", ""),  # sel 16 4, liquid density
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_models(shared, graphs, name, tmp_path):
+    """The frames where the peer keeps the nearest of each type."""
+    file, *where = PUBLISHED[name]
+    home = shared / "models-public" / name
+    model = tensorflow_model(graphs.Pb(home / file), *where)
+    data = np.load(home / "reference.npz")
+    atoms = data["overflow_positions"], data["overflow_types"].astype(np.int64), data["overflow_cell"]
+    found = reference.evaluate(model, *atoms)
+    np.testing.assert_allclose(found.atom_energy, data["overflow_atom_energy"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.forces, data["overflow_forces"], rtol=0, atol=1e-8)
+    everything = reference.evaluate(dataclasses.replace(model, neighbour_rule="all"), *atoms)
+    assert np.abs(everything.atom_energy - found.atom_energy).max() > 0.01
+    near = neighbour_pairs(atoms[0], atoms[2], 4.0)[2]
+    write_tables(tmp_path / "t.bin", build(model, float(np.linalg.norm(near, axis=1).min())).tables)
+    for words, expected in (({}, found), ({"neighbors": "all"}, everything)):
+        tables = calculator.evaluate(tmp_path / "t.bin", *atoms, **words)
+        np.testing.assert_allclose(tables.atom_energy, expected.atom_energy, rtol=0, atol=TABLES)
+        np.testing.assert_allclose(tables.forces, expected.forces, rtol=0, atol=10 * TABLES)
