@@ -247,7 +247,7 @@ def count_beyond(tables, types, pairs) -> int:
 def test_pairs_beyond_the_table_are_counted_at_any_distance(water, water_tables, evaluate, min_distance):
     """Above the smallest distance of the training data, too: there they are not close, but beyond."""
     _, positions, types, cell = water
-    tables = replace(from_bytes(water_tables), min_distance=np.full((2, 2), min_distance))
+    tables = replace(from_bytes(water_tables), min_distance=np.full((2, 2), min_distance), close_distance=None)
     squeezed = 0.15 * positions, types, 0.15 * cell + 20 * np.eye(3)
     pairs = neighbour_pairs(squeezed[0], squeezed[2], tables.descriptors[0].rcut)
     found = evaluate(calculator._core().Model.from_bytes(to_bytes(tables)), *squeezed).overflow
@@ -280,7 +280,7 @@ def test_the_calculator_reports_pairs_that_are_beyond_but_not_close(water_tables
     ase = pytest.importorskip("ase", reason="ase is not installed")
     pytest.importorskip("vesin", reason="vesin is not installed")
     path = tmp_path / "tables.bin"
-    path.write_bytes(to_bytes(replace(from_bytes(water_tables), min_distance=np.full((2, 2), 0.01))))
+    path.write_bytes(to_bytes(replace(from_bytes(water_tables), min_distance=np.full((2, 2), 0.01), close_distance=None)))
     atoms = ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.05]])
     atoms.calc = calculator.DPCompressed(path)
     with pytest.raises(InputError, match=r"^0 pairs closer than the training data, 2 beyond the table"):
