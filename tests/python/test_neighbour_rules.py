@@ -27,8 +27,11 @@ ENERGY, FORCE, VIRIAL, TABLES = 1e-11, 1e-11, 1e-10, 1e-8
 SINGLE = 1e-4  # mixed precision of these models, whose forces are some eV/A
 RULES = {"pytorch": ("total", "slots"), "tensorflow": ("per_type", "section")}
 CASES = [
-    (name, peer) for name in ("plain", "tight", "exclude", "pair_exclude") for peer in RULES if (name, peer) != ("pair_exclude", "tensorflow")
-]  # fmt: skip
+    (name, peer)
+    for name in ("plain", "tight", "exclude", "pair_exclude")
+    for peer in RULES
+    if (name, peer) != ("pair_exclude", "tensorflow")
+]
 BACKENDS = ["host", "kokkos_serial"]
 
 
