@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The radial descriptor from the trained model to the tables: DeePMD-kit's numbers, the oracle, and what the linear form keeps."""
+"""The radial descriptor from the trained model to the tables: DeePMD-kit's numbers, the oracle, and what the linear form
+keeps."""
 
 import base64
 import dataclasses
@@ -203,7 +204,8 @@ def with_arrays(tree):
 
 
 def test_a_two_sided_model_that_tensorflow_trained(shared, make_model):
-    """No reader gives one yet: the description is made of DeePMD-kit's tree; the numbers are TensorFlow's, of the same weights."""
+    """No reader gives one yet: the description is made of DeePMD-kit's tree; the numbers are TensorFlow's, of the same
+    weights."""
     yaml = pytest.importorskip("yaml")
     folder = shared / "models-public"
     if not folder.is_dir():
