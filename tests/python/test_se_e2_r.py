@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pybuild import calculator
+from pybuild.compress.accuracy import report_lines, table_reports
 from pybuild.compress.build import Options, build
 from pybuild.descriptors.deepmd import net_of_tree, two_body_numbers
 from pybuild.descriptors.se_e2_r import SeE2R
@@ -118,6 +119,14 @@ def test_centres_with_a_close_pair(make_model):
         positions = np.array([[0.0, 0.0, 0.0], [distance, 0.0, 0.0], [1.0, 2.0, 0.5], [-2.0, 0.3, 0.1]])
         exact = reference.evaluate(model, positions, [0, 1, 1, 0])
         assert_within(reference_tables.evaluate(tables, positions, [0, 1, 1, 0]), exact, 4, force, 0.1 * force)
+
+
+def test_the_report_counts_columns(make_model):
+    result = build(make_model(7, kind="se_e2_r", widths=(1, 6, 12)), M, Options())
+    (line,) = (line for line in report_lines(result, table_reports(result), Options()) if line.startswith("first fitting layer"))
+    n = [len(f.inputs[0].columns) for f in result.tables.fittings]
+    assert line.startswith("first fitting layer: folded, columns: A ")
+    assert line.endswith(f"with a closer pair: A {n[0]}, B {n[1]}")
 
 
 # The compiled evaluators
