@@ -105,7 +105,8 @@ def _inputs_text(build: Build) -> str:
         return f"direct, descriptor: {_counts(build, 'double')}"
     linear = any(taken.form == Form.LINEAR for f in build.tables.fittings if f is not None for taken in f.inputs)
     return (
-        f"folded, {'columns' if linear else 'products'}: {_counts(build, 'double')}; in mixed precision: {_counts(build, 'mixed')}; "
+        f"folded, {'columns' if linear else 'products'}: {_counts(build, 'double')}; "
+        f"in mixed precision: {_counts(build, 'mixed')}; "
         f"with a closer pair: {_counts(build, 'all')}"
     )
 
