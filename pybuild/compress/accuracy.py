@@ -15,6 +15,7 @@ import numpy as np
 
 from ..blas import one_blas_thread
 from ..model.description import ModelDescription
+from ..model.descriptor import Form
 from ..progress import track
 from ..tablefile.tableset import TableSet
 from .build import Build, Options
@@ -102,8 +103,10 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
 def _inputs_text(build: Build) -> str:
     if not build.folded:
         return f"direct, descriptor: {_counts(build, 'double')}"
+    linear = any(taken.form == Form.LINEAR for f in build.tables.fittings if f is not None for taken in f.inputs)
     return (
-        f"folded, products: {_counts(build, 'double')}; in mixed precision: {_counts(build, 'mixed')}; "
+        f"folded, {'columns' if linear else 'products'}: {_counts(build, 'double')}; "
+        f"in mixed precision: {_counts(build, 'mixed')}; "
         f"with a closer pair: {_counts(build, 'all')}"
     )
 

@@ -100,7 +100,7 @@ class Build:
     truncation: Errors  # by rank and products alone
     measured: Measured  # the tables as they are stored, on all structures
     measured_on: str  # what these are
-    close_factor: float  # a centre takes all columns and products where a neighbour is closer than this times the smallest distance
+    close_factor: float  # a centre takes all columns and products where a neighbour is closer than this, in smallest distances
     between: Errors  # of centres with a neighbour between there and the smallest distance, in double precision
     kinked_fitting: bool  # an activation of the fitting nets has corners
 
@@ -263,7 +263,8 @@ def _close_factor(seen: _Evidence, tables: TableSet, options: Options) -> tuple[
     for factor in CLOSE_FACTORS:
         cases = seen.cases_between(factor)
         errors = {name: _stored_errors(tables, cases, name) for name in ("double", "mixed")}
-        limits = {name: max(options.tolerances[name], min(CLOSE_SHARE * options.tolerances[name], FAR_TOLERANCE)) for name in errors}
+        asked = {name: options.tolerances[name] for name in errors}
+        limits = {name: max(t, min(CLOSE_SHARE * t, FAR_TOLERANCE)) for name, t in asked.items()}
         if all(within(errors[name], limits[name]) for name in errors):
             return factor, errors["double"]
     return 1.0, Errors(0.0, 0.0, 0.0)

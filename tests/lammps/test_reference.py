@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Every model that there are tables for, all its frames (periodic, triclinic, open), on 1, 2 and 4 ranks against the trainer's own results."""
+"""Every model that there are tables for, all its frames (periodic, triclinic, open), on 1, 2 and 4 ranks against the trainer's
+own results."""
 
 from __future__ import annotations
 

@@ -97,7 +97,8 @@ def random_model(seed: int = 0, n_types: int = 2, **changes: Any) -> ModelDescri
     """A small legal model with random weights, statistics and biases.
 
     changes: fields of the descriptor, the fitting ("fitting_" before the name) or the model to replace; also `kind` of the
-    descriptor, `type_one_side`, and `activation` of the embedding nets, `fitting_activation`, and `widths` of the embedding nets from 1 on.
+    descriptor, `type_one_side`, and `activation` of the embedding nets, `fitting_activation`, and `widths` of the embedding nets
+    from 1 on.
     """
     rng = np.random.default_rng(seed)
     widths, axis = changes.pop("widths", (1, 3, 6)), 2

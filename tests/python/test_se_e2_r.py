@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The radial descriptor from the trained model to the tables: DeePMD-kit's numbers, the oracle, and what the linear form keeps."""
+"""The radial descriptor from the trained model to the tables: DeePMD-kit's numbers, the oracle, and what the linear form
+keeps."""
 
 import base64
 import dataclasses
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from pybuild import calculator
+from pybuild.compress.accuracy import report_lines, table_reports
 from pybuild.compress.build import Options, build
 from pybuild.descriptors.deepmd import net_of_tree, two_body_numbers
 from pybuild.descriptors.se_e2_r import SeE2R
@@ -119,6 +121,14 @@ def test_centres_with_a_close_pair(make_model):
         assert_within(reference_tables.evaluate(tables, positions, [0, 1, 1, 0]), exact, 4, force, 0.1 * force)
 
 
+def test_the_report_counts_columns(make_model):
+    result = build(make_model(7, kind="se_e2_r", widths=(1, 6, 12)), M, Options())
+    (line,) = (line for line in report_lines(result, table_reports(result), Options()) if line.startswith("first fitting layer"))
+    n = [len(f.inputs[0].columns) for f in result.tables.fittings]
+    assert line.startswith("first fitting layer: folded, columns: A ")
+    assert line.endswith(f"with a closer pair: A {n[0]}, B {n[1]}")
+
+
 # The compiled evaluators
 
 
@@ -203,7 +213,8 @@ def with_arrays(tree):
 
 
 def test_a_two_sided_model_that_tensorflow_trained(shared, make_model):
-    """No reader gives one yet: the description is made of DeePMD-kit's tree; the numbers are TensorFlow's, of the same weights."""
+    """No reader gives one yet: the description is made of DeePMD-kit's tree; the numbers are TensorFlow's, of the same
+    weights."""
     yaml = pytest.importorskip("yaml")
     folder = shared / "models-public"
     if not folder.is_dir():

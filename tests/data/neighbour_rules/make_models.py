@@ -7,8 +7,9 @@ Needs DeePMD-kit 3.2.0, its two back ends in environments of their own:
     python make_models.py tensorflow FOLDER    (pip install 'deepmd-kit[cpu]==3.2.0')
 
 The first writes NAME.pth (random weights; no code, so no text of others), NAME.pytorch.npz, and FOLDER/NAME.dp, which the second
-converts (dp convert-backend) and evaluates: NAME.tensorflow.npz. Each npz holds two frames of the same atoms, the second one in open
-space: types, positions, cell, energy, atom_energy, forces, virial (LAMMPS' sign), atom_virial, the last five with a 0 or 1 behind.
+converts (dp convert-backend) and evaluates: NAME.tensorflow.npz. Each npz holds two frames of the same atoms, the second one in
+open space: types, positions, cell, energy, atom_energy, forces, virial (LAMMPS' sign), atom_virial, the last five with a 0 or 1
+behind.
 """
 
 import copy
