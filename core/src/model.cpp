@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "descriptor_kinds.hpp"
 #include "dpc/errors.hpp"
 #include "model_parts.hpp"
 
@@ -167,7 +168,7 @@ double Model::rcut() const {
     return largest;
 }
 
-const char* name_of(DescriptorKind kind) { return kind == DescriptorKind::se_e2_a ? "se_e2_a" : "se_e2_r"; }
+const char* name_of(DescriptorKind kind) { return rules_of(kind).name; }
 
 std::shared_ptr<const Model> Model::from_bytes(const void* data, std::size_t n_bytes) {
     const std::shared_ptr<unsigned char> bytes = aligned_copy(data, n_bytes);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "descriptor_kinds.hpp"
 #include "model_parts.hpp"
 
 namespace dpc {
@@ -15,11 +16,11 @@ constexpr std::int64_t kMostWidth = 16384;
 DescriptorKind read_kind(SectionReader& sections, const std::string& name) {
     const std::string text = sections.text(name);
     std::string known;
-    for (const DescriptorKind kind : {DescriptorKind::se_e2_a, DescriptorKind::se_e2_r}) {
-        if (text == name_of(kind)) {
-            return kind;
+    for (const KindRules& rules : kKinds) {
+        if (text == rules.name) {
+            return rules.kind;
         }
-        known += (known.empty() ? "" : ", ") + std::string(name_of(kind));
+        known += (known.empty() ? "" : ", ") + std::string(rules.name);
     }
     model_error(name, "is '" + text + "', this version knows " + known + "; install a newer version");
 }
@@ -59,7 +60,7 @@ void read_sel(SectionReader& sections, const std::string& prefix, std::size_t n,
 /// Radial, and angular where the kind has angles.
 void read_statistics(SectionReader& sections, const std::string& prefix, Descriptor& descriptor) {
     const std::string name = prefix + "std";
-    const std::size_t n = descriptor.sel.size(), n_columns = descriptor.kind == DescriptorKind::se_e2_a ? 2 : 1;
+    const std::size_t n = descriptor.sel.size(), n_columns = rules_of(descriptor.kind).n_std;
     const double* mean = sections.doubles(prefix + "mean", {n});
     const double* deviation = sections.doubles(name, {n, n_columns});
     descriptor.mean.assign(mean, mean + n);
@@ -75,7 +76,7 @@ void read_statistics(SectionReader& sections, const std::string& prefix, Descrip
 void read_widths(SectionReader& sections, const std::string& prefix, Descriptor& descriptor) {
     descriptor.width = sections.integer(prefix + "width", 1);
     require_at_most(prefix + "width", descriptor.width, kMostWidth);
-    if (descriptor.kind != DescriptorKind::se_e2_a) {
+    if (!rules_of(descriptor.kind).has_axis) {
         return;
     }
     descriptor.axis_neuron = sections.integer(prefix + "axis_neuron", 1);

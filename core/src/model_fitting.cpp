@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "descriptor_kinds.hpp"
 #include "model_parts.hpp"
 
 namespace dpc {
@@ -127,7 +128,7 @@ InputForm read_form(SectionReader& sections, const std::string& name, Descriptor
     if (form == InputForm::rectangular) {
         not_evaluated(name, found);
     }
-    if ((form == InputForm::square && kind != DescriptorKind::se_e2_a) || (form == InputForm::linear && kind != DescriptorKind::se_e2_r)) {
+    if (form != InputForm::direct && form != rules_of(kind).folded) {
         model_error(name, found + ", which a descriptor " + name_of(kind) + " does not have");
     }
     return form;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "descriptor_kinds.hpp"
 #include "model_parts.hpp"
 
 namespace dpc {
@@ -158,7 +159,7 @@ void check_constant_arguments(const Model& model, const Descriptor& descriptor) 
         require_inside(model, pair.table, x_pad,
                        "-mean/std = " + number_text(x_pad) + " of empty slots around centre type " + std::to_string(centre));
         const bool excluded = pair.kind == PairKind::descriptor_excluded || pair.kind == PairKind::section_excluded;
-        if (descriptor.kind == DescriptorKind::se_e2_r && excluded) {
+        if (rules_of(descriptor.kind).looks_excluded_up && excluded) {
             require_inside(model, pair.table, 0, "0 of excluded neighbours around centre type " + std::to_string(centre));
         }
     }

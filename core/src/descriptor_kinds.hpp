@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// What the sections of each kind of descriptor are (docs/tables-format.md section 3); a new kind is one line here.
+#pragma once
+
+#include <cstddef>
+
+#include "dpc/codes.hpp"
+
+namespace dpc {
+
+struct KindRules {
+    DescriptorKind kind;
+    const char* name;
+    std::size_t n_std;        // columns of std: radial, angular
+    bool has_axis;            // axis_neuron
+    InputForm folded;         // of the first layer of a fitting net, beside direct
+    bool looks_excluded_up;   // excluded neighbours count as x = 0; otherwise they add nothing
+};
+
+inline constexpr KindRules kKinds[] = {
+    {DescriptorKind::se_e2_a, "se_e2_a", 2, true, InputForm::square, false},
+    {DescriptorKind::se_e2_r, "se_e2_r", 1, false, InputForm::linear, true},
+};
+
+/// In the order of the enumeration.
+inline const KindRules& rules_of(DescriptorKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
+
+}  // namespace dpc
