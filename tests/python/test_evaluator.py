@@ -21,6 +21,7 @@ from pybuild.oracles import reference_tables
 from pybuild.readers import read_model
 from pybuild.structures.neighbours import neighbour_pairs
 from pybuild.tablefile.file import from_bytes, to_bytes
+from pybuild.tablefile.tableset import NeighbourRule
 
 core = pytest.importorskip("pybuild._core", reason="pybuild._core is not built")
 
@@ -247,7 +248,8 @@ def count_beyond(tables, types, pairs) -> int:
 def test_pairs_beyond_the_table_are_counted_at_any_distance(water, water_tables, evaluate, min_distance):
     """Above the smallest distance of the training data, too: there they are not close, but beyond."""
     _, positions, types, cell = water
-    tables = replace(from_bytes(water_tables), min_distance=np.full((2, 2), min_distance), close_distance=None)
+    distances, every = np.full((2, 2), min_distance), NeighbourRule.ALL
+    tables = replace(from_bytes(water_tables), min_distance=distances, close_distance=None, neighbour_rule=every)
     squeezed = 0.15 * positions, types, 0.15 * cell + 20 * np.eye(3)
     pairs = neighbour_pairs(squeezed[0], squeezed[2], tables.descriptors[0].rcut)
     found = evaluate(calculator._core().Model.from_bytes(to_bytes(tables)), *squeezed).overflow
