@@ -249,13 +249,13 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
         PairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
             const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+            limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;
             if (!math::is_counted(pair.kind)) {
                 continue;
             }
             limits.is_counted = true;
             // Where there are several descriptors, each finds its own among the pairs of all.
             limits.is_stored = limits.is_stored || pair.kind == PairKind::ordinary || type.descriptors.size() > 1;
-            limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;
             if (pair.kind == PairKind::ordinary) {
                 limits.min_distance = model->pair_of(model->min_distance, a, b);
                 limits.close_distance = model->pair_of(model->close_distance, a, b);

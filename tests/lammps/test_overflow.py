@@ -99,7 +99,8 @@ def test_beyond_the_table_can_go_on(lammps: Lammps, small: Path) -> None:
 @on_backends("host", "kokkos_openmp-2", "kk")
 def test_beyond_a_table_that_ends_above_the_smallest_distance(ranks: int, lammps: Lammps, small: Path) -> None:
     """The pair is no closer than the training data, but beyond the table all the same."""
-    far_off = dataclasses.replace(read_tables(small), min_distance=np.full((2, 2), 0.01))
+    near = np.full((2, 2), 0.01)
+    far_off = dataclasses.replace(read_tables(small), min_distance=near, close_distance=near)
     write_tables(lammps.folder / "far.bin", far_off)
     pair_at(lammps, 0.05)
     run = lammps.run(setup("pair.data", lammps.style(lammps.folder / "far.bin", "overflow warn"), "* * O H") + static(), ranks)

@@ -307,11 +307,12 @@ class TestStress:
 
 def test_more_neighbours_than_sel_is_said_once(tables: Path) -> None:
     content = from_bytes(tables.read_bytes())
-    sel = content.sel
+    (descriptor,) = content.descriptors
+    sel = descriptor.sel
     lattice = 2.4 * np.stack(np.meshgrid(*[np.arange(6)] * 3), -1).reshape(-1, 3)
     atoms = ase.Atoms("O" * 216, positions=lattice, cell=3 * [14.4], pbc=True)
     d = np.linalg.norm(atoms.get_all_distances(mic=True, vector=True), axis=2)
-    count = int(((d < content.rcut).sum(axis=1) - 1).max())
+    count = int(((d < descriptor.rcut).sum(axis=1) - 1).max())
     assert count > sel[0]
     for calc in (DPCompressed(tables), DPCompressed(tables)):  # each says it
         atoms.calc = calc
