@@ -37,8 +37,8 @@ public:
 
     /// Take a new neighbour list: once per rebuild, not per step. List: a small copyable struct with int n_centres and, on the device,
     /// int centre(int c), int count(int i), int neighbour(int i, int k), long long tag(int i): i and the neighbours are atom indices, the
-    /// tag as in NeighbourRows. types: (n_all) model
-    /// types, < 0: not part of the model; this and what the list points to must stay until the next call.
+    /// tag as in NeighbourRows. types: (n_all) model types, < 0: not part of the model; this and what the list points to must stay until
+    /// the next call.
     /// Throws InputError where an index or a type is out of range.
     template <class List>
     void set_neighbours(int n_all, const TypesView& types, const List& list) {

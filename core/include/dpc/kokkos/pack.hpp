@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The value types of the Kokkos kernels. On a processor a pack as wide as its registers (dpc/simd.hpp), on a GPU, a pack of one. Code written for packs then runs on both. Compilers for GPUs do not take the vector
-// types of the processor, so that a build with a GPU uses packs of one everywhere.
+// The value types of the Kokkos kernels. On a processor a pack as wide as its registers (dpc/simd.hpp), on a GPU a pack of one. Code
+// written for packs then runs on both. Compilers for GPUs do not take the vector types of the processor, so that a build with a GPU
+// uses packs of one everywhere.
 #pragma once
 
 #include <Kokkos_Core.hpp>
@@ -10,7 +11,7 @@
 
 #include "dpc/math/portable.hpp"
 
-// DPC_KOKKOS_LIKE_GPU: tests run what a GPU runs (one tile, warps, atomic additions) on a processor, with warps of one lane.
+// DPC_KOKKOS_LIKE_GPU: tests run what a GPU runs (one tile, groups of threads, atomic additions) on a processor, with groups of one.
 #if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP) || defined(KOKKOS_ENABLE_SYCL) || defined(DPC_KOKKOS_LIKE_GPU)
 #define DPC_PACKS_OF_ONE
 #else

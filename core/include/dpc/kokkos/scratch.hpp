@@ -3,6 +3,7 @@
 // serves all chunks, one after the other.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Step reverse_environment: dE/dR of one descriptor to forces and virials. A centre's own force is summed in registers. Forces on neighbours are added
-// atomically on a GPU; on a processor each worker but the first has an array of its own, and these are added in the order of the
-// workers, so that the same number of threads gives the same bits.
+// Step reverse_environment: dE/dR of one descriptor to forces and virials. A centre's own force is summed in registers. Forces on
+// neighbours are added atomically on a GPU; on a processor each worker but the first has an array of its own, and these are added in
+// the order of the workers, so that the same number of threads gives the same bits.
 #pragma once
 
 #include <cstdint>

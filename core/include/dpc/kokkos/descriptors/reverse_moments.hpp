@@ -7,7 +7,8 @@
 
 namespace dpc::kokkos {
 
-/// Numbers that are summed over a group or the lanes of their packs together: on a processor 16 packs, on a GPU more need too many registers.
+/// Numbers that are summed over a group or the lanes of their packs together: on a processor 16 packs, on a GPU more need too many
+/// registers.
 constexpr int kSumsAtOnce = kPackBytes == 0 ? 8 : 16;
 
 template <class Real, int COMPONENTS>
@@ -33,7 +34,8 @@ struct ReverseMoments {
     }
 
     template <int ORDER, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment,
+                                                int k) const {
         const int n_packs = (model.table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
         math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(),
                                     [&](auto count, int first) { pass<ORDER, decltype(count)::value>(group, model, segment, first, k); });
@@ -41,7 +43,8 @@ struct ReverseMoments {
 
     /// dE/dmoments of pack v of channels of atom k; channels without a row have none.
     template <int N>
-    KOKKOS_FORCEINLINE_FUNCTION void load_weights(const DevicePair<Real>& model, int first, int v, int k, Pack<Real> (&weight)[COMPONENTS][N]) const {
+    KOKKOS_FORCEINLINE_FUNCTION void load_weights(const DevicePair<Real>& model, int first, int v, int k,
+                                                  Pack<Real> (&weight)[COMPONENTS][N]) const {
         constexpr int width = Pack<Real>::width;
         const int channel = first + v * width;
         Real of[COMPONENTS][width];
@@ -58,7 +61,8 @@ struct ReverseMoments {
     }
 
     template <int ORDER, int N, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int first, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int first,
+                                          int k) const {
         using P = Pack<Real>;
         P weight[COMPONENTS][N];  // every thread's own
         int channel = 0;

@@ -3,8 +3,6 @@
 // (atom) for itself; the gradient is gathered row by row, so that nothing is added to twice.
 #pragma once
 
-#include "dpc/kokkos/device_model.hpp"
-#include "dpc/kokkos/loops.hpp"
 #include "dpc/kokkos/chunk.hpp"
 
 namespace dpc::kokkos {
