@@ -179,7 +179,8 @@ class DPCompressed(Calculator):
         """Change parameters; returns those that changed. What they make different is made anew."""
         self._check(words)
         wanted = {**self.parameters, **words}
-        if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in ("n_threads", "precision", "backend", "neighbors")):
+        of_evaluator = ("n_threads", "precision", "backend", "neighbors")
+        if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in of_evaluator):
             self._start(self.model, wanted)
         changed = super().set(**words)
         if changed:

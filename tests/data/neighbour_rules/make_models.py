@@ -7,11 +7,13 @@ Needs DeePMD-kit 3.2.0, its two back ends in environments of their own:
     python make_models.py tensorflow FOLDER    (pip install 'deepmd-kit[cpu]==3.2.0')
 
 The first writes NAME.pth (random weights; no code, so no text of others), NAME.pytorch.npz, and FOLDER/NAME.dp, which the second
-converts (dp convert-backend) and evaluates: NAME.tensorflow.npz. Each npz holds two frames of the same atoms, the second one in open
-space: types, positions, cell, energy, atom_energy, forces, virial (LAMMPS' sign), atom_virial, the last five with a 0 or 1 behind.
+converts (dp convert-backend) and evaluates: NAME.tensorflow.npz. Each npz holds two frames of the same atoms, the second one in
+open space: types, positions, cell, energy, atom_energy, forces, virial (LAMMPS' sign), atom_virial, the last five with a 0 or 1
+behind.
 """
 
 import copy
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +75,7 @@ def make_pytorch(folder):
             return out["energy"][0], out["atom_energy"][:, 0], out["force"], virial, atom_virial
 
         np.savez(HERE / f"{name}.pytorch.npz", **frames(evaluate))
-        model.model_def_script = __import__("json").dumps(script)
+        model.model_def_script = json.dumps(script)
         torch.jit.save(torch.jit.script(model), folder / f"{name}.pth")
         without_code(folder / f"{name}.pth", HERE / f"{name}.pth")
         subprocess.run(["dp", "convert-backend", folder / f"{name}.pth", folder / f"{name}.dp"], check=True)
