@@ -155,7 +155,7 @@ struct HostRun {
     }
     Totals step() {
         std::fill(forces.begin(), forces.end(), 0.0);
-        return evaluator.compute(x.data(), Units{}, {forces.data(), nullptr, nullptr});
+        return evaluator.compute({x.data()}, {forces.data(), nullptr, nullptr});
     }
 };
 

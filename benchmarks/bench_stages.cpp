@@ -103,7 +103,7 @@ double measure_step(const std::shared_ptr<const Model>& model, Precision precisi
     const double start = bench::thread_seconds();
     for (int repeat = 0; repeat < 3 || bench::thread_seconds() - start < seconds; ++repeat) {
         const double before = bench::thread_seconds();
-        evaluator.compute(structure.positions(), {}, {forces.data(), nullptr, nullptr});
+        evaluator.compute({structure.positions()}, {forces.data(), nullptr, nullptr});
         best = std::min(best, bench::thread_seconds() - before);
     }
     return best;

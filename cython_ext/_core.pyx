@@ -165,8 +165,9 @@ cdef class Evaluator:
             dereference(self.cpp).set_neighbours(n_all, cpp_types, cpp_rows)
         self.n_all = n_all
 
-    def compute(self, const double[:, ::1] x not None, bint with_atom_virial=True):
-        """Evaluate at positions x (n_all, 3), angstrom.
+    def compute(self, const double[:, ::1] x not None, bint with_atom_virial=True, const double[::1] fparam=None,
+                const double[:, ::1] aparam=None):
+        """Evaluate at positions x (n_all, 3), angstrom. fparam (n_fparam,), aparam (n_all, n_aparam): of models that take them.
 
         Returns energy (eV), atom_energy (n_all,), forces (n_all, 3), virial (3, 3), atom_virial (n_all, 9), or None unless
         with_atom_virial: forces and atomic virials also on atoms that are no centres. Raises InputError for positions that are
@@ -181,17 +182,22 @@ cdef class Evaluator:
         cdef double[::1] energy_view = atom_energy
         cdef double[:, ::1] virial_view = atom_virial
         cdef CppOutput output
-        cdef CppUnits units
+        cdef CppInputs inputs
         cdef CppTotals totals
-        cdef const double* cpp_x = NULL
         if self.n_all > 0:
-            cpp_x = &x[0, 0]
+            inputs.x = &x[0, 0]
             output.forces = &forces_view[0, 0]
             output.atom_energy = &energy_view[0]
             if with_atom_virial:
                 output.atom_virial = &virial_view[0, 0]
+        if fparam is not None and fparam.shape[0] > 0:
+            inputs.fparam.values = &fparam[0]
+            inputs.fparam.n = fparam.shape[0]
+        if aparam is not None and aparam.shape[0] * aparam.shape[1] > 0:
+            inputs.aparam.values = &aparam[0, 0]
+            inputs.aparam.n = aparam.shape[0] * aparam.shape[1]
         with nogil:
-            totals = dereference(self.cpp).compute(cpp_x, units, output)
+            totals = dereference(self.cpp).compute(inputs, output)
         virial = np.array([totals.virial[k] for k in range(9)]).reshape(3, 3)
         return totals.energy, atom_energy, forces, virial, atom_virial if with_atom_virial else None
 

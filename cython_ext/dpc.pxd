@@ -59,8 +59,13 @@ cdef extern from "dpc/evaluator.hpp" namespace "dpc":
         int index_mask
         const int64_t* tag
 
-    cdef cppclass CppUnits "dpc::Units":
-        pass
+    cdef cppclass CppSpan "dpc::Span":
+        const double* values
+        size_t n
+
+    cdef cppclass CppInputs "dpc::Inputs":
+        const double* x
+        CppSpan fparam, aparam
 
     cdef cppclass CppOutput "dpc::Output":
         double* forces
@@ -112,7 +117,7 @@ cdef extern from "dpc/evaluator.hpp" namespace "dpc":
     cdef cppclass CppEvaluator "dpc::Evaluator":
         CppEvaluator(shared_ptr[CppModel] model, const CppOptions& options) except +translate_errors
         void set_neighbours(int n_all, const int* types, const CppRows& rows) except +translate_errors nogil
-        CppTotals compute(const double* x, const CppUnits& units, const CppOutput& output) except +translate_errors nogil
+        CppTotals compute(const CppInputs& inputs, const CppOutput& output) except +translate_errors nogil
         const CppOverflow& overflow()
         string describe()
         size_t memory_bytes()

@@ -108,7 +108,7 @@ PairDPCompressedBase::Results PairDPCompressed::evaluate() {
         out.atom_virial = atom_virial_.data();
         results.atom_virial = atom_virial_.data();
     }
-    results.totals = evaluator_->compute(any ? atom->x[0] : nullptr, units_, out);
+    results.totals = evaluator_->compute({any ? atom->x[0] : nullptr, units_}, out);
     return results;
 }
 

@@ -125,5 +125,5 @@ class TableSet:
     descriptors: tuple[DescriptorArrays, ...]
     tables: tuple[TableArrays, ...]
     fittings: tuple[FittingArrays | None, ...]  # (N,); None where energy_mask is 0
-    close_distance: Array | None = None  # (N, N) a centre with a closer neighbour takes all columns and products; None: min_distance
+    close_distance: Array | None = None  # (N, N) with a closer neighbour a centre takes all; None: min_distance
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -201,7 +201,7 @@ void evaluate_cluster(const std::shared_ptr<const dpc::Model>& model, dpc::Preci
     output.atom_virial = atom_virial;
     dpc::Evaluator evaluator(model, 1, precision);
     evaluator.set_neighbours(n, types, list);
-    evaluator.compute(x, {}, output);
+    evaluator.compute({x}, output);
 }
 
 /// A message without names and words with digits in them: one for each rule.

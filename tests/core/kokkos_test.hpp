@@ -94,7 +94,7 @@ struct Step {
         atom_energy.assign(n, kAtomEnergy);
         atom_virial.assign(9 * n, kAtomVirial);
         totals = evaluator.compute(
-            x.data(), units, {forces.data(), with_atoms ? atom_energy.data() : nullptr, with_atoms ? atom_virial.data() : nullptr});
+            {x.data(), units}, {forces.data(), with_atoms ? atom_energy.data() : nullptr, with_atoms ? atom_virial.data() : nullptr});
         overflow = evaluator.overflow();
     }
 };

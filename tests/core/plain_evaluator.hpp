@@ -105,7 +105,7 @@ private:
             slope = 0;
             for (int power = table.order; power >= 0; --power) {
                 slope = slope * t + value;
-                value = value * t + table.coef[(piece * n_powers + power) * table.stride + k];
+                value = value * t + table.coef[(piece * n_powers + power) * table.rank + k];
             }
             return value;
         };

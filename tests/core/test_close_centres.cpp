@@ -75,7 +75,7 @@ void expect_same(const Results& found, const Results& expected, double tolerance
 void compute(Evaluator& evaluator, const dpc::NeighbourRows& rows, const std::vector<double>& x, Results& results) {
     evaluator.set_neighbours(kAtoms, the_system().types.data(), rows);
     const dpc::Totals totals =
-        evaluator.compute(x.data(), {}, {results.forces.data(), results.atom_energy.data(), results.atom_virial.data()});
+        evaluator.compute({x.data()}, {results.forces.data(), results.atom_energy.data(), results.atom_virial.data()});
     results.totals.energy += totals.energy;
     for (int c = 0; c < 9; ++c) {
         results.totals.virial[c] += totals.virial[c];

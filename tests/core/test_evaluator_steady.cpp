@@ -52,7 +52,7 @@ struct Results {
         for (std::vector<double>* array : {&forces, &atom_energy, &atom_virial}) {
             std::fill(array->begin(), array->end(), 0.0);
         }
-        totals = evaluator.compute(x.data(), {}, {forces.data(), atom_energy.data(), with_atom_virial ? atom_virial.data() : nullptr});
+        totals = evaluator.compute({x.data()}, {forces.data(), atom_energy.data(), with_atom_virial ? atom_virial.data() : nullptr});
     }
 };
 

@@ -218,7 +218,7 @@ TEST_P(KokkosInput, IndicesOutOfRange) {
 TEST_P(KokkosInput, ComputeBeforeAList) {
     const auto evaluator = make();
     double x[3] = {}, forces[3] = {};
-    EXPECT_THROW(evaluator->compute(x, {}, {forces, nullptr, nullptr}), InputError);
+    EXPECT_THROW(evaluator->compute({x}, {forces, nullptr, nullptr}), InputError);
 }
 
 TEST_P(KokkosInput, SaysWhatItIs) {

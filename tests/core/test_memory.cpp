@@ -87,6 +87,22 @@ TEST(Threads, AtLeastOne) {
     }
 }
 
+/// Those that a model takes, neither more nor fewer.
+TEST(Parameters, AreRefusedWhereTheModelHasNone) {
+    Evaluator evaluator(the_model(), 1);
+    evaluator.set_neighbours(the_system().n_atoms(), the_system().types.data(), the_system().list());
+    std::vector<double> forces(the_system().x.size());
+    const double numbers[2] = {0.5, 1.5};
+    dpc::Inputs inputs{the_system().x.data()};
+    inputs.fparam = {numbers, 2};
+    EXPECT_THROW(evaluator.compute(inputs, {forces.data(), nullptr, nullptr}), dpc::InputError);
+    inputs.fparam = {};
+    inputs.aparam = {numbers, 2};
+    EXPECT_THROW(evaluator.compute(inputs, {forces.data(), nullptr, nullptr}), dpc::InputError);
+    inputs.aparam = {};
+    EXPECT_NO_THROW(evaluator.compute(inputs, {forces.data(), nullptr, nullptr}));
+}
+
 struct Way {
     Precision precision;
     int n_threads;
@@ -101,7 +117,7 @@ TEST_P(MemoryOfAnEvaluator, IsAllThatItHolds) {
     const Since start;
     Evaluator evaluator(model, GetParam().n_threads, GetParam().precision);
     evaluator.set_neighbours(the_system().n_atoms(), the_system().types.data(), the_system().list());
-    evaluator.compute(the_system().x.data(), {}, {forces.data(), nullptr, atom_virial.data()});
+    evaluator.compute({the_system().x.data()}, {forces.data(), nullptr, atom_virial.data()});
     start.expect(evaluator.memory_bytes(), bookkeeping);
 }
 

@@ -244,7 +244,7 @@ TEST(NeighbourRulesOnTheHost, AStepAllocatesNothing) {
             evaluator.set_neighbours(system.n(), system.types.data(), list.rows(system.tags));
             std::vector<double> forces(system.x.size());
             const long before = allocations();
-            evaluator.compute(system.x.data(), {}, {forces.data(), nullptr, nullptr});
+            evaluator.compute({system.x.data()}, {forces.data(), nullptr, nullptr});
             EXPECT_EQ(allocations() - before, 0) << c.name;
         }
     }

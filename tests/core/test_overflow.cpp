@@ -80,7 +80,7 @@ protected:
         Evaluator evaluator(dpc::Model::from_bytes(bytes.data(), bytes.size()), n_threads, GetParam());
         evaluator.set_neighbours(the_system().n_atoms(), the_system().types.data(), the_system().list());
         std::vector<double> forces(the_system().x.size(), 0.0);
-        evaluator.compute(the_system().x.data(), {}, {forces.data(), nullptr, nullptr});
+        evaluator.compute({the_system().x.data()}, {forces.data(), nullptr, nullptr});
         return evaluator.overflow();
     }
 };

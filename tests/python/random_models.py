@@ -32,11 +32,12 @@ from pybuild import calculator
 from pybuild.compress.build import Build, Options, build
 from pybuild.compress.trials import within
 from pybuild.descriptors.se_e2_a import SeE2A
+from pybuild.descriptors.se_e2_r import SeE2R
 from pybuild.model.activations import parse
 from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
 from pybuild.model.net import Layer, Net, Skip
 from pybuild.oracles import reference, reference_tables
-from pybuild.oracles.se_e2_a import compute_rows
+from pybuild.oracles.kinds import KINDS as ORACLES
 from pybuild.structures.structure import Structure
 from pybuild.tablefile.file import to_bytes
 
@@ -52,6 +53,7 @@ FIVE_POINTS = {-2: 1 / 12, -1: -8 / 12, 1: 8 / 12, 2: -1 / 12}
 SMOOTH = ("tanh", "tanh", "gelu", "softplus", "sigmoid", "silu", "linear")
 CORNERED = ("relu", "relu6", "silut:2.0")  # silut: its second derivative jumps
 WIDTHS = (1, 2, 3, 5, 8, 16, 17, 31, 32, 48, 64, 100)
+KIND_OF = ("se_e2_a", "se_e2_a", "se_e2_a", "se_e2_r")  # descriptors of the models, in turn
 KINDS = ("bulk", "big", "skewed", "tiny", "open", "few", "thin", "pure")
 LIKELY = (0.42, 0.05, 0.12, 0.1, 0.1, 0.08, 0.05, 0.08)
 
@@ -101,7 +103,7 @@ def draw_pairs(rng: np.random.Generator, n: int, share: float) -> frozenset[tupl
     return frozenset([*chosen, *((b, a) for a, b in chosen)])
 
 
-def draw_model(rng: np.random.Generator) -> Case:
+def draw_model(rng: np.random.Generator, kind: str) -> Case:
     """Anything legal, with the statistics that training data of its density would give and forces of some eV/A."""
     n = int(rng.choice([1, 1, 2, 2, 2, 3, 4, 6]))
     rcut, closest = rng.uniform(3.0, 6.5), rng.uniform(0.7, 1.6)
@@ -120,14 +122,16 @@ def draw_model(rng: np.random.Generator) -> Case:
     nets = [draw_net(rng, [1, *inner, width], activations, False) for _ in range(n * n)]
     net_of = np.tile(np.arange(n), (n, 1)) if one_sided else np.arange(n * n).reshape(n, n)
     smooth_from = float(rng.choice([0.0, 0.5, 0.3 * rcut, rng.uniform(0, 0.9) * rcut]))
-    descriptor = SeE2A(
+    radial = kind == "se_e2_r"
+    make, own, n_in = (SeE2R, {}, width) if radial else (SeE2A, {"axis_neuron": axis}, width * axis)
+    descriptor = make(
         rcut=rcut, rcut_smth=smooth_from, env_protection=float(rng.choice([0, 0, 0, 1e-3, 0.1])), sel=tuple(sel), n_sel=sum(sel),
-        mean=np.zeros(n), std=np.ones((n, 2)), axis_neuron=axis, nets=tuple(nets[: net_of.max() + 1]),
+        mean=np.zeros(n), std=np.ones((n, 1 if radial else 2)), nets=tuple(nets[: net_of.max() + 1]), **own,
         net_of=net_of, excluded=draw_pairs(rng, n, 0.06),
     )  # fmt: skip
     hidden = [int(rng.choice([1, 5, 16, 24, 64, 100]))] * int(rng.integers(0, 4))
     fitting_activations = draw_activations(rng)
-    fits = [draw_net(rng, [width * axis, *hidden, 1], fitting_activations, True) for _ in range(n)]
+    fits = [draw_net(rng, [n_in, *hidden, 1], fitting_activations, True) for _ in range(n)]
     silent = frozenset(a for a in range(1, n) if rng.random() < 0.08)
     subtracted = frozenset(a for a in range(n) if rng.random() < 0.3)
     fitting = EnergyFitting(tuple(fits), np.arange(n), rng.normal(0, 3, n), subtracted, silent)
@@ -143,14 +147,14 @@ def with_statistics(rng: np.random.Generator, model: ModelDescription, sample: S
     """Mean and standard deviation of the environment rows over all slots, sometimes the mean 0."""
     d = model.descriptor
     pairs = reference.find_neighbours(sample.positions, sample.cell, d.rcut)
-    rows = compute_rows(d, 0, pairs.vector).row  # s and v: mean 0 and std 1 so far
-    mean, std = np.zeros(model.n_types), np.full((model.n_types, 2), 0.1)
+    rows = ORACLES[d.kind].compute_rows(d, 0, pairs.vector)  # s and v: mean 0 and std 1 so far
+    mean, std = np.zeros(model.n_types), np.full(d.std.shape, 0.1)
     for a in range(model.n_types):
-        mine = rows[sample.types[pairs.centre] == a]
+        mine = sample.types[pairs.centre] == a
         slots = d.n_sel * max(1, int((sample.types == a).sum()))
-        mean[a] = mine[:, 0].sum() / slots
-        variance = (mine[:, 0] ** 2).sum() / slots - mean[a] ** 2, (mine[:, 1:] ** 2).sum() / 3 / slots
-        std[a] = np.maximum(np.sqrt(np.maximum(variance, 0)), 0.01)  # the trainer's floor
+        mean[a] = rows.x[mine].sum() / slots
+        variance = (rows.x[mine] ** 2).sum() / slots - mean[a] ** 2, (rows.row[mine, 1:] ** 2).sum() / 3 / slots
+        std[a] = np.maximum(np.sqrt(np.maximum(variance, 0)), 0.01)[: std.shape[1]]  # the trainer's floor
     if rng.random() < 0.3:
         mean[:] = 0
     return replace(model, descriptor=replace(d, mean=mean, std=std))
@@ -337,7 +341,7 @@ def run_case(seed: int, index: int, n_structures: int, run: Evaluators) -> tuple
         if not value <= limit:
             found.append(f"{what}: {value:.2g} > {limit:.2g}")
 
-    case = draw_model(rng)
+    case = draw_model(rng, KIND_OF[index % len(KIND_OF)])
     built = build(case.model, case.min_distance)
     with tempfile.TemporaryDirectory() as folder:
         tables = Path(folder) / "tables.bin"

@@ -313,6 +313,11 @@ def test_input_that_cannot_be_evaluated(water, evaluate, backend):
         evaluator.compute(np.array([[0.0, 0, 0], [0, np.nan, 0]]))
     with pytest.raises(InputError, match="has 2 atoms"):
         evaluator.compute(np.zeros((3, 3)))
+    apart = np.array([[0.0, 0, 0], [0, 0, 3]])
+    with pytest.raises(InputError, match="2 frame parameters were given, the model takes 0"):
+        evaluator.compute(apart, fparam=np.ones(2))
+    with pytest.raises(InputError, match="4 atomic parameters were given, the model takes 0"):
+        evaluator.compute(apart, aparam=np.ones((2, 2)))
     with pytest.raises(InputError, match="atom index 7"):
         evaluator.set_neighbours(np.zeros(2, dtype=np.int32), one, np.array([0, 1]), np.full(1, 7, dtype=np.int32))
     with pytest.raises(InputError, match="2 types"):

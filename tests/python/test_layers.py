@@ -52,3 +52,9 @@ def test_breach_is_seen(path: str, line: str, check_layers: ModuleType, tmp_path
     breaches = [*check_layers.cxx_breaches(), *check_layers.python_breaches()]
     assert len(breaches) == 1
     assert breaches[0].startswith(path)
+
+
+def test_architecture_names_every_module(check_layers: ModuleType) -> None:
+    text = (check_layers.ROOT / "docs" / "architecture.md").read_text()
+    modules = {path.name for path in (check_layers.ROOT / "pybuild").rglob("*.py")} - {"__init__.py"}
+    assert sorted(name for name in modules if f"`{name}`" not in text) == []

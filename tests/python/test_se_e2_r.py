@@ -14,7 +14,7 @@ from pybuild.descriptors.se_e2_r import SeE2R
 from pybuild.model.descriptor import Form
 from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
-from pybuild.tablefile.file import from_bytes, to_bytes
+from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
 
 ENERGY, FORCE = 1e-9, 1e-8  # eV/atom, eV/A: what the default tolerances promise
 EXACT = 1e-12  # the same sums in another order
@@ -129,7 +129,7 @@ def evaluate(backend):
 
     def run(tables, structure, precision="double"):
         model = calculator._core().Model.from_bytes(to_bytes(tables))
-        return calculator.evaluate(model, *structure, precision=precision, backend=backend, neighbors="all")
+        return calculator.evaluate(model, *structure, precision=precision, backend=backend)
 
     return run
 
@@ -166,6 +166,20 @@ def test_compiled_evaluators(make_model, make_structure, evaluate, changes, form
         mixed = reference_tables.evaluate(tables, *structure, mixed=True)
         single = evaluate(tables, structure, "mixed")
         np.testing.assert_allclose(single.forces, mixed.forces, rtol=0, atol=SINGLE * scale)
+
+
+def test_the_ase_calculator(option_models, tmp_path):
+    """A cell thinner than the cutoff twice over: neighbours are images."""
+    pytest.importorskip("pybuild._core", reason="pybuild._core is not built")
+    ase = pytest.importorskip("ase", reason="ase is not installed")
+    pytest.importorskip("vesin", reason="vesin is not installed")
+    model, data = read_model(option_models / "radial_two_sided.pth"), np.load(option_models / "radial_two_sided.npz")
+    write_tables(tmp_path / "tables.bin", dataclasses.replace(stored(model), type_map=("O", "H", "Si")))
+    symbols = np.array(["O", "H", "Si"])[data["types"]]
+    atoms = ase.Atoms(symbols, positions=data["positions"], cell=data["cell"], pbc=True)
+    atoms.calc = calculator.DPCompressed(tmp_path / "tables.bin")
+    assert atoms.get_potential_energy() == pytest.approx(float(data["energy"]), abs=27 * ENERGY)
+    np.testing.assert_allclose(atoms.get_forces(), data["forces"], rtol=0, atol=FORCE)
 
 
 # A published model with a net per pair of types

@@ -36,6 +36,20 @@ struct Units {
     double energy = 1;
 };
 
+/// Numbers that are the caller's.
+struct Span {
+    const double* values = nullptr;
+    std::size_t n = 0;
+};
+
+/// What changes from step to step.
+struct Inputs {
+    const double* x = nullptr;  // (n_all, 3) positions, caller's units
+    Units units{};
+    Span fparam{};  // (Model::n_fparam) frame parameters
+    Span aparam{};  // (n_all, Model::n_aparam) atomic parameters
+};
+
 /// Where results go; every pointer is added to, never overwritten. Caller's units.
 struct Output {
     double* forces = nullptr;       // (n_all, 3), neighbours that are no centres included
@@ -78,9 +92,9 @@ public:
     /// The rows are copied, grouped by type. Throws InputError where an index or a type is out of range.
     void set_neighbours(int n_all, const int* types, const NeighbourRows& rows);
 
-    /// Evaluate all centres at positions x (n_all, 3). Throws InputError for positions that are not finite and for two atoms
-    /// in the same place, naming the atom indices.
-    Totals compute(const double* x, const Units& units, const Output& output);
+    /// Evaluate all centres. Throws InputError for positions that are not finite and for two atoms in the same place, naming the
+    /// atom indices, and for parameters that are not as many as the model takes.
+    Totals compute(const Inputs& inputs, const Output& output);
 
     /// Of the last compute.
     const Overflow& overflow() const;
@@ -94,6 +108,7 @@ public:
 
 private:
     std::unique_ptr<Impl> impl_;
+    int n_fparam_ = 0, n_aparam_ = 0, n_all_ = 0;
 };
 
 }  // namespace dpc

@@ -84,16 +84,16 @@ public:
         s.n_all = n_all;
     }
 
-    Totals compute(const double* x, const Units& units, const Output& output) override {
+    Totals compute(const Inputs& inputs, const Output& output) override {
         State& s = state();
         if (s.n_all < 0) {
             throw InputError("compute was called before set_neighbours");
         }
         Totals totals;
         if constexpr (is_gpu<ExecSpace>) {
-            totals = s.compute_on_device(x, units, output);
+            totals = s.compute_on_device(inputs, output);
         } else {
-            totals = s.compute_in_place(x, units, output);
+            totals = s.compute_in_place(inputs, output);
         }
         overflow = s.evaluator.overflow();
         return totals;
@@ -112,8 +112,8 @@ private:
 
         void pack_list(int n_all, const NeighbourRows& rows);
         DeviceOut wrap(double* forces, double* atom_energy, double* atom_virial) const;
-        Totals compute_in_place(const double* x, const Units& units, const Output& output);
-        Totals compute_on_device(const double* x, const Units& units, const Output& output);
+        Totals compute_in_place(const Inputs& inputs, const Output& output);
+        Totals compute_on_device(const Inputs& inputs, const Output& output);
         std::size_t array_bytes() const {
             return types.bytes() + centres.bytes() + counts.bytes() + neighbours.bytes() + begins.bytes() + tags.bytes() + positions.bytes() +
                    forces.bytes() + atom_energy.bytes() + atom_virial.bytes();
@@ -183,19 +183,19 @@ DeviceOutput<typename ExecSpace::memory_space> OwnEngine<ExecSpace, Real>::State
 }
 
 template <class ExecSpace, class Real>
-Totals OwnEngine<ExecSpace, Real>::State::compute_in_place(const double* x, const Units& units, const Output& output) {
-    return evaluator.compute(Positions(x, static_cast<std::size_t>(n_all)), list, units,
+Totals OwnEngine<ExecSpace, Real>::State::compute_in_place(const Inputs& inputs, const Output& output) {
+    return evaluator.compute(Positions(inputs.x, static_cast<std::size_t>(n_all)), list, inputs.units,
                              wrap(output.forces, output.atom_energy, output.atom_virial));
 }
 
 template <class ExecSpace, class Real>
-Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const double* x, const Units& units, const Output& output) {
+Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const Inputs& inputs, const Output& output) {
     const auto n = static_cast<std::size_t>(n_all);
-    const auto device_x = positions.copy(space, x, 3 * n);
+    const auto device_x = positions.copy(space, inputs.x, 3 * n);
     double* f = forces.zeros(space, 3 * n).data();
     double* e = output.atom_energy != nullptr ? atom_energy.zeros(space, n).data() : nullptr;
     double* w = output.atom_virial != nullptr ? atom_virial.zeros(space, 9 * n).data() : nullptr;
-    const Totals totals = evaluator.compute(Positions(device_x.data(), n), list, units, wrap(f, e, w));
+    const Totals totals = evaluator.compute(Positions(device_x.data(), n), list, inputs.units, wrap(f, e, w));
     forces.add_to(space, output.forces, 3 * n);
     if (e != nullptr) {
         atom_energy.add_to(space, output.atom_energy, n);

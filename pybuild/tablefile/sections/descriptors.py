@@ -11,9 +11,8 @@ from ...arrays import Array, IntArray
 from ...model.description import PairKind
 from ..tableset import DescriptorArrays
 from .access import NamedArray, Sections, as_f64, as_i32, as_text, has_reciprocal, require, require_at_most
+from .kinds import KINDS
 
-COMPONENTS = {"se_e2_a": 2, "se_e2_r": 1}  # columns of std: radial, angular
-WITH_AXIS = ("se_e2_a",)
 ABSENT, LAST_PAIR_KIND = int(PairKind.ABSENT), int(max(PairKind))
 MOST_DESCRIPTORS, MOST_WIDTH = 256, 16384
 MOST_RCUT = 1e4  # angstrom
@@ -33,7 +32,7 @@ def descriptor_sections(descriptors: Sequence[DescriptorArrays]) -> list[NamedAr
             (prefix + "mean", as_f64(d.mean), True),
             (prefix + "std", as_f64(d.std), True),
             (prefix + "width", as_i32(d.width), True),
-            *([(prefix + "axis_neuron", as_i32(d.axis_neuron), True)] if d.kind in WITH_AXIS else []),
+            *([(prefix + "axis_neuron", as_i32(d.axis_neuron), True)] if d.kind in KINDS and KINDS[d.kind].has_axis else []),
             (prefix + "pair_kind", as_i32(d.pair_kind), True),
             (prefix + "pair_table", as_i32(d.pair_table), True),
         ]
@@ -48,18 +47,18 @@ def read_descriptors(s: Sections, n: int) -> tuple[DescriptorArrays, ...]:
 
 def _read_descriptor(s: Sections, prefix: str, n: int) -> DescriptorArrays:
     kind = s.text(prefix + "kind")
-    known = f"is '{kind}', this version knows {', '.join(COMPONENTS)}; install a newer version"
-    require(kind in COMPONENTS, prefix + "kind", known)
+    known = f"is '{kind}', this version knows {', '.join(KINDS)}; install a newer version"
+    require(kind in KINDS, prefix + "kind", known)
     rcut, smooth, protection = _read_cutoff(s, prefix)
     sel = s.i32(prefix + "sel", n)
     require(bool((sel >= 0).all()), prefix + "sel", "has a negative value")
     require(bool(sel.any()), prefix + "sel", "is 0 for every type: no atom has neighbours")
     n_sel = s.integer(prefix + "n_sel", 1)
-    mean, std = _read_statistics(s, prefix, n, COMPONENTS[kind])
+    mean, std = _read_statistics(s, prefix, n, KINDS[kind].std_columns)
     width = s.integer(prefix + "width", 1)
     require_at_most(prefix + "width", width, MOST_WIDTH)
     axis = 0
-    if kind in WITH_AXIS:
+    if KINDS[kind].has_axis:
         axis = s.integer(prefix + "axis_neuron", 1)
         require(axis <= width, prefix + "axis_neuron", f"is {axis}, expected 1 to the width {width}")
     pair_kind, pair_table = _read_pairs(s, prefix, n, sel)

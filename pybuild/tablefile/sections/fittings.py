@@ -14,10 +14,10 @@ from ...model.descriptor import Form
 from ...model.net import Layer, Skip
 from ..tableset import DescriptorArrays, FittingArrays, InputArrays, TableArrays
 from .access import NamedArray, Sections, as_f64, as_i32, require, require_at_most, require_evaluated
+from .kinds import KINDS
 
 SILUT, LAST_ACTIVATION, LAST_SKIP = CODES["silut"], max(CODES.values()), max(Skip)
 MOST_LAYERS, MOST_INPUTS, MOST_NEURONS = 256, 2**24, 2**16
-FORMS = {"se_e2_a": (Form.DIRECT, Form.SQUARE), "se_e2_r": (Form.DIRECT, Form.LINEAR)}
 ARRAYS = ("columns", "row_end", "row_end_double", "row_end_mixed", "rank_double", "rank_mixed", "n_double", "n_mixed")
 
 
@@ -105,7 +105,7 @@ def _read_form(s: Sections, name: str, kind: str) -> Form:
     form = Form(s.code(name, max(Form)))
     found = f"is {int(form)} ({form.name.lower()})"
     require_evaluated(form != Form.RECTANGULAR, name, found)
-    require(form in FORMS[kind], name, f"{found}, which a descriptor {kind} does not have")
+    require(form in KINDS[kind].forms, name, f"{found}, which a descriptor {kind} does not have")
     return form
 
 

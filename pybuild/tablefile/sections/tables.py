@@ -12,8 +12,9 @@ from ...arrays import Array
 from ...model.description import PairKind
 from ..tableset import Argument, DescriptorArrays, TableArrays, end_of
 from .access import NamedArray, Sections, as_f64, as_i32, fail, has_reciprocal, require, require_at_most, require_evaluated
+from .kinds import KINDS
 
-EXCLUDED = (PairKind.SLOTS, PairKind.SECTION)  # se_e2_r looks excluded neighbours up at 0
+EXCLUDED = (PairKind.SLOTS, PairKind.SECTION)
 ORDERS = (3, 5)
 JOINT_TOLERANCE = 1e-9  # of the larger end of a segment: two ends that should be one point are that close, by rounding only
 PADDING_MARGIN = 0.5  # last steps between x_pad and the end of the table, so that rounding cannot put it beyond
@@ -69,8 +70,9 @@ def _constant_arguments(d: DescriptorArrays) -> Iterator[tuple[int, float, str]]
     for a, b in np.argwhere(d.pair_table >= 0).tolist():
         t = int(d.pair_table[a, b])
         yield t, float(x_pad[a]), f"-mean/std = {x_pad[a]} of empty slots around centre type {a}"
-        if d.kind == "se_e2_r" and d.pair_kind[a, b] in EXCLUDED:
-            yield t, 0.0, f"0 of excluded neighbours around centre type {a}"
+        excluded = KINDS[d.kind].excluded_argument
+        if excluded is not None and d.pair_kind[a, b] in EXCLUDED:
+            yield t, excluded, f"{excluded:g} of excluded neighbours around centre type {a}"
 
 
 def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// The host's engine: blocks over threads, and the sums of the threads. Thread 0 adds to the caller's arrays directly; the others add to
+// their own, which are added in the order of the threads.
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <string>
+#include <type_traits>
+
+#include "block_evaluator.hpp"
+#include "dpc/errors.hpp"
+#include "evaluator_impl.hpp"
+
+namespace dpc::host {
+namespace {
+
+/// Atoms of a full block: enough for the matrix products, few enough for the second-level cache.
+constexpr int kBlockAtoms = 64;
+
+void check_finite(const double* x, int n_all) {
+    double sum = 0;  // a product with 0 is 0 for finite numbers only
+    for (int k = 0; k < 3 * n_all; ++k) {
+        sum += x[k] * 0.0;
+    }
+    if (sum == 0) {
+        return;
+    }
+    int atom = 0;
+    while (std::isfinite(x[3 * atom]) && std::isfinite(x[3 * atom + 1]) && std::isfinite(x[3 * atom + 2])) {
+        ++atom;
+    }
+    throw InputError("the position of the atom with index " + std::to_string(atom) + " is not a finite number", atom);
+}
+
+/// The work in one precision of tables, descriptor and fitting net.
+template <class Real>
+class Engine final : public Evaluator::Impl {
+public:
+    Engine(std::shared_ptr<const Model> model, int n_threads, NeighbourRule rule)
+        : packed_(std::move(model)), rule_(rule), kernels_(select_kernels<Real>()) {
+        for (int t = 0; t < n_threads; ++t) {
+            threads_.emplace_back(packed_, kernels_, rule);
+        }
+    }
+
+    void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) override;
+    Totals compute(const Inputs& inputs, const Output& output) override;
+    std::string describe() const override;
+    std::size_t memory_bytes() const override;
+
+private:
+    struct Thread {
+        Thread(const PackedModel<Real>& model, const Kernels<Real>& kernels, NeighbourRule rule) : blocks(model, kernels, rule) {}
+        BlockEvaluator<Real> blocks;
+        AlignedArray<double> forces, atom_virial;  // threads other than the first
+        Sums sums;
+    };
+
+    int n_threads() const { return static_cast<int>(threads_.size()); }
+    void reserve_sums(bool with_atom_virial);
+    void run_thread(int t, const Inputs& inputs, const Output& output);
+    void add_thread_sums(int t, const Output& output);
+    Totals collect();
+
+    PackedModel<Real> packed_;
+    NeighbourRule rule_;
+    const Kernels<Real>& kernels_;
+    NeighbourBlocks list_;
+    std::deque<Thread> threads_;
+};
+
+template <class Real>
+void Engine<Real>::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
+    list_.build(*packed_.model, n_all, types, rows, kBlockAtoms, n_threads(), rule_);
+    for (Thread& thread : threads_) {
+        thread.blocks.reserve(list_);
+    }
+}
+
+/// Outside the parallel region, where a failed allocation can be reported.
+template <class Real>
+void Engine<Real>::reserve_sums(bool with_atom_virial) {
+    const auto n = static_cast<std::size_t>(list_.n_all);
+    for (std::size_t t = 1; t < threads_.size(); ++t) {
+        threads_[t].forces.reserve(3 * n);
+        if (with_atom_virial) {
+            threads_[t].atom_virial.reserve(9 * n);
+        }
+    }
+}
+
+template <class Real>
+void Engine<Real>::run_thread(int t, const Inputs& inputs, const Output& output) {
+    Thread& thread = threads_[static_cast<std::size_t>(t)];
+    thread.sums = Sums{};
+    thread.sums.atom_energy = output.atom_energy;  // centres belong to one thread each
+    if (t == 0) {
+        thread.sums.forces = output.forces;
+        thread.sums.atom_virial = output.atom_virial;
+    } else {
+        const auto n = static_cast<std::size_t>(list_.n_all);
+        thread.sums.forces = thread.forces.data();
+        std::fill_n(thread.sums.forces, 3 * n, 0.0);
+        if (output.atom_virial != nullptr) {
+            thread.sums.atom_virial = thread.atom_virial.data();
+            std::fill_n(thread.sums.atom_virial, 9 * n, 0.0);
+        }
+    }
+    for (int k = list_.thread_blocks[static_cast<std::size_t>(t)]; k < list_.thread_blocks[static_cast<std::size_t>(t) + 1]; ++k) {
+        thread.blocks.evaluate(list_, list_.blocks[static_cast<std::size_t>(k)], inputs.x, inputs.units, thread.sums);
+    }
+}
+
+/// Thread t's share of the atoms: what the other threads summed for them.
+template <class Real>
+void Engine<Real>::add_thread_sums(int t, const Output& output) {
+    const long long n = list_.n_all;
+    const long long begin = n * t / n_threads(), end = n * (t + 1) / n_threads();
+    for (int other = 1; other < n_threads(); ++other) {
+        const Sums& sums = threads_[static_cast<std::size_t>(other)].sums;
+        for (long long k = 3 * begin; k < 3 * end; ++k) {
+            output.forces[k] += sums.forces[k];
+        }
+        for (long long k = 9 * begin; output.atom_virial != nullptr && k < 9 * end; ++k) {
+            output.atom_virial[k] += sums.atom_virial[k];
+        }
+    }
+}
+
+template <class Real>
+Totals Engine<Real>::collect() {
+    Totals totals;
+    overflow = Overflow{};
+    for (const Thread& thread : threads_) {
+        const Sums& sums = thread.sums;
+        if (sums.coincident[0] >= 0) {
+            throw InputError("the atoms with indices " + std::to_string(sums.coincident[0]) + " and " +
+                                 std::to_string(sums.coincident[1]) + " are in the same place",
+                             sums.coincident[0], sums.coincident[1]);
+        }
+        totals.energy += sums.totals.energy;
+        for (int c = 0; c < 9; ++c) {
+            totals.virial[c] += sums.totals.virial[c];
+        }
+        merge(overflow, sums.overflow);
+    }
+    return totals;
+}
+
+template <class Real>
+Totals Engine<Real>::compute(const Inputs& inputs, const Output& output) {
+    if (list_.thread_blocks.empty()) {
+        throw InputError("compute was called before set_neighbours");
+    }
+    check_finite(inputs.x, list_.n_all);
+    reserve_sums(output.atom_virial != nullptr);
+    const int n = n_threads();
+    if (n == 1) {
+        run_thread(0, inputs, output);
+    } else {
+#pragma omp parallel num_threads(n)
+        {
+            // Should the runtime grant fewer threads, the ones it granted do the work of the rest.
+            for (int t = omp_get_thread_num(); t < n; t += omp_get_num_threads()) {
+                run_thread(t, inputs, output);
+            }
+#pragma omp barrier
+            for (int t = omp_get_thread_num(); t < n; t += omp_get_num_threads()) {
+                add_thread_sums(t, output);
+            }
+        }
+    }
+    return collect();
+}
+
+template <class Real>
+std::string Engine<Real>::describe() const {
+    return std::string(std::is_same_v<Real, double> ? "double" : "mixed") + " precision, " + kernels_.name + " kernels, " +
+           std::to_string(n_threads()) + (n_threads() == 1 ? " thread" : " threads");
+}
+
+template <class Real>
+std::size_t Engine<Real>::memory_bytes() const {
+    std::size_t total = sizeof(*this) + packed_.bytes() + list_.bytes();
+    for (const Thread& thread : threads_) {
+        total += sizeof(thread) + thread.blocks.bytes() + thread.forces.bytes() + thread.atom_virial.bytes();
+    }
+    return total;
+}
+
+}  // namespace
+
+std::unique_ptr<Evaluator::Impl> make_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
+    const NeighbourRule rule = rule_for(*model, options.neighbours);
+    if (options.precision == Precision::mixed) {
+        return std::make_unique<Engine<float>>(std::move(model), options.n_threads, rule);
+    }
+    return std::make_unique<Engine<double>>(std::move(model), options.n_threads, rule);
+}
+
+}  // namespace dpc::host

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+"""What the sections of each kind of descriptor are; a new kind is one line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...model.descriptor import Form
+
+
+@dataclass(frozen=True)
+class KindRules:
+    """Of one kind."""
+
+    std_columns: int
+    has_axis: bool  # axis_neuron
+    forms: tuple[Form, ...]  # of the first layer of a fitting net
+    excluded_argument: float | None  # where excluded neighbours are looked up; None: they add nothing
+
+
+KINDS = {
+    "se_e2_a": KindRules(2, True, (Form.DIRECT, Form.SQUARE), None),
+    "se_e2_r": KindRules(1, False, (Form.DIRECT, Form.LINEAR), 0.0),
+}
