@@ -29,8 +29,8 @@ const char* describe(NeighbourRule rule) {
 const char* advice_on(NeighbourRule rule) {
     return rule == NeighbourRule::all
                ? "All of them are used, smoothly; DeePMD-kit keeps the nearest only, so that its energies differ"
-               : "The trained model keeps the nearest only, and so does this run: forces jump where atoms become or cease to be one of "
-                 "them. `neighbors all` uses all of them, smoothly, with other energies than the trained model";
+               : "The trained model keeps the nearest only, and so does this run: forces jump where atoms become or cease to be one "
+                 "of them. `neighbors all` uses all of them, smoothly, with other energies than the trained model";
 }
 
 int count_slots(const Descriptor& descriptor) { return std::accumulate(descriptor.sel.begin(), descriptor.sel.end(), 0); }

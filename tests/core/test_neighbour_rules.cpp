@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// More neighbours than sel: an evaluator that keeps the nearest gives what one that keeps all gives for a list without the others. Which
-// these are is found here by sorting all of a centre's neighbours, on the host, in Kokkos and in both precisions.
+// More neighbours than sel: an evaluator that keeps the nearest gives what one that keeps all gives for a list without the others.
+// Which these are is found here by sorting all of a centre's neighbours, on the host, in Kokkos and in both precisions.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -24,8 +24,8 @@ using dpc::PairKind;
 using dpc::Precision;
 
 constexpr double kRcut = 6.0;
-/// Squared distances closer than this, A^2, are the same here: those of the crystal differ by roundings, no two of the other system's
-/// neighbours that matter are that alike.
+/// Squared distances closer than this, A^2, are the same here: those of the crystal differ by roundings, no two of the other
+/// system's neighbours that matter are that alike.
 constexpr double kSame = 1e-6;
 
 struct Case {
@@ -87,7 +87,8 @@ struct List {
             counts.push_back(static_cast<int>(neighbours[i].size()));
             pointers.push_back(neighbours[i].data());
         }
-        return {static_cast<int>(centres.size()), centres.data(), counts.data(), pointers.data(), ~0, tags.empty() ? nullptr : tags.data()};
+        const std::int64_t* tag = tags.empty() ? nullptr : tags.data();
+        return {static_cast<int>(centres.size()), centres.data(), counts.data(), pointers.data(), ~0, tag};
     }
 };
 
@@ -116,7 +117,9 @@ List kept_of(const System& system, const Case& c, const List& all) {
             }
         }
         std::sort(inside.begin(), inside.end(), [&](int a, int b) {
-            const auto key = [&](int j) { return std::pair(std::llround(system.r2(i, j) / kSame), system.tags[static_cast<std::size_t>(j)]); };
+            const auto key = [&](int j) {
+                return std::pair(std::llround(system.r2(i, j) / kSame), system.tags[static_cast<std::size_t>(j)]);
+            };
             return key(a) < key(b);
         });
         std::map<int, int> within, taken;
@@ -131,7 +134,8 @@ List kept_of(const System& system, const Case& c, const List& all) {
         const int a = system.types[static_cast<std::size_t>(i)];
         for (const auto& [b, n] : within) {
             const PairKind kind = a < 0 ? kGone : c.kinds[static_cast<std::size_t>(2 * a + b)];
-            const bool is_counted = kind == kPlain || kind == kSlots || (c.rule == NeighbourRule::total && inside.size() > n_slots);
+            const bool is_cut = c.rule == NeighbourRule::total && inside.size() > n_slots;
+            const bool is_counted = kind == kPlain || kind == kSlots || is_cut;
             list.n_over_sel += a >= 0 && is_counted && n > c.sel[static_cast<std::size_t>(b)] ? 1 : 0;
         }
         list.neighbours.emplace_back();
@@ -192,7 +196,8 @@ protected:
         dpc::EvaluatorOptions options = way().options();
         options.neighbours = neighbours;
         Evaluator evaluator(model_of(the_case()), options);
-        evaluator.set_neighbours(system.n(), system.types.data(), list.rows(with_tags ? system.tags : std::vector<std::int64_t>()));
+        const std::vector<std::int64_t> none;
+        evaluator.set_neighbours(system.n(), system.types.data(), list.rows(with_tags ? system.tags : none));
         Step step;
         step.compute(evaluator, system.x);
         return step;
@@ -233,7 +238,8 @@ std::string name_of_test(const testing::TestParamInfo<std::tuple<Way, Case>>& in
     return where + (where.empty() ? name_of(way) : name_of(way).substr(6)) + "_" + std::get<1>(info.param).name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, NeighbourRules, testing::Combine(testing::ValuesIn(ways()), testing::ValuesIn(kCases)), name_of_test);
+INSTANTIATE_TEST_SUITE_P(Each, NeighbourRules, testing::Combine(testing::ValuesIn(ways()), testing::ValuesIn(kCases)),
+                         name_of_test);
 
 TEST(NeighbourRulesOnTheHost, AStepAllocatesNothing) {
     const System system = random_system();

@@ -26,12 +26,8 @@ from pybuild.tablefile.file import write_tables
 ENERGY, FORCE, VIRIAL, TABLES = 1e-11, 1e-11, 1e-10, 1e-8
 SINGLE = 1e-4  # mixed precision of these models, whose forces are some eV/A
 RULES = {"pytorch": ("total", "slots"), "tensorflow": ("per_type", "section")}
-CASES = [
-    (name, peer)
-    for name in ("plain", "tight", "exclude", "pair_exclude")
-    for peer in RULES
-    if (name, peer) != ("pair_exclude", "tensorflow")
-]
+NAMES = ("plain", "tight", "exclude", "pair_exclude")
+CASES = [(name, peer) for name in NAMES for peer in RULES if (name, peer) != ("pair_exclude", "tensorflow")]
 BACKENDS = ["host", "kokkos_serial"]
 
 
@@ -148,8 +144,7 @@ def crystal(n=3, spacing=2.1):
 @pytest.mark.parametrize("rule", ["per_type", "total"])
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 def test_equally_near_neighbours(make_model, tmp_path, rule, backend):
-    """In a perfect crystal: those of smaller index, then of the smaller direction, stay, wherever the crystal lies in its
-    cell."""
+    """In a perfect crystal those of smaller index, then of the smaller direction, stay, wherever it lies in its cell."""
     model = make_model(3, sel=(7, 4), n_sel=11, neighbour_rule=rule, min_nbor_dist=1.5)
     write_tables(tmp_path / "t.bin", build(model, 1.5).tables)
     x, types, cell = crystal()
@@ -158,6 +153,21 @@ def test_equally_near_neighbours(make_model, tmp_path, rule, backend):
         found = calculator.evaluate(tmp_path / "t.bin", x + shift, types, cell, backend=backend)
         np.testing.assert_allclose(found.atom_energy, expected.atom_energy, rtol=0, atol=TABLES)
         np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=10 * TABLES)
+
+
+@pytest.mark.parametrize(("rule", "exclusion"), [("per_type", "section"), ("total", "slots")])
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+def test_the_radial_descriptor(make_model, make_structure, tmp_path, rule, exclusion, backend):
+    words = {"sel": (7, 9), "n_sel": 16, "excluded": frozenset({(0, 1), (1, 0)}), "exclusion": exclusion}
+    model = make_model(4, kind="se_e2_r", neighbour_rule=rule, min_nbor_dist=1.2, **words)
+    write_tables(tmp_path / "t.bin", build(model, 1.2).tables)
+    x, types, cell = make_structure(2)
+    found = calculator.evaluate(tmp_path / "t.bin", x, types, cell, backend=backend)
+    expected = reference.evaluate(model, x, types, cell)
+    np.testing.assert_allclose(found.atom_energy, expected.atom_energy, rtol=0, atol=TABLES)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=TABLES)
+    everything = reference.evaluate(dataclasses.replace(model, neighbour_rule="all"), x, types, cell)
+    assert np.abs(found.forces - everything.forces).max() > 100 * TABLES
 
 
 @pytest.mark.parametrize("rule", ["all", "per_type", "total"])
@@ -241,8 +251,7 @@ def hidden_layers(graph, names, doubles):
 
 
 def tensorflow_model(graph, names, scope, prefix):
-    """A two-sided se_e2_a model with three layers in each net, tanh everywhere. scope: of the embedding nets; prefix: of the
-    statistics."""
+    """A two-sided se_e2_a model, three layers in each net, tanh. scope: of the embedding nets; prefix: of the statistics."""
     op = next(node for node in graph.nodes.values() if node.op in ("ProdEnvMatA", "DescrptNorot"))
     sel, n = tuple(op.ints("sel_a")), len(names)
     mean, std = (graph.get(f"{prefix}{name}").reshape(n, sum(sel), 4)[:, 0] for name in ("t_avg", "t_std"))
@@ -255,8 +264,8 @@ def tensorflow_model(graph, names, scope, prefix):
         layers = hidden_layers(graph, [[f"layer_{k}_type_{a}/{p}" for p in parts] for k in range(3)], False)
         fittings.append(Net((*layers, output)))
     descriptor = SeE2A(
-        rcut=op.f("rcut_r"), rcut_smth=op.f("rcut_r_smth"), env_protection=0.0, sel=sel, n_sel=sum(sel),
-        mean=mean[:, 0], std=std[:, :2], axis_neuron=len(fittings[0].layers[0].weight) // nets[0].n_out, nets=tuple(nets),
+        rcut=op.f("rcut_r"), rcut_smth=op.f("rcut_r_smth"), env_protection=0.0, sel=sel, n_sel=sum(sel), mean=mean[:, 0],
+        std=std[:, :2], axis_neuron=len(fittings[0].layers[0].weight) // nets[0].n_out, nets=tuple(nets),
         net_of=np.arange(n * n).reshape(n, n), excluded=frozenset(), exclusion="section",
     )  # fmt: skip
     fitting = EnergyFitting(tuple(fittings), np.arange(n), np.zeros(n), frozenset(), frozenset())

@@ -77,11 +77,23 @@ bool NearestNeighbours::choose(const NeighbourBlocks& list, const Block& block, 
             pairs.counts[segment] = std::min(pairs.counts[segment], descriptor_.sel[static_cast<std::size_t>(b)]);
         }
     }
-    std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) { return is_nearer(a.order, b.order); });
     const std::size_t most = in_total ? static_cast<std::size_t>(n_slots_) : candidates_.size();
     if (candidates_.size() > most) {
         report_uncounted(list, block, atom, overflow);
     }
+    const bool has_gaps = drop_farthest(most, pairs);
+    for (int b = 0; in_total && b < model_.n_types(); ++b) {
+        if (kind_of(block, b) == PairKind::descriptor_excluded) {
+            pairs.counts[pairs.segment(b, atom)] = kept_[static_cast<std::size_t>(b)];
+        }
+    }
+    return has_gaps;
+}
+
+/// Mark all candidates but the nearest `most` and of these the nearest sel of each type, whose numbers are in kept_.
+bool NearestNeighbours::drop_farthest(std::size_t most, BlockPairs& pairs) {
+    std::sort(candidates_.begin(), candidates_.end(),
+              [](const Candidate& a, const Candidate& b) { return is_nearer(a.order, b.order); });
     std::fill(kept_.begin(), kept_.end(), 0);
     bool has_gaps = false;
     for (std::size_t place = 0; place < candidates_.size(); ++place) {
@@ -92,11 +104,6 @@ bool NearestNeighbours::choose(const NeighbourBlocks& list, const Block& block, 
         } else if (candidate.slot >= 0) {
             pairs.r2[candidate.slot] = kDropped;
             has_gaps = true;
-        }
-    }
-    for (int b = 0; in_total && b < model_.n_types(); ++b) {
-        if (kind_of(block, b) == PairKind::descriptor_excluded) {
-            pairs.counts[pairs.segment(b, atom)] = kept_[static_cast<std::size_t>(b)];
         }
     }
     return has_gaps;
@@ -111,7 +118,8 @@ void NearestNeighbours::collect_stored(const NeighbourBlocks& list, const BlockP
 }
 
 /// Of pairs that have no slots.
-void NearestNeighbours::collect_listed(const NeighbourBlocks& list, const Block& block, int atom, int b, const double* x, double length) {
+void NearestNeighbours::collect_listed(
+    const NeighbourBlocks& list, const Block& block, int atom, int b, const double* x, double length) {
     const double* from = x + 3 * static_cast<std::ptrdiff_t>(list.centres[static_cast<std::size_t>(block.first_centre + atom)]);
     const Listed listed = list.listed(block, b, atom);
     for (int n = 0; n < listed.count; ++n) {
@@ -128,7 +136,7 @@ void NearestNeighbours::collect_listed(const NeighbourBlocks& list, const Block&
 void NearestNeighbours::report_uncounted(const NeighbourBlocks& list, const Block& block, int atom, Overflow& overflow) const {
     for (int b = 0; b < model_.n_types(); ++b) {
         const auto n = static_cast<int>(
-            std::count_if(candidates_.begin(), candidates_.end(), [b](const Candidate& candidate) { return candidate.type == b; }));
+            std::count_if(candidates_.begin(), candidates_.end(), [b](const Candidate& c) { return c.type == b; }));
         const int sel = descriptor_.sel[static_cast<std::size_t>(b)];
         if (!math::is_counted(kind_of(block, b)) && n > sel) {
             Overflow found;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where a centre has more neighbours than sel: those that the model keeps. The rare case after the pairs of a block were gathered; a
-// centre that does not overflow is not looked at.
+// Where a centre has more neighbours than sel: those that the model keeps. The rare case after the pairs of a block were gathered;
+// a centre that does not overflow is not looked at.
 #pragma once
 
 #include <vector>
@@ -25,9 +25,10 @@ public:
     bool may_overflow(int b, int n) const {
         return rule_ != NeighbourRule::all && n > descriptor_.sel[static_cast<std::size_t>(b)];
     }
-    /// Leave the neighbours that the rule keeps of each centre. x, length: as gather_pairs had them. overflow gets the centres that have
-    /// too many neighbours of all types together only.
-    void keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, BlockPairs& pairs, Overflow& overflow);
+    /// Leave the neighbours that the rule keeps of each centre. x, length: as gather_pairs had them. overflow gets the centres that
+    /// have too many neighbours of all types together only.
+    void keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, BlockPairs& pairs,
+              Overflow& overflow);
     std::size_t bytes() const { return bytes_of(candidates_) + bytes_of(kept_); }
 
 private:
@@ -43,6 +44,7 @@ private:
     void collect_stored(const NeighbourBlocks& list, const BlockPairs& pairs, std::size_t segment, int b);
     void collect_listed(const NeighbourBlocks& list, const Block& block, int atom, int b, const double* x, double length);
     void report_uncounted(const NeighbourBlocks& list, const Block& block, int atom, Overflow& overflow) const;
+    bool drop_farthest(std::size_t most, BlockPairs& pairs);
     void close_gaps(const Block& block, BlockPairs& pairs) const;
 
     const Model& model_;

@@ -13,6 +13,7 @@ behind.
 """
 
 import copy
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ def make_pytorch(folder):
             return out["energy"][0], out["atom_energy"][:, 0], out["force"], virial, atom_virial
 
         np.savez(HERE / f"{name}.pytorch.npz", **frames(evaluate))
-        model.model_def_script = __import__("json").dumps(script)
+        model.model_def_script = json.dumps(script)
         torch.jit.save(torch.jit.script(model), folder / f"{name}.pth")
         without_code(folder / f"{name}.pth", HERE / f"{name}.pth")
         subprocess.run(["dp", "convert-backend", folder / f"{name}.pth", folder / f"{name}.dp"], check=True)

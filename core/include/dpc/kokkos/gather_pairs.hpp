@@ -38,7 +38,8 @@ struct GatherPairs {
             [&](int n) {
                 const int j = list.neighbour(i, n);
                 const int b = types(j);
-                return vector_to(origin, j).r2 < chunk.rcut2 && b >= 0 && (keep.rule == NeighbourRule::total || chunk.limits[b].is_counted);
+                return vector_to(origin, j).r2 < chunk.rcut2 && b >= 0 &&
+                       (keep.rule == NeighbourRule::total || chunk.limits[b].is_counted);
             },
             [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
         const bool is_cut = keep.rule == NeighbourRule::total && n_inside > keep.n_slots;
@@ -75,17 +76,18 @@ struct GatherPairs {
 
     /// The same of those of one type, which lie in slots already.
     template <class Group>
-    KOKKOS_FUNCTION void keep_nearest_of_type(const Group& group, int sel, const double (&origin)[3], int first, int found) const {
+    KOKKOS_FUNCTION void keep_nearest_of_type(const Group& group, int sel, const double (&origin)[3], int first,
+                                              int found) const {
         NearestSlots<List>{chunk.pairs, list, first}.choose(group, found, sel, chunk.rcut2);
         group.for_each(sel, [&](int n) { place(origin, chunk.pairs.chosen[first + n], first + n); });
         group.for_each(group.size(), [](int) {});
     }
 
-    /// The candidates of type b from slot `first` on. Returns how many stay there. is_cut: there were too many of all types. is_close:
-    /// true where one is closer than the training data.
+    /// The candidates of type b from slot `first` on. Returns how many stay there. is_cut: there were too many of all types.
+    /// is_close: true where one is closer than the training data.
     template <class Group>
-    KOKKOS_FORCEINLINE_FUNCTION int place_type(const Group& group, int b, int k, const double (&origin)[3], const int* candidates, int n_inside,
-                                          int first, bool is_cut, bool& is_close) const {
+    KOKKOS_FORCEINLINE_FUNCTION int place_type(const Group& group, int b, int k, const double (&origin)[3], const int* candidates,
+                                               int n_inside, int first, bool is_cut, bool& is_close) const {
         const int segment = chunk.segment(b, k);
         int found = !chunk.limits[b].is_counted
                               ? 0

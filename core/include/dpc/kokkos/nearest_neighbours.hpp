@@ -22,11 +22,12 @@ struct NearestSlots {
 
     KOKKOS_FUNCTION math::NeighbourOrder order(int n) const {
         const int slot = first + n;
-        return math::order_of(pairs.r2[slot], list.tag(pairs.neighbour[slot]), pairs.d[0][slot], pairs.d[1][slot], pairs.d[2][slot]);
+        const long long tag = list.tag(pairs.neighbour[slot]);
+        return math::order_of(pairs.r2[slot], tag, pairs.d[0][slot], pairs.d[1][slot], pairs.d[2][slot]);
     }
     KOKKOS_FUNCTION long long distance(int n) const { return math::rounded(pairs.r2[first + n]); }
 
-    /// The atoms of the nearest `most` (at least 1) of n > most pairs into pairs.chosen, from its slot `first` on, in the same order.
+    /// The atoms of the nearest `most` (at least 1) of n > most pairs into pairs.chosen, from its slot `first` on, in their order.
     template <class Group>
     KOKKOS_FUNCTION void choose(const Group& group, int n, int most, double rcut2) const {
         const math::NeighbourOrder last = order_at(group, n, most - 1, rcut2);

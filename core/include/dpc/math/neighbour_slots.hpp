@@ -8,8 +8,8 @@
 
 namespace dpc::math {
 
-/// Squared distances, A^2, and components, A, that round to the same multiple of this are the same: those of a perfect crystal differ
-/// by roundings that depend on the processor and on where the crystal lies.
+/// Squared distances, A^2, and components, A, that round to the same multiple of this are the same: those of a perfect crystal
+/// differ by roundings that depend on the processor and on where the crystal lies.
 constexpr double kEquallyNear = 1.0 / (1 << 30);
 
 DPC_FUNCTION long long rounded(double value) { return static_cast<long long>(floor(value / kEquallyNear + 0.5)); }
