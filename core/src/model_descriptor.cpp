@@ -2,6 +2,8 @@
 // Sections descriptor.*: kinds, cutoffs, statistics, and what each pair of types does (docs/theory.md section 1).
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <numeric>
 
 #include "descriptor_kinds.hpp"
 #include "model_parts.hpp"
@@ -12,6 +14,7 @@ namespace {
 constexpr double kMostRcut = 1e4;  // angstrom
 constexpr std::int64_t kMostDescriptors = 256;
 constexpr std::int64_t kMostWidth = 16384;
+constexpr std::int64_t kMostSlots = 1 << 24;
 
 DescriptorKind read_kind(SectionReader& sections, const std::string& name) {
     const std::string text = sections.text(name);
@@ -53,6 +56,10 @@ void read_sel(SectionReader& sections, const std::string& prefix, std::size_t n,
     }
     if (*std::max_element(descriptor.sel.begin(), descriptor.sel.end()) == 0) {
         model_error(name, "is 0 for every type: no atom has neighbours");
+    }
+    const std::int64_t total = std::accumulate(descriptor.sel.begin(), descriptor.sel.end(), std::int64_t{0});
+    if (total > kMostSlots) {
+        model_error(name, "has the sum " + std::to_string(total) + ", format 1 allows at most " + std::to_string(kMostSlots));
     }
     descriptor.n_sel = sections.integer(prefix + "n_sel", 1);
 }

@@ -153,6 +153,7 @@ const Wrong kDescriptor[] = {
     {"env_protection", "descriptor.0.env_protection", "is -1, expected no negative", element("descriptor.0.env_protection", 0, -1.0)},
     {"sel_negative", "descriptor.0.sel", "has the value -1", code("descriptor.0.sel", 1, -1)},
     {"sel_all_zero", "descriptor.0.sel", "is 0 for every type", [](TableBuilder& f) { f.i32("descriptor.0.sel", {2}, {0, 0}); }},
+    {"sel_sum", "descriptor.0.sel", "has the sum 2147483651, format 1 allows at most 16777216", code("descriptor.0.sel", 1, INT32_MAX)},
     {"n_sel", "descriptor.0.n_sel", "is 0, expected at least 1", code("descriptor.0.n_sel", 0, 0)},
     {"std_zero", "descriptor.0.std", "is 0 for type 0", element("descriptor.0.std", 1, 0.0)},
     {"std_denormal", "descriptor.0.std", "for type 1, expected a positive number with a finite reciprocal",

@@ -196,6 +196,7 @@ WRONG = {
     "protection": ("descriptor.0.env_protection", set_to((), -1.0), "no negative"),
     "sel": ("descriptor.0.sel", set_to(0, -1), "negative"),
     "sel all 0": ("descriptor.0.sel", set_to(slice(None), 0), "no atom has neighbours"),
+    "sel sum": ("descriptor.0.sel", set_to(1, 2**31 - 1), "has the sum 2147483651, format 1 allows at most 16777216"),
     "n_sel": ("descriptor.0.n_sel", set_to((), 0), "expected at least 1"),
     "std": ("descriptor.0.std", set_to((0, 1), 1e-310), "finite"),
     "axis": ("descriptor.0.axis_neuron", set_to((), 5), "expected 1 to the width 4"),

@@ -14,7 +14,7 @@ from .access import NamedArray, Sections, as_f64, as_i32, as_text, has_reciproca
 from .kinds import KINDS
 
 ABSENT, LAST_PAIR_KIND = int(PairKind.ABSENT), int(max(PairKind))
-MOST_DESCRIPTORS, MOST_WIDTH = 256, 16384
+MOST_DESCRIPTORS, MOST_WIDTH, MOST_SLOTS = 256, 16384, 2**24
 MOST_RCUT = 1e4  # angstrom
 
 
@@ -53,6 +53,8 @@ def _read_descriptor(s: Sections, prefix: str, n: int) -> DescriptorArrays:
     sel = s.i32(prefix + "sel", n)
     require(bool((sel >= 0).all()), prefix + "sel", "has a negative value")
     require(bool(sel.any()), prefix + "sel", "is 0 for every type: no atom has neighbours")
+    total = int(sel.sum(dtype=np.int64))
+    require(total <= MOST_SLOTS, prefix + "sel", f"has the sum {total}, format 1 allows at most {MOST_SLOTS}")
     n_sel = s.integer(prefix + "n_sel", 1)
     mean, std = _read_statistics(s, prefix, n, KINDS[kind].std_columns)
     width = s.integer(prefix + "width", 1)
