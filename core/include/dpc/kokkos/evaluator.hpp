@@ -200,8 +200,14 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     const Chunk chunk = chunk_of(pass, c);
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(chunk.type)];
     const Rows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
-    for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom,
-                     GatherPairs<List, Positions, TypesView>{chunk, list, x, types_, units.length, {rule_, pass.model.n_slots}});
+    const KeepRule keep{rule_, pass.model.n_slots};
+    if (rule_ == NeighbourRule::all) {
+        const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep};
+        for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
+    } else {
+        const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep};
+        for_each_segment<kFewestBlocks / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
+    }
     for_each_descriptor(type, chunk, pass.plan, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
     FittingNet<ExecSpace, Real> net(space_, type, scratch_, chunk, product_);
     net.compute();

@@ -6,7 +6,8 @@
 
 namespace dpc::kokkos {
 
-template <class List, class Positions, class Types>
+/// KEEPS_NEAREST: the rule is not `all`. A kernel of its own, so that nobody else pays for its registers.
+template <bool KEEPS_NEAREST, class List, class Positions, class Types>
 struct GatherPairs {
     Chunk chunk;
     List list;
@@ -39,13 +40,15 @@ struct GatherPairs {
                 const int j = list.neighbour(i, n);
                 const int b = types(j);
                 return vector_to(origin, j).r2 < chunk.rcut2 && b >= 0 &&
-                       (keep.rule == NeighbourRule::total || chunk.limits[b].is_counted);
+                       ((KEEPS_NEAREST && keep.rule == NeighbourRule::total) || chunk.limits[b].is_counted);
             },
             [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
-        const bool is_cut = keep.rule == NeighbourRule::total && n_inside > keep.n_slots;
-        if (is_cut) {
-            keep_nearest(group, k, origin, candidates, n_inside);
-            n_inside = keep.n_slots;
+        const bool is_cut = KEEPS_NEAREST && keep.rule == NeighbourRule::total && n_inside > keep.n_slots;
+        if constexpr (KEEPS_NEAREST) {
+            if (is_cut) {
+                keep_nearest(group, k, origin, candidates, n_inside);
+                n_inside = keep.n_slots;
+            }
         }
         int n = first;
         bool is_close = false;
@@ -97,9 +100,11 @@ struct GatherPairs {
         if (!is_cut) {
             group.once([&] { chunk.within[segment] = found; });
         }
-        if (keep.rule != NeighbourRule::all && found > chunk.limits[b].sel) {
-            keep_nearest_of_type(group, chunk.limits[b].sel, origin, first, found);
-            found = chunk.limits[b].sel;
+        if constexpr (KEEPS_NEAREST) {
+            if (found > chunk.limits[b].sel) {
+                keep_nearest_of_type(group, chunk.limits[b].sel, origin, first, found);
+                found = chunk.limits[b].sel;
+            }
         }
         double closest = Kokkos::Experimental::infinity_v<double>;
         group.for_each(found, [&](int n) { closest = Kokkos::min(closest, chunk.pairs.r2[first + n]); });

@@ -191,10 +191,10 @@ struct GroupSegments {
 };
 
 /// body(group, worker, segment, atom) for all segments of all atoms, group_threads threads of a GPU for each.
-template <class ExecSpace, class Body>
+template <int FEWEST_BLOCKS = kFewestBlocks, class ExecSpace, class Body>
 void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, int group_threads, const Body& body) {
     if constexpr (is_gpu<ExecSpace>) {
-        using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kBlockThreads, kFewestBlocks>>;
+        using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kBlockThreads, FEWEST_BLOCKS>>;
         const int team = kBlockThreads / group_threads;
         const int league = (n_segments * tiles.n_atoms + team - 1) / team;
         Kokkos::parallel_for(label, Policy(space, league, team, group_threads), GroupSegments<Body>{body, tiles.n_atoms, n_segments, group_threads});
