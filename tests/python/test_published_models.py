@@ -100,7 +100,7 @@ def neighbour_vectors(structure):
 def test_an_archive_frozen_on_a_gpu(published):
     """The first layout of all: distinguish_types instead of mixed_types, no script, no masks, tensors on cuda:0."""
     model = read_model(published / "dk-deeppot_sea-cuda" / "deeppot_sea.pth")
-    assert model.descriptor.type_one_side
+    assert (model.descriptor.net_of == model.descriptor.net_of[0]).all()  # one-sided
     assert model.min_nbor_dist is None
     data = np.load(published / "dk-deeppot_sea" / "reference.npz")
     for k, (energy, force) in enumerate(CUDA_ARCHIVE):
