@@ -16,6 +16,11 @@ from .model.description import PairKind
 from .model.descriptor import Form
 from .tablefile.tableset import DescriptorArrays, InputArrays, NeighbourRule, TableSet
 
+RULES = {
+    NeighbourRule.ALL: "all",
+    NeighbourRule.PER_TYPE: "the nearest sel of each type",
+    NeighbourRule.TOTAL: "the nearest of all types, then of each type",
+}
 KINDS = {
     PairKind.SLOTS: "excluded by the descriptor",
     PairKind.SECTION: "excluded by the descriptor, empty slots too",
@@ -33,12 +38,14 @@ def _model_lines(t: TableSet) -> list[str]:
     lines = [f"types: {' '.join(t.type_map)}"]
     for index, d in enumerate(t.descriptors):
         lines += _descriptor_lines(t, d, f"descriptor {index}" if len(t.descriptors) > 1 else "descriptor")
-    if t.neighbour_rule != NeighbourRule.ALL:
-        lines.append(f"neighbours kept where there are more than sel: {t.neighbour_rule.name.lower()}")
+    lines.append(f"neighbours kept where there are more than sel: {RULES[t.neighbour_rule]}")
     lines.append(f"overflow report every {t.check_frequency} steps; smallest distances of the training data, A:")
     n = len(t.type_map)
     pairs = [(a, b) for a in range(n) for b in range(a, n)]
     lines.append("  " + ", ".join(f"{t.type_map[a]}-{t.type_map[b]} {t.min_distance[a, b]:.3f}" for a, b in pairs))
+    if t.close_distance is not None:
+        part = float((t.close_distance / t.min_distance).max())
+        lines.append(f"all columns and products for atoms with a pair closer than {part:.3g} times that")
     return lines
 
 

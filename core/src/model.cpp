@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bytes to Model: the structure is table_file.cpp's business; the meaning of the sections is that of read_types here and of
-// model_descriptor.cpp, model_tables.cpp and model_fitting.cpp. After them no evaluator checks anything about the model again.
+// model_descriptor.cpp, model_tables.cpp and model_fitting.cpp. After them an evaluator checks
+// nothing about the model again but whether it can keep the neighbours that the rule names (neighbour_rule.hpp).
 #include "dpc/model.hpp"
 
 #include <algorithm>

@@ -13,7 +13,7 @@ NeighbourRule rule_for(const Model& model, Neighbours neighbours) {
     const NeighbourRule rule = neighbours == Neighbours::all ? NeighbourRule::all : model.neighbour_rule;
     if (model.descriptors.size() > 1 && rule != NeighbourRule::all) {
         throw ModelError("the model keeps the nearest neighbours for " + std::to_string(model.descriptors.size()) +
-                         " descriptors together, which this version cannot: install a newer version, or use all neighbours");
+                         " descriptors together, which this version cannot: install a newer version, or set `neighbors all`");
     }
     return rule;
 }

@@ -92,7 +92,7 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
         f"measured on {build.measured_on}: {_errors_text(measured.double)}",
         f"in mixed precision, before rounding: {_errors_text(measured.mixed)}",
         f"pairs closer than in the training data, to {build.close_factor:g} of its distances: {_errors_text(build.between)}",
-        f"closer, to {NEAR:g}, with all products: {_errors_text(measured.near)}",
+        f"closer, to {NEAR:g}, with all columns: {_errors_text(measured.near)}",
         f"closer still, to the end of the tables: {_errors_text(measured.far)}",
     ]
     if build.close_factor == 1:
@@ -174,7 +174,7 @@ def provenance(
             **_errors_entry(build.measured.double),
             "mixed_before_rounding": _errors_entry(build.measured.mixed),
             "closer_than_training_data": {"to": build.close_factor, **_errors_entry(build.between)},
-            "closer_with_all_products": _errors_entry(build.measured.near),
+            "closer_with_all_columns": _errors_entry(build.measured.near),
             "much_closer": _errors_entry(build.measured.far),
             "tables": [_table_entry(r) for r in reports],
         },
