@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <iterator>
 
 #include "dpc/errors.hpp"
 #include "text.hpp"
@@ -183,30 +184,40 @@ std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
     return map;
 }
 
+/// keyword=value, a line each, with the words of pair_style; the file comes last.
 std::string pack(const StyleSettings& settings) {
-    return text(settings.check_every, ' ', settings.overflow_stops ? 1 : 0, ' ',
-                settings.precision == dpc::Precision::mixed ? 1 : 0, ' ',
-                static_cast<int>(settings.device), ' ', settings.memory, ' ',
-                settings.neighbours == dpc::Neighbours::all ? 1 : 0, ' ', settings.file);
+    const auto* device = std::find_if(std::begin(kDevices), std::end(kDevices), [&](const DeviceWord& known) {
+        return known.device == settings.device;
+    });
+    const bool is_mixed = settings.precision == dpc::Precision::mixed;
+    const bool keeps_all = settings.neighbours == dpc::Neighbours::all;
+    return text(settings.check_every > 0 ? text("check=", settings.check_every, '\n') : "",
+                settings.memory > 0 ? text("memory=", settings.memory, '\n') : "",
+                "overflow=", settings.overflow_stops ? "stop" : "warn",
+                "\nprecision=", is_mixed ? "mixed" : "double", "\ndevice=", device->word,
+                "\nneighbors=", keeps_all ? "all" : "trained", "\nfile=", settings.file);
 }
 
 StyleSettings unpack_settings(const std::string& bytes) {
     std::istringstream stream(bytes);
     StyleSettings settings;
-    bool is_mixed = false, keeps_all = false;
-    int device = 0;
-    stream >> settings.check_every >> settings.overflow_stops >> is_mixed >> device;
-    stream >> settings.memory >> keeps_all;
-    if (!stream || device < 0 || device > static_cast<int>(DeviceChoice::kokkos_openmp)) {
+    for (std::string line; std::getline(stream, line);) {
+        const std::string keyword = line.substr(0, line.find('='));
+        const std::string value = line.substr(std::min(line.size(), keyword.size() + 1));
+        if (keyword == "file") {
+            settings.file = value;
+        } else if (is_keyword(keyword.c_str())) {
+            parse_keyword(keyword.c_str(), value.c_str(), settings);
+        } else {
+            settings.file.clear();
+            break;
+        }
+    }
+    if (settings.file.empty()) {
         throw dpc::InputError(
             "the restart file was written by another version of this pair style; read it with that "
             "version and write a data file (write_data)");
     }
-    settings.precision = is_mixed ? dpc::Precision::mixed : dpc::Precision::float64;
-    settings.device = static_cast<DeviceChoice>(device);
-    settings.neighbours = keeps_all ? dpc::Neighbours::all : dpc::Neighbours::trained;
-    stream.get();  // the space before the file name, which may hold spaces itself
-    std::getline(stream, settings.file, '\0');
     return settings;
 }
 

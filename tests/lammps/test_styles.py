@@ -165,6 +165,24 @@ class TestRestart:
         run = lammps.run("read_restart saved.restart\n" + static("after.dump"), ranks=ranks, check=False)
         assert "the restart file is damaged" in run.errors[0]
 
+    @pytest.mark.parametrize(
+        ("before", "after", "message"),
+        [
+            (b"neighbors=", b"neighbort=", "the restart file was written by another version of this pair style"),
+            (b"precision=double", b"precision=triple", "precision must be double or mixed, not 'triple'"),
+        ],
+    )
+    def test_words_of_another_version(
+        self, before: bytes, after: bytes, message: str, lammps: Lammps, water: System, small: Path
+    ) -> None:
+        self.write(lammps, small)
+        file = lammps.folder / "saved.restart"
+        content = file.read_bytes()
+        assert content.count(before) == 1
+        file.write_bytes(content.replace(before, after))
+        run = lammps.run("read_restart saved.restart\n" + static("after.dump"), check=False)
+        assert message in run.errors[0]
+
     @on_backends("host", "kk")
     def test_hybrid_needs_pair_coeff_again(self, lammps: Lammps, water: System, small: Path) -> None:
         coeff = "pair_coeff * * dpcompressed O H\npair_coeff * * zero\n"
