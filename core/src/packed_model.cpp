@@ -249,7 +249,7 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
         PairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
             const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
-            limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;
+            limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;  // also where only too many of all types are counted
             if (!math::is_counted(pair.kind)) {
                 continue;
             }

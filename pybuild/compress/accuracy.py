@@ -91,13 +91,18 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
         f"first fitting layer: {_inputs_text(build)}",
         f"measured on {build.measured_on}: {_errors_text(measured.double)}",
         f"in mixed precision, before rounding: {_errors_text(measured.mixed)}",
-        f"pairs closer than in the training data, to {build.close_factor:g} of its distances: {_errors_text(build.between)}",
+        *_between_lines(build),
         f"closer, to {NEAR:g}, with all columns: {_errors_text(measured.near)}",
         f"closer still, to the end of the tables: {_errors_text(measured.far)}",
     ]
-    if build.close_factor == 1:
-        del lines[-3]
     return lines + [f"warning: {text}" for text in _warnings(build, options)]
+
+
+def _between_lines(build: Build) -> list[str]:
+    """Of centres that take what ordinary ones do, though a neighbour is closer than in the training data; if there are any."""
+    if build.close_factor == 1:
+        return []
+    return [f"pairs closer than in the training data, to {build.close_factor:g} of its distances: {_errors_text(build.between)}"]
 
 
 def _inputs_text(build: Build) -> str:

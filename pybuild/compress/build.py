@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ..arrays import Array, IntArray
+from ..arrays import Array, Index, IntArray
 from ..blas import one_blas_thread
 from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
@@ -193,9 +193,7 @@ class _Evidence:
             for part, centres in zip(
                 (cases.ordinary, cases.near, cases.far), split_centres(self._model, structure, *limits), strict=True
             ):
-                if len(centres):
-                    case = evaluate_exactly(self._model, structure, centres)
-                    part.append(case if keep else replace(case, features={}, moments={}))
+                part += self._exact(structure, centres, keep)
         return cases
 
     def cases_between(self, factor: float) -> list[Case]:
@@ -204,9 +202,15 @@ class _Evidence:
         cases = []
         for structure in self._close(low, self._distances, CLOSE_SEEDS):
             _, centres = split_centres(self._model, structure, self._distances, low)
-            if len(centres):
-                cases.append(replace(evaluate_exactly(self._model, structure, centres), features={}, moments={}))
+            cases += self._exact(structure, centres, keep=False)
         return cases
+
+    def _exact(self, structure: Structure, centres: Index, keep: bool) -> list[Case]:
+        """One case, none of no centres; keep: with what the embedding nets gave."""
+        if not len(centres):
+            return []
+        case = evaluate_exactly(self._model, structure, centres)
+        return [case if keep else replace(case, features={}, moments={})]
 
     def _close(self, low: Array, high: Array, seeds: tuple[int, ...]) -> list[Structure]:
         some = self._ordinary.any() and (low < high).any()
@@ -259,13 +263,13 @@ def _measure(tables: TableSet, cases: Cases) -> Measured:
 
 def _close_factor(seen: _Evidence, tables: TableSet, options: Options) -> tuple[float, Errors]:
     """How much closer than in the training data neighbours may be before a centre has to take all columns and products, which
-    cost twice as much; and the error in double precision up to there."""
+    cost twice as much; and the error in double precision up to there. Not closer at all where nothing could be measured."""
     for factor in CLOSE_FACTORS:
         cases = seen.cases_between(factor)
         errors = {name: _stored_errors(tables, cases, name) for name in ("double", "mixed")}
         asked = {name: options.tolerances[name] for name in errors}
         limits = {name: max(t, min(CLOSE_SHARE * t, FAR_TOLERANCE)) for name, t in asked.items()}
-        if all(within(errors[name], limits[name]) for name in errors):
+        if cases and all(within(errors[name], limits[name]) for name in errors):
             return factor, errors["double"]
     return 1.0, Errors(0.0, 0.0, 0.0)
 

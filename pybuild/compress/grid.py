@@ -19,7 +19,7 @@ from ..descriptors.radial import Radial
 from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
 from ..model.net import Net
-from ..tablefile.tableset import TableArrays, end_of
+from ..tablefile.tableset import OnSegments, TableArrays
 from .nets import kinks
 
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
@@ -28,7 +28,7 @@ MOST_KINKS = 20_000  # of one net between the ends of its table
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class Grid(OnSegments):
     """Knots in segments of equal steps: segments (S, 3) start, step, number of intervals, each from the end of the one before.
 
     ``upper``: end of the range of the training data; what lies beyond is extrapolation.
@@ -36,14 +36,6 @@ class Grid:
 
     segments: Array
     upper: float
-
-    @property
-    def lower(self) -> float:
-        return float(self.segments[0, 0])
-
-    @property
-    def max(self) -> float:
-        return end_of(self.segments)
 
     @property
     def n_rows(self) -> int:

@@ -40,8 +40,22 @@ def end_of(segments: Array) -> float:
     return float(start + step * count)
 
 
+class OnSegments:
+    """Ends of what lies on knots in segments (S, 3)."""
+
+    segments: Array
+
+    @property
+    def lower(self) -> float:
+        return float(self.segments[0, 0])
+
+    @property
+    def max(self) -> float:
+        return end_of(self.segments)
+
+
 @dataclass(frozen=True)
-class TableArrays:
+class TableArrays(OnSegments):
     """K functions phi(x) on a grid of uniform segments."""
 
     argument: Argument
@@ -54,14 +68,6 @@ class TableArrays:
     def rank(self) -> int:
         """K."""
         return int(self.coef.shape[2])
-
-    @property
-    def lower(self) -> float:
-        return float(self.segments[0, 0])
-
-    @property
-    def max(self) -> float:
-        return end_of(self.segments)
 
 
 @dataclass(frozen=True)

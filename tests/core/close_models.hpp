@@ -42,6 +42,15 @@ inline TableBuilder nested_model(const double (&min_distance)[4] = kDefaultDista
     return file;
 }
 
+constexpr double kLargerDistances[] = {3.0, 2.2, 2.2, 4.0};
+
+/// Close centres are those of the default distances; in the training data pairs were farther apart.
+inline TableBuilder apart_model() {
+    TableBuilder file = nested_model(kLargerDistances);
+    file.f64("model.close_distance", {2, 2}, {kDefaultDistances[0], kDefaultDistances[1], kDefaultDistances[2], kDefaultDistances[3]});
+    return file;
+}
+
 /// Nothing but the part of one precision, for every centre: a list of fewer products with the rows of the weight that belong to them,
 /// and a basis whose columns beyond the part are 0.
 inline TableBuilder part_model(Precision precision, const double (&min_distance)[4] = kDefaultDistances) {

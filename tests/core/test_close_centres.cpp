@@ -155,6 +155,17 @@ TEST_P(CloseCentres, AreAllWhereEveryPairIsClose) {
     expect_same(found_of(GetParam(), 1, every), expected, tolerance());
 }
 
+/// Smaller than that of which pairs are reported.
+TEST_P(CloseCentres, HaveADistanceOfTheirOwn) {
+    const std::vector<double>& x = the_system().x;
+    const Results expected = expected_of(GetParam(), Kinds(the_system(), x), x, kLargerDistances);
+    EXPECT_GT(Kinds(the_system(), x, kLargerDistances).close.size(), Kinds(the_system(), x).close.size());
+    Results found;
+    Evaluator evaluator(load(apart_model()), 1, GetParam());
+    compute(evaluator, the_system().list(), x, found);
+    expect_same(found, expected, tolerance());
+}
+
 /// One of the two types has parts, whichever.
 TEST_P(CloseCentres, MayBeOfOneTypeOnly) {
     for (const int type : {0, 1}) {

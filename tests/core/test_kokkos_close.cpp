@@ -38,10 +38,10 @@ protected:
         evaluator.set_neighbours(the_system().n_atoms(), the_system().types.data(), with_centres(the_system(), centres));
         step.compute(evaluator, x);
     }
-    static Step expected_at(const std::vector<double>& x) {
+    static Step expected_at(const std::vector<double>& x, const double (&min_distance)[4] = kDefaultDistances) {
         const Kinds kinds(the_system(), x);
         const Precision precision = GetParam().precision;
-        Evaluator all(load(full_model()), 1, precision), part(load(part_model(precision)), 1, precision);
+        Evaluator all(load(full_model(min_distance)), 1, precision), part(load(part_model(precision, min_distance)), 1, precision);
         Step close, others;
         compute(all, kinds.close, x, close);
         compute(part, kinds.ordinary, x, others);
@@ -69,6 +69,17 @@ TEST_P(KokkosCloseCentres, TakeAllAndOthersThePart) {
             expect_same(found.overflow, expected.overflow);
         }
     }
+}
+
+/// Smaller than that of which pairs are reported.
+TEST_P(KokkosCloseCentres, HaveADistanceOfTheirOwn) {
+    const Step expected = expected_at(the_system().x, kLargerDistances);
+    Evaluator evaluator(load(apart_model()), GetParam().options());
+    evaluator.set_neighbours(the_system().n_atoms(), the_system().types.data(), the_system().list());
+    Step found;
+    found.compute(evaluator, the_system().x);
+    expect_same(found, expected, GetParam());
+    expect_same(found.overflow, expected.overflow);
 }
 
 /// A step with close centres leaves nothing behind for one without, nor the other way round.

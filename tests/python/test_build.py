@@ -258,6 +258,24 @@ def test_pairs_closer_than_in_the_training_data(make_model, make_structure, form
         assert errors.force < CLOSE[share]
 
 
+def test_from_where_on_centres_take_all(make_model, make_structure):
+    """Down to that distance what an ordinary centre takes is good enough, though not as good as all; below it takes all."""
+    model = make_model(seed=3, widths=(1, 16, 32))
+    built = build(model, M, Options(form="folded"))
+    assert built.close_factor in (0.9, 0.95)
+    assert 0 < built.between.force < 1e-6  # a hundred times the tolerance
+    np.testing.assert_allclose(built.tables.close_distance, built.close_factor * built.tables.min_distance)
+    always = dataclasses.replace(built.tables, close_distance=None)
+    positions, types, cell = make_structure(seed=1)
+    for share, takes_all in ((1.001, False), (0.999, True)):
+        positions[1] = positions[0] + [0.0, 0.0, share * built.close_factor * M]
+        exact = reference.evaluate(model, positions, types, cell)
+        got, every = (reference_tables.evaluate(tables, positions, types, cell) for tables in (built.tables, always))
+        part_error, error = (np.abs(r.forces - exact.forces).max() for r in (got, every))
+        assert error < TOLERANCE
+        assert part_error == error if takes_all else error < part_error < 1e-6
+
+
 def test_steps_follow_the_tolerance(make_model):
     """A hundred times the tolerance, 100^(1/5) times the step; given by hand, it is kept."""
     model = make_model(seed=2, widths=(1, 6, 12))
@@ -299,7 +317,10 @@ def test_an_energy_that_does_not_depend_on_positions(make_model, make_structure,
             constant_net(net, which) if a == 0 or which == "last layers zero" else net for a, net in enumerate(model.fitting.nets)
         ]
         model = dataclasses.replace(model, fitting=dataclasses.replace(model.fitting, nets=tuple(nets)))
-    tables = from_bytes(to_bytes(build(model, M, options).tables))
+    built = build(model, M, options)
+    if which == "all pairs excluded":  # nothing that could be measured closer than in the training data
+        assert built.close_factor == 1
+    tables = from_bytes(to_bytes(built.tables))
     for structure in structures(make_structure, 2):
         exact, got, _ = compare(model, tables, structure)
         constant = structure[1] >= 0 if which in ("last layers zero", "all pairs excluded") else structure[1] == 0

@@ -70,11 +70,12 @@ void BlockEvaluator<Real>::evaluate(
     const NeighbourBlocks& list, const Block& block, const double* x, const Units& units, Sums& sums) {
     const Type& type = ordinary_type(block);
     gather(list, block, x, units.length, sums);
-    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-        code_of(descriptor).compute_environment(descriptor, pairs_of(descriptor, block));
-    }
     if (type.descriptors.size() > 1) {
+        narrow(type);
         count_crowds(list, block, sums);
+    }
+    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+        code_of(descriptor).compute_environment(descriptor, pairs_of(descriptor, type));
     }
     atoms_.atoms = all_atoms_.data();
     atoms_.n = block.n_atoms;
@@ -85,8 +86,7 @@ void BlockEvaluator<Real>::evaluate(
         evaluate_atoms(type, list, block, units, sums);
     }
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-        const bool has_all = type.descriptors.size() == 1;
-        add_forces(descriptor, has_all ? gathered_.pairs : narrowed_[static_cast<std::size_t>(descriptor.index)].pairs, list, block, units, sums);
+        add_forces(descriptor, pairs_of(descriptor, type), list, block, units, sums);
     }
 }
 
@@ -204,20 +204,18 @@ void BlockEvaluator<Real>::check_distances(
     }
 }
 
-/// The gathered pairs, or those of them that are this descriptor's.
+/// Of a type with several descriptors: the pairs of each.
 template <class Real>
-const BlockPairs& BlockEvaluator<Real>::pairs_of(const PackedDescriptor<Real>& descriptor, const Block& block) {
-    if (ordinary_type(block).descriptors.size() == 1) {
-        return gathered_.pairs;
+void BlockEvaluator<Real>::narrow(const Type& type) {
+    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+        PairStore& own = narrowed_[static_cast<std::size_t>(descriptor.index)];
+        narrow_to(descriptor, own.pairs);
+        own.pad(descriptor.rcut * descriptor.rcut);
     }
-    PairStore& own = narrowed_[static_cast<std::size_t>(descriptor.index)];
-    narrow(descriptor, own.pairs);
-    own.pad(descriptor.rcut * descriptor.rcut);
-    return own.pairs;
 }
 
 template <class Real>
-void BlockEvaluator<Real>::narrow(const PackedDescriptor<Real>& descriptor, BlockPairs& own) const {
+void BlockEvaluator<Real>::narrow_to(const PackedDescriptor<Real>& descriptor, BlockPairs& own) const {
     const BlockPairs& all = gathered_.pairs;
     const double rcut2 = descriptor.rcut * descriptor.rcut;
     own.n_atoms = all.n_atoms;

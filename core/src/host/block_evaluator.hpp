@@ -43,8 +43,12 @@ private:
     void gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
     void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums);
     void check_distances(const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums);
-    const BlockPairs& pairs_of(const PackedDescriptor<Real>& descriptor, const Block& block);
-    void narrow(const PackedDescriptor<Real>& descriptor, BlockPairs& own) const;
+    /// The gathered pairs, or of a type with several descriptors those of them that are this one's.
+    const BlockPairs& pairs_of(const PackedDescriptor<Real>& descriptor, const Type& type) const {
+        return type.descriptors.size() == 1 ? gathered_.pairs : narrowed_[static_cast<std::size_t>(descriptor.index)].pairs;
+    }
+    void narrow(const Type& type);
+    void narrow_to(const PackedDescriptor<Real>& descriptor, BlockPairs& own) const;
     void count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums) const;
     void mark_close(const Block& block, int atom);
     void evaluate_close(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);

@@ -9,7 +9,6 @@
 #include "dpc/evaluator.hpp"
 #include "block_pairs.hpp"
 #include "dpc/math/neighbour_slots.hpp"
-#include "dpc/math/slots.hpp"
 #include "neighbour_blocks.hpp"
 
 namespace dpc::host {

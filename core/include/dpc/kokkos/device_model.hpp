@@ -324,11 +324,7 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
         for (const PackedDescriptor<Real>& descriptor : from.descriptors) {
             types[a].descriptors.push_back(upload(descriptor, set.tables, tables));
         }
-        std::vector<PairLimits> limits = from.limits;
-        for (std::size_t b = 0; b < limits.size() && from.descriptors.size() == 1; ++b) {
-            limits[b].sel = from.descriptors.front().pairs[b].sel;  // also where only too many of all types are counted
-        }
-        types[a].limits = upload(limits);
+        types[a].limits = upload(from.limits);
         types[a].slots = upload_slots(from);
         types[a].rcut2 = from.rcut * from.rcut;
         types[a].n_features = from.n_features;
