@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the kinds share where DeePMD-kit's tree of a model becomes a descriptor (readers/_deepmd_dict.py says what the tree
+"""What the kinds share where DeePMD-kit's tree of a model becomes a descriptor (readers/deepmd/tree.py says what the tree
 is)."""
 
 from __future__ import annotations

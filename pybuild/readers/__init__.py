@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: MIT
 """Reading trained models: `read_model(path)` recognises a file by its content and returns a ModelDescription.
 
-A reader is one module with one function and one line in `_FORMATS`. Files of a known kind that cannot be read get a message
-that says what they are and what to give instead.
+A reader is one module with a function `read(path, choices)` that returns a Source (source.py), and one line in `_FORMATS`, the
+only place where signatures are looked at. Files of a known kind that cannot be read get a message that says what they are and
+what to give instead.
 """
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import PybuildError, ReadError, UnsupportedModel
-from ..model.description import ModelDescription
-from . import deepmd_torch
+from ..model.description import ModelDescription, Provenance
+from .deepmd import torch
+from .source import Choices, Source
 
 HEAD_BYTES = 4096  # enough for every signature below
 INSTEAD = "give a PyTorch model of DeePMD-kit: frozen (.pth, `dp --pt freeze`) or the checkpoint (.pt)"
@@ -30,30 +33,32 @@ CONVERT_GRAPH = f"{_convert('.pb')} (with TensorFlow and PyTorch; of the model b
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: `matches(first bytes, path)`; `read(path, head)`, or a refusal that says what to do."""
+    """A kind of file: `matches(first bytes, path)`; `read(path, choices)`, or a refusal that says what to do."""
 
     matches: Callable[[bytes, Path], bool]
-    read: Callable[[Path, str | None], ModelDescription] | None = None
+    read: Callable[[Path, Choices], Source] | None = None
     refusal: str = ""
 
 
-def read_model(path: str | Path, head: str | None = None) -> ModelDescription:
+def read_model(
+    path: str | Path, head: str | None = None, types: Sequence[str] | None = None, without_modifier: bool = False
+) -> ModelDescription:
     """Read a trained model.
 
-    path: the file, recognised by its content, its name does not matter; head: the branch of a multi-task checkpoint.
+    path: the file, recognised by its content, its name does not matter; head, types, without_modifier: source.Choices.
     Returns a validated ModelDescription. Raises a PybuildError whose message starts with the path: ReadError for damaged or
     unknown files, UnsupportedModel for sound models with a feature that is named, ModelError for a model that breaks a rule,
-    InputError for a wrong head.
+    InputError for a wrong choice.
     """
     path = Path(path)
     try:
-        return _read(path, head)
+        return _read(path, Choices(head, None if types is None else tuple(types), without_modifier))
     except PybuildError as error:
         text = "".join(c if c.isprintable() else "?" for c in str(error))  # names out of a hostile file reach the terminal here
         raise type(error)(f"{path}: {text}") from error
 
 
-def _read(path: Path, head: str | None) -> ModelDescription:
+def _read(path: Path, choices: Choices) -> ModelDescription:
     try:
         if path.is_dir():
             raise ReadError(f"is a folder (a saved model of TensorFlow or JAX?): not supported; {INSTEAD}")
@@ -67,8 +72,18 @@ def _read(path: Path, head: str | None) -> ModelDescription:
         if known.matches(start, path):
             if known.read is None:
                 raise UnsupportedModel(known.refusal)
-            return known.read(path, head)
+            source = known.read(path, choices)
+            name = path.name.encode("utf-8", "replace").decode("utf-8")  # a name of bytes that are no text
+            return source.description(Provenance(name, _sha256(path), source.format, source.precision()))
     raise ReadError(f"is not a model file of a known kind; {INSTEAD}")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _zip_with(*endings: str) -> Callable[[bytes, Path], bool]:
@@ -104,7 +119,7 @@ _FORMATS = (
         _zip_with("/extra/model.json", "/serialized_exported_program.json"),
         refusal=f"is an exported torch program (.pt2, .pte): not supported; {_convert('.pt2')}",
     ),
-    Format(_starts_with(b"PK\x03\x04"), read=deepmd_torch.read),
+    Format(_starts_with(b"PK\x03\x04"), read=torch.read),
     Format(
         _starts_with(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."),
         refusal=f"is a torch file of before version 1.6: not supported; {INSTEAD}",

@@ -18,13 +18,13 @@ from pybuild.model.activations import parse
 from pybuild.model.description import ModelDescription, Provenance
 from pybuild.model.net import Skip
 from pybuild.readers import read_model
-from pybuild.readers._deepmd_checkpoint import checkpoint_tree
-from pybuild.readers._deepmd_dict import description_from_dict, vacuum_flags
-from pybuild.readers._deepmd_frozen import frozen_tree
-from pybuild.readers._deepmd_options import check_options
-from pybuild.readers._restricted_pickle import ScriptObject
-from pybuild.readers._restricted_pickle import loads as restricted_loads
-from pybuild.readers._torch_archive import TorchArchive
+from pybuild.readers.deepmd.options import check_options
+from pybuild.readers.deepmd.torch_checkpoint import checkpoint_tree
+from pybuild.readers.deepmd.torch_frozen import frozen_tree
+from pybuild.readers.deepmd.tree import description_of_tree, vacuum_flags
+from pybuild.readers.files.restricted_pickle import ScriptObject
+from pybuild.readers.files.restricted_pickle import loads as restricted_loads
+from pybuild.readers.files.torch_archive import TorchArchive
 
 REFUSED = {
     "dpa1-concat-attn0": "descriptor 'dpa1'",
@@ -185,7 +185,7 @@ def test_early_checkpoint(shared_models, name):
         early, _ = checkpoint_tree(archive, early_checkpoint(archive), None)
     assert known["@variables"]["out_bias"].any()
     known["@variables"]["out_bias"] = np.zeros((1, 2, 1))
-    assert_same(description_from_dict(early, None, SOURCE), description_from_dict(known, None, SOURCE))
+    assert_same(description_of_tree(early, None, SOURCE), description_of_tree(known, None, SOURCE))
 
 
 def early_frozen(archive):
@@ -357,7 +357,7 @@ def _tree(mixed=False):
 
 
 def _describe(tree, nearest=1.0) -> ModelDescription:
-    return description_from_dict(tree, nearest, SOURCE)
+    return description_of_tree(tree, nearest, SOURCE)
 
 
 def test_tree():

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from pybuild.errors import PybuildError, ReadError
-from pybuild.readers import _restricted_pickle, read_model
-from pybuild.readers._torch_archive import TorchArchive
+from pybuild.readers import read_model
+from pybuild.readers.files import restricted_pickle
+from pybuild.readers.files.torch_archive import TorchArchive
 
 STORAGE = (
     b"(X\x07\x00\x00\x00storagectorch\nDoubleStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpu"  # up to the number of elements
@@ -132,9 +133,9 @@ def test_many_references_to_one_list_stay_small():
     """A list of two lists of two lists ...: 2^60 elements if it were ever copied or printed."""
     levels = b"".join(b"](h" + bytes([k]) + b"h" + bytes([k]) + b"eq" + bytes([k + 1]) for k in range(60))
     nested = b"\x80\x02(]q\x00" + levels + b"t"
-    assert len(_restricted_pickle.loads(nested + b".")) == 61
+    assert len(restricted_pickle.loads(nested + b".")) == 61
     with pytest.raises(ReadError, match="a state for a value of type tuple"):
-        _restricted_pickle.loads(nested + b"}b.")
+        restricted_pickle.loads(nested + b"}b.")
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..descriptors.deepmd import Tree, unsupported
-from . import _access as get
-from ._deepmd_dict import deepmd_kind, refuse_fitting, refuse_model_type
+from ...descriptors.deepmd import Tree, unsupported
+from ..files import access as get
+from .tree import deepmd_kind, refuse_fitting, refuse_model_type
 
 TRAINING_ONLY = {"seed", "trainable", "rcond", "precision"}
 MODEL_OPTIONS = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A PyTorch training checkpoint (`model.ckpt.pt`) -> DeePMD-kit's tree (_deepmd_dict.py).
+"""A PyTorch training checkpoint (`model.ckpt.pt`) -> DeePMD-kit's tree (tree.py).
 
 A checkpoint holds a flat dictionary of tensors and the model section of the input script. Sizes and numbers come from the
 tensors; only cutoffs, sel, activations and exclusions come from the script, with DeePMD-kit's defaults where it is silent.
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..descriptors.deepmd import Tree
-from ..errors import InputError, ReadError
-from . import _access as get
-from ._deepmd_dict import deepmd_kind, early_activation, vacuum_flags
-from ._deepmd_options import check_options
-from ._restricted_pickle import TensorRef
-from ._torch_archive import TorchArchive
+from ...descriptors.deepmd import Tree
+from ...errors import InputError, ReadError
+from ..files import access as get
+from ..files.restricted_pickle import TensorRef
+from ..files.torch_archive import TorchArchive
+from .options import check_options
+from .tree import deepmd_kind, early_activation, vacuum_flags
 
 SINGLE_TASK_HEAD = "Default"  # DeePMD-kit's name for the one model of a single-task training
 # Defaults of DeePMD-kit's input script; a checkpoint normally has them filled in already.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The attributes of a frozen PyTorch model (`dp freeze`, TorchScript) -> DeePMD-kit's tree (_deepmd_dict.py).
+"""The attributes of a frozen PyTorch model (`dp freeze`, TorchScript) -> DeePMD-kit's tree (tree.py).
 
 Plain attributes are taken, not the input script beside them: they are what the model computes with, without defaults to guess.
 The archive's code entries are not needed.
@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..descriptors.deepmd import Tree, unsupported
-from ..descriptors.kinds import DEEPMD_KINDS
-from ..errors import ReadError
-from . import _access as get
-from ._deepmd_dict import deepmd_kind, early_activation, refuse_fitting, refuse_model_type
-from ._deepmd_options import check_options
-from ._restricted_pickle import ScriptObject, TensorRef
-from ._torch_archive import TorchArchive
+from ...descriptors.deepmd import Tree, unsupported
+from ...descriptors.kinds import DEEPMD_KINDS
+from ...errors import ReadError
+from ..files import access as get
+from ..files.restricted_pickle import ScriptObject, TensorRef
+from ..files.torch_archive import TorchArchive
+from .options import check_options
+from .tree import deepmd_kind, early_activation, refuse_fitting, refuse_model_type
 
 MODEL_TYPES = {
     "EnergyModel": "standard",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ReadError
+from ...errors import ReadError
 
 
 def number(value: Any, where: str) -> float:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ..descriptors.deepmd import DeepmdKind, Tree, net_of_tree, symmetric, unsupported
-from ..descriptors.kinds import DEEPMD_KINDS
-from ..errors import ReadError
-from ..model.description import EnergyFitting, ModelDescription, Provenance
+from ...descriptors.deepmd import DeepmdKind, Tree, net_of_tree, symmetric, unsupported
+from ...descriptors.kinds import DEEPMD_KINDS
+from ...errors import ReadError
+from ...model.description import EnergyFitting, ModelDescription, Provenance
 
 DESCRIPTOR_ALIASES = {
     "se_a": "se_e2_a", "se_r": "se_e2_r", "se_t": "se_e3", "se_at": "se_e3", "se_a_3be": "se_e3", "se_t_tebd": "se_e3_tebd",
@@ -82,7 +82,7 @@ def early_activation(name: str) -> str:
     return name
 
 
-def description_from_dict(model: Tree, min_nbor_dist: float | None, provenance: Provenance) -> ModelDescription:
+def description_of_tree(model: Tree, min_nbor_dist: float | None, provenance: Provenance) -> ModelDescription:
     """Build and validate the description.
 
     model: the tree; min_nbor_dist in angstrom, None, or not positive for unknown. Raises UnsupportedModel, ReadError for

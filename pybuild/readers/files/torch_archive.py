@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ReadError
-from . import _restricted_pickle as pickle
-from ._restricted_pickle import TensorRef
+from ...errors import ReadError
+from . import restricted_pickle as pickle
+from .restricted_pickle import TensorRef
 
 MAX_ENTRIES = 1_000_000
 ENCRYPTED = 0x1  # bit of an entry's flags

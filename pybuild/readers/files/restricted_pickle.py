@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ReadError
+from ...errors import ReadError
 
 # torch storage class -> NumPy type, little-endian
 STORAGE_TYPES = {

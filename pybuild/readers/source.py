@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""What goes into a reader beside the file, and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..model.description import ModelDescription, Provenance
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user says of a file that it does not say itself, or that must not be chosen in silence."""
+
+    head: str | None = None  # branch of a multi-task model
+    types: tuple[str, ...] | None = None  # names of the types, in the file's order, for files without a type map
+    without_modifier: bool = False  # take the short-range part of a model with a data modifier (DPLR)
+
+
+class Source(Protocol):
+    """A file that was read: of which format it is, and how to make a description of it."""
+
+    format: str  # "DeePMD-kit PyTorch frozen model", ...
+
+    def precision(self) -> str:
+        """What it was trained in: "float64", "descriptor float32, fitting float64", ..."""
+
+    def description(self, provenance: Provenance) -> ModelDescription:
+        """The validated description. Raises UnsupportedModel, ReadError, ModelError."""
