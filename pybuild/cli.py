@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command line: `python -m pybuild MODEL TABLES`, `python -m pybuild info TABLES`, `python -m pybuild verify MODEL TABLES`.
+"""The command line: `python -m pybuild MODEL TABLES`, and its commands `show MODEL`, `info TABLES` and `verify MODEL TABLES`.
 
 Exit codes: 0 done; 1 verify found errors outside the tolerance; 2 bad input, no memory, no room for the report, with one line on
 stderr that says what was wrong and what to do; 130 interrupted. A table file is written whole or not at all.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import logging
 import os
 import shlex
@@ -20,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .arguments import DEFAULT_CHECKS, UNCHECKED, parse
 from .errors import InputError, PybuildError
 from .outputs import check_log, check_target, reporting, silence
 from .ranks import communicator, speaks
@@ -31,13 +33,6 @@ log = logging.getLogger("pybuild")
 OUT_OF_MEMORY = "error: not enough memory ({}); use a machine with more, or fewer training data"
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ends
 FRAMES, ATOMS = 6, 600  # of the training data, that the accuracy is measured on
-
-DESCRIPTION = """Compress a trained Deep Potential model into one table file for molecular dynamics.
-
-  python -m pybuild MODEL TABLES            compress
-  python -m pybuild info TABLES             what a table file holds
-  python -m pybuild verify MODEL TABLES     tables against the uncompressed model
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,25 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    command = {"info": _info, "verify": _verify}.get(words[0] if words else "", _compress)
-    parser = {_info: _info_parser, _verify: _verify_parser, _compress: _compress_parser}[command]()
-    options = _parse(parser, words if command is _compress else words[1:])
+    name = words[0] if words and words[0] in COMMANDS else "compress"
+    options = _parse(name, words if name == "compress" else words[1:])
     if isinstance(options, int):
         return options
-    quiet = command is _compress and not speaks()  # the others share no work: every process has a report of its own
-    with reporting(logging.CRITICAL if quiet else _level(options), options.log_path, shlex.join(words)):
-        return command(options)
+    quiet = name == "compress" and not speaks()  # the others share no work: every process has a report of its own
+    with reporting(logging.CRITICAL if quiet else options.log_level, options.log_path, shlex.join(words)):
+        return COMMANDS.get(name, _compress)(options)
 
 
-def _level(o: argparse.Namespace) -> int:
-    return logging.DEBUG if o.verbose else logging.INFO
-
-
-def _parse(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace | int:
+def _parse(command: str, words: list[str]) -> argparse.Namespace | int:
     """The options; or the exit code of a run that ends here: --help, or a wrong option, which argparse has said."""
     with nullcontext() if speaks() else redirect_stderr(io.StringIO()):
         try:
-            return parser.parse_args(words)
+            return parse(command, words)
         except SystemExit as done:
             return int(done.code or 0)
 
@@ -108,91 +98,10 @@ def _end(code: int, text: str, every_rank: bool = False) -> int:
     return code
 
 
-def _common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("-v", "--verbose", action="store_true", help="say more, show progress also in a log")
-    parser.add_argument("-l", "--log-path", metavar="FILE", help="write the report to this file, too (new, or a log of pybuild)")
-    return parser
-
-
-def _compress_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pybuild", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", metavar="MODEL", help="trained model")
-    parser.add_argument("tables", metavar="TABLES", help="table file to write")
-    parser.add_argument(
-        "-s",
-        "--step",
-        type=float,
-        help="step of the fine grid; the coarse one has 10 times that (default: both by the tolerances)",
-    )
-    parser.add_argument(
-        "-e", "--extrapolate", type=float, default=5.0, help="tables end at this times the upper end of the fine grid (5)"
-    )
-    parser.add_argument(
-        "-f", "--check-frequency", type=int, default=10, metavar="N", help="steps between two overflow reports (10)"
-    )
-    parser.add_argument("-o", "--order", type=int, default=5, choices=(3, 5), help="order of the polynomials (5)")
-    parser.add_argument(
-        "--rank",
-        type=_rank,
-        default="auto",
-        metavar="K|full|auto",
-        help="functions per table: at most K, all, or by the tolerance (auto)",
-    )
-    parser.add_argument("--tolerance", type=float, default=1e-8, help="on forces, eV/A (1e-8); energies and virials accordingly")
-    parser.add_argument(
-        "--tolerance-mixed",
-        type=float,
-        default=1e-5,
-        help="the same for what mixed precision leaves out, rounding not included (1e-5)",
-    )
-    parser.add_argument(
-        "--min-nbor-dist",
-        type=float,
-        metavar="R",
-        help="smallest neighbour distance of the training data, A (default: the model file's)",
-    )
-    parser.add_argument("-t", "--training-script", metavar="FILE", help="DeePMD-kit input script whose training data are scanned")
-    parser.add_argument(
-        "--training-data",
-        nargs="+",
-        metavar="DIR",
-        help="training data to scan: systems, folders of systems, HDF5 files (file.hdf5#/group)",
-    )
-    parser.add_argument("--head", help="branch of a multi-task model")
-    return _common(parser)
-
-
-def _info_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pybuild info", description="Say what a table file holds.")
-    parser.add_argument("tables", metavar="TABLES")
-    return _common(parser)
-
-
-def _verify_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pybuild verify", description="Compare tables with the uncompressed model.")
-    parser.add_argument("model", metavar="MODEL")
-    parser.add_argument("tables", metavar="TABLES")
-    parser.add_argument("--system", metavar="DIR", nargs="+", help="structures: DeePMD-kit systems (default: synthetic ones)")
-    parser.add_argument("--tolerance", type=float, help="on forces, eV/A (default: what the tables were built for)")
-    parser.add_argument("--head", help="branch of a multi-task model")
-    return _common(parser)
-
-
-def _rank(text: str) -> int | str:
-    if text in ("full", "auto"):
-        return text
-    try:
-        return int(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"'{text}' is neither a number nor full nor auto") from error
-
-
 def _compress(o: argparse.Namespace) -> int:
     comm = communicator()
     first = comm is None or comm.Get_rank() == 0
-    log.setLevel(_level(o) if first else logging.CRITICAL)
+    log.setLevel(o.log_level if first else logging.CRITICAL)
     try:
         _compress_on_rank(o, comm, first)
     except PybuildError:  # all ranks have it
@@ -249,20 +158,37 @@ def _inputs(o: argparse.Namespace) -> tuple[Any, list[Any], Any]:
     from .readers import read_model
 
     _check_log(o)
+    _say_what_has_no_effect(o)
     options = _options(o)
     given = {"the model": o.model, "the input script": o.training_script or "", "the log": o.log_path or ""}
     check_target(o.tables, given)
-    model = read_model(o.model, o.head)
+    model = read_model(o.model, **_choices(o))
     if o.min_nbor_dist is not None:
         check_smallest(o.min_nbor_dist, model.descriptor.rcut, "--min-nbor-dist")
     return model, _training_systems(o, model.type_map), options
 
 
+def _choices(o: argparse.Namespace) -> dict[str, Any]:
+    """What read_model takes beside the file."""
+    return {"head": o.head, "types": o.types, "without_modifier": o.without_modifier}
+
+
+def _say_what_has_no_effect(o: argparse.Namespace) -> None:
+    """Options of `dp compress` that command lines have and that mean nothing here."""
+    if o.checkpoint_folder is not None:
+        log.info("note: -c %s: without effect, no checkpoint is written on the way", o.checkpoint_folder)
+    if o.mpi_log != "master":
+        log.info("note: -m %s: without effect, the first rank reports for all", o.mpi_log)
+    if o.check_frequency == UNCHECKED:
+        log.info("note: -f %d: overflow is counted all the same, and reported every %d steps", UNCHECKED, DEFAULT_CHECKS)
+
+
 def _options(o: argparse.Namespace) -> Any:
     from .compress.build import Options
 
-    names = ("step", "extrapolate", "order", "check_frequency", "rank", "tolerance", "tolerance_mixed")
-    options = Options(**{name: getattr(o, name) for name in names})
+    names = ("step", "extrapolate", "order", "rank", "tolerance", "tolerance_mixed")
+    frequency = DEFAULT_CHECKS if o.check_frequency == UNCHECKED else o.check_frequency
+    options = Options(check_frequency=frequency, **{name: getattr(o, name) for name in names})
     options.validate()
     return options
 
@@ -312,10 +238,8 @@ def _build_and_write(
     log.info(
         "%s: %s, %s; smallest distance %.4f A", Path(o.model).name, model.provenance.format, " ".join(model.type_map), smallest
     )
-    for line in _data_lines(model, distances, smallest, source):
-        log.info("%s", line)
-    for line in report_lines(result, reports, options):
-        log.info("%s", line)
+    for line in (*_data_lines(model, distances, smallest, source), *report_lines(result, reports, options)):
+        log.log(logging.WARNING if line.startswith("warning:") else logging.INFO, "%s", line)
     log.info("%s: %.1f MB", o.tables, Path(o.tables).stat().st_size / 1e6)
 
 
@@ -332,22 +256,41 @@ def _data_lines(model: Any, distances: Any, smallest: float, source: str) -> Ite
             yield warning
 
 
+def _show(o: argparse.Namespace) -> int:
+    from .show import show, show_lines
+
+    _check_log(o)
+    found = show(o.model, **_choices(o))
+    _print([json.dumps(found, indent=2)] if o.json else show_lines(found))
+    return 0
+
+
 def _info(o: argparse.Namespace) -> int:
-    from .info import info_lines
+    from .info import info, info_lines
     from .tablefile.file import list_sections, read_tables
 
     _check_log(o)
-    for line in info_lines(read_tables(o.tables)):
-        log.info("%s", line)
-    for section in list_sections(o.tables):
+    tables = read_tables(o.tables)
+    _print([json.dumps(info(tables), indent=2)] if o.json else info_lines(tables))
+    for section in [] if o.json else list_sections(o.tables):
         log.debug(
             "%-30s %-4s %-20s %10d bytes at %d", section.name, section.dtype, section.shape, section.n_bytes, section.offset
         )
     return 0
 
 
+def _print(lines: list[str]) -> None:
+    """What a command is for, whatever the level of the log."""
+    log.setLevel(min(log.level, logging.INFO))
+    for line in lines:
+        log.info("%s", line)
+
+
 def _verify(o: argparse.Namespace) -> int:
     from .verify import verify
 
     _check_log(o)
-    return 0 if verify(o.model, o.tables, o.system, o.tolerance, o.head) else 1
+    return 0 if verify(o.model, o.tables, o.system, o.tolerance, **_choices(o)) else 1
+
+
+COMMANDS = {"show": _show, "info": _info, "verify": _verify}

@@ -29,3 +29,8 @@ class FormatError(PybuildError):
 
 class InputError(PybuildError):
     """An option, a structure or a data set given by the user cannot be used."""
+
+
+def printable(text: str) -> str:
+    """Text out of a file, which may be hostile, as it may reach a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)

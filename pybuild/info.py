@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from .compress.stored import n_inputs
 from .descriptors.radial import Radial
 from .model.description import PairKind
 from .model.descriptor import Form
-from .tablefile.tableset import DescriptorArrays, InputArrays, NeighbourRule, TableSet
+from .tablefile.tableset import DescriptorArrays, FittingArrays, InputArrays, NeighbourRule, TableSet
 
 RULES = {
     NeighbourRule.ALL: "all",
@@ -32,6 +33,53 @@ KINDS = {
 def info_lines(tables: TableSet) -> list[str]:
     """The text of `python -m pybuild info`."""
     return [*_model_lines(tables), "", *_table_lines(tables), "", *_fitting_lines(tables), *_provenance_lines(tables)]
+
+
+def info(t: TableSet) -> dict[str, Any]:
+    """The same for programs: lengths in angstrom, energies in eV."""
+    names = list(t.type_map)
+    return {
+        "types": names,
+        "energy_bias": dict(zip(names, t.energy_bias.tolist(), strict=True)),
+        "neighbour_rule": t.neighbour_rule.name.lower(),
+        "check_frequency": t.check_frequency,
+        "n_fparam": t.n_fparam,
+        "n_aparam": t.n_aparam,
+        "min_distance": t.min_distance.tolist(),
+        "close_distance": None if t.close_distance is None else t.close_distance.tolist(),
+        "descriptors": [_descriptor(t, d) for d in t.descriptors],
+        "tables": [_table(t, k) for k in range(len(t.tables))],
+        "fittings": {name: None if f is None else _fitting(t, f) for name, f in zip(names, t.fittings, strict=True)},
+        "provenance": t.provenance,
+    }
+
+
+def _descriptor(t: TableSet, d: DescriptorArrays) -> dict[str, Any]:
+    numbers = ("kind", "rcut", "rcut_smth", "env_protection", "n_sel", "width", "axis_neuron")
+    facts = {name: getattr(d, name) for name in numbers} | {"sel": dict(zip(t.type_map, d.sel.tolist(), strict=True))}
+    return facts | {kind.name.lower(): names for kind in KINDS if (names := _pairs_of_kind(t, d, kind))}
+
+
+def _pairs_of_kind(t: TableSet, d: DescriptorArrays, kind: PairKind) -> list[str]:
+    return [f"{t.type_map[a]}-{t.type_map[b]}" for a, b in np.argwhere(d.pair_kind == kind).tolist()]
+
+
+def _table(t: TableSet, k: int) -> dict[str, Any]:
+    table = t.tables[k]
+    return {
+        "pairs": pair_names(t, k), "argument": table.argument.name.lower(), "lower": table.lower, "upper": table.upper,
+        "end": table.max, "rows": len(table.coef), "order": table.coef.shape[1] - 1, "rank": table.rank,
+        "width": len(table.basis), "bytes": table.coef.nbytes,
+    }  # fmt: skip
+
+
+def _fitting(t: TableSet, f: FittingArrays) -> dict[str, Any]:
+    inputs = [
+        {"descriptor": first.descriptor, "form": Form(first.form).name.lower()}
+        | {part: n_inputs(t, first, part) for part in ("double", "mixed", "all")}
+        for first in f.inputs
+    ]
+    return {"inputs": inputs, "widths": [int(layer.weight.shape[1]) for layer in f.layers]}
 
 
 def _model_lines(t: TableSet) -> list[str]:
@@ -58,8 +106,7 @@ def _descriptor_lines(t: TableSet, d: DescriptorArrays, name: str) -> list[str]:
         f"embedding: {d.width} outputs{axis}",
     ]
     for kind, text in KINDS.items():
-        found = [f"{t.type_map[a]}-{t.type_map[b]}" for a, b in np.argwhere(d.pair_kind == kind).tolist()]
-        if found:
+        if found := _pairs_of_kind(t, d, kind):
             lines.append(f"{text}: {' '.join(found)}")
     return lines
 

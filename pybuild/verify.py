@@ -39,10 +39,11 @@ def verify(
     tables_path: str,
     systems: Sequence[str] | None = None,
     tolerance: float | None = None,
-    head: str | None = None,
+    **choices: Any,
 ) -> bool:
-    """Report the errors on every structure; True where all are within the tolerance. Raises PybuildError for bad input."""
-    model, tables = read_model(model_path, head), read_tables(tables_path)
+    """Report the errors on every structure; True where all are within the tolerance. choices: what read_model takes beside the
+    file. Raises PybuildError for bad input."""
+    model, tables = read_model(model_path, **choices), read_tables(tables_path)
     _same_kind(model, tables, tables_path)
     allowed = _tolerance(tables, tolerance)
     structures = _structures(model, tables, systems)

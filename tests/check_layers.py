@@ -63,7 +63,8 @@ IMPORTS = {
     "calculator": {"structures", "_core"},
     "info": {"compress", "descriptors", "model", "tablefile.tableset"},
     "verify": {"calculator", "compress", "model", "oracles", "readers", "structures", "tablefile"},
-    "cli": {"compress", "info", "outputs", "ranks", "readers", "structures", "tablefile", "verify"},
+    "show": {"readers"},
+    "cli": {"arguments", "compress", "info", "outputs", "ranks", "readers", "show", "structures", "tablefile", "verify"},
     "__main__": {"cli"},
 }
 ANYBODY = {"arrays", "errors"}

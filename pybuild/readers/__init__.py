@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import PybuildError, ReadError, UnsupportedModel
+from ..errors import PybuildError, ReadError, UnsupportedModel, printable
 from ..model.description import ModelDescription, Provenance
 from .deepmd import torch
 from .source import Choices, Source
@@ -50,15 +51,39 @@ def read_model(
     unknown files, UnsupportedModel for sound models with a feature that is named, ModelError for a model that breaks a rule,
     InputError for a wrong choice.
     """
-    path = Path(path)
+    return describe(path, read_source(path, head, types, without_modifier))
+
+
+def read_source(
+    path: str | Path, head: str | None = None, types: Sequence[str] | None = None, without_modifier: bool = False
+) -> Source:
+    """What a file holds, whether or not there is a description of such a model. Raises as read_model does."""
+    with _about(path):
+        return _read(Path(path), Choices(head, None if types is None else tuple(types), without_modifier))
+
+
+def describe(path: str | Path, source: Source) -> ModelDescription:
+    """The description of what was read from path. Raises as read_model does."""
+    with _about(path):
+        return source.description(provenance_of(path, source))
+
+
+def provenance_of(path: str | Path, source: Source) -> Provenance:
+    """Where it is from."""
+    name = Path(path).name.encode("utf-8", "replace").decode("utf-8")  # a name of bytes that are no text
+    return Provenance(name, _sha256(Path(path)), source.format, source.precision())
+
+
+@contextmanager
+def _about(path: str | Path) -> Iterator[None]:
+    """Errors say which file they are about."""
     try:
-        return _read(path, Choices(head, None if types is None else tuple(types), without_modifier))
+        yield
     except PybuildError as error:
-        text = "".join(c if c.isprintable() else "?" for c in str(error))  # names out of a hostile file reach the terminal here
-        raise type(error)(f"{path}: {text}") from error
+        raise type(error)(f"{path}: {printable(str(error))}") from error
 
 
-def _read(path: Path, choices: Choices) -> ModelDescription:
+def _read(path: Path, choices: Choices) -> Source:
     try:
         if path.is_dir():
             raise ReadError(f"is a folder (a saved model of TensorFlow or JAX?): not supported; {INSTEAD}")
@@ -72,9 +97,7 @@ def _read(path: Path, choices: Choices) -> ModelDescription:
         if known.matches(start, path):
             if known.read is None:
                 raise UnsupportedModel(known.refusal)
-            source = known.read(path, choices)
-            name = path.name.encode("utf-8", "replace").decode("utf-8")  # a name of bytes that are no text
-            return source.description(Provenance(name, _sha256(path), source.format, source.precision()))
+            return known.read(path, choices)
     raise ReadError(f"is not a model file of a known kind; {INSTEAD}")
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..model.description import ModelDescription, Provenance
 
@@ -25,6 +25,9 @@ class Source(Protocol):
 
     def precision(self) -> str:
         """What it was trained in: "float64", "descriptor float32, fitting float64", ..."""
+
+    def facts(self) -> dict[str, Any]:
+        """What it says of the model, for people; texts, numbers, lists and dictionaries."""
 
     def description(self, provenance: Provenance) -> ModelDescription:
         """The validated description. Raises UnsupportedModel, ReadError, ModelError."""

@@ -44,7 +44,7 @@ def test_report_and_provenance(small_model, tmp_path, capsys):
 
 def test_options_reach_the_tables(small_model, tmp_path):
     target = tmp_path / "t.bin"
-    words = [str(small_model), str(target), "-s", "0.02", "-e", "3", "-o", "3", "--rank", "full", "--min-nbor-dist", "1.4"]
+    words = [str(small_model), str(target), "-s", "0.02", "-e", "3", "--order", "3", "--rank", "full", "--min-nbor-dist", "1.4"]
     assert main(words) == 0
     stored = read_tables(target)
     table = stored.tables[0]
@@ -222,7 +222,7 @@ def test_unknown_options_end_with_code_2(small_model):
 
 def test_without_a_smallest_distance_the_options_are_named(small_model, tmp_path, capsys, monkeypatch):
     description = dataclasses.replace(pybuild.readers.read_model(small_model), min_nbor_dist=None)
-    monkeypatch.setattr(pybuild.readers, "read_model", lambda path, head: description)
+    monkeypatch.setattr(pybuild.readers, "read_model", lambda path, **_: description)
     line = fails(capsys, small_model, tmp_path / "t.bin")
     assert all(option in line for option in ("--min-nbor-dist", "--training-data", "-t input.json"))
     assert main([str(small_model), str(tmp_path / "t.bin"), "--min-nbor-dist", "1.1"]) == 0
@@ -242,3 +242,52 @@ def test_killed_at_any_moment_leaves_the_old_file(small_model, small_tables, tmp
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert target.read_bytes() in (old, whole)
+
+
+def test_files_by_option_and_letters_of_deepmd_kit(small_model, small_tables, tmp_path, capsys):
+    """A command line of `dp compress` works, and options without effect here say so."""
+    target = tmp_path / "t.bin"
+    words = ["-i", str(small_model), "-o", str(target), "-c", "model-compression", "-m", "collect", "-f", "-1"]
+    assert main(words) == 0
+    assert target.read_bytes() == small_tables.read_bytes()
+    out = capsys.readouterr().out
+    assert [line.split(":")[1] for line in out.splitlines() if line.startswith("note:")] == [
+        " -c model-compression", " -m collect", " -f -1",
+    ]  # fmt: skip
+    assert not (tmp_path / "model-compression").exists()
+    for words in (["--input", "a"], ["-o", "b"], ["-i", "a", "-o", "b", "c"], ["-v", "a"], ["--log-level", "loud", "a", "b"]):
+        done = run(*words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "usage:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("level", "shows"),
+    [
+        (["-v"], (True, True)),
+        (["-v", "2"], (False, True)),
+        (["-v", "debug"], (True, True)),
+        (["--log-level", "WARNING"], (False, False)),
+    ],
+)
+def test_levels_of_the_log(small_model, tmp_path, capsys, level, shows):
+    assert main([*level, str(small_model), str(tmp_path / "t.bin")]) == 0
+    out = capsys.readouterr().out
+    assert ("threshold" in out, "first fitting layer" in out) == shows
+
+
+def test_warnings_are_shown_at_their_level(small_model, tmp_path, capsys):
+    assert main([str(small_model), str(tmp_path / "t.bin"), "-v", "1", "--min-nbor-dist", "0.25"]) == 0
+    assert {line.split(":")[0] for line in capsys.readouterr().out.splitlines()} == {"warning"}
+
+
+def test_info_as_json(small_tables, capsys):
+    assert main(["info", "--json", str(small_tables), "-v", "ERROR"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    stored = read_tables(small_tables)
+    assert found["types"] == list(stored.type_map)
+    assert [t["rows"] for t in found["tables"]] == [len(t.coef) for t in stored.tables]
+    assert [d["rcut"] for d in found["descriptors"]] == [d.rcut for d in stored.descriptors]
+    assert found["provenance"] == stored.provenance
+    assert main(["info", str(small_tables), "-v", "ERROR"]) == 0
+    assert "descriptor:" in capsys.readouterr().out

@@ -264,7 +264,7 @@ from mpi4py import MPI
 import pybuild.{module} as module
 from pybuild.cli import main
 from pybuild.errors import InputError
-def fail(*_):
+def fail(*_, **choices):
     raise {error}
 if MPI.COMM_WORLD.Get_rank() == 1:
     module.{name} = fail

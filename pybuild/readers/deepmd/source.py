@@ -11,6 +11,7 @@ import numpy as np
 from ...descriptors.deepmd import Tree
 from ...errors import UnsupportedModel
 from ...model.description import ModelDescription, Provenance
+from .facts import facts_of_tree
 from .tree import description_of_tree
 
 
@@ -28,6 +29,10 @@ class DeepmdSource:
         parts = {"descriptor": _types_of(embeddings), "fitting": _types_of(nets)}
         both = sorted(set().union(*parts.values()))
         return both[0] if len(both) == 1 else ", ".join(f"{name} {'/'.join(sorted(types))}" for name, types in parts.items())
+
+    def facts(self) -> dict[str, Any]:
+        """What the tree says."""
+        return facts_of_tree(self.tree)
 
     def description(self, provenance: Provenance) -> ModelDescription:
         """The validated description."""
