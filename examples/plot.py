@@ -32,9 +32,9 @@ FLOOR = 1e-17  # smallest error shown on the logarithmic axis
 def table_error(model: ModelDescription, tables: TableSet, a: int, b: int, r: np.ndarray) -> np.ndarray:
     """Largest error over the M outputs for a neighbour of type b at distances r (n,) of a centre of type a."""
     table = tables.tables[tables.descriptors[0].pair_table[a, b]]
-    x = model.descriptor.rows(a, np.outer(r, [1.0, 0.0, 0.0])).x
+    x = model.descriptors[0].rows(a, np.outer(r, [1.0, 0.0, 0.0])).x
     columns, _ = hermite.evaluate(table.coef, grid_of(table), x)
-    exact, _, _ = derivatives_along(model.descriptor.net(a, b), x)
+    exact, _, _ = derivatives_along(model.descriptors[0].net(a, b), x)
     return np.abs(columns @ table.basis.T - exact).max(axis=1)
 
 

@@ -222,9 +222,13 @@ void PairDPCompressedBase::log_start(const std::string& evaluator) {
         const int type = model_type_[i];
         types += text(' ', i, '=', type >= 0 ? model_->type_map[type] : "NULL");
     }
+    std::string kinds;
+    for (const dpc::Descriptor& descriptor : model_->descriptors) {
+        kinds += text(kinds.empty() ? "" : " + ", dpc::name_of(descriptor.kind));
+    }
     if (comm->me == 0) {
         utils::logmesg(
-            lmp, text(kStyle, settings_.file, ", ", dpc::name_of(model_->descriptors.front().kind), ", cutoff ",
+            lmp, text(kStyle, settings_.file, ", ", kinds, ", cutoff ",
                       model_->rcut(), " angstrom, elements ", dpcompressed::listed(model_->type_map),
                       "; atom types", types, "\n  ", evaluator, "\n  overflow is checked every ",
                       check_every(), " steps, ",

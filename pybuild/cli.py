@@ -130,9 +130,9 @@ def _compress_on_rank(o: argparse.Namespace, comm: Any | None, first: bool) -> N
     from .structures import min_distance
 
     model, systems, options = _together(comm, lambda: _inputs(o))
-    distances = min_distance.scan(systems, model.n_types, model.descriptor.rcut, comm) if systems else None
+    distances = min_distance.scan(systems, model.n_types, model.rcut, comm) if systems else None
     smallest, source = _smallest_distance(o, model, distances)
-    check_smallest(smallest, model.descriptor.rcut, source)
+    check_smallest(smallest, model.rcut, source)
     if first:
         _build_and_write(o, options, model, systems, distances, smallest, source)
 
@@ -164,7 +164,7 @@ def _inputs(o: argparse.Namespace) -> tuple[Any, list[Any], Any]:
     check_target(o.tables, given)
     model = read_model(o.model, **_choices(o))
     if o.min_nbor_dist is not None:
-        check_smallest(o.min_nbor_dist, model.descriptor.rcut, "--min-nbor-dist")
+        check_smallest(o.min_nbor_dist, model.rcut, "--min-nbor-dist")
     return model, _training_systems(o, model.type_map), options
 
 
@@ -229,7 +229,7 @@ def _build_and_write(
     from .structures.data import telling_frames
     from .tablefile.file import write_tables
 
-    structures = telling_frames(systems, model.n_types, model.descriptor.rcut, FRAMES, ATOMS)
+    structures = telling_frames(systems, model.n_types, model.rcut, FRAMES, ATOMS)
     by_pair = None if distances is None else distances.by_pair
     result = build(model, smallest, options, by_pair, structures)
     reports = table_reports(result)

@@ -134,8 +134,13 @@ def _fitting_lines(t: TableSet) -> list[str]:
             lines.append(f"fitting net {name}: none, these atoms have no energy")
             continue
         widths = "-".join(str(layer.weight.shape[1]) for layer in fitting.layers)
-        lines.append(f"fitting net {name}: {' and '.join(_input_text(t, first) for first in fitting.inputs)} -> {widths}")
+        inputs = [f"{_input_text(t, first)}{_of_descriptor(t, first.descriptor)}" for first in fitting.inputs]
+        lines.append(f"fitting net {name}: {' and '.join(inputs)} -> {widths}")
     return lines
+
+
+def _of_descriptor(t: TableSet, d: int) -> str:
+    return f", of descriptor {d}" if len(t.descriptors) > 1 else ""
 
 
 def _input_text(t: TableSet, first: InputArrays) -> str:

@@ -90,7 +90,7 @@ def _structures(model: ModelDescription, tables: TableSet, systems: Sequence[str
     if not systems:
         return judge_structures(model, tables.min_distance)
     opened = [open_system(path, model.type_map) for path in find_systems(systems)]
-    return telling_frames(opened, model.n_types, model.descriptor.rcut, FRAMES, ATOMS)
+    return telling_frames(opened, model.n_types, model.rcut, FRAMES, ATOMS)
 
 
 def _oracles() -> dict[str, Callable[..., reference.Result]]:

@@ -17,7 +17,7 @@ from ..blas import one_blas_thread
 from ..model.description import ModelDescription
 from ..model.descriptor import Form
 from ..progress import track
-from ..tablefile.tableset import TableSet
+from ..tablefile.tableset import InputArrays, TableSet
 from .build import Build, Options
 from .grid import NEAR
 from .stored import n_inputs
@@ -62,16 +62,25 @@ def table_reports(build: Build) -> list[TableReport]:
 
 
 def pair_names(tables: TableSet, t: int) -> str:
-    """The pairs of types (centre-neighbour) that use a table."""
-    users = {(a, b): None for d in tables.descriptors for a, b in np.argwhere(d.pair_table == t).tolist()}
-    return " ".join(f"{tables.type_map[a]}-{tables.type_map[b]}" for a, b in users)
+    """The pairs of types (centre-neighbour) that use a table; of several descriptors after their numbers."""
+    texts = []
+    for d, descriptor in enumerate(tables.descriptors):
+        users = np.argwhere(descriptor.pair_table == t).tolist()
+        number = [f"{d}:"] if users and len(tables.descriptors) > 1 else []
+        texts += [*number, *(f"{tables.type_map[a]}-{tables.type_map[b]}" for a, b in users)]
+    return " ".join(texts)
 
 
-def products(tables: TableSet, part: str = "double") -> dict[str, int]:
-    """Inputs of the first fitting layer by type: products S_pq or columns where folded, else the descriptor's numbers. part as in
-    stored.stored_fittings."""
-    named = zip(tables.type_map, tables.fittings, strict=True)
-    return {name: sum(n_inputs(tables, taken, part) for taken in f.inputs) for name, f in named if f is not None}
+def first_inputs(tables: TableSet, d: int, part: str = "double") -> dict[str, int]:
+    """What the first fitting layer takes of a descriptor by type: products S_pq or columns where folded, else the descriptor's
+    numbers. part as in stored.stored_fittings."""
+    return {name: n_inputs(tables, taken, part) for name, taken in _taken(tables, d).items()}
+
+
+def _taken(tables: TableSet, d: int) -> dict[str, InputArrays]:
+    """By type."""
+    named = ((name, f) for name, f in zip(tables.type_map, tables.fittings, strict=True) if f is not None)
+    return {name: taken for name, f in named for taken in f.inputs if taken.descriptor == d}
 
 
 def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:
@@ -88,7 +97,7 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
         )
     measured = build.measured
     lines += [
-        f"first fitting layer: {_inputs_text(build)}",
+        *_input_lines(build.tables),
         f"measured on {build.measured_on}: {_errors_text(measured.double)}",
         f"in mixed precision, before rounding: {_errors_text(measured.mixed)}",
         *_between_lines(build),
@@ -105,19 +114,31 @@ def _between_lines(build: Build) -> list[str]:
     return [f"pairs closer than in the training data, to {build.close_factor:g} of its distances: {_errors_text(build.between)}"]
 
 
-def _inputs_text(build: Build) -> str:
-    if not build.folded:
-        return f"direct, descriptor: {_counts(build, 'double')}"
-    linear = any(taken.form == Form.LINEAR for f in build.tables.fittings if f is not None for taken in f.inputs)
+def _input_lines(tables: TableSet) -> list[str]:
+    """What the first fitting layer takes of each descriptor."""
+    several = len(tables.descriptors) > 1
+    names = [f", descriptor {d} ({of.kind})" if several else "" for d, of in enumerate(tables.descriptors)]
+    return [f"first fitting layer{name}: {_inputs_text(tables, d)}" for d, name in enumerate(names)]
+
+
+def _inputs_text(tables: TableSet, d: int) -> str:
+    form = _form(tables, d)
+    if form == Form.DIRECT:
+        return f"direct, descriptor: {_counts(tables, d, 'double')}"
     return (
-        f"folded, {'columns' if linear else 'products'}: {_counts(build, 'double')}; "
-        f"in mixed precision: {_counts(build, 'mixed')}; "
-        f"with a closer pair: {_counts(build, 'all')}"
+        f"folded, {'columns' if form == Form.LINEAR else 'products'}: {_counts(tables, d, 'double')}; "
+        f"in mixed precision: {_counts(tables, d, 'mixed')}; "
+        f"with a closer pair: {_counts(tables, d, 'all')}"
     )
 
 
-def _counts(build: Build, part: str) -> str:
-    return ", ".join(f"{name} {n}" for name, n in products(build.tables, part).items())
+def _form(tables: TableSet, d: int) -> Form:
+    """The same for all centre types."""
+    return next(iter(_taken(tables, d).values())).form
+
+
+def _counts(tables: TableSet, d: int, part: str) -> str:
+    return ", ".join(f"{name} {n}" for name, n in first_inputs(tables, d, part).items())
 
 
 def _warnings(build: Build, options: Options) -> list[str]:
@@ -164,16 +185,12 @@ def provenance(
     """The file's provenance.json."""
     settings = asdict(options)
     del settings["form"]
+    layers = [_layer_entry(build.tables, d) for d in range(len(build.tables.descriptors))]
     return {
         "source": asdict(model.provenance),
         "options": settings,
         "min_nbor_dist": _figures(min_distance, 12),
-        "first_fitting_layer": {
-            "form": "folded" if build.folded else "direct",
-            "inputs": products(build.tables),
-            "inputs_mixed": products(build.tables, "mixed"),
-            "inputs_with_a_closer_pair": products(build.tables, "all"),
-        },
+        "first_fitting_layer": layers[0] if len(layers) == 1 else layers,
         "accuracy": {
             "measured_on": build.measured_on,
             **_errors_entry(build.measured.double),
@@ -183,6 +200,15 @@ def provenance(
             "much_closer": _errors_entry(build.measured.far),
             "tables": [_table_entry(r) for r in reports],
         },
+    }
+
+
+def _layer_entry(tables: TableSet, d: int) -> dict[str, Any]:
+    return {
+        "form": "direct" if _form(tables, d) == Form.DIRECT else "folded",
+        "inputs": first_inputs(tables, d),
+        "inputs_mixed": first_inputs(tables, d, "mixed"),
+        "inputs_with_a_closer_pair": first_inputs(tables, d, "all"),
     }
 
 

@@ -17,16 +17,17 @@ from ..structures.length_checks import check_smallest
 from ..structures.probe import close_structures, judge_structures, probe_structures
 from ..structures.structure import Structure
 from ..tablefile.tableset import DescriptorArrays, FittingArrays, NeighbourRule, TableArrays, TableSet
+from .environment import Pair
 from .evaluation import accumulate
 from .grid import NEAR, Grid, TablePlan, make_grid, plan_tables
 from .hermite import ORDERS
 from .lowrank import Basis, identity_basis, sampled_basis
-from .selection import select, select_columns
+from .selection import Selection, select, select_columns
 from .steps import StepGoal, choose_grid
 from .stored import input_arrays, look_up, stored_fittings
 from .tabulate import build_table
-from .trials import SAFETY, Cases, Goal, Selection, excess, within
-from .truncation import Case, Errors, Pair, difference, evaluate_exactly, moment_gradients, project, split_centres
+from .trials import SAFETY, Cases, Goal, excess, within
+from .truncation import Case, Errors, difference, evaluate_exactly, moment_gradients, project, split_centres
 
 SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
 COARSE_OVER_FINE = 10  # of the steps, where the fine one is given
@@ -96,7 +97,6 @@ class Build:
 
     tables: TableSet
     plans: Sequence[TablePlan]
-    folded: bool
     truncation: Errors  # by rank and products alone
     measured: Measured  # the tables as they are stored, on all structures
     measured_on: str  # what these are
@@ -121,23 +121,23 @@ def build(
     """
     options = options or Options()
     options.validate()
-    check_smallest(min_distance, model.descriptor.rcut, "min_distance")
+    check_smallest(min_distance, model.rcut, "min_distance")
     known = min_distance if pair_distances is None else pair_distances
     distances = np.maximum(np.full((model.n_types, model.n_types), float(min_distance)), known)
-    plans, pair_table = plan_tables(model, min_distance, options.extrapolate)
-    seen = _Evidence(model, plans, pair_table, distances, structures)
+    plans, pair_tables = plan_tables(model, min_distance, options.extrapolate)
+    seen = _Evidence(model, plans, pair_tables, distances, structures)
     exact = seen.cases_to_choose_on()
     grids = _grids(model, plans, exact, options)
     bases = _bases(model, plans, exact, options)
-    by_pair = {(a, b): bases[t] for (a, b), t in np.ndenumerate(pair_table) if t >= 0}
+    by_pair = {(d, a, b): bases[t] for d, table in enumerate(pair_tables) for (a, b), t in np.ndenumerate(table) if t >= 0}
     cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
     judges = seen.cases_to_judge_on()
     first = goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=options.form)
     before: Measured | None = None
     hopeless: set[str] = set()
     for _ in range(ROUNDS):
-        selection = _selection(model, by_pair, cases, pair_table, goal, options)
-        table_set = _tables(model, options, distances, plans, grids, bases, pair_table, selection)
+        selection = _selection(model, by_pair, cases, pair_tables, goal, options)
+        table_set = _tables(model, options, distances, plans, grids, bases, pair_tables, selection)
         judged = _measure(table_set, judges)
         if options.rank != "auto":
             break
@@ -151,7 +151,7 @@ def build(
     table_set = replace(table_set, close_distance=close_factor * distances)
     nets = [model.fitting.net(a) for a in model.active_types]
     kinked = any(layer.activation.kinked for net in nets for layer in net.layers)
-    return Build(table_set, plans, selection.folded, selection.errors, measured, seen.described(), close_factor, between, kinked)
+    return Build(table_set, plans, selection.errors, measured, seen.described(), close_factor, between, kinked)
 
 
 class _Evidence:
@@ -161,16 +161,17 @@ class _Evidence:
         self,
         model: ModelDescription,
         plans: Sequence[TablePlan],
-        pair_table: IntArray,
+        pair_tables: Sequence[IntArray],
         distances: Array,
         given: Sequence[Structure],
     ):
         self._model, self._distances, self._given = model, distances, given
-        self._ordinary = model.pair_kinds == PairKind.ORDINARY
         # Where the tables end: for a pair of types as centre and neighbour, and the other way round.
         ends = np.zeros_like(distances)
-        for a, b in np.argwhere(self._ordinary).tolist():
-            ends[a, b] = model.descriptor.radial.distance(a, np.array([plans[pair_table[a, b]].max]))[0]
+        for descriptor, kinds, table in zip(model.descriptors, model.pair_kinds, pair_tables, strict=True):
+            for a, b in np.argwhere(kinds == PairKind.ORDINARY).tolist():
+                end = descriptor.radial.distance(a, np.array([plans[table[a, b]].max]))[0]
+                ends[a, b] = max(ends[a, b], end)
         self._ends = np.where(np.maximum(ends, ends.T) > 0, np.maximum(ends, ends.T), distances)
         self._n_synthetic = 0
 
@@ -213,7 +214,7 @@ class _Evidence:
         return [case if keep else replace(case, features={}, moments={})]
 
     def _close(self, low: Array, high: Array, seeds: tuple[int, ...]) -> list[Structure]:
-        some = self._ordinary.any() and (low < high).any()
+        some = self._model.ordinary.any() and (low < high).any()
         return close_structures(self._model, low, high, self._distances, seeds) if some else []
 
     def described(self) -> str:
@@ -234,7 +235,11 @@ def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, op
         {a: moment_gradients(model, part, a) for a in model.active_types} for part in (cases.ordinary, [*cases.near, *cases.far])
     )
     goal = StepGoal(options.tolerances["near"], options.tolerances["far"])
-    return [choose_grid(model, plan, trained, beyond, options.order, goal) for plan in track(list(plans), "steps")]
+    grids = []
+    for plan in track(list(plans), "steps"):
+        mine = ({a: by_descriptor[plan.descriptor] for a, by_descriptor in of_types.items()} for of_types in (trained, beyond))
+        grids.append(choose_grid(model, plan, *mine, options.order, goal))
+    return grids
 
 
 def _over(judged: Measured, options: Options) -> dict[str, float]:
@@ -276,7 +281,7 @@ def _close_factor(seen: _Evidence, tables: TableSet, options: Options) -> tuple[
 
 def _stored_errors(tables: TableSet, cases: Sequence[Case], part: str) -> Errors:
     errors = Errors(0.0, 0.0, 0.0)
-    fittings = stored_fittings(cases[0].env.descriptor, tables, part) if cases else {}
+    fittings = stored_fittings(cases[0].env.descriptors, tables, part) if cases else {}
     for case in cases:
         stored = accumulate(case.env, look_up(tables, case.env), fittings)
         errors = errors.worst(difference(stored, case.exact, case.env.n_centres))
@@ -284,13 +289,20 @@ def _stored_errors(tables: TableSet, cases: Sequence[Case], part: str) -> Errors
 
 
 def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Basis]:
-    width = model.descriptor.width
     if options.rank == "full":
-        return [identity_basis(width) for _ in plans]
-    by_type = {}
-    for a in model.active_types:
-        gradients = moment_gradients(model, cases.ordinary, a)
-        by_type[a] = np.einsum("nmc,nkc->mk", gradients, gradients, optimize=True)
+        return [identity_basis(plan.net.n_out) for plan in plans]
+    gradients = {a: moment_gradients(model, cases.ordinary, a) for a in model.active_types}
+    bases = []
+    for d in range(len(model.descriptors)):
+        own = [plan for plan in plans if plan.descriptor == d]
+        bases += _bases_of_one(own, {a: by_descriptor[d] for a, by_descriptor in gradients.items()}, options)
+    return bases
+
+
+def _bases_of_one(plans: Sequence[TablePlan], gradients: Mapping[int, Array], options: Options) -> list[Basis]:
+    """Those of the tables of one descriptor; gradients: by centre type dE/dT (n, M, components)."""
+    width = plans[0].net.n_out
+    by_type = {a: np.einsum("nmc,nkc->mk", g, g, optimize=True) for a, g in gradients.items()}
     scale = max(float(np.linalg.norm(h, 2)) for h in by_type.values()) or 1.0
     centres = [{a for a, _ in plan.pairs if a in by_type} for plan in plans]
     none = np.zeros((width, width))
@@ -302,13 +314,18 @@ def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, op
 
 
 def _selection(
-    model: ModelDescription, by_pair: Mapping[Pair, Basis], cases: Cases, pair_table: IntArray, goal: Goal, options: Options
+    model: ModelDescription,
+    by_pair: Mapping[Pair, Basis],
+    cases: Cases,
+    pair_tables: Sequence[IntArray],
+    goal: Goal,
+    options: Options,
 ) -> Selection:
     active = model.active_types
-    in_use = {pair: basis for pair, basis in by_pair.items() if pair[0] in active}
+    in_use = {pair: basis for pair, basis in by_pair.items() if pair[1] in active}
     if options.rank == "full":
         goal = replace(goal, form="direct")
-    return (select if options.rank == "auto" else select_columns)(model, in_use, cases, pair_table, goal)
+    return (select if options.rank == "auto" else select_columns)(model, in_use, cases, pair_tables, goal)
 
 
 def _tables(
@@ -318,14 +335,14 @@ def _tables(
     plans: Sequence[TablePlan],
     grids: Sequence[Grid],
     bases: Sequence[Basis],
-    pair_table: IntArray,
+    pair_tables: Sequence[IntArray],
     selection: Selection,
 ) -> TableSet:
-    ranks = _table_ranks(pair_table, selection.ranks, len(plans))
+    ranks = _table_ranks(pair_tables, selection.ranks, len(plans))
     _check_size(grids, ranks, options)
     jobs = list(zip(plans, grids, bases, ranks, strict=True))
     tables = [build_table(plan, grid, basis.first(k), options.order) for plan, grid, basis, k in track(jobs, "tables")]
-    return _table_set(model, options, distances, pair_table, tables, selection)
+    return _table_set(model, options, distances, pair_tables, tables, selection)
 
 
 def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> None:
@@ -338,11 +355,12 @@ def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -
         )
 
 
-def _table_ranks(pair_table: IntArray, ranks: Mapping[Pair, int], n_tables: int) -> list[int]:
+def _table_ranks(pair_tables: Sequence[IntArray], ranks: Mapping[Pair, int], n_tables: int) -> list[int]:
     """Columns of each table: as many as the most demanding centre type needs, at least one."""
     out = [1] * n_tables
-    for pair, rank in ranks.items():
-        out[pair_table[pair]] = max(out[pair_table[pair]], rank)
+    for (d, a, b), rank in ranks.items():
+        t = pair_tables[d][a, b]
+        out[t] = max(out[t], rank)
     return out
 
 
@@ -350,7 +368,7 @@ def _table_set(
     model: ModelDescription,
     options: Options,
     pair_distances: Array,
-    pair_table: IntArray,
+    pair_tables: Sequence[IntArray],
     tables: Sequence[TableArrays],
     selection: Selection,
 ) -> TableSet:
@@ -364,7 +382,10 @@ def _table_set(
         neighbour_rule=NeighbourRule[model.neighbour_rule.upper()],
         n_fparam=0,
         n_aparam=0,
-        descriptors=(DescriptorArrays(**model.descriptor.numbers(), pair_kind=model.pair_kinds, pair_table=pair_table),),
+        descriptors=tuple(
+            DescriptorArrays(**descriptor.numbers(), pair_kind=kinds, pair_table=table)
+            for descriptor, kinds, table in zip(model.descriptors, model.pair_kinds, pair_tables, strict=True)
+        ),
         tables=tuple(tables),
         fittings=tuple(_fitting_arrays(selection, a) if a in fittings else None for a in range(model.n_types)),
     )
@@ -372,5 +393,8 @@ def _table_set(
 
 def _fitting_arrays(selection: Selection, a: int) -> FittingArrays:
     fitting = selection.fittings[a]
-    taken = input_arrays(fitting.first_input, selection.double.get(a), selection.mixed.get(a))
-    return FittingArrays((taken,), fitting.net.layers)
+    taken = (
+        input_arrays(d, first, choice.double.get(a), choice.mixed.get(a))
+        for d, (first, choice) in enumerate(zip(fitting.inputs, selection.choices, strict=True))
+    )
+    return FittingArrays(tuple(taken), fitting.net.layers)

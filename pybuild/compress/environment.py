@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The neighbourhood of every atom as the embedding nets see it (docs/theory.md section 1).
 
-For the centres of type a and their neighbours of type b: the rows R with the arguments x of the embedding net, and how many slots
-have no neighbour that adds anything of its own.
+For each descriptor, the centres of type a and their neighbours of type b: the rows R with the arguments x of the embedding net,
+and how many slots have no neighbour that adds anything of its own.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Array, Index
+from ..arrays import Array, BoolArray, Index
 from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
 from ..model.descriptor import Descriptor, Rows
-from ..structures.nearest import Pairs, nearest_pairs
+from ..structures.nearest import Pairs, Slots, nearest_pairs
 from ..structures.neighbours import neighbour_pairs
 from ..structures.structure import Structure
+
+Pair = tuple[int, int, int]  # descriptor, centre type, neighbour type
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,12 @@ class PairBlock:
 
 @dataclass(frozen=True)
 class Environment:
-    """A structure's pairs by (centre type, neighbour type); absent pairs have no block."""
+    """A structure's pairs by descriptor and types; absent pairs have no block."""
 
-    descriptor: Descriptor
+    descriptors: tuple[Descriptor, ...]
     n_atoms: int
     centres: dict[int, Index]  # type -> atom indices
-    blocks: dict[tuple[int, int], PairBlock]
+    blocks: dict[Pair, PairBlock]
 
     @property
     def n_centres(self) -> int:
@@ -54,45 +56,58 @@ class Environment:
         return sum(len(atoms) for atoms in self.centres.values())
 
 
-def find_pairs(structure: Structure, model: ModelDescription, centres: Index | None = None) -> Pairs:
-    """The neighbours (of some atoms) that the model's rule keeps, after a check of types and distances."""
-    types, rcut = np.asarray(structure.types), model.descriptor.rcut
+@dataclass(frozen=True)
+class Neighbours:
+    """All pairs within the largest cutoff, ordered by i: atoms i and j (p,) and d = r_j - r_i (p, 3); taken: by descriptor (p,)
+    whether it takes a pair."""
+
+    i: Index
+    j: Index
+    d: Array
+    taken: tuple[BoolArray, ...]
+
+
+def find_pairs(structure: Structure, model: ModelDescription, centres: Index | None = None) -> Neighbours:
+    """The neighbours (of some atoms), after a check of types and distances."""
+    types = np.asarray(structure.types)
     if types.size and (types.min() < 0 or types.max() >= model.n_types):
         raise InputError(f"{structure.name}: atom types must lie between 0 and {model.n_types - 1}")
-    i, j, d = neighbour_pairs(structure.positions, structure.cell, rcut, centres)
+    i, j, d = neighbour_pairs(structure.positions, structure.cell, model.rcut, centres)
     r2 = np.einsum("ij,ij->i", d, d)
     if r2.size and r2.min() == 0:
         k = int(np.argmin(r2))
         raise InputError(f"{structure.name}: atoms {i[k]} and {j[k]} (counted from 0) are in the same place")
-    inside = r2 < rcut**2
-    return nearest_pairs(model.neighbour_rule, model.descriptor.sel, types, (i[inside], j[inside], d[inside]))
+    slots = [Slots(descriptor.rcut, descriptor.sel) for descriptor in model.descriptors]
+    return Neighbours(i, j, d, tuple(nearest_pairs(model.neighbour_rule, slots, types, (i, j, d))))
 
 
-def close_centres(types: Index, pairs: Pairs, model: ModelDescription, distances: Array) -> Index:
+def close_centres(types: Index, pairs: Neighbours, model: ModelDescription, distances: Array) -> Index:
     """(n,) whether an atom has a neighbour of an ordinary pair closer than ``distances`` (N, N), angstrom."""
-    i, j, d = pairs
+    i, j, d = pairs.i, pairs.j, pairs.d
+    ordinary = [kinds[types[i], types[j]] == PairKind.ORDINARY for kinds in model.pair_kinds]
     near = np.einsum("ij,ij->i", d, d) < distances[types[i], types[j]] ** 2
-    near &= model.pair_kinds[types[i], types[j]] == PairKind.ORDINARY
+    near &= np.any([mine & taken for mine, taken in zip(ordinary, pairs.taken, strict=True)], axis=0)
     close = np.zeros(len(types), dtype=bool)
     close[i[near]] = True
     return close
 
 
-def build_environment(types: Index, pairs: Pairs, model: ModelDescription, only: Index | None = None) -> Environment:
+def build_environment(types: Index, pairs: Neighbours, model: ModelDescription, only: Index | None = None) -> Environment:
     """Blocks of pairs by type. ``only``: atom indices of the centres wanted (default all)."""
-    i, j, d = pairs
     wanted = np.zeros(len(types), dtype=bool)
     wanted[slice(None) if only is None else only] = True
     centres = {a: np.flatnonzero((types == a) & wanted) for a in range(model.n_types)}
     blocks = {}
-    for a, b in np.argwhere(model.pair_kinds != PairKind.ABSENT).tolist():
-        mine = np.flatnonzero((types[i] == a) & (types[j] == b) & wanted[i])
-        blocks[a, b] = _block(model, centres[a], a, b, (i[mine], j[mine], d[mine]))
-    return Environment(model.descriptor, len(types), centres, blocks)
+    for d, (kinds, taken) in enumerate(zip(model.pair_kinds, pairs.taken, strict=True)):
+        for a, b in np.argwhere(kinds != PairKind.ABSENT).tolist():
+            mine = np.flatnonzero((types[pairs.i] == a) & (types[pairs.j] == b) & wanted[pairs.i] & taken)
+            neighbours = pairs.i[mine], pairs.j[mine], pairs.d[mine]
+            blocks[d, a, b] = _block(model.descriptors[d], centres[a], (a, b), int(kinds[a, b]), neighbours)
+    return Environment(model.descriptors, len(types), centres, blocks)
 
 
-def _block(model: ModelDescription, centres: Index, a: int, b: int, pairs: Pairs) -> PairBlock:
-    descriptor, kind = model.descriptor, model.pair_kinds[a, b]
+def _block(descriptor: Descriptor, centres: Index, of_types: tuple[int, int], kind: int, pairs: Pairs) -> PairBlock:
+    a, b = of_types
     i, j, d = pairs
     counts = np.searchsorted(i, centres, side="right") - np.searchsorted(i, centres, side="left")
     n_empty, n_excluded = slot_counts(descriptor.sel[b], kind, counts)

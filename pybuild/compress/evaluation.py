@@ -7,18 +7,20 @@ net takes the descriptor or what it was folded onto. Slow and simple: the judge 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from ..arrays import Array, IntArray
+from ..model.description import ModelDescription
 from ..model.descriptor import Descriptor
 from ..model.net import Net, reverse
-from .environment import Environment, PairBlock
+from .environment import Environment, Pair, PairBlock
 
 ByType = Mapping[int, Array]  # neighbour type -> array
+Moments = Sequence[ByType]  # of each descriptor C_b of every neighbour type b
 PAIRS_AT_ONCE = 1024  # 1024 x 100 functions x 4 components are 3 MB
 
 
@@ -47,7 +49,15 @@ class Features:
 
 
 class FirstLayerInput(Protocol):
-    """What the first layer of a fitting net is fed with, made of C_b (n, K_b, components) of every neighbour type b."""
+    """What the first layer of a fitting net takes of one descriptor, made of C_b (n, K_b, components) of every neighbour type
+    b."""
+
+    @property
+    def size(self) -> int:
+        """Numbers that it takes."""
+
+    def ranks(self) -> dict[int, int]:
+        """Columns up to the last one in use, by neighbour type."""
 
     def forward(self, moments: ByType) -> Array:
         """The input (n, n_in)."""
@@ -58,10 +68,18 @@ class FirstLayerInput(Protocol):
 
 @dataclass(frozen=True)
 class DirectInput:
-    """The descriptor's numbers, of T = sum_b V_b C_b; bases[b] is V_b (M, K_b)."""
+    """The descriptor's numbers around a centre of one type, of T = sum_b V_b C_b; bases[b] is V_b (M, K_b)."""
 
     bases: Mapping[int, Array]
     descriptor: Descriptor
+    centre: int
+
+    @property
+    def size(self) -> int:
+        return self.descriptor.n_out(self.centre)
+
+    def ranks(self) -> dict[int, int]:
+        return {b: v.shape[1] for b, v in self.bases.items()}
 
     def whole(self, moments: ByType) -> Array:
         """T (n, M, components)."""
@@ -81,6 +99,13 @@ class FoldedInput:
 
     columns: IntArray
     row_end: IntArray
+
+    @property
+    def size(self) -> int:
+        return int((self.row_end - np.arange(len(self.row_end))).sum())
+
+    def ranks(self) -> dict[int, int]:
+        return _last_columns(self.columns)
 
     def products(self) -> tuple[IntArray, IntArray]:
         """p and q of every product, in the order of the first layer's inputs."""
@@ -114,6 +139,13 @@ class LinearInput:
 
     columns: IntArray
 
+    @property
+    def size(self) -> int:
+        return len(self.columns)
+
+    def ranks(self) -> dict[int, int]:
+        return _last_columns(self.columns)
+
     def forward(self, moments: ByType) -> Array:
         return np.stack([moments[b][:, k, 0] for b, k in self.columns.tolist()], axis=1)
 
@@ -124,18 +156,60 @@ class LinearInput:
         return out
 
 
+def _last_columns(columns: IntArray) -> dict[int, int]:
+    ranks: dict[int, int] = {}
+    for b, k in columns.tolist():
+        ranks[b] = max(ranks.get(b, 0), k + 1)
+    return ranks
+
+
 @dataclass(frozen=True)
-class Fitting:
-    """The fitting net of one centre type and the constant added to its output."""
+class WeightedInput:
+    """Of one descriptor what the first layer of a fitting net takes, and the rows of its weight (size, n_out) for that."""
 
     first_input: FirstLayerInput
+    weight: Array
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """The fitting net of one centre type, what its first layer takes of each descriptor, and the constant added to its output."""
+
+    inputs: tuple[FirstLayerInput, ...]
     net: Net
     constant: float  # eV
 
+    def forward(self, moments: Moments) -> Array:
+        """What the first layer takes (n, n_in)."""
+        return np.concatenate([mine.forward(c) for mine, c in zip(self.inputs, moments, strict=True)], axis=1)
 
-def moments_of(env: Environment, features: Mapping[tuple[int, int], Features], a: int) -> dict[int, Array]:
-    """C_b (n, K_b, components) of all centres of type a, for every neighbour type b."""
-    return {b: _moment(env.blocks[a, b], features[a, b], env.descriptor.n_sel) for c, b in env.blocks if c == a}
+    def reverse(self, moments: Moments, gradient: Array) -> list[dict[int, Array]]:
+        """Of each descriptor dE/dC_b (n, K_b, components), from the gradient (n, n_in) of the input."""
+        parts = np.split(gradient, np.cumsum([mine.size for mine in self.inputs])[:-1], axis=1)
+        return [mine.reverse(c, g) for mine, c, g in zip(self.inputs, moments, parts, strict=True)]
+
+
+def fitting_of(model: ModelDescription, a: int, parts: Sequence[WeightedInput]) -> Fitting:
+    """The fitting net of centre type a with its first layer on one part of each descriptor."""
+    net = model.fitting.net(a)
+    layer = replace(net.layers[0], weight=np.concatenate([part.weight for part in parts]))
+    return Fitting(tuple(part.first_input for part in parts), Net((layer, *net.layers[1:])), model.energy_constant(a))
+
+
+def direct_part(model: ModelDescription, d: int, a: int, bases: Mapping[Pair, Array]) -> WeightedInput:
+    """The numbers of descriptor d themselves, of T = sum_b V_ab C_b; bases[d, a, b] is V_ab (M, K)."""
+    mine = {b: v for (descriptor, centre, b), v in bases.items() if (descriptor, centre) == (d, a)}
+    return WeightedInput(DirectInput(mine, model.descriptors[d], a), model.fitting.net(a).layers[0].weight[model.inputs(a)[d]])
+
+
+def moments_of(env: Environment, features: Mapping[Pair, Features], a: int) -> list[dict[int, Array]]:
+    """Of each descriptor C_b (n, K_b, components) of all centres of type a, for every neighbour type b."""
+    moments: list[dict[int, Array]] = [{} for _ in env.descriptors]
+    for pair, block in env.blocks.items():
+        d, centre, b = pair
+        if centre == a:
+            moments[d][b] = _moment(block, features[pair], env.descriptors[d].n_sel)
+    return moments
 
 
 def _moment(block: PairBlock, f: Features, n_sel: int) -> Array:
@@ -152,9 +226,9 @@ def _moment(block: PairBlock, f: Features, n_sel: int) -> Array:
 
 def accumulate(
     env: Environment,
-    features: Mapping[tuple[int, int], Features],
+    features: Mapping[Pair, Features],
     fittings: Mapping[int, Fitting],
-    moments: Mapping[int, ByType] | None = None,
+    moments: Mapping[int, Moments] | None = None,
 ) -> Result:
     """Evaluate all centres of an environment. fittings: centre type -> net, absent for types without energy. moments: C of
     every centre type where the caller has them already."""
@@ -164,10 +238,13 @@ def accumulate(
         if not len(env.centres[a]):
             continue
         c = moments_of(env, features, a) if moments is None else moments[a]
-        energy, tape = fitting.net.forward(fitting.first_input.forward(c))
+        energy, tape = fitting.net.forward(fitting.forward(c))
         atom_energy[env.centres[a]] = energy[:, 0] + fitting.constant
-        for b, dc in fitting.first_input.reverse(c, reverse(tape, np.ones_like(energy))).items():
-            _pair_forces(env.descriptor, env.blocks[a, b], features[a, b], dc / env.descriptor.n_sel, forces, atom_virial)
+        for d, by_type in enumerate(fitting.reverse(c, reverse(tape, np.ones_like(energy)))):
+            descriptor = env.descriptors[d]
+            for b, dc in by_type.items():
+                pair = d, a, b
+                _pair_forces(descriptor, env.blocks[pair], features[pair], dc / descriptor.n_sel, forces, atom_virial)
     return Result(float(atom_energy.sum()), forces, atom_virial.sum(axis=0))
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array, IntArray
-from ..model.net import Net
 from .lowrank import Basis
 
 NEGLIGIBLE = 1e-14  # amplitude relative to the largest, below which a column cannot matter in float64
@@ -41,10 +40,9 @@ def merge_columns(bases: Mapping[int, Basis]) -> MergedColumns:
 
 
 class FirstLayer:
-    """W^ of one fitting net for any pairs of merged columns."""
+    """W^ of one fitting net for any pairs of merged columns; weight (M A, n_out) of its first layer."""
 
-    def __init__(self, net: Net, merged: MergedColumns, axis_neuron: int):
-        weight = net.layers[0].weight
+    def __init__(self, weight: Array, merged: MergedColumns, axis_neuron: int):
         width, n_out = merged.vectors.shape[0], weight.shape[1]
         half = merged.vectors.T @ weight.reshape(width, axis_neuron * n_out)
         self._half = half.reshape(-1, axis_neuron, n_out)  # sum over m

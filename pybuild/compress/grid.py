@@ -24,6 +24,7 @@ from .nets import kinks
 
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
 NEAR = 0.8  # times the smallest distance: down to here forces are to be as good as in the range of the training data
+TypePairs = list[tuple[int, int]]  # centre and neighbour type
 MOST_KINKS = 20_000  # of one net between the ends of its table
 
 
@@ -68,6 +69,7 @@ def grid_of(table: TableArrays) -> Grid:
 class TablePlan:
     """One table to be built: the net, its range, and who uses it."""
 
+    descriptor: int  # whose net it is
     net: Net
     lower: float
     upper: float  # end of the range of the training data
@@ -106,50 +108,55 @@ def centre_range(radial: Radial, centre: int, min_distance: float) -> tuple[floa
     return float(np.floor(radial.x_pad[centre])), float(np.ceil(radial.unprotected(centre, min_distance)))
 
 
-def table_range(model: ModelDescription, pairs: list[tuple[int, int]], min_distance: float) -> tuple[float, float]:
-    """L and U of a table: the extremes over the centre types whose neighbours reach it, and every constant argument inside."""
-    centres = _live_centres(model, pairs) or [a for a, _ in pairs]
-    ranges = [centre_range(model.descriptor.radial, a, min_distance) for a in centres]
-    constants = _constants(model, pairs)
+def table_range(model: ModelDescription, d: int, pairs: TypePairs, min_distance: float) -> tuple[float, float]:
+    """L and U of a table of descriptor d: the extremes over the centre types whose neighbours reach it, and every constant
+    argument inside."""
+    centres = _live_centres(model, d, pairs) or [a for a, _ in pairs]
+    ranges = [centre_range(model.descriptors[d].radial, a, min_distance) for a in centres]
+    constants = _constants(model, d, pairs)
     lower = min([low for low, _ in ranges] + [math.floor(x) for x in constants])
     upper = max([up for _, up in ranges] + [math.ceil(x) for x in constants] + [lower + 1.0])
     return float(lower) + 0.0, float(upper)
 
 
-def _constants(model: ModelDescription, pairs: list[tuple[int, int]]) -> list[float]:
-    return [x for a, b in pairs for x in model.descriptor.constants(a, model.pair_kinds[a, b])]
+def _constants(model: ModelDescription, d: int, pairs: TypePairs) -> list[float]:
+    return [x for a, b in pairs for x in model.descriptors[d].constants(a, model.pair_kinds[d][a, b])]
 
 
-def _live_centres(model: ModelDescription, pairs: list[tuple[int, int]]) -> list[int]:
+def _live_centres(model: ModelDescription, d: int, pairs: TypePairs) -> list[int]:
     """Centre types whose neighbours reach a table."""
-    return [a for a, b in pairs if model.pair_kinds[a, b] == PairKind.ORDINARY]
+    return [a for a, b in pairs if model.pair_kinds[d][a, b] == PairKind.ORDINARY]
 
 
-def plan_tables(model: ModelDescription, min_distance: float, extrapolate: float) -> tuple[list[TablePlan], IntArray]:
-    """The tables of a model, and (N, N) the table of each pair of types (-1 where the pair is absent)."""
-    users: dict[int, list[tuple[int, int]]] = {}
-    for a, b in np.argwhere(model.pair_kinds != PairKind.ABSENT).tolist():
-        users.setdefault(int(model.descriptor.net_of[a, b]), []).append((a, b))
-    plans = []
-    pair_table = np.full(model.pair_kinds.shape, -1, dtype=np.int32)
-    for k, pairs in users.items():
-        for a, b in pairs:
-            pair_table[a, b] = len(plans)
-        plans.append(_plan(model, model.descriptor.nets[k], pairs, min_distance, extrapolate))
-    return plans, pair_table
+def plan_tables(model: ModelDescription, min_distance: float, extrapolate: float) -> tuple[list[TablePlan], list[IntArray]]:
+    """The tables of a model, and of each descriptor (N, N) the table of each pair of types (-1 where the pair is absent)."""
+    plans: list[TablePlan] = []
+    pair_tables = []
+    for d, (descriptor, kinds) in enumerate(zip(model.descriptors, model.pair_kinds, strict=True)):
+        users: dict[int, TypePairs] = {}
+        for a, b in np.argwhere(kinds != PairKind.ABSENT).tolist():
+            users.setdefault(int(descriptor.net_of[a, b]), []).append((a, b))
+        pair_table = np.full(kinds.shape, -1, dtype=np.int32)
+        for k, pairs in users.items():
+            for a, b in pairs:
+                pair_table[a, b] = len(plans)
+            plans.append(_plan(model, d, descriptor.nets[k], pairs, min_distance, extrapolate))
+        pair_tables.append(pair_table)
+    return plans, pair_tables
 
 
-def _plan(model: ModelDescription, net: Net, pairs: list[tuple[int, int]], min_distance: float, extrapolate: float) -> TablePlan:
-    lower, upper = table_range(model, pairs, min_distance)
+def _plan(model: ModelDescription, d: int, net: Net, pairs: TypePairs, min_distance: float, extrapolate: float) -> TablePlan:
+    descriptor = model.descriptors[d]
+    lower, upper = table_range(model, d, pairs, min_distance)
     end = end_of_table(upper, extrapolate)
-    live = _live_centres(model, pairs)
+    live = _live_centres(model, d, pairs)
     # Rounded to quarters, as U is to whole numbers: lengths that usual steps divide.
-    nears = [model.descriptor.radial.unprotected(a, NEAR * min_distance) for a in live]
+    nears = [descriptor.radial.unprotected(a, NEAR * min_distance) for a in live]
     near = min(end, max([upper, *(math.ceil(4 * x) / 4 for x in nears)]))
-    constants = np.unique(_constants(model, pairs))
+    constants = np.unique(_constants(model, d, pairs))
     # A table of constant slots alone is exact at their arguments: knots, too.
     knots = kinks(net, lower, end) if live else constants[(constants > lower) & (constants < end)]
     if len(knots) > MOST_KINKS:
         raise InputError(f"the embedding net of {len(knots)} kinks between {lower:g} and {end:g} is too rough for a table")
-    weights = np.array([model.descriptor.constant_row(x)[0] for x in constants])
-    return TablePlan(net, lower, upper, near, end, tuple(pairs), constants, weights, not live, knots)
+    weights = np.array([descriptor.constant_row(x)[0] for x in constants])
+    return TablePlan(d, net, lower, upper, near, end, tuple(pairs), constants, weights, not live, knots)

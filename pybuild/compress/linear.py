@@ -9,19 +9,16 @@ are dropped from its end. Columns that only centres with a neighbour closer than
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Array, IntArray
-from ..model.description import ModelDescription
-from ..model.net import Net
-from .evaluation import Fitting, LinearInput
+from .evaluation import Fitting, LinearInput, WeightedInput
 from .folding import merge_columns
-from .lowrank import Basis
+from .place import Place
 from .products import largest_mean, sensitivity
-from .trials import Cases, Goal, Selection, Trials, ranks_of, thresholds
-from .truncation import Case, Pair, direct_fittings, first_layer_gradients, worst_errors
+from .trials import Cases, Choice, Goal, Trials, thresholds
+from .truncation import Case, first_layer_gradients, worst_errors
 
 Chosen = Mapping[int, IntArray]  # centre type -> columns by their place in the order of importance
 
@@ -29,14 +26,12 @@ Chosen = Mapping[int, IntArray]  # centre type -> columns by their place in the 
 class Columns:
     """The columns of one centre type, most important first."""
 
-    def __init__(self, model: ModelDescription, a: int, bases: Mapping[Pair, Basis], cases: Sequence[Case]):
-        mine = {b: basis for (centre, b), basis in bases.items() if centre == a}
-        self._net, self._constant, self._centre = model.fitting.net(a), model.energy_constant(a), a
-        self._direct = direct_fittings(model, {(a, b): basis.vectors for b, basis in mine.items()}, (a,))[a]
-        merged = merge_columns(mine)
-        alone = model.descriptor.features(merged.vectors.T[:, :, None])  # (P, M): what each column makes of the descriptor
-        weights = alone @ self._net.layers[0].weight
-        importance = merged.amplitude * sensitivity(weights, first_layer_gradients(cases, self._direct, a))
+    def __init__(self, place: Place, a: int, cases: Sequence[Case]):
+        self._place, self._centre, self._whole = place, a, place.whole(a)
+        merged = merge_columns(place.bases_around(a))
+        alone = place.descriptor.features(merged.vectors.T[:, :, None])  # (P, M): what each column makes of the descriptor
+        weights = alone @ place.weight(a)
+        importance = merged.amplitude * sensitivity(weights, first_layer_gradients(cases, self._whole, a))
         order = np.argsort(-importance, kind="stable")
         self.columns, self.importance, self._weights = merged.columns[order], importance[order], weights[order]
 
@@ -46,32 +41,29 @@ class Columns:
 
     def contributions(self, cases: Sequence[Case]) -> Array:
         """What each adds to the energies of the few centres where that is most."""
-        gradients = first_layer_gradients(cases, self._direct, self._centre) @ self._weights.T
+        gradients = first_layer_gradients(cases, self._whole, self._centre) @ self._weights.T
         every = LinearInput(self.columns)
-        values = [np.empty((0, len(self.columns))), *(every.forward(case.moments[self._centre]) for case in cases)]
+        values = [np.empty((0, len(self.columns))), *(every.forward(case.moments[self._centre][self._place.d]) for case in cases)]
         return largest_mean(np.concatenate(values) * gradients)
 
-    def fitting(self, chosen: IntArray) -> Fitting:
-        """The fitting net on some columns."""
-        layer = replace(self._net.layers[0], weight=self._weights[chosen])
-        return Fitting(LinearInput(self.columns[chosen]), Net((layer, *self._net.layers[1:])), self._constant)
+    def part(self, chosen: IntArray) -> WeightedInput:
+        """Some columns."""
+        return WeightedInput(LinearInput(self.columns[chosen]), self._weights[chosen])
 
 
-def select(
-    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, pair_table: IntArray, goal: Goal
-) -> Selection | None:
+def select(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice | None:
     """The fewest columns within the goal; None where the descriptor itself costs less, or the goal is missed."""
-    columns = {a: Columns(model, a, bases, cases.ordinary) for a in model.active_types}
+    columns = {a: Columns(place, a, cases.ordinary) for a in place.types}
     levels = thresholds(np.concatenate([c.importance for c in columns.values()]))
 
     def at(level: int) -> dict[int, IntArray]:
         return {a: c.leading(levels[level]) for a, c in columns.items()}
 
     def candidate(level: int) -> dict[int, Fitting]:
-        return _fittings(columns, at(level))
+        return place.fittings(_parts(columns, at(level)))
 
     always = goal.form == "folded"
-    last = len(levels) - 1 if always else max((k for k in range(len(levels)) if _pays(model, at(k))), default=-1)
+    last = len(levels) - 1 if always else max((k for k in range(len(levels)) if _pays(place, at(k))), default=-1)
     found = Trials(cases.ordinary, candidate, goal.double).lowest(last)
     if found is None and not always:
         return None
@@ -79,27 +71,28 @@ def select(
     mixed, _ = Trials(cases.ordinary, candidate, max(goal.double, goal.mixed)).lowest(double) or (double, errors)
     chosen: Chosen = at(double)
     for part, tolerance in ((cases.near, goal.near), (cases.far, goal.far)):
-        chosen = _with_columns_of(columns, chosen, part, tolerance)
-    fittings = _fittings(columns, chosen)
+        chosen = _with_columns_of(place, columns, chosen, part, tolerance)
     parts = [{a: len(c) for a, c in at(level).items() if len(c) < len(chosen[a])} for level in (double, mixed)]
-    return Selection(True, fittings, ranks_of(fittings, bases), errors, *parts)
+    return Choice(_parts(columns, chosen), errors, *parts)
 
 
-def _fittings(columns: Mapping[int, Columns], chosen: Chosen) -> dict[int, Fitting]:
-    return {a: columns[a].fitting(mine) for a, mine in chosen.items()}
+def _parts(columns: Mapping[int, Columns], chosen: Chosen) -> dict[int, WeightedInput]:
+    return {a: columns[a].part(mine) for a, mine in chosen.items()}
 
 
-def _pays(model: ModelDescription, chosen: Chosen) -> bool:
+def _pays(place: Place, chosen: Chosen) -> bool:
     """Whether the columns cost no more multiply-adds, forward and backward, than the descriptor made of them."""
     folded = direct = 0
     for a, mine in chosen.items():
-        n_out, width = model.fitting.net(a).layers[0].weight.shape[1], model.descriptor.n_out(a)
+        n_out, width = place.n_out(a), place.descriptor.n_out(a)
         folded += 2 * len(mine) * n_out
         direct += 2 * width * (n_out + len(mine))
     return folded <= direct
 
 
-def _with_columns_of(columns: Mapping[int, Columns], chosen: Chosen, cases: Sequence[Case], tolerance: float) -> Chosen:
+def _with_columns_of(
+    place: Place, columns: Mapping[int, Columns], chosen: Chosen, cases: Sequence[Case], tolerance: float
+) -> Chosen:
     """The columns with those that these centres need on top, for all centre types one threshold."""
     if not cases:
         return chosen
@@ -111,5 +104,5 @@ def _with_columns_of(columns: Mapping[int, Columns], chosen: Chosen, cases: Sequ
     def at(level: int) -> dict[int, IntArray]:
         return {a: np.concatenate([chosen[a], mine[added[a][mine] >= levels[level]]]) for a, mine in rest.items()}
 
-    found = Trials(cases, lambda level: _fittings(columns, at(level)), tolerance).lowest(len(levels) - 1)
+    found = Trials(cases, lambda level: place.fittings(_parts(columns, at(level))), tolerance).lowest(len(levels) - 1)
     return at(len(levels) - 1 if found is None else found[0])

@@ -8,18 +8,15 @@ energies seen. Every threshold gives a staircase, and a higher threshold a part 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..arrays import Array, IntArray
-from ..model.description import ModelDescription
-from ..model.net import Net
-from .evaluation import Fitting, FoldedInput
+from .evaluation import FoldedInput, WeightedInput
 from .folding import FirstLayer, merge_columns, staircase, staircase_order
-from .lowrank import Basis
-from .truncation import Case, Pair, direct_fittings, first_layer_gradients
+from .place import Place
+from .truncation import Case, first_layer_gradients
 
 PRESELECTED = 3  # times the number of products at which folding stops to pay: those that are weighed for ordinary centres
 MOST = 12_000  # products that are weighed at all
@@ -53,18 +50,16 @@ class Ranking:
 class Products:
     """All products of one centre type that are weighed at all, and their rows of the first layer's weight."""
 
-    def __init__(self, model: ModelDescription, a: int, bases: Mapping[Pair, Basis], most: int | None):
-        self._net, self._constant = model.fitting.net(a), model.energy_constant(a)
-        self._model, self._centre = model, a
-        self._mine = {b: basis for (centre, b), basis in bases.items() if centre == a}
-        self._merged = merge_columns(self._mine)
+    def __init__(self, place: Place, a: int, most: int | None):
+        self._place, self._centre = place, a
+        self._merged = merge_columns(place.bases_around(a))
         self._size = np.outer(self._merged.amplitude, self._merged.amplitude)
         p, q = np.triu_indices(len(self._size))
         largest = np.argsort(-self._size[p, q], kind="stable")
         weighed = np.sort(largest[:MOST])
         self._p, self._q = p, q = p[weighed], q[weighed]
         self._ordinary = np.isin(weighed, largest[: PRESELECTED * most]) if most is not None else np.ones(len(p), dtype=bool)
-        self._weights = FirstLayer(self._net, self._merged, model.descriptor.axis_neuron).weights(p, q)
+        self._weights = FirstLayer(place.weight(a), self._merged, place.descriptor.axis_neuron).weights(p, q)
         self._row_of = np.full(self._size.shape, -1)
         self._row_of[p, q] = np.arange(len(p))
 
@@ -75,7 +70,7 @@ class Products:
 
     def by_size(self, cases: Sequence[Case]) -> Ranking:
         """For ordinary centres."""
-        gradients = first_layer_gradients(cases, self._direct(), self._centre)
+        gradients = first_layer_gradients(cases, self._place.whole(self._centre), self._centre)
         importance = np.zeros_like(self._size)
         p, q = self._p[self._ordinary], self._q[self._ordinary]
         importance[p, q] = self._size[p, q] * sensitivity(self._weights[self._ordinary], gradients)
@@ -83,25 +78,20 @@ class Products:
 
     def by_contribution(self, cases: Sequence[Case]) -> Ranking:
         """For the centres of these structures."""
-        gradients = first_layer_gradients(cases, self._direct(), self._centre) @ self._weights.T
+        gradients = first_layer_gradients(cases, self._place.whole(self._centre), self._centre) @ self._weights.T
         parts = [np.empty((0, len(self._p)))]
         for case in cases:
-            moments = case.moments[self._centre]
+            moments = case.moments[self._centre][self._place.d]
             rows = np.stack([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
             parts.append(np.einsum("npc,npc->np", rows[:, self._p], rows[:, self._q]))
         importance = np.zeros_like(self._size)
         importance[self._p, self._q] = largest_mean(np.concatenate(parts) * gradients)
         return Ranking(importance)
 
-    def fitting(self, row_end: IntArray) -> Fitting:
-        """The fitting net on the products of a staircase."""
+    def part(self, row_end: IntArray) -> WeightedInput:
+        """The products of a staircase."""
         first = FoldedInput(self.columns[: len(row_end)], row_end)
-        layer = replace(self._net.layers[0], weight=self._weights[self._row_of[first.products()]])
-        return Fitting(first, Net((layer, *self._net.layers[1:])), self._constant)
-
-    def _direct(self) -> Fitting:
-        vectors = {(self._centre, b): basis.vectors for b, basis in self._mine.items()}
-        return direct_fittings(self._model, vectors, (self._centre,))[self._centre]
+        return WeightedInput(first, self._weights[self._row_of[first.products()]])
 
 
 def union(one: IntArray, other: IntArray) -> IntArray:

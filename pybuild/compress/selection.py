@@ -4,54 +4,100 @@
 The smallest set is searched whose measured errors (truncation.py) stay within the tolerance times a safety factor, and in it the
 part that is enough for mixed precision (square.py, linear.py). Centres with a neighbour closer than in the training data need
 more: what they need is kept as well, but evaluated for them alone. Where the folded first layer would cost more operations than
-the descriptor itself, or cannot exist (a skip connection around it), the descriptor is kept and only the ranks are chosen.
+the descriptor itself, or cannot exist (a skip connection around it), the descriptor is kept and only the ranks are chosen. Of
+several descriptors each gets an equal share of the tolerance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import IntArray
+from ..arrays import Array, IntArray
 from ..model.description import ModelDescription
 from ..model.descriptor import Form
 from ..model.net import Skip
 from . import linear, square
-from .evaluation import Fitting
+from .environment import Pair
+from .evaluation import Fitting, WeightedInput, direct_part, fitting_of
 from .lowrank import Basis
-from .trials import Cases, Goal, Selection, Trials, thresholds
-from .truncation import Case, Errors, Pair, direct_fittings, truncated, worst_errors
+from .place import Place
+from .trials import Cases, Choice, Goal, Trials, ranks_of, thresholds
+from .truncation import Case, Errors, direct_fittings, truncated, worst_errors
 
 # What the first layer is folded onto, by form: None where that costs more than the descriptor itself, or misses the goal.
 SELECT_FOLDED = {Form.SQUARE: square.select, Form.LINEAR: linear.select}
 
 
-def select(model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, pair_table: IntArray, goal: Goal) -> Selection:
-    """The cheapest columns and products within the goal. pair_table (N, N): the table of each pair.
+@dataclass(frozen=True)
+class Selection:
+    """A choice for each descriptor; fittings as they will be stored; ranks by pair of types; errors: those of the choices
+    added up, or where columns were given, measured."""
+
+    choices: tuple[Choice, ...]
+    fittings: Mapping[int, Fitting]
+    ranks: Mapping[Pair, int]
+    errors: Errors
+
+
+ChooseOne = Callable[[Place, Cases, IntArray, Goal], Choice]
+
+
+def select(
+    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, pair_tables: Sequence[IntArray], goal: Goal
+) -> Selection:
+    """The cheapest columns and products within the goal. pair_tables: of each descriptor (N, N) the table of each pair.
 
     Falls back to all columns where the goal cannot be met; the errors tell.
     """
-    if goal.form != "direct" and foldable(model):
-        found = SELECT_FOLDED[model.descriptor.form](model, bases, cases, pair_table, goal)
-        if found is not None:
-            return found
-    return _select_direct(model, bases, cases, goal)
+    return _each(model, bases, cases, pair_tables, goal, _select_one)
 
 
 def select_columns(
-    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, pair_table: IntArray, goal: Goal
+    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, pair_tables: Sequence[IntArray], goal: Goal
 ) -> Selection:
     """With the columns given: products are pruned until that alone costs the goal; the errors are those of both."""
-    ranks = {pair: len(basis.amplitude) for pair, basis in bases.items()}
-    direct = direct_fittings(model, {pair: basis.vectors for pair, basis in bases.items()})
-    if goal.form != "direct" and foldable(model):
-        untruncated = Cases(*([case.relative_to(direct) for case in part] for part in (cases.ordinary, cases.near, cases.far)))
-        found = SELECT_FOLDED[model.descriptor.form](model, bases, untruncated, pair_table, goal)
-        if found is not None:
-            return replace(found, errors=worst_errors(cases.ordinary, found.fittings))
-    return Selection(False, direct, ranks, worst_errors(cases.ordinary, direct))
+    direct = direct_fittings(model, _vectors(bases))
+    untruncated = Cases(*([case.relative_to(direct) for case in part] for part in (cases.ordinary, cases.near, cases.far)))
+    found = _each(model, bases, untruncated, pair_tables, goal, _select_products)
+    return Selection(found.choices, found.fittings, found.ranks, worst_errors(cases.ordinary, found.fittings))
+
+
+def _each(
+    model: ModelDescription,
+    bases: Mapping[Pair, Basis],
+    cases: Cases,
+    pair_tables: Sequence[IntArray],
+    goal: Goal,
+    choose: ChooseOne,
+) -> Selection:
+    places = [Place(model, bases, d) for d in range(len(model.descriptors))]
+    share = goal.shared(len(places))
+    choices = tuple(choose(place, cases, table, share) for place, table in zip(places, pair_tables, strict=True))
+    fittings = {a: fitting_of(model, a, [choice.parts[a] for choice in choices]) for a in model.active_types}
+    ranks: dict[Pair, int] = {}
+    errors = Errors(0.0, 0.0, 0.0)
+    for place, choice in zip(places, choices, strict=True):
+        ranks |= ranks_of(place, choice.parts)
+        errors = errors.plus(choice.errors)
+    return Selection(choices, fittings, ranks, errors)
+
+
+def _select_one(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice:
+    return _select_folded(place, cases, pair_table, goal) or _select_direct(place, cases, goal)
+
+
+def _select_products(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice:
+    whole = {a: direct_part(place.model, place.d, a, _vectors(place.own_bases)) for a in place.types}
+    return _select_folded(place, cases, pair_table, goal) or Choice(whole, Errors(0.0, 0.0, 0.0))
+
+
+def _select_folded(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice | None:
+    if goal.form == "direct" or not foldable(place.model):
+        return None
+    return SELECT_FOLDED[place.descriptor.form](place, cases, pair_table, goal)
 
 
 def foldable(model: ModelDescription) -> bool:
@@ -59,15 +105,23 @@ def foldable(model: ModelDescription) -> bool:
     return all(model.fitting.net(a).layers[0].skip is Skip.NONE for a in model.active_types)
 
 
-def _select_direct(model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, goal: Goal) -> Selection:
+def _vectors(bases: Mapping[Pair, Basis]) -> dict[Pair, Array]:
+    return {pair: basis.vectors for pair, basis in bases.items()}
+
+
+def _select_direct(place: Place, cases: Cases, goal: Goal) -> Choice:
+    bases = place.own_bases
     levels = thresholds(np.concatenate([basis.amplitude for basis in bases.values()]))
     last = len(levels) - 1
 
     def ranks(level: int) -> dict[Pair, int]:
         return {pair: max(1, int(np.sum(b.amplitude >= levels[level]))) for pair, b in bases.items()}
 
+    def parts(vectors: Mapping[Pair, Array]) -> dict[int, WeightedInput]:
+        return {a: direct_part(place.model, place.d, a, vectors) for a in place.types}
+
     def candidate(level: int) -> dict[int, Fitting]:
-        return direct_fittings(model, truncated(bases, ranks(level)))
+        return place.fittings(parts(truncated(bases, ranks(level))))
 
     def lowest(part: Sequence[Case], most: int, tolerance: float) -> tuple[int, Errors]:
         return Trials(part, candidate, tolerance).lowest(most) or (most, worst_errors(part, candidate(most)))
@@ -75,12 +129,12 @@ def _select_direct(model: ModelDescription, bases: Mapping[Pair, Basis], cases: 
     double, errors = lowest(cases.ordinary, last, goal.double)
     mixed, _ = lowest(cases.ordinary, double, max(goal.double, goal.mixed))
     most = max(double, *(lowest(part, last, asked)[0] for part, asked in ((cases.near, goal.near), (cases.far, goal.far))))
-    vectors = {pair: basis.vectors[:, : ranks(most)[pair]] for pair, basis in bases.items()}
-    parts = [_rank_parts(model, ranks(level)) if level != most else {} for level in (double, mixed)]
-    return Selection(False, direct_fittings(model, vectors), ranks(most), errors, *parts)
+    taken = parts({pair: basis.vectors[:, : ranks(most)[pair]] for pair, basis in bases.items()})
+    rank_parts = [_rank_parts(place, ranks(level)) if level != most else {} for level in (double, mixed)]
+    return Choice(taken, errors, *rank_parts)
 
 
-def _rank_parts(model: ModelDescription, ranks: Mapping[Pair, int]) -> dict[int, IntArray]:
+def _rank_parts(place: Place, ranks: Mapping[Pair, int]) -> dict[int, IntArray]:
     """(N,) columns by neighbour type for every centre type, 0 where there is no table."""
-    n = model.n_types
-    return {a: np.array([ranks.get((a, b), 0) for b in range(n)], dtype=np.int32) for a in model.active_types}
+    n = place.model.n_types
+    return {a: np.array([ranks.get((place.d, a, b), 0) for b in range(n)], dtype=np.int32) for a in place.types}

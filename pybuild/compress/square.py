@@ -9,23 +9,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import IntArray
-from ..model.description import ModelDescription
+from .environment import Pair
 from .evaluation import Fitting
 from .folding import direct_cost, folded_cost, table_cost
-from .lowrank import Basis
+from .place import Place
 from .products import Products, Ranking, extended, union
-from .trials import Cases, Goal, Selection, Trials, ranks_of, thresholds
-from .truncation import Case, Errors, Pair, worst_errors
+from .trials import Cases, Choice, Goal, Trials, ranks_of, thresholds
+from .truncation import Case, Errors, worst_errors
 
 # Channels that one look-up takes at once, 512 bits: fewer products are no gain if they need one more of these.
 DOUBLE_PACK, MIXED_PACK = 8, 16
 FEW = 4  # a table is narrowed where at most one in so many channels of its last pack is in use
 
 
-def select(
-    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, pair_table: IntArray, goal: Goal
-) -> Selection | None:
-    search = _FoldedSearch(model, bases, cases.ordinary, pair_table, always=goal.form == "folded")
+def select(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice | None:
+    """The fewest products within the goal; None where the descriptor itself costs less, or the goal is missed."""
+    search = _FoldedSearch(place, cases.ordinary, pair_table, always=goal.form == "folded")
     double = search.cheapest(search.rankings, search.last, goal.double, DOUBLE_PACK)
     mixed = None
     if double is not None:
@@ -36,20 +35,24 @@ def select(
         return None
     row_ends = dict(double.row_ends)
     for part, tolerance in ((cases.near, goal.near), (cases.far, goal.far)):
-        row_ends = _with_products_of(search.products, row_ends, part, tolerance)
-    fittings = {a: search.products[a].fitting(row_end) for a, row_end in row_ends.items()}
+        row_ends = _with_products_of(place, search.products, row_ends, part, tolerance)
+    taken = {a: search.products[a].part(row_end) for a, row_end in row_ends.items()}
     parts = [_parts(row_ends, choice) for choice in (double, mixed or double)]
-    return Selection(True, fittings, ranks_of(fittings, bases), double.errors, *parts)
+    return Choice(taken, double.errors, *parts)
 
 
-def _parts(row_ends: Mapping[int, IntArray], choice: _Choice) -> dict[int, IntArray]:
+def _parts(row_ends: Mapping[int, IntArray], choice: _Level) -> dict[int, IntArray]:
     """The staircases of a choice, with a row for every column; none where a centre type takes all products."""
     found = {a: extended(choice.row_ends[a], len(row_end)) for a, row_end in row_ends.items()}
     return {a: part for a, part in found.items() if not np.array_equal(part, row_ends[a])}
 
 
 def _with_products_of(
-    products: Mapping[int, Products], row_ends: Mapping[int, IntArray], cases: Sequence[Case], tolerance: float
+    place: Place,
+    products: Mapping[int, Products],
+    row_ends: Mapping[int, IntArray],
+    cases: Sequence[Case],
+    tolerance: float,
 ) -> Mapping[int, IntArray]:
     """The staircases with the products that these centres need on top, for all centre types one threshold."""
     if not cases:
@@ -61,14 +64,14 @@ def _with_products_of(
         return {a: union(row_ends[a], r.row_end(levels[level])) for a, r in rankings.items()}
 
     def candidate(level: int) -> dict[int, Fitting]:
-        return {a: products[a].fitting(row_end) for a, row_end in at(level).items()}
+        return place.fittings({a: products[a].part(row_end) for a, row_end in at(level).items()})
 
     found = Trials(cases, candidate, tolerance).lowest(len(levels) - 1)
     return at(len(levels) - 1 if found is None else found[0])
 
 
 @dataclass(frozen=True)
-class _Choice:
+class _Level:
     """Products of all centre types at one level of the threshold, and their columns by pair of types."""
 
     rankings: Mapping[int, Ranking]
@@ -81,20 +84,18 @@ class _Choice:
 class _FoldedSearch:
     """One threshold steers products and columns: a product below it is dropped, and a column that no product needs."""
 
-    def __init__(
-        self, model: ModelDescription, bases: Mapping[Pair, Basis], cases: Sequence[Case], pair_table: IntArray, always: bool
-    ):
-        types = model.active_types
-        width, axis = model.descriptor.width, model.descriptor.axis_neuron
-        self._n_out = {a: model.fitting.net(a).layers[0].weight.shape[1] for a in types}
+    def __init__(self, place: Place, cases: Sequence[Case], pair_table: IntArray, always: bool):
+        types = place.types
+        width, axis = place.descriptor.width, place.descriptor.axis_neuron
+        self._n_out = {a: place.n_out(a) for a in types}
         limit = {a: direct_cost(width, axis, 0, n) // folded_cost(1, n) for a, n in self._n_out.items()}
-        self.products = {a: Products(model, a, bases, None if always else limit[a]) for a in types}
+        self.products = {a: Products(place, a, None if always else limit[a]) for a in types}
         self.rankings = {a: p.by_size(cases) for a, p in self.products.items()}
         self._levels = thresholds(np.concatenate([r.needed for r in self.rankings.values()]))
-        self._bases, self._cases, self._pair_table = bases, cases, pair_table
+        self._place, self._cases, self._pair_table = place, cases, pair_table
         self.last = len(self._levels) - 1  # level up to which folding pays
         if not always:
-            n_columns = sum(len(basis.amplitude) for (a, _), basis in bases.items() if a == types[0])
+            n_columns = sum(len(basis.amplitude) for basis in place.bases_around(types[0]).values())
             most = sum(direct_cost(width, axis, n_columns, n) for n in self._n_out.values())
             self.last = max((k for k in range(len(self._levels)) if self._products_cost(k) <= most), default=-1)
 
@@ -102,16 +103,17 @@ class _FoldedSearch:
         counts = {a: r.count(self._levels[level]) for a, r in self.rankings.items()}
         return sum(folded_cost(n, self._n_out[a]) for a, n in counts.items())
 
-    def choice(self, rankings: Mapping[int, Ranking], level: int, errors: Errors | None = None) -> _Choice:
+    def choice(self, rankings: Mapping[int, Ranking], level: int, errors: Errors | None = None) -> _Level:
         """What a level means."""
         row_ends = {a: r.row_end(self._levels[level]) for a, r in rankings.items()}
-        fittings = self._fittings(rankings, level)
-        return _Choice(rankings, level, row_ends, errors or worst_errors(self._cases, fittings), ranks_of(fittings, self._bases))
+        parts = {a: self.products[a].part(row_end) for a, row_end in row_ends.items()}
+        ranks = ranks_of(self._place, parts)
+        return _Level(rankings, level, row_ends, errors or worst_errors(self._cases, self._place.fittings(parts)), ranks)
 
     def _fittings(self, rankings: Mapping[int, Ranking], level: int) -> dict[int, Fitting]:
-        return {a: self.products[a].fitting(r.row_end(self._levels[level])) for a, r in rankings.items()}
+        return self._place.fittings({a: self.products[a].part(r.row_end(self._levels[level])) for a, r in rankings.items()})
 
-    def cheapest(self, rankings: Mapping[int, Ranking], last: int, tolerance: float, pack: int) -> _Choice | None:
+    def cheapest(self, rankings: Mapping[int, Ranking], last: int, tolerance: float, pack: int) -> _Level | None:
         """The lowest level within the tolerance; or one with narrower tables and more products, where that costs less."""
         best = self._within(rankings, last, tolerance)
         caps = {} if best is None else self._narrower(best, pack)
@@ -121,18 +123,18 @@ class _FoldedSearch:
                 return other
         return best
 
-    def _within(self, rankings: Mapping[int, Ranking], last: int, tolerance: float) -> _Choice | None:
+    def _within(self, rankings: Mapping[int, Ranking], last: int, tolerance: float) -> _Level | None:
         found = Trials(self._cases, lambda k: self._fittings(rankings, k), tolerance).lowest(last)
         return None if found is None else self.choice(rankings, *found)
 
-    def _table_ranks(self, choice: _Choice) -> dict[int, int]:
+    def _table_ranks(self, choice: _Level) -> dict[int, int]:
         ranks: dict[int, int] = {}
         for pair, rank in choice.ranks.items():
-            t = int(self._pair_table[pair])
+            t = int(self._pair_table[pair[1:]])
             ranks[t] = max(ranks.get(t, 0), rank)
         return ranks
 
-    def _narrower(self, choice: _Choice, pack: int) -> dict[int, int]:
+    def _narrower(self, choice: _Level, pack: int) -> dict[int, int]:
         """Columns of the tables whose last pack has but a few channels, without these."""
         ranks = self._table_ranks(choice)
         return {t: rank - rank % pack for t, rank in ranks.items() if rank > pack and 0 < rank % pack <= pack // FEW}
@@ -143,7 +145,7 @@ class _FoldedSearch:
         lacking = (k >= caps.get(int(self._pair_table[a, b]), k + 1) for b, k in columns)
         return max(1, next((p for p, lacks in enumerate(lacking) if lacks), len(columns)))
 
-    def _cost(self, choice: _Choice, pack: int) -> int:
+    def _cost(self, choice: _Level, pack: int) -> int:
         """Multiply-adds on all cases, of products and tables."""
         ranks = self._table_ranks(choice)
         total = 0
@@ -151,6 +153,7 @@ class _FoldedSearch:
             for a, row_end in choice.row_ends.items():
                 n_products = int((row_end - np.arange(len(row_end))).sum())
                 total += len(case.env.centres[a]) * folded_cost(n_products, self._n_out[a])
-            for pair, block in case.env.blocks.items():
-                total += len(block.i) * table_cost(ranks.get(int(self._pair_table[pair]), 1), pack)
+            for (d, a, b), block in case.env.blocks.items():
+                if d == self._place.d:
+                    total += len(block.i) * table_cost(ranks.get(int(self._pair_table[a, b]), 1), pack)
         return total

@@ -87,11 +87,11 @@ def pair_force_error(
 ) -> float:
     """Largest error of the force of a pair, eV/A, by interpolation with a step between two arguments."""
     x, value, slope = _interpolation_error(plan, bounds, step, order)
-    worst = 0.0
+    descriptor, worst = model.descriptors[plan.descriptor], 0.0
     for a, gradient in gradients.items():
-        radial, radial_slope, angular, d_angular, dx, value_weight = model.descriptor.rows_along_r(a, x)
-        by_value = np.einsum("pm,nmc->npc", value, gradient, optimize=True) / model.descriptor.n_sel
-        by_slope = np.einsum("pm,nmc->npc", slope, gradient, optimize=True) / model.descriptor.n_sel
+        radial, radial_slope, angular, d_angular, dx, value_weight = descriptor.rows_along_r(a, x)
+        by_value = np.einsum("pm,nmc->npc", value, gradient, optimize=True) / descriptor.n_sel
+        by_slope = np.einsum("pm,nmc->npc", slope, gradient, optimize=True) / descriptor.n_sel
         along = np.abs((by_slope[..., 0] * radial + by_value[..., 0] * radial_slope) * dx)
         across = np.linalg.norm(by_slope[..., 1:], axis=2) * np.abs(angular * dx)
         across += np.linalg.norm(by_value[..., 1:], axis=2) * np.abs(d_angular)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..model.descriptor import Descriptor, Form
 from ..model.net import Net
 from ..tablefile.tableset import InputArrays, TableSet
 from . import hermite
-from .environment import Environment
+from .environment import Environment, Pair
 from .evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, LinearInput
 from .grid import grid_of
 
@@ -21,30 +22,30 @@ from .grid import grid_of
 Part = IntArray | int | None
 
 
-def input_arrays(first: FirstLayerInput, double: Part, mixed: Part) -> InputArrays:
-    """How a file says what a first layer takes."""
+def input_arrays(d: int, first: FirstLayerInput, double: Part, mixed: Part) -> InputArrays:
+    """How a file says what a first layer takes of descriptor d."""
     if isinstance(first, FoldedInput):
-        return InputArrays(0, Form.SQUARE, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
+        return InputArrays(d, Form.SQUARE, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
     if isinstance(first, LinearInput):
-        return InputArrays(0, Form.LINEAR, first.columns, n_double=double, n_mixed=mixed)
-    return InputArrays(0, Form.DIRECT, rank_double=double, rank_mixed=mixed)
+        return InputArrays(d, Form.LINEAR, first.columns, n_double=double, n_mixed=mixed)
+    return InputArrays(d, Form.DIRECT, rank_double=double, rank_mixed=mixed)
 
 
-def look_up(tables: TableSet, env: Environment) -> dict[tuple[int, int], Features]:
+def look_up(tables: TableSet, env: Environment) -> dict[Pair, Features]:
     """phi and its slope for all pairs of an environment."""
-    (d,) = tables.descriptors
     features = {}
     for pair, block in env.blocks.items():
-        table = tables.tables[d.pair_table[pair]]
+        d, a, b = pair
+        table = tables.tables[tables.descriptors[d].pair_table[a, b]]
         value, slope = hermite.evaluate(table.coef, grid_of(table), block.x)
         features[pair] = Features.of(block, value, slope)
     return features
 
 
-def stored_fittings(descriptor: Descriptor, tables: TableSet, part: str = "double") -> dict[int, Fitting]:
+def stored_fittings(descriptors: Sequence[Descriptor], tables: TableSet, part: str = "double") -> dict[int, Fitting]:
     """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour much
     closer than in the training data), "double" or "mixed" (of any other, in that precision)."""
-    return {a: _fitting(descriptor, tables, a, part) for a, f in enumerate(tables.fittings) if f is not None}
+    return {a: _fitting(descriptors, tables, a, part) for a, f in enumerate(tables.fittings) if f is not None}
 
 
 def n_inputs(tables: TableSet, taken: InputArrays, part: str = "double") -> int:
@@ -64,25 +65,35 @@ def _part(taken: InputArrays, name: str, part: str) -> Any:
     return getattr(taken, name, None) if found is None else found
 
 
-def _fitting(descriptor: Descriptor, tables: TableSet, a: int, part: str) -> Fitting:
+def _fitting(descriptors: Sequence[Descriptor], tables: TableSet, a: int, part: str) -> Fitting:
+    """Of nets that take the descriptors in their order."""
     f = tables.fittings[a]
-    ((taken,), (first, *rest)) = f.inputs, f.layers
+    first, *rest = f.layers
+    inputs, weights, start = [], [], 0
+    for taken in f.inputs:
+        end = start + n_inputs(tables, taken, "all")
+        mine, rows = _input(descriptors[taken.descriptor], tables, a, taken, part)
+        inputs.append(mine)
+        weights.append(first.weight[start:end][rows])
+        start = end
+    return Fitting(tuple(inputs), Net((replace(first, weight=np.concatenate(weights)), *rest)), float(tables.energy_bias[a]))
+
+
+def _input(descriptor: Descriptor, tables: TableSet, a: int, taken: InputArrays, part: str) -> tuple[FirstLayerInput, Any]:
+    """And which of its rows of the first layer's weight a part has."""
     if taken.form == Form.SQUARE:
-        every, row_end = FoldedInput(taken.columns, taken.row_end), _part(taken, "row_end", part)
-        p, q = every.products()
-        first_input: FirstLayerInput = FoldedInput(taken.columns, row_end)
-        first = replace(first, weight=first.weight[q < row_end[p]])
-    elif taken.form == Form.LINEAR:
+        row_end = _part(taken, "row_end", part)
+        p, q = FoldedInput(taken.columns, taken.row_end).products()
+        return FoldedInput(taken.columns, row_end), q < row_end[p]
+    if taken.form == Form.LINEAR:
         n = n_inputs(tables, taken, part)
-        first_input, first = LinearInput(taken.columns[:n]), replace(first, weight=first.weight[:n])
-    else:
-        first_input = DirectInput(_bases(tables, a, taken, part), descriptor)
-    return Fitting(first_input, Net((first, *rest)), float(tables.energy_bias[a]))
+        return LinearInput(taken.columns[:n]), slice(n)
+    return DirectInput(_bases(tables, a, taken, part), descriptor, a), slice(None)
 
 
 def _bases(tables: TableSet, a: int, taken: InputArrays, part: str) -> dict[int, Array]:
     """V by neighbour type; columns that are not taken have no weight in T."""
-    (d,) = tables.descriptors
+    d = tables.descriptors[taken.descriptor]
     used = {b: tables.tables[t] for b, t in enumerate(d.pair_table[a].tolist()) if t >= 0}
     ranks = _part(taken, "rank", part)
     return {b: t.basis * (np.arange(t.rank) < (t.rank if ranks is None else ranks[b])) for b, t in used.items()}

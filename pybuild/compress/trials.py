@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 
 from ..arrays import Array, IntArray
 from ..progress import Progress
-from .evaluation import Fitting
-from .lowrank import Basis
-from .truncation import Case, Errors, Pair
+from .environment import Pair
+from .evaluation import Fitting, WeightedInput
+from .place import Place
+from .truncation import Case, Errors
 
 log = logging.getLogger("pybuild")
 
@@ -34,15 +35,12 @@ class Cases:
 
 
 @dataclass(frozen=True)
-class Selection:
-    """fittings as they will be stored, with all that any centre needs; ranks by pair of types. double, mixed: by centre type
-    the part
-    that ordinary centres take, where this is not all: ends of the rows of products, or in the direct form columns by neighbour
-    type. errors: of the double part, measured on ordinary centres."""
+class Choice:
+    """Of one descriptor, by centre type: parts as they will be stored, with all that any centre needs; double, mixed: what
+    ordinary centres take of them, where this is not all: ends of the rows of products, so many columns, or in the direct form
+    columns by neighbour type. errors: of the double part, measured on ordinary centres."""
 
-    folded: bool
-    fittings: Mapping[int, Fitting]
-    ranks: Mapping[Pair, int]
+    parts: Mapping[int, WeightedInput]
     errors: Errors
     double: Mapping[int, IntArray | int] = field(default_factory=dict)
     mixed: Mapping[int, IntArray | int] = field(default_factory=dict)
@@ -59,6 +57,10 @@ class Goal:
     far: float
     form: str = "auto"
 
+    def shared(self, n: int) -> Goal:
+        """For each of n descriptors, whose errors add up."""
+        return replace(self, **{name: getattr(self, name) / n for name in ("double", "mixed", "near", "far")})
+
 
 def within(errors: Errors, tolerance: float) -> bool:
     """Whether forces, energies and virials are within what a tolerance on the forces allows."""
@@ -70,13 +72,10 @@ def excess(errors: Errors, tolerance: float) -> float:
     return max(errors.force, errors.energy / ENERGY_PER_FORCE, errors.virial / VIRIAL_PER_FORCE) / tolerance
 
 
-def ranks_of(fittings: Mapping[int, Fitting], bases: Mapping[Pair, Basis]) -> dict[Pair, int]:
+def ranks_of(place: Place, parts: Mapping[int, WeightedInput]) -> dict[Pair, int]:
     """Columns in use by pair of types."""
-    ranks = dict.fromkeys(bases, 0)
-    for a, fitting in fittings.items():
-        for b, k in fitting.first_input.columns.tolist():
-            ranks[a, b] = max(ranks[a, b], k + 1)
-    return ranks
+    used = {(place.d, a, b): rank for a, part in parts.items() for b, rank in part.first_input.ranks().items()}
+    return dict.fromkeys(place.own_bases, 0) | used
 
 
 def thresholds(importance: Array) -> Array:

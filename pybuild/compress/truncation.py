@@ -17,12 +17,11 @@ from ..arrays import Array, Index
 from ..model.description import ModelDescription
 from ..model.net import Net, Skip
 from ..structures.structure import Structure
-from .environment import Environment, build_environment, close_centres, find_pairs
-from .evaluation import DirectInput, Features, Fitting, Result, accumulate, moments_of
+from .environment import Environment, Pair, build_environment, close_centres, find_pairs
+from .evaluation import Features, Fitting, Moments, Result, accumulate, direct_part, fitting_of, moments_of
 from .lowrank import Basis
 from .nets import derivatives_along
 
-Pair = tuple[int, int]
 MOST_CENTRES = 400  # of one structure
 
 
@@ -37,6 +36,9 @@ class Errors:
     def worst(self, other: Errors) -> Errors:
         return Errors(max(self.force, other.force), max(self.energy, other.energy), max(self.virial, other.virial))
 
+    def plus(self, other: Errors) -> Errors:
+        return Errors(self.force + other.force, self.energy + other.energy, self.virial + other.virial)
+
 
 @dataclass(frozen=True)
 class Case:
@@ -44,7 +46,7 @@ class Case:
 
     env: Environment
     features: Mapping[Pair, Features]
-    moments: Mapping[int, Mapping[int, Array]]
+    moments: Mapping[int, Moments]
     exact: Result
 
     def errors(self, fittings: Mapping[int, Fitting]) -> Errors:
@@ -72,12 +74,9 @@ def difference(got: Result, exact: Result, n_centres: int) -> Errors:
 def direct_fittings(
     model: ModelDescription, bases: Mapping[Pair, Array], types: Sequence[int] | None = None
 ) -> dict[int, Fitting]:
-    """The fitting nets (of some centre types) on the descriptor of T = sum_b V_ab C_b; bases[a, b] is V_ab (M, K)."""
-    out = {}
-    for a in model.active_types if types is None else types:
-        mine = {b: v for (centre, b), v in bases.items() if centre == a}
-        out[a] = Fitting(DirectInput(mine, model.descriptor), model.fitting.net(a), model.energy_constant(a))
-    return out
+    """The fitting nets (of some centre types) on the descriptors of T = sum_b V_ab C_b; bases[d, a, b] is V_ab (M, K)."""
+    wanted, n = model.active_types if types is None else types, len(model.descriptors)
+    return {a: fitting_of(model, a, [direct_part(model, d, a, bases) for d in range(n)]) for a in wanted}
 
 
 def split_centres(model: ModelDescription, structure: Structure, *limits: Array) -> list[Index]:
@@ -96,9 +95,9 @@ def evaluate_exactly(model: ModelDescription, structure: Structure, centres: Ind
     env = build_environment(structure.types, find_pairs(structure, model, centres), model, centres)
     features = {}
     for pair, block in env.blocks.items():
-        value, slope, _ = derivatives_along(model.descriptor.net(*pair), block.x)
+        value, slope, _ = derivatives_along(model.descriptors[pair[0]].net(*pair[1:]), block.x)
         features[pair] = Features.of(block, value, slope)
-    unrotated = {pair: np.eye(model.descriptor.width) for pair in env.blocks}
+    unrotated = {pair: np.eye(model.descriptors[pair[0]].width) for pair in env.blocks}
     moments = {a: moments_of(env, features, a) for a in model.active_types}
     return Case(env, features, moments, accumulate(env, features, direct_fittings(model, unrotated), moments))
 
@@ -111,17 +110,18 @@ def project(case: Case, bases: Mapping[Pair, Basis]) -> Case:
     return Case(case.env, features, {a: moments_of(case.env, features, a) for a in case.moments}, case.exact)
 
 
-def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> Array:
-    """dE/dT (n, M, components) of all centres of type a; cases as evaluated exactly."""
-    width = model.descriptor.width
-    fitting = direct_fittings(model, {(a, 0): np.eye(width)}, (a,))[a]
-    rows = [np.empty((0, width, model.descriptor.n_components))]
+def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> list[Array]:
+    """Of each descriptor dE/dT (n, M, components) of all centres of type a; cases as evaluated exactly."""
+    eyes = {(d, a, 0): np.eye(descriptor.width) for d, descriptor in enumerate(model.descriptors)}
+    fitting = direct_fittings(model, eyes, (a,))[a]
+    rows = [[np.empty((0, descriptor.width, descriptor.n_components))] for descriptor in model.descriptors]
     for case in cases:
         if a in case.moments and len(case.env.centres[a]):
-            whole = {0: sum(case.moments[a].values())}
-            gradient = fitting.net.gradient(fitting.first_input.forward(whole))
-            rows.append(fitting.first_input.reverse(whole, gradient)[0])
-    return np.concatenate(rows)
+            whole = [{0: sum(by_type.values())} for by_type in case.moments[a]]
+            gradient = fitting.net.gradient(fitting.forward(whole))
+            for mine, by_type in zip(rows, fitting.reverse(whole, gradient), strict=True):
+                mine.append(by_type[0])
+    return [np.concatenate(mine) for mine in rows]
 
 
 def _group(structure: Structure) -> Index:
@@ -149,7 +149,7 @@ def first_layer_gradients(cases: Sequence[Case], fitting: Fitting, a: int) -> Ar
     unit = replace(first, weight=np.eye(first.weight.shape[1]), bias=np.zeros(first.weight.shape[1]), skip=Skip.NONE)
     rows = [np.empty((0, first.weight.shape[1]))]
     for case in cases:
-        z = fitting.first_input.forward(case.moments[a]) @ first.weight + first.bias
+        z = fitting.forward(case.moments[a]) @ first.weight + first.bias
         rows.append(Net((unit, *rest)).gradient(z))
     return np.concatenate(rows)
 

@@ -3,19 +3,20 @@
 
 Lengths in angstrom, energies in eV. N is the number of types, M the embedding width. Symbols as in docs/theory.md. Every array
 is in C order, owned by its object and read-only: the constructors make such a copy of whatever they are given.
-``ModelDescription.validate()``, with the ``validate()`` of its descriptor, is the only place that knows what a legal model is;
+``ModelDescription.validate()``, with the ``validate()`` of its descriptors, is the only place that knows what a legal model is;
 readers call it last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
 
-from ..arrays import Array, IntArray
+from ..arrays import Array, BoolArray, IntArray
 from .checks import check_array, check_indices, check_number, check_pairs, check_types, own, require
 from .descriptor import Descriptor
 from .net import Net, Skip, check_net
@@ -67,7 +68,7 @@ class ModelDescription:
     """One trained energy model."""
 
     type_map: tuple[str, ...]
-    descriptor: Descriptor
+    descriptors: tuple[Descriptor, ...]  # their numbers go into the fitting net one after the other
     fitting: EnergyFitting
     pair_excluded: frozenset[tuple[int, int]]  # model's pair_exclude_types, symmetric
     min_nbor_dist: float | None  # None: not in the file
@@ -86,10 +87,27 @@ class ModelDescription:
         """Types whose atoms have an energy."""
         return [a for a in range(self.n_types) if a not in self.fitting.excluded]
 
+    @property
+    def rcut(self) -> float:
+        """The largest cutoff, angstrom."""
+        return max(d.rcut for d in self.descriptors)
+
+    def inputs(self, a: int) -> list[slice]:
+        """Of each descriptor the rows of the first layer's weight in the fitting net of centre type a."""
+        ends = np.cumsum([d.n_out(a) for d in self.descriptors]).tolist()
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
     @cached_property
-    def pair_kinds(self) -> IntArray:
-        """(N, N) PairKind, row = centre."""
-        d = self.descriptor
+    def pair_kinds(self) -> tuple[IntArray, ...]:
+        """Of each descriptor (N, N) PairKind, row = centre."""
+        return tuple(self._pair_kinds(d) for d in self.descriptors)
+
+    @property
+    def ordinary(self) -> BoolArray:
+        """(N, N) whether neighbours of a pair of types are summed by some descriptor."""
+        return np.any([kinds == PairKind.ORDINARY for kinds in self.pair_kinds], axis=0)
+
+    def _pair_kinds(self, d: Descriptor) -> IntArray:
         by_descriptor = PairKind.SECTION if d.exclusion == "section" else PairKind.SLOTS
         kinds = np.full((self.n_types, self.n_types), PairKind.ORDINARY, dtype=np.int32)
         for a, b in np.ndindex(*kinds.shape):
@@ -113,10 +131,10 @@ class ModelDescription:
     def validate(self) -> None:
         """Raise ModelError, naming the field, unless this is a legal model.
 
-        Types: names are distinct, not empty and without white space. Descriptor: by its own rules. Fitting: a net per type, from
-        the descriptor's numbers to one, whose last layer is linear without skip and idt; not all types excluded. Layers: shapes
-        that follow each other, a skip that fits the widths. Everything finite; exclusions symmetric and of existing types; a
-        neighbour_rule that the descriptor has.
+        Types: names are distinct, not empty and without white space. Descriptors: at least one, by the rules of each. Fitting: a
+        net per type, from the numbers of all descriptors to one, whose last layer is linear without skip and idt; not all types
+        excluded. Layers: shapes that follow each other, a skip that fits the widths. Everything finite; exclusions symmetric and
+        of existing types; a neighbour_rule that the descriptors have.
         """
         names = self.type_map
         require(len(names) > 0, "type_map", "is empty")
@@ -127,8 +145,10 @@ class ModelDescription:
                 f"has the name {name!r}",
             )
         require(len(set(names)) == len(names), "type_map", f"names a type twice: {' '.join(names)}")
-        self.descriptor.validate(self.n_types)
-        _check_fitting(self.fitting, self.n_types, self.descriptor)
+        require(len(self.descriptors) > 0, "descriptors", "is empty")
+        for descriptor in self.descriptors:
+            descriptor.validate(self.n_types)
+        _check_fitting(self.fitting, self.n_types, self.descriptors)
         check_pairs(self.pair_excluded, "pair_excluded", self.n_types)
         known = NEIGHBOUR_RULES[:3]
         require(self.neighbour_rule in known, "neighbour_rule", f"is {self.neighbour_rule!r}, must be one of {', '.join(known)}")
@@ -137,12 +157,12 @@ class ModelDescription:
             require(self.min_nbor_dist > 0.0, "min_nbor_dist", f"is {self.min_nbor_dist}, must be positive")
 
 
-def _check_fitting(f: EnergyFitting, n_types: int, descriptor: Descriptor) -> None:
+def _check_fitting(f: EnergyFitting, n_types: int, descriptors: Sequence[Descriptor]) -> None:
     require(len(f.nets) > 0, "fitting.nets", "is empty")
     check_indices(f.net_of, "fitting.net_of", (n_types,), len(f.nets), 0)
     for a in range(n_types):
         net, field = f.net(a), f"fitting.nets[{f.net_of[a]}]"
-        check_net(net, field, descriptor.n_out(a))
+        check_net(net, field, sum(d.n_out(a) for d in descriptors))
         require(net.n_out == 1, field, f"has {net.n_out} outputs, must be one energy")
         last = net.layers[-1]
         plain = last.activation.name == "linear" and last.skip is Skip.NONE and last.idt is None

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arrays import Array, Index, IntArray
+from ..arrays import Array, BoolArray, Index
 from ..errors import InputError
 from ..model.description import ModelDescription
 from .kinds import KINDS
-from .parts import Pairs
+from .parts import Pairs, energy_and_reverse
 
+Slots = tuple[float, Index]  # cutoff in angstrom, sel (N,)
 BLOCK = 64  # centres at once: 64 x 200 neighbours x 240 channels are 25 MB
 EQUALLY_NEAR = 2.0**-30  # A^2 and A: squared distances and components that round to the same multiple are the same
 DISTANCES_AT_ONCE = 4_000_000  # centre x image distances compared at once: 100 MB
@@ -47,13 +49,22 @@ def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, ce
     at the same place.
     """
     x, t, box = checked_structure(model.type_map, positions, types, cell)
-    pairs = keep_nearest(model.neighbour_rule, model.descriptor.sel, t, find_neighbours(x, box, model.descriptor.rcut))
-    evaluate_block = KINDS[model.descriptor.kind].evaluate_block
+    pairs = find_neighbours(x, box, model.rcut)
+    taken = taken_pairs(model.neighbour_rule, slots_of(model.descriptors), t, pairs)
     atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
-    for centre_type, centres, part in _blocks(t, pairs):
-        if centre_type not in model.fitting.excluded:
-            block = evaluate_block(model, t, centre_type, centres, _subset(pairs, part))
-            atom_energy[centres], gradient[part] = block
+    for a, centres, part in _blocks(t, pairs):
+        if a in model.fitting.excluded:
+            continue
+        inputs, reverses = [], []
+        for d, mask in zip(model.descriptors, taken, strict=True):
+            mine = part[mask[part]]
+            numbers, reverse = KINDS[d.kind].evaluate_block(model, d, t, a, centres, _subset(pairs, mine))
+            inputs.append(numbers)
+            reverses.append((mine, reverse))
+        atom_energy[centres], d_inputs = energy_and_reverse(model.fitting, a, np.concatenate(inputs, axis=1))
+        ends = np.cumsum([numbers.shape[1] for numbers in inputs])
+        for (mine, reverse), d_numbers in zip(reverses, np.split(d_inputs, ends[:-1], axis=1), strict=True):
+            gradient[mine] += reverse(d_numbers)
     return result_of(atom_energy, pairs, gradient)
 
 
@@ -108,20 +119,47 @@ def find_neighbours(x: Array, cell: Array | None, rcut: float) -> Pairs:
     return Pairs(centre, image_of[point], vector)
 
 
-def keep_nearest(rule: str, sel: Sequence[int] | IntArray, types: Index, pairs: Pairs) -> Pairs:
-    """The pairs that a neighbour_rule keeps, of sel (N,) by type. Of equally near neighbours the one of smaller index is the
-    nearer, among images of one atom that in the smaller direction (x, then y, then z)."""
-    if rule == "all":
-        return pairs
-    slots = np.asarray(sel)
+def slots_of(descriptors: Sequence[Any]) -> list[Slots]:
+    """Of descriptors of a model, or of a table file."""
+    return [(d.rcut, np.asarray(d.sel)) for d in descriptors]
+
+
+def taken_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs) -> list[BoolArray]:
+    """Of each descriptor (p,) whether it takes a pair, of all within the largest cutoff, by a neighbour_rule. Of equally near
+    neighbours the one of smaller index is the nearer, among images of one atom that in the smaller direction (x, then y, then
+    z)."""
+    order = _nearest_first(pairs)
+    if rule == "union":
+        most = np.max([sel for _, sel in slots], axis=0)
+        order = _first_of_each_type(_first_of_all(order, most.sum(), pairs), most, types, pairs)
+    distance = np.linalg.norm(pairs.vector, axis=1)
+    taken = []
+    for rcut, sel in slots:
+        mine = order[distance[order] < rcut]
+        if rule == "total":
+            mine = _first_of_all(mine, sel.sum(), pairs)
+        if rule != "all":
+            mine = _first_of_each_type(mine, sel, types, pairs)
+        taken.append(np.isin(np.arange(len(pairs.centre)), mine))
+    return taken
+
+
+def _first_of_all(order: Index, most: int, pairs: Pairs) -> Index:
+    """At most so many pairs of a centre."""
+    return order[_place_in_group(pairs.centre[order]) < most]
+
+
+def _first_of_each_type(order: Index, most: Index, types: Index, pairs: Pairs) -> Index:
+    """At most so many (N,) of each neighbour type."""
+    neighbour_types = types[pairs.neighbour[order]]
+    return order[_place_in_group(pairs.centre[order] * len(most) + neighbour_types) < most[neighbour_types]]
+
+
+def _nearest_first(pairs: Pairs) -> Index:
+    """The pairs in the order of centre and distance."""
     rounded = np.rint(pairs.vector / EQUALLY_NEAR)
     r2 = np.rint((pairs.vector**2).sum(axis=1) / EQUALLY_NEAR)
-    order = np.lexsort((*rounded.T[::-1], pairs.neighbour, r2, pairs.centre))
-    if rule == "total":
-        order = order[_place_in_group(pairs.centre[order]) < slots.sum()]
-    neighbour_types = types[pairs.neighbour[order]]
-    order = order[_place_in_group(pairs.centre[order] * len(sel) + neighbour_types) < slots[neighbour_types]]
-    return _subset(pairs, np.sort(order))
+    return np.lexsort((*rounded.T[::-1], pairs.neighbour, r2, pairs.centre))
 
 
 def _place_in_group(group: Index) -> Index:

@@ -9,20 +9,20 @@ features are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arrays import Array, Index
+from ..arrays import Array, BoolArray, Index
 from ..model.description import PairKind
 from ..model.descriptor import Form
 from ..model.net import Layer, Net
 from ..tablefile.tableset import DescriptorArrays, InputArrays, TableArrays, TableSet
 from .kinds import KINDS
 from .parts import net_forward, net_reverse
-from .reference import Result, checked_structure, find_neighbours, keep_nearest, result_of
+from .reference import Result, checked_structure, find_neighbours, result_of, slots_of, taken_pairs
 
 Moments = dict[int, Array]  # C_b (K_b, components) of the neighbours of type b
 
@@ -33,41 +33,76 @@ def evaluate(
     """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None; mixed: with what mixed precision
     takes, but in float64. Raises InputError for bad input."""
     x, t, box = checked_structure(tables.type_map, positions, types, cell)
-    (d,) = tables.descriptors
-    pairs = keep_nearest(tables.neighbour_rule.name.lower(), d.sel, t, find_neighbours(x, box, d.rcut))
+    pairs = find_neighbours(x, box, max(d.rcut for d in tables.descriptors))
+    taken = taken_pairs(tables.neighbour_rule.name.lower(), slots_of(tables.descriptors), t, pairs)
     atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
     first = np.searchsorted(pairs.centre, np.arange(len(t) + 1))
     for i, a in enumerate(t.tolist()):
         if tables.fittings[a] is not None:
             mine = slice(first[i], first[i + 1])
-            neighbour_types, vector = t[pairs.neighbour[mine]], pairs.vector[mine]
-            part = "all" if _is_close(tables, d, a, neighbour_types, vector) else "mixed" if mixed else "double"
-            atom_energy[i], gradient[mine] = _centre(tables, d, a, neighbour_types, vector, part)
+            around = _Around(a, t[pairs.neighbour[mine]], pairs.vector[mine], [mask[mine] for mask in taken])
+            part = "all" if _is_close(tables, around) else "mixed" if mixed else "double"
+            atom_energy[i], gradient[mine] = _centre(tables, around, part)
     return result_of(atom_energy, pairs, gradient)
 
 
-def _is_close(tables: TableSet, d: DescriptorArrays, a: int, neighbour_types: Index, vector: Array) -> bool:
+@dataclass(frozen=True)
+class _Around:
+    """Of one centre: its type, the types (p,) of its neighbours and the vectors to them, and which of them each descriptor
+    takes."""
+
+    a: int
+    types: Index
+    vector: Array
+    taken: list[BoolArray]
+
+
+def _is_close(tables: TableSet, around: _Around) -> bool:
     """Whether a neighbour of an ordinary pair is so close that all columns and products are taken."""
     distances = tables.min_distance if tables.close_distance is None else tables.close_distance
-    near = np.linalg.norm(vector, axis=1) < distances[a, neighbour_types]
-    return bool((near & (d.pair_kind[a, neighbour_types] == PairKind.ORDINARY)).any())
+    near = np.linalg.norm(around.vector, axis=1) < distances[around.a, around.types]
+    used = [(tables.descriptors[f.descriptor], around.taken[f.descriptor]) for f in tables.fittings[around.a].inputs]
+    return any(bool((near & mask & (d.pair_kind[around.a, around.types] == PairKind.ORDINARY)).any()) for d, mask in used)
 
 
-def _centre(
-    tables: TableSet, d: DescriptorArrays, a: int, neighbour_types: Index, vector: Array, part: str
-) -> tuple[float, Array]:
+def _centre(tables: TableSet, around: _Around, part: str) -> tuple[float, Array]:
     """(E_i, dE/dd of its pairs). part: "all" columns and products, or what "double" or "mixed" precision takes."""
-    kind, gradient = KINDS[d.kind], np.zeros_like(vector)
+    fitting, gradient = tables.fittings[around.a], np.zeros_like(around.vector)
+    rows, numbers, reverses, start = [], [], [], 0
+    for taken in fitting.inputs:
+        used, mine, reverse, n_all = _described(tables, around, taken, part)
+        rows.append(start + used)
+        numbers.append(mine)
+        reverses.append(reverse)
+        start += n_all
+    net = _with_inputs(fitting.layers, np.concatenate(rows))
+    energy, tape = net_forward(net, np.concatenate(numbers)[None])
+    gradients = np.split(net_reverse(tape, np.ones((1, 1)))[0], np.cumsum([len(mine) for mine in numbers])[:-1])
+    for reverse, d_numbers in zip(reverses, gradients, strict=True):
+        gradient += reverse(d_numbers)
+    return float(energy[0, 0] + tables.energy_bias[around.a]), gradient
+
+
+def _described(
+    tables: TableSet, around: _Around, taken: InputArrays, part: str
+) -> tuple[Index, Array, Callable[[Array], Array], int]:
+    """Of one descriptor: which of its inputs the first layer takes, their numbers, dE/dd of the pairs as a function of dE/d
+    numbers, and how many inputs there are."""
+    d, a = tables.descriptors[taken.descriptor], around.a
+    kind, mask = KINDS[d.kind], around.taken[taken.descriptor]
     moments, reverses = {}, {}
     for b in np.flatnonzero(d.pair_kind[a] != PairKind.ABSENT).tolist():
-        where = np.flatnonzero(neighbour_types == b)
-        moments[b], reverses[b] = _moment(kind, tables, d, a, b, vector[where])
-    net, numbers, reverse = _first_input(kind, tables, d, a, moments, part)
-    energy, tape = net_forward(net, numbers[None])
-    for b, d_moment in reverse(net_reverse(tape, np.ones((1, 1)))[0]).items():
-        if d.pair_kind[a, b] == PairKind.ORDINARY:
-            gradient[neighbour_types == b] = reverses[b](d_moment)
-    return float(energy[0, 0] + tables.energy_bias[a]), gradient
+        moments[b], reverses[b] = _moment(kind, tables, d, a, b, around.vector[mask & (around.types == b)])
+    used, numbers, reverse, n_all = _input(kind, tables, d, a, taken, moments, part)
+
+    def to_pairs(d_numbers: Array) -> Array:
+        gradient = np.zeros_like(around.vector)
+        for b, d_moment in reverse(d_numbers).items():
+            if d.pair_kind[a, b] == PairKind.ORDINARY:
+                gradient[mask & (around.types == b)] = reverses[b](d_moment)
+        return gradient
+
+    return used, numbers, to_pairs, n_all
 
 
 def _moment(
@@ -106,15 +141,18 @@ def look_up(table: TableArrays, x: Array) -> tuple[Array, Array]:
     return np.einsum("ptk,pt->pk", coef, t[:, None] ** powers) + slope * (x - inside)[:, None], slope
 
 
-def _first_input(
-    kind: Any, tables: TableSet, d: DescriptorArrays, a: int, moments: Moments, part: str
-) -> tuple[Net, Array, Callable[[Array], Moments]]:
-    """The fitting net of a part, what its first layer takes, and dE/dC_b as a function of dE/d that."""
-    ((taken,), layers) = tables.fittings[a].inputs, tables.fittings[a].layers
+# Of the inputs of a first layer from one descriptor: which of them a part takes, their numbers, dE/dC_b as a function of dE/d
+# numbers, and how many there are.
+Input = tuple[Index, Array, Callable[[Array], Moments], int]
+
+
+def _input(
+    kind: Any, tables: TableSet, d: DescriptorArrays, a: int, taken: InputArrays, moments: Moments, part: str
+) -> Input:
     if taken.form == Form.SQUARE:
-        return _products(taken, layers, moments, part)
+        return _products(taken, moments, part)
     if taken.form == Form.LINEAR:
-        return _columns(taken, layers, moments, part)
+        return _columns(taken, moments, part)
     used = {b: tables.tables[d.pair_table[a, b]] for b in moments}
     ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
     bases = {b: table.basis[:, : table.rank if ranks is None else ranks[b]] for b, table in used.items()}
@@ -125,12 +163,11 @@ def _first_input(
         padding = {b: ((0, len(moments[b]) - basis.shape[1]), (0, 0)) for b, basis in bases.items()}
         return {b: np.pad(basis.T @ d_whole, padding[b]) for b, basis in bases.items()}
 
-    return Net(layers), kind.features(d, whole)[0], reverse
+    numbers = kind.features(d, whole)[0]
+    return np.arange(len(numbers)), numbers, reverse, len(numbers)
 
 
-def _products(
-    f: InputArrays, layers: tuple[Layer, ...], moments: Moments, part: str
-) -> tuple[Net, Array, Callable[[Array], Moments]]:
+def _products(f: InputArrays, moments: Moments, part: str) -> Input:
     """S_pq = C_p . C_q for q from p to the end of row p."""
     ends = {"double": f.row_end_double, "mixed": f.row_end_mixed}.get(part)
     ends = f.row_end if ends is None else ends
@@ -145,12 +182,10 @@ def _products(
         np.add.at(d_rows, q, gradient[:, None] * rows[p])
         return _by_type(f.columns, d_rows, moments)
 
-    return _with_inputs(layers, taken), np.sum(rows[p] * rows[q], axis=1), reverse
+    return np.array(taken), np.sum(rows[p] * rows[q], axis=1), reverse, len(stored)
 
 
-def _columns(
-    f: InputArrays, layers: tuple[Layer, ...], moments: Moments, part: str
-) -> tuple[Net, Array, Callable[[Array], Moments]]:
+def _columns(f: InputArrays, moments: Moments, part: str) -> Input:
     """C_p of the leading columns."""
     n = {"double": f.n_double, "mixed": f.n_mixed}.get(part) or len(f.columns)
     taken = f.columns[:n]
@@ -158,7 +193,7 @@ def _columns(
     def reverse(gradient: Array) -> Moments:
         return _by_type(taken, gradient[:, None], moments)
 
-    return _with_inputs(layers, slice(n)), np.array([moments[b][k, 0] for b, k in taken.tolist()]), reverse
+    return np.arange(n), np.array([moments[b][k, 0] for b, k in taken.tolist()]), reverse, len(f.columns)
 
 
 def _by_type(columns: Array, d_rows: Array, moments: Moments) -> Moments:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arrays import Array, Index
+from ..arrays import Array, BoolArray, Index
 from ..errors import InputError
 from ..model.activations import Activation
 from ..model.description import ModelDescription
 from ..model.net import Net, Skip
 from .kinds import KINDS
 from .parts import Pairs
-from .reference import Result, checked_structure, find_neighbours, keep_nearest
+from .reference import Result, checked_structure, find_neighbours, slots_of, taken_pairs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,24 +32,28 @@ def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, ce
     """Arguments, result and errors as reference.evaluate; InputError also where torch is not installed."""
     torch = _torch()
     x, t, box = checked_structure(model.type_map, positions, types, cell)
-    pairs = keep_nearest(model.neighbour_rule, model.descriptor.sel, t, find_neighbours(x, box, model.descriptor.rcut))
+    pairs = find_neighbours(x, box, model.rcut)
+    taken = taken_pairs(model.neighbour_rule, slots_of(model.descriptors), t, pairs)
     result = Result(0.0, np.zeros(len(t)), np.zeros_like(x), np.zeros((3, 3)), np.zeros((len(t), 9)))
     for start in range(0, len(t), CENTRES_AT_ONCE):
         first, last = np.searchsorted(pairs.centre, (start, start + CENTRES_AT_ONCE))
         block = Pairs(pairs.centre[first:last] - start, pairs.neighbour[first:last], pairs.vector[first:last])
-        result = _add_block(torch, model, x, t, start, block, result)
+        result = _add_block(torch, model, x, t, start, block, [mask[first:last] for mask in taken], result)
     return result
 
 
-def _add_block(torch: Any, model: ModelDescription, x: Array, t: Index, start: int, pairs: Pairs, total: Result) -> Result:
-    """total plus the share of the centres from `start` on; pairs.centre counts from there."""
+def _add_block(
+    torch: Any, model: ModelDescription, x: Array, t: Index, start: int, pairs: Pairs, taken: list[BoolArray], total: Result
+) -> Result:
+    """total plus the share of the centres from `start` on; pairs.centre counts from there; taken: the pairs of each
+    descriptor."""
     stop = min(start + CENTRES_AT_ONCE, len(t))
     leaf = torch.tensor(x, requires_grad=True)
     strain = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
     centre, neighbour = torch.from_numpy(pairs.centre + start), torch.from_numpy(pairs.neighbour)
     shift = torch.from_numpy(pairs.vector - (x[pairs.neighbour] - x[pairs.centre + start]))  # of the image, constant
     vector = (leaf[neighbour] - leaf[centre] + shift) @ (torch.eye(3, dtype=torch.float64) + strain)
-    energies = _atom_energies(torch, model, t[start:stop], t[pairs.neighbour], pairs.centre, vector)
+    energies = _atom_energies(torch, model, t[start:stop], t[pairs.neighbour], pairs.centre, vector, taken)
     gradient, d_strain, d_vector = (torch.zeros_like(leaf), torch.zeros_like(strain), torch.zeros_like(vector))
     if energies.requires_grad:  # not so where no centre has a neighbour
         gradient, d_strain, d_vector = torch.autograd.grad(energies.sum(), (leaf, strain, vector))
@@ -70,21 +74,28 @@ def _torch() -> Any:
 
 
 def _atom_energies(
-    torch: Any, model: ModelDescription, types: Index, neighbour_types: Index, centre: Index, vector: Tensor
+    torch: Any,
+    model: ModelDescription,
+    types: Index,
+    neighbour_types: Index,
+    centre: Index,
+    vector: Tensor,
+    taken: list[BoolArray],
 ) -> Tensor:
     """E_i of some centres of the given types, from the pair vectors to their neighbours."""
-    d, f = model.descriptor, model.fitting
+    f = model.fitting
     energies = torch.zeros(len(types), dtype=torch.float64)
     for a in sorted(set(types.tolist()) - f.excluded):
         atoms = np.flatnonzero(types == a)
-        moment = torch.zeros(len(atoms), d.width, d.n_components, dtype=torch.float64)
-        for b in (b for b in range(model.n_types) if d.sel[b]):
-            part = np.flatnonzero((types[centre] == a) & (neighbour_types == b))
-            moment = moment + _moment(
-                torch, model, (a, b), np.searchsorted(atoms, centre[part]), vector[torch.from_numpy(part)], len(atoms)
-            )
-        moment = moment / d.n_sel
-        descriptor = KINDS[d.kind].features_of(torch, d, moment)
+        numbers = []
+        for d, mask in zip(model.descriptors, taken, strict=True):
+            moment = torch.zeros(len(atoms), d.width, d.n_components, dtype=torch.float64)
+            for b in (b for b in range(model.n_types) if d.sel[b]):
+                part = np.flatnonzero((types[centre] == a) & (neighbour_types == b) & mask)
+                local = np.searchsorted(atoms, centre[part])
+                moment = moment + _moment(torch, model, d, (a, b), local, vector[torch.from_numpy(part)], len(atoms))
+            numbers.append(KINDS[d.kind].features_of(torch, d, moment / d.n_sel))
+        descriptor = torch.cat(numbers, dim=1)
         energy = _net(torch, f.net(a), descriptor)[:, 0] + float(f.energy_bias[a])
         if a in f.vacuum_subtracted:
             energy = energy - _net(torch, f.net(a), torch.zeros_like(descriptor[:1]))[0, 0]
@@ -92,10 +103,12 @@ def _atom_energies(
     return energies
 
 
-def _moment(torch: Any, model: ModelDescription, pair: tuple[int, int], centre: Index, vector: Tensor, n: int) -> Tensor:
+def _moment(
+    torch: Any, model: ModelDescription, d: Any, pair: tuple[int, int], centre: Index, vector: Tensor, n: int
+) -> Tensor:
     """sum over neighbours and slots without any of G (x) R for n centres of one type and neighbours of another, (n, M,
     components)."""
-    d, kind, (a, b) = model.descriptor, KINDS[model.descriptor.kind], pair
+    kind, (a, b) = KINDS[d.kind], pair
     if pair in model.pair_excluded:
         centre, vector = centre[:0], vector[:0]
     n_empty, n_excluded = d.sel[b] - np.bincount(centre, minlength=n).astype(np.float64), np.zeros(n)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""se_e2_a for reference.py: energies and pair gradients of a block of centres of one type, every forward step with its reverse
-beside it.
+"""se_e2_a for reference.py: the descriptor of a block of centres of one type, every forward step with its reverse beside it.
 
 With q = r + env_protection, s = sw(r)/q and v = sw(r) d/q^2, d = r_j - r_i, a neighbour's row is R = ((s - mean)/std, v/std').
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import Array, Index
 from ..descriptors.se_e2_a import SeE2A
 from ..model.description import ModelDescription
-from .parts import Pairs, Tape, energy_and_reverse, net_forward, net_reverse, switch
+from .parts import Pairs, Tape, net_forward, net_reverse, switch
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Rows:
         return self.row[:, 0]
 
 
-def evaluate_block(model: ModelDescription, types: Index, a: int, centres: Index, pairs: Pairs) -> tuple[Array, Array]:
-    """(E_i of the centres, dE/dd of the pairs); all centres are of type a."""
-    d = model.descriptor
+def evaluate_block(
+    model: ModelDescription, d: SeE2A, types: Index, a: int, centres: Index, pairs: Pairs
+) -> tuple[Array, Callable[[Array], Array]]:
+    """D (n, M A) of the centres, all of type a, and dE/dd of the pairs as a function of dE/dD."""
     local = np.searchsorted(centres, pairs.centre)
     neighbour_types = types[pairs.neighbour]
     moment = np.zeros((len(centres), d.width, 4))
@@ -60,12 +61,15 @@ def evaluate_block(model: ModelDescription, types: Index, a: int, centres: Index
             moment += _sum_by_centre(g, rows.row, local[part], len(centres))
             tapes.append((part, rows, g, tape))
     moment /= d.n_sel
-    energy, d_features = energy_and_reverse(model.fitting, a, features(d, moment))
-    d_moment = reverse_features(d, moment, d_features)
-    gradient = np.zeros_like(pairs.vector)
-    for part, rows, g, tape in tapes:
-        gradient[part] = _reverse_pairs(rows, g, tape, d_moment[local[part]] / d.n_sel)
-    return energy, gradient
+
+    def reverse(d_descriptor: Array) -> Array:
+        d_moment = reverse_features(d, moment, d_descriptor)
+        gradient = np.zeros_like(pairs.vector)
+        for part, rows, g, tape in tapes:
+            gradient[part] = _reverse_pairs(rows, g, tape, d_moment[local[part]] / d.n_sel)
+        return gradient
+
+    return features(d, moment), reverse
 
 
 def _padding(d: SeE2A, a: int, b: int, n_b: Index) -> Array:

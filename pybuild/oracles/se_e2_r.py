@@ -6,6 +6,7 @@ With q = r + env_protection, s = sw(r)/q. Empty slots have s = 0; excluded neigh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from ..arrays import Array, Index
 from ..descriptors.se_e2_r import SeE2R
 from ..model.description import ModelDescription
-from .parts import Pairs, energy_and_reverse, net_forward, net_reverse, switch
+from .parts import Pairs, net_forward, net_reverse, switch
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,10 @@ class Distances:
         return np.ones((len(self.x), 1))
 
 
-def evaluate_block(model: ModelDescription, types: Index, a: int, centres: Index, pairs: Pairs) -> tuple[Array, Array]:
-    """(E_i of the centres, dE/dd of the pairs); all centres are of type a."""
-    d = model.descriptor
+def evaluate_block(
+    model: ModelDescription, d: SeE2R, types: Index, a: int, centres: Index, pairs: Pairs
+) -> tuple[Array, Callable[[Array], Array]]:
+    """D (n, M) of the centres, all of type a, and dE/dd of the pairs as a function of dE/dD."""
     local, neighbour_types = np.searchsorted(centres, pairs.centre), types[pairs.neighbour]
     total = np.zeros((len(centres), d.width))
     tapes = []
@@ -52,11 +54,14 @@ def evaluate_block(model: ModelDescription, types: Index, a: int, centres: Index
         g, tape = net_forward(d.net(a, b), rows.x[:, None])
         np.add.at(total, local[part], g)
         tapes.append((part, rows, tape))
-    energy, d_features = energy_and_reverse(model.fitting, a, total / (5.0 * d.n_sel))
-    gradient = np.zeros_like(pairs.vector)
-    for part, rows, tape in tapes:
-        gradient[part] = net_reverse(tape, d_features[local[part]] / (5.0 * d.n_sel)) * rows.gradient
-    return energy, gradient
+
+    def reverse(d_features: Array) -> Array:
+        gradient = np.zeros_like(pairs.vector)
+        for part, rows, tape in tapes:
+            gradient[part] = net_reverse(tape, d_features[local[part]] / (5.0 * d.n_sel)) * rows.gradient
+        return gradient
+
+    return total / (5.0 * d.n_sel), reverse
 
 
 def compute_rows(d: SeE2R, a: int, vector: Array) -> Distances:

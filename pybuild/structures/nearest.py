@@ -1,33 +1,54 @@
 # SPDX-License-Identifier: MIT
-"""Which neighbours a centre keeps where it has more than sel (docs/theory.md section 1)."""
+"""Which neighbours a descriptor takes of a centre that has more than sel (docs/theory.md section 1)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array, Index
+from ..arrays import Array, BoolArray, Index
 
 EQUALLY_NEAR = 2.0**-30  # squared distances, A^2, and components, A, that round to the same multiple are the same
 Pairs = tuple[Index, Index, Array]  # i, j (p,) and d = r_j - r_i (p, 3), ordered by i
 
 
-def nearest_pairs(rule: str, sel: Sequence[int], types: Index, pairs: Pairs) -> Pairs:
-    """The pairs that a neighbour_rule ("all", "per_type", "total") keeps of all within the cutoff, in their order."""
+class Slots(NamedTuple):
+    """Of one descriptor: cutoff in angstrom, and slots by neighbour type."""
+
+    rcut: float
+    sel: Sequence[int]
+
+
+def nearest_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs) -> list[BoolArray]:
+    """Of each descriptor (p,) whether it takes a pair, by a neighbour_rule ("all", "per_type", "total", "union")."""
+    r2 = np.einsum("ij,ij->i", pairs[2], pairs[2])
+    taken = [r2 < s.rcut**2 for s in slots]
+    if rule == "all":
+        return taken
+    if rule == "union":
+        most = np.max([s.sel for s in slots], axis=0)
+        listed = _nearest(most, most.sum(), types, pairs, np.any(taken, axis=0))
+        taken = [mine & listed for mine in taken]
+    totals = [sum(s.sel) if rule == "total" else None for s in slots]
+    return [_nearest(np.asarray(s.sel), n, types, pairs, mine) for s, n, mine in zip(slots, totals, taken, strict=True)]
+
+
+def _nearest(sel: Index, total: int | None, types: Index, pairs: Pairs, among: BoolArray) -> BoolArray:
+    """The nearest ``total`` of each centre's pairs ``among`` all, of these the nearest sel of each type."""
     i, j, d = pairs
-    slots, n = np.asarray(sel), len(sel)
-    if rule == "all" or not len(i):
-        return pairs
-    crowded = (np.bincount(i * n + types[j], minlength=len(types) * n).reshape(-1, n) > slots).any(axis=1)
-    kept = ~crowded[i]
+    n = len(sel)
+    counts = np.bincount(i[among] * n + types[j[among]], minlength=len(types) * n).reshape(-1, n)
+    crowded = (counts > sel).any(axis=1)
+    kept = among & ~crowded[i]
     for centre in np.flatnonzero(crowded):  # a centre with too many in total has too many of some type
         first, end = np.searchsorted(i, (centre, centre + 1))
-        order = first + _by_distance(j[first:end], d[first:end])
-        order = order[: slots.sum()] if rule == "total" else order
+        mine = first + np.flatnonzero(among[first:end])
+        order = mine[_by_distance(j[mine], d[mine])][:total]
         for b in range(n):
-            kept[order[types[j[order]] == b][: slots[b]]] = True
-    return i[kept], j[kept], d[kept]
+            kept[order[types[j[order]] == b][: sel[b]]] = True
+    return kept
 
 
 def _by_distance(j: Index, d: Array) -> Index:

@@ -96,30 +96,44 @@ def _densities(model: ModelDescription, distances: Array) -> tuple[float, float,
 
 
 def _slots_per_volume(model: ModelDescription) -> float:
-    return model.descriptor.n_sel / (4 / 3 * np.pi * model.descriptor.rcut**3)
+    d = model.descriptors[_widest_first(model)[0]]
+    return d.n_sel / (4 / 3 * np.pi * d.rcut**3)
+
+
+def _widest_first(model: ModelDescription) -> list[int]:
+    """The numbers of the descriptors, those of the largest cutoff first."""
+    return sorted(range(len(model.descriptors)), key=lambda d: -model.descriptors[d].rcut)
 
 
 def number_density(model: ModelDescription, min_distance: float) -> float:
     """Atoms per cubic angstrom of the training data, by the statistics of the neighbourhoods; at most twice as many as sel
     has room for."""
-    d = model.descriptor
+    full = _slots_per_volume(model)
+    found = (_density_by_statistics(model, d, min_distance) for d in _widest_first(model))
+    known = next((density for density in found if density is not None), TYPICAL_FILLING * full)
+    return float(min(known, 2 * full))
+
+
+def _density_by_statistics(model: ModelDescription, number: int, min_distance: float) -> float | None:
+    """By those of one descriptor; None where they tell nothing."""
+    d = model.descriptors[number]
     r = np.linspace(min(min_distance, 0.5 * d.rcut), d.rcut, 2001)
     sw, _ = d.radial.switch(r)
     per_density = 4 * np.pi * float(np.sum((sw * r)[1:] + (sw * r)[:-1]) / 2 * (r[1] - r[0]))
     mean = d.mean_s()
     shares = _shares(model)
-    visible = (model.pair_kinds == PairKind.ORDINARY) @ shares  # of all atoms; excluded neighbours are not in the statistics
+    # Of all atoms; excluded neighbours are not in the statistics.
+    visible = (model.pair_kinds[number] == PairKind.ORDINARY) @ shares
     # A type without slots may have had no data: its statistics are made up.
     known = (mean > 0) & (visible > 0) & (np.array(d.sel) > 0)
-    full = _slots_per_volume(model)
     if not known.any():
-        return TYPICAL_FILLING * full
+        return None
     per_type = mean[known] * d.n_sel / (per_density * visible[known])
-    return float(min(np.average(per_type, weights=shares[known]), 2 * full))
+    return float(np.average(per_type, weights=shares[known]))
 
 
 def _shares(model: ModelDescription) -> Array:
-    sel = np.array(model.descriptor.sel, dtype=np.float64)
+    sel = np.array(model.descriptors[_widest_first(model)[0]].sel, dtype=np.float64)
     shares = np.maximum(sel / sel.sum(), LEAST_SHARE / model.n_types)
     return shares / shares.sum()
 

@@ -30,8 +30,8 @@ def model_of(peer: str) -> ModelDescription:
     model = read_model(FOLDER / "exclude.pth")
     if peer == "pytorch":
         return model
-    descriptor = dataclasses.replace(model.descriptor, exclusion="section")
-    return dataclasses.replace(model, descriptor=descriptor, neighbour_rule="per_type")
+    descriptor = dataclasses.replace(model.descriptors[0], exclusion="section")
+    return dataclasses.replace(model, descriptors=(descriptor,), neighbour_rule="per_type")
 
 
 @pytest.fixture(scope="module")

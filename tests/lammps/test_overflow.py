@@ -171,10 +171,10 @@ def test_more_neighbours_than_sel(lammps: Lammps, small: Path, model: oracle.Mod
     assert found, run.output
     d = positions[:, None] - positions[None]
     d -= 5 * spacing * np.round(d / (5 * spacing))
-    counts = (np.linalg.norm(d, axis=2) < model.descriptor.rcut).sum(1) - 1
+    counts = (np.linalg.norm(d, axis=2) < model.descriptors[0].rcut).sum(1) - 1
     assert int(found[2]) == counts.max() == counts[int(found[1]) - 1]
-    assert int(found[3]) == model.descriptor.sel[0]
-    assert int(found[4]) == (counts > model.descriptor.sel[0]).sum()
+    assert int(found[3]) == model.descriptors[0].sel[0]
+    assert int(found[4]) == (counts > model.descriptors[0].sel[0]).sum()
     expected = oracle.evaluate(model, positions, system.types - 1, system.cell)
     np.testing.assert_allclose(run.dump("forces.dump"), expected.forces, rtol=0, atol=1e-8)
 

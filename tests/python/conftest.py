@@ -5,7 +5,7 @@ import dataclasses
 import importlib.machinery
 import importlib.util
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -124,8 +124,24 @@ def random_model(seed: int = 0, n_types: int = 2, **changes: Any) -> ModelDescri
     )
     rest = {k: v for k, v in changes.items() if k not in names and not k.startswith("fitting_")}
     source = Provenance("random", "0" * 64, "made by a test", "float64")
-    model = ModelDescription(tuple("ABCDEFGH"[:n_types]), descriptor, fitting, frozenset(), 1.0, source)
+    model = ModelDescription(tuple("ABCDEFGH"[:n_types]), (descriptor,), fitting, frozenset(), 1.0, source)
     return dataclasses.replace(model, **rest)
+
+
+def random_hybrid(seed: int = 0, n_types: int = 2, members: Sequence[dict[str, Any]] = (), **changes: Any) -> ModelDescription:
+    """A model of several descriptors, members: the changes of each, as for random_model; changes: fields of the model."""
+    models = [random_model(seed + 10 * k, n_types, **member) for k, member in enumerate(members)]
+    descriptors, rng = tuple(m.descriptors[0] for m in models), np.random.default_rng(seed)
+    widths = (sum(d.n_out(0) for d in descriptors), 5, 5, 1)
+    nets = tuple(random_net(rng, widths, "tanh", True, True) for _ in range(n_types))
+    fitting = dataclasses.replace(models[0].fitting, nets=nets)
+    return dataclasses.replace(models[0], descriptors=descriptors, fitting=fitting, **changes)
+
+
+@pytest.fixture(scope="session")
+def make_hybrid() -> Callable[..., ModelDescription]:
+    """random_hybrid as a fixture."""
+    return random_hybrid
 
 
 @pytest.fixture(scope="session")

@@ -136,7 +136,7 @@ def draw_model(rng: np.random.Generator, kind: str) -> Case:
     subtracted = frozenset(a for a in range(n) if rng.random() < 0.3)
     fitting = EnergyFitting(tuple(fits), np.arange(n), rng.normal(0, 3, n), subtracted, silent)
     provenance = Provenance("random", "0" * 64, "random_models.py", "float64")
-    model = ModelDescription(tuple("ABCDEFGH"[:n]), descriptor, fitting, draw_pairs(rng, n, 0.05), float(closest), provenance)
+    model = ModelDescription(tuple("ABCDEFGH"[:n]), (descriptor,), fitting, draw_pairs(rng, n, 0.05), float(closest), provenance)
     sample = pack(rng, n, closest, density, 60, 0.2, True, "sample")
     model = scaled(rng, with_statistics(rng, model, sample), sample)
     model.validate()
@@ -145,7 +145,7 @@ def draw_model(rng: np.random.Generator, kind: str) -> Case:
 
 def with_statistics(rng: np.random.Generator, model: ModelDescription, sample: Structure) -> ModelDescription:
     """Mean and standard deviation of the environment rows over all slots, sometimes the mean 0."""
-    d = model.descriptor
+    d = model.descriptors[0]
     pairs = reference.find_neighbours(sample.positions, sample.cell, d.rcut)
     rows = ORACLES[d.kind].compute_rows(d, 0, pairs.vector)  # s and v: mean 0 and std 1 so far
     mean, std = np.zeros(model.n_types), np.full(d.std.shape, 0.1)
@@ -157,7 +157,7 @@ def with_statistics(rng: np.random.Generator, model: ModelDescription, sample: S
         std[a] = np.maximum(np.sqrt(np.maximum(variance, 0)), 0.01)[: std.shape[1]]  # the trainer's floor
     if rng.random() < 0.3:
         mean[:] = 0
-    return replace(model, descriptor=replace(d, mean=mean, std=std))
+    return replace(model, descriptors=(replace(d, mean=mean, std=std),))
 
 
 def scaled(rng: np.random.Generator, model: ModelDescription, sample: Structure) -> ModelDescription:
@@ -237,7 +237,7 @@ def check_structure(built: Build, case: Case, structure: Structure, tables: Path
     x, types, cell = structure.positions, structure.types, structure.cell
     n, true = max(1, len(x)), reference.evaluate(case.model, x, types, cell)
     S = max(1.0, np.abs(true.forces).max(initial=0))
-    size = {"forces": S, "atom_energy": S + np.abs(true.atom_energy).max(initial=0), "virial": S * n * case.model.descriptor.rcut}
+    size = {"forces": S, "atom_energy": S + np.abs(true.atom_energy).max(initial=0), "virial": S * n * case.model.rcut}
     size["atom_virial"] = size["virial"]
 
     def same(what: str, found: Any, expected: Any, part: float) -> None:
@@ -276,7 +276,7 @@ def compare_with_promise(
 ) -> Row:
     """Forces and energies against the trained model."""
     tolerance, reported = Options().tolerance, built.measured.double
-    cornered, kept = has_corners(case.model.descriptor.nets), within(reported, tolerance)
+    cornered, kept = has_corners(case.model.descriptors[0].nets), within(reported, tolerance)
     allowed = tolerance if kept else OVER_REPORT * max(reported.force, reported.energy) + 1e-9 * S
     error = np.abs(found.forces - true.forces).max(initial=0)
     limit = KINK * max(allowed, tolerance) if cornered else allowed
@@ -303,9 +303,9 @@ def check_symmetries(
     check("rotation", np.abs(turned.forces - base.forces @ turn).max(initial=0), 50 * ROUNDING * S)
     check("order of the atoms", np.abs(permuted.forces - base.forces[order]).max(initial=0), 50 * ROUNDING * S)
     jumps = (
-        bool(case.model.descriptor.excluded) and case.model.descriptor.mean.any()
+        bool(case.model.descriptors[0].excluded) and case.model.descriptors[0].mean.any()
     )  # excluded neighbours fill slots as they come
-    if jumps or has_corners(case.model.descriptor.nets) or has_corners(case.model.fitting.nets):
+    if jumps or has_corners(case.model.descriptors[0].nets) or has_corners(case.model.fitting.nets):
         return
     weights = list(FIVE_POINTS.values())
     slope = sum(w * r.energy for w, r in zip(weights, rest[:4], strict=True)) / STEP
@@ -321,7 +321,7 @@ def has_corners(nets: Any) -> bool:
 
 def crowded(model: ModelDescription, structure: Structure) -> int:
     """(centre, type) with more neighbours than sel, those that fill slots."""
-    d = model.descriptor
+    d = model.descriptors[0]
     pairs = reference.find_neighbours(structure.positions, structure.cell, d.rcut)
     count = np.zeros((len(structure.types), model.n_types), dtype=int)
     np.add.at(count, (pairs.centre, structure.types[pairs.neighbour]), 1)

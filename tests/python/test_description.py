@@ -18,7 +18,7 @@ def _with(model, **changes):
     rest = {k: v for k, v in changes.items() if not k.startswith(("descriptor_", "fitting_"))}
     return dataclasses.replace(
         model,
-        descriptor=dataclasses.replace(model.descriptor, **descriptor),
+        descriptors=(dataclasses.replace(model.descriptors[0], **descriptor),),
         fitting=dataclasses.replace(model.fitting, **fitting),
         **rest,
     )
@@ -82,13 +82,13 @@ def _replace_layer(model, part, index, **changes):
     if part == "fitting":
         net = model.fitting.nets[0]
     else:
-        net = model.descriptor.nets[1]
+        net = model.descriptors[0].nets[1]
     layers = list(net.layers)
     layers[index] = dataclasses.replace(layers[index], **changes)
     changed = Net(tuple(layers))
     if part == "fitting":
         return _with(model, fitting_nets=(changed, *model.fitting.nets[1:]))
-    return _with(model, descriptor_nets=(model.descriptor.nets[0], changed))
+    return _with(model, descriptor_nets=(model.descriptors[0].nets[0], changed))
 
 
 @pytest.mark.parametrize(
@@ -165,5 +165,5 @@ def test_float32_becomes_float64_exactly():
 
 def test_sizes(make_model):
     model = make_model(0, 3)
-    assert (model.n_types, model.descriptor.width) == (3, 6)
+    assert (model.n_types, model.descriptors[0].width) == (3, 6)
     assert (model.fitting.nets[0].n_in, model.fitting.nets[0].n_out) == (12, 1)

@@ -27,21 +27,16 @@ def problem():
     return bases, moments, weight
 
 
-class _Net:
-    def __init__(self, weight):
-        self.layers = [type("Layer", (), {"weight": weight})()]
-
-
 def folded(bases, weight):
     merged = merge_columns(bases)
     row_end = np.full(len(merged.amplitude), len(merged.amplitude), dtype=np.int32)
     first = FoldedInput(merged.columns, row_end)
-    return first, FirstLayer(_Net(weight), merged, AXIS).weights(*first.products())
+    return first, FirstLayer(weight, merged, AXIS).weights(*first.products())
 
 
 def direct_input(make_model, bases):
-    descriptor = dataclasses.replace(make_model().descriptor, axis_neuron=AXIS)
-    return DirectInput({b: basis.vectors for b, basis in bases.items()}, descriptor)
+    descriptor = dataclasses.replace(make_model().descriptors[0], axis_neuron=AXIS)
+    return DirectInput({b: basis.vectors for b, basis in bases.items()}, descriptor, 0)
 
 
 def test_all_products_give_the_descriptor_layer(problem, make_model):

@@ -13,7 +13,7 @@ from pybuild.model.description import PairKind
 
 
 def a_plan(lower, upper, end, kinks=()):
-    return TablePlan(None, lower, upper, upper, end, (), np.array([lower]), np.ones(1), False, np.array(kinks, dtype=float))
+    return TablePlan(0, None, lower, upper, upper, end, (), np.array([lower]), np.ones(1), False, np.array(kinks, dtype=float))
 
 
 SAME = 1e-12  # the same formula in another order
@@ -29,8 +29,8 @@ def hand_range(d, centre, m):
 
 def test_one_sided_table_covers_all_centres(make_model):
     model = make_model(seed=1, mean=np.array([0.02, 0.3]), std=np.array([[0.2, 0.1], [0.05, 0.1]]))
-    plans, pair_table = plan_tables(model, 1.1, 5)
-    ranges = [hand_range(model.descriptor, a, 1.1) for a in range(2)]
+    plans, (pair_table,) = plan_tables(model, 1.1, 5)
+    ranges = [hand_range(model.descriptors[0], a, 1.1) for a in range(2)]
     assert ranges[0] != ranges[1]
     assert len(plans) == 2
     np.testing.assert_array_equal(pair_table, [[0, 1], [0, 1]])
@@ -42,11 +42,11 @@ def test_one_sided_table_covers_all_centres(make_model):
 
 def test_two_sided_table_has_the_range_of_its_centre(make_model):
     model = make_model(seed=1, type_one_side=False, mean=np.array([0.02, 0.3]), std=np.array([[0.2, 0.1], [0.05, 0.1]]))
-    plans, pair_table = plan_tables(model, 1.1, 5)
+    plans, (pair_table,) = plan_tables(model, 1.1, 5)
     assert len(plans) == 4
     for (a, b), t in np.ndenumerate(pair_table):
         assert plans[t].pairs == ((a, b),)
-        assert (plans[t].lower, plans[t].upper) == hand_range(model.descriptor, a, 1.1)
+        assert (plans[t].lower, plans[t].upper) == hand_range(model.descriptors[0], a, 1.1)
 
 
 def test_the_angular_deviation_does_not_count(make_model):
@@ -59,10 +59,10 @@ def test_excluded_centre_counts_only_by_its_empty_slots(make_model):
     """Centre 1 sees no neighbours of type 0: its upper end does not count, its x_pad does."""
     mean, std = np.array([0.02, 0.9]), np.array([[0.2, 0.1], [0.05, 0.1]])
     model = make_model(seed=1, mean=mean, std=std, excluded=frozenset({(0, 1), (1, 0)}))
-    plans, pair_table = plan_tables(model, 1.1, 5)
+    plans, (pair_table,) = plan_tables(model, 1.1, 5)
     plan = plans[pair_table[0, 0]]
-    assert plan.upper == hand_range(model.descriptor, 0, 1.1)[1] != hand_range(model.descriptor, 1, 1.1)[1]
-    assert plan.lower == math.floor(-0.9 / 0.05) < hand_range(model.descriptor, 0, 1.1)[0]
+    assert plan.upper == hand_range(model.descriptors[0], 0, 1.1)[1] != hand_range(model.descriptors[0], 1, 1.1)[1]
+    assert plan.lower == math.floor(-0.9 / 0.05) < hand_range(model.descriptors[0], 0, 1.1)[0]
 
 
 def test_kinds_of_pairs(make_model):
@@ -73,15 +73,15 @@ def test_kinds_of_pairs(make_model):
         [PairKind.SLOTS, PairKind.MODEL, PairKind.ABSENT],
         [PairKind.ORDINARY, PairKind.ORDINARY, PairKind.ABSENT],
     ]
-    np.testing.assert_array_equal(model.pair_kinds, expected)
-    plans, pair_table = plan_tables(model, 1.0, 5)
+    np.testing.assert_array_equal(model.pair_kinds[0], expected)
+    plans, (pair_table,) = plan_tables(model, 1.0, 5)
     np.testing.assert_array_equal(pair_table < 0, np.array(expected) == PairKind.ABSENT)
     assert [plan.only_constants for plan in plans] == [False, False]
 
 
 def test_table_read_by_empty_slots_alone(make_model):
     model = make_model(type_one_side=False, excluded=frozenset({(0, 0)}))
-    plans, pair_table = plan_tables(model, 1.0, 5)
+    plans, (pair_table,) = plan_tables(model, 1.0, 5)
     assert [plans[pair_table[pair]].only_constants for pair in ((0, 0), (0, 1), (1, 0), (1, 1))] == [True, False, False, False]
 
 
@@ -106,13 +106,13 @@ def test_kinks_are_knots():
 def test_a_centre_type_without_slots_counts(make_model):
     """Its atoms see neighbours all the same, with their own statistics."""
     model = make_model(seed=1, sel=(0, 12), n_sel=12, std=np.array([[0.01, 0.1], [0.2, 0.1]]))
-    plans, pair_table = plan_tables(model, 1.1, 5)
-    assert plans[pair_table[0, 1]].upper == hand_range(model.descriptor, 0, 1.1)[1]
+    plans, (pair_table,) = plan_tables(model, 1.1, 5)
+    assert plans[pair_table[0, 1]].upper == hand_range(model.descriptors[0], 0, 1.1)[1]
 
 
 @pytest.mark.parametrize("protection", [0.0, 0.05])
 def test_distance_of_an_argument(make_model, protection):
-    d = make_model(env_protection=protection).descriptor
+    d = make_model(env_protection=protection).descriptors[0]
     r = np.array([0.4, 1.0, 2.5, 3.9])
     u = np.clip((r - d.rcut_smth) / (d.rcut - d.rcut_smth), 0, 1)
     x = ((u**3 * (-6 * u**2 + 15 * u - 10) + 1) / (r + protection) - d.mean[1]) / d.std[1, 0]

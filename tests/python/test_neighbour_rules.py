@@ -18,7 +18,7 @@ from pybuild.model.description import EnergyFitting, ModelDescription, Provenanc
 from pybuild.model.net import Layer, Net, Skip
 from pybuild.oracles import reference, reference_tables, reference_torch
 from pybuild.readers import read_model
-from pybuild.structures.nearest import nearest_pairs
+from pybuild.structures.nearest import Slots, nearest_pairs
 from pybuild.structures.neighbours import neighbour_pairs
 from pybuild.tablefile.file import write_tables
 
@@ -45,7 +45,7 @@ def trained_by(folder, name, peer):
 
 def followed(model, rule, exclusion="slots"):
     return dataclasses.replace(
-        model, neighbour_rule=rule, descriptor=dataclasses.replace(model.descriptor, exclusion=exclusion)
+        model, neighbour_rule=rule, descriptors=(dataclasses.replace(model.descriptors[0], exclusion=exclusion),)
     )
 
 
@@ -175,13 +175,12 @@ def test_the_pairs_of_a_build(make_model, make_structure, rule):
     """The compressor's own choice against the oracle's."""
     model = make_model(5, sel=(6, 9), n_sel=15, neighbour_rule=rule)
     x, types, cell = make_structure(1)
-    pairs = reference.find_neighbours(x, cell, model.descriptor.rcut)
-    kept = reference.keep_nearest(rule, model.descriptor.sel, types, pairs)
-    i, j, d = nearest_pairs(rule, model.descriptor.sel, types, (pairs.centre, pairs.neighbour, pairs.vector))
-    np.testing.assert_array_equal(i, kept.centre)
-    np.testing.assert_array_equal(j, kept.neighbour)
-    np.testing.assert_array_equal(d, kept.vector)
-    assert (len(i) < len(pairs.centre)) == (rule != "all")
+    pairs = reference.find_neighbours(x, cell, model.rcut)
+    (kept,) = reference.taken_pairs(rule, reference.slots_of(model.descriptors), types, pairs)
+    slots = [Slots(d.rcut, d.sel) for d in model.descriptors]
+    (found,) = nearest_pairs(rule, slots, types, (pairs.centre, pairs.neighbour, pairs.vector))
+    np.testing.assert_array_equal(found, kept)
+    assert kept.all() == (rule == "all")
 
 
 def test_the_calculator(folder, tables_of):

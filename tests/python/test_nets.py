@@ -21,7 +21,7 @@ def five_point(f, x):
 @pytest.mark.parametrize("activation", SMOOTH)
 @pytest.mark.parametrize("widths", [(1, 3, 6, 12), (1, 1, 2, 4), (1, 4, 4, 5)])  # doubled, identity from the first layer on, none
 def test_derivatives_against_finite_differences(make_model, activation, widths):
-    net = make_model(seed=3, activation=activation, widths=widths).descriptor.nets[0]
+    net = make_model(seed=3, activation=activation, widths=widths).descriptors[0].nets[0]
     assert {layer.skip for layer in net.layers} & {Skip.DOUBLED, Skip.IDENTITY}
     assert any(layer.idt is not None for layer in net.layers)
     x = np.linspace(-2, 7, 41)
@@ -32,7 +32,7 @@ def test_derivatives_against_finite_differences(make_model, activation, widths):
 
 @pytest.mark.parametrize("activation", ["relu", "relu6"])
 def test_piecewise_linear_nets_have_no_curvature(make_model, activation):
-    net = make_model(seed=3, activation=activation).descriptor.nets[0]
+    net = make_model(seed=3, activation=activation).descriptors[0].nets[0]
     value, slope, curvature = nets.derivatives_along(net, np.linspace(-2, 7, 41))
     assert np.abs(value).max() > 0
     assert np.abs(slope).max() > 0
@@ -58,7 +58,7 @@ def test_two_layers_by_hand():
 
 
 def test_more_points_than_are_handled_at_once(make_model):
-    net = make_model(seed=3).descriptor.nets[0]
+    net = make_model(seed=3).descriptors[0].nets[0]
     x = np.linspace(-2, 7, 2 * nets.CHUNK + 5)
     whole = nets.derivatives_along(net, x)
     part = nets.derivatives_along(net, x[nets.CHUNK - 1 : nets.CHUNK + 2])

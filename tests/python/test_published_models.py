@@ -58,7 +58,7 @@ def frames(path, model):
     data = np.load(path)
     found = []
     for k in range(3):
-        if (data[f"max_neighbors{k}"] <= model.descriptor.sel).all():
+        if (data[f"max_neighbors{k}"] <= model.descriptors[0].sel).all():
             cell = data.get(f"cell{k}")
             structure = Structure(data[f"positions{k}"], data["types"].astype(np.int64), cell, f"frame {k}")
             found.append((structure, data[f"energy{k}"], data[f"forces{k}"], data[f"virial{k}"]))
@@ -100,7 +100,7 @@ def neighbour_vectors(structure):
 def test_an_archive_frozen_on_a_gpu(published):
     """The first layout of all: distinguish_types instead of mixed_types, no script, no masks, tensors on cuda:0."""
     model = read_model(published / "dk-deeppot_sea-cuda" / "deeppot_sea.pth")
-    assert model.descriptor.net_of.tolist() == [[0, 1], [0, 1]]
+    assert model.descriptors[0].net_of.tolist() == [[0, 1], [0, 1]]
     assert model.min_nbor_dist is None
     data = np.load(published / "dk-deeppot_sea" / "reference.npz")
     for k, (energy, force) in enumerate(CUDA_ARCHIVE):

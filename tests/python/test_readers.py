@@ -66,7 +66,7 @@ def assert_same(a, b, where=""):
 def test_water_model(shared_models):
     path = shared_models / "water-full" / "model.pth"
     model = read_model(path)
-    d, f = model.descriptor, model.fitting
+    d, f = model.descriptors[0], model.fitting
     assert model.type_map == ("O", "H")
     assert (d.rcut, d.rcut_smth, d.env_protection, d.sel, d.n_sel, d.axis_neuron) == (6.0, 0.5, 0.0, (46, 92), 138, 16)
     assert d.net_of.tolist() == [[0, 1], [0, 1]]
@@ -85,14 +85,14 @@ def test_options_of_the_shared_models(shared_models):
     def read(name):
         return read_model(shared_models / name / "model.pth")
 
-    two = read("se_e2_a-two_side-exclude").descriptor
+    two = read("se_e2_a-two_side-exclude").descriptors[0]
     assert two.net_of.tolist() == [[0, 2], [1, 3]]
     assert two.excluded == {(0, 0)}
     assert {layer.activation.name for net in two.nets for layer in net.layers} == {"gelu"}
     pairs = read("se_e2_a-softplus-pair_exclude")
     assert pairs.pair_excluded == {(0, 1), (1, 0)}
-    assert pairs.descriptor.excluded == frozenset()
-    dt = read("se_e2_a-resnet_dt-set_davg_zero").descriptor
+    assert pairs.descriptors[0].excluded == frozenset()
+    dt = read("se_e2_a-resnet_dt-set_davg_zero").descriptors[0]
     assert not dt.mean.any()
     assert any(layer.idt is not None for layer in dt.nets[0].layers)
     assert read("se_e2_a-float32").provenance.precision == "float32"
@@ -158,7 +158,7 @@ def test_a_data_modifier_is_refused(option_models, tmp_path):
 
 def test_torch_is_not_needed(option_models, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)  # import torch raises ImportError
-    assert read_model(option_models / "silut.pth").descriptor.nets[0].layers[0].activation == parse("silut:0.7")
+    assert read_model(option_models / "silut.pth").descriptors[0].nets[0].layers[0].activation == parse("silut:0.7")
 
 
 # The layout of early 2024: no atomic_model, its biases and exclusions with the fitting net
@@ -243,13 +243,13 @@ def test_models_without_fitting_net():
 
 
 def test_sel_of_zero(option_models):
-    assert read_model(option_models / "sel_zero.pth").descriptor.sel == (16, 0, 16)
+    assert read_model(option_models / "sel_zero.pth").descriptors[0].sel == (16, 0, 16)
 
 
 def test_skip_in_the_first_layer_and_silut(option_models):
     model = read_model(option_models / "silut.pth")
-    assert [layer.skip for layer in model.descriptor.nets[0].layers] == [Skip.IDENTITY, Skip.DOUBLED, Skip.NONE]
-    assert [layer.idt is None for layer in model.descriptor.nets[0].layers] == [False, False, True]
+    assert [layer.skip for layer in model.descriptors[0].nets[0].layers] == [Skip.IDENTITY, Skip.DOUBLED, Skip.NONE]
+    assert [layer.idt is None for layer in model.descriptors[0].nets[0].layers] == [False, False, True]
     assert model.fitting.nets[0].layers[0].activation == parse("custom_silu:0.2")
 
 
@@ -258,7 +258,7 @@ def test_exclusions_and_vacuum(option_models):
     excluded = read_model(option_models / "atom_exclude.pth")
     assert excluded.fitting.excluded == {1}
     assert excluded.pair_excluded == {(1, 2), (2, 1)}
-    assert read_model(option_models / "relu_protection.pth").descriptor.env_protection == 0.05
+    assert read_model(option_models / "relu_protection.pth").descriptors[0].env_protection == 0.05
 
 
 def test_precision_is_said_where_it_differs(option_models):
@@ -268,7 +268,7 @@ def test_precision_is_said_where_it_differs(option_models):
 def test_heads(option_models):
     path = option_models / "two_heads.pt"
     alpha, beta = read_model(path, "alpha"), read_model(path, "beta")
-    assert_same(alpha.descriptor, beta.descriptor)
+    assert_same(alpha.descriptors[0], beta.descriptors[0])
     assert alpha.fitting.nets[0].layers[0].activation.name == "tanh"
     assert beta.fitting.nets[0].layers[0].activation.name == "softplus"
     with pytest.raises(InputError, match="--head; there are: alpha, beta"):
@@ -362,8 +362,8 @@ def _describe(tree, nearest=1.0) -> ModelDescription:
 
 def test_tree():
     model = _describe(_tree())
-    np.testing.assert_array_equal(model.descriptor.mean, [0.1, 0.2])
-    np.testing.assert_array_equal(model.descriptor.std, [[0.3, 1.0], [0.4, 1.0]])
+    np.testing.assert_array_equal(model.descriptors[0].mean, [0.1, 0.2])
+    np.testing.assert_array_equal(model.descriptors[0].std, [[0.3, 1.0], [0.4, 1.0]])
     np.testing.assert_array_equal(model.fitting.energy_bias, [1.5, 2.25])
     assert [_describe(_tree(), d).min_nbor_dist for d in (None, -1.0, 0.0, 0.9)] == [None, None, None, 0.9]
 
@@ -374,7 +374,7 @@ def test_radial_descriptor():
     radial |= {"type": "se_r", "@variables": {key: array[:, :, :1] for key, array in radial["@variables"].items()}}
     rng = np.random.default_rng(1)
     tree["fitting"]["nets"]["networks"] = [_net_tree(rng, (3, 4, 1), linear_end=True) for _ in range(2)]
-    one_sided = _describe(tree).descriptor
+    one_sided = _describe(tree).descriptors[0]
     assert (one_sided.kind, one_sided.net_of.tolist(), one_sided.std.tolist()) == ("se_e2_r", [[0, 1], [0, 1]], [[0.3], [0.4]])
     nets = radial["embeddings"]["networks"]
     radial["embeddings"] = {"ndim": 2, "networks": [*nets, *nets]}

@@ -230,13 +230,13 @@ def test_excluded_neighbours_fill_slots_and_vanished_ones_do_not(make_model):
     positions, types = [[0.0, 0.0, 0.0], [1.7, 0.0, 0.0]], [0, 1]
 
     def energy(moment):
-        d = moment @ moment[: plain.descriptor.axis_neuron].T
+        d = moment @ moment[: plain.descriptors[0].axis_neuron].T
         return net_forward(plain.fitting.nets[0], d.reshape(1, -1))[0][0, 0] + plain.fitting.energy_bias[0]
 
-    d = plain.descriptor
+    d = plain.descriptors[0]
     x_pad = -d.mean[0] / d.std[0, 0]
     pads = [np.outer(net_forward(d.net(0, b), [[x_pad]])[0][0], [x_pad, 0, 0, 0]) for b in (0, 1)]
-    by_descriptor = dataclasses.replace(plain, descriptor=dataclasses.replace(d, excluded=pair))
+    by_descriptor = dataclasses.replace(plain, descriptors=(dataclasses.replace(d, excluded=pair),))
     by_model = dataclasses.replace(plain, pair_excluded=pair)
     assert reference.evaluate(by_descriptor, positions, types).atom_energy[0] == pytest.approx(
         energy((2 * pads[0] + 2 * pads[1]) / 5), abs=1e-14

@@ -229,13 +229,13 @@ def test_a_two_sided_model_that_tensorflow_trained(shared, make_model):
     bias = fitting["@variables"]["bias_atom_e"].reshape(-1) + tree["@variables"]["out_bias"].reshape(-1)
     model = dataclasses.replace(
         model,
-        descriptor=SeE2R(**two_body_numbers(descriptor, 2, 1)),
+        descriptors=(SeE2R(**two_body_numbers(descriptor, 2, 1)),),
         fitting=dataclasses.replace(
             model.fitting, nets=tuple(net_of_tree(net, "fitting") for net in fitting["nets"]["networks"]), energy_bias=bias
         ),
     )
     model.validate()
-    assert model.descriptor.net_of.tolist() == [[0, 2], [1, 3]]
+    assert model.descriptors[0].net_of.tolist() == [[0, 2], [1, 3]]
     tables, data = stored(model, m=0.8), np.load(folder / "dk-deeppot-r" / "reference.npz")
     for frame in range(3):
         cell = data[f"cell{frame}"] if f"cell{frame}" in data else None

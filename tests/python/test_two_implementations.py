@@ -56,8 +56,9 @@ def test_neighbours(make_model, make_structure):
     """The linked cells find what the comparison of all with all finds."""
     model = make_model()
     positions, types, cell = make_structure(3)
-    i, j, d = find_pairs(Structure(positions, types, cell), model)
-    pairs = reference.find_neighbours(positions, cell, model.descriptor.rcut)
+    found = find_pairs(Structure(positions, types, cell), model)
+    i, j, d = (array[found.taken[0]] for array in (found.i, found.j, found.d))
+    pairs = reference.find_neighbours(positions, cell, model.descriptors[0].rcut)
     got, expected = (np.column_stack(columns) for columns in ((i, j, d), (pairs.centre, pairs.neighbour, pairs.vector)))
     order = [np.lexsort(np.round(rows, 9).T) for rows in (got, expected)]
     np.testing.assert_allclose(got[order[0]], expected[order[1]], rtol=0, atol=SAME)
@@ -66,7 +67,7 @@ def test_neighbours(make_model, make_structure):
 def test_the_switch_function_and_its_slope(make_model):
     from pybuild.oracles.parts import switch
 
-    d = make_model(rcut_smth=1.5).descriptor
+    d = make_model(rcut_smth=1.5).descriptors[0]
     r = np.linspace(0.1, 5.0, 300)
     for got, expected in zip(d.radial.switch(r), switch(r, d.rcut_smth, d.rcut), strict=True):
         np.testing.assert_allclose(got, expected, rtol=0, atol=SAME)
@@ -77,7 +78,7 @@ def test_derivatives_of_the_nets(make_model):
     from pybuild.compress.nets import derivatives_along
     from pybuild.oracles.parts import net_forward, net_reverse
 
-    net = make_model(4, widths=(1, 3, 6, 12), activation="softplus").descriptor.nets[0]
+    net = make_model(4, widths=(1, 3, 6, 12), activation="softplus").descriptors[0].nets[0]
     x = np.linspace(-1, 4, 9)
     value, slope, _ = derivatives_along(net, x)
     expected, tape = net_forward(net, x[:, None])
@@ -90,6 +91,7 @@ def test_derivatives_of_the_nets(make_model):
 
 def test_a_change_of_one_is_seen(make_model, make_structure):
     model, structure = make_model(), make_structure()
-    other = dataclasses.replace(model, descriptor=dataclasses.replace(model.descriptor, mean=model.descriptor.mean + 1e-6))
+    d = model.descriptors[0]
+    other = dataclasses.replace(model, descriptors=(dataclasses.replace(d, mean=d.mean + 1e-6),))
     with pytest.raises(AssertionError):
         assert_same(exactly(other, structure).exact, reference.evaluate(model, *structure))

@@ -95,7 +95,7 @@ def description_of_tree(model: Tree, min_nbor_dist: float | None, provenance: Pr
     n_types = len(type_map)
     description = ModelDescription(
         type_map=type_map,
-        descriptor=kind.make(model["descriptor"], n_types),
+        descriptors=(kind.make(model["descriptor"], n_types),),
         fitting=_fitting(model, n_types),
         pair_excluded=symmetric(model["pair_exclude_types"]),
         min_nbor_dist=_known_distance(min_nbor_dist),
