@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What the kinds share where DeePMD-kit's tree of a model becomes a descriptor (readers/deepmd/tree.py says what the tree
-is)."""
+"""What the kinds share where DeePMD-kit's tree of a model becomes a descriptor (docs/deepmd-tree.md says what the tree is)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,23 +10,10 @@ import numpy as np
 from ..arrays import Array, IntArray
 from ..errors import ModelError, ReadError, UnsupportedModel
 from ..model.activations import parse
-from ..model.descriptor import Descriptor
 from ..model.net import Layer, Net, Skip
 
 Tree = dict[str, Any]
 SUPPORTED = "energy models with descriptor se_e2_a or se_e2_r and fitting net ener"
-
-
-@dataclass(frozen=True)
-class DeepmdKind:
-    """How DeePMD-kit stores a kind, and what makes a descriptor of it."""
-
-    name: str
-    class_name: str  # of the TorchScript object
-    block: str  # the object, or part of the tensors' names, inside the descriptor that holds its numbers; "" where it is itself
-    numbers: Mapping[str, int] = field(default_factory=dict)  # whole numbers of its own, with the input script's defaults
-    options: frozenset[str] = frozenset()  # of the input script, beside what all kinds have
-    make: Callable[[Tree, int], Descriptor] | None = None  # (tree, number of types)
 
 
 def unsupported(what: str, needs: str) -> UnsupportedModel:
@@ -57,6 +41,7 @@ def two_body_numbers(tree: Tree, n_types: int, n_components: int) -> dict[str, A
         "nets": tuple(net_of_tree(net, "descriptor") for net in networks),
         "net_of": net_indices(n_types, one_sided),
         "excluded": symmetric(tree["exclude_types"]),
+        "exclusion": tree["exclusion"],
     }
 
 

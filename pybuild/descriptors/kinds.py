@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The kinds that there are, by DeePMD-kit's name."""
+"""The kinds that there are, by DeePMD-kit's name: what makes a descriptor of its part of the tree and the number of types."""
 
 from __future__ import annotations
 
-from .deepmd import DeepmdKind
-from .se_e2_a.deepmd import DEEPMD as SE_E2_A
-from .se_e2_r.deepmd import DEEPMD as SE_E2_R
+from collections.abc import Callable
 
-DEEPMD_KINDS: dict[str, DeepmdKind] = {kind.name: kind for kind in (SE_E2_A, SE_E2_R)}
+from ..model.descriptor import Descriptor
+from .deepmd import Tree
+from .se_e2_a.deepmd import make as se_e2_a
+from .se_e2_r.deepmd import make as se_e2_r
+
+MAKERS: dict[str, Callable[[Tree, int], Descriptor]] = {"se_e2_a": se_e2_a, "se_e2_r": se_e2_r}

@@ -27,7 +27,7 @@ REFUSED = {
     "dk-fparam_aparam-pt/fparam_aparam_default.pth": "1 frame parameters",
     "dk-deepdipole_pt/deepdipole_pt.pth": "a model of type 'dipole'",
     "dk-dpa1-state/dpa1.pth": "holds weights alone .of an attention descriptor, dpa1.",
-    "dptech-hybrid-denoise/model_1000.pt": "descriptor 'hybrid'",
+    "dptech-hybrid-denoise/model_1000.pt": "a model without fitting net .denoising.",
     "lithium-hybrid/lithium_pth.pth": "descriptor 'hybrid'",
     "matpl-hfo2-jit/jit_dp.pt": "type 'MatPL'",
     "dk-deeppot/deeppot.pb": r"dp convert-backend model\.pb model\.pth",

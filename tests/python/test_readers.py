@@ -21,7 +21,9 @@ from pybuild.readers import read_model
 from pybuild.readers.deepmd.options import check_options
 from pybuild.readers.deepmd.torch_checkpoint import checkpoint_tree
 from pybuild.readers.deepmd.torch_frozen import frozen_tree
-from pybuild.readers.deepmd.tree import description_of_tree, vacuum_flags
+from pybuild.readers.deepmd.torch_layout import dimension
+from pybuild.readers.deepmd.tree import description_of_tree
+from pybuild.readers.deepmd.tree_type import checked, vacuum_flags
 from pybuild.readers.files.restricted_pickle import ScriptObject
 from pybuild.readers.files.restricted_pickle import loads as restricted_loads
 from pybuild.readers.files.torch_archive import TorchArchive
@@ -154,6 +156,7 @@ def test_a_data_modifier_is_refused(option_models, tmp_path):
         archive.writestr("whole/extra/data_modifier.pth", b"long-range part")
     with pytest.raises(UnsupportedModel, match="data modifier"):
         read_model(tmp_path / "model.pth")
+    assert_same(read_model(tmp_path / "model.pth", without_modifier=True), read_model(option_models / "silut.pth"))
 
 
 def test_torch_is_not_needed(option_models, monkeypatch):
@@ -185,7 +188,7 @@ def test_early_checkpoint(shared_models, name):
         early, _ = checkpoint_tree(archive, early_checkpoint(archive), None)
     assert known["@variables"]["out_bias"].any()
     known["@variables"]["out_bias"] = np.zeros((1, 2, 1))
-    assert_same(description_of_tree(early, None, SOURCE), description_of_tree(known, None, SOURCE))
+    assert_same(*(description_of_tree(checked(tree), None, SOURCE) for tree in (early, known)))
 
 
 def early_frozen(archive):
@@ -357,7 +360,7 @@ def _tree(mixed=False):
 
 
 def _describe(tree, nearest=1.0) -> ModelDescription:
-    return description_of_tree(tree, nearest, SOURCE)
+    return description_of_tree(checked(tree), nearest, SOURCE)
 
 
 def test_tree():
@@ -371,6 +374,7 @@ def test_tree():
 def test_radial_descriptor():
     tree = _tree()
     radial = tree["descriptor"]
+    del radial["axis_neuron"]
     radial |= {"type": "se_r", "@variables": {key: array[:, :, :1] for key, array in radial["@variables"].items()}}
     rng = np.random.default_rng(1)
     tree["fitting"]["nets"]["networks"] = [_net_tree(rng, (3, 4, 1), linear_end=True) for _ in range(2)]
@@ -378,8 +382,14 @@ def test_radial_descriptor():
     assert (one_sided.kind, one_sided.net_of.tolist(), one_sided.std.tolist()) == ("se_e2_r", [[0, 1], [0, 1]], [[0.3], [0.4]])
     nets = radial["embeddings"]["networks"]
     radial["embeddings"] = {"ndim": 2, "networks": [*nets, *nets]}
+    assert _describe(tree).descriptor.net_of.tolist() == [[0, 2], [1, 3]]
+
+
+def test_two_sided_radial_nets_of_pytorch():
+    """PyTorch makes none, and evaluates the first N of those that another back end trained."""
+    assert (dimension("se_e2_r", 2, 2), dimension("se_e2_a", 4, 2), dimension("se_e2_r", 1, 1)) == (1, 2, 1)
     with pytest.raises(UnsupportedModel, match=r"two-sided se_e2_r .* ignores the centre's type"):
-        _describe(tree)
+        dimension("se_e2_r", 4, 2)
 
 
 def test_mixed_fitting_has_one_net_for_all_types():
@@ -440,6 +450,23 @@ def test_trees_whose_parts_do_not_fit():
         _describe(tree)
 
 
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        ("fitting", {"numb_aparam": 1}, "1 atomic parameters"),
+        ("fitting", {"dim_case_embd": 3}, "case embedding"),
+        ("fitting", {"exclude_types": [1]}, "two lists of excluded types"),
+        ("fitting", {"tot_ener_zero": True}, "'model.fitting.tot_ener_zero'"),
+        ("descriptor", {"env_mat": {"use_exp_switch": True}}, "'model.descriptor.env_mat.use_exp_switch'"),
+    ],
+)
+def test_what_no_evaluator_has_is_refused(part, changes, message):
+    tree = _tree()
+    tree[part] |= changes
+    with pytest.raises(UnsupportedModel, match=message):
+        _describe(tree)
+
+
 # Options of the input script
 
 
@@ -450,17 +477,14 @@ def _script(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"type": "linear_ener"}, "type 'linear_ener'"),
-        ({"use_srtab": "zbl.txt"}, "type 'zbl'"),
+        ({"type": "linear_ener", "models": [{"type": "dipole"}]}, "type 'dipole'"),
         ({"spin": {"use_spin": [True]}}, "type 'spin_ener'"),
-        ({"modifier": {"type": "dipole_charge"}}, "option 'model.modifier'"),
+        ({"modifier": {"type": "dipole_charge"}}, "data modifier .DPLR.*--without-modifier"),
         ({"type_embedding": {"neuron": [8]}}, "option 'model.type_embedding'"),
         ({"descriptor": {"type": "dpa3"}}, "descriptor 'dpa3' is not supported; it needs message passing"),
-        ({"descriptor": {"type": "se_at"}}, "descriptor 'se_e3'"),
+        ({"descriptor": {"type": "hybrid", "list": [{"type": "se_at", "what": 1}]}}, r"option 'descriptor.list\[0\].what'"),
         ({"descriptor": {"type": "se_e2_a", "unheard_of": 2}}, "option 'descriptor.unheard_of'"),
         ({"fitting_net": {"type": "dipole"}}, "fitting net 'dipole'"),
-        ({"fitting_net": {"numb_aparam": 1}}, "1 atomic parameters"),
-        ({"fitting_net": {"dim_case_embd": 3}}, "case embedding"),
         ({"fitting_net": {"layer_name": ["a", None]}}, "option 'fitting_net.layer_name'"),
     ],
 )

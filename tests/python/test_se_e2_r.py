@@ -229,7 +229,7 @@ def test_a_two_sided_model_that_tensorflow_trained(shared, make_model):
     bias = fitting["@variables"]["bias_atom_e"].reshape(-1) + tree["@variables"]["out_bias"].reshape(-1)
     model = dataclasses.replace(
         model,
-        descriptors=(SeE2R(**two_body_numbers(descriptor, 2, 1)),),
+        descriptors=(SeE2R(**two_body_numbers(descriptor | {"exclusion": "slots"}, 2, 1)),),
         fitting=dataclasses.replace(
             model.fitting, nets=tuple(net_of_tree(net, "fitting") for net in fitting["nets"]["networks"]), energy_bias=bias
         ),

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from ..deepmd import DeepmdKind, Tree, two_body_numbers, unsupported
+from ..deepmd import Tree, two_body_numbers, unsupported
 from .descriptor import SeE2A
 
 
-def _make(tree: Tree, n_types: int) -> SeE2A:
+def make(tree: Tree, n_types: int) -> SeE2A:
+    """Of its part of the tree. Raises UnsupportedModel, ReadError, ModelError."""
     numbers = two_body_numbers(tree, n_types, 4)
     mean, std = tree["@variables"]["davg"][:, 0], numbers["std"]
     if mean[:, 1:].any():
@@ -19,6 +20,3 @@ def _make(tree: Tree, n_types: int) -> SeE2A:
             "a descriptor whose dstd differ between x, y and z", "one standard deviation per component in the table file"
         )
     return SeE2A(**numbers | {"std": std[:, :2]}, axis_neuron=tree["axis_neuron"])
-
-
-DEEPMD = DeepmdKind("se_e2_a", "DescrptSeA", "sea", {"axis_neuron": 4}, frozenset({"axis_neuron"}), _make)

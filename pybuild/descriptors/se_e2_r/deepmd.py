@@ -1,24 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""se_e2_r in DeePMD-kit's tree.
-
-Its PyTorch back end knows no net per pair of types: it makes one per neighbour type, whatever type_one_side says. Files that
-have more were trained by another back end, and PyTorch does not evaluate what was trained.
-"""
+"""se_e2_r in DeePMD-kit's tree."""
 
 from __future__ import annotations
 
-from ..deepmd import DeepmdKind, Tree, two_body_numbers, unsupported
+from ..deepmd import Tree, two_body_numbers
 from .descriptor import SeE2R
 
 
-def _make(tree: Tree, n_types: int) -> SeE2R:
-    if tree["embeddings"]["ndim"] != 1 and n_types > 1:
-        raise unsupported(
-            "a PyTorch file of a two-sided se_e2_r (a net per pair of types, as TensorFlow trains them), of which DeePMD-kit's "
-            "PyTorch back end ignores the centre's type,",
-            "a file whose numbers are beyond doubt: train with type_one_side true",
-        )
+def make(tree: Tree, n_types: int) -> SeE2R:
+    """Of its part of the tree. Raises UnsupportedModel, ReadError, ModelError."""
     return SeE2R(**two_body_numbers(tree, n_types, 1))
-
-
-DEEPMD = DeepmdKind("se_e2_r", "DescrptSeR", "", make=_make)

@@ -7,47 +7,82 @@ without effect on a trained model is refused by name, unless it is switched off 
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from ...descriptors.deepmd import Tree, unsupported
 from ..files import access as get
-from .tree import deepmd_kind, refuse_fitting, refuse_model_type
+from .refusals import NO_ENERGY, no_descriptor, no_fitting, no_model, with_modifier
+from .torch_layout import LAYOUTS
+from .tree_type import descriptor_type, is_off
 
 TRAINING_ONLY = {"seed", "trainable", "rcond", "precision"}
 MODEL_OPTIONS = {
     "type", "type_map", "descriptor", "fitting_net", "pair_exclude_types", "atom_exclude_types", "preset_out_bias", "info",
     "data_stat_nbatch", "data_stat_protect", "data_bias_nsample", "srtab_add_bias", "model_branch_alias", "bridging_r_inner",
-    "bridging_r_outer", "sw_rmin", "sw_rmax", "smin_alpha", "finetune_head", "resuming", "shared_dict", "hessian_mode",
+    "bridging_r_outer", "use_srtab", "sw_rmin", "sw_rmax", "smin_alpha", "models", "weights", "finetune_head", "resuming",
+    "shared_dict", "hessian_mode", "modifier",
 }  # fmt: skip
+PAIR_TABLE_OPTIONS = {"type", "type_map", "tab_file", "rcut", "sel"}
 DESCRIPTOR_OPTIONS = TRAINING_ONLY | {
     "type", "rcut", "rcut_smth", "sel", "neuron", "activation_function", "resnet_dt", "type_one_side",
     "exclude_types", "env_protection", "set_davg_zero", "type_map", "ntypes",
+}  # fmt: skip
+TYPE_EMBEDDING_OPTIONS = {"tebd_dim", "use_econf_tebd", "use_tebd_bias"}
+ATTENTION_OPTIONS = {
+    "attn", "attn_dotr", "attn_mask", "scaling_factor", "normalize", "temperature", "trainable_ln", "ln_eps",
 }  # fmt: skip
 FITTING_OPTIONS = TRAINING_ONLY | {
     "type", "neuron", "activation_function", "resnet_dt", "numb_fparam", "numb_aparam", "dim_case_embd", "default_fparam",
     "atom_ener", "use_aparam_as_mask", "type_map", "ntypes", "mixed_types", "dim_descrpt", "embedding_width",
 }  # fmt: skip
-OFF: tuple[Any, ...] = (None, False, 0, "", "None", "none", [], {})
 
 
-def check_options(model: Tree) -> None:
-    """Raise UnsupportedModel for a model, descriptor or fitting net of another type, and for options not known to be handled."""
-    if model.get("spin") not in OFF:
-        refuse_model_type("spin_ener")
-    if model.get("use_srtab") not in OFF:
-        refuse_model_type("zbl")
-    refuse_model_type(get.text(model.get("type", "standard"), "model.type"))
-    descriptor = get.mapping(get.member(model, "descriptor", "model"), "model.descriptor")
-    kind = deepmd_kind(get.text(descriptor.get("type", "se_e2_a"), "model.descriptor.type"))
-    if "fitting_net" not in model:
-        raise unsupported("a model without fitting net (denoising)", "energies and forces, which such a model does not have")
-    fitting = get.mapping(model["fitting_net"], "model.fitting_net")
-    refuse_fitting(fitting)
-    for section, options, known in (
-        ("model", model, MODEL_OPTIONS),
-        ("descriptor", descriptor, DESCRIPTOR_OPTIONS | kind.options),
-        ("fitting_net", fitting, FITTING_OPTIONS),
-    ):
-        for key, value in options.items():
-            if key not in known and not str(key).startswith("_") and not any(value is off or value == off for off in OFF):
-                raise unsupported(f"option '{section}.{str(key)[:80]}'", "a reader that knows this option")
+def check_options(model: Tree, without_modifier: bool = False, where: str = "model") -> None:
+    """Raise UnsupportedModel for a model, descriptor or fitting net that is never read, and for options not known to be
+    handled."""
+    if not is_off(model.get("modifier")) and not without_modifier:
+        raise with_modifier()
+    if not is_off(model.get("spin")):
+        raise no_model("spin_ener")
+    kind = get.text(model.get("type", "standard"), f"{where}.type")
+    if kind == "pairtab":
+        return _check(model, PAIR_TABLE_OPTIONS, where)
+    if kind not in ("standard", "ener", "linear_ener"):
+        raise no_model(kind)
+    if kind != "linear_ener" and "fitting_net" not in model:
+        raise unsupported("a model without fitting net (denoising)", NO_ENERGY)
+    _check(model, MODEL_OPTIONS, where)
+    if kind == "linear_ener":
+        for index, inner in enumerate(get.sequence(get.member(model, "models", where), f"{where}.models")):
+            check_options(get.mapping(inner, where), without_modifier, f"{where}.models[{index}]")
+        return None
+    place = "" if where == "model" else f"{where}."
+    _check_descriptor(get.member(model, "descriptor", where), f"{place}descriptor")
+    fitting = get.mapping(model["fitting_net"], f"{place}fitting_net")
+    if fitting.get("type", "ener") != "ener":
+        raise no_fitting(get.text(fitting["type"], f"{place}fitting_net.type"))
+    return _check(fitting, FITTING_OPTIONS, f"{place}fitting_net")
+
+
+def _check_descriptor(value: Any, where: str) -> None:
+    options = get.mapping(value, where)
+    kind = descriptor_type(options.get("type", "se_e2_a"), f"{where}.type")
+    if kind == "hybrid":
+        _check(options, {"type", "list"}, where)
+        for index, inner in enumerate(get.sequence(get.member(options, "list", where), f"{where}.list")):
+            _check_descriptor(inner, f"{where}.list[{index}]")
+    elif kind not in LAYOUTS:
+        raise no_descriptor(kind)
+    else:
+        layout = LAYOUTS[kind]
+        own = {option.name for option in layout.options.values()}
+        embedding = TYPE_EMBEDDING_OPTIONS if layout.type_embedding else set()
+        attention = ATTENTION_OPTIONS if "attn_layer" in own else set()
+        _check(options, DESCRIPTOR_OPTIONS | own | embedding | attention, where)
+
+
+def _check(options: Tree, known: Set[str], where: str) -> None:
+    for key, value in options.items():
+        if key not in known and not str(key).startswith("_") and not is_off(value):
+            raise unsupported(f"option '{where}.{str(key)[:80]}'", "a reader that knows this option")

@@ -3,30 +3,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from ...descriptors.deepmd import Tree
-from ...errors import UnsupportedModel
 from ...model.description import ModelDescription, Provenance
 from .facts import facts_of_tree
 from .tree import description_of_tree
+from .tree_type import checked
 
 
-@dataclass(frozen=True)
 class DeepmdSource:
     """readers/source.py: Source."""
 
-    format: str
-    tree: Tree
-    min_nbor_dist: float | None  # angstrom; None or not positive: unknown
+    def __init__(self, format: str, tree: Tree, min_nbor_dist: float | None) -> None:
+        """tree: as a reader found it, is checked here; min_nbor_dist in angstrom, None or not positive: unknown."""
+        self.format, self.tree, self.min_nbor_dist = format, checked(tree), min_nbor_dist
 
     def precision(self) -> str:
-        """Type of the weights, the descriptor's and the fitting net's where they differ."""
-        embeddings, nets = self.tree["descriptor"]["embeddings"], self.tree["fitting"]["nets"]
-        parts = {"descriptor": _types_of(embeddings), "fitting": _types_of(nets)}
+        """Type of the weights, the descriptors' and the fitting nets' where they differ."""
+        parts = {
+            name: {weight.dtype.name for part in _parts(self.tree, name) for weight in _weights(part)}
+            for name in ("descriptor", "fitting")
+        }
         both = sorted(set().union(*parts.values()))
         return both[0] if len(both) == 1 else ", ".join(f"{name} {'/'.join(sorted(types))}" for name, types in parts.items())
 
@@ -39,9 +38,22 @@ class DeepmdSource:
         return description_of_tree(self.tree, self.min_nbor_dist, provenance)
 
 
-def _types_of(collection: Tree) -> set[str]:
-    layers: list[dict[str, Any]] = [layer for net in collection["networks"] for layer in net["layers"]]
-    types = {np.dtype(layer["@variables"]["w"].dtype).name for layer in layers}
-    for name in types - {"float64", "float32"}:
-        raise UnsupportedModel(f"weights of type {name} are not supported; float32 or float64 is needed")
-    return types
+def _parts(model: Tree, name: str) -> Iterator[Tree]:
+    """The descriptors or fitting nets of a model and of those inside it."""
+    if name in model:
+        yield model[name]
+    for inner in model.get("models", []):
+        yield from _parts(inner, name)
+
+
+def _weights(tree: Any) -> Iterator[Any]:
+    """The matrices of all layers below."""
+    if isinstance(tree, dict):
+        if "layers" in tree:
+            yield from (layer["@variables"]["w"] for layer in tree["layers"])
+        else:
+            for value in tree.values():
+                yield from _weights(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _weights(value)

@@ -19,11 +19,13 @@ from ..files import access as get
 from ..files.restricted_pickle import TensorRef
 from ..files.torch_archive import TorchArchive
 from .options import check_options
-from .tree import deepmd_kind, early_activation, vacuum_flags
+from .torch_layout import FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, networks
+from .tree import early_activation
+from .tree_type import descriptor_type, is_off, vacuum_flags
 
 SINGLE_TASK_HEAD = "Default"  # DeePMD-kit's name for the one model of a single-task training
 # Defaults of DeePMD-kit's input script; a checkpoint normally has them filled in already.
-DEFAULT_RCUT, DEFAULT_RCUT_SMTH, DEFAULT_ACTIVATION = 6.0, 0.5, "tanh"
+DEFAULT_RCUT, DEFAULT_RCUT_SMTH, DEFAULT_ACTIVATION, DEFAULT_SMIN_ALPHA = 6.0, 0.5, "tanh", 0.1
 
 
 def is_checkpoint(root: Any) -> bool:
@@ -31,26 +33,62 @@ def is_checkpoint(root: Any) -> bool:
     return isinstance(root, dict) and "_extra_state" in _state_dict(root)
 
 
-def checkpoint_tree(archive: TorchArchive, root: Any, head: str | None) -> tuple[Tree, float | None]:
+def checkpoint_tree(
+    archive: TorchArchive, root: Any, head: str | None, without_modifier: bool = False
+) -> tuple[Tree, float | None]:
     """(tree of the model, min_nbor_dist or None) of a single-task checkpoint, or of one head of a multi-task one."""
     state = _state_dict(root)
     extra = get.mapping(state["_extra_state"], "_extra_state")
     params = get.mapping(get.member(extra, "model_params", "_extra_state"), "model_params")
     name, params = _select_head(params, head)
-    check_options(params)
+    check_options(params, without_modifier)
     tensors = _Tensors(archive, state, f"model.{name}.")
-    type_map = get.type_names(get.member(params, "type_map", "model_params"), "model_params.type_map")
-    tree = {
-        "type": "standard",
-        "type_map": type_map,
-        "atom_exclude_types": get.integers(params.get("atom_exclude_types") or [], "model_params.atom_exclude_types"),
-        "pair_exclude_types": get.type_pairs(params.get("pair_exclude_types") or [], "model_params.pair_exclude_types"),
-        "@variables": {"out_bias": np.zeros((1, len(type_map), 1)) if tensors.early else tensors.array("atomic_model.out_bias")},
-        "descriptor": _descriptor(params["descriptor"], tensors, len(type_map)),
-        "fitting": _fitting(params["fitting_net"], tensors, len(type_map)),
-    }
     nearest = tensors.optional_array("min_nbor_dist")
+    tree = _model(params, tensors, tensors.base, "model_params")
     return tree, None if nearest is None or nearest.size != 1 else float(nearest.reshape(-1)[0])
+
+
+def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
+    """base: of the names of its tensors."""
+    type_map = get.type_names(get.member(params, "type_map", where), f"{where}.type_map")
+    common = {
+        "type_map": type_map,
+        "atom_exclude_types": params.get("atom_exclude_types"),
+        "pair_exclude_types": params.get("pair_exclude_types"),
+        "@variables": {"out_bias": np.zeros((1, len(type_map), 1)) if tensors.early else tensors.array(f"{base}out_bias")},
+    }
+    kind = params.get("type", "standard")
+    if kind == "pairtab":
+        return common | _pair_table(params.get("rcut"), tensors, base)
+    if kind == "linear_ener":
+        models = get.sequence(params["models"], f"{where}.models")
+        inner = [
+            _model(get.mapping(m, where) | {"type_map": m.get("type_map") or type_map}, tensors, f"{base}models.{i}.", where)
+            for i, m in enumerate(models)
+        ]
+        return common | {"type": kind, "models": inner, "weights": params.get("weights", "mean")}
+    if not is_off(params.get("use_srtab")):
+        return common | _zbl(params, tensors, base, where)
+    return common | {
+        "type": "standard",
+        "descriptor": _descriptor(params["descriptor"], tensors, f"{base}descriptor", len(type_map), f"{where}.descriptor"),
+        "fitting": _fitting(params["fitting_net"], tensors, f"{base}fitting_net", len(type_map), f"{where}.fitting_net"),
+    }
+
+
+def _zbl(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
+    """The net's model and the pair table beside it, with the same types."""
+    inner = {key: params[key] for key in ("type_map", "descriptor", "fitting_net")}
+    rcut = get.mapping(params["descriptor"], f"{where}.descriptor").get("rcut", DEFAULT_RCUT)
+    table = {"type": "pairtab", "type_map": params["type_map"], "rcut": rcut}
+    models = [_model(m, tensors, f"{base}models.{i}.", where) for i, m in enumerate((inner, table))]
+    switch = {key: get.member(params, key, where) for key in ("sw_rmin", "sw_rmax")}
+    return {"type": "zbl", "models": models, "smin_alpha": params.get("smin_alpha", DEFAULT_SMIN_ALPHA)} | switch
+
+
+def _pair_table(rcut: Any, tensors: _Tensors, base: str) -> Tree:
+    arrays = {name: tensors.array(f"{base}{name}") for name in ("tab_info", "tab_data")}
+    return {"type": "pairtab", "rcut": rcut, "tab": {"rcut": rcut, "@variables": arrays}}
 
 
 def _state_dict(root: dict[Any, Any]) -> dict[Any, Any]:
@@ -106,17 +144,18 @@ class _Tensors:
     def networks(self, prefix: str, activation: str, linear_end: bool) -> list[Tree]:
         """The nets of `prefix`.networks: all layers residual with the same activation, but for the last one of a fitting net."""
         return [
-            self._network(f"{prefix}.networks.{k}.layers.", activation, linear_end)
-            for k in range(self.count(f"{prefix}.networks."))
+            self.network(f"{prefix}.networks.{k}", activation, linear_end) for k in range(self.count(f"{prefix}.networks."))
         ]
 
-    def _network(self, prefix: str, activation: str, linear_end: bool) -> Tree:
-        n_layers = self.count(prefix)
+    def network(self, prefix: str, activation: str, linear_end: bool) -> Tree:
+        """One of them, or the one of the type embedding."""
+        n_layers = self.count(f"{prefix}.layers.")
         layers = []
         for index in range(n_layers):
             linear = linear_end and index == n_layers - 1
-            variables: Tree = {"w": self.array(f"{prefix}{index}.matrix")}
-            variables |= {key: self.optional_array(f"{prefix}{index}.{name}") for key, name in (("b", "bias"), ("idt", "idt"))}
+            place = f"{prefix}.layers.{index}"
+            variables: Tree = {"w": self.array(f"{place}.matrix")}
+            variables |= {key: self.optional_array(f"{place}.{name}") for key, name in (("b", "bias"), ("idt", "idt"))}
             layers.append(
                 {"activation_function": "linear" if linear else activation, "resnet": not linear, "@variables": variables}
             )
@@ -129,30 +168,53 @@ def _activation(options: Tree, where: str, early: bool) -> str:
     return early_activation(name) if early else name
 
 
-def _descriptor(options: Tree, tensors: _Tensors, n_types: int) -> Tree:
-    where, kind = "model_params.descriptor", deepmd_kind(options.get("type", "se_e2_a"))
-    block = ".".join([f"{tensors.base}descriptor", *([kind.block] if kind.block else [])])
-    networks = tensors.networks(f"{block}.filter_layers", _activation(options, where, tensors.early), linear_end=False)
-    return {
-        "type": kind.name,
-        "rcut": get.number(options.get("rcut", DEFAULT_RCUT), f"{where}.rcut"),
-        "rcut_smth": get.number(options.get("rcut_smth", DEFAULT_RCUT_SMTH), f"{where}.rcut_smth"),
-        "sel": get.integers(get.member(options, "sel", where), f"{where}.sel"),
-        **{name: get.integer(options.get(name, default), f"{where}.{name}") for name, default in kind.numbers.items()},
-        "env_protection": get.number(options.get("env_protection", 0.0), f"{where}.env_protection"),
-        "exclude_types": get.type_pairs(options.get("exclude_types") or [], f"{where}.exclude_types"),
-        "embeddings": {"ndim": 1 if len(networks) == n_types else 2, "networks": networks},
-        "@variables": {"davg": tensors.array(f"{block}.mean"), "dstd": tensors.array(f"{block}.stddev")},
+def _descriptor(value: Any, tensors: _Tensors, outer: str, n_types: int, where: str) -> Tree:
+    """outer: how the names of its tensors begin."""
+    options = get.mapping(value, where)
+    name = get.text(options.get("type", "se_e2_a"), f"{where}.type")
+    kind = descriptor_type(name, where)
+    if kind == "hybrid":
+        inner = get.sequence(options["list"], f"{where}.list")
+        made = [
+            _descriptor(v, tensors, f"{outer}.descrpt_list.{i}", n_types, f"{where}.list[{i}]") for i, v in enumerate(inner)
+        ]
+        return {"type": kind, "list": made}
+    layout = LAYOUTS[kind]
+    block = f"{outer}.{layout.block}" if layout.block else outer
+    activation = _activation(options, where, tensors.early)
+
+    def nets(part: str) -> Tree:
+        return networks(kind, tensors.networks(f"{block}.{part}", activation, linear_end=False), n_types)
+
+    tree = {
+        "type": name,
+        "rcut": options.get("rcut", DEFAULT_RCUT),
+        "rcut_smth": options.get("rcut_smth", DEFAULT_RCUT_SMTH),
+        "sel": get.member(options, "sel", where),
+        **{key: options.get(option.name, option.default) for key, option in layout.options.items()},
+        "env_protection": options.get("env_protection"),
+        "exclude_types": options.get("exclude_types"),
+        "embeddings": nets("filter_layers"),
+        "@variables": {"davg": tensors.array(f"{block}.mean"), "dstd": tensors.array(f"{block}.stddev")}
+        | {key: tensors.optional_array(f"{block}.{name}") for key, name in layout.statistics.items()},
     }
+    if layout.type_embedding:
+        embedding = tensors.network(f"{outer}.type_embedding.embedding.embedding_net", "linear", linear_end=False)
+        tree["type_embedding"] = {"use_econf_tebd": options.get("use_econf_tebd"), "embedding": embedding}
+        if tensors.count(f"{block}.filter_layers_strip.networks."):
+            tree["embeddings_strip"] = nets("filter_layers_strip")
+    return tree
 
 
-def _fitting(options: Tree, tensors: _Tensors, n_types: int) -> Tree:
-    where, net = "model_params.fitting_net", f"{tensors.base}fitting_net"
-    networks = tensors.networks(f"{net}.filter_layers", _activation(options, where, tensors.early), linear_end=True)
+def _fitting(value: Any, tensors: _Tensors, net: str, n_types: int, where: str) -> Tree:
+    options = get.mapping(value, where)
+    nets = tensors.networks(f"{net}.filter_layers", _activation(options, where, tensors.early), linear_end=True)
+    arrays = {name: tensors.optional_array(f"{net}.{name}") for name in FITTING_ARRAYS}
     return {
         "type": "ener",
-        "mixed_types": len(networks) == 1 and n_types > 1,
+        "mixed_types": len(nets) == 1 and n_types > 1,
         "vacuum": vacuum_flags(get.sequence(options.get("atom_ener") or [], f"{where}.atom_ener")),
-        "nets": {"networks": networks},
-        "@variables": {"bias_atom_e": tensors.array(f"{net}.bias_atom_e")},
+        **{name: options.get(name) for name in FITTING_INPUTS},
+        "nets": {"networks": nets},
+        "@variables": {"bias_atom_e": tensors.array(f"{net}.bias_atom_e")} | arrays,
     }

@@ -17,31 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...descriptors.deepmd import Tree, unsupported
-from ...descriptors.kinds import DEEPMD_KINDS
 from ...errors import ReadError
 from ..files import access as get
 from ..files.restricted_pickle import ScriptObject, TensorRef
 from ..files.torch_archive import TorchArchive
 from .options import check_options
-from .tree import deepmd_kind, early_activation, refuse_fitting, refuse_model_type
+from .refusals import no_descriptor, no_fitting, no_model, with_modifier
+from .torch_layout import CLASSES, FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, networks
+from .tree import early_activation
+from .tree_type import members
 
-MODEL_TYPES = {
-    "EnergyModel": "standard",
-    "DPZBLModel": "zbl",
-    "LinearEnergyModel": "linear_ener",
-    "SpinModel": "spin_ener",
-    "SpinEnergyModel": "spin_ener",
-    "DipoleModel": "dipole",
-    "PolarModel": "polar",
-    "DOSModel": "dos",
-    "PropertyModel": "property",
-    "DP": "MatPL",
-}
-DESCRIPTOR_TYPES = {
-    "DescrptSeT": "se_e3", "DescrptSeTTebd": "se_e3_tebd",
-    "DescrptDPA1": "dpa1", "DescrptSeAttenV2": "se_atten_v2", "DescrptHybrid": "hybrid",
-    "DescrptDPA2": "dpa2", "DescrptDPA3": "dpa3",
-    **{kind.class_name: name for name, kind in DEEPMD_KINDS.items()},
+ENERGY_MODELS = {"EnergyModel", "DPZBLModel", "LinearEnergyModel"}
+OTHER_MODELS = {
+    "SpinModel": "spin_ener", "SpinEnergyModel": "spin_ener", "DipoleModel": "dipole", "PolarModel": "polar", "DOSModel": "dos",
+    "PropertyModel": "property", "DP": "MatPL",
 }  # fmt: skip
 FITTING_TYPES = {
     "EnergyFittingNet": "ener", "EnergyFittingNetDirect": "direct_force_ener", "DipoleFittingNet": "dipole",
@@ -92,61 +81,84 @@ def is_frozen(root: Any) -> bool:
     return isinstance(root, ScriptObject)
 
 
-def frozen_tree(archive: TorchArchive, root: Any) -> tuple[Tree, float | None]:
+def frozen_tree(archive: TorchArchive, root: Any, without_modifier: bool = False) -> tuple[Tree, float | None]:
     """(tree of the model, min_nbor_dist or None)."""
     model = _Object(archive, root, "")
-    refuse_model_type(MODEL_TYPES.get(model.class_name, model.class_name))
-    if archive.size("extra/data_modifier.pth"):
-        raise unsupported(
-            "a model with a data modifier (long-range part added to the net's energy)", "the modifier's own evaluator"
-        )
-    _check_script(model)
+    if model.class_name not in ENERGY_MODELS:
+        raise no_model(OTHER_MODELS.get(model.class_name, model.class_name))
+    if archive.size("extra/data_modifier.pth") and not without_modifier:
+        raise with_modifier()
+    _check_script(model, without_modifier)
     early = model.get("atomic_model") is None and model.get("descriptor") is not None
-    atomic = model if early else _atomic_model(model)
-    fitting = _fitting(atomic.child("fitting_net"))
-    descriptor = _descriptor(atomic.child("descriptor"))
-    if early:
-        _refuse_early_activations(descriptor, fitting)
-    type_map = get.type_names(atomic.need("type_map"), atomic.place("type_map"))
-    n_types = len(type_map)
-    of_fitting = fitting.pop("excluded")
-    excluded = of_fitting if early else _excluded_types(atomic, "atom_excl", n_types)
-    if set(of_fitting) - set(excluded):  # such a type would keep its bias
-        raise unsupported(
-            "a fitting net with excluded types other than the model's atom_exclude_types", "two lists of excluded types"
-        )
+    tree = _early_model(model) if early else _atomic_model(model.child("atomic_model"))
     nearest = model.optional_array("min_nbor_dist")
-    tree = {
-        "type": "standard",
-        "type_map": type_map,
-        "atom_exclude_types": excluded,
-        "pair_exclude_types": _excluded_pairs(atomic, "pair_excl", n_types),
-        "@variables": {"out_bias": np.zeros((1, n_types, 1)) if early else atomic.array("out_bias")},
-        "descriptor": descriptor,
-        "fitting": fitting,
-    }
     return tree, None if nearest is None or nearest.size != 1 else float(nearest.reshape(-1)[0])
 
 
-def _atomic_model(model: _Object) -> _Object:
-    atomic = model.child("atomic_model")
-    if atomic.class_name not in ("DPEnergyAtomicModel", "DPAtomicModel"):
+def _atomic_model(atomic: _Object) -> Tree:
+    makers = {
+        "DPEnergyAtomicModel": _energy_model,
+        "DPAtomicModel": _energy_model,
+        "PairTabAtomicModel": _pair_table,
+        "LinearEnergyAtomicModel": _linear_model,
+        "DPZBLLinearEnergyAtomicModel": _zbl_model,
+    }
+    if atomic.class_name not in makers:
         raise unsupported(f"an atomic model '{atomic.class_name}'", "an evaluator of its own")
+    type_map = get.type_names(atomic.need("type_map"), atomic.place("type_map"))
+    common = {
+        "type_map": type_map,
+        "atom_exclude_types": _excluded_types(atomic, "atom_excl", len(type_map)),
+        "pair_exclude_types": _excluded_pairs(atomic, "pair_excl", len(type_map)),
+        "@variables": {"out_bias": atomic.array("out_bias")},
+    }
+    return common | makers[atomic.class_name](atomic)
+
+
+def _energy_model(atomic: _Object) -> Tree:
     if atomic.get("add_chg_spin_ebd"):
         raise unsupported(
             "a model with an embedding of charge and spin (add_chg_spin_ebd)", "charge and spin as inputs of the model"
         )
-    return atomic
+    return {
+        "type": "standard",
+        "descriptor": _descriptor(atomic.child("descriptor")),
+        "fitting": _fitting(atomic.child("fitting_net")),
+    }
 
 
-def _refuse_early_activations(descriptor: Tree, fitting: Tree) -> None:
-    for collection in (descriptor["embeddings"], fitting["nets"]):
-        for net in collection["networks"]:
-            for layer in net["layers"]:
-                early_activation(layer["activation_function"] or "linear")
+def _pair_table(atomic: _Object) -> Tree:
+    arrays = {name: atomic.array(name) for name in ("tab_info", "tab_data")}
+    rcut = atomic.need("rcut")
+    return {"type": "pairtab", "rcut": rcut, "tab": {"rcut": rcut, "@variables": arrays}}
 
 
-def _check_script(model: _Object) -> None:
+def _linear_model(atomic: _Object) -> Tree:
+    models = [_atomic_model(inner) for inner in atomic.children("models")]
+    return {"type": "linear_ener", "models": models, "weights": atomic.need("weights")}
+
+
+def _zbl_model(atomic: _Object) -> Tree:
+    switch = {key: atomic.need(key) for key in ("sw_rmin", "sw_rmax", "smin_alpha")}
+    return _linear_model(atomic) | {"type": "zbl"} | switch
+
+
+def _early_model(model: _Object) -> Tree:
+    """The fitting net's bias and mask of types are the model's."""
+    tree = _energy_model(model)
+    for collection in (*(inner["embeddings"] for inner in members(tree["descriptor"])), tree["fitting"]["nets"]):
+        for layer in (layer for net in collection["networks"] for layer in net["layers"]):
+            early_activation(layer["activation_function"] or "linear")
+    type_map = get.type_names(model.need("type_map"), "type_map")
+    return tree | {
+        "type_map": type_map,
+        "atom_exclude_types": tree["fitting"]["exclude_types"],
+        "pair_exclude_types": [],
+        "@variables": {"out_bias": np.zeros((1, len(type_map), 1))},
+    }
+
+
+def _check_script(model: _Object, without_modifier: bool) -> None:
     """The input script is not read, but an option that this version has never heard of must not pass unseen."""
     script = model.get("model_def_script")
     if not isinstance(script, str) or not script.strip():
@@ -155,44 +167,63 @@ def _check_script(model: _Object) -> None:
         options = json.loads(script)
     except (ValueError, RecursionError) as error:
         raise ReadError(f"model_def_script is not JSON ({str(error)[:100]})") from error
-    check_options(get.mapping(options, "model_def_script"))
+    check_options(get.mapping(options, "model_def_script"), without_modifier)
 
 
 def _descriptor(outer: _Object) -> Tree:
-    kind = deepmd_kind(DESCRIPTOR_TYPES.get(outer.class_name, outer.class_name))
-    block = outer.child(kind.block) if kind.block else outer
+    kind = CLASSES.get(outer.class_name, outer.class_name)
+    if kind == "hybrid":
+        return {"type": kind, "list": [_descriptor(inner) for inner in outer.children("descrpt_list")]}
+    if kind not in LAYOUTS:
+        raise no_descriptor(kind)
+    layout = LAYOUTS[kind]
+    block = outer.child(layout.block) if layout.block else outer
     _refuse_old_networks(block)
-    nets = block.child("filter_layers")
-    sel = get.integers(block.need("sel"), block.place("sel"))
+    mean = block.array("mean")
+    n_types = mean.shape[0] if mean.ndim else 0
+    found = ((key, (block.get(o.attribute), outer.get(o.attribute))) for key, o in layout.options.items())
+    tree = {
+        "type": kind,
+        **{name: block.need(name) for name in ("rcut", "rcut_smth", "sel")},
+        **{key: inner if inner is not None else other for key, (inner, other) in found},
+        "env_protection": block.get("env_protection"),
+        "env_mat": {"use_exp_switch": block.get("use_exp_switch")},
+        "exclude_types": _excluded_pairs(block, "emask", n_types),
+        "embeddings": networks(kind, _networks(block.child("filter_layers")), n_types),
+        "@variables": {"davg": mean, "dstd": block.array("stddev")}
+        | {key: block.optional_array(name) for key, name in layout.statistics.items()},
+    }
+    if layout.type_embedding:
+        tree["type_embedding"] = _type_embedding(outer.child("type_embedding").child("embedding"))
+        if block.get("filter_layers_strip") is not None:
+            tree["embeddings_strip"] = networks(kind, _networks(block.child("filter_layers_strip")), n_types)
+    return tree
+
+
+def _type_embedding(net: _Object) -> Tree:
     return {
-        "type": kind.name,
-        "rcut": get.number(block.need("rcut"), block.place("rcut")),
-        "rcut_smth": get.number(block.need("rcut_smth"), block.place("rcut_smth")),
-        "sel": sel,
-        **{name: get.integer(block.need(name), block.place(name)) for name in kind.numbers},
-        "env_protection": get.number(block.get("env_protection") or 0.0, block.place("env_protection")),
-        "exclude_types": _excluded_pairs(block, "emask", len(sel)),
-        "embeddings": {"ndim": get.integer(nets.need("ndim"), nets.place("ndim")), "networks": _networks(nets)},
-        "@variables": {"davg": block.array("mean"), "dstd": block.array("stddev")},
+        "padding": net.get("padding"),
+        "use_econf_tebd": net.get("use_econf_tebd"),
+        "econf_tebd": net.optional_array("econf_tebd"),
+        "embedding": _network(net.child("embedding_net")),
     }
 
 
 def _fitting(net: _Object) -> Tree:
-    tree: Tree = {"type": FITTING_TYPES.get(net.class_name, net.class_name)}
-    for key in ("numb_fparam", "numb_aparam", "dim_case_embd"):
-        tree[key] = get.integer(net.get(key) or 0, net.place(key))
-    refuse_fitting(tree)
+    kind = FITTING_TYPES.get(net.class_name, net.class_name)
+    if kind != "ener":
+        raise no_fitting(kind)
     _refuse_old_networks(net)
     bias = net.array("bias_atom_e")
-    tree["excluded"] = _excluded_types(net, "emask", bias.shape[0] if bias.ndim else 0)
-    flags = net.get("remove_vaccum_contribution")
-    tree["mixed_types"] = _mixed_types(net)
-    tree["vacuum"] = (
-        [] if flags is None else [get.flag(f, net.place("remove_vaccum_contribution")) for f in get.sequence(flags, net.where)]
-    )
-    tree["nets"] = {"networks": _networks(net.child("filter_layers"))}
-    tree["@variables"] = {"bias_atom_e": bias}
-    return tree
+    return {
+        "type": kind,
+        "mixed_types": _mixed_types(net),
+        "vacuum": net.get("remove_vaccum_contribution"),
+        "exclude_types": _excluded_types(net, "emask", bias.shape[0] if bias.ndim else 0),
+        **{name: net.get(name) for name in FITTING_INPUTS},
+        "nets": {"networks": _networks(net.child("filter_layers"))},
+        "@variables": {"bias_atom_e": bias} | {name: net.optional_array(name) for name in FITTING_ARRAYS},
+    }
 
 
 def _mixed_types(net: _Object) -> bool:
@@ -209,16 +240,16 @@ def _refuse_old_networks(owner: _Object) -> None:
 
 
 def _networks(collection: _Object) -> list[Tree]:
-    return [{"layers": [_layer(layer) for layer in net.children("layers")]} for net in collection.children("networks")]
+    return [_network(net) for net in collection.children("networks")]
+
+
+def _network(net: _Object) -> Tree:
+    return {"layers": [_layer(layer) for layer in net.children("layers")]}
 
 
 def _layer(layer: _Object) -> Tree:
-    activation = layer.get("activate_name")
-    return {
-        "activation_function": None if activation is None else get.text(activation, layer.place("activate_name")),
-        "resnet": get.flag(layer.need("resnet"), layer.place("resnet")),
-        "@variables": {"w": layer.array("matrix"), "b": layer.optional_array("bias"), "idt": layer.optional_array("idt")},
-    }
+    variables = {"w": layer.array("matrix"), "b": layer.optional_array("bias"), "idt": layer.optional_array("idt")}
+    return {"activation_function": layer.get("activate_name"), "resnet": layer.need("resnet"), "@variables": variables}
 
 
 def _excluded_types(owner: _Object, name: str, n_types: int) -> list[int]:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""What is refused by its name, whatever kind of file says it: the one list of names and of what each would need."""
+
+from __future__ import annotations
+
+from ...descriptors.deepmd import Tree, unsupported
+from ...descriptors.kinds import MAKERS
+from ...errors import UnsupportedModel
+
+MESSAGES = "message passing between atoms, which cannot be tabulated"
+NO_ENERGY = "energies and forces, which such a model does not have"
+DESCRIPTOR_NEEDS = {
+    "se_e3": "three-body tables of the angle between two neighbours",
+    "se_e3_tebd": "three-body tables with a type embedding",
+    "dpa1": "tables with a type embedding",
+    "hybrid": "several descriptors in one table file",
+    "loc_frame": "an evaluator of its own; train with se_e2_a",
+    "se_a_mask": "an evaluator of its own; train with se_e2_a",
+    "se_a_ebd_v2": "tables with a type embedding; train with se_e2_a",
+    "se_uni": MESSAGES,
+    **dict.fromkeys(("dpa2", "dpa3", "dpa4"), MESSAGES),
+}
+MODEL_NEEDS = {
+    "zbl": "a pair table that replaces the model at short distance",
+    "linear_ener": "several models in one table file",
+    "spin_ener": "virtual atoms for spins",
+    "pairtab": "a pair table only: pair_style table of LAMMPS does that",
+    "pairwise_dprc": "the two models of DPRC, for atoms in and out of the quantum region",
+    "MatPL": "a reader for MatPL's files",
+    **dict.fromkeys(("dipole", "polar", "dos", "property", "population"), NO_ENERGY),
+}
+FITTING_NEEDS = "only the energy fitting net 'ener' gives forces"
+INPUTS = {
+    "numb_fparam": ("frame parameters", "frame parameters in the table file and in pair_style"),
+    "numb_aparam": ("atomic parameters", "atomic parameters in the table file and in pair_style"),
+    "dim_case_embd": ("numbers of a case embedding", "a constant input of the fitting net"),
+}
+
+
+def no_model(kind: str) -> UnsupportedModel:
+    """The error for a type of model that there is no evaluator for."""
+    return unsupported(f"a model of type '{kind}'", MODEL_NEEDS.get(kind, "an evaluator of its own"))
+
+
+def no_descriptor(kind: str) -> UnsupportedModel:
+    """The error for a descriptor that there are no tables for."""
+    return unsupported(f"descriptor '{kind}'", DESCRIPTOR_NEEDS.get(kind, "tables of its own"))
+
+
+def no_fitting(kind: str) -> UnsupportedModel:
+    """The error for a fitting net that gives no energies, or forces that are no derivatives of them."""
+    return unsupported(f"fitting net '{kind}'", FITTING_NEEDS)
+
+
+def with_modifier() -> UnsupportedModel:
+    """The error for a model whose energy is not that of its net alone, unless a user takes that one."""
+    return unsupported(
+        "a model with a data modifier (DPLR: a long-range part added to the net's energy)",
+        "the modifier's own evaluator; --without-modifier takes the short-range part alone",
+    )
+
+
+def refuse_unknown(model: Tree) -> None:
+    """Raise UnsupportedModel for a checked tree (tree_type.py) of a kind without evaluator: the one place that decides it."""
+    if model["type"] != "standard":
+        raise no_model(model["type"])
+    if model["descriptor"]["type"] not in MAKERS:
+        raise no_descriptor(model["descriptor"]["type"])
+    for key, (what, needs) in INPUTS.items():
+        if model["fitting"][key]:
+            raise unsupported(f"a fitting net with {model['fitting'][key]} {what} ({key})", needs)
