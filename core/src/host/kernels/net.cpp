@@ -3,6 +3,7 @@
 #include "host/kernels/net.hpp"
 
 #include "dpc/math/activation.hpp"
+#include "dpc/math/counts.hpp"
 #include "dpc/math/product_tile.hpp"
 #include "dpc/simd.hpp"
 
@@ -26,22 +27,17 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
     }
 }
 
+/// Packs of lanes of a tile: as many as the sums of kPanelRows rows leave registers for.
+constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : DPC_PACK_BYTES == 32 ? 2 : 1;
+
 /// One panel times all lanes, which are a multiple of kLaneMultiple. The panel, some hundred weights a row, stays in the first-level
 /// cache over the tiles.
 template <class Real>
 DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width;
-    constexpr int most = DPC_PACK_BYTES == 64 ? 4 : DPC_PACK_BYTES == 32 ? 2 : 1;
-    int lane = 0;
-    for (; lane + most * width <= lanes; lane += most * width) {
-        product_tile<Real, most>(n_in, panel, lanes, x + lane, y + lane);
-    }
-    for (; lane + 2 * width <= lanes; lane += 2 * width) {
-        product_tile<Real, 2>(n_in, panel, lanes, x + lane, y + lane);
-    }
-    for (; lane < lanes; lane += width) {
-        product_tile<Real, 1>(n_in, panel, lanes, x + lane, y + lane);
-    }
+    math::in_passes<kPacksAtOnce>(lanes / width, [&](auto count, int first) {
+        product_tile<Real, decltype(count)::value>(n_in, panel, lanes, x + first * width, y + first * width);
+    });
 }
 
 template <class Real>
