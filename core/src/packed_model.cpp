@@ -8,6 +8,7 @@
 
 #include "dpc/math/counts.hpp"
 #include "dpc/math/slots.hpp"
+#include "table_grid.hpp"
 #include "taken.hpp"
 
 namespace dpc {
@@ -358,6 +359,9 @@ PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std:
     }
     pack_set(Extent::ordinary, ordinary);
 }
+
+template <class Real>
+PackedModel<Real>::~PackedModel() = default;
 
 template <class Real>
 bool PackedSet<Real>::has_direct(int index) const {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "dpc/table_grid.hpp"
+#include "table_grid.hpp"
 #include "kernel_test.hpp"
 
 namespace {
