@@ -78,7 +78,7 @@ double product_rate(const host::Kernels<Real>& kernels, int n_out, int n_in, int
     std::fill_n(input, elements(n_in, lanes), Real(0.5));
     const PackedMatrix<Real> matrix = {n_out, n_in, weights};
     Real* output = y.reserve(elements(rows, lanes));
-    const double seconds = best_seconds(repeats, [&] { kernels.multiply(matrix, lanes, input, output); });
+    const double seconds = best_seconds(repeats, [&] { kernels.net.multiply(matrix, lanes, input, output); });
     return 2.0 * n_out * n_in * lanes / seconds;
 }
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <ctime>
 
-#include "host/kernels.hpp"
+#include "host/kernels/kernels.hpp"
 
 namespace dpc::bench {
 
@@ -39,7 +39,7 @@ double best_seconds(int repeats, const Call& call) {
 template <class Real>
 double register_rate(const host::Kernels<Real>& kernels, int repeats);
 
-/// Operations per second of kernels.multiply on an (n_out, n_in) matrix and so many lanes.
+/// Operations per second of kernels.net.multiply on an (n_out, n_in) matrix and so many lanes.
 template <class Real>
 double product_rate(const host::Kernels<Real>& kernels, int n_out, int n_in, int lanes, int repeats);
 

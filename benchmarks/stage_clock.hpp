@@ -8,7 +8,7 @@
 #include <chrono>
 #include <type_traits>
 
-#include "host/kernels.hpp"
+#include "host/kernels/kernels.hpp"
 
 namespace dpc::bench {
 
@@ -80,62 +80,77 @@ struct Timed {
     static inline StageClock* clock = nullptr;
 };
 
-/// Kernel number MEMBER of the table, with the clock around it.
-template <class Real, Stage STAGE, auto MEMBER, class Function = std::remove_reference_t<decltype(Timed<Real>::real->*MEMBER)>>
+/// A function of the real kernels, Get{}(kernels), with the clock around it.
+template <class Real, Stage STAGE, class Get, class Function>
 struct TimedKernel;
 
-template <class Real, Stage STAGE, auto MEMBER, class Result, class... Arguments>
-struct TimedKernel<Real, STAGE, MEMBER, Result (*const)(Arguments...)> {
+template <class Real, Stage STAGE, class Get, class Result, class... Arguments>
+struct TimedKernel<Real, STAGE, Get, Result (*)(Arguments...)> {
     static Result call(Arguments... arguments) {
         StageClock& clock = *Timed<Real>::clock;
         clock.enter(STAGE);
         if constexpr (std::is_void_v<Result>) {
-            (Timed<Real>::real->*MEMBER)(arguments...);
+            Get{}(*Timed<Real>::real)(arguments...);
             clock.leave(STAGE);
         } else {
-            const Result result = (Timed<Real>::real->*MEMBER)(arguments...);
+            const Result result = Get{}(*Timed<Real>::real)(arguments...);
             clock.leave(STAGE);
             return result;
         }
     }
 };
 
-/// The same of a kernel of Kernels::moments<COMPONENTS>().
-template <class Real, int COMPONENTS, Stage STAGE, auto MEMBER, class Function>
-struct TimedMoments;
-
-template <class Real, int COMPONENTS, Stage STAGE, auto MEMBER, class... Arguments>
-struct TimedMoments<Real, COMPONENTS, STAGE, MEMBER, void (*)(Arguments...)> {
-    static void call(Arguments... arguments) {
-        StageClock& clock = *Timed<Real>::clock;
-        clock.enter(STAGE);
-        (Timed<Real>::real->template moments<COMPONENTS>().*MEMBER)(arguments...);
-        clock.leave(STAGE);
+/// FUNCTION of the table COMPONENT of the kernels.
+template <auto COMPONENT, auto FUNCTION>
+struct Member {
+    template <class Kernels>
+    auto operator()(const Kernels& kernels) const {
+        return (kernels.*COMPONENT).*FUNCTION;
     }
 };
 
-template <class Real, int COMPONENTS>
-host::MomentKernels<Real, COMPONENTS> timed_moments() {
-    using M = host::MomentKernels<Real, COMPONENTS>;
-    return {TimedMoments<Real, COMPONENTS, compute_environment, &M::compute_environment, decltype(M::compute_environment)>::call,
-            TimedMoments<Real, COMPONENTS, compute_moments, &M::compute_moments, decltype(M::compute_moments)>::call,
-            TimedMoments<Real, COMPONENTS, reverse_moments, &M::reverse_moments, decltype(M::reverse_moments)>::call,
-            TimedMoments<Real, COMPONENTS, reverse_environment, &M::reverse_environment, decltype(M::reverse_environment)>::call};
+/// The same of a function that there is by the number of components.
+template <auto COMPONENT, auto FUNCTION, int COMPONENTS>
+struct MemberOf {
+    template <class Kernels>
+    auto operator()(const Kernels& kernels) const {
+        return ((kernels.*COMPONENT).*FUNCTION)[COMPONENTS];
+    }
+};
+
+/// Put the clock around a function of `kernels`.
+template <class Real, Stage STAGE, auto COMPONENT, auto FUNCTION>
+void time(host::Kernels<Real>& kernels) {
+    auto& function = (kernels.*COMPONENT).*FUNCTION;
+    using Function = std::remove_reference_t<decltype(function)>;
+    if constexpr (std::is_pointer_v<Function>) {
+        function = TimedKernel<Real, STAGE, Member<COMPONENT, FUNCTION>, Function>::call;
+    } else {
+        function.four = TimedKernel<Real, STAGE, MemberOf<COMPONENT, FUNCTION, 4>, decltype(function.four)>::call;
+        function.one = TimedKernel<Real, STAGE, MemberOf<COMPONENT, FUNCTION, 1>, decltype(function.one)>::call;
+    }
 }
 
 template <class Real>
 host::Kernels<Real> timed_kernels() {
     using K = host::Kernels<Real>;
-    return {Timed<Real>::real->name,
-            TimedKernel<Real, gather_pairs, &K::gather_pairs>::call,
-            TimedKernel<Real, locate, &K::locate>::call,
-            timed_moments<Real, 4>(),
-            timed_moments<Real, 1>(),
-            TimedKernel<Real, compute_products, &K::compute_products>::call,
-            TimedKernel<Real, reverse_products, &K::reverse_products>::call,
-            TimedKernel<Real, multiply, &K::multiply>::call,
-            TimedKernel<Real, compute_layer, &K::compute_layer>::call,
-            TimedKernel<Real, reverse_layer, &K::reverse_layer>::call};
+    using Pairs = host::PairKernels<Real>;
+    using Table = host::TableKernels<Real>;
+    using Products = host::ProductKernels<Real>;
+    using Net = host::NetKernels<Real>;
+    K kernels = *Timed<Real>::real;
+    time<Real, gather_pairs, &K::pairs, &Pairs::gather>(kernels);
+    time<Real, compute_environment, &K::pairs, &Pairs::compute_environment>(kernels);
+    time<Real, reverse_environment, &K::pairs, &Pairs::reverse_environment>(kernels);
+    time<Real, locate, &K::table, &Table::locate>(kernels);
+    time<Real, compute_moments, &K::table, &Table::compute_moments>(kernels);
+    time<Real, reverse_moments, &K::table, &Table::reverse_moments>(kernels);
+    time<Real, compute_products, &K::products, &Products::compute>(kernels);
+    time<Real, reverse_products, &K::products, &Products::reverse>(kernels);
+    time<Real, multiply, &K::net, &Net::multiply>(kernels);
+    time<Real, compute_layer, &K::net, &Net::compute_layer>(kernels);
+    time<Real, reverse_layer, &K::net, &Net::reverse_layer>(kernels);
+    return kernels;
 }
 
 }  // namespace dpc::bench

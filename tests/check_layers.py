@@ -95,7 +95,9 @@ def _include_breaches(path: Path, top: str) -> Iterator[str]:
 
 
 def _is_own(path: Path, folder: str, header: str) -> bool:
-    places = [path.parent, ROOT / folder / "src", ROOT / folder / "include"]
+    """Beside the file or among its folder's headers or sources; headers, which others include, must do without sources."""
+    inside = ROOT / folder / "include"
+    places = [path.parent, inside, *([] if inside in path.parents else [ROOT / folder / "src"])]
     return any((place / header).exists() or (place / f"{header}.in").exists() for place in places)
 
 

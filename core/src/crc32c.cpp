@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Eight bytes at a time: with one table per byte position ("slicing by 8"), or with the CRC32 instruction of SSE 4.2, which is
 // chosen when the program runs.
-#include "dpc/crc32c.hpp"
+#include "crc32c.hpp"
 
 #include <array>
 #include <cstring>

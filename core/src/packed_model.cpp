@@ -6,7 +6,9 @@
 #include <cmath>
 #include <type_traits>
 
+#include "dpc/math/counts.hpp"
 #include "dpc/math/slots.hpp"
+#include "table_grid.hpp"
 #include "taken.hpp"
 
 namespace dpc {
@@ -21,7 +23,7 @@ double channel_at(const Table& table, const math::Grid& grid, int channel, doubl
     const std::size_t row_size = static_cast<std::size_t>(table.order + 1) * static_cast<std::size_t>(table.rank);
     const double* first = table.coef + row * row_size + channel;
     const auto coefficient = [&](int power) { return first[power * table.rank]; };
-    return table.order == 5 ? math::polynomial<5>(coefficient, distance) : math::polynomial<3>(coefficient, distance);
+    return math::with_order(table.order, [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, distance); });
 }
 
 /// The distance at which R_0 reaches x_end: s(r) falls monotonically, so bisection finds it. 0 if it never does.
@@ -156,8 +158,8 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
     for (int channel = 0; channel < rank; ++channel) {
         const auto coefficient = [&](int power) { return last[power * table.rank + channel]; };
         double slope = 0;
-        const double value = table.order == 5 ? math::polynomial<5>(coefficient, width, slope)
-                                              : math::polynomial<3>(coefficient, width, slope);
+        const double value = math::with_order(
+            table.order, [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, width, slope); });
         beyond[channel] = static_cast<Real>(value);
         beyond[stride + channel] = static_cast<Real>(slope);
     }
@@ -357,6 +359,9 @@ PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std:
     }
     pack_set(Extent::ordinary, ordinary);
 }
+
+template <class Real>
+PackedModel<Real>::~PackedModel() = default;
 
 template <class Real>
 bool PackedSet<Real>::has_direct(int index) const {

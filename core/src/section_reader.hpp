@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "dpc/table_file.hpp"
+#include "table_file.hpp"
 
 namespace dpc {
 

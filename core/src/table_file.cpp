@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Checks in the order of docs/tables-format.md section 4: every rule has its own message. Holds against hostile bytes: no size is
 // believed before it was compared with the bytes that are there, whether the checksums fit or not.
-#include "dpc/table_file.hpp"
+#include "table_file.hpp"
 
 #include <algorithm>
 #include <cstring>
 
-#include "dpc/crc32c.hpp"
+#include "crc32c.hpp"
 #include "dpc/errors.hpp"
 
 namespace dpc {

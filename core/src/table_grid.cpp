@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // See table_grid.hpp.
-#include "dpc/table_grid.hpp"
+#include "table_grid.hpp"
 
 #include <cmath>
 

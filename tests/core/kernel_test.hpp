@@ -14,7 +14,7 @@
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/errors.hpp"
-#include "host/kernels.hpp"
+#include "host/kernels/kernels.hpp"
 
 namespace dpc::test {
 

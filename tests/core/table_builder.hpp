@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "dpc/crc32c.hpp"
+#include "crc32c.hpp"
 
 namespace dpc::test {
 

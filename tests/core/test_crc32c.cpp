@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "dpc/crc32c.hpp"
+#include "crc32c.hpp"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "dpc/table_grid.hpp"
+#include "table_grid.hpp"
 #include "kernel_test.hpp"
 
 namespace {
@@ -93,7 +93,7 @@ void check_environment(const Kernels<Real>& kernels, double protection) {
     PairStore<Real> store(n);
     const PairArrays<Real>& pairs = store.pairs;
     set_pairs(lengths, store);
-    kernels.moments4.compute_environment(parameters(protection), n, pairs);
+    kernels.pairs.compute_environment[4](parameters(protection), n, pairs);
     constexpr long double in_double = 100 * rounding<double>(), in_real = 2 * rounding<Real>();
     for (int k = 0; k < n; ++k) {
         const Real3 d = {pairs.d[0][k], pairs.d[1][k], pairs.d[2][k]};
@@ -114,7 +114,7 @@ void check_reverse_environment(const Kernels<Real>& kernels, double protection) 
     PairStore<Real> store(n);
     PairArrays<Real>& pairs = store.pairs;
     set_pairs(lengths, store);
-    kernels.moments4.compute_environment(parameters(protection), n, pairs);
+    kernels.pairs.compute_environment[4](parameters(protection), n, pairs);
     Numbers numbers(4);
     for (int k = 0; k < n; ++k) {
         for (Real* component : pairs.reverse_row) {
@@ -128,7 +128,7 @@ void check_reverse_environment(const Kernels<Real>& kernels, double protection) 
     double* const gradient[3] = {x.data(), y.data(), z.data()};
     double virial[9];
     std::fill_n(virial, 9, 1.0);
-    kernels.moments4.reverse_environment(n, pairs, gradient, virial);
+    kernels.pairs.reverse_environment[4](n, pairs, gradient, virial);
 
     long double expected_virial[9], virial_scale[9];
     std::fill_n(expected_virial, 9, 1.0L);
@@ -177,7 +177,7 @@ void check_ends_of_switch(const Kernels<Real>& kernels) {
         store.pairs.d[0][k] = lengths[k];
         store.pairs.r2[k] = lengths[k] * lengths[k];
     }
-    kernels.moments4.compute_environment(parameters(0.0), static_cast<int>(lengths.size()), store.pairs);
+    kernels.pairs.compute_environment[4](parameters(0.0), static_cast<int>(lengths.size()), store.pairs);
     constexpr long double few = 20 * rounding<double>();
     for (int k = 0; k < 2; ++k) {
         const long double r = lengths[static_cast<std::size_t>(k)];
@@ -214,7 +214,7 @@ void check_gather(const Kernels<Real>& kernels, int n_listed, double length) {
     std::fill_n(store.neighbour.begin(), first, -9);
     const double centre[3] = {0.25 / length, -0.5 / length, 0.125 / length};
     double closest = rcut2;
-    const int found = kernels.gather_pairs(x.data(), length, centre, Listed{listed.data(), n_listed}, rcut2, first, store.pairs, &closest);
+    const int found = kernels.pairs.gather(x.data(), length, centre, Listed{listed.data(), n_listed}, rcut2, first, store.pairs, &closest);
 
     int n = first;
     long double expected_closest = rcut2;
@@ -323,7 +323,7 @@ void check_locate(const Kernels<Real>& kernels, const std::vector<dpc::Table::Se
     PairStore<Real> store(begin + n);
     std::fill(store.table_row.begin(), store.table_row.end(), -9);
     std::copy(x.begin(), x.end(), store.pairs.x + begin);
-    kernels.locate(grid.grid(), begin, begin + n, store.pairs);
+    kernels.table.locate(grid.grid(), begin, begin + n, store.pairs);
     for (int k = 0; k < n; ++k) {
         SCOPED_TRACE(testing::Message() << "x = " << x[static_cast<std::size_t>(k)]);
         check_row<Real>(knots, x[static_cast<std::size_t>(k)], store.table_row[static_cast<std::size_t>(begin + k)], store.pairs.distance[begin + k]);

@@ -50,8 +50,8 @@ void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int l
     Numbers(8).fill(reverse, -1, 1);
     Guarded<Real> products(reverse.size()), reverse_rows(rows.size());
     Guarded<Real> scratch(size_of(8 * list.n_rows, dpc::kLaneMultiple));
-    kernels.compute_products(list, lanes, rows.data(), scratch.data(), products.data());
-    kernels.reverse_products(list, lanes, rows.data(), reverse.data(), scratch.data(), reverse_rows.data());
+    kernels.products.compute(list, lanes, rows.data(), scratch.data(), products.data());
+    kernels.products.reverse(list, lanes, rows.data(), reverse.data(), scratch.data(), reverse_rows.data());
     EXPECT_TRUE(scratch.intact());
 
     std::vector<long double> expected(rows.size(), 0.0L);
@@ -143,7 +143,7 @@ void check_multiply(const Kernels<Real>& kernels, int n_out, int n_in, int lanes
     std::vector<Real> x(size_of(n_in, lanes));
     Numbers(9).fill(x, -1, 1);
     Guarded<Real> y(size_of(panel_rows(n_out), lanes));
-    kernels.multiply(matrix.packed(), lanes, x.data(), y.data());
+    kernels.net.multiply(matrix.packed(), lanes, x.data(), y.data());
     for (int row = 0; row < panel_rows(n_out); ++row) {
         for (int lane = 0; lane < lanes; ++lane) {
             long double magnitude = 0;
@@ -205,7 +205,7 @@ void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool 
     LayerCase<Real> c(kind, skip, with_idt, lanes);
     const int n_out = c.weight.n_out, n_in = c.weight.n_in;
     Guarded<Real> y(size_of(panel_rows(n_out), lanes)), slope(y.size()), reverse_x(size_of(panel_rows(n_in), lanes));
-    kernels.compute_layer(c.layer, lanes, c.x.data(), y.data(), slope.data());
+    kernels.net.compute_layer(c.layer, lanes, c.x.data(), y.data(), slope.data());
     std::vector<long double> reverse_input(c.x.size(), 0.0L);
     for (int out = 0; out < n_out; ++out) {
         for (int lane = 0; lane < lanes; ++lane) {
@@ -227,7 +227,7 @@ void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool 
             }
         }
     }
-    kernels.reverse_layer(c.layer, lanes, c.reverse_y.data(), slope.data(), reverse_x.data());
+    kernels.net.reverse_layer(c.layer, lanes, c.reverse_y.data(), slope.data(), reverse_x.data());
     for (std::size_t k = 0; k < reverse_input.size(); ++k) {
         ASSERT_TRUE(is_near(reverse_x[k], reverse_input[k], 10 * layer_tolerance<Real>(n_out))) << k;
     }

@@ -80,7 +80,7 @@ void check_moments(const dpc::host::Kernels<Real>& kernels, int rank, int order,
     SCOPED_TRACE(testing::Message() << "rank " << rank << ", order " << order << ", " << n_pairs << " pairs");
     const Case<Real> c(rank, order, 3, n_pairs);
     Guarded<Real> moments(static_cast<std::size_t>(COMPONENTS * c.stride));
-    kernels.template moments<COMPONENTS>().compute_moments(c.table, c.begin, c.end, c.store.pairs, moments.data());
+    kernels.table.compute_moments[COMPONENTS](c.table, c.begin, c.end, c.store.pairs, moments.data());
     const long double tolerance = rounding<Real>() * kMostPhi * (2 * order + n_pairs) * n_pairs;
     for (int channel = 0; channel < rank; ++channel) {
         long double expected[COMPONENTS] = {};
@@ -111,7 +111,7 @@ void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, in
         }
     }
     Guarded<Real> moments(weight);
-    kernels.template moments<COMPONENTS>().reverse_moments(c.table, c.begin, c.end, c.store.pairs, moments.data());
+    kernels.table.reverse_moments[COMPONENTS](c.table, c.begin, c.end, c.store.pairs, moments.data());
     const long double tolerance = rounding<Real>() * (4 * kMostSlope + kMostPhi) * (3 * order + rank) * rank;
     for (int k = c.begin; k < c.end; ++k) {
         long double expected[COMPONENTS] = {};

@@ -12,7 +12,7 @@
 
 #include "dpc/errors.hpp"
 #include "dpc/model.hpp"
-#include "dpc/table_file.hpp"
+#include "table_file.hpp"
 #include "table_builder.hpp"
 
 namespace {

@@ -12,9 +12,10 @@
 #include "dpc/math/env_matrix.hpp"
 #include "dpc/model.hpp"
 #include "dpc/packed_layout.hpp"
-#include "dpc/table_grid.hpp"
 
 namespace dpc {
+
+class TableGrid;
 
 /// Rows of an array that a product with n rows writes: n rounded up to whole panels.
 constexpr int panel_rows(int n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
@@ -109,6 +110,7 @@ enum class Extent { ordinary, all };
 template <class Real>
 struct PackedModel {
     explicit PackedModel(std::shared_ptr<const Model> source);
+    ~PackedModel();
     PackedModel(const PackedModel&) = delete;
 
     std::shared_ptr<const Model> model;

@@ -154,7 +154,7 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
             }
             const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
             double closest2 = rcut2;
-            const int found = kernels_.gather_pairs(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, pairs.n,
+            const int found = kernels_.pairs.gather(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, pairs.n,
                                                     arrays, &closest2);
             pairs.counts[segment] = found;
             count_crowd(block, centre, b, found, sums);

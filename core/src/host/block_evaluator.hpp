@@ -9,7 +9,7 @@
 #include "dpc/packed_model.hpp"
 #include "descriptors/block_descriptor.hpp"
 #include "fitting_net.hpp"
-#include "kernels.hpp"
+#include "host/kernels/kernels.hpp"
 #include "nearest_neighbours.hpp"
 #include "neighbour_blocks.hpp"
 

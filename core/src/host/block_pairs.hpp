@@ -6,7 +6,7 @@
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/packed_model.hpp"
-#include "kernels.hpp"
+#include "host/kernels/kernels.hpp"
 #include "place_arrays.hpp"
 
 namespace dpc::host {

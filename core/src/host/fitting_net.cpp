@@ -43,7 +43,7 @@ void compute_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedL
     const Real* x = input;
     for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
         Real* y = scratch.output[l].data();
-        kernels.compute_layer(layers[l], lanes, x, y, scratch.slope[l].data());
+        kernels.net.compute_layer(layers[l], lanes, x, y, scratch.slope[l].data());
         x = y;
     }
     const PackedLayer<Real>& last = layers.back();
@@ -68,7 +68,7 @@ void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedL
     }
     for (std::size_t l = layers.size() - 1; l-- > 0;) {
         Real* reverse_x = l > 0 ? scratch.output[l - 1].data() : reverse_input;
-        kernels.reverse_layer(layers[l], lanes, reverse_y, scratch.slope[l].data(), reverse_x);
+        kernels.net.reverse_layer(layers[l], lanes, reverse_y, scratch.slope[l].data(), reverse_x);
         reverse_y = reverse_x;
     }
 }

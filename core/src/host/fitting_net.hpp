@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "dpc/packed_model.hpp"
-#include "kernels.hpp"
+#include "host/kernels/kernels.hpp"
 
 namespace dpc::host {
 

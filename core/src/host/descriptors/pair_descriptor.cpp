@@ -32,11 +32,11 @@ void PairDescriptor<Real, COMPONENTS>::compute_environment(const PackedDescripto
     for (int c = 0; c < COMPONENTS; ++c) {
         std::fill_n(arrays_.reverse_row[c] + pairs.n, kPairPadding, Real(0));
     }
-    kernels_.template moments<COMPONENTS>().compute_environment(descriptor.environment, pairs.n, arrays_);
+    kernels_.pairs.compute_environment[COMPONENTS](descriptor.environment, pairs.n, arrays_);
     for (int b = 0; b < pairs.n_types; ++b) {
         const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
         if (pair.kind == PairKind::ordinary) {
-            kernels_.locate(pair.table->grid, pairs.begin(b), pairs.end(b), arrays_);
+            kernels_.table.locate(pair.table->grid, pairs.begin(b), pairs.end(b), arrays_);
         }
     }
 }
@@ -76,7 +76,7 @@ void PairDescriptor<Real, COMPONENTS>::compute_rows(const PackedDescriptor<Real>
         for (int m = 0; m < atoms.n; ++m) {
             const int k = atoms.atoms[m], n = block_->count(b, k), first = block_->first(b, k);
             const int contributing = pair.kind == PairKind::ordinary ? n : 0;
-            kernels_.template moments<COMPONENTS>().compute_moments(*pair.table, first, first + contributing, arrays_, moments_.data());
+            kernels_.table.compute_moments[COMPONENTS](*pair.table, first, first + contributing, arrays_, moments_.data());
             store(pair, n, inverse_n_sel, atoms.lanes, rows + m);
         }
     }
@@ -104,7 +104,7 @@ void PairDescriptor<Real, COMPONENTS>::reverse_rows(const PackedDescriptor<Real>
                 }
             }
             const int k = atoms.atoms[m], first = block_->first(b, k);
-            kernels_.template moments<COMPONENTS>().reverse_moments(*pair.table, first, first + block_->count(b, k), arrays_, moments_.data());
+            kernels_.table.reverse_moments[COMPONENTS](*pair.table, first, first + block_->count(b, k), arrays_, moments_.data());
         }
     }
 }

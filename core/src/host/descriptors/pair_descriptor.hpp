@@ -12,7 +12,7 @@ class PairDescriptor : public BlockDescriptor<Real> {
 public:
     void compute_environment(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs) final;
     void reverse_environment(double* const gradient[3], double* virial) final {
-        kernels_.template moments<COMPONENTS>().reverse_environment(block_->n, arrays_, gradient, virial);
+        kernels_.pairs.reverse_environment[COMPONENTS](block_->n, arrays_, gradient, virial);
     }
 
 protected:

@@ -5,7 +5,7 @@
 
 #include "dpc/kokkos/descriptors/described_chunk.hpp"
 #include "dpc/math/moments.hpp"
-#include "dpc/math/passes.hpp"
+#include "dpc/math/counts.hpp"
 
 namespace dpc::kokkos {
 
@@ -39,11 +39,7 @@ struct ComputeMoments {
         }
         const int begin = chunk.begin(b, k);
         const SegmentPairs<Real> segment{chunk.pairs, model.table, begin, begin + chunk.n_pairs(b, k)};
-        if (model.table.order == 5) {
-            all_passes<5>(group, model, segment, b, k);
-        } else {
-            all_passes<3>(group, model, segment, b, k);
-        }
+        math::with_order(model.table.order, [&](auto order) { all_passes<decltype(order)::value>(group, model, segment, b, k); });
     }
 
     template <int ORDER, class Group>

@@ -26,11 +26,7 @@ struct ReverseMoments {
         }
         const int begin = chunk.begin(b, k);
         const SegmentPairs<Real> segment{chunk.pairs, model.table, begin, begin + n};
-        if (model.table.order == 5) {
-            all_passes<5>(group, model, segment, k);
-        } else {
-            all_passes<3>(group, model, segment, k);
-        }
+        math::with_order(model.table.order, [&](auto order) { all_passes<decltype(order)::value>(group, model, segment, k); });
     }
 
     template <int ORDER, class Group>

@@ -23,10 +23,10 @@ void SeE2A<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockA
     this->compute_rows(descriptor, atoms, rows_.data());
     const Real* factors = rows_.data();
     if (descriptor.is_direct()) {
-        this->kernels_.multiply(descriptor.basis, 4 * atoms.lanes, rows_.data(), expanded_.data());
+        this->kernels_.net.multiply(descriptor.basis, 4 * atoms.lanes, rows_.data(), expanded_.data());
         factors = expanded_.data();
     }
-    this->kernels_.compute_products(descriptor.products(), atoms.lanes, factors, lane_scratch_.data(), features);
+    this->kernels_.products.compute(descriptor.products(), atoms.lanes, factors, lane_scratch_.data(), features);
 }
 
 template <class Real>
@@ -34,9 +34,9 @@ void SeE2A<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockA
     const bool is_direct = descriptor.is_direct();
     const Real* factors = is_direct ? expanded_.data() : rows_.data();
     Real* reverse_factors = is_direct ? reverse_expanded_.data() : reverse_rows_.data();
-    this->kernels_.reverse_products(descriptor.products(), atoms.lanes, factors, reverse_features, lane_scratch_.data(), reverse_factors);
+    this->kernels_.products.reverse(descriptor.products(), atoms.lanes, factors, reverse_features, lane_scratch_.data(), reverse_factors);
     if (is_direct) {
-        this->kernels_.multiply(descriptor.reverse_basis, 4 * atoms.lanes, reverse_expanded_.data(), reverse_rows_.data());
+        this->kernels_.net.multiply(descriptor.reverse_basis, 4 * atoms.lanes, reverse_expanded_.data(), reverse_rows_.data());
     }
     this->reverse_rows(descriptor, atoms, reverse_rows_.data());
 }

@@ -19,7 +19,7 @@ void SeE2R<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockA
         return;
     }
     this->compute_rows(descriptor, atoms, rows_.data());
-    this->kernels_.multiply(descriptor.basis, atoms.lanes, rows_.data(), features);
+    this->kernels_.net.multiply(descriptor.basis, atoms.lanes, rows_.data(), features);
 }
 
 template <class Real>
@@ -28,7 +28,7 @@ void SeE2R<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockA
         this->reverse_rows(descriptor, atoms, reverse_features);
         return;
     }
-    this->kernels_.multiply(descriptor.reverse_basis, atoms.lanes, reverse_features, rows_.data());
+    this->kernels_.net.multiply(descriptor.reverse_basis, atoms.lanes, reverse_features, rows_.data());
     this->reverse_rows(descriptor, atoms, rows_.data());
 }
 

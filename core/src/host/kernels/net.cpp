@@ -1,87 +1,20 @@
 // SPDX-License-Identifier: MIT
-// The kernels between the moments and the energy: products of rows, and the layers of the fitting net. Part of kernels.cpp, compiled
-// once per instruction set with it. All arrays are (feature, lanes), the atom as the fastest index.
-#pragma once
+// See net.hpp.
+#include "host/kernels/net.hpp"
 
 #include "dpc/math/activation.hpp"
+#include "dpc/math/counts.hpp"
 #include "dpc/math/product_tile.hpp"
 #include "dpc/simd.hpp"
-#include "kernels.hpp"
 
 namespace dpc::host::DPC_ISA {
 namespace {
 
 using simd::DPC_ISA::Pack;
 
-/// One pack of lanes of (n, lanes) arrays, side by side in the first-level cache: rows whose distance is a power of two would
-/// share a few sets of it.
-template <class Real>
-DPC_FUNCTION void gather_lane(int n, int lanes, const Real* rows, Real* packed) {
-    for (int row = 0; row < n; ++row) {
-        Pack<Real>::load(rows + static_cast<std::ptrdiff_t>(row) * lanes).store(packed + row * Pack<Real>::width);
-    }
-}
-
-template <class Real>
-void compute_products(const ProductList& list, int lanes, const Real* rows, Real* scratch, Real* products) {
-    using P = Pack<Real>;
-    constexpr int width = P::width;
-    for (int lane = 0; lane < lanes; lane += width) {
-        gather_lane(4 * list.n_rows, lanes, rows + lane, scratch);
-        Real* out = products + lane;
-        for (int p = 0; p < list.n_rows; ++p) {
-            const Real* row = scratch + 4 * p * width;
-            const P a = P::load(row), b = P::load(row + width), c = P::load(row + 2 * width), d = P::load(row + 3 * width);
-            const Real* other = scratch + 4 * list.begin[p] * width;
-            for (int q = list.begin[p]; q < list.end[p]; ++q) {
-                const P product = a * P::load(other) + b * P::load(other + width) + c * P::load(other + 2 * width) +
-                                  d * P::load(other + 3 * width);
-                product.store(out);
-                out += lanes;
-                other += 4 * width;
-            }
-        }
-    }
-}
-
-template <class Real>
-void reverse_products(const ProductList& list, int lanes, const Real* rows, const Real* reverse, Real* scratch, Real* reverse_rows) {
-    using P = Pack<Real>;
-    constexpr int width = P::width;
-    Real* const reverse_scratch = scratch + 4 * list.n_rows * width;
-    for (int lane = 0; lane < lanes; lane += width) {
-        gather_lane(4 * list.n_rows, lanes, rows + lane, scratch);
-        for (int row = 0; row < 4 * list.n_rows; ++row) {
-            P(0.0).store(reverse_scratch + row * width);
-        }
-        const Real* gradient = reverse + lane;
-        for (int p = 0; p < list.n_rows; ++p) {
-            P row[4], sum[4];
-            for (int c = 0; c < 4; ++c) {
-                row[c] = P::load(scratch + (4 * p + c) * width);
-                sum[c] = P(0.0);
-            }
-            for (int q = list.begin[p]; q < list.end[p]; ++q) {
-                const P g = P::load(gradient);
-                for (int c = 0; c < 4; ++c) {
-                    const int at_q = (4 * q + c) * width;
-                    sum[c] += g * P::load(scratch + at_q);
-                    (P::load(reverse_scratch + at_q) + g * row[c]).store(reverse_scratch + at_q);
-                }
-                gradient += lanes;
-            }
-            for (int c = 0; c < 4; ++c) {
-                const int at_p = (4 * p + c) * width;
-                (P::load(reverse_scratch + at_p) + sum[c]).store(reverse_scratch + at_p);
-            }
-        }
-        for (int row = 0; row < 4 * list.n_rows; ++row) {
-            P::load(reverse_scratch + row * width).store(reverse_rows + static_cast<std::ptrdiff_t>(row) * lanes + lane);
-        }
-    }
-}
-
-/// Rows of a panel times N packs of lanes, all sums in registers.
+/// Rows of a panel times N packs of lanes, all sums in registers: 6 rows and 4 packs are 24 sums, more than enough that none waits for
+/// its last multiply-add, and an input of N loads and 6 broadcasts serves 6 N of them. The weights of a panel lie in the order in which
+/// they are read; those of the next panel are fetched meanwhile (docs/architecture.md).
 template <class Real, int N>
 void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
     using P = Pack<Real>;
@@ -94,21 +27,17 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
     }
 }
 
-/// One panel times all lanes, which are a multiple of kLaneMultiple.
+/// Packs of lanes of a tile: as many as the sums of kPanelRows rows leave registers for.
+constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : DPC_PACK_BYTES == 32 ? 2 : 1;
+
+/// One panel times all lanes, which are a multiple of kLaneMultiple. The panel, some hundred weights a row, stays in the first-level
+/// cache over the tiles.
 template <class Real>
 DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width;
-    constexpr int most = DPC_PACK_BYTES == 64 ? 4 : DPC_PACK_BYTES == 32 ? 2 : 1;
-    int lane = 0;
-    for (; lane + most * width <= lanes; lane += most * width) {
-        product_tile<Real, most>(n_in, panel, lanes, x + lane, y + lane);
-    }
-    for (; lane + 2 * width <= lanes; lane += 2 * width) {
-        product_tile<Real, 2>(n_in, panel, lanes, x + lane, y + lane);
-    }
-    for (; lane < lanes; lane += width) {
-        product_tile<Real, 1>(n_in, panel, lanes, x + lane, y + lane);
-    }
+    math::in_passes<kPacksAtOnce>(lanes / width, [&](auto count, int first) {
+        product_tile<Real, decltype(count)::value>(n_in, panel, lanes, x + first * width, y + first * width);
+    });
 }
 
 template <class Real>
@@ -120,7 +49,8 @@ void multiply(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* 
     }
 }
 
-/// Neurons begin .. end - 1: y holds W^T x and becomes the output.
+/// Neurons begin .. end - 1: y holds W^T x and becomes the output. What is the neuron's own, bias, time step and whether it skips, is
+/// asked outside of the loop over atoms, whose packs are independent; the kind of activation is a constant.
 template <Activation KIND, class Real>
 void activate(const PackedLayer<Real>& layer, int begin, int end, int lanes, const Real* x, Real* y, Real* slope) {
     using P = Pack<Real>;
@@ -165,6 +95,7 @@ void compute_layer(const PackedLayer<Real>& layer, int lanes, const Real* x, Rea
     }
 }
 
+/// dE/dy times the slopes in their place, as the input of the transposed product; what skips the layer is added to its result.
 template <class Real>
 void reverse_layer(const PackedLayer<Real>& layer, int lanes, const Real* reverse_y, Real* slope, Real* reverse_x) {
     using P = Pack<Real>;
@@ -184,5 +115,18 @@ void reverse_layer(const PackedLayer<Real>& layer, int lanes, const Real* revers
     }
 }
 
+template <class Real>
+constexpr NetKernels<Real> functions() {
+    NetKernels<Real> table{};
+    table.multiply = multiply<Real>;
+    table.compute_layer = compute_layer<Real>;
+    table.reverse_layer = reverse_layer<Real>;
+    return table;
+}
+
 }  // namespace
+
+extern const InBoth<NetKernels> net_kernels;
+const InBoth<NetKernels> net_kernels = {functions<double>(), functions<float>()};
+
 }  // namespace dpc::host::DPC_ISA

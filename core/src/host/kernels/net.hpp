@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Kernels of the fitting net: matrix products, and layers with their activations. All arrays are (feature, lanes), the atom as the
+// fastest index.
+#pragma once
+
+#include "dpc/packed_layout.hpp"
+#include "host/kernels/component.hpp"
+
+namespace dpc::host {
+
+template <class Real>
+struct NetKernels {
+    /// y (n_out rounded up to kPanelRows, lanes) = matrix x, x (n_in, lanes).
+    void (*multiply)(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* y);
+    /// y and slope = act'(..) idt, both (n_out rounded up to kPanelRows, lanes), of x (n_in, lanes).
+    void (*compute_layer)(const PackedLayer<Real>& layer, int lanes, const Real* x, Real* y, Real* slope);
+    /// reverse_x (n_in rounded up, lanes) = dE/dx from dE/dy; slope is overwritten.
+    void (*reverse_layer)(const PackedLayer<Real>& layer, int lanes, const Real* reverse_y, Real* slope, Real* reverse_x);
+};
+
+}  // namespace dpc::host

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Kernels over pairs: which are inside the cut-off, their environments, and the way back from these to pair forces.
+#pragma once
+
+#include "host/kernels/component.hpp"
+#include "host/kernels/pair_arrays.hpp"
+#include "host/listed.hpp"
+
+namespace dpc::host {
+
+template <class Real>
+struct PairKernels {
+    /// Append the neighbours closer than rcut to pairs, from slot `first` on; smallest r2 seen is kept in *closest. Returns how many.
+    int (*gather)(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
+                  const PairArrays<Real>& pairs, double* closest);
+    /// x and R of the pairs, and their derivatives.
+    ByComponents<void (*)(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs)> compute_environment;
+    /// gradient (3, n_pairs) = dE/dd of every pair; virial (9) += -d (x) gradient.
+    ByComponents<void (*)(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial)> reverse_environment;
+};
+
+}  // namespace dpc::host

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// See table.hpp.
+#include "host/kernels/table.hpp"
+
+#include "dpc/math/counts.hpp"
+#include "dpc/math/moments.hpp"
+#include "dpc/simd.hpp"
+
+namespace dpc::host::DPC_ISA {
+namespace {
+
+using simd::DPC_ISA::Pack;
+using simd::DPC_ISA::sum_lanes;
+using PackD = Pack<double>;
+
+/// Packs of channels that fit the registers at once: 4 N sums and what the polynomials need.
+constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : 2;
+/// Sums over channels that are made together: one for each component of some pairs.
+constexpr int kSumsAtOnce = 16;
+
+template <class Real, class Look>
+DPC_FUNCTION void locate_with(const Look& look, int begin, int end, const PairArrays<Real>& pairs) {
+    for (int k = begin; k < end; k += PackD::width) {
+        PackD distance;
+        const PackD interval = look(PackD::load(pairs.x + k), distance);
+        store_integers(interval, pairs.table_row + k);
+        math::store_from_double(distance, pairs.distance + k);
+    }
+}
+
+/// The pairs of one neighbour type, so that the grid stays in registers. How many segments it has is asked once, before the loop: with
+/// one or two, which nearly all tables have, the loop has no branch.
+template <class Real>
+void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs) {
+    if (grid.n_segments > 2) {
+        locate_with([&](PackD x, PackD& distance) { return math::locate_in_many(grid, x, distance); }, begin, end, pairs);
+    } else {
+        locate_with([&](PackD x, PackD& distance) { return math::locate_in_two(grid, x, distance); }, begin, end, pairs);
+    }
+}
+
+template <int ORDER, class Real>
+DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, const PairArrays<Real>& pairs, int k, int channel) {
+    const std::ptrdiff_t row_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
+    return {table.coef + pairs.table_row[k] * row_size + channel, table.stride, pairs.distance[k]};
+}
+
+/// Packs run over channels, not over pairs: the coefficients of an interval lie side by side, so that a pair costs loads of whole packs
+/// and no gather. All sums of N packs of channels stay in registers over the pairs of a centre; the N polynomials, Horner's rule each,
+/// are independent of each other and of those of the next pair, so that the processor has work while one waits for its own last step.
+template <class Real, int COMPONENTS, int ORDER, int N>
+void moments_pass(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
+    using P = Pack<Real>;
+    P sum[COMPONENTS][N];
+    for (auto& component : sum) {
+        for (P& pack : component) {
+            pack = P(0.0);
+        }
+    }
+    for (int k = begin; k < end; ++k) {
+        math::add_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; }, sum);
+    }
+    for (int c = 0; c < COMPONENTS; ++c) {
+        for (int v = 0; v < N; ++v) {
+            sum[c][v].store(moments + c * table.stride + channel + v * P::width);
+        }
+    }
+}
+
+/// As above, dE/dmoments in registers instead of sums. What a pair gets is a sum over channels, which lie across a pack; to add up the
+/// elements of one pack takes as many steps as the arithmetic of a pair. So the packs of 16 such sums, the components of 4 pairs (or
+/// one of 16), are kept and added up together, by halves of two packs at a time: fifteen steps for all of them in place of two to four
+/// for each. A last group with fewer pairs adds up what is left of the one before and does not store it. Passes but the first add to
+/// what is there.
+template <class Real, int COMPONENTS, int ORDER, int N>
+void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs,
+                          const Real* moments) {
+    using P = Pack<Real>;
+    constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;
+    P weight[COMPONENTS][N];
+    for (int c = 0; c < COMPONENTS; ++c) {
+        for (int v = 0; v < N; ++v) {
+            weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
+        }
+    }
+    P partial[kSumsAtOnce];  // (component, pair): sums that are still spread over the lanes
+    for (P& p : partial) {
+        p = P(0.0);
+    }
+    for (int first = begin; first < end; first += pairs_at_once) {
+        const int n = end - first < pairs_at_once ? end - first : pairs_at_once;
+        for (int pair = 0; pair < n; ++pair) {
+            const int k = first + pair;
+            P e[COMPONENTS];
+            math::reverse_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; }, weight, e);
+            for (int c = 0; c < COMPONENTS; ++c) {
+                partial[c * pairs_at_once + pair] = e[c];
+            }
+        }
+        Real sums[kSumsAtOnce];
+        sum_lanes<kSumsAtOnce>(partial, sums);
+        for (int c = 0; c < COMPONENTS; ++c) {
+            Real* to = pairs.reverse_row[c] + first;
+            const Real* from = sums + c * pairs_at_once;
+            if (n == pairs_at_once && channel == 0) {
+                std::memcpy(to, from, pairs_at_once * sizeof(Real));
+            } else {
+                for (int pair = 0; pair < n; ++pair) {
+                    to[pair] = channel > 0 ? to[pair] + from[pair] : from[pair];
+                }
+            }
+        }
+    }
+}
+
+/// pass(Count<order>, Count<n>, channel): all channels of a table, n packs from a channel on at a time.
+template <class Real, class Pass>
+DPC_FUNCTION void in_passes_over(const PackedTable<Real>& table, const Pass& pass) {
+    constexpr int width = Pack<Real>::width;
+    math::with_order(table.order, [&](auto order) {
+        math::in_passes<kPacksAtOnce>((table.rank + width - 1) / width,
+                                      [&](auto count, int first) { pass(order, count, first * width); });
+    });
+}
+
+template <class Real, int COMPONENTS>
+void compute_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
+    in_passes_over(table, [&](auto order, auto count, int channel) {
+        moments_pass<Real, COMPONENTS, decltype(order)::value, decltype(count)::value>(table, channel, begin, end, pairs, moments);
+    });
+}
+
+template <class Real, int COMPONENTS>
+void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
+    in_passes_over(table, [&](auto order, auto count, int channel) {
+        reverse_moments_pass<Real, COMPONENTS, decltype(order)::value, decltype(count)::value>(table, channel, begin, end, pairs, moments);
+    });
+}
+
+template <class Real>
+constexpr TableKernels<Real> functions() {
+    TableKernels<Real> table{};
+    table.locate = locate<Real>;
+    table.compute_moments = {compute_moments<Real, 4>, compute_moments<Real, 1>};
+    table.reverse_moments = {reverse_moments<Real, 4>, reverse_moments<Real, 1>};
+    return table;
+}
+
+}  // namespace
+
+extern const InBoth<TableKernels> table_kernels;
+const InBoth<TableKernels> table_kernels = {functions<double>(), functions<float>()};
+
+}  // namespace dpc::host::DPC_ISA

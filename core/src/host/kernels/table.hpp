@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Kernels with tables: where an x is on the knots, phi(x) summed to the moments of one atom and neighbour type, and the way back.
+#pragma once
+
+#include "dpc/packed_layout.hpp"
+#include "host/kernels/component.hpp"
+#include "host/kernels/pair_arrays.hpp"
+
+namespace dpc::host {
+
+template <class Real>
+struct TableKernels {
+    /// Row of the table and distance from its knot of the pairs begin .. end - 1.
+    void (*locate)(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs);
+    /// moments (components, stride) of the pairs: phi(x) (x) R summed, or the sum of phi(x).
+    ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments)> compute_moments;
+    /// reverse_row of the pairs from dE/dmoments (components, stride).
+    ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments)>
+        reverse_moments;
+};
+
+}  // namespace dpc::host
