@@ -26,7 +26,7 @@ def show(path: str, **choices: Any) -> dict[str, Any]:
     provenance = provenance_of(path, source)
     found = {
         "file": provenance.file_name, "format": provenance.format, "sha256": provenance.sha256, "precision": provenance.precision,
-        "min_nbor_dist": None, **source.facts(),
+        **source.facts(),
     }  # fmt: skip
     try:
         model = describe(path, source)

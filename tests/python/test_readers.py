@@ -382,7 +382,7 @@ def test_radial_descriptor():
     assert (one_sided.kind, one_sided.net_of.tolist(), one_sided.std.tolist()) == ("se_e2_r", [[0, 1], [0, 1]], [[0.3], [0.4]])
     nets = radial["embeddings"]["networks"]
     radial["embeddings"] = {"ndim": 2, "networks": [*nets, *nets]}
-    assert _describe(tree).descriptor.net_of.tolist() == [[0, 2], [1, 3]]
+    assert _describe(tree).descriptors[0].net_of.tolist() == [[0, 2], [1, 3]]
 
 
 def test_two_sided_radial_nets_of_pytorch():

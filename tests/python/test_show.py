@@ -2,7 +2,6 @@
 """`python -m pybuild show`: what a model file says, and whether it can be compressed."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from command_line import fails
@@ -18,7 +17,7 @@ def test_says_what_the_reader_reads(option_models, capsys):
     assert main(["show", "--json", str(path)]) == 0
     found = json.loads(capsys.readouterr().out)
     model = read_model(path)
-    d = model.descriptor
+    d = model.descriptors[0]
     assert found["types"] == list(model.type_map)
     assert found["descriptors"][0]["kind"] == d.kind
     assert found["descriptors"][0]["sel"] == dict(zip(model.type_map, d.sel, strict=True))
@@ -41,7 +40,8 @@ def test_head(option_models, capsys):
 
 
 def test_says_what_a_build_must_be_given(option_models, capsys, monkeypatch):
-    source = replace(pybuild.readers.read_source(option_models / "atom_exclude.pth"), min_nbor_dist=-1.0)
+    source = pybuild.readers.read_source(option_models / "atom_exclude.pth")
+    source.min_nbor_dist = -1.0
     monkeypatch.setattr(pybuild.show, "read_source", lambda path: source)
     found = pybuild.show.show(option_models / "atom_exclude.pth")
     assert (found["compressible"], found["min_nbor_dist"]) == (True, None)

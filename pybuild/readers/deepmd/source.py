@@ -9,7 +9,7 @@ from typing import Any
 from ...descriptors.deepmd import Tree
 from ...model.description import ModelDescription, Provenance
 from .facts import facts_of_tree
-from .tree import description_of_tree
+from .tree import description_of_tree, known_distance
 from .tree_type import checked
 
 
@@ -31,7 +31,7 @@ class DeepmdSource:
 
     def facts(self) -> dict[str, Any]:
         """What the tree says."""
-        return facts_of_tree(self.tree)
+        return {"min_nbor_dist": known_distance(self.min_nbor_dist), **facts_of_tree(self.tree)}
 
     def description(self, provenance: Provenance) -> ModelDescription:
         """The validated description."""

@@ -40,7 +40,7 @@ def description_of_tree(model: Tree, min_nbor_dist: float | None, provenance: Pr
         descriptors=(MAKERS[descriptor["type"]](descriptor, n_types),),
         fitting=_fitting(model, n_types),
         pair_excluded=symmetric(model["pair_exclude_types"]),
-        min_nbor_dist=_known_distance(min_nbor_dist),
+        min_nbor_dist=known_distance(min_nbor_dist),
         provenance=provenance,
         neighbour_rule=model["neighbour_rule"],
     )
@@ -48,7 +48,7 @@ def description_of_tree(model: Tree, min_nbor_dist: float | None, provenance: Pr
     return description
 
 
-def _known_distance(value: float | None) -> float | None:
+def known_distance(value: float | None) -> float | None:
     """DeePMD-kit writes -1 where the training data were not scanned."""
     return None if value is None or (math.isfinite(value) and value <= 0.0) else float(value)
 
