@@ -11,15 +11,17 @@ namespace dpc {
 struct KindRules {
     DescriptorKind kind;
     const char* name;
-    std::size_t n_std;        // columns of std: radial, angular
+    int n_bodies;             // 3: sums over pairs of neighbours, whose tables are over the product of two vectors
+    std::size_t n_std;        // columns of std: radial, angular; of three bodies angular
     bool has_axis;            // axis_neuron
     InputForm folded;         // of the first layer of a fitting net, beside direct
     bool looks_excluded_up;   // excluded neighbours count as x = 0; otherwise they add nothing
 };
 
 inline constexpr KindRules kKinds[] = {
-    {DescriptorKind::se_e2_a, "se_e2_a", 2, true, InputForm::square, false},
-    {DescriptorKind::se_e2_r, "se_e2_r", 1, false, InputForm::linear, true},
+    {DescriptorKind::se_e2_a, "se_e2_a", 2, 2, true, InputForm::square, false},
+    {DescriptorKind::se_e2_r, "se_e2_r", 2, 1, false, InputForm::linear, true},
+    {DescriptorKind::se_e3, "se_e3", 3, 1, false, InputForm::linear, false},
 };
 
 /// In the order of the enumeration.

@@ -61,22 +61,28 @@ void read_sel(SectionReader& sections, const std::string& prefix, std::size_t n,
     if (total > kMostSlots) {
         model_error(name, "has the sum " + std::to_string(total) + ", format 1 allows at most " + std::to_string(kMostSlots));
     }
-    descriptor.n_sel = sections.integer(prefix + "n_sel", 1);
+    if (!descriptor.is_three_body()) {
+        descriptor.n_sel = sections.integer(prefix + "n_sel", 1);
+    }
 }
 
-/// Radial, and angular where the kind has angles.
+/// Radial, and angular where the kind has angles; of three bodies angular alone, without a mean.
 void read_statistics(SectionReader& sections, const std::string& prefix, Descriptor& descriptor) {
     const std::string name = prefix + "std";
     const std::size_t n = descriptor.sel.size(), n_columns = rules_of(descriptor.kind).n_std;
-    const double* mean = sections.doubles(prefix + "mean", {n});
+    descriptor.mean.assign(n, 0.0);
+    if (!descriptor.is_three_body()) {
+        const double* mean = sections.doubles(prefix + "mean", {n});
+        descriptor.mean.assign(mean, mean + n);
+    }
     const double* deviation = sections.doubles(name, {n, n_columns});
-    descriptor.mean.assign(mean, mean + n);
     for (std::size_t k = 0; k < n_columns * n; ++k) {
         if (!(deviation[k] > 0 && std::isfinite(1 / deviation[k]))) {
             model_error(name, "is " + number_text(deviation[k]) + " for type " + std::to_string(k / n_columns) +
                                   ", expected a positive number with a finite reciprocal");
         }
-        (k % n_columns == 0 ? descriptor.std_radial : descriptor.std_angular).push_back(deviation[k]);
+        const bool is_radial = k % n_columns == 0 && !descriptor.is_three_body();
+        (is_radial ? descriptor.std_radial : descriptor.std_angular).push_back(deviation[k]);
     }
 }
 
@@ -93,7 +99,8 @@ void read_widths(SectionReader& sections, const std::string& prefix, Descriptor&
     }
 }
 
-/// Kind and table of the pair of centre type k / n and neighbour type k % n.
+/// What pair k = a n + b has: its kind is that of centre type a and neighbour type b, and so is its table but of three bodies, where both
+/// are neighbour types.
 void read_pair(const std::string& prefix, std::size_t k, int kind, int table, Descriptor& descriptor) {
     const std::string kind_name = prefix + "pair_kind";
     const std::size_t n = descriptor.sel.size();
@@ -106,12 +113,31 @@ void read_pair(const std::string& prefix, std::size_t k, int kind, int table, De
         model_error(kind_name, "is " + std::to_string(kind) + which + ", but sel of that neighbour type is " +
                                    std::to_string(descriptor.sel[k % n]) + ": expected 3 exactly where sel is 0");
     }
-    if (table < -1 || (table == -1) != (kind == absent)) {
+    if (descriptor.is_three_body()) {
+        const bool is_absent = descriptor.sel[k / n] == 0 || descriptor.sel[k % n] == 0;
+        if (table < -1 || (table == -1) != is_absent) {
+            model_error(prefix + "pair_table", "is " + std::to_string(table) + " for neighbour types " + std::to_string(k / n) + " and " +
+                                                   std::to_string(k % n) + ", expected a table, or -1 exactly where sel of one of them is 0");
+        }
+    } else if (table < -1 || (table == -1) != (kind == absent)) {
         model_error(prefix + "pair_table",
                     "is " + std::to_string(table) + which + ", expected a table, or -1 exactly where pair_kind is 3");
     }
     descriptor.pairs[k].kind = static_cast<PairKind>(kind);
     descriptor.pairs[k].table = table;
+}
+
+/// Of three bodies the order of the two neighbours does not matter.
+void require_symmetric_tables(const std::string& name, const Descriptor& descriptor) {
+    const int n = static_cast<int>(descriptor.sel.size());
+    for (int b = 0; b < n; ++b) {
+        for (int c = 0; c < b; ++c) {
+            if (descriptor.pair(b, c).table != descriptor.pair(c, b).table) {
+                model_error(name, "is " + std::to_string(descriptor.pair(b, c).table) + " for neighbour types " + std::to_string(b) + " and " +
+                                      std::to_string(c) + ", but " + std::to_string(descriptor.pair(c, b).table) + " the other way round");
+            }
+        }
+    }
 }
 
 Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, std::size_t n) {
@@ -126,6 +152,9 @@ Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, s
     descriptor.pairs.resize(n * n);
     for (std::size_t k = 0; k < n * n; ++k) {
         read_pair(prefix, k, kind[k], table[k], descriptor);
+    }
+    if (descriptor.is_three_body()) {
+        require_symmetric_tables(prefix + "pair_table", descriptor);
     }
     return descriptor;
 }

@@ -19,25 +19,27 @@ constexpr int kLastActivation = static_cast<int>(Activation::silut);
 constexpr int kLastSkip = static_cast<int>(Skip::doubled);
 
 void read_columns(SectionReader& sections, const std::string& name, const Model& model, int centre, FittingInput& input) {
+    const Descriptor& descriptor = model.descriptors[static_cast<std::size_t>(input.descriptor)];
+    const std::string group_name = descriptor.is_three_body() ? "pair of neighbour types " : "neighbour type ";
     const std::uint64_t n = sections.get(name, DType::i32, {SectionReader::kAny, 2}).shape[0];
     const std::int32_t* columns = sections.integers(name, {n, 2});
     std::set<std::pair<int, int>> seen;
     for (std::uint64_t p = 0; p < n; ++p) {
-        const int b = columns[2 * p], channel = columns[2 * p + 1];
+        const int group = columns[2 * p], channel = columns[2 * p + 1];
         const std::string which =
-            "row " + std::to_string(p) + " is neighbour type " + std::to_string(b) + ", channel " + std::to_string(channel);
-        const int table = b >= 0 && b < model.n_types() ? model.descriptors[static_cast<std::size_t>(input.descriptor)].pair(centre, b).table : -1;
+            "row " + std::to_string(p) + " is " + group_name + std::to_string(group) + ", channel " + std::to_string(channel);
+        const int table = group >= 0 && group < descriptor.n_groups() ? descriptor.table_of(centre, group) : -1;
         if (table < 0) {
-            model_error(name, which + ", but there is no table for that type");
+            model_error(name, which + ", but there is no table for that");
         }
         const int rank = model.tables[static_cast<std::size_t>(table)].rank;
         if (channel < 0 || channel >= rank) {
             model_error(name, which + ", expected a channel of 0 to " + std::to_string(rank - 1));
         }
-        if (!seen.insert({b, channel}).second) {
+        if (!seen.insert({group, channel}).second) {
             model_error(name, which + ", which occurs twice");
         }
-        input.columns.push_back({b, channel});
+        input.columns.push_back({group, channel});
     }
 }
 
@@ -80,25 +82,28 @@ std::vector<int> read_row_end_part(SectionReader& sections, const std::string& n
     return part;
 }
 
-/// The leading columns of each neighbour type's table that an ordinary centre takes in one precision; empty where the file does not say.
+/// The leading columns of the table of each group of neighbours that an ordinary centre takes in one precision; empty where the file
+/// does not say.
 std::vector<int> read_rank_part(SectionReader& sections, const std::string& name, const Model& model, const Descriptor& descriptor,
                                 int centre) {
+    const std::string group_name = descriptor.is_three_body() ? " for pair of neighbour types " : " for neighbour type ";
     std::vector<int> part;
     if (!sections.has(name)) {
         return part;
     }
-    const std::int32_t* ranks = sections.integers(name, {model.type_map.size()});
-    for (int b = 0; b < model.n_types(); ++b) {
-        const std::string which = "is " + std::to_string(ranks[b]) + " for neighbour type " + std::to_string(b);
-        const int table = descriptor.pair(centre, b).table;
-        if (table < 0 && ranks[b] != 0) {
+    const int n_groups = descriptor.n_groups();
+    const std::int32_t* ranks = sections.integers(name, {static_cast<std::uint64_t>(n_groups)});
+    for (int group = 0; group < n_groups; ++group) {
+        const std::string which = "is " + std::to_string(ranks[group]) + group_name + std::to_string(group);
+        const int table = descriptor.table_of(centre, group);
+        if (table < 0 && ranks[group] != 0) {
             model_error(name, which + ", which has no table, expected 0");
         }
         const int rank = table < 0 ? 0 : model.tables[static_cast<std::size_t>(table)].rank;
-        if (table >= 0 && (ranks[b] < 1 || ranks[b] > rank)) {
+        if (table >= 0 && (ranks[group] < 1 || ranks[group] > rank)) {
             model_error(name, which + ", expected 1 to the rank " + std::to_string(rank));
         }
-        part.push_back(ranks[b]);
+        part.push_back(ranks[group]);
     }
     return part;
 }

@@ -85,22 +85,23 @@ void read_coefficients(SectionReader& sections, const std::string& name, int wid
     table.coef = sections.doubles(name, shape);
 }
 
-/// What x is. The kinds of descriptors of today look everything up at x.
-void read_argument(SectionReader& sections, const std::string& name) {
+/// What x is. No kind of today looks anything up at the distance.
+TableArgument read_argument(SectionReader& sections, const std::string& name) {
     constexpr const char* names[] = {"x", "the distance", "a product of three bodies"};
     constexpr int last = static_cast<int>(TableArgument::product);
     const int argument = sections.integer(name, 0);
     if (argument > last) {
         model_error(name, "is " + std::to_string(argument) + ", expected 0 to " + std::to_string(last));
     }
-    if (argument != static_cast<int>(TableArgument::x)) {
+    if (argument == static_cast<int>(TableArgument::r)) {
         not_evaluated(name, "is " + std::to_string(argument) + ", a table over " + names[argument]);
     }
+    return static_cast<TableArgument>(argument);
 }
 
 Table read_table(SectionReader& sections, const std::string& prefix, int width) {
     Table table;
-    read_argument(sections, prefix + "argument");
+    table.argument = read_argument(sections, prefix + "argument");
     read_segments(sections, prefix + "segments", table);
     read_upper(sections, prefix + "upper", table);
     read_coefficients(sections, prefix + "coef", width, table);
@@ -147,12 +148,31 @@ void require_inside(const Model& model, int t, double x, const std::string& what
     }
 }
 
+/// The argument that a descriptor has, and of products as much on both sides of 0, for distances tell of both ends.
+void check_argument(const Model& model, const Descriptor& descriptor, int t) {
+    const Table& table = model.tables[static_cast<std::size_t>(t)];
+    const std::string prefix = "table." + std::to_string(t) + ".";
+    const TableArgument expected = descriptor.is_three_body() ? TableArgument::product : TableArgument::x;
+    if (table.argument != expected) {
+        model_error(prefix + "argument", "is " + std::to_string(static_cast<int>(table.argument)) + ", a descriptor " + name_of(descriptor.kind) +
+                                             " has tables of " + std::to_string(static_cast<int>(expected)));
+    }
+    if (expected == TableArgument::product && !(table.upper >= 0 && std::abs(table.lower() + table.max()) <= joint_tolerance(table.lower(), table.max()))) {
+        model_error(prefix + "segments", "go from " + number_text(table.lower()) + " to " + number_text(table.max()) +
+                                             ", expected as far on both sides of 0, and upper not below it");
+    }
+}
+
 /// Arguments of empty slots, and of excluded neighbours where these are looked up.
 void check_constant_arguments(const Model& model, const Descriptor& descriptor) {
     for (std::size_t k = 0; k < descriptor.pairs.size(); ++k) {
         const Pair& pair = descriptor.pairs[k];
         if (pair.table < 0) {
             continue;
+        }
+        check_argument(model, descriptor, pair.table);
+        if (descriptor.is_three_body()) {
+            continue;  // no slot adds anything without a neighbour
         }
         const std::size_t centre = k / model.type_map.size();
         const double x_pad = -descriptor.mean[centre] / descriptor.std_radial[centre];

@@ -14,6 +14,7 @@
 namespace dpc {
 namespace {
 
+constexpr double kEndless = 1e300;
 constexpr double kRadialScale = 1.0 / 5.0;  // of se_e2_r, D = sum G/(5 n_sel)
 
 /// phi_k(x) of a table in double, by the same look-up as the kernels.
@@ -42,8 +43,41 @@ double distance_at(const math::EnvParameters& environment, double rcut, double x
 math::EnvParameters environment_of(const Descriptor& descriptor, int a) {
     const auto at = static_cast<std::size_t>(a);
     const double inverse_std_angular = descriptor.std_angular.empty() ? 0 : 1 / descriptor.std_angular[at];
+    const double inverse_std_radial = descriptor.std_radial.empty() ? inverse_std_angular : 1 / descriptor.std_radial[at];
     return {descriptor.rcut_smth, 1 / (descriptor.rcut - descriptor.rcut_smth), descriptor.env_protection, descriptor.mean[at],
-            1 / descriptor.std_radial[at], inverse_std_angular};
+            inverse_std_radial, inverse_std_angular};
+}
+
+/// Rows of C by channel of the table of a group of neighbours; null: centres of this type do not see it.
+template <class Real>
+std::vector<int>* rows_of_group(int group, PackedDescriptor<Real>& packed) {
+    if (packed.kind != DescriptorKind::se_e3) {
+        return &packed.pairs[static_cast<std::size_t>(group)].row_of_channel;
+    }
+    const int n = static_cast<int>(packed.pairs.size());
+    for (PackedTriple<Real>& triple : packed.triples) {
+        if (triple.b * n + triple.c == group) {
+            return &triple.row_of_channel;
+        }
+    }
+    return nullptr;
+}
+
+/// The distance at which a table around a centre ends for neighbours of type b. Of three bodies: where the product of two vectors of
+/// neighbours that are no closer stays in the table.
+template <class Real>
+double table_limit_of(const PackedDescriptor<Real>& descriptor, int b) {
+    double x_end = 0;
+    if (descriptor.kind != DescriptorKind::se_e3) {
+        x_end = descriptor.pairs[static_cast<std::size_t>(b)].table->grid.max;
+    } else {
+        double shortest = kEndless;
+        for (const PackedTriple<Real>& triple : descriptor.triples) {
+            shortest = triple.b == b || triple.c == b ? std::min(shortest, triple.table->grid.max) : shortest;
+        }
+        x_end = std::sqrt(shortest);
+    }
+    return distance_at(descriptor.environment, descriptor.rcut, x_end);
 }
 
 /// square, linear: the rows of C by the list of columns, and their products.
@@ -54,7 +88,9 @@ void pack_listed(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
     packed.n_features = input.form == InputForm::linear ? packed.n_rows : 0;
     for (int p = 0; p < packed.n_rows; ++p) {
         const FittingInput::Column& column = input.columns[static_cast<std::size_t>(p)];
-        packed.pairs[static_cast<std::size_t>(column.neighbour_type)].row_of_channel[static_cast<std::size_t>(column.channel)] = p;
+        if (std::vector<int>* rows = rows_of_group(column.group, packed)) {
+            (*rows)[static_cast<std::size_t>(column.channel)] = p;
+        }
         if (input.form == InputForm::square) {
             packed.begin.push_back(p);
             packed.end.push_back(taken.row_end()[static_cast<std::size_t>(p)]);
@@ -120,8 +156,8 @@ std::vector<int> PackedModel<Real>::used_ranks(Extent extent) const {
     for (int a = 0; a < model->n_types(); ++a) {
         for (const FittingInput& input : model->fittings[static_cast<std::size_t>(a)].inputs) {
             const Taken<Real> taken(*model, a, input, extent);
-            taken.for_each_table([&](int b, int rank) {
-                int& most = ranks[static_cast<std::size_t>(taken.descriptor().pair(a, b).table)];
+            taken.for_each_table([&](int group, int rank) {
+                int& most = ranks[static_cast<std::size_t>(taken.descriptor().table_of(a, group))];
                 most = std::max(most, rank);
             });
         }
@@ -143,7 +179,7 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
     const int n_powers = table.order + 1;
     const auto row_size = static_cast<std::size_t>(n_powers * stride);
     storage_.push_back(std::make_unique<AlignedArray<Real>>());
-    Real* coef = storage_.back()->reserve(row_size * static_cast<std::size_t>(table.n_rows + 1));
+    Real* coef = storage_.back()->reserve(row_size * static_cast<std::size_t>(table.n_rows + kContinuations));
     for (int row = 0; row < table.n_rows; ++row) {
         for (int power = 0; power < n_powers; ++power) {
             const double* from = table.coef + (static_cast<std::ptrdiff_t>(row) * n_powers + power) * table.rank;
@@ -151,6 +187,9 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
                            [](double c) { return static_cast<Real>(c); });
         }
     }
+    // Before the first knot: its value and slope.
+    Real* before = coef + static_cast<std::size_t>(table.n_rows + 1) * row_size;
+    std::copy_n(coef, 2 * stride, before);
     // Beyond max: value and slope at the end of the last interval.
     const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_rows - 1) * n_powers * table.rank;
     const double width = table.segments.back().step;
@@ -173,7 +212,7 @@ PackedPair<Real> PackedModel<Real>::pack_pair(
     const Pair& pair = descriptor.pair(a, b);
     packed.kind = pair.kind;
     packed.sel = descriptor.sel[static_cast<std::size_t>(b)];
-    if (pair.table < 0) {
+    if (pair.table < 0 || descriptor.is_three_body()) {
         return packed;
     }
     const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
@@ -191,6 +230,22 @@ PackedPair<Real> PackedModel<Real>::pack_pair(
     return packed;
 }
 
+/// The groups whose neighbours, both, are ordinary.
+template <class Real>
+void PackedModel<Real>::pack_triples(int a, PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const {
+    const Descriptor& descriptor = model->descriptors[static_cast<std::size_t>(packed.index)];
+    const auto is_seen = [&](int b) { return packed.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary; };
+    for (int b = 0; b < model->n_types(); ++b) {
+        for (int c = b; c < model->n_types(); ++c) {
+            if (is_seen(b) && is_seen(c)) {
+                const PackedTable<Real>* table = &set.tables[static_cast<std::size_t>(descriptor.pair(b, c).table)];
+                const double divisor = static_cast<double>(descriptor.sel[static_cast<std::size_t>(b)]) * descriptor.sel[static_cast<std::size_t>(c)];
+                packed.triples.push_back({b, c, table, std::vector<int>(static_cast<std::size_t>(table->rank), -1), 1 / divisor});
+            }
+        }
+    }
+}
+
 /// T = Vs C, which is G summed: a row of Vs for each of the M numbers of an embedding net.
 template <class Real>
 void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed) {
@@ -201,10 +256,11 @@ void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent ext
     const Taken<Real> taken(*model, a, input, extent);
     const Descriptor& descriptor = taken.descriptor();
     std::vector<Source> rows;
-    for (int b = 0; b < model->n_types(); ++b) {
-        for (int channel = 0; channel < taken.rank(b); ++channel) {
-            packed.pairs[static_cast<std::size_t>(b)].row_of_channel[static_cast<std::size_t>(channel)] = static_cast<int>(rows.size());
-            rows.push_back({&model->tables[static_cast<std::size_t>(descriptor.pair(a, b).table)], channel});
+    for (int group = 0; group < descriptor.n_groups(); ++group) {
+        std::vector<int>* row_of_channel = taken.rank(group) > 0 ? rows_of_group(group, packed) : nullptr;
+        for (int channel = 0; row_of_channel != nullptr && channel < taken.rank(group); ++channel) {
+            (*row_of_channel)[static_cast<std::size_t>(channel)] = static_cast<int>(rows.size());
+            rows.push_back({&model->tables[static_cast<std::size_t>(descriptor.table_of(a, group))], channel});
         }
     }
     packed.n_rows = static_cast<int>(rows.size());
@@ -238,6 +294,9 @@ PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(
     for (int b = 0; b < model->n_types(); ++b) {
         packed.pairs.push_back(pack_pair(descriptor, a, b, packed.environment, set));
     }
+    if (descriptor.is_three_body()) {
+        pack_triples(a, packed, set);
+    }
     return packed;
 }
 
@@ -261,7 +320,7 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
             if (pair.kind == PairKind::ordinary) {
                 limits.min_distance = model->pair_of(model->min_distance, a, b);
                 limits.close_distance = model->pair_of(model->close_distance, a, b);
-                limits.table_limit = std::max(limits.table_limit, distance_at(descriptor.environment, descriptor.rcut, pair.table->grid.max));
+                limits.table_limit = std::max(limits.table_limit, table_limit_of(descriptor, b));
                 const double checked = std::max(limits.min_distance, limits.table_limit);
                 limits.checked_distance2 = checked * checked;
             }
@@ -377,7 +436,10 @@ std::size_t PackedSet<Real>::bytes() const {
     for (const PackedType<Real>& type : types) {
         total += bytes_of(type.descriptors) + bytes_of(type.limits) + bytes_of(type.fitting.layers);
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-            total += bytes_of(descriptor.pairs) + bytes_of(descriptor.begin) + bytes_of(descriptor.end);
+            total += bytes_of(descriptor.pairs) + bytes_of(descriptor.triples) + bytes_of(descriptor.begin) + bytes_of(descriptor.end);
+            for (const PackedTriple<Real>& triple : descriptor.triples) {
+                total += bytes_of(triple.row_of_channel);
+            }
             for (const PackedPair<Real>& pair : descriptor.pairs) {
                 total += bytes_of(pair.row_of_channel) + bytes_of(pair.padding) + bytes_of(pair.masked);
             }

@@ -37,25 +37,25 @@ public:
         return n;
     }
 
-    /// direct: leading columns of the table of neighbour type b. 0: no table.
-    int rank(int b) const {
+    /// direct: leading columns of the table of a group of neighbours. 0: no table.
+    int rank(int group) const {
         const std::vector<int>& ranks = kIsDouble ? input_.rank_double : input_.rank_mixed;
-        return extent_ == Extent::all || ranks.empty() ? full_rank(b) : ranks[static_cast<std::size_t>(b)];
+        return extent_ == Extent::all || ranks.empty() ? full_rank(group) : ranks[static_cast<std::size_t>(group)];
     }
 
-    /// use(b, rank) for the tables of which channels 0 .. rank - 1 are in use.
+    /// use(group, rank) for the tables of which channels 0 .. rank - 1 are in use.
     template <class Use>
     void for_each_table(const Use& use) const {
         if (input_.form != InputForm::direct) {
             for (int p = 0; p < n_columns(); ++p) {
                 const FittingInput::Column& column = input_.columns[static_cast<std::size_t>(p)];
-                use(column.neighbour_type, column.channel + 1);
+                use(column.group, column.channel + 1);
             }
             return;
         }
-        for (int b = 0; b < model_.n_types(); ++b) {
-            if (full_rank(b) > 0) {
-                use(b, rank(b));
+        for (int group = 0; group < descriptor_.n_groups(); ++group) {
+            if (full_rank(group) > 0) {
+                use(group, rank(group));
             }
         }
     }
@@ -67,8 +67,8 @@ public:
             case InputForm::linear: return n_columns() == static_cast<int>(input_.columns.size());
             default: break;
         }
-        for (int b = 0; b < model_.n_types(); ++b) {
-            if (rank(b) < full_rank(b)) {
+        for (int group = 0; group < descriptor_.n_groups(); ++group) {
+            if (rank(group) < full_rank(group)) {
                 return false;
             }
         }
@@ -82,8 +82,8 @@ private:
         const std::vector<int>& ordinary = kIsDouble ? in_double : in_mixed;
         return extent_ == Extent::all || ordinary.empty() ? all : ordinary;
     }
-    int full_rank(int b) const {
-        const int table = descriptor_.pair(a_, b).table;
+    int full_rank(int group) const {
+        const int table = descriptor_.table_of(a_, group);
         return table < 0 ? 0 : model_.tables[static_cast<std::size_t>(table)].rank;
     }
 

@@ -9,5 +9,6 @@ from ..model.descriptor import Descriptor
 from .deepmd import Tree
 from .se_e2_a.deepmd import make as se_e2_a
 from .se_e2_r.deepmd import make as se_e2_r
+from .se_e3.deepmd import make as se_e3
 
-MAKERS: dict[str, Callable[[Tree, int], Descriptor]] = {"se_e2_a": se_e2_a, "se_e2_r": se_e2_r}
+MAKERS: dict[str, Callable[[Tree, int], Descriptor]] = {"se_e2_a": se_e2_a, "se_e2_r": se_e2_r, "se_e3": se_e3}

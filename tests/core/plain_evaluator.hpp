@@ -188,7 +188,7 @@ private:
         }
         std::vector<Row> c;
         for (const FittingInput::Column& column : input.columns) {
-            c.push_back(by_type[static_cast<std::size_t>(column.neighbour_type)][static_cast<std::size_t>(column.channel)]);
+            c.push_back(by_type[static_cast<std::size_t>(column.group)][static_cast<std::size_t>(column.channel)]);
         }
         if (input.form == InputForm::linear) {
             const int n = is_mixed_ ? input.n_mixed : input.n_double;

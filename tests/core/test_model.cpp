@@ -437,7 +437,7 @@ TEST(Model, HoldsWhatTheFileSays) {
     EXPECT_EQ(square.form, dpc::InputForm::square);
     EXPECT_EQ(square.n_inputs, 7);
     EXPECT_EQ(square.row_end_mixed, (std::vector<int>{3, 2, 2, 3}));
-    EXPECT_EQ(square.columns[3].neighbour_type, 1);
+    EXPECT_EQ(square.columns[3].group, 1);
     EXPECT_EQ(square.columns[3].channel, 2);
     EXPECT_EQ(folded.layers[1].activation, dpc::Activation::silut);
     EXPECT_EQ(folded.layers[1].activation_parameter, 3.0);
@@ -461,7 +461,7 @@ TEST(Model, HoldsARadialDescriptor) {
     EXPECT_EQ(linear.n_inputs, 4);
     EXPECT_EQ(linear.n_mixed, 2);
     EXPECT_EQ(linear.n_double, 0);
-    EXPECT_EQ(linear.columns[1].neighbour_type, 1);
+    EXPECT_EQ(linear.columns[1].group, 1);
     EXPECT_EQ(model->fittings[1].inputs[0].n_inputs, 4);
 }
 

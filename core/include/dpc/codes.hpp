@@ -13,7 +13,7 @@ enum class InputForm { direct, square, rectangular, linear };
 enum class TableArgument { x, r, product };
 /// Which neighbours a centre keeps where there are more than sel (docs/theory.md section 1).
 enum class NeighbourRule { all, per_type, total, united, mixed };
-enum class DescriptorKind { se_e2_a, se_e2_r };
+enum class DescriptorKind { se_e2_a, se_e2_r, se_e3 };
 
 /// As in the file, and for people.
 const char* name_of(DescriptorKind kind);

@@ -40,14 +40,16 @@ struct Table {
     const double* coef = nullptr;   // (n_rows, order + 1, K)
     const double* basis = nullptr;  // V, (M, K)
 
+    TableArgument argument = TableArgument::x;
+
     double lower() const { return segments.front().start; }
     double max() const { return segments.back().end(); }
 };
 
-/// What a pair of types does in a descriptor: row = centre type, column = neighbour type.
+/// What a pair of types does in a descriptor.
 struct Pair {
-    PairKind kind = PairKind::ordinary;
-    int table = -1;  // index into Model::tables, -1 where absent
+    PairKind kind = PairKind::ordinary;  // row = centre type, column = neighbour type
+    int table = -1;                      // index into Model::tables, -1 where absent; of three bodies row and column are both of neighbours
 };
 
 /// Section 1 of docs/theory.md: what makes features of a centre's neighbours. N types.
@@ -55,16 +57,27 @@ struct Descriptor {
     DescriptorKind kind = DescriptorKind::se_e2_a;
     double rcut = 0, rcut_smth = 0, env_protection = 0;  // angstrom
     std::vector<int> sel;             // (N)
-    int n_sel = 0;                    // divisor of the sum over neighbours
-    std::vector<double> mean;         // (N)
-    std::vector<double> std_radial;   // (N)
-    std::vector<double> std_angular;  // (N)
+    int n_sel = 1;                    // divisor of the sum over neighbours; of three bodies none
+    std::vector<double> mean;         // (N); of three bodies 0
+    std::vector<double> std_radial;   // (N), empty where the kind has none
+    std::vector<double> std_angular;  // (N), the same
     int width = 0;                    // M
     int axis_neuron = 0;              // A; 0 where the kind has none
     std::vector<Pair> pairs;          // (N, N)
 
     const Pair& pair(int centre, int neighbour) const {
         return pairs[static_cast<std::size_t>(centre) * sel.size() + static_cast<std::size_t>(neighbour)];
+    }
+    bool is_three_body() const { return kind == DescriptorKind::se_e3; }
+    /// Groups of neighbours, each with a sum of its own: of type g; of three bodies the pairs of neighbours of two types b <= c, g = b N + c.
+    int n_groups() const { return static_cast<int>(is_three_body() ? sel.size() * sel.size() : sel.size()); }
+    /// Of a group around a centre, -1: none.
+    int table_of(int centre, int group) const {
+        const int n = static_cast<int>(sel.size());
+        if (!is_three_body()) {
+            return pair(centre, group).table;
+        }
+        return group / n <= group % n ? pair(group / n, group % n).table : -1;
     }
     /// Numbers that it gives a fitting net.
     int n_features() const { return kind == DescriptorKind::se_e2_a ? width * axis_neuron : width; }
@@ -73,7 +86,7 @@ struct Descriptor {
 /// What the first layer of a fitting net takes of one descriptor.
 struct FittingInput {
     struct Column {
-        int neighbour_type;
+        int group;  // of neighbours, see Descriptor
         int channel;
     };
     int descriptor = 0;           // index into Model::descriptors
@@ -82,7 +95,7 @@ struct FittingInput {
     std::vector<int> row_end;     // square: products (p, q), q = p .. row_end[p] - 1
     // What an ordinary centre takes in double and in mixed precision; a close one takes all (docs/tables-format.md section 3).
     std::vector<int> row_end_double, row_end_mixed;  // square: the part of these products; empty: all
-    std::vector<int> rank_double, rank_mixed;        // direct, by neighbour type: leading columns of its table; empty: all
+    std::vector<int> rank_double, rank_mixed;        // direct, by group: leading columns of its table; empty: all
     int n_double = 0, n_mixed = 0;                   // linear: leading columns
     int n_inputs = 0;                                // of the first layer
 };

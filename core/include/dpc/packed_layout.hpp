@@ -13,7 +13,9 @@ namespace dpc {
 constexpr int kLaneMultiple = 16;  // atoms of a block and channels of a table are padded to this: a float pack of 512 bits
 constexpr int kPanelRows = 6;      // rows of a matrix that one product tile covers: 6 x 4 packs of sums fill 32 registers
 
-/// One table as kernels read it: rows of (order + 1, stride) Reals, the linear continuation last.
+constexpr int kContinuations = 2;  // rows of a table behind its own: beyond its end, and before its start
+
+/// One table as kernels read it: rows of (order + 1, stride) Reals, the linear continuations last.
 template <class Real>
 struct PackedTable {
     math::Grid grid;

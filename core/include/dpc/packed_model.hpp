@@ -31,6 +31,15 @@ struct PackedPair {
     std::vector<Real> masked;                  // (K) what one masked slot adds, se_e2_r: phi(0); empty: nothing
 };
 
+/// What the pairs of neighbours of two types b <= c add to the rows of C of a descriptor of three bodies.
+template <class Real>
+struct PackedTriple {
+    int b = 0, c = 0;
+    const PackedTable<Real>* table = nullptr;
+    std::vector<int> row_of_channel;  // (K) row of C, -1: not used
+    double inverse_divisor = 0;       // 1/(sel_b sel_c)
+};
+
 /// What all descriptors of a centre type together have to say of the neighbours of one type: the worst of each.
 struct PairLimits {
     double min_distance = 0;       // of the training data, angstrom
@@ -52,8 +61,9 @@ struct PackedDescriptor {
     InputForm form = InputForm::direct;
     double rcut = 0;                          // angstrom
     int n_sel = 0;                            // divisor of the sum over neighbours
-    math::EnvParameters environment{};
-    std::vector<PackedPair<Real>> pairs;      // by neighbour type
+    math::EnvParameters environment{};        // of three bodies R_0 is s/std', the length of the vector in R
+    std::vector<PackedPair<Real>> pairs;      // by neighbour type; of three bodies without tables
+    std::vector<PackedTriple<Real>> triples;  // of three bodies: those that centres of this type see
     int n_rows = 0;                           // rows of C
     PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_rows), T = Vs C, and its transpose; se_e2_r: Vs/5, D = Vs C/5
     std::vector<int> begin, end;              // se_e2_a: products, see ProductList
@@ -129,6 +139,7 @@ private:
     void pack_type(int a, Extent extent, PackedSet<Real>& set);
     PackedDescriptor<Real> pack_descriptor(int a, const FittingInput& input, Extent extent, const PackedSet<Real>& set) const;
     void add_limits(int a, PackedType<Real>& type) const;
+    void pack_triples(int a, PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const;
     PackedPair<Real> pack_pair(const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment, const PackedSet<Real>& set) const;
     void pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed);
     void pack_layers(int a, const std::vector<int>& inputs, PackedSet<Real>& set);

@@ -154,6 +154,16 @@ DPC_FUNCTION void store_integers(Pack<double> a, std::int32_t* to) {
 #endif
 }
 
+DPC_FUNCTION void store_integers(Pack<float> a, std::int32_t* to) {
+#if defined(__AVX512F__)
+    _mm512_storeu_si512(to, _mm512_cvtps_epi32(a.v));
+#else
+    for (int lane = 0; lane < Pack<float>::width; ++lane) {
+        to[lane] = static_cast<std::int32_t>(a.v[lane]);
+    }
+#endif
+}
+
 /// c[0] + c[1] x + .. by halving the number of terms: as many operations as Horner's rule needs, but few of them one after the
 /// other. A processor holds only a few packs' worth of waiting operations, so that the longest chain counts.
 template <int N, class T>

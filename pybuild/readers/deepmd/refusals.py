@@ -10,7 +10,6 @@ from ...errors import UnsupportedModel
 MESSAGES = "message passing between atoms, which cannot be tabulated"
 NO_ENERGY = "energies and forces, which such a model does not have"
 DESCRIPTOR_NEEDS = {
-    "se_e3": "three-body tables of the angle between two neighbours",
     "se_e3_tebd": "three-body tables with a type embedding",
     "dpa1": "tables with a type embedding",
     "hybrid": "several descriptors in one table file",

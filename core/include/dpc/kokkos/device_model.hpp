@@ -204,7 +204,7 @@ DeviceMatrix<Real> DeviceModel<ExecSpace, Real>::upload(const PackedMatrix<Real>
 template <class ExecSpace, class Real>
 PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& table) {
     PackedTable<Real> out = table;
-    const auto rows = static_cast<std::size_t>(table.grid.n_rows) + 1;
+    const auto rows = static_cast<std::size_t>(table.grid.n_rows) + kContinuations;
     out.coef = share(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride));
     if (table.grid.n_segments > 2) {
         out.grid.segments = share(table.grid.segments, static_cast<std::size_t>(table.grid.n_segments));

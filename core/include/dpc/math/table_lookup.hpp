@@ -12,7 +12,8 @@ struct Segment {
     double first, last;  // first row, and last interval counted from it: whole numbers
 };
 
-/// The knots of a table, in segments. Row n_rows is one more, the linear continuation beyond max.
+/// The knots of a table, in segments. Row n_rows is one more, the linear continuation beyond max; row n_rows + 1 that before lower, for
+/// arguments that can lie there.
 struct Grid {
     // One or two segments, as nearly all tables have: here alone.
     double lower, split, max;  // start, start of the second segment (max: there is none), end
@@ -89,10 +90,32 @@ DPC_FUNCTION V locate_in_two(const Grid& g, V x, V& distance) {
     return select(is_beyond, V(g.n_rows), first + interval);
 }
 
+/// Among three segments, for tables over products, which are fine around 0 and coarse on both sides.
+template <class V>
+DPC_FUNCTION V locate_in_three(const Segment (&s)[3], double lower, double max, double n_rows, V x, V& distance) {
+    const auto in_second = x >= s[1].start, in_third = x >= s[2].start;
+    const auto of_segment = [&](double first, double second, double third) { return select(in_third, V(third), select(in_second, V(second), V(first))); };
+    const V origin = of_segment(s[0].start, s[1].start, s[2].start);
+    V interval = floor((x - origin) * of_segment(s[0].inverse_step, s[1].inverse_step, s[2].inverse_step));
+    const V last = of_segment(s[0].last, s[1].last, s[2].last);
+    interval = select(interval < 0.0, V(0.0), interval);
+    interval = select(interval > last, last, interval);
+    const V row = of_segment(s[0].first, s[1].first, s[2].first) + interval;
+    const auto is_beyond = x >= max, is_before = x < lower;
+    distance = select(is_beyond, x - max, x - (origin + interval * of_segment(s[0].step, s[1].step, s[2].step)));
+    return select(is_beyond, V(n_rows), select(is_before, V(n_rows + 1.0), row));
+}
+
 /// The same for any number of segments.
 template <class V>
 DPC_FUNCTION V locate(const Grid& g, V x, V& distance) {
     return g.n_segments > 2 ? locate_in_many(g, x, distance) : locate_in_two(g, x, distance);
+}
+
+/// Row of a product x, which may be below lower, and the distance from the row's left knot.
+DPC_FUNCTION double locate_product(const Grid& g, double x, double& distance) {
+    const double row = locate(g, x, distance);
+    return x < g.lower ? g.n_rows + 1 : row;
 }
 
 /// Value of the polynomial c[0] + c[1] t + .. + c[ORDER] t^ORDER.

@@ -3,6 +3,7 @@
 #include "host/descriptors/block_descriptor.hpp"
 #include "host/descriptors/se_e2_a/se_e2_a.hpp"
 #include "host/descriptors/se_e2_r/se_e2_r.hpp"
+#include "host/descriptors/se_e3/se_e3.hpp"
 
 namespace dpc::host {
 
@@ -10,6 +11,7 @@ template <class Real>
 std::unique_ptr<BlockDescriptor<Real>> make_descriptor(const Model& model, int index, const Kernels<Real>& kernels) {
     switch (model.descriptors[static_cast<std::size_t>(index)].kind) {
         case DescriptorKind::se_e2_r: return std::make_unique<SeE2R<Real>>(index, kernels);
+        case DescriptorKind::se_e3: return std::make_unique<SeE3<Real>>(index, kernels);
         case DescriptorKind::se_e2_a: break;
     }
     return std::make_unique<SeE2A<Real>>(index, kernels);

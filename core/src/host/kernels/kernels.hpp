@@ -7,6 +7,7 @@
 #include "host/kernels/pairs.hpp"
 #include "host/kernels/products.hpp"
 #include "host/kernels/table.hpp"
+#include "host/kernels/triples.hpp"
 
 namespace dpc::host {
 
@@ -15,6 +16,7 @@ struct Kernels {
     const char* name;  // of the instruction set
     PairKernels<Real> pairs;
     TableKernels<Real> table;
+    TripleKernels<Real> triples;
     ProductKernels<Real> products;
     NetKernels<Real> net;
 };

@@ -10,18 +10,21 @@
 namespace dpc::host {
 
 /// The tables of functions that the sources of the components define, put together.
-#define DPC_KERNELS(isa)                                                                                           \
-    namespace isa {                                                                                                \
-    extern const InBoth<PairKernels> pair_kernels;                                                                 \
-    extern const InBoth<TableKernels> table_kernels;                                                               \
-    extern const InBoth<ProductKernels> product_kernels;                                                           \
-    extern const InBoth<NetKernels> net_kernels;                                                                   \
-    static const InBoth<Kernels>& kernels() {                                                                      \
-        static const InBoth<Kernels> all = {                                                                       \
-            {#isa, pair_kernels.in_double, table_kernels.in_double, product_kernels.in_double, net_kernels.in_double}, \
-            {#isa, pair_kernels.in_float, table_kernels.in_float, product_kernels.in_float, net_kernels.in_float}};    \
-        return all;                                                                                                \
-    }                                                                                                              \
+#define DPC_KERNELS(isa)                                                                                                   \
+    namespace isa {                                                                                                        \
+    extern const InBoth<PairKernels> pair_kernels;                                                                         \
+    extern const InBoth<TableKernels> table_kernels;                                                                       \
+    extern const InBoth<TripleKernels> triple_kernels;                                                                     \
+    extern const InBoth<ProductKernels> product_kernels;                                                                   \
+    extern const InBoth<NetKernels> net_kernels;                                                                           \
+    static const InBoth<Kernels>& kernels() {                                                                              \
+        static const InBoth<Kernels> all = {                                                                               \
+            {#isa, pair_kernels.in_double, table_kernels.in_double, triple_kernels.in_double, product_kernels.in_double,   \
+             net_kernels.in_double},                                                                                       \
+            {#isa, pair_kernels.in_float, table_kernels.in_float, triple_kernels.in_float, product_kernels.in_float,       \
+             net_kernels.in_float}};                                                                                       \
+        return all;                                                                                                        \
+    }                                                                                                                      \
     }
 DPC_KERNELS(portable)
 #if defined(DPC_HAVE_X86_KERNELS)

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// se_e3 (docs/theory.md section 3): the features are the rows of C, the sums of phi(v_j . v_k) over the pairs of neighbours of two types
+// divided by their slots, or D = Vs C (direct form).
+#pragma once
+
+#include "host/descriptors/block_descriptor.hpp"
+
+namespace dpc::host {
+
+template <class Real>
+class SeE3 final : public BlockDescriptor<Real> {
+public:
+    SeE3(int index, const Kernels<Real>& kernels) : index_(index), kernels_(kernels) {}
+
+    void reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) override;
+    void compute_environment(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs) override;
+    void compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) override;
+    void reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) override;
+    void reverse_environment(double* const gradient[3], double* virial) override {
+        kernels_.pairs.reverse_environment[4](block_->n, pairs_, gradient, virial);
+    }
+    std::size_t bytes() const override;
+
+private:
+    /// Products of neighbour j with begin .. end - 1, in the places from `place` on.
+    struct Piece {
+        int j, begin, end, place;
+    };
+    struct Range {
+        int begin, end;
+    };
+
+    void compute_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* rows);
+    void reverse_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
+    template <class Use>
+    void in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
+    template <class Use>
+    void squares_in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
+    void add_moments(const PackedTable<Real>& table, int n, Real weight);
+    Range range(int b, int atom) const { return {block_->first(b, atom), block_->first(b, atom) + block_->count(b, atom)}; }
+    NeighbourVectors<Real> vectors() const {
+        return {{pairs_.row[1], pairs_.row[2], pairs_.row[3]}, {pairs_.reverse_row[1], pairs_.reverse_row[2], pairs_.reverse_row[3]}};
+    }
+
+    const int index_;
+    const Kernels<Real>& kernels_;
+    const BlockPairs* block_ = nullptr;
+    PairArrays<Real> pairs_{};     // of 4 components; row[1 .. 3] is v
+    PairArrays<Real> products_{};  // a list of products of one atom, as pairs of 1 component: table_row, distance, reverse_row[0]
+    std::vector<Piece> pieces_;    // what they are of
+    AlignedArray<double> doubles_;
+    AlignedArray<Real> reals_, listed_;
+    AlignedArray<std::int32_t> table_rows_;
+    AlignedArray<Real> sums_, weights_;  // (stride) of one atom and group
+    AlignedArray<Real> rows_;            // direct form: C (n_rows, lanes), then dE/dC
+};
+
+}  // namespace dpc::host

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// See triples.hpp.
+#include "host/kernels/triples.hpp"
+
+#include "dpc/simd.hpp"
+
+namespace dpc::host::DPC_ISA {
+namespace {
+
+using simd::DPC_ISA::Pack;
+
+/// product(k): x of a pack of neighbours from k on. Packs run over neighbours: a product is three multiply-adds, and where it lies in the
+/// table a dozen operations more. The usual grid has three segments, fine around 0 and coarse on both sides, which stay in registers;
+/// another one, of an activation with corners, is searched product by product.
+template <class Real, class Product>
+DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int begin, int end, const ProductPlaces<Real>& places) {
+    using P = Pack<Real>;
+    if (grid.n_segments == 3) {
+        const math::Segment segments[3] = {grid.segments[0], grid.segments[1], grid.segments[2]};
+        const double lower = grid.lower, max = grid.max, n_rows = grid.n_rows;
+        for (int k = begin; k < end; k += P::width) {
+            P distance;
+            const P row = math::locate_in_three(segments, lower, max, n_rows, product(k), distance);
+            store_integers(row, places.table_row + (k - begin));
+            distance.store(places.distance + (k - begin));
+        }
+        return;
+    }
+    for (int k = begin; k < end; k += P::width) {
+        Real x[P::width];
+        product(k).store(x);
+        for (int lane = 0; lane < P::width && k + lane < end; ++lane) {
+            double distance = 0;
+            places.table_row[k - begin + lane] = static_cast<std::int32_t>(math::locate_product(grid, x[lane], distance));
+            places.distance[k - begin + lane] = static_cast<Real>(distance);
+        }
+    }
+}
+
+template <class Real>
+void locate(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const ProductPlaces<Real>& places) {
+    using P = Pack<Real>;
+    const P a(neighbours.v[0][j]), b(neighbours.v[1][j]), c(neighbours.v[2][j]);
+    locate_all(
+        grid,
+        [&](int k) { return a * P::load(neighbours.v[0] + k) + b * P::load(neighbours.v[1] + k) + c * P::load(neighbours.v[2] + k); },
+        begin, end, places);
+}
+
+template <class Real>
+void locate_squares(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int begin, int end, const ProductPlaces<Real>& places) {
+    using P = Pack<Real>;
+    locate_all(
+        grid,
+        [&](int k) {
+            const P a = P::load(neighbours.v[0] + k), b = P::load(neighbours.v[1] + k), c = P::load(neighbours.v[2] + k);
+            return a * a + b * b + c * c;
+        },
+        begin, end, places);
+}
+
+/// The first n numbers, 0 behind them: products that are not there add nothing to whatever neighbour comes next.
+template <class Real>
+DPC_FUNCTION Pack<Real> load_first(const Real* from, int n) {
+    constexpr int width = Pack<Real>::width;
+    if (n >= width) {
+        return Pack<Real>::load(from);
+    }
+    Real lanes[width];
+    for (int lane = 0; lane < width; ++lane) {
+        lanes[lane] = lane < n ? from[lane] : Real(0);
+    }
+    return Pack<Real>::load(lanes);
+}
+
+template <class Real>
+void reverse(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const Real* reverse_x) {
+    using P = Pack<Real>;
+    P of_j[3], sum[3];
+    for (int c = 0; c < 3; ++c) {
+        of_j[c] = P(neighbours.v[c][j]);
+        sum[c] = P(0.0);
+    }
+    for (int k = begin; k < end; k += P::width) {
+        const P e = load_first(reverse_x + (k - begin), end - k);
+        for (int c = 0; c < 3; ++c) {
+            sum[c] += e * P::load(neighbours.v[c] + k);
+            (P::load(neighbours.reverse_v[c] + k) + e * of_j[c]).store(neighbours.reverse_v[c] + k);
+        }
+    }
+    for (int c = 0; c < 3; ++c) {
+        neighbours.reverse_v[c][j] += simd::DPC_ISA::sum(sum[c]);
+    }
+}
+
+template <class Real>
+void reverse_squares(const NeighbourVectors<Real>& neighbours, int begin, int end, const Real* reverse_x) {
+    using P = Pack<Real>;
+    for (int k = begin; k < end; k += P::width) {
+        const P e = load_first(reverse_x + (k - begin), end - k) * P(2.0);
+        for (int c = 0; c < 3; ++c) {
+            (P::load(neighbours.reverse_v[c] + k) + e * P::load(neighbours.v[c] + k)).store(neighbours.reverse_v[c] + k);
+        }
+    }
+}
+
+template <class Real>
+constexpr TripleKernels<Real> functions() {
+    TripleKernels<Real> table{};
+    table.locate = locate<Real>;
+    table.locate_squares = locate_squares<Real>;
+    table.reverse = reverse<Real>;
+    table.reverse_squares = reverse_squares<Real>;
+    return table;
+}
+
+}  // namespace
+
+extern const InBoth<TripleKernels> triple_kernels;
+const InBoth<TripleKernels> triple_kernels = {functions<double>(), functions<float>()};
+
+}  // namespace dpc::host::DPC_ISA
