@@ -41,4 +41,7 @@ DPC_FUNCTION TypeChange update_type(const int* model_type_of, int n_lammps_types
     return kTypesChanged;
 }
 
+/// The type of an atom for another model; type_of: its types by those of the first.
+DPC_FUNCTION int type_in_other(const int* type_of, int type) { return type < 0 ? type : type_of[type]; }
+
 }  // namespace dpcompressed

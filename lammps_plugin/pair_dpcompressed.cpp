@@ -56,13 +56,17 @@ dpc::EvaluatorOptions PairDPCompressed::options() const {
     return options;
 }
 
-std::string PairDPCompressed::start_evaluator() {
+std::string PairDPCompressed::start_engines() {
     n_threads_ = comm->nthreads;
-    evaluator_ = std::make_unique<dpc::Evaluator>(model_, options());
-    return evaluator_->describe();
+    engines_.clear();
+    const dpc::EvaluatorOptions chosen = options();
+    for (const ModelInUse& in_use : models_) {
+        engines_.push_back(std::make_unique<dpc::Evaluator>(in_use.model, chosen));
+    }
+    return engines_.front()->describe();
 }
 
-bool PairDPCompressed::has_evaluator() const { return evaluator_ && n_threads_ == comm->nthreads; }
+bool PairDPCompressed::has_engines() const { return !engines_.empty() && n_threads_ == comm->nthreads; }
 
 void PairDPCompressed::request_list() { neighbor->add_request(this, NeighConst::REQ_FULL); }
 
@@ -83,38 +87,55 @@ dpcompressed::TypeChange PairDPCompressed::update_types() {
     return gravest;
 }
 
-void PairDPCompressed::take_list() {
+void PairDPCompressed::take_list(std::size_t k) {
+    const bool has_other_types = !models_[k].type_of.empty();
+    if (k > 0 && !has_other_types && engines_[k]->share_neighbours(*engines_.front())) {
+        return;
+    }
+    if (has_other_types) {
+        other_types_.resize(types_.size());
+        std::transform(types_.begin(), types_.end(), other_types_.begin(),
+                       [&](int type) { return dpcompressed::type_in_other(models_[k].type_of.data(), type); });
+    }
     dpc::NeighbourRows rows;
     rows.n_centres = list->inum;
     rows.centre = list->ilist;
     rows.count = list->numneigh;
     rows.rows = list->firstneigh;
     rows.index_mask = NEIGHMASK;
-    if (rule_ != dpc::NeighbourRule::all) {
+    if (needs_tags()) {
         tags_.assign(atom->tag, atom->tag + n_all());
         rows.tag = tags_.data();
     }
-    evaluator_->set_neighbours(n_all(), types_.data(), rows);
+    engines_[k]->set_neighbours(n_all(), has_other_types ? other_types_.data() : types_.data(), rows);
 }
 
-PairDPCompressedBase::Results PairDPCompressed::evaluate() {
+PairDPCompressedBase::Results PairDPCompressed::evaluate(std::size_t k, const Task& task) {
     const bool any = n_all() > 0;  // LAMMPS may have no arrays where there are no atoms
+    double* forces = any ? atom->f[0] : nullptr;
     Results results;
     dpc::Output out;
-    out.forces = any ? atom->f[0] : nullptr;
-    out.atom_energy = eflag_atom ? eatom : nullptr;
-    if (wants_atom_virial()) {
+    out.forces = task.forces != nullptr ? task.forces : forces;
+    out.atom_energy = task.drives && eflag_atom ? eatom : nullptr;
+    if (task.drives && wants_atom_virial()) {
         atom_virial_.assign(9 * static_cast<std::size_t>(n_all()), 0.0);
         out.atom_virial = atom_virial_.data();
         results.atom_virial = atom_virial_.data();
     }
-    results.totals = evaluator_->compute({any ? atom->x[0] : nullptr, units_}, out);
+    results.totals = engines_[k]->compute({any ? atom->x[0] : nullptr, task.units}, out);
+    if (task.drives && task.forces != nullptr) {
+        for (int c = 0; c < 3 * n_all(); c++) {
+            forces[c] += task.forces[c];
+        }
+    }
     return results;
 }
 
 double PairDPCompressed::memory_usage() {
-    const double bytes = Pair::memory_usage() + sizeof(int) * types_.capacity() +
-                         sizeof(std::int64_t) * tags_.capacity() +
-                         sizeof(double) * atom_virial_.capacity();
-    return evaluator_ ? bytes + static_cast<double>(evaluator_->memory_bytes()) : bytes;
+    double bytes = PairDPCompressedBase::memory_usage() + sizeof(int) * other_types_.capacity() +
+                   sizeof(std::int64_t) * tags_.capacity() + sizeof(double) * atom_virial_.capacity();
+    for (const auto& engine : engines_) {
+        bytes += static_cast<double>(engine->memory_bytes());
+    }
+    return bytes;
 }

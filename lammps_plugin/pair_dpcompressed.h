@@ -16,21 +16,22 @@ public:
     double memory_usage() override;
 
 protected:
-    std::string start_evaluator() override;
-    bool has_evaluator() const override;
-    void drop_evaluator() override { evaluator_.reset(); }
+    std::string start_engines() override;
+    bool has_engines() const override;
+    void drop_engines() override { engines_.clear(); }
     void request_list() override;
     void read_types() override;
     dpcompressed::TypeChange update_types() override;
-    void take_list() override;
-    Results evaluate() override;
-    const dpc::Overflow& overflow_found() const override { return evaluator_->overflow(); }
+    void take_list(std::size_t k) override;
+    Results evaluate(std::size_t k, const Task& task) override;
+    const dpc::Overflow& overflow_found(std::size_t k) const override { return engines_[k]->overflow(); }
 
 private:
     dpc::EvaluatorOptions options() const;
 
-    std::unique_ptr<dpc::Evaluator> evaluator_;
-    int n_threads_ = 0;                // that evaluator_ was made with
+    std::vector<std::unique_ptr<dpc::Evaluator>> engines_;
+    int n_threads_ = 0;                // that they were made with
+    std::vector<int> other_types_;     // (n_all) of a model whose types have another order
     std::vector<double> atom_virial_;  // (n_all, 9)
     std::vector<std::int64_t> tags_;   // (n_all) of the list, where they matter
 };

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The part of the pair styles that does not depend on where the atoms lie; see
-// pair_dpcompressed_base.h. Exceptions of the core become LAMMPS errors in on_all_ranks and
-// on_this_rank, nowhere else.
+// pair_dpcompressed_base.h.
 #include "pair_dpcompressed_base.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 #include <thread>
 
 #include "agreement.hpp"
@@ -36,6 +37,14 @@ constexpr int kLongestText = 1 << 20;  // bytes of settings or element names in 
 /// the units of the run, with the same energies relative to kT in all of them.
 constexpr double kBoltz = 8.617343e-5;
 
+std::string described(const dpc::Model& model) {
+    std::string kinds;
+    for (const dpc::Descriptor& descriptor : model.descriptors) {
+        kinds += text(kinds.empty() ? "" : " + ", dpc::name_of(descriptor.kind));
+    }
+    return text(kinds, ", cutoff ", model.rcut(), " angstrom, elements ", dpcompressed::listed(model.type_map));
+}
+
 constexpr int kOutputDelay = 200;  // milliseconds from a rank's error message to MPI_Abort
 
 /// LAMMPS' orders of virial components in terms of ours (xx xy xz yx yy yz zx zy zz).
@@ -57,6 +66,8 @@ PairDPCompressedBase::PairDPCompressedBase(LAMMPS* lammps) : Pair(lammps), rank_
     no_virial_fdotr_compute = 1;
     centroidstressflag = CENTROID_AVAIL;
     comm_forward = 1;  // types, where they change between two builds of the list
+    comm_reverse = 3;  // forces of one model after the other, where their deviation is measured
+    pvector = values_.data();
     dpcompressed::say_at_exit(this);
 }
 
@@ -88,29 +99,11 @@ void PairDPCompressedBase::fail_one(const std::string& what) {
     }
 }
 
-/// Run what all ranks run together; the core's exceptions, on whichever ranks, end the run with one
-/// message.
-template <class Action>
-auto PairDPCompressedBase::on_all_ranks(const Action& action) {
-    std::string problem;
-    decltype(action()) result{};
-    try {
-        result = action();
-    } catch (const std::exception& e) {
-        problem = e.what();
-    }
-    if (const auto agreed = dpcompressed::agree(problem, world); !agreed.empty()) {
-        fail_all(agreed);
-    }
-    return result;
-}
-
-/// Run what may fail on one rank alone, and say which atoms are to blame.
-template <class Action>
-auto PairDPCompressedBase::on_this_rank(const Action& action) {
+/// What the exception at hand says and which atoms are to blame.
+void PairDPCompressedBase::fail_with_exception() {
     std::string what;
     try {
-        return action();
+        throw;
     } catch (const dpc::InputError& e) {
         what = text("step ", update->ntimestep, ": ", e.what());
         if (e.atom_i >= 0) {
@@ -125,27 +118,71 @@ auto PairDPCompressedBase::on_this_rank(const Action& action) {
 }
 
 void PairDPCompressedBase::settings(int narg, char** arg) {
-    settings_ = on_all_ranks([&] { return dpcompressed::parse_style(narg, arg); });
-    load_model();
+    take_settings(on_all_ranks([&] { return dpcompressed::parse_style(narg, arg); }));
+    load_models();
+    if (models_.size() == 1 && !settings_.deviation.is_default()) {
+        warn("out_freq, out_file, atomic, relative and relative_v have no effect: there is one model");
+    }
 }
 
-void PairDPCompressedBase::load_model() {
+void PairDPCompressedBase::take_settings(dpcompressed::StyleSettings settings) {
     drop();
-    model_type_.clear();
-    model_ = on_all_ranks([&] { return dpcompressed::read_model(settings_.file, world); });
     say_pending();
-    rule_ = on_all_ranks([&] { return dpc::rule_for(*model_, settings_.neighbours); });
-    overflow_ = std::make_unique<dpcompressed::OverflowLog>(model_->type_map, rule_);
+    models_.clear();
+    model_type_.clear();
+    deviation_.reset();
+    deviation_file_.reset();
+    settings_ = std::move(settings);
+    const bool has_deviation = settings_.files.size() > 1 && settings_.deviation.every > 0;
+    nextra = has_deviation ? static_cast<int>(values_.size()) : 0;
+    values_.fill(rank_ == 0 ? std::numeric_limits<double>::quiet_NaN() : 0);
+}
+
+void PairDPCompressedBase::load_models() {
+    std::vector<ModelInUse> models(settings_.files.size());
+    for (std::size_t k = 0; k < models.size(); k++) {
+        models[k].file = settings_.files[k];
+        on_all_ranks([&] {
+            load_model(models[k], k > 0);
+            return true;
+        });
+    }
+    models_ = std::move(models);
+}
+
+/// may_be_word: the file may be a keyword that was not understood.
+void PairDPCompressedBase::load_model(ModelInUse& in_use, bool may_be_word) {
+    try {
+        in_use.model = dpcompressed::read_model(in_use.file, world);
+    } catch (const dpc::FormatError& e) {
+        throw dpc::FormatError(e.what() + (may_be_word ? dpcompressed::advice_on_file(in_use.file) : ""));
+    }
+    in_use.rule = dpc::rule_for(*in_use.model, settings_.neighbours);
+    in_use.overflow = std::make_unique<dpcompressed::OverflowLog>(in_use.model->type_map, in_use.rule);
 }
 
 void PairDPCompressedBase::map_types() {
-    model_type_ =
-        on_all_ranks([&] { return dpcompressed::map_types(names_, atom->ntypes, *model_); });
+    on_all_ranks([&] {
+        model_type_ = dpcompressed::map_types(names_, atom->ntypes, first());
+        for (std::size_t k = 1; k < models_.size(); k++) {
+            models_[k].type_of = types_in(models_[k]);
+        }
+        return true;
+    });
+}
+
+/// Types of a model by those of the first.
+std::vector<int> PairDPCompressedBase::types_in(const ModelInUse& other) const {
+    try {
+        return dpcompressed::types_in_other(first(), *other.model, model_type_);
+    } catch (const dpc::InputError& e) {
+        throw dpc::InputError(named(other.file, e.what()));
+    }
 }
 
 void PairDPCompressedBase::coeff(int narg, char** arg) {
-    if (!model_) {
-        load_model();  // in pair_style hybrid, after read_restart
+    if (models_.empty()) {
+        load_models();  // in pair_style hybrid, after read_restart
     }
     names_ = on_all_ranks([&] { return dpcompressed::parse_coeff(narg, arg, atom->ntypes); });
     map_types();
@@ -153,9 +190,9 @@ void PairDPCompressedBase::coeff(int narg, char** arg) {
     set_flags();
 }
 
-/// The evaluator is made again when the next run is set up, which logs what it is made of.
+/// The engines are made again when the next run is set up, which logs what it is made of.
 void PairDPCompressedBase::drop() {
-    drop_evaluator();
+    drop_engines();
     is_set_up_ = false;
 }
 
@@ -185,20 +222,19 @@ void PairDPCompressedBase::init_style() {
     if (std::strcmp(update->unit_style, "lj") == 0) {
         fail_all("cannot be used with `units lj`: the model has electronvolts and angstroms");
     }
-    if (!model_) {
-        load_model();  // after read_restart
+    if (models_.empty()) {
+        load_models();  // after read_restart
     }
     if (model_type_.empty()) {
         map_types();
     }
-    units_.length = 1.0 / force->angstrom;
-    energy_unit_ = force->boltz / kBoltz;
-    if (!has_evaluator()) {
-        log_start(on_all_ranks([this] { return start_evaluator(); }));
+    units_ = {1.0 / force->angstrom, force->boltz / kBoltz};
+    start_deviation();
+    if (!has_engines()) {
+        log_start(on_all_ranks([this] { return start_engines(); }));
         warn_of_settings();
     }
     say_pending();  // of a run that ended with an error, in a program that went on
-    overflow_->start_run();
     taken_.any = false;
     is_set_up_ = true;
     request_list();
@@ -216,24 +252,28 @@ void PairDPCompressedBase::warn_of_settings() {
     }
 }
 
-void PairDPCompressedBase::log_start(const std::string& evaluator) {
+void PairDPCompressedBase::log_start(const std::string& engine) {
     std::string types;
     for (int i = 1; i <= atom->ntypes; i++) {
         const int type = model_type_[i];
-        types += text(' ', i, '=', type >= 0 ? model_->type_map[type] : "NULL");
+        types += text(' ', i, '=', type >= 0 ? first().type_map[type] : "NULL");
     }
-    std::string kinds;
-    for (const dpc::Descriptor& descriptor : model_->descriptors) {
-        kinds += text(kinds.empty() ? "" : " + ", dpc::name_of(descriptor.kind));
+    std::string others;
+    for (std::size_t k = 1; k < models_.size(); k++) {
+        others += text("\n  ", models_[k].file, ", ", described(*models_[k].model));
+        if (models_[k].rule != models_.front().rule) {
+            others += text(", of more neighbours than sel ", dpc::describe(models_[k].rule));
+        }
     }
     if (comm->me == 0) {
         utils::logmesg(
-            lmp, text(kStyle, settings_.file, ", ", kinds, ", cutoff ",
-                      model_->rcut(), " angstrom, elements ", dpcompressed::listed(model_->type_map),
-                      "; atom types", types, "\n  ", evaluator, "\n  overflow is checked every ",
-                      check_every(), " steps, ",
+            lmp, text(kStyle, models_.front().file, ", ", described(first()), "; atom types", types, "\n  ", engine,
+                      "\n  overflow is checked every ", check_every(), " steps, ",
                       settings_.overflow_stops ? "and stops the run" : "and is warned of",
-                      "\n  of more neighbours than sel ", dpc::describe(rule_), "\n"));
+                      "\n  of more neighbours than sel ", dpc::describe(models_.front().rule), others, "\n",
+                      deviation_ ? text("  deviation of the ", models_.size(), " models in ", settings_.deviation.file, " every ",
+                                        settings_.deviation.every, " steps\n")
+                                 : ""));
     }
 }
 
@@ -242,10 +282,31 @@ void PairDPCompressedBase::log_start(const std::string& evaluator) {
 double PairDPCompressedBase::init_one(int i, int j) {
     setflag[j][i] = setflag[i][j];
     scale_[j][i] = scale_[i][j];
-    return model_type_[i] >= 0 && model_type_[j] >= 0 ? model_->rcut() / units_.length : 0.0;
+    return model_type_[i] >= 0 && model_type_[j] >= 0 ? largest_cutoff() / units_.length : 0.0;
+}
+
+/// In angstrom. One list serves all models.
+double PairDPCompressedBase::largest_cutoff() const {
+    double largest = 0;
+    for (const ModelInUse& in_use : models_) {
+        largest = std::max(largest, in_use.model->rcut());
+    }
+    return largest;
+}
+
+/// Whether some model must know atoms by their IDs, to drop the same neighbours beyond sel on any number of
+/// ranks.
+bool PairDPCompressedBase::needs_tags() const {
+    return std::any_of(models_.begin(), models_.end(),
+                       [](const ModelInUse& in_use) { return in_use.rule != dpc::NeighbourRule::all; });
 }
 
 int PairDPCompressedBase::n_all() const { return atom->nlocal + atom->nghost; }
+
+double PairDPCompressedBase::memory_usage() {
+    const double bytes = Pair::memory_usage() + sizeof(int) * types_.capacity();
+    return deviation_ ? bytes + static_cast<double>(deviation_->bytes()) : bytes;
+}
 
 /// For fix adapt, compute fep and others: factors of energy, forces and virial, (types + 1)^2.
 void* PairDPCompressedBase::extract(const char* name, int& dim) {
@@ -284,8 +345,8 @@ void PairDPCompressedBase::remember_list() {
     taken_ = {true, neighbor->lastcall, neighbor->ncalls, list, atom->nlocal, atom->nghost};
 }
 
-/// Give the evaluator what changed since the last evaluation: LAMMPS' list, or types alone. Whether
-/// the list was rebuilt is the same on all ranks.
+/// Give the engine that drives what changed since the last evaluation: LAMMPS' list, or types alone.
+/// Whether the list was rebuilt is the same on all ranks. The other engines take it when they run.
 void PairDPCompressedBase::update_list() {
     if (list_was_rebuilt()) {
         take_new_list();
@@ -311,10 +372,18 @@ void PairDPCompressedBase::take_new_list() {
     }
     remember_list();
     read_types();
-    on_this_rank([this] { take_list(); });
+    give_list();
 }
 
-/// The list is the one that the evaluator has, but LAMMPS may have changed types since, on some
+void PairDPCompressedBase::give_list() {
+    for (ModelInUse& in_use : models_) {
+        in_use.has_list = false;
+    }
+    on_this_rank([this] { take_list(0); });
+    models_.front().has_list = true;
+}
+
+/// The list is the one that the engines have, but LAMMPS may have changed types since, on some
 /// ranks, and not have told the ghosts.
 void PairDPCompressedBase::follow_types() {
     const bool is_other_list =
@@ -335,7 +404,7 @@ void PairDPCompressedBase::follow_types() {
     ghosts_changed_ = false;
     forward_types();
     if (mine != dpcompressed::kSameTypes || ghosts_changed_) {
-        on_this_rank([this] { take_list(); });
+        give_list();
     }
 }
 
@@ -368,7 +437,7 @@ void PairDPCompressedBase::fail_type_change() {
                            ", but there are types 1 to ", atom->ntypes);
         } else if (types_[i] == dpcompressed::kNotInModel && model_type_[type] >= 0) {
             problem =
-                text("atom ID ", atom->tag[i], " became ", model_->type_map[model_type_[type]],
+                text("atom ID ", atom->tag[i], " became ", first().type_map[model_type_[type]],
                      " (atom type ", type,
                      ") since the neighbour list was built. It was NULL then, so that the list "
                      "lacks its neighbours: have the list built after such a change (fix set with "
@@ -392,15 +461,21 @@ void PairDPCompressedBase::compute(int eflag, int vflag) {
                  "must do it again, without `pre no`");
     }
     ev_init(eflag, vflag);
-    units_.energy = energy_unit_ * common_scale();
+    const double scale = common_scale();
     update_list();
-    tally(on_this_rank([this] { return evaluate(); }));
-    const dpc::Overflow& found = overflow_found();
-    if (found.worst.i >= 0 || found.crowd.i >= 0) {
-        sync_host();
+    const bool measures = deviation_ && update->ntimestep % settings_.deviation.every == 0;
+    const Results driving = on_this_rank([&] {
+        if (measures) {
+            deviation_->start(n_all());
+        }
+        const bool is_alone = measures && scale == 1;
+        return evaluate(0, {true, {units_.length, units_.energy * scale}, is_alone ? deviation_->forces(0) : nullptr});
+    });
+    note_overflow(0);
+    tally(driving);
+    if (measures) {
+        measure_deviation(scale == 1 ? &driving.totals : nullptr);
     }
-    overflow_->add(found, update->ntimestep,
-                   [this](int i) { return static_cast<std::int64_t>(atom->tag[i]); });
     if (update->setupflag || update->ntimestep == update->laststep ||
         update->ntimestep % check_every() == 0) {
         report_overflow();
@@ -428,6 +503,16 @@ void PairDPCompressedBase::tally(const Results& results) {
     }
 }
 
+void PairDPCompressedBase::note_overflow(std::size_t k) {
+    const dpc::Overflow& found = overflow_found(k);
+    if (found.worst.i >= 0 || found.crowd.i >= 0) {
+        sync_host();
+    }
+    models_[k].overflow->add(found, update->ntimestep,
+                             [this](int i) { return static_cast<std::int64_t>(atom->tag[i]); });
+    models_[k].has_run = true;
+}
+
 void PairDPCompressedBase::write_restart(FILE* fp) {
     write_restart_settings(fp);
     write_text(fp, dpcompressed::pack(names_));
@@ -446,8 +531,8 @@ void PairDPCompressedBase::write_restart_settings(FILE* fp) {
 /// The table file is opened later, so that another pair_style command can still name another one.
 void PairDPCompressedBase::read_restart_settings(FILE* fp) {
     const std::string bytes = read_text(fp);
-    settings_ = on_all_ranks([&] { return dpcompressed::unpack_settings(bytes); });
-    model_.reset();
+    take_settings(on_all_ranks([&] { return dpcompressed::unpack_settings(bytes); }));
+    is_restarted_ = true;
 }
 
 /// LAMMPS calls the writing side on rank 0 only, the reading side everywhere.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Between the views of LAMMPS' package KOKKOS and dpc::kokkos::Evaluator; see
-// pair_dpcompressed_kokkos.h. Nothing is copied but what LAMMPS wants on the host: energies and
-// virials per atom, in the steps that ask for them, and atom types where they change between two
-// builds of the list.
+// pair_dpcompressed_kokkos.h. Nothing is copied but what is wanted on the host: energies and virials
+// per atom, in the steps that ask for them, the forces of each model where their deviation is
+// measured, and atom types where they change between two builds of the list.
 #include "pair_dpcompressed_kokkos.h"
 
 #include <type_traits>
@@ -30,6 +30,14 @@ void reserve(View& view, std::size_t n) {
     if (view.extent(0) < n) {
         Kokkos::realloc(Kokkos::view_alloc(Kokkos::WithoutInitializing), view, n);
     }
+}
+
+/// A copy in the memory of View.
+template <class View>
+View copied(const std::string& label, const std::vector<int>& numbers) {
+    const View copy(label, numbers.size());
+    Kokkos::deep_copy(copy, Kokkos::View<const int*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(numbers.data(), numbers.size()));
+    return copy;
 }
 
 }  // namespace
@@ -94,15 +102,39 @@ struct UpdateTypes {
     }
 };
 
+template <class IntView>
+struct MapTypes {
+    IntView type_of, from, to;
+
+    KOKKOS_FUNCTION void operator()(int i) const { to(i) = type_in_other(type_of.data(), from(i)); }
+};
+
+template <class Forces>
+struct AddForces {
+    Forces from, to;
+
+    KOKKOS_FUNCTION void operator()(int i) const {
+        for (int c = 0; c < 3; c++) {
+            to(i, c) += from(i, c);
+        }
+    }
+};
+
 }  // namespace dpcompressed
 
 template <class DeviceType>
-class PairDPCompressedKokkos<DeviceType>::Engine {
+struct PairDPCompressedKokkos<DeviceType>::ForcesAlone {
+    ForceView<DeviceType> view{"dpc::forces_alone", 0};
+};
+
+/// An engine on LAMMPS' views: takes a list, evaluates, reports.
+template <class DeviceType>
+class PairDPCompressedKokkos<DeviceType>::ViewEngine {
 public:
     using Rows = ListRows<DeviceType>;
     using Output = dpc::kokkos::DeviceOutput<Memory, ForceView<DeviceType>>;
 
-    virtual ~Engine() = default;
+    virtual ~ViewEngine() = default;
     virtual void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types,
                                 const Rows& rows) = 0;
     virtual dpc::Totals compute(const PositionView<DeviceType>& x, const Rows& rows,
@@ -115,13 +147,13 @@ public:
 namespace {
 
 template <class DeviceType, class Real>
-class EngineOf final : public PairDPCompressedKokkos<DeviceType>::Engine {
-    using Base = typename PairDPCompressedKokkos<DeviceType>::Engine;
+class ViewEngineOf final : public PairDPCompressedKokkos<DeviceType>::ViewEngine {
+    using Base = typename PairDPCompressedKokkos<DeviceType>::ViewEngine;
     using Memory = typename DeviceType::memory_space;
 
 public:
-    EngineOf(std::shared_ptr<const dpc::Model> model, std::size_t scratch_bytes,
-             dpc::Neighbours neighbours)
+    ViewEngineOf(std::shared_ptr<const dpc::Model> model, std::size_t scratch_bytes,
+                 dpc::Neighbours neighbours)
         : evaluator_(std::move(model), DeviceType(), scratch_bytes, neighbours) {}
 
     void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types,
@@ -175,29 +207,29 @@ void PairDPCompressedKokkos<DeviceType>::settings(int narg, char** arg) {
 }
 
 template <class DeviceType>
-std::string PairDPCompressedKokkos<DeviceType>::start_evaluator() {
+std::string PairDPCompressedKokkos<DeviceType>::start_engines() {
     const std::size_t scratch = static_cast<std::size_t>(settings_.memory) * kMegabyte;
-    if (settings_.precision == dpc::Precision::mixed) {
-        engine_ = std::make_unique<EngineOf<DeviceType, float>>(model_, scratch,
-                                                                settings_.neighbours);
-    } else {
-        engine_ = std::make_unique<EngineOf<DeviceType, double>>(model_, scratch,
-                                                                 settings_.neighbours);
+    engines_.clear();
+    other_types_.clear();
+    for (const ModelInUse& in_use : models_) {
+        if (settings_.precision == dpc::Precision::mixed) {
+            engines_.push_back(std::make_unique<ViewEngineOf<DeviceType, float>>(in_use.model, scratch, settings_.neighbours));
+        } else {
+            engines_.push_back(std::make_unique<ViewEngineOf<DeviceType, double>>(in_use.model, scratch, settings_.neighbours));
+        }
+        other_types_.push_back({copied<Kokkos::View<int*, Memory>>("dpc::type_of", in_use.type_of), {}});
     }
     datamask_read = X_MASK | F_MASK | TYPE_MASK;
-    if (rule_ != dpc::NeighbourRule::all) {
+    if (needs_tags()) {
         datamask_read |= TAG_MASK;
     }
-    model_type_of_ = decltype(model_type_of_)("dpc::model_type_of", model_type_.size());
-    const Kokkos::View<const int*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged> source(
-        model_type_.data(), model_type_.size());
-    Kokkos::deep_copy(model_type_of_, source);
-    return engine_->describe();
+    model_type_of_ = copied<decltype(model_type_of_)>("dpc::model_type_of", model_type_);
+    return engines_.front()->describe();
 }
 
 template <class DeviceType>
-void PairDPCompressedKokkos<DeviceType>::drop_evaluator() {
-    engine_.reset();
+void PairDPCompressedKokkos<DeviceType>::drop_engines() {
+    engines_.clear();
 }
 
 template <class DeviceType>
@@ -257,40 +289,84 @@ void PairDPCompressedKokkos<DeviceType>::forward_types() {
     Kokkos::deep_copy(used_types(), HostTypes(types_.data(), types_.size()));
 }
 
+/// Types of all atoms as model k numbers them.
 template <class DeviceType>
-void PairDPCompressedKokkos<DeviceType>::take_list() {
-    engine_->set_neighbours(n_all(), device_types_, rows_of<DeviceType>(list, *atomKK));
+Kokkos::View<const int*, typename PairDPCompressedKokkos<DeviceType>::Memory>
+PairDPCompressedKokkos<DeviceType>::types_for(std::size_t k) {
+    OtherTypes& other = other_types_[k];
+    if (other.type_of.extent(0) == 0) {
+        return device_types_;
+    }
+    reserve(other.types, static_cast<std::size_t>(n_all()));
+    Kokkos::parallel_for("dpc::map_types", Kokkos::RangePolicy<DeviceType>(DeviceType(), 0, n_all()),
+                         MapTypes<decltype(device_types_)>{other.type_of, device_types_, other.types});
+    return other.types;
 }
 
 template <class DeviceType>
-PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate() {
+void PairDPCompressedKokkos<DeviceType>::take_list(std::size_t k) {
+    engines_[k]->set_neighbours(n_all(), types_for(k), rows_of<DeviceType>(list, *atomKK));
+}
+
+/// Forces of one model alone go to the host, and to the atoms where it drives.
+template <class DeviceType>
+void PairDPCompressedKokkos<DeviceType>::hand_over(const Task& task) {
+    const DeviceType space;
+    const auto& alone = alone_->view;
+    if (task.drives) {
+        using Forces = std::decay_t<decltype(alone)>;
+        Kokkos::parallel_for("dpc::add_forces", Kokkos::RangePolicy<DeviceType>(space, 0, n_all()),
+                             AddForces<Forces>{alone, atomKK->k_f.template view<DeviceType>()});
+    }
+    const auto on_host = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), alone);
+    for (int i = 0; i < n_all(); i++) {
+        for (int c = 0; c < 3; c++) {
+            task.forces[3 * static_cast<std::size_t>(i) + static_cast<std::size_t>(c)] = on_host(i, c);
+        }
+    }
+}
+
+template <class DeviceType>
+PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate(std::size_t k, const Task& task) {
     const auto n = static_cast<std::size_t>(n_all());
+    const bool wants_energy = task.drives && eflag_atom, wants_virial = task.drives && wants_atom_virial();
     const DeviceType space;
     atomKK->sync(execution_space, datamask_read);
-    typename Engine::Output out;
+    typename ViewEngine::Output out;
     out.forces = atomKK->k_f.template view<DeviceType>();
-    if (eflag_atom) {
+    if (task.forces != nullptr) {
+        alone_ = alone_ ? std::move(alone_) : std::make_unique<ForcesAlone>();
+        reserve(alone_->view, n);
+        Kokkos::deep_copy(space, alone_->view, 0.0);
+        out.forces = alone_->view;
+    }
+    if (wants_energy) {
         reserve(atom_energy_, n);
         Kokkos::deep_copy(space, atom_energy_, 0.0);
         out.atom_energy = atom_energy_;
     }
-    if (wants_atom_virial()) {
+    if (wants_virial) {
         reserve(atom_virial_, n);
         Kokkos::deep_copy(space, atom_virial_, 0.0);
         out.atom_virial = atom_virial_;
     }
     Results results;
-    results.totals = engine_->compute(atomKK->k_x.template view<DeviceType>(),
-                                      rows_of<DeviceType>(list, *atomKK), units_, out);
-    atomKK->modified(execution_space, datamask_modify);
-    if (eflag_atom) {
+    results.totals = engines_[k]->compute(atomKK->k_x.template view<DeviceType>(),
+                                          rows_of<DeviceType>(list, *atomKK), task.units, out);
+    if (task.forces != nullptr) {
+        hand_over(task);
+    }
+    if (task.drives) {
+        atomKK->modified(execution_space, datamask_modify);
+    }
+    if (wants_energy) {
         const auto energies =
             Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), atom_energy_);
         for (int i = 0; i < atom->nlocal; i++) {
             eatom[i] += energies(i);
         }
     }
-    if (wants_atom_virial()) {
+    if (wants_virial) {
         host_atom_virial_ = Kokkos::create_mirror_view(atom_virial_);
         Kokkos::deep_copy(host_atom_virial_, atom_virial_);
         results.atom_virial = host_atom_virial_.data();
@@ -299,8 +375,8 @@ PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate() {
 }
 
 template <class DeviceType>
-const dpc::Overflow& PairDPCompressedKokkos<DeviceType>::overflow_found() const {
-    return engine_->overflow();
+const dpc::Overflow& PairDPCompressedKokkos<DeviceType>::overflow_found(std::size_t k) const {
+    return engines_[k]->overflow();
 }
 
 template <class DeviceType>
@@ -310,9 +386,13 @@ void PairDPCompressedKokkos<DeviceType>::sync_host() {
 
 template <class DeviceType>
 double PairDPCompressedKokkos<DeviceType>::memory_usage() {
-    const double bytes = Pair::memory_usage() + sizeof(int) * (types_.capacity() + device_types_.extent(0)) +
-                         sizeof(double) * (atom_energy_.extent(0) + 9 * atom_virial_.extent(0));
-    return engine_ ? bytes + static_cast<double>(engine_->memory_bytes()) : bytes;
+    double bytes = PairDPCompressedBase::memory_usage() + sizeof(int) * device_types_.extent(0) +
+                   sizeof(double) * (atom_energy_.extent(0) + 9 * atom_virial_.extent(0) +
+                                     (alone_ ? 3 * alone_->view.extent(0) : 0));
+    for (std::size_t k = 0; k < engines_.size(); k++) {
+        bytes += static_cast<double>(engines_[k]->memory_bytes() + sizeof(int) * other_types_[k].types.extent(0));
+    }
+    return bytes;
 }
 
 namespace LAMMPS_NS {

@@ -19,29 +19,41 @@ public:
     void settings(int narg, char** arg) override;
     double memory_usage() override;
 
-    class Engine;  // the evaluator in one precision
+    class ViewEngine;  // dpc::kokkos::Evaluator in one precision
 
 protected:
-    std::string start_evaluator() override;
-    bool has_evaluator() const override { return engine_ != nullptr; }
-    void drop_evaluator() override;
+    std::string start_engines() override;
+    bool has_engines() const override { return !engines_.empty(); }
+    void drop_engines() override;
     void request_list() override;
     void read_types() override;
     dpcompressed::TypeChange update_types() override;
     void fetch_types() override;
     void forward_types() override;
-    void take_list() override;
-    Results evaluate() override;
-    const dpc::Overflow& overflow_found() const override;
+    void take_list(std::size_t k) override;
+    Results evaluate(std::size_t k, const Task& task) override;
+    const dpc::Overflow& overflow_found(std::size_t k) const override;
     void sync_host() override;
 
 private:
     using Memory = typename DeviceType::memory_space;
     using HostTypes = Kokkos::View<int*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>;
 
-    auto used_types() const;
+    /// Types of a model that numbers them in another way than the first.
+    struct OtherTypes {
+        Kokkos::View<int*, Memory> type_of;  // by type of the first
+        Kokkos::View<int*, Memory> types;    // (n_all)
+    };
 
-    std::unique_ptr<Engine> engine_;
+    struct ForcesAlone;  // of one model, where its engine computes
+
+    auto used_types() const;
+    Kokkos::View<const int*, Memory> types_for(std::size_t k);
+    void hand_over(const Task& task);
+
+    std::vector<std::unique_ptr<ViewEngine>> engines_;
+    std::vector<OtherTypes> other_types_;  // by model
+    std::unique_ptr<ForcesAlone> alone_;
     Kokkos::View<int*, Memory> model_type_of_;  // model_type_ on the device
     Kokkos::View<int*, Memory> device_types_;   // (n_all) types_ on the device, which is ahead of it
     Kokkos::View<double*, Memory> atom_energy_;

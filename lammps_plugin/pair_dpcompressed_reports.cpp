@@ -13,28 +13,39 @@ using dpcompressed::kStyle;
 using dpcompressed::text;
 
 int PairDPCompressedBase::check_every() const {
-    return settings_.check_every > 0 ? settings_.check_every : model_->check_frequency;
+    return settings_.check_every > 0 ? settings_.check_every : first().check_frequency;
 }
 
+/// Of the models that ran since the last report.
 void PairDPCompressedBase::report_overflow() {
-    say(overflow_->report(world, update->ntimestep, settings_.overflow_stops));
+    for (ModelInUse& in_use : models_) {
+        if (in_use.has_run) {
+            in_use.has_run = false;
+            say(in_use.file, in_use.overflow->report(world, update->ntimestep, settings_.overflow_stops));
+        }
+    }
 }
 
 /// End of a run: what a minimiser that stopped early, or a run between two checks, has not reported
 /// yet.
 void PairDPCompressedBase::finish() {
-    if (overflow_) {
-        say(overflow_->end_run(world, update->ntimestep));
+    for (ModelInUse& in_use : models_) {
+        say(in_use.file, in_use.overflow->end_run(world, update->ntimestep));
     }
 }
 
-void PairDPCompressedBase::say(const dpcompressed::OverflowLog::Report& report) {
+/// Of several models the message says which.
+std::string PairDPCompressedBase::named(const std::string& file, const std::string& message) const {
+    return settings_.files.size() > 1 ? file + ": " + message : message;
+}
+
+void PairDPCompressedBase::say(const std::string& file, const dpcompressed::OverflowLog::Report& report) {
     if (!report.beyond.empty() && settings_.overflow_stops) {
-        fail_all(report.beyond + ". To go on all the same, say `overflow warn` in pair_style");
+        fail_all(named(file, report.beyond) + ". To go on all the same, say `overflow warn` in pair_style");
     }
     for (const auto* message : {&report.beyond, &report.close, &report.summary, &report.crowd}) {
         if (!message->empty()) {
-            warn(*message);
+            warn(named(file, *message));
         }
     }
 }
@@ -47,16 +58,15 @@ void PairDPCompressedBase::warn(const std::string& what) {
 
 /// Not collective, and without MPI, which may have ended. Other ranks than the first have no log.
 void PairDPCompressedBase::say_pending() {
-    if (!overflow_) {
-        return;
-    }
-    const auto report = overflow_->pending(rank_);
-    for (const auto* message : {&report.close, &report.crowd}) {
-        if (!message->empty() && rank_ == 0) {
-            warn(*message);
-        } else if (!message->empty()) {
-            fputs(text("WARNING: ", kStyle, *message, '\n').c_str(), stderr);
+    for (ModelInUse& in_use : models_) {
+        const auto report = in_use.overflow->pending(rank_);
+        for (const auto* message : {&report.close, &report.crowd}) {
+            if (!message->empty() && rank_ == 0) {
+                warn(named(in_use.file, *message));
+            } else if (!message->empty()) {
+                fputs(text("WARNING: ", kStyle, named(in_use.file, *message), '\n').c_str(), stderr);
+            }
         }
+        in_use.overflow->start_run();
     }
-    overflow_->start_run();
 }

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <iterator>
+#include <limits>
 
 #include "dpc/errors.hpp"
 #include "text.hpp"
@@ -18,8 +20,9 @@ namespace dpcompressed {
 namespace {
 
 constexpr char kUsage[] =
-    "pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed] "
-    "[device cpu|gpu|auto] [memory MB] [neighbors trained|all]";
+    "pair_style dpcompressed FILE [FILE2 ...] [check N] [overflow warn|stop] [precision double|mixed] "
+    "[device cpu|gpu|auto] [memory MB] [neighbors trained|all] [out_freq N] [out_file F] [atomic] "
+    "[relative L] [relative_v L]";
 
 struct DeviceWord {
     const char* word;
@@ -31,15 +34,24 @@ constexpr DeviceWord kDevices[] = {{"cpu", DeviceChoice::cpu},
                                    {"kokkos_serial", DeviceChoice::kokkos_serial},
                                    {"kokkos_openmp", DeviceChoice::kokkos_openmp}};
 
-int parse_positive(const char* keyword, const char* word, const char* what) {
+int parse_number(const char* keyword, const char* word, const char* what, int least) {
     char* end = nullptr;
     errno = 0;
     const long value = std::strtol(word, &end, 10);
-    if (end == word || *end != '\0' || errno != 0 || value < 1 || value > INT_MAX) {
-        throw dpc::InputError(text(keyword, " must be a number of ", what, " of at least 1, not '",
+    if (end == word || *end != '\0' || errno != 0 || value < least || value > INT_MAX) {
+        throw dpc::InputError(text(keyword, " must be a number of ", what, " of at least ", least, ", not '",
                                    word, "': ", kUsage));
     }
     return static_cast<int>(value);
+}
+
+double parse_level(const char* keyword, const char* word) {
+    char* end = nullptr;
+    const double value = std::strtod(word, &end);
+    if (end == word || *end != '\0' || !std::isfinite(value) || value < 0) {
+        throw dpc::InputError(text(keyword, " must be a number of at least 0, not '", word, "': ", kUsage));
+    }
+    return value;
 }
 
 /// Whether word is the second of two choices.
@@ -60,23 +72,42 @@ DeviceChoice parse_device(const char* word) {
     throw dpc::InputError(text("device must be cpu, gpu or auto, not '", word, "': ", kUsage));
 }
 
-void parse_keyword(const char* keyword, const char* value, StyleSettings& settings) {
-    if (std::strcmp(keyword, "check") == 0) {
-        settings.check_every = parse_positive(keyword, value, "steps");
-    } else if (std::strcmp(keyword, "overflow") == 0) {
-        settings.overflow_stops = parse_choice(keyword, value, "warn", "stop");
-    } else if (std::strcmp(keyword, "device") == 0) {
-        settings.device = parse_device(value);
-    } else if (std::strcmp(keyword, "memory") == 0) {
-        settings.memory = parse_positive(keyword, value, "MB");
-    } else if (std::strcmp(keyword, "neighbors") == 0) {
-        settings.neighbours = parse_choice(keyword, value, "trained", "all") ? dpc::Neighbours::all
-                                                                             : dpc::Neighbours::trained;
-    } else {
-        settings.precision = parse_choice(keyword, value, "double", "mixed")
-                                 ? dpc::Precision::mixed
-                                 : dpc::Precision::float64;
-    }
+struct Keyword {
+    const char* word;
+    bool has_value;
+    void (*parse)(const char* keyword, const char* value, StyleSettings& settings);
+};
+constexpr Keyword kKeywords[] = {
+    {"check", true,
+     [](const char* k, const char* v, StyleSettings& s) { s.check_every = parse_number(k, v, "steps", 1); }},
+    {"overflow", true,
+     [](const char* k, const char* v, StyleSettings& s) { s.overflow_stops = parse_choice(k, v, "warn", "stop"); }},
+    {"precision", true,
+     [](const char* k, const char* v, StyleSettings& s) {
+         s.precision = parse_choice(k, v, "double", "mixed") ? dpc::Precision::mixed : dpc::Precision::float64;
+     }},
+    {"device", true, [](const char*, const char* v, StyleSettings& s) { s.device = parse_device(v); }},
+    {"memory", true,
+     [](const char* k, const char* v, StyleSettings& s) { s.memory = parse_number(k, v, "MB", 1); }},
+    {"neighbors", true,
+     [](const char* k, const char* v, StyleSettings& s) {
+         s.neighbours = parse_choice(k, v, "trained", "all") ? dpc::Neighbours::all : dpc::Neighbours::trained;
+     }},
+    {"out_freq", true,
+     [](const char* k, const char* v, StyleSettings& s) { s.deviation.every = parse_number(k, v, "steps", 0); }},
+    {"out_file", true, [](const char*, const char* v, StyleSettings& s) { s.deviation.file = v; }},
+    {"atomic", false, [](const char*, const char*, StyleSettings& s) { s.deviation.each_atom = true; }},
+    {"relative", true,
+     [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative = parse_level(k, v); }},
+    {"relative_v", true,
+     [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative_v = parse_level(k, v); }},
+};
+
+/// Null: no keyword.
+const Keyword* find_keyword(const std::string& word) {
+    const auto* found = std::find_if(std::begin(kKeywords), std::end(kKeywords),
+                                     [&](const Keyword& known) { return word == known.word; });
+    return found == std::end(kKeywords) ? nullptr : found;
 }
 
 bool is_one_of(const char* word, std::initializer_list<const char*> words) {
@@ -84,17 +115,8 @@ bool is_one_of(const char* word, std::initializer_list<const char*> words) {
                        [word](const char* known) { return std::strcmp(word, known) == 0; });
 }
 
-bool is_keyword(const char* word) {
-    return is_one_of(word, {"check", "overflow", "precision", "device", "memory", "neighbors"});
-}
-
 /// What a word of pair_style deepmd means there, and what to do instead; "" for other words.
 std::string deepmd_advice(const char* word) {
-    if (is_one_of(word, {"out_freq", "out_file", "atomic", "relative", "relative_v"})) {
-        return "the deviation of several models is not supported: run with one table file, and take the deviation "
-               "from the stored trajectory with the models themselves (DeePMD-kit's dp model-devi, or LAMMPS' rerun "
-               "with pair_style deepmd)";
-    }
     if (is_one_of(word, {"fparam", "aparam", "fparam_from_compute", "fparam_from_fix",
                          "aparam_from_compute", "ttm", "charge_spin"})) {
         return "models with frame or atomic parameters are not supported, neither here nor by python -m pybuild: "
@@ -107,35 +129,41 @@ std::string deepmd_advice(const char* word) {
     return "";
 }
 
-[[noreturn]] void refuse_word(const char* word, bool follows_file) {
+void refuse_words_of_deepmd(const char* word) {
     if (const std::string advice = deepmd_advice(word); !advice.empty()) {
         throw dpc::InputError(text("keyword '", word, "' of pair_style deepmd: ", advice, "; ", kUsage));
     }
-    if (follows_file && std::strpbrk(word, "./") != nullptr) {
-        throw dpc::InputError(text("'", word, "' after the table file looks like a second one, but only one is taken: ",
-                                   deepmd_advice("out_freq"), "; ", kUsage));
-    }
-    throw dpc::InputError(text("unknown keyword '", word, "': ", kUsage));
 }
 
 }  // namespace
 
 StyleSettings parse_style(int narg, char** arg) {
-    if (narg < 1) {
+    StyleSettings settings;
+    int i = 0;
+    for (; i < narg && find_keyword(arg[i]) == nullptr; i++) {
+        refuse_words_of_deepmd(arg[i]);
+        settings.files.emplace_back(arg[i]);
+    }
+    if (settings.files.empty()) {
         throw dpc::InputError(text("the table file is missing: ", kUsage));
     }
-    StyleSettings settings;
-    settings.file = arg[0];
-    for (int i = 1; i < narg; i += 2) {
-        if (!is_keyword(arg[i])) {
-            refuse_word(arg[i], i == 1);
+    while (i < narg) {
+        const Keyword* keyword = find_keyword(arg[i]);
+        if (keyword == nullptr) {
+            refuse_words_of_deepmd(arg[i]);
+            throw dpc::InputError(text("unknown keyword '", arg[i], "': ", kUsage));
         }
-        if (i + 1 == narg) {
+        if (keyword->has_value && i + 1 == narg) {
             throw dpc::InputError(text("keyword '", arg[i], "' has no value: ", kUsage));
         }
-        parse_keyword(arg[i], arg[i + 1], settings);
+        keyword->parse(keyword->word, keyword->has_value ? arg[i + 1] : "", settings);
+        i += keyword->has_value ? 2 : 1;
     }
     return settings;
+}
+
+std::string advice_on_file(const std::string& file) {
+    return file.find_first_of("./") != std::string::npos ? "" : text("; nor is it a keyword: ", kUsage);
 }
 
 std::vector<std::string> parse_coeff(int narg, char** arg, int n_types) {
@@ -184,36 +212,70 @@ std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
     return map;
 }
 
-/// keyword=value, a line each, with the words of pair_style; the file comes last.
+std::vector<int> types_in_other(const dpc::Model& first, const dpc::Model& other, const std::vector<int>& used) {
+    std::vector<int> map;
+    for (const auto& name : first.type_map) {
+        const auto found = std::find(other.type_map.begin(), other.type_map.end(), name);
+        map.push_back(found == other.type_map.end() ? kNotInModel : static_cast<int>(found - other.type_map.begin()));
+    }
+    for (const int type : used) {
+        if (type >= 0 && map[static_cast<std::size_t>(type)] == kNotInModel) {
+            throw dpc::InputError(text("element ", first.type_map[static_cast<std::size_t>(type)],
+                                       " is not in this model, which has: ", listed(other.type_map),
+                                       ". All models of a pair_style must know the elements of its atoms"));
+        }
+    }
+    return first.type_map == other.type_map ? std::vector<int>() : map;
+}
+
+/// keyword=value, a line each, with the words of pair_style; the files come last, in their order.
 std::string pack(const StyleSettings& settings) {
     const auto* device = std::find_if(std::begin(kDevices), std::end(kDevices), [&](const DeviceWord& known) {
         return known.device == settings.device;
     });
     const bool is_mixed = settings.precision == dpc::Precision::mixed;
     const bool keeps_all = settings.neighbours == dpc::Neighbours::all;
-    return text(settings.check_every > 0 ? text("check=", settings.check_every, '\n') : "",
-                settings.memory > 0 ? text("memory=", settings.memory, '\n') : "",
-                "overflow=", settings.overflow_stops ? "stop" : "warn",
-                "\nprecision=", is_mixed ? "mixed" : "double", "\ndevice=", device->word,
-                "\nneighbors=", keeps_all ? "all" : "trained", "\nfile=", settings.file);
+    const DeviationSettings& deviation = settings.deviation;
+    std::ostringstream stream;
+    stream.precision(std::numeric_limits<double>::max_digits10);
+    const auto put_if = [&](bool is_set, const char* keyword, const auto& value) {
+        if (is_set) {
+            stream << keyword << '=' << value << '\n';
+        }
+    };
+    put_if(settings.check_every > 0, "check", settings.check_every);
+    put_if(settings.memory > 0, "memory", settings.memory);
+    put_if(true, "overflow", settings.overflow_stops ? "stop" : "warn");
+    put_if(true, "precision", is_mixed ? "mixed" : "double");
+    put_if(true, "device", device->word);
+    put_if(true, "neighbors", keeps_all ? "all" : "trained");
+    put_if(true, "out_freq", deviation.every);
+    put_if(true, "out_file", deviation.file);
+    put_if(deviation.each_atom, "atomic", "");
+    put_if(deviation.relative >= 0, "relative", deviation.relative);
+    put_if(deviation.relative_v >= 0, "relative_v", deviation.relative_v);
+    for (const std::string& file : settings.files) {
+        put_if(true, "file", file);
+    }
+    return stream.str();
 }
 
 StyleSettings unpack_settings(const std::string& bytes) {
     std::istringstream stream(bytes);
     StyleSettings settings;
     for (std::string line; std::getline(stream, line);) {
-        const std::string keyword = line.substr(0, line.find('='));
-        const std::string value = line.substr(std::min(line.size(), keyword.size() + 1));
-        if (keyword == "file") {
-            settings.file = value;
-        } else if (is_keyword(keyword.c_str())) {
-            parse_keyword(keyword.c_str(), value.c_str(), settings);
+        const std::string word = line.substr(0, line.find('='));
+        const std::string value = line.substr(std::min(line.size(), word.size() + 1));
+        if (word == "file") {
+            settings.files.push_back(value);
+        } else if (const Keyword* keyword = find_keyword(word); keyword != nullptr) {
+            keyword->parse(keyword->word, value.c_str(), settings);
         } else {
-            settings.file.clear();
+            settings.files.clear();
             break;
         }
     }
-    if (settings.file.empty()) {
+    if (settings.files.empty()) {
         throw dpc::InputError(
             "the restart file was written by another version of this pair style; read it with that "
             "version and write a data file (write_data)");

@@ -16,16 +16,29 @@ namespace dpcompressed {
 /// The last two are Kokkos on the processor, for tests.
 enum class DeviceChoice { cpu, gpu, automatic, kokkos_serial, kokkos_openmp };
 
-/// pair_style dpcompressed FILE [check N] [overflow warn|stop] [precision double|mixed]
-///                              [device cpu|gpu|auto] [memory MB] [neighbors trained|all]
+/// What is written of the deviation of several models, and when.
+struct DeviationSettings {
+    int every = 100;  // steps; 0: never
+    std::string file = "model_devi.out";
+    bool each_atom = false;
+    double relative = -1, relative_v = -1;  // added to the divisor, units of the run; negative: no divisor
+
+    bool is_default() const {
+        const DeviationSettings other;
+        return every == other.every && file == other.file && !each_atom && relative < 0 && relative_v < 0;
+    }
+};
+
+/// pair_style dpcompressed FILE [FILE2 ...] [keyword value ...]
 struct StyleSettings {
-    std::string file;
-    int check_every = 0;  // steps between overflow reports; 0: as the file says
+    std::vector<std::string> files;  // of table files; the first drives
+    int check_every = 0;             // steps between overflow reports; 0: as the file says
     bool overflow_stops = true;
     dpc::Precision precision = dpc::Precision::float64;
     DeviceChoice device = DeviceChoice::cpu;
-    int memory = 0;  // MB (10^6 bytes) of scratch arrays of the Kokkos evaluators; 0: their default
+    int memory = 0;  // MB (10^6 bytes) of scratch arrays of the Kokkos engines; 0: their default
     dpc::Neighbours neighbours = dpc::Neighbours::trained;
+    DeviationSettings deviation;
 };
 
 /// Throws dpc::InputError with the sentence to print.
@@ -36,11 +49,19 @@ StyleSettings parse_style(int narg, char** arg);
 /// neither 0 nor n_types.
 std::vector<std::string> parse_coeff(int narg, char** arg, int n_types);
 
+/// A second or later table file of pair_style that looks like a word which is no keyword: what to add to
+/// the message that there is no such file; "" for others.
+std::string advice_on_file(const std::string& file);
+
 /// Model type of LAMMPS type t at [t], t = 1 .. n_types ([0] is kNotInModel). Throws
 /// dpc::InputError for an unknown name, for more LAMMPS types than the model has where no names are
 /// given, and where every name is NULL.
 std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
                            const dpc::Model& model);
+
+/// Types of another model by those of the first; -1: not in it. Empty: the same. used: model types of the
+/// first that atoms may have. Throws dpc::InputError where the other lacks one of them.
+std::vector<int> types_in_other(const dpc::Model& first, const dpc::Model& other, const std::vector<int>& used);
 
 /// Bytes of a restart file; the two are inverse. Neither holds pointers or platform types wider
 /// than the file's own machine.

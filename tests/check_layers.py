@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 ANY_STANDARD = r"[a-z_]+"  # <vector>: no dot, no slash
+SYSTEM = r"d(lfcn|irent)\.h|fcntl\.h|li(mits|nk)\.h|sys/file\.h|unistd\.h"
 # What the files of a C++ folder may include beside their own: standard headers, others. The first folder that fits counts.
 KOKKOS = r"dpc/.*|Kokkos_\w+\.hpp|cublas_v2\.h|hipblas/hipblas\.h|omp\.h"
 CXX_FOLDERS = {
@@ -24,7 +25,7 @@ CXX_FOLDERS = {
     "core/include/dpc/kokkos": (ANY_STANDARD, KOKKOS),
     "core/src/kokkos": (ANY_STANDARD, KOKKOS),
     "core": (ANY_STANDARD, r"dpc/.*|omp\.h|dlfcn\.h|[a-z]*mmintrin\.h|arm_neon\.h|fcntl\.h|unistd\.h|sys/.*"),
-    "lammps_plugin": (ANY_STANDARD, r"dpc/.*|mpi\.h|d(lfcn|irent)\.h|li(mits|nk)\.h|math\.h|std(def|int|io|lib)\.h|string\.h"),
+    "lammps_plugin": (ANY_STANDARD, rf"dpc/.*|mpi\.h|math\.h|std(def|int|io|lib)\.h|string\.h|{SYSTEM}"),
     "cython_ext": (ANY_STANDARD, r"dpc/.*|Python\.h|numpy/.*"),
 }
 LAMMPS_HEADERS = {

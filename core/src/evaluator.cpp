@@ -5,7 +5,7 @@
 #include <string>
 
 #include "dpc/errors.hpp"
-#include "evaluator_impl.hpp"
+#include "engine.hpp"
 
 namespace dpc {
 
@@ -23,8 +23,8 @@ int gpu_count() { return kokkos::own_gpu_count(); }
 
 namespace {
 
-std::unique_ptr<Evaluator::Impl> make_kokkos(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
-    return kokkos::make_own_evaluator(std::move(model), options);
+std::unique_ptr<Engine> make_kokkos(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
+    return kokkos::make_own_engine(std::move(model), options);
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ int gpu_count() { return 0; }
 
 namespace {
 
-std::unique_ptr<Evaluator::Impl> make_kokkos(std::shared_ptr<const Model>, const EvaluatorOptions&) {
+std::unique_ptr<Engine> make_kokkos(std::shared_ptr<const Model>, const EvaluatorOptions&) {
     throw InputError("this build evaluates on the processor without Kokkos only: build it with -DDPC_KOKKOS=own -DKokkos_ROOT=...");
 }
 
@@ -60,7 +60,7 @@ Evaluator::Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions&
     if (options.n_threads < 1) {
         throw InputError("the number of threads is " + std::to_string(options.n_threads) + ": expected at least 1");
     }
-    impl_ = options.backend == Backend::host ? host::make_engine(std::move(model), options)
+    engine_ = options.backend == Backend::host ? host::make_engine(std::move(model), options)
                                              : make_kokkos(std::move(model), options);
 }
 
@@ -70,20 +70,26 @@ Evaluator::Evaluator(std::shared_ptr<const Model> model, int n_threads, Precisio
 Evaluator::~Evaluator() = default;
 
 void Evaluator::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
-    impl_->set_neighbours(n_all, types, rows);
+    engine_->set_neighbours(n_all, types, rows);
     n_all_ = n_all;
+}
+
+bool Evaluator::share_neighbours(const Evaluator& other) {
+    const bool shares = engine_->share_neighbours(*other.engine_);
+    n_all_ = shares ? other.n_all_ : n_all_;
+    return shares;
 }
 
 Totals Evaluator::compute(const Inputs& inputs, const Output& output) {
     require_parameters("frame", inputs.fparam.n, static_cast<std::size_t>(n_fparam_));
     require_parameters("atomic", inputs.aparam.n, static_cast<std::size_t>(n_aparam_) * static_cast<std::size_t>(n_all_));
-    return impl_->compute(inputs, output);
+    return engine_->compute(inputs, output);
 }
 
-const Overflow& Evaluator::overflow() const { return impl_->overflow; }
+const Overflow& Evaluator::overflow() const { return engine_->overflow; }
 
-std::string Evaluator::describe() const { return impl_->describe(); }
+std::string Evaluator::describe() const { return engine_->describe(); }
 
-std::size_t Evaluator::memory_bytes() const { return impl_->memory_bytes(); }
+std::size_t Evaluator::memory_bytes() const { return engine_->memory_bytes(); }
 
 }  // namespace dpc

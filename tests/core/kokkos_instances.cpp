@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Every kernel of the Kokkos evaluator, compiled for the default device of the Kokkos at hand in both precisions, with the list and
-// the views that the front of the core (own_evaluator.cpp) and LAMMPS use. Where there is a compiler for GPUs but none to run on, this
+// the views that the front of the core (own_engine.cpp) and LAMMPS use. Where there is a compiler for GPUs but none to run on, this
 // shows that the kernels compile, and what registers they take.
 #include "dpc/kokkos/evaluator.hpp"
 

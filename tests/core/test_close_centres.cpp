@@ -205,7 +205,7 @@ TEST_P(CloseCentresOfBlocks, DoNotDependOnTheBlocks) {
         for (const int block_atoms : {1, 5, 64, kAtoms}) {
             SCOPED_TRACE(block_atoms);
             dpc::host::NeighbourBlocks list;
-            list.build(*model, kAtoms, the_system().types.data(), the_system().list(), block_atoms, 1);
+            list.build({*model, 1, dpc::NeighbourRule::all}, kAtoms, the_system().types.data(), the_system().list(), block_atoms);
             dpc::host::BlockEvaluator<Real> evaluator(packed, kernels);
             evaluator.reserve(list);
             Results found;

@@ -43,7 +43,7 @@ template <class Real>
 void evaluate(const std::shared_ptr<const Model>& model, const Kernels<Real>& kernels, int block_atoms, Results& results) {
     const dpc::PackedModel<Real> packed(model);
     dpc::host::NeighbourBlocks list;
-    list.build(*model, kAtoms, the_system().types.data(), the_system().list(), block_atoms, 1);
+    list.build({*model, 1, dpc::NeighbourRule::all}, kAtoms, the_system().types.data(), the_system().list(), block_atoms);
     dpc::host::BlockEvaluator<Real> evaluator(packed, kernels);
     evaluator.reserve(list);
     results.sums.forces = results.forces.data();

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "allocation_counter.hpp"
+#include "descriptor_models.hpp"
+#include "dpc/errors.hpp"
 #include "dpc/evaluator.hpp"
 #include "open_system.hpp"
 #include "table_builder.hpp"
@@ -177,5 +179,42 @@ TEST_P(AnyPrecision, NumberOfThreadsChangesRoundingOnly) {
 std::string precision_name(const testing::TestParamInfo<Precision>& info) { return info.param == Precision::mixed ? "mixed" : "double"; }
 
 INSTANTIATE_TEST_SUITE_P(Each, AnyPrecision, testing::Values(Precision::float64, Precision::mixed), precision_name);
+
+constexpr auto kPlain = dpc::PairKind::ordinary, kGone = dpc::PairKind::model_excluded;
+
+/// A model of another descriptor on a list that is grouped once.
+TEST(SharedNeighbours, GiveWhatOwnOnesGive) {
+    const auto one = angular_model({kPlain, kPlain, kPlain, kPlain}), other = radial_model({kPlain, kPlain, kPlain, kPlain});
+    for (const int n_threads : {1, 3}) {
+        Evaluator first(one, n_threads), own(other, n_threads), shares(other, n_threads);
+        first.set_neighbours(kAtoms, the_system().types.data(), the_system().list());
+        own.set_neighbours(kAtoms, the_system().types.data(), the_system().list());
+        ASSERT_TRUE(shares.share_neighbours(first));
+        Results expected, found;
+        expected.compute(own, the_system().x, true);
+        found.compute(shares, the_system().x, true);
+        EXPECT_TRUE(same_bits(found.forces, expected.forces));
+        EXPECT_TRUE(same_bits(found.atom_virial, expected.atom_virial));
+
+        std::vector<int> types = the_system().types;
+        std::fill(types.begin() + kAtoms / 2, types.end(), -1);
+        first.set_neighbours(kAtoms, types.data(), the_system().list());
+        found.compute(shares, the_system().x, true);  // keeps the list that it has
+        EXPECT_TRUE(same_bits(found.forces, expected.forces));
+    }
+}
+
+TEST(SharedNeighbours, AreRefusedWhereOwnOnesWouldDiffer) {
+    const auto model = angular_model({kPlain, kPlain, kPlain, kPlain}), excludes = angular_model({kPlain, kPlain, kGone, kPlain});
+    Evaluator first(model, 2), threads(model, 1), pairs(excludes, 2), mixed(model, 2, Precision::mixed), same(model, 2);
+    EXPECT_FALSE(same.share_neighbours(first));  // which has none yet
+    first.set_neighbours(kAtoms, the_system().types.data(), the_system().list());
+    for (Evaluator* evaluator : {&threads, &pairs, &mixed}) {
+        EXPECT_FALSE(evaluator->share_neighbours(first));
+        Results results;
+        EXPECT_THROW(results.compute(*evaluator, the_system().x, false), dpc::InputError);
+    }
+    EXPECT_TRUE(same.share_neighbours(first));
+}
 
 }  // namespace

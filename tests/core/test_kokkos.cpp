@@ -181,6 +181,24 @@ TEST_P(KokkosEvaluator, TakesOneListAfterAnother) {
     }
 }
 
+/// Another model on a list that is taken to the device once; it keeps that list when the first takes another.
+TEST_P(KokkosEvaluator, SharesAList) {
+    Evaluator first(load(small_model()), GetParam().options()), shares(load(smooth_model()), GetParam().options());
+    EXPECT_FALSE(shares.share_neighbours(first));  // which has none yet
+    first.set_neighbours(the_system().n_atoms(), the_system().types.data(), the_system().list());
+    ASSERT_TRUE(shares.share_neighbours(first));
+    const Step expected = compute_on_host(load(smooth_model()), the_system());
+    Step found;
+    found.compute(shares, the_system().x);
+    expect_same(found, expected, GetParam());
+    const OpenSystem other(40);
+    expect_same(compute(first, other), compute_on_host(load(small_model()), other), GetParam());
+    found.compute(shares, the_system().x);
+    expect_same(found, expected, GetParam());
+    Evaluator on_host(load(smooth_model()), 1, GetParam().precision);
+    EXPECT_FALSE(on_host.share_neighbours(first));
+}
+
 INSTANTIATE_TEST_SUITE_P(Each, KokkosEvaluator, testing::ValuesIn(all_ways()), way_name);
 
 /// In double precision only: the roundings of a mixed energy are as large as its differences, and mixed forces are compared

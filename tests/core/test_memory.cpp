@@ -64,7 +64,7 @@ TYPED_TEST(Memory, OfANeighbourList) {
     dpc::host::NeighbourBlocks list;
     for (const int n_atoms : {300, 40}) {
         const OpenSystem system(n_atoms);
-        list.build(*model, n_atoms, system.types.data(), system.list(), kBlockAtoms, 3);
+        list.build({*model, 3, dpc::NeighbourRule::all}, n_atoms, system.types.data(), system.list(), kBlockAtoms);
     }
     start.expect(list.bytes());
 }
@@ -73,7 +73,7 @@ TYPED_TEST(Memory, OfABlock) {
     const auto model = the_model();
     const dpc::PackedModel<TypeParam> packed(model);
     dpc::host::NeighbourBlocks list;
-    list.build(*model, the_system().n_atoms(), the_system().types.data(), the_system().list(), kBlockAtoms, 1);
+    list.build({*model, 1, dpc::NeighbourRule::all}, the_system().n_atoms(), the_system().types.data(), the_system().list(), kBlockAtoms);
     const Since start;
     dpc::host::BlockEvaluator<TypeParam> blocks(packed, dpc::host::select_kernels<TypeParam>());
     start.expect(blocks.bytes());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Host evaluator: energies, forces and virials of a system from positions, types and a full neighbour list.
-// OpenMP over blocks of atoms of one type, fixed order of summation for a fixed number of threads.
+// Energies, forces and virials of a system from positions, types and a full neighbour list, on the host or on a Kokkos of our
+// own. On the host OpenMP over blocks of atoms of one type, fixed order of summation for a fixed number of threads.
 #pragma once
 
 #include <cstdint>
@@ -79,6 +79,8 @@ std::vector<Backend> available_backends();
 /// GPUs that Backend::gpu can use here.
 int gpu_count();
 
+class Engine;
+
 class Evaluator {
 public:
     /// Throws InputError where this build or machine lacks the backend, or for no threads.
@@ -92,6 +94,11 @@ public:
     /// The rows are copied, grouped by type. Throws InputError where an index or a type is out of range.
     void set_neighbours(int n_all, const int* types, const NeighbourRows& rows);
 
+    /// Instead of set_neighbours: take the list that `other` was given last, of atoms with the same types, without grouping it
+    /// again. False where this evaluator would group it in another way (backend, precision, threads, rule of neighbours, types
+    /// that it counts) or the other has none: nothing was done.
+    bool share_neighbours(const Evaluator& other);
+
     /// Evaluate all centres. Throws InputError for positions that are not finite and for two atoms in the same place, naming the
     /// atom indices, and for parameters that are not as many as the model takes.
     Totals compute(const Inputs& inputs, const Output& output);
@@ -104,10 +111,8 @@ public:
     /// Bytes held by packed tables, weights, lists and scratch; the Model, which evaluators share, has those of the file.
     std::size_t memory_bytes() const;
 
-    struct Impl;
-
 private:
-    std::unique_ptr<Impl> impl_;
+    std::unique_ptr<Engine> engine_;
     int n_fparam_ = 0, n_aparam_ = 0, n_all_ = 0;
 };
 

@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <memory>
 #include <string>
 #include <type_traits>
 
 #include "block_evaluator.hpp"
 #include "dpc/errors.hpp"
-#include "evaluator_impl.hpp"
+#include "engine.hpp"
 
 namespace dpc::host {
 namespace {
@@ -36,16 +37,17 @@ void check_finite(const double* x, int n_all) {
 
 /// The work in one precision of tables, descriptor and fitting net.
 template <class Real>
-class Engine final : public Evaluator::Impl {
+class HostEngine final : public Engine {
 public:
-    Engine(std::shared_ptr<const Model> model, int n_threads, NeighbourRule rule)
-        : packed_(std::move(model)), rule_(rule), kernels_(select_kernels<Real>()) {
+    HostEngine(std::shared_ptr<const Model> model, int n_threads, NeighbourRule rule)
+        : packed_(std::move(model)), grouping_(*packed_.model, n_threads, rule), kernels_(select_kernels<Real>()) {
         for (int t = 0; t < n_threads; ++t) {
             threads_.emplace_back(packed_, kernels_, rule);
         }
     }
 
     void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) override;
+    bool share_neighbours(const Engine& other) override;
     Totals compute(const Inputs& inputs, const Output& output) override;
     std::string describe() const override;
     std::size_t memory_bytes() const override;
@@ -59,30 +61,50 @@ private:
     };
 
     int n_threads() const { return static_cast<int>(threads_.size()); }
+    void reserve_blocks();
     void reserve_sums(bool with_atom_virial);
     void run_thread(int t, const Inputs& inputs, const Output& output);
     void add_thread_sums(int t, const Output& output);
     Totals collect();
 
     PackedModel<Real> packed_;
-    NeighbourRule rule_;
+    Grouping grouping_;
     const Kernels<Real>& kernels_;
-    NeighbourBlocks list_;
+    std::shared_ptr<NeighbourBlocks> list_ = std::make_shared<NeighbourBlocks>();  // maybe other engines', too
     std::deque<Thread> threads_;
 };
 
 template <class Real>
-void Engine<Real>::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
-    list_.build(*packed_.model, n_all, types, rows, kBlockAtoms, n_threads(), rule_);
+void HostEngine<Real>::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
+    if (list_.use_count() > 1) {
+        list_ = std::make_shared<NeighbourBlocks>();
+    }
+    list_->build(grouping_, n_all, types, rows, kBlockAtoms);
+    reserve_blocks();
+}
+
+template <class Real>
+bool HostEngine<Real>::share_neighbours(const Engine& other) {
+    const auto* host = dynamic_cast<const HostEngine*>(&other);
+    if (host == nullptr || !(host->list_->grouping == grouping_)) {
+        return false;
+    }
+    list_ = host->list_;
+    reserve_blocks();
+    return true;
+}
+
+template <class Real>
+void HostEngine<Real>::reserve_blocks() {
     for (Thread& thread : threads_) {
-        thread.blocks.reserve(list_);
+        thread.blocks.reserve(*list_);
     }
 }
 
 /// Outside the parallel region, where a failed allocation can be reported.
 template <class Real>
-void Engine<Real>::reserve_sums(bool with_atom_virial) {
-    const auto n = static_cast<std::size_t>(list_.n_all);
+void HostEngine<Real>::reserve_sums(bool with_atom_virial) {
+    const auto n = static_cast<std::size_t>(list_->n_all);
     for (std::size_t t = 1; t < threads_.size(); ++t) {
         threads_[t].forces.reserve(3 * n);
         if (with_atom_virial) {
@@ -92,7 +114,7 @@ void Engine<Real>::reserve_sums(bool with_atom_virial) {
 }
 
 template <class Real>
-void Engine<Real>::run_thread(int t, const Inputs& inputs, const Output& output) {
+void HostEngine<Real>::run_thread(int t, const Inputs& inputs, const Output& output) {
     Thread& thread = threads_[static_cast<std::size_t>(t)];
     thread.sums = Sums{};
     thread.sums.atom_energy = output.atom_energy;  // centres belong to one thread each
@@ -100,7 +122,7 @@ void Engine<Real>::run_thread(int t, const Inputs& inputs, const Output& output)
         thread.sums.forces = output.forces;
         thread.sums.atom_virial = output.atom_virial;
     } else {
-        const auto n = static_cast<std::size_t>(list_.n_all);
+        const auto n = static_cast<std::size_t>(list_->n_all);
         thread.sums.forces = thread.forces.data();
         std::fill_n(thread.sums.forces, 3 * n, 0.0);
         if (output.atom_virial != nullptr) {
@@ -108,15 +130,15 @@ void Engine<Real>::run_thread(int t, const Inputs& inputs, const Output& output)
             std::fill_n(thread.sums.atom_virial, 9 * n, 0.0);
         }
     }
-    for (int k = list_.thread_blocks[static_cast<std::size_t>(t)]; k < list_.thread_blocks[static_cast<std::size_t>(t) + 1]; ++k) {
-        thread.blocks.evaluate(list_, list_.blocks[static_cast<std::size_t>(k)], inputs.x, inputs.units, thread.sums);
+    for (int k = list_->thread_blocks[static_cast<std::size_t>(t)]; k < list_->thread_blocks[static_cast<std::size_t>(t) + 1]; ++k) {
+        thread.blocks.evaluate(*list_, list_->blocks[static_cast<std::size_t>(k)], inputs.x, inputs.units, thread.sums);
     }
 }
 
 /// Thread t's share of the atoms: what the other threads summed for them.
 template <class Real>
-void Engine<Real>::add_thread_sums(int t, const Output& output) {
-    const long long n = list_.n_all;
+void HostEngine<Real>::add_thread_sums(int t, const Output& output) {
+    const long long n = list_->n_all;
     const long long begin = n * t / n_threads(), end = n * (t + 1) / n_threads();
     for (int other = 1; other < n_threads(); ++other) {
         const Sums& sums = threads_[static_cast<std::size_t>(other)].sums;
@@ -130,7 +152,7 @@ void Engine<Real>::add_thread_sums(int t, const Output& output) {
 }
 
 template <class Real>
-Totals Engine<Real>::collect() {
+Totals HostEngine<Real>::collect() {
     Totals totals;
     overflow = Overflow{};
     for (const Thread& thread : threads_) {
@@ -150,11 +172,11 @@ Totals Engine<Real>::collect() {
 }
 
 template <class Real>
-Totals Engine<Real>::compute(const Inputs& inputs, const Output& output) {
-    if (list_.thread_blocks.empty()) {
+Totals HostEngine<Real>::compute(const Inputs& inputs, const Output& output) {
+    if (list_->thread_blocks.empty()) {
         throw InputError("compute was called before set_neighbours");
     }
-    check_finite(inputs.x, list_.n_all);
+    check_finite(inputs.x, list_->n_all);
     reserve_sums(output.atom_virial != nullptr);
     const int n = n_threads();
     if (n == 1) {
@@ -176,14 +198,14 @@ Totals Engine<Real>::compute(const Inputs& inputs, const Output& output) {
 }
 
 template <class Real>
-std::string Engine<Real>::describe() const {
+std::string HostEngine<Real>::describe() const {
     return std::string(std::is_same_v<Real, double> ? "double" : "mixed") + " precision, " + kernels_.name + " kernels, " +
            std::to_string(n_threads()) + (n_threads() == 1 ? " thread" : " threads");
 }
 
 template <class Real>
-std::size_t Engine<Real>::memory_bytes() const {
-    std::size_t total = sizeof(*this) + packed_.bytes() + list_.bytes();
+std::size_t HostEngine<Real>::memory_bytes() const {
+    std::size_t total = sizeof(*this) + packed_.bytes() + list_->bytes() / static_cast<std::size_t>(list_.use_count());
     for (const Thread& thread : threads_) {
         total += sizeof(thread) + thread.blocks.bytes() + thread.forces.bytes() + thread.atom_virial.bytes();
     }
@@ -192,12 +214,12 @@ std::size_t Engine<Real>::memory_bytes() const {
 
 }  // namespace
 
-std::unique_ptr<Evaluator::Impl> make_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
+std::unique_ptr<Engine> make_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
     const NeighbourRule rule = rule_for(*model, options.neighbours);
     if (options.precision == Precision::mixed) {
-        return std::make_unique<Engine<float>>(std::move(model), options.n_threads, rule);
+        return std::make_unique<HostEngine<float>>(std::move(model), options.n_threads, rule);
     }
-    return std::make_unique<Engine<double>>(std::move(model), options.n_threads, rule);
+    return std::make_unique<HostEngine<double>>(std::move(model), options.n_threads, rule);
 }
 
 }  // namespace dpc::host

@@ -13,32 +13,25 @@
 namespace dpc::host {
 namespace {
 
-/// True where neighbours of type b of a centre of type a may matter in a step, even if only by their number.
-bool is_listed(const Model& model, NeighbourRule rule, int a, int b) {
-    return rule == NeighbourRule::total ||
-           std::any_of(model.descriptors.begin(), model.descriptors.end(),
-                       [&](const Descriptor& descriptor) { return math::is_counted(descriptor.pair(a, b).kind); });
-}
-
-int type_of(const Model& model, int n_all, const int* types, int atom) {
+int type_of(int n_types, int n_all, const int* types, int atom) {
     if (atom < 0 || atom >= n_all) {
         throw InputError("atom index " + std::to_string(atom) + " in the neighbour list, but there are " +
                          std::to_string(n_all) + " atoms");
     }
-    if (types[atom] >= model.n_types()) {
+    if (types[atom] >= n_types) {
         throw InputError("atom type " + std::to_string(types[atom]) + ", but the model has " +
-                             std::to_string(model.n_types()) + " types, numbered from 0",
+                             std::to_string(n_types) + " types, numbered from 0",
                          atom);
     }
     return types[atom];
 }
 
-std::vector<std::vector<int>> centres_by_type(const Model& model, int n_all, const int* types, const NeighbourRows& rows) {
-    std::vector<std::vector<int>> by_type(model.type_map.size());
+std::vector<std::vector<int>> centres_by_type(const Grouping& how, int n_all, const int* types, const NeighbourRows& rows) {
+    std::vector<std::vector<int>> by_type(how.has_energy.size());
     for (int k = 0; k < rows.n_centres; ++k) {
         const int atom = rows.centre[k];
-        const int type = type_of(model, n_all, types, atom);
-        if (type >= 0 && model.has_energy[static_cast<std::size_t>(type)]) {
+        const int type = type_of(how.n_types, n_all, types, atom);
+        if (type >= 0 && how.has_energy[static_cast<std::size_t>(type)]) {
             by_type[static_cast<std::size_t>(type)].push_back(atom);
         }
     }
@@ -70,16 +63,28 @@ void for_each_block(const std::vector<Block>& blocks, int n_threads, const Work&
 
 }  // namespace
 
-void NeighbourBlocks::build(
-    const Model& model, int n_atoms, const int* types, const NeighbourRows& rows, int block_atoms, int n_threads, NeighbourRule rule) {
+Grouping::Grouping(const Model& model, int threads, NeighbourRule neighbour_rule)
+    : n_types(model.n_types()), n_threads(threads), rule(neighbour_rule), has_energy(model.has_energy) {
+    for (int a = 0; a < n_types; ++a) {
+        for (int b = 0; b < n_types; ++b) {
+            is_listed.push_back(rule == NeighbourRule::total ||
+                                std::any_of(model.descriptors.begin(), model.descriptors.end(), [&](const Descriptor& descriptor) {
+                                    return math::is_counted(descriptor.pair(a, b).kind);
+                                }));
+        }
+    }
+}
+
+void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, const NeighbourRows& rows, int block_atoms) {
+    grouping = {};  // should this fail, nobody shares the list
     n_all = n_atoms;
-    const bool has_tags = rule != NeighbourRule::all && rows.tag != nullptr;
+    const int n_threads = how.n_threads, n_types = how.n_types;
+    const bool has_tags = how.rule != NeighbourRule::all && rows.tag != nullptr;
     tags.assign(rows.tag, rows.tag + (has_tags ? n_all : 0));
     centres.clear();
     blocks.clear();
-    const int n_types = model.n_types();
     std::size_t n_segments = 0;
-    for (const std::vector<int>& atoms : centres_by_type(model, n_all, types, rows)) {
+    for (const std::vector<int>& atoms : centres_by_type(how, n_all, types, rows)) {
         const int n = static_cast<int>(atoms.size());
         // As many blocks as make full ones, but never fewer than threads, and all of nearly the same size.
         const int n_blocks = std::max((n + block_atoms - 1) / block_atoms, std::min(n_threads, (n + 7) / 8));
@@ -99,8 +104,8 @@ void NeighbourBlocks::build(
                 const int i = centres[static_cast<std::size_t>(block.first_centre + k)];
                 for (int n = 0; n < rows.count[i]; ++n) {
                     const int j = rows.rows[i][n] & rows.index_mask;
-                    const int b = type_of(model, n_all, types, j);
-                    if (b >= 0 && is_listed(model, rule, block.type, b)) {
+                    const int b = type_of(n_types, n_all, types, j);
+                    if (b >= 0 && how.lists(block.type, b)) {
                         visit(block.first_segment + static_cast<std::size_t>(b * block.n_atoms + k), j);
                     }
                 }
@@ -129,6 +134,7 @@ void NeighbourBlocks::build(
         const auto at = std::lower_bound(cost.begin(), cost.end(), t == n_threads ? cost.back() : share);
         thread_blocks[static_cast<std::size_t>(t)] = t == n_threads ? static_cast<int>(blocks.size()) : static_cast<int>(at - cost.begin());
     }
+    grouping = how;
 }
 
 std::size_t NeighbourBlocks::bytes() const {

@@ -19,7 +19,23 @@ struct Block {
     std::size_t first_segment = 0;  // segment of (neighbour type b, atom k): first_segment + b * n_atoms + k
 };
 
+/// What decides how a list is grouped beside the list: equal ones make the same of it.
+struct Grouping {
+    int n_types = 0, n_threads = 0;
+    NeighbourRule rule = NeighbourRule::all;
+    std::vector<char> has_energy;  // (n_types) of the centre
+    std::vector<char> is_listed;   // (n_types, n_types) neighbours that may matter in a step, even if only by their number
+
+    Grouping() = default;
+    Grouping(const Model& model, int n_threads, NeighbourRule rule);
+    bool lists(int a, int b) const { return is_listed[static_cast<std::size_t>(a * n_types + b)] != 0; }
+    friend bool operator==(const Grouping& a, const Grouping& b) {
+        return a.n_types == b.n_types && a.n_threads == b.n_threads && a.rule == b.rule && a.has_energy == b.has_energy && a.is_listed == b.is_listed;
+    }
+};
+
 struct NeighbourBlocks {
+    Grouping grouping;
     std::vector<int> centres;           // atom indices, by block
     std::vector<Block> blocks;
     std::vector<std::size_t> segments;  // begin of each segment in neighbours; one more at the end
@@ -30,8 +46,7 @@ struct NeighbourBlocks {
     int n_all = 0;
 
     /// Throws InputError for an index or a type out of range.
-    void build(const Model& model, int n_all, const int* types, const NeighbourRows& rows, int block_atoms, int n_threads,
-               NeighbourRule rule = NeighbourRule::all);
+    void build(const Grouping& how, int n_all, const int* types, const NeighbourRows& rows, int block_atoms);
     Listed listed(const Block& block, int b, int atom) const {
         const std::size_t segment = block.first_segment + static_cast<std::size_t>(b * block.n_atoms + atom);
         return {neighbours.data() + segments[segment], static_cast<int>(segments[segment + 1] - segments[segment])};

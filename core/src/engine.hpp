@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What stands behind dpc::Evaluator: an interface that the host's engine (host/engine.cpp) and, where the build has a Kokkos of its own,
-// the one on Kokkos (kokkos/own_evaluator.cpp) implement.
+// An engine evaluates one model: it takes a neighbour list, evaluates, reports. What stands behind dpc::Evaluator: the host's
+// (host/engine.cpp) and, where the build has a Kokkos of its own, the one on Kokkos (kokkos/own_engine.cpp).
 #pragma once
 
 #include <memory>
@@ -11,9 +11,11 @@
 
 namespace dpc {
 
-struct Evaluator::Impl {
-    virtual ~Impl() = default;
+class Engine {
+public:
+    virtual ~Engine() = default;
     virtual void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) = 0;
+    virtual bool share_neighbours(const Engine& other) = 0;
     virtual Totals compute(const Inputs& inputs, const Output& output) = 0;
     virtual std::string describe() const = 0;
     virtual std::size_t memory_bytes() const = 0;
@@ -23,7 +25,7 @@ struct Evaluator::Impl {
 
 namespace host {
 
-std::unique_ptr<Evaluator::Impl> make_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options);
+std::unique_ptr<Engine> make_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options);
 
 }  // namespace host
 
@@ -32,7 +34,7 @@ namespace kokkos {
 std::vector<Backend> own_backends();
 int own_gpu_count();
 /// options.backend: one of own_backends(). Throws InputError otherwise.
-std::unique_ptr<dpc::Evaluator::Impl> make_own_evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options);
+std::unique_ptr<Engine> make_own_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options);
 
 }  // namespace kokkos
 }  // namespace dpc

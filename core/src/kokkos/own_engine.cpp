@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// dpc::Evaluator on a Kokkos of our own: takes the caller's arrays, which are in host memory, to the execution space and the results
+// The engine on a Kokkos of our own: takes the caller's arrays, which are in host memory, to the execution space and the results
 // back. On a processor nothing but the list is copied.
 #include <Kokkos_Core.hpp>
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "dpc/kokkos/evaluator.hpp"
-#include "evaluator_impl.hpp"
+#include "engine.hpp"
 #include "own_runtime.hpp"
 
 namespace dpc::kokkos {
@@ -66,8 +67,30 @@ private:
     std::vector<T> host_;
 };
 
+/// The caller's list and types where an execution space finds them.
+template <class ExecSpace>
+class OwnNeighbours {
+public:
+    using Memory = typename ExecSpace::memory_space;
+
+    void take(const ExecSpace& space, int n_atoms, const int* atom_types, const NeighbourRows& rows);
+    const PackedList<Memory>& list() const { return list_; }
+    const Kokkos::View<const int*, Memory>& types() const { return types_of_atoms_; }
+    int n_all() const { return n_all_; }
+    std::size_t bytes() const {
+        return types_.bytes() + centres_.bytes() + counts_.bytes() + neighbours_.bytes() + begins_.bytes() + tags_.bytes();
+    }
+
+private:
+    int n_all_ = -1;  // none
+    PackedList<Memory> list_;
+    Kokkos::View<const int*, Memory> types_of_atoms_;
+    DeviceArray<ExecSpace, int> types_, centres_, counts_, neighbours_;
+    DeviceArray<ExecSpace, std::int64_t> begins_, tags_;
+};
+
 template <class ExecSpace, class Real>
-class OwnEngine final : public dpc::Evaluator::Impl, private DeviceOwner {
+class OwnEngine final : public Engine, private DeviceOwner {
 public:
     using Memory = typename ExecSpace::memory_space;
 
@@ -79,9 +102,23 @@ public:
     void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) override {
         State& s = state();
         s.n_all = -1;
-        s.pack_list(n_all, rows);
-        s.evaluator.set_neighbours(n_all, s.types.copy(s.space, types, static_cast<std::size_t>(n_all)), s.list);
-        s.n_all = n_all;
+        if (s.neighbours.use_count() > 1) {
+            s.neighbours = std::make_shared<OwnNeighbours<ExecSpace>>();
+        }
+        s.neighbours->take(s.space, n_all, types, rows);
+        s.take_neighbours();
+    }
+
+    bool share_neighbours(const Engine& other) override {
+        const auto* own = dynamic_cast<const OwnEngine*>(&other);
+        if (own == nullptr || !own->state_ || own->state_->n_all < 0) {
+            return false;
+        }
+        State& s = state();
+        s.n_all = -1;
+        s.neighbours = own->state_->neighbours;
+        s.take_neighbours();
+        return true;
     }
 
     Totals compute(const Inputs& inputs, const Output& output) override {
@@ -110,21 +147,23 @@ private:
         State(std::shared_ptr<const Model> model, const ExecSpace& exec, const EvaluatorOptions& options)
             : space(exec), evaluator(std::move(model), exec, options.scratch_bytes, options.neighbours) {}
 
-        void pack_list(int n_all, const NeighbourRows& rows);
+        void take_neighbours() {
+            evaluator.set_neighbours(neighbours->n_all(), neighbours->types(), neighbours->list());
+            n_all = neighbours->n_all();
+        }
         DeviceOut wrap(double* forces, double* atom_energy, double* atom_virial) const;
         Totals compute_in_place(const Inputs& inputs, const Output& output);
         Totals compute_on_device(const Inputs& inputs, const Output& output);
         std::size_t array_bytes() const {
-            return types.bytes() + centres.bytes() + counts.bytes() + neighbours.bytes() + begins.bytes() + tags.bytes() + positions.bytes() +
-                   forces.bytes() + atom_energy.bytes() + atom_virial.bytes();
+            return neighbours->bytes() / static_cast<std::size_t>(neighbours.use_count()) + positions.bytes() + forces.bytes() +
+                   atom_energy.bytes() + atom_virial.bytes();
         }
 
         ExecSpace space;
         kokkos::Evaluator<ExecSpace, Real> evaluator;
-        int n_all = -1;
-        PackedList<Memory> list;
-        DeviceArray<ExecSpace, int> types, centres, counts, neighbours;
-        DeviceArray<ExecSpace, std::int64_t> begins, tags;
+        int n_all = -1;  // the evaluator has no list
+        // Maybe other engines', too.
+        std::shared_ptr<OwnNeighbours<ExecSpace>> neighbours = std::make_shared<OwnNeighbours<ExecSpace>>();
         DeviceArray<ExecSpace, double> positions, forces, atom_energy, atom_virial;
     };
 
@@ -138,8 +177,8 @@ private:
     std::optional<State> state_;
 };
 
-template <class ExecSpace, class Real>
-void OwnEngine<ExecSpace, Real>::State::pack_list(int n_atoms, const NeighbourRows& rows) {
+template <class ExecSpace>
+void OwnNeighbours<ExecSpace>::take(const ExecSpace& space, int n_atoms, const int* atom_types, const NeighbourRows& rows) {
     const auto n = static_cast<std::size_t>(n_atoms), n_centres = static_cast<std::size_t>(rows.n_centres);
     std::vector<int> count(n, 0), packed;
     std::vector<std::int64_t> begin(n, 0);
@@ -160,15 +199,17 @@ void OwnEngine<ExecSpace, Real>::State::pack_list(int n_atoms, const NeighbourRo
             packed.push_back(rows.rows[i][k] & rows.index_mask);
         }
     }
-    list.n_centres = rows.n_centres;
-    list.centres = centres.copy(space, rows.centre, n_centres);
-    list.counts = counts.copy(space, count.data(), n);
-    list.begins = begins.copy(space, begin.data(), n);
-    list.tags = {};
+    n_all_ = n_atoms;
+    types_of_atoms_ = types_.copy(space, atom_types, n);
+    list_.n_centres = rows.n_centres;
+    list_.centres = centres_.copy(space, rows.centre, n_centres);
+    list_.counts = counts_.copy(space, count.data(), n);
+    list_.begins = begins_.copy(space, begin.data(), n);
+    list_.tags = {};
     if (rows.tag != nullptr) {
-        list.tags = tags.copy(space, rows.tag, n);
+        list_.tags = tags_.copy(space, rows.tag, n);
     }
-    list.neighbours = neighbours.copy(space, packed.data(), packed.size());
+    list_.neighbours = neighbours_.copy(space, packed.data(), packed.size());
     space.fence("dpc: the list is on the device");
 }
 
@@ -184,7 +225,7 @@ DeviceOutput<typename ExecSpace::memory_space> OwnEngine<ExecSpace, Real>::State
 
 template <class ExecSpace, class Real>
 Totals OwnEngine<ExecSpace, Real>::State::compute_in_place(const Inputs& inputs, const Output& output) {
-    return evaluator.compute(Positions(inputs.x, static_cast<std::size_t>(n_all)), list, inputs.units,
+    return evaluator.compute(Positions(inputs.x, static_cast<std::size_t>(n_all)), neighbours->list(), inputs.units,
                              wrap(output.forces, output.atom_energy, output.atom_virial));
 }
 
@@ -195,7 +236,7 @@ Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const Inputs& inputs
     double* f = forces.zeros(space, 3 * n).data();
     double* e = output.atom_energy != nullptr ? atom_energy.zeros(space, n).data() : nullptr;
     double* w = output.atom_virial != nullptr ? atom_virial.zeros(space, 9 * n).data() : nullptr;
-    const Totals totals = evaluator.compute(Positions(device_x.data(), n), list, inputs.units, wrap(f, e, w));
+    const Totals totals = evaluator.compute(Positions(device_x.data(), n), neighbours->list(), inputs.units, wrap(f, e, w));
     forces.add_to(space, output.forces, 3 * n);
     if (e != nullptr) {
         atom_energy.add_to(space, output.atom_energy, n);
@@ -207,7 +248,7 @@ Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const Inputs& inputs
 }
 
 template <class ExecSpace>
-std::unique_ptr<dpc::Evaluator::Impl> make_engine(std::shared_ptr<const Model> model, const ExecSpace& space, const EvaluatorOptions& options) {
+std::unique_ptr<Engine> make_engine(std::shared_ptr<const Model> model, const ExecSpace& space, const EvaluatorOptions& options) {
     if (options.precision == Precision::mixed) {
         return std::make_unique<OwnEngine<ExecSpace, float>>(std::move(model), space, options);
     }
@@ -236,7 +277,7 @@ std::vector<Backend> own_backends() {
     return all;
 }
 
-std::unique_ptr<dpc::Evaluator::Impl> make_own_evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
+std::unique_ptr<Engine> make_own_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
     const std::vector<Backend> backends = own_backends();
     if (std::find(backends.begin(), backends.end(), options.backend) != backends.end()) {
         start_kokkos(options.n_threads, options.backend == Backend::gpu ? std::max(0, options.device) : -1);
