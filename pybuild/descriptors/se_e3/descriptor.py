@@ -2,8 +2,8 @@
 """Descriptor se_e3 (docs/theory.md section 3).
 
 With q = r + env_protection and d the vector to a neighbour, v = sw(r) d/q^2/std' with the statistics of the centre's type. D is
-the sum over pairs of neighbour types a <= b of 1/(sel_a sel_b) times that over neighbours j of type a and k of type b of x G_ab(x),
-x = v_j . v_k; a neighbour meets itself, too. Empty slots and excluded neighbours have x = 0 and add nothing.
+the sum over pairs of neighbour types a <= b of 1/(sel_a sel_b) times that over neighbours j of type a and k of type b of
+x G_ab(x), x = v_j . v_k; a neighbour meets itself, too. Empty slots and excluded neighbours have x = 0 and add nothing.
 """
 
 from __future__ import annotations
