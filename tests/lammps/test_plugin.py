@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from lammps_runs import Lammps, System, program, setup, static
-from plugin_builds import LOADER, PAIR, build_loader, run_bare
+from plugin_builds import LOADER, PAIR, build_loader, run_bare, running
 
 
 def test_found_by_plugin_path(lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
@@ -72,14 +72,14 @@ def test_other_version_is_named_and_lmp_goes_on(lammps: Lammps, tmp_path: Path) 
     output = run_bare(lammps, script, tmp_path)
     assert output.count("pair_style dpcompressed is not available") == 1, output
     assert "built for LAMMPS 2 Aug 2023" in output
-    assert "this is LAMMPS 22 Jul 2025" in output
+    assert f"this is LAMMPS {running().name}" in output
     assert "went on" in output
     style = run_bare(lammps, "pair_style dpcompressed x\n", tmp_path)
     assert "Unrecognized pair style 'dpcompressed'" in style
 
 
 def test_damaged_implementation_is_named_and_lmp_goes_on(lammps: Lammps, tmp_path: Path) -> None:
-    build_loader(tmp_path, 20250722)
+    build_loader(tmp_path)
     output = run_bare(lammps, "print 'went on'\n", tmp_path)
     assert output.count("pair_style dpcompressed is not available") == 1, output
     assert PAIR in output
@@ -87,7 +87,7 @@ def test_damaged_implementation_is_named_and_lmp_goes_on(lammps: Lammps, tmp_pat
 
 
 def test_plugin_for_kokkos_in_a_lammps_without(lammps: Lammps, tmp_path: Path) -> None:
-    build_loader(tmp_path, 20250722, needs_kokkos=True)
+    build_loader(tmp_path, needs_kokkos=True)
     output = run_bare(lammps, "print 'went on'\n", tmp_path)
     assert output.count("this LAMMPS has no package KOKKOS") == 1, output
     assert "went on" in output
