@@ -116,9 +116,10 @@ def _table_lines(t: TableSet) -> list[str]:
         f"{'table':>5}  {'range of x':>20}  {'fine to, ends at, A':>19}  {'rows':>6} {'order':>5} {'rank':>8} {'kB':>7}  pairs"
     ]
     for k, table in enumerate(t.tables):
-        d, centre = next((d, int(a)) for d in t.descriptors for a, _ in np.argwhere(d.pair_table == k))
+        d, centre = next((d, a) for d in t.descriptors for a in range(len(d.sel)) if k in d.tables_around(a).values())
         radial = Radial(d.rcut, d.rcut_smth, d.env_protection, d.mean, d.std[:, 0])
-        reach = "{:.3f}, {:.3f}".format(*radial.distance(centre, np.array([table.upper, table.max])))
+        ends = np.array([table.upper, table.max])
+        reach = "{:.3f}, {:.3f}".format(*radial.distance(centre, ends if d.n_bodies == 2 else np.sqrt(ends)))
         lines.append(
             f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.max:g}':>20}  {reach:>19}  {len(table.coef):>6} "
             f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{len(table.basis)}':>8} {table.coef.nbytes / 1000:>7.0f}  "

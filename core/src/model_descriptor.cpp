@@ -113,13 +113,7 @@ void read_pair(const std::string& prefix, std::size_t k, int kind, int table, De
         model_error(kind_name, "is " + std::to_string(kind) + which + ", but sel of that neighbour type is " +
                                    std::to_string(descriptor.sel[k % n]) + ": expected 3 exactly where sel is 0");
     }
-    if (descriptor.is_three_body()) {
-        const bool is_absent = descriptor.sel[k / n] == 0 || descriptor.sel[k % n] == 0;
-        if (table < -1 || (table == -1) != is_absent) {
-            model_error(prefix + "pair_table", "is " + std::to_string(table) + " for neighbour types " + std::to_string(k / n) + " and " +
-                                                   std::to_string(k % n) + ", expected a table, or -1 exactly where sel of one of them is 0");
-        }
-    } else if (table < -1 || (table == -1) != (kind == absent)) {
+    if (!descriptor.is_three_body() && (table < -1 || (table == -1) != (kind == absent))) {
         model_error(prefix + "pair_table",
                     "is " + std::to_string(table) + which + ", expected a table, or -1 exactly where pair_kind is 3");
     }
@@ -127,16 +121,35 @@ void read_pair(const std::string& prefix, std::size_t k, int kind, int table, De
     descriptor.pairs[k].table = table;
 }
 
-/// Of three bodies the order of the two neighbours does not matter.
-void require_symmetric_tables(const std::string& name, const Descriptor& descriptor) {
+/// Whether some centre type sees neighbours of both types.
+bool is_seen(const Descriptor& descriptor, int b, int c) {
+    for (int a = 0; a < static_cast<int>(descriptor.sel.size()); ++a) {
+        if (descriptor.pair(a, b).kind == PairKind::ordinary && descriptor.pair(a, c).kind == PairKind::ordinary) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Of three bodies rows and columns are types of neighbours, in any order.
+void check_tables_of_neighbours(const std::string& name, const Descriptor& descriptor) {
     const int n = static_cast<int>(descriptor.sel.size());
+    bool has_any = false;
     for (int b = 0; b < n; ++b) {
-        for (int c = 0; c < b; ++c) {
-            if (descriptor.pair(b, c).table != descriptor.pair(c, b).table) {
-                model_error(name, "is " + std::to_string(descriptor.pair(b, c).table) + " for neighbour types " + std::to_string(b) + " and " +
-                                      std::to_string(c) + ", but " + std::to_string(descriptor.pair(c, b).table) + " the other way round");
+        for (int c = 0; c < n; ++c) {
+            const int table = descriptor.pair(b, c).table;
+            const std::string which = "is " + std::to_string(table) + " for neighbour types " + std::to_string(b) + " and " + std::to_string(c);
+            has_any = has_any || table >= 0;
+            if (table < -1 || (table >= 0) != is_seen(descriptor, b, c)) {
+                model_error(name, which + ", expected a table where a centre type sees neighbours of both, -1 elsewhere");
+            }
+            if (table != descriptor.pair(c, b).table) {
+                model_error(name, which + ", but " + std::to_string(descriptor.pair(c, b).table) + " the other way round");
             }
         }
+    }
+    if (!has_any) {
+        model_error(name, "has no table: no centre type has neighbours");
     }
 }
 
@@ -154,7 +167,7 @@ Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, s
         read_pair(prefix, k, kind[k], table[k], descriptor);
     }
     if (descriptor.is_three_body()) {
-        require_symmetric_tables(prefix + "pair_table", descriptor);
+        check_tables_of_neighbours(prefix + "pair_table", descriptor);
     }
     return descriptor;
 }

@@ -62,12 +62,14 @@ def table_reports(build: Build) -> list[TableReport]:
 
 
 def pair_names(tables: TableSet, t: int) -> str:
-    """The pairs of types (centre-neighbour) that use a table; of several descriptors after their numbers."""
+    """The pairs of types that use a table, centre-neighbour, or (neighbour neighbour) of three bodies; of several descriptors
+    after their numbers."""
     texts = []
     for d, descriptor in enumerate(tables.descriptors):
         users = np.argwhere(descriptor.pair_table == t).tolist()
         number = [f"{d}:"] if users and len(tables.descriptors) > 1 else []
-        texts += [*number, *(f"{tables.type_map[a]}-{tables.type_map[b]}" for a, b in users)]
+        named = [(tables.type_map[a], tables.type_map[b]) for a, b in users if descriptor.n_bodies == 2 or a <= b]
+        texts += [*number, *(f"{a}-{b}" if descriptor.n_bodies == 2 else f"({a} {b})" for a, b in named)]
     return " ".join(texts)
 
 

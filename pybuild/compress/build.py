@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import Array, Index, IntArray
 from ..blas import one_blas_thread
 from ..errors import InputError
-from ..model.description import ModelDescription, PairKind
+from ..model.description import ModelDescription
 from ..progress import track
 from ..structures.length_checks import check_smallest
 from ..structures.probe import close_structures, judge_structures, probe_structures
@@ -19,7 +19,7 @@ from ..structures.structure import Structure
 from ..tablefile.tableset import DescriptorArrays, FittingArrays, NeighbourRule, TableArrays, TableSet
 from .environment import Pair
 from .evaluation import accumulate
-from .grid import NEAR, Grid, TablePlan, make_grid, plan_tables
+from .grid import NEAR, Grid, TablePlan, given_steps, make_grid, plan_tables
 from .hermite import ORDERS
 from .lowrank import Basis, identity_basis, sampled_basis
 from .selection import Selection, select, select_columns
@@ -125,11 +125,11 @@ def build(
     known = min_distance if pair_distances is None else pair_distances
     distances = np.maximum(np.full((model.n_types, model.n_types), float(min_distance)), known)
     plans, pair_tables = plan_tables(model, min_distance, options.extrapolate)
-    seen = _Evidence(model, plans, pair_tables, distances, structures)
+    seen = _Evidence(model, plans, distances, structures)
     exact = seen.cases_to_choose_on()
     grids = _grids(model, plans, exact, options)
     bases = _bases(model, plans, exact, options)
-    by_pair = {(d, a, b): bases[t] for d, table in enumerate(pair_tables) for (a, b), t in np.ndenumerate(table) if t >= 0}
+    by_pair = {(plan.descriptor, *pair): basis for plan, basis in zip(plans, bases, strict=True) for pair in plan.pairs}
     cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
     judges = seen.cases_to_judge_on()
     first = goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=options.form)
@@ -161,17 +161,17 @@ class _Evidence:
         self,
         model: ModelDescription,
         plans: Sequence[TablePlan],
-        pair_tables: Sequence[IntArray],
         distances: Array,
         given: Sequence[Structure],
     ):
         self._model, self._distances, self._given = model, distances, given
         # Where the tables end: for a pair of types as centre and neighbour, and the other way round.
         ends = np.zeros_like(distances)
-        for descriptor, kinds, table in zip(model.descriptors, model.pair_kinds, pair_tables, strict=True):
-            for a, b in np.argwhere(kinds == PairKind.ORDINARY).tolist():
-                end = descriptor.radial.distance(a, np.array([plans[table[a, b]].max]))[0]
-                ends[a, b] = max(ends[a, b], end)
+        for plan in plans:
+            descriptor = model.descriptors[plan.descriptor]
+            for a, group in plan.pairs:
+                for b in descriptor.members(group) if model.sees(plan.descriptor, a, group) else ():
+                    ends[a, b] = max(ends[a, b], descriptor.distance(a, plan.max))
         self._ends = np.where(np.maximum(ends, ends.T) > 0, np.maximum(ends, ends.T), distances)
         self._n_synthetic = 0
 
@@ -230,7 +230,7 @@ def _projected(cases: Sequence[Case], bases: Mapping[Pair, Basis]) -> list[Case]
 
 def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Grid]:
     if options.step is not None:
-        return [make_grid(plan, options.step, COARSE_OVER_FINE * options.step, plan.upper) for plan in plans]
+        return [make_grid(plan, given_steps(plan, options.step, COARSE_OVER_FINE * options.step)) for plan in plans]
     trained, beyond = (
         {a: moment_gradients(model, part, a) for a in model.active_types} for part in (cases.ordinary, [*cases.near, *cases.far])
     )
@@ -290,7 +290,7 @@ def _stored_errors(tables: TableSet, cases: Sequence[Case], part: str) -> Errors
 
 def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Basis]:
     if options.rank == "full":
-        return [identity_basis(plan.net.n_out) for plan in plans]
+        return [identity_basis(plan.function.width) for plan in plans]
     gradients = {a: moment_gradients(model, cases.ordinary, a) for a in model.active_types}
     bases = []
     for d in range(len(model.descriptors)):
@@ -301,7 +301,7 @@ def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, op
 
 def _bases_of_one(plans: Sequence[TablePlan], gradients: Mapping[int, Array], options: Options) -> list[Basis]:
     """Those of the tables of one descriptor; gradients: by centre type dE/dT (n, M, components)."""
-    width = plans[0].net.n_out
+    width = plans[0].function.width
     by_type = {a: np.einsum("nmc,nkc->mk", g, g, optimize=True) for a, g in gradients.items()}
     scale = max(float(np.linalg.norm(h, 2)) for h in by_type.values()) or 1.0
     centres = [{a for a, _ in plan.pairs if a in by_type} for plan in plans]
@@ -338,7 +338,7 @@ def _tables(
     pair_tables: Sequence[IntArray],
     selection: Selection,
 ) -> TableSet:
-    ranks = _table_ranks(pair_tables, selection.ranks, len(plans))
+    ranks = _table_ranks(plans, selection.ranks)
     _check_size(grids, ranks, options)
     jobs = list(zip(plans, grids, bases, ranks, strict=True))
     tables = [build_table(plan, grid, basis.first(k), options.order) for plan, grid, basis, k in track(jobs, "tables")]
@@ -355,13 +355,9 @@ def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -
         )
 
 
-def _table_ranks(pair_tables: Sequence[IntArray], ranks: Mapping[Pair, int], n_tables: int) -> list[int]:
+def _table_ranks(plans: Sequence[TablePlan], ranks: Mapping[Pair, int]) -> list[int]:
     """Columns of each table: as many as the most demanding centre type needs, at least one."""
-    out = [1] * n_tables
-    for (d, a, b), rank in ranks.items():
-        t = pair_tables[d][a, b]
-        out[t] = max(out[t], rank)
-    return out
+    return [max(1, *(ranks.get((plan.descriptor, *pair), 0) for pair in plan.pairs)) for plan in plans]
 
 
 def _table_set(

@@ -8,42 +8,44 @@ and how many slots have no neighbour that adds anything of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from ..arrays import Array, BoolArray, Index
 from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
-from ..model.descriptor import Descriptor, Rows
+from ..model.descriptor import CentreNeighbours, Descriptor, Rows
 from ..structures.nearest import Pairs, Slots, nearest_pairs
 from ..structures.neighbours import neighbour_pairs
 from ..structures.structure import Structure
 
-Pair = tuple[int, int, int]  # descriptor, centre type, neighbour type
+Pair = tuple[int, int, int]  # descriptor, centre type, group of neighbours (model/descriptor.py)
 
 
 @dataclass(frozen=True)
 class PairBlock:
-    """Neighbours of one type of the centres of one type, ordered by centre."""
+    """A group of neighbours of the centres of one type, ordered by centre. Its terms are these pairs, or of three bodies pairs of
+    such neighbours."""
 
-    start: Index  # (n_centres + 1,) neighbours of centre c are start[c] .. start[c + 1] - 1
+    start: Index  # (n_centres + 1,) terms of centre c are start[c] .. start[c + 1] - 1
     i: Index  # (p,) atom index of the centre
     j: Index  # (p,) atom index of the neighbour
     vector: Array  # (p, 3) from i to j
-    rows: Rows
+    rows: Rows  # of the terms
     constants: Array  # (m,) arguments of the slots that add the same at all times
     constant_rows: Array  # (m, components)
     n_constant: Array  # (m, n_centres) how many of these slots there are
 
     @property
     def x(self) -> Array:
-        """(p + m,) arguments of the embedding net, those of the constant slots last."""
+        """(t + m,) arguments of the tables, those of the constant slots last."""
         return np.append(self.rows.x, self.constants)
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A structure's pairs by descriptor and types; absent pairs have no block."""
+    """A structure's pairs by descriptor, type of the centre and group of neighbours."""
 
     descriptors: tuple[Descriptor, ...]
     n_atoms: int
@@ -99,10 +101,16 @@ def build_environment(types: Index, pairs: Neighbours, model: ModelDescription, 
     centres = {a: np.flatnonzero((types == a) & wanted) for a in range(model.n_types)}
     blocks = {}
     for d, (kinds, taken) in enumerate(zip(model.pair_kinds, pairs.taken, strict=True)):
-        for a, b in np.argwhere(kinds != PairKind.ABSENT).tolist():
-            mine = np.flatnonzero((types[pairs.i] == a) & (types[pairs.j] == b) & wanted[pairs.i] & taken)
+        descriptor = model.descriptors[d]
+        for a, group in product(range(model.n_types), descriptor.groups(kinds)):
+            members = descriptor.members(group)
+            mine = np.flatnonzero((types[pairs.i] == a) & np.isin(types[pairs.j], members) & wanted[pairs.i] & taken)
             neighbours = pairs.i[mine], pairs.j[mine], pairs.d[mine]
-            blocks[d, a, b] = _block(model.descriptors[d], centres[a], (a, b), int(kinds[a, b]), neighbours)
+            if descriptor.n_bodies == 3:
+                seen = bool((kinds[a, members] == PairKind.ORDINARY).all())
+                blocks[d, a, group] = _triple_block(descriptor, centres[a], (a, group), types, seen, neighbours)
+            else:
+                blocks[d, a, group] = _block(descriptor, centres[a], (a, group), int(kinds[a, group]), neighbours)
     return Environment(model.descriptors, len(types), centres, blocks)
 
 
@@ -124,6 +132,17 @@ def _block(descriptor: Descriptor, centres: Index, of_types: tuple[int, int], ki
         constant_rows=np.array([descriptor.constant_row(x) for x in constants]),
         n_constant=np.array([n_empty, n_excluded][: len(constants)], dtype=np.float64),
     )
+
+
+def _triple_block(
+    descriptor: Descriptor, centres: Index, of: tuple[int, int], types: Index, seen: bool, pairs: Pairs
+) -> PairBlock:
+    """of: type of the centres, and group. seen: these centres see both of its types."""
+    i, j, d = pairs if seen else (pairs[0][:0], pairs[1][:0], pairs[2][:0])
+    start = np.concatenate([np.searchsorted(i, centres), [len(i)]])
+    rows, first = descriptor.triples(*of, CentreNeighbours(types[j], d, start))
+    nothing = np.empty((0, len(centres)))
+    return PairBlock(first, i, j, d, rows, np.empty(0), np.empty((0, descriptor.n_components)), nothing)
 
 
 def slot_counts(sel: int, kind: int, counts: Index) -> tuple[Index, Index]:

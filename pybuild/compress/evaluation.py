@@ -19,7 +19,7 @@ from ..model.descriptor import Descriptor
 from ..model.net import Net, reverse
 from .environment import Environment, Pair, PairBlock
 
-ByType = Mapping[int, Array]  # neighbour type -> array
+ByType = Mapping[int, Array]  # group of neighbours -> array
 Moments = Sequence[ByType]  # of each descriptor C_b of every neighbour type b
 PAIRS_AT_ONCE = 1024  # 1024 x 100 functions x 4 components are 3 MB
 
@@ -44,7 +44,7 @@ class Features:
     @classmethod
     def of(cls, block: PairBlock, value: Array, slope: Array) -> Features:
         """From values and slopes (p + m, K) at block.x."""
-        n = len(block.i)
+        n = len(block.rows.x)
         return cls(value[:n], slope[:n], value[n:])
 
 
@@ -208,11 +208,11 @@ def moments_of(env: Environment, features: Mapping[Pair, Features], a: int) -> l
     for pair, block in env.blocks.items():
         d, centre, b = pair
         if centre == a:
-            moments[d][b] = _moment(block, features[pair], env.descriptors[d].n_sel)
+            moments[d][b] = _moment(block, features[pair], env.descriptors[d].divisor(b))
     return moments
 
 
-def _moment(block: PairBlock, f: Features, n_sel: int) -> Array:
+def _moment(block: PairBlock, f: Features, divisor: float) -> Array:
     n = len(block.start) - 1
     row = block.rows.row
     c = np.empty((n, f.value.shape[1], row.shape[1]))
@@ -221,7 +221,7 @@ def _moment(block: PairBlock, f: Features, n_sel: int) -> Array:
         c[k] = f.value[part].T @ row[part]
     for count, phi, constant_row in zip(block.n_constant, f.constant, block.constant_rows, strict=True):
         c += count[:, None, None] * np.outer(phi, constant_row)
-    return c / n_sel
+    return c / divisor
 
 
 def accumulate(
@@ -244,7 +244,7 @@ def accumulate(
             descriptor = env.descriptors[d]
             for b, dc in by_type.items():
                 pair = d, a, b
-                _pair_forces(descriptor, env.blocks[pair], features[pair], dc / descriptor.n_sel, forces, atom_virial)
+                _pair_forces(descriptor, env.blocks[pair], features[pair], dc / descriptor.divisor(b), forces, atom_virial)
     return Result(float(atom_energy.sum()), forces, atom_virial.sum(axis=0))
 
 

@@ -4,28 +4,31 @@
 The argument of a table is x = (s(r) - mean_a) / std_a with the statistics of the centre's type a. A table runs from
 L = floor(-mean/std), where s = 0, to U = ceil((sw(m)/m - mean)/std), where m is the smallest neighbour distance of the training
 data, with a fine step, and on to the extrapolation limit e U with a coarse one. Only the radial component counts. Kinks of the
-net are knots.
+net are knots. A table over the product of two neighbours' vectors goes as far on both sides of 0, to U = ceil((s(m)/std')^2).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from ..arrays import Array, IntArray
 from ..descriptors.radial import Radial
 from ..errors import InputError
-from ..model.description import ModelDescription, PairKind
-from ..model.net import Net
+from ..model.description import ModelDescription
+from ..model.descriptor import Argument, Descriptor
 from ..tablefile.tableset import OnSegments, TableArrays
-from .nets import kinks
+from .functions import Function, function_of
 
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
 NEAR = 0.8  # times the smallest distance: down to here forces are to be as good as in the range of the training data
-TypePairs = list[tuple[int, int]]  # centre and neighbour type
+TypePairs = list[tuple[int, int]]  # type of the centre and group of neighbours
 MOST_KINKS = 20_000  # of one net between the ends of its table
+BEYOND_UPPER = 0.3  # in x: bases count in full to there, for pairs a little closer than the training data
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,19 +70,27 @@ def grid_of(table: TableArrays) -> Grid:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """One table to be built: the net, its range, and who uses it."""
+    """One table to be built: the function, its range, and who uses it."""
 
-    descriptor: int  # whose net it is
-    net: Net
+    descriptor: int  # whose it is
+    function: Function
     lower: float
     upper: float  # end of the range of the training data
     near: float  # where pairs are NEAR times as far apart as the closest ones of the training data
     max: float  # end of the table
-    pairs: tuple[tuple[int, int], ...]  # (centre, neighbour) types that use it
+    pairs: tuple[tuple[int, int], ...]  # (type of the centre, group of neighbours) that use it
     constants: Array  # (n,) distinct arguments of slots that always add the same: empty ones, and those of excluded neighbours
     constant_weights: Array  # (n,) by which their slots enter the moments
     only_constants: bool  # neighbours of every pair are excluded: the table is read at the constants alone
-    kinks: Array  # (k,) between the ends, where a derivative of the net jumps
+    kinks: Array  # (k,) between the ends, where a derivative of the function jumps
+    closest: float  # angstrom, the smallest distance of the training data
+    beyond: float  # a little beyond ``upper``: bases count in full to here
+    starts: tuple[float, ...]  # of the ranges that have a step each, the first one at ``lower``
+
+    @property
+    def is_symmetric(self) -> bool:
+        """The range of the training data, too, has an end on both sides of 0."""
+        return self.function.argument is Argument.PRODUCT
 
 
 def end_of_table(upper: float, extrapolate: float) -> float:
@@ -89,18 +100,30 @@ def end_of_table(upper: float, extrapolate: float) -> float:
     return upper + (extrapolate - 1) * max(abs(upper), 1.0)
 
 
-def make_grid(plan: TablePlan, fine: float, coarse: float, fine_to: float) -> Grid:
-    """Steps of at most ``fine`` up to ``fine_to`` and of at most ``coarse`` beyond, every kink a knot."""
-    breaks = np.unique(np.concatenate([[plan.lower, fine_to, plan.max], plan.kinks]))
+def make_grid(plan: TablePlan, steps: Mapping[float, float]) -> Grid:
+    """Steps of at most steps[start] from each start on, every kink a knot."""
+    starts = np.array(sorted(steps))
+    inside = [knots[(knots > plan.lower) & (knots < plan.max)] for knots in (starts, plan.kinks)]
+    breaks = np.unique(np.concatenate([[plan.lower, plan.max], *inside]))
     low, length = breaks[:-1], np.diff(breaks)
     rounding = 1e-9  # length / step is a whole number up to rounding for the usual steps
-    rows = np.maximum(np.ceil(length / np.where(low < fine_to, fine, coarse) - rounding), 1.0)
+    largest = np.array([steps[start] for start in starts])[np.maximum(np.searchsorted(starts, low, side="right") - 1, 0)]
+    rows = np.maximum(np.ceil(length / largest - rounding), 1.0)
     if not rows.sum() <= MAX_ROWS:
         raise InputError(
-            f"the steps {fine:g} and {coarse:g} need {rows.sum():.3g} rows for a table from {plan.lower:g} to {plan.max:g}; at "
-            f"most {MAX_ROWS} are supported: choose a larger --step or --min-nbor-dist, or a smaller --extrapolate"
+            f"the steps {' and '.join(f'{step:g}' for step in steps.values())} need {rows.sum():.3g} rows for a table from "
+            f"{plan.lower:g} to {plan.max:g}; at most {MAX_ROWS} are supported: choose a larger --step or --min-nbor-dist, or a "
+            "smaller --extrapolate"
         )
     return Grid(np.column_stack([low, length / rows, rows]), plan.upper)
+
+
+def given_steps(plan: TablePlan, fine: float, coarse: float) -> dict[float, float]:
+    """For make_grid: fine in the range of the training data, coarse beyond; products, which are squares, ten times each."""
+    if plan.is_symmetric:
+        fine, coarse = 10 * fine, 10 * coarse
+        return {plan.lower: coarse, -plan.upper: fine, plan.upper: coarse}
+    return {plan.lower: fine, plan.upper: coarse}
 
 
 def centre_range(radial: Radial, centre: int, min_distance: float) -> tuple[float, float]:
@@ -112,6 +135,9 @@ def table_range(model: ModelDescription, d: int, pairs: TypePairs, min_distance:
     """L and U of a table of descriptor d: the extremes over the centre types whose neighbours reach it, and every constant
     argument inside."""
     centres = _live_centres(model, d, pairs) or [a for a, _ in pairs]
+    if model.descriptors[d].n_bodies == 3:
+        upper = max(1.0, *(math.ceil(model.descriptors[d].ranges(a, min_distance)) for a in centres))
+        return -upper, upper
     ranges = [centre_range(model.descriptors[d].radial, a, min_distance) for a in centres]
     constants = _constants(model, d, pairs)
     lower = min([low for low, _ in ranges] + [math.floor(x) for x in constants])
@@ -120,43 +146,59 @@ def table_range(model: ModelDescription, d: int, pairs: TypePairs, min_distance:
 
 
 def _constants(model: ModelDescription, d: int, pairs: TypePairs) -> list[float]:
+    if model.descriptors[d].n_bodies == 3:
+        return []
     return [x for a, b in pairs for x in model.descriptors[d].constants(a, model.pair_kinds[d][a, b])]
 
 
 def _live_centres(model: ModelDescription, d: int, pairs: TypePairs) -> list[int]:
     """Centre types whose neighbours reach a table."""
-    return [a for a, b in pairs if model.pair_kinds[d][a, b] == PairKind.ORDINARY]
+    return [a for a, group in pairs if model.sees(d, a, group)]
 
 
 def plan_tables(model: ModelDescription, min_distance: float, extrapolate: float) -> tuple[list[TablePlan], list[IntArray]]:
-    """The tables of a model, and of each descriptor (N, N) the table of each pair of types (-1 where the pair is absent)."""
+    """The tables of a model, and of each descriptor (N, N) the table of each pair of types (of a centre and a neighbour, or of
+    two neighbours; -1 where there is none)."""
     plans: list[TablePlan] = []
     pair_tables = []
     for d, (descriptor, kinds) in enumerate(zip(model.descriptors, model.pair_kinds, strict=True)):
         users: dict[int, TypePairs] = {}
-        for a, b in np.argwhere(kinds != PairKind.ABSENT).tolist():
-            users.setdefault(int(descriptor.net_of[a, b]), []).append((a, b))
+        for a, group in product(range(model.n_types), descriptor.groups(kinds)):
+            users.setdefault(int(descriptor.net_of[_entry(descriptor, a, group)]), []).append((a, group))
         pair_table = np.full(kinds.shape, -1, dtype=np.int32)
-        for k, pairs in users.items():
-            for a, b in pairs:
-                pair_table[a, b] = len(plans)
-            plans.append(_plan(model, d, descriptor.nets[k], pairs, min_distance, extrapolate))
+        for pairs in users.values():
+            for a, group in pairs:
+                entry = _entry(descriptor, a, group)
+                pair_table[entry] = len(plans)
+                if descriptor.n_bodies == 3:
+                    pair_table[entry[::-1]] = len(plans)
+            plans.append(_plan(model, d, pairs, min_distance, extrapolate))
         pair_tables.append(pair_table)
     return plans, pair_tables
 
 
-def _plan(model: ModelDescription, d: int, net: Net, pairs: TypePairs, min_distance: float, extrapolate: float) -> TablePlan:
+def _entry(descriptor: Descriptor, a: int, group: int) -> tuple[int, ...]:
+    """Of a pair table and of net_of."""
+    return descriptor.members(group) if descriptor.n_bodies == 3 else (a, group)
+
+
+def _plan(model: ModelDescription, d: int, pairs: TypePairs, min_distance: float, extrapolate: float) -> TablePlan:
     descriptor = model.descriptors[d]
+    function = function_of(descriptor, *pairs[0])
     lower, upper = table_range(model, d, pairs, min_distance)
     end = end_of_table(upper, extrapolate)
     live = _live_centres(model, d, pairs)
     # Rounded to quarters, as U is to whole numbers: lengths that usual steps divide.
-    nears = [descriptor.radial.unprotected(a, NEAR * min_distance) for a in live]
+    nears = [descriptor.ranges(a, NEAR * min_distance) for a in live]
     near = min(end, max([upper, *(math.ceil(4 * x) / 4 for x in nears)]))
+    starts = (lower, near) if end > near else (lower,)
+    if descriptor.n_bodies == 3:
+        lower, starts = -end, (-end, -near, near) if end > near else (-end,)
     constants = np.unique(_constants(model, d, pairs))
     # A table of constant slots alone is exact at their arguments: knots, too.
-    knots = kinks(net, lower, end) if live else constants[(constants > lower) & (constants < end)]
+    knots = function.kinks(lower, end) if live else constants[(constants > lower) & (constants < end)]
     if len(knots) > MOST_KINKS:
         raise InputError(f"the embedding net of {len(knots)} kinks between {lower:g} and {end:g} is too rough for a table")
     weights = np.array([descriptor.constant_row(x)[0] for x in constants])
-    return TablePlan(d, net, lower, upper, near, end, tuple(pairs), constants, weights, not live, knots)
+    ranges = min_distance, upper + BEYOND_UPPER, starts
+    return TablePlan(d, function, lower, upper, near, end, tuple(pairs), constants, weights, not live, knots, *ranges)

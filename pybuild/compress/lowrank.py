@@ -16,19 +16,15 @@ import numpy as np
 
 from ..arrays import Array
 from .grid import TablePlan
-from .nets import derivatives_along
 
 FINE_SAMPLES = 1200
 COARSE_SAMPLES = 400
-# In x: the full weight reaches this far into the coarse range, for pairs a little closer than the training data.
-BEYOND_UPPER = 0.3
 COARSE_WEIGHT = 1e-6  # amplitude, in the first stage: the functions only have to stay sensible
 REST_WEIGHT = 1e-2  # amplitude, in the second: forces have to be right to 1e-4 eV/A, not to 1e-8, but are larger
 REST_FLOOR = 1e-8  # of the largest of the second stage: columns below are not needed
 ROUNDING = 1e-13  # of the samples: what is left of functions that the first stage spans
 STAGE = 1e-11  # of the largest amplitude: where the first stage ends
 PADDING_WEIGHT = 0.3  # amplitude: an empty slot counts like a tenth of the range
-SLOPE_LENGTH = 1.0  # a slope times this counts like a value; x has standard deviation 1
 # Of the largest eigenvalue of H: directions that mattered nowhere keep 1/1000 of the weight of the others.
 SENSITIVITY_FLOOR = 1e-6
 
@@ -58,10 +54,10 @@ def sampled_basis(plan: TablePlan, sensitivity: Array) -> Basis:
     In two stages: first the columns that the range of the training data needs, then those that are missing beyond it.
     """
     root, inverse = _roots(sensitivity)
-    directions, amplitude = _principal(_samples(plan, plan.upper + BEYOND_UPPER, COARSE_WEIGHT) @ root)
+    directions, amplitude = _principal(_samples(plan, plan.beyond, COARSE_WEIGHT) @ root)
     n = max(1, int(np.sum(amplitude > STAGE * amplitude[0])))
     directions, amplitude = directions[:, :n], amplitude[:n]
-    rest = _samples(plan, max(plan.near, plan.upper + BEYOND_UPPER), REST_WEIGHT) @ root
+    rest = _samples(plan, max(plan.near, plan.beyond), REST_WEIGHT) @ root
     others, size = _principal(_without(directions, rest.T).T)
     needed = size > max(REST_FLOOR * size[0], ROUNDING * float(np.linalg.norm(rest)))
     others = _without(directions, others[:, needed][:, : len(root) - n])
@@ -97,18 +93,22 @@ def _roots(sensitivity: Array) -> tuple[Array, Array]:
 
 
 def _samples(plan: TablePlan, fine_to: float, coarse_weight: float) -> Array:
-    pad = derivatives_along(plan.net, plan.constants)[0] * (PADDING_WEIGHT / np.sqrt(plan.constants.size))
+    pad = plan.function.derivatives(plan.constants)[0] * (PADDING_WEIGHT / np.sqrt(max(plan.constants.size, 1)))
     if plan.only_constants:
         return pad * plan.constant_weights[:, None]  # those of empty slots may be zero
-    parts = [pad, *_weighted(plan, plan.lower, fine_to, FINE_SAMPLES, 1.0)]
+    fine_from = max(plan.lower, -fine_to) if plan.is_symmetric else plan.lower
+    parts = [pad, *_weighted(plan, fine_from, fine_to, FINE_SAMPLES, 1.0)]
     if plan.max > fine_to:
         parts += _weighted(plan, fine_to, plan.max, COARSE_SAMPLES, coarse_weight)
+    if plan.lower < fine_from:
+        parts += _weighted(plan, plan.lower, fine_from, COARSE_SAMPLES, coarse_weight)
     return np.concatenate(parts)
 
 
 def _weighted(plan: TablePlan, low: float, high: float, n: int, weight: float) -> list[Array]:
-    value, slope, _ = derivatives_along(plan.net, np.linspace(low, high, n))
-    return [value * (weight / np.sqrt(n)), slope * (weight * SLOPE_LENGTH / np.sqrt(n))]
+    t, length = plan.function.spread(low, high, n)
+    value, slope, _ = plan.function.derivatives(t)
+    return [value * (weight / np.sqrt(n)), slope * (weight * length[:, None] / np.sqrt(n))]
 
 
 def _fix_signs(columns: Array) -> Array:

@@ -135,6 +135,6 @@ def _select_direct(place: Place, cases: Cases, goal: Goal) -> Choice:
 
 
 def _rank_parts(place: Place, ranks: Mapping[Pair, int]) -> dict[int, IntArray]:
-    """(N,) columns by neighbour type for every centre type, 0 where there is no table."""
-    n = place.model.n_types
+    """Columns by group of neighbours for every centre type, 0 where there is no table."""
+    n = place.model.n_types ** (place.descriptor.n_bodies - 1)
     return {a: np.array([ranks.get((place.d, a, b), 0) for b in range(n)], dtype=np.int32) for a in place.types}

@@ -18,7 +18,6 @@ from ..arrays import Array
 from ..model.description import ModelDescription
 from . import hermite
 from .grid import Grid, TablePlan, make_grid
-from .nets import derivatives_along
 from .tabulate import interpolant
 
 Gradients = Mapping[int, Array]  # centre type -> dE/dT (n, M, components) of some neighbourhoods
@@ -47,13 +46,14 @@ def choose_grid(
     """The coarsest grid whose pair forces are within the share of the tolerances. trained, beyond: neighbourhoods without and
     with pairs closer than in the training data."""
     if plan.only_constants:
-        return make_grid(plan, COARSEST, COARSEST, plan.max)
+        return make_grid(plan, {plan.lower: COARSEST})
     users = {a for a, _ in plan.pairs}
     everywhere = {a: np.concatenate([g[a] for g in (trained, beyond) if a in g]) for a in users if a in trained or a in beyond}
-    fine = _step(model, plan, (plan.lower, plan.near), everywhere, order, goal.trained)
-    if not plan.max > plan.near:
-        return make_grid(plan, fine, fine, plan.max)
-    return make_grid(plan, fine, _step(model, plan, (plan.near, plan.max), everywhere, order, goal.beyond), plan.near)
+    steps = {}
+    for start, end in zip(plan.starts, (*plan.starts[1:], plan.max), strict=True):
+        asked = goal.trained if start < plan.near and end <= plan.near else goal.beyond
+        steps[start] = _step(model, plan, (start, end), everywhere, order, asked)
+    return make_grid(plan, steps)
 
 
 def _step(
@@ -88,10 +88,13 @@ def pair_force_error(
     """Largest error of the force of a pair, eV/A, by interpolation with a step between two arguments."""
     x, value, slope = _interpolation_error(plan, bounds, step, order)
     descriptor, worst = model.descriptors[plan.descriptor], 0.0
-    for a, gradient in gradients.items():
-        radial, radial_slope, angular, d_angular, dx, value_weight = descriptor.rows_along_r(a, x)
-        by_value = np.einsum("pm,nmc->npc", value, gradient, optimize=True) / descriptor.n_sel
-        by_slope = np.einsum("pm,nmc->npc", slope, gradient, optimize=True) / descriptor.n_sel
+    for a, group in plan.pairs:
+        if a not in gradients:
+            continue
+        gradient, divisor = gradients[a], descriptor.divisor(group)
+        radial, radial_slope, angular, d_angular, dx, value_weight = descriptor.rows_along_r(a, group, x, plan.closest)
+        by_value = np.einsum("pm,nmc->npc", value, gradient, optimize=True) / divisor
+        by_slope = np.einsum("pm,nmc->npc", slope, gradient, optimize=True) / divisor
         along = np.abs((by_slope[..., 0] * radial + by_value[..., 0] * radial_slope) * dx)
         across = np.linalg.norm(by_slope[..., 1:], axis=2) * np.abs(angular * dx)
         across += np.linalg.norm(by_value[..., 1:], axis=2) * np.abs(d_angular)
@@ -105,7 +108,7 @@ def _interpolation_error(plan: TablePlan, bounds: tuple[float, float], step: flo
     lower, upper = bounds
     inside = plan.kinks[(plan.kinks > lower) & (plan.kinks < upper)]
     part = replace(plan, lower=lower, max=upper, kinks=inside)
-    whole = make_grid(part, step, step, upper)
+    whole = make_grid(part, {lower: step})
     knots, steps = whole.knots(), whole.steps()
     chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_INTERVALS)).round().astype(int))
     left, steps = knots[chosen], steps[chosen]
@@ -113,5 +116,5 @@ def _interpolation_error(plan: TablePlan, bounds: tuple[float, float], step: flo
     x = (left[:, None] + offset).ravel()
     coefficients = np.repeat(interpolant(part, left, steps, order), len(INSIDE), axis=0)
     value, slope = hermite.horner(coefficients, offset.reshape(-1, 1))
-    exact, exact_slope, _ = derivatives_along(plan.net, x)
+    exact, exact_slope, _ = plan.function.derivatives(x)
     return x, value - exact, slope - exact_slope

@@ -36,7 +36,7 @@ def look_up(tables: TableSet, env: Environment) -> dict[Pair, Features]:
     features = {}
     for pair, block in env.blocks.items():
         d, a, b = pair
-        table = tables.tables[tables.descriptors[d].pair_table[a, b]]
+        table = tables.tables[tables.descriptors[d].table_of(a, b)]
         value, slope = hermite.evaluate(table.coef, grid_of(table), block.x)
         features[pair] = Features.of(block, value, slope)
     return features
@@ -92,8 +92,8 @@ def _input(descriptor: Descriptor, tables: TableSet, a: int, taken: InputArrays,
 
 
 def _bases(tables: TableSet, a: int, taken: InputArrays, part: str) -> dict[int, Array]:
-    """V by neighbour type; columns that are not taken have no weight in T."""
+    """V by group of neighbours; columns that are not taken have no weight in T."""
     d = tables.descriptors[taken.descriptor]
-    used = {b: tables.tables[t] for b, t in enumerate(d.pair_table[a].tolist()) if t >= 0}
+    used = {b: tables.tables[t] for b, t in d.tables_around(a).items()}
     ranks = _part(taken, "rank", part)
     return {b: t.basis * (np.arange(t.rank) < (t.rank if ranks is None else ranks[b])) for b, t in used.items()}

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array
-from ..tablefile.tableset import Argument, TableArrays
+from ..tablefile.tableset import TableArrays
 from . import hermite
 from .grid import Grid, TablePlan, grid_of
 from .lowrank import Basis
-from .nets import derivatives_along
 
 INSIDE = (0.5, 0.211324865405187)  # where errors are looked for between knots, in interval lengths: the middle, a Gauss point
 MOST_CHECKED = 2000  # intervals per range whose error is looked at
@@ -26,11 +25,11 @@ ASIDE = 1e-8  # how far from a kink its derivatives on one side are taken
 def build_table(plan: TablePlan, grid: Grid, basis: Basis, order: int) -> TableArrays:
     """The functions of a basis."""
     coef = interpolant(plan, grid.knots()[:-1], grid.steps(), order, basis.projector)
-    return TableArrays(Argument.X, grid.segments, grid.upper, coef, np.ascontiguousarray(basis.vectors))
+    return TableArrays(plan.function.argument, grid.segments, grid.upper, coef, np.ascontiguousarray(basis.vectors))
 
 
 def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projector: Array | None = None) -> Array:
-    """Coefficients (n, order + 1, K) of the net's outputs, or of their projection (M, K), on intervals from left (n,) that hold
+    """Coefficients (n, order + 1, K) of the function, or of its projection (M, K), on intervals from left (n,) that hold
     no kink but at their ends."""
     ends = [_one_sided(plan, x, aside, projector) for x, aside in ((left, ASIDE), (left + steps, -ASIDE))]
     return hermite.coefficients(*ends, steps, order)
@@ -38,12 +37,12 @@ def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projecto
 
 def _one_sided(plan: TablePlan, x: Array, aside: float, projector: Array | None) -> hermite.Derivatives:
     """Value, slope and curvature at x; at a kink the derivatives of the side that ``aside`` points to."""
-    value, slope, curvature = _projected(derivatives_along(plan.net, x), projector)
+    value, slope, curvature = _projected(plan.function.derivatives(x), projector)
     if plan.kinks.size and not plan.only_constants:
         after = np.searchsorted(plan.kinks, x)
         nearest = np.minimum(*(np.abs(plan.kinks[np.clip(after + k, 0, len(plan.kinks) - 1)] - x) for k in (-1, 0)))
         rows = np.flatnonzero(nearest < 0.01 * ASIDE)
-        _, beside, bend = _projected(derivatives_along(plan.net, x[rows] + aside), projector)
+        _, beside, bend = _projected(plan.function.derivatives(x[rows] + aside), projector)
         slope[rows], curvature[rows] = beside - aside * bend, bend
     return value, slope, curvature
 
@@ -81,6 +80,6 @@ def _range_error(plan: TablePlan, table: TableArrays, left: Array, steps: Array)
 
 
 def _error_at(plan: TablePlan, table: TableArrays, x: Array) -> TableError:
-    value, slope, _ = derivatives_along(plan.net, x)
+    value, slope, _ = plan.function.derivatives(x)
     phi, dphi = hermite.evaluate(table.coef, grid_of(table), x)
     return TableError(float(np.abs(phi @ table.basis.T - value).max()), float(np.abs(dphi @ table.basis.T - slope).max()))

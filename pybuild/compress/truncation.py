@@ -17,12 +17,13 @@ from ..arrays import Array, Index
 from ..model.description import ModelDescription
 from ..model.net import Net, Skip
 from ..structures.structure import Structure
-from .environment import Environment, Pair, build_environment, close_centres, find_pairs
+from .environment import Environment, Neighbours, Pair, build_environment, close_centres, find_pairs
 from .evaluation import Features, Fitting, Moments, Result, accumulate, direct_part, fitting_of, moments_of
+from .functions import function_of
 from .lowrank import Basis
-from .nets import derivatives_along
 
 MOST_CENTRES = 400  # of one structure
+MOST_NUMBERS = 3e6  # what the nets give of the pairs of neighbours of one structure: 48 MB with the slopes
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,7 @@ def split_centres(model: ModelDescription, structure: Structure, *limits: Array)
     """The atoms by how close their closest neighbour is: beyond the first of the limits (N, N) for the pair of types, between it
     and the second, and so on; those with a neighbour within the last limit are left out. Of a large structure only a compact
     group of atoms: enough to measure errors on, and memory stays bounded."""
-    group = _group(structure)
-    pairs = find_pairs(structure, model, group)
+    group, pairs = _affordable(model, structure)
     within = [close_centres(structure.types, pairs, model, limit)[group] for limit in limits]
     outside = [np.ones(len(group), dtype=bool), *within]
     return [group[outer & ~inner] for outer, inner in zip(outside, within, strict=False)]
@@ -95,7 +95,7 @@ def evaluate_exactly(model: ModelDescription, structure: Structure, centres: Ind
     env = build_environment(structure.types, find_pairs(structure, model, centres), model, centres)
     features = {}
     for pair, block in env.blocks.items():
-        value, slope, _ = derivatives_along(model.descriptors[pair[0]].net(*pair[1:]), block.x)
+        value, slope, _ = function_of(model.descriptors[pair[0]], *pair[1:]).derivatives(block.x)
         features[pair] = Features.of(block, value, slope)
     unrotated = {pair: np.eye(model.descriptors[pair[0]].width) for pair in env.blocks}
     moments = {a: moments_of(env, features, a) for a in model.active_types}
@@ -117,22 +117,39 @@ def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> 
     rows = [[np.empty((0, descriptor.width, descriptor.n_components))] for descriptor in model.descriptors]
     for case in cases:
         if a in case.moments and len(case.env.centres[a]):
-            whole = [{0: sum(by_type.values())} for by_type in case.moments[a]]
+            whole = [{0: sum(by_group.values())} for by_group in case.moments[a]]
             gradient = fitting.net.gradient(fitting.forward(whole))
             for mine, by_type in zip(rows, fitting.reverse(whole, gradient), strict=True):
                 mine.append(by_type[0])
     return [np.concatenate(mine) for mine in rows]
 
 
-def _group(structure: Structure) -> Index:
+def _affordable(model: ModelDescription, structure: Structure) -> tuple[Index, Neighbours]:
+    """A group of atoms and their neighbours; fewer atoms where descriptors of three bodies have many pairs of neighbours around
+    each."""
+    group = _group(structure, MOST_CENTRES)
+    pairs = find_pairs(structure, model, group)
+    numbers = np.zeros(len(group))
+    for descriptor, taken in zip(model.descriptors, pairs.taken, strict=True):
+        if descriptor.n_bodies == 3:
+            n = np.bincount(pairs.i[taken], minlength=len(structure.types))[group]
+            numbers += 0.5 * n * (n + 1) * descriptor.width
+    most = int(MOST_NUMBERS / max(1.0, float(numbers.mean())))
+    if most >= len(group):
+        return group, pairs
+    group = _group(structure, max(1, most))
+    return group, find_pairs(structure, model, group)
+
+
+def _group(structure: Structure, most: int) -> Index:
     """The atoms nearest to the first one, in order of their index; all of a small structure."""
-    if len(structure.types) <= MOST_CENTRES:
+    if len(structure.types) <= most:
         return np.arange(len(structure.types))
     d = structure.positions - structure.positions[:1]
     if structure.cell is not None:
         fraction = np.linalg.solve(structure.cell.T, d.T).T
         d = (fraction - np.round(fraction)) @ structure.cell
-    return np.sort(np.argsort(np.linalg.norm(d, axis=1), kind="stable")[:MOST_CENTRES])
+    return np.sort(np.argsort(np.linalg.norm(d, axis=1), kind="stable")[:most])
 
 
 def worst_errors(cases: Sequence[Case], fittings: Mapping[int, Fitting]) -> Errors:

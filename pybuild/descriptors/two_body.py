@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What descriptors have in common whose embedding nets see the distance of one neighbour, with a net per pair of types."""
+"""What descriptors have in common that have slots for the neighbours of each type, and a net per pair of types. What is said
+here of groups, nets and constants is of those whose nets see the distance of one neighbour."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..arrays import Array, IntArray
 from ..model.checks import check_array, check_indices, check_number, check_pairs, is_integer, own, require
+from ..model.description import PairKind
 from ..model.descriptor import Form
 from ..model.net import Net, check_net
 from .radial import Radial
@@ -17,11 +19,19 @@ from .radial import Radial
 EXCLUSIONS = ("slots", "section")
 
 
+def mean_of_s(mean: Array, std: Array) -> Array:
+    """(N,) the stored mean or, where that was set to zero, the root of 3 std'^2 - std^2, std (N, 2): the mean of s^2 is three
+    times std'^2."""
+    spread = np.sqrt(np.maximum(3 * std[:, 1] ** 2 - std[:, 0] ** 2, 0.0))
+    return np.where(mean != 0, mean, spread)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TwoBody:
     """Lengths in angstrom; N types, M the embedding width."""
 
     kind: ClassVar[str]
+    n_bodies: ClassVar[int] = 2
     n_components: ClassVar[int]
     form: ClassVar[Form]
 
@@ -52,6 +62,26 @@ class TwoBody:
         """Distance <-> argument of the embedding nets."""
         std = self.std.reshape(len(self.std), -1)[:, 0]
         return Radial(self.rcut, self.rcut_smth, self.env_protection, self.mean, std)
+
+    def groups(self, kinds: IntArray) -> list[int]:
+        """Neighbour types that have slots."""
+        return np.flatnonzero((kinds != PairKind.ABSENT).any(axis=0)).tolist()
+
+    def members(self, group: int) -> tuple[int, ...]:
+        """The neighbour type."""
+        return (group,)
+
+    def divisor(self, group: int) -> float:
+        """n_sel."""
+        return float(self.n_sel)
+
+    def ranges(self, a: int, distance: float) -> float:
+        """x."""
+        return self.radial.unprotected(a, distance)
+
+    def distance(self, a: int, x: float) -> float:
+        """Where x is reached."""
+        return float(self.radial.distance(a, np.array([x]))[0])
 
     def net(self, a: int, b: int) -> Net:
         """The embedding net of a neighbour of type b of a centre of type a."""

@@ -107,6 +107,10 @@ class ModelDescription:
         """(N, N) whether neighbours of a pair of types are summed by some descriptor."""
         return np.any([kinds == PairKind.ORDINARY for kinds in self.pair_kinds], axis=0)
 
+    def sees(self, d: int, a: int, group: int) -> bool:
+        """Whether centres of type a sum over neighbours of that group of descriptor d."""
+        return all(self.pair_kinds[d][a, b] == PairKind.ORDINARY for b in self.descriptors[d].members(group))
+
     def _pair_kinds(self, d: Descriptor) -> IntArray:
         by_descriptor = PairKind.SECTION if d.exclusion == "section" else PairKind.SLOTS
         kinds = np.full((self.n_types, self.n_types), PairKind.ORDINARY, dtype=np.int32)
@@ -148,6 +152,8 @@ class ModelDescription:
         require(len(self.descriptors) > 0, "descriptors", "is empty")
         for descriptor in self.descriptors:
             descriptor.validate(self.n_types)
+            groups = descriptor.groups(self._pair_kinds(descriptor))
+            require(len(groups) > 0, "descriptor.excluded", "and pair_excluded leave no pair of neighbours to any centre")
         _check_fitting(self.fitting, self.n_types, self.descriptors)
         check_pairs(self.pair_excluded, "pair_excluded", self.n_types)
         known = NEIGHBOUR_RULES[:3]

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What the rest of the program asks of a descriptor, whatever kind it is; the kinds are in descriptors/.
 
+A group of neighbours is what a descriptor sums over: of two bodies the neighbours of type b, and the group is b; of three
+bodies the pairs of neighbours of types b <= c, and the group is b N + c. Every group has a table, and its sums are the rows of
+the moments C.
+
 A two-body kind sums functions G of one argument x over the neighbours: T = (1/n_sel) sum G_ab(x_j) (x) R_j, (M, components),
 with the environment row R of each neighbour, and makes the numbers that a fitting net takes of T. Slots without a neighbour add
-G at constant arguments.
+G at constant arguments. A three-body kind sums h(x) = x G_bc(x) over two neighbours, x the product of their vectors, with its
+own divisor for each group; what such a sum has for each of its terms is a row, too.
 """
 
 from __future__ import annotations
@@ -24,16 +29,40 @@ class Form(IntEnum):
     LINEAR = 3  # rows of the moments C themselves
 
 
+class Argument(IntEnum):
+    """What a table is looked up at; numbers as in docs/tables-format.md."""
+
+    X = 0
+    R = 1
+    PRODUCT = 2
+
+
 class Rows(Protocol):
-    """The environment rows of some pairs."""
+    """The terms of the sums over a group of neighbours: environment rows of pairs, or pairs of neighbours."""
 
     @property
     def x(self) -> Array:
-        """(p,) arguments of the embedding nets."""
+        """(t,) arguments of the tables."""
 
     @property
     def row(self) -> Array:
-        """R (p, components)."""
+        """R (t, components)."""
+
+
+def table_of(n_bodies: int, pair_table: IntArray, a: int, group: int) -> int:
+    """The table of a group of neighbours of centres of type a in pair_table (N, N), -1: none."""
+    if n_bodies == 2:
+        return int(pair_table[a, group])
+    b, c = divmod(group, len(pair_table))
+    return int(pair_table[b, c]) if b <= c else -1
+
+
+class CentreNeighbours(NamedTuple):
+    """Of some centres, ordered by centre: types (p,), vectors (p, 3), and (n + 1,) where those of each centre start."""
+
+    types: IntArray
+    vector: Array
+    start: IntArray
 
 
 class AlongR(NamedTuple):
@@ -51,6 +80,7 @@ class Descriptor(Protocol):
     """A descriptor, with the numbers of the description that all kinds have (shapes in descriptors/two_body.py)."""
 
     kind: ClassVar[str]
+    n_bodies: ClassVar[int]  # 2 or 3
     n_components: ClassVar[int]
     form: ClassVar[Form]  # that the first layer of the fitting net can be folded into
     rcut: float
@@ -82,8 +112,23 @@ class Descriptor(Protocol):
     def n_out(self, a: int) -> int:
         """Numbers that the fitting net of centre type a takes."""
 
-    def net(self, a: int, b: int) -> Net:
-        """The embedding net of a neighbour of type b of a centre of type a."""
+    def groups(self, kinds: IntArray) -> list[int]:
+        """Groups of neighbours that have sums, around any centre; kinds (N, N): PairKind."""
+
+    def members(self, group: int) -> tuple[int, ...]:
+        """The neighbour types of a group."""
+
+    def divisor(self, group: int) -> float:
+        """Of the sums over a group."""
+
+    def net(self, a: int, group: int) -> Net:
+        """The embedding net of a group of neighbours of a centre of type a."""
+
+    def ranges(self, a: int, distance: float) -> float:
+        """The largest argument of neighbours of a centre of type a that are no closer, angstrom, without the protection."""
+
+    def distance(self, a: int, x: float) -> float:
+        """The distance down to which neighbours of a centre of type a have no larger argument, angstrom."""
 
     def constants(self, a: int, kind: int) -> list[float]:
         """Arguments that slots without neighbour (first) and those of excluded neighbours (if they add anything) have."""
@@ -95,13 +140,16 @@ class Descriptor(Protocol):
         """(N,) mean of s(r) over all slots of the training data, 0 where it is not known."""
 
     def rows(self, a: int, vector: Array) -> Rows:
-        """Of neighbours at vector (p, 3) from a centre of type a."""
+        """Of two bodies: of neighbours at vector (p, 3) from a centre of type a."""
+
+    def triples(self, a: int, group: int, neighbours: CentreNeighbours) -> tuple[Rows, IntArray]:
+        """Of three bodies: the pairs of neighbours of a group, and (n + 1,) where those of each of the n centres start."""
 
     def reverse_rows(self, rows: Rows, d_row: Array, d_x: Array) -> Array:
-        """dE/d vector (p, 3) from dE/dR (p, components) and dE/dx (p,)."""
+        """dE/d vector (p, 3) of the neighbours from dE/dR (t, components) and dE/dx (t,)."""
 
-    def rows_along_r(self, a: int, x: Array) -> AlongR:
-        """For bounds of the error in a force."""
+    def rows_along_r(self, a: int, group: int, x: Array, closest: float) -> AlongR:
+        """For bounds of the error in a force, with no neighbours closer than ``closest`` where x is none of theirs."""
 
     def features(self, t: Array) -> Array:
         """The numbers (n, n_out) that a fitting net takes, from T (n, M, components)."""

@@ -21,6 +21,16 @@ class Pairs:
     vector: Array
 
 
+@dataclass(frozen=True)
+class Around:
+    """Neighbours of n centres of one type: centre (p,) 0 .. n - 1, types (p,); seen: the types that are not excluded."""
+
+    n: int
+    centre: Index
+    types: Index
+    seen: list[int]
+
+
 def energy_and_reverse(fitting: EnergyFitting, a: int, descriptor: Array) -> tuple[Array, Array]:
     """(E_i, dE/dD) of centres of type a with the descriptors D (n, n_in): E = net(D) + bias (- net(0))."""
     out, tape = net_forward(fitting.net(a), descriptor)

@@ -88,21 +88,71 @@ def _described(
 ) -> tuple[Index, Array, Callable[[Array], Array], int]:
     """Of one descriptor: which of its inputs the first layer takes, their numbers, dE/dd of the pairs as a function of dE/d
     numbers, and how many inputs there are."""
-    d, a = tables.descriptors[taken.descriptor], around.a
-    kind, mask = KINDS[d.kind], around.taken[taken.descriptor]
-    moments, reverses = {}, {}
-    for b in np.flatnonzero(d.pair_kind[a] != PairKind.ABSENT).tolist():
-        moments[b], reverses[b] = _moment(kind, tables, d, a, b, around.vector[mask & (around.types == b)])
-    used, numbers, reverse, n_all = _input(kind, tables, d, a, taken, moments, part)
+    d = tables.descriptors[taken.descriptor]
+    sums = _sums_of_two if d.n_bodies == 2 else _sums_of_three
+    moments, reverse_sums = sums(tables, d, around, around.taken[taken.descriptor])
+    used, numbers, reverse, n_all = _input(KINDS[d.kind], tables, d, around.a, taken, moments, part)
 
     def to_pairs(d_numbers: Array) -> Array:
+        return reverse_sums(reverse(d_numbers))
+
+    return used, numbers, to_pairs, n_all
+
+
+Sums = tuple[Moments, Callable[[Moments], Array]]  # C, and dE/dd of the pairs as a function of dE/dC
+
+
+def _sums_of_two(tables: TableSet, d: DescriptorArrays, around: _Around, mask: BoolArray) -> Sums:
+    """Over the neighbours (p,) of a mask, by their type."""
+    kind, a, moments, reverses = KINDS[d.kind], around.a, {}, {}
+    for b in np.flatnonzero(d.pair_kind[a] != PairKind.ABSENT).tolist():
+        moments[b], reverses[b] = _moment(kind, tables, d, a, b, around.vector[mask & (around.types == b)])
+
+    def reverse(d_moments: Moments) -> Array:
         gradient = np.zeros_like(around.vector)
-        for b, d_moment in reverse(d_numbers).items():
+        for b, d_moment in d_moments.items():
             if d.pair_kind[a, b] == PairKind.ORDINARY:
                 gradient[mask & (around.types == b)] = reverses[b](d_moment)
         return gradient
 
-    return used, numbers, to_pairs, n_all
+    return moments, reverse
+
+
+def _sums_of_three(tables: TableSet, d: DescriptorArrays, around: _Around, mask: BoolArray) -> Sums:
+    """Over pairs of neighbours, by the group b N + c of their types. Those that are not ordinary have no vector."""
+    kind = KINDS[d.kind]
+    mine = np.flatnonzero(mask & (d.pair_kind[around.a, around.types] == PairKind.ORDINARY))
+    vectors = kind.compute_vectors(d, around.a, around.vector[mine])
+    moments, reverses = {}, {}
+    for group, t in d.tables_around(around.a).items():
+        of_types = divmod(group, len(d.sel))
+        total, reverses[group] = kind.sum_over_pairs(vectors, around.types[mine], of_types, _function(tables.tables[t]))
+        moments[group] = total[:, None] / _divisor(d, of_types)
+
+    def reverse(d_moments: Moments) -> Array:
+        d_v = np.zeros_like(vectors.v)
+        for group, d_moment in d_moments.items():
+            d_v += reverses[group](d_moment[:, 0] / _divisor(d, divmod(group, len(d.sel))))
+        gradient = np.zeros_like(around.vector)
+        gradient[mine] = kind.reverse_vectors(vectors, d_v)
+        return gradient
+
+    return moments, reverse
+
+
+def _divisor(d: DescriptorArrays, of_types: tuple[int, int]) -> float:
+    b, c = of_types
+    return float(d.sel[b]) * float(d.sel[c])
+
+
+def _function(table: TableArrays) -> Callable[[Array], tuple[Array, Callable[[Array], Array]]]:
+    """x -> phi (t, K), and dE/dx (t,) as a function of dE/dphi."""
+
+    def phi(x: Array) -> tuple[Array, Callable[[Array], Array]]:
+        value, slope = look_up(table, x)
+        return value, lambda d_value: np.sum(d_value * slope, axis=1)
+
+    return phi
 
 
 def _moment(
@@ -153,7 +203,7 @@ def _input(
         return _products(taken, moments, part)
     if taken.form == Form.LINEAR:
         return _columns(taken, moments, part)
-    used = {b: tables.tables[d.pair_table[a, b]] for b in moments}
+    used = {b: tables.tables[d.table_of(a, b)] for b in moments}
     ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
     bases = {b: table.basis[:, : table.rank if ranks is None else ranks[b]] for b, table in used.items()}
     whole = sum(basis @ moments[b][: basis.shape[1]] for b, basis in bases.items())[None]

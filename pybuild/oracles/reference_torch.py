@@ -19,7 +19,7 @@ from ..model.activations import Activation
 from ..model.description import ModelDescription
 from ..model.net import Net, Skip
 from .kinds import KINDS
-from .parts import Pairs
+from .parts import Around, Pairs
 from .reference import Result, checked_structure, find_neighbours, slots_of, taken_pairs
 
 if TYPE_CHECKING:
@@ -89,18 +89,36 @@ def _atom_energies(
         atoms = np.flatnonzero(types == a)
         numbers = []
         for d, mask in zip(model.descriptors, taken, strict=True):
-            moment = torch.zeros(len(atoms), d.width, d.n_components, dtype=torch.float64)
-            for b in (b for b in range(model.n_types) if d.sel[b]):
-                part = np.flatnonzero((types[centre] == a) & (neighbour_types == b) & mask)
-                local = np.searchsorted(atoms, centre[part])
-                moment = moment + _moment(torch, model, d, (a, b), local, vector[torch.from_numpy(part)], len(atoms))
-            numbers.append(KINDS[d.kind].features_of(torch, d, moment / d.n_sel))
+            mine = np.flatnonzero((types[centre] == a) & mask)
+            around = Around(len(atoms), np.searchsorted(atoms, centre[mine]), neighbour_types[mine], _seen(model, d, a))
+            of_bodies = _of_two_bodies if d.n_bodies == 2 else _of_three_bodies
+            numbers.append(of_bodies(torch, model, d, a, around, vector[torch.from_numpy(mine)]))
         descriptor = torch.cat(numbers, dim=1)
         energy = _net(torch, f.net(a), descriptor)[:, 0] + float(f.energy_bias[a])
         if a in f.vacuum_subtracted:
             energy = energy - _net(torch, f.net(a), torch.zeros_like(descriptor[:1]))[0, 0]
         energies = energies.index_add(0, torch.from_numpy(atoms), energy)
     return energies
+
+
+def _seen(model: ModelDescription, d: Any, a: int) -> list[int]:
+    return [b for b in range(model.n_types) if d.sel[b] and (a, b) not in d.excluded | model.pair_excluded]
+
+
+def _of_two_bodies(torch: Any, model: ModelDescription, d: Any, a: int, around: Around, vector: Tensor) -> Tensor:
+    """The numbers of a descriptor for centres of one type, from the vectors to their neighbours."""
+    moment = torch.zeros(around.n, d.width, d.n_components, dtype=torch.float64)
+    for b in (b for b in range(model.n_types) if d.sel[b]):
+        part = np.flatnonzero(around.types == b)
+        moment = moment + _moment(torch, model, d, (a, b), around.centre[part], vector[torch.from_numpy(part)], around.n)
+    return KINDS[d.kind].features_of(torch, d, moment / d.n_sel)
+
+
+def _of_three_bodies(torch: Any, model: ModelDescription, d: Any, a: int, around: Around, vector: Tensor) -> Tensor:
+    def function(b: int, c: int, x: Tensor) -> Tensor:
+        return _net(torch, d.nets[d.net_of[b, c]], x)
+
+    return KINDS[d.kind].descriptor_of(torch, d, a, _s(d, vector), vector, around, function)
 
 
 def _moment(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ..arrays import Array, Index
 from ..descriptors.se_e3 import SeE3
 from ..model.description import ModelDescription
 from ..model.net import Net
-from .parts import Pairs, net_forward, net_reverse, switch
+from .parts import Around, Pairs, net_forward, net_reverse, switch
 
 Function = Callable[[Array], tuple[Array, Callable[[Array], Array]]]  # x -> h (t, K), and dE/dx (t,) from dE/dh
 
@@ -44,7 +45,7 @@ def evaluate_block(
         mine = np.flatnonzero(pairs.centre == centre)
         vectors = compute_vectors(d, a, pairs.vector[mine])
         for b, c in combinations_with_replacement(seen, 2):
-            value, reverse_sum = sum_over_pairs(vectors, neighbour_types[mine], (b, c), _function(d.net(b, c)))
+            value, reverse_sum = sum_over_pairs(vectors, neighbour_types[mine], (b, c), _function(d.nets[d.net_of[b, c]]))
             descriptor[place] += value / (d.sel[b] * d.sel[c])
             reverses.append((place, mine, d.sel[b] * d.sel[c], vectors, reverse_sum))
 
@@ -102,3 +103,25 @@ def sum_over_pairs(
         return d_v
 
     return value.sum(axis=0), reverse_sum
+
+
+def features(d: SeE3, t: Array) -> Array:
+    """D (n, M) of the sums T (n, M, 1)."""
+    return t[..., 0]
+
+
+def reverse_features(d: SeE3, t: Array, d_features: Array) -> Array:
+    """dE/dT."""
+    return d_features[..., None]
+
+
+def descriptor_of(torch: Any, d: SeE3, a: int, s: Any, vector: Any, around: Around, function: Any) -> Any:
+    """D (n, M) by torch: s(r) (p, 1) and vectors of the neighbours; function(b, c, x): G_bc (t, M) of x (t, 1)."""
+    v = s * vector / (vector.norm(dim=1, keepdim=True) + d.env_protection) / float(d.std[a, -1])
+    rows = [torch.zeros(d.width, dtype=torch.float64) for _ in range(around.n)]
+    for k in range(around.n):
+        for b, c in combinations_with_replacement(around.seen, 2):
+            first, second = (torch.from_numpy(np.flatnonzero((around.centre == k) & (around.types == t))) for t in (b, c))
+            x = (v[first] @ v[second].T).reshape(-1, 1)
+            rows[k] = rows[k] + (x * function(b, c, x)).sum(dim=0) / (d.sel[b] * d.sel[c])
+    return torch.stack(rows)

@@ -12,16 +12,10 @@ from enum import IntEnum
 from typing import Any
 
 from ..arrays import Array, IntArray
-from ..model.descriptor import Form
+from ..model.descriptor import Argument, Form, table_of
 from ..model.net import Layer
 
-
-class Argument(IntEnum):
-    """What a table is looked up at."""
-
-    X = 0
-    R = 1
-    PRODUCT = 2
+THREE_BODY = frozenset({"se_e3"})
 
 
 class NeighbourRule(IntEnum):
@@ -74,18 +68,36 @@ class TableArrays(OnSegments):
 class DescriptorArrays:
     """What makes features of a centre's neighbours."""
 
-    kind: str  # "se_e2_a", "se_e2_r"
+    kind: str  # "se_e2_a", "se_e2_r", "se_e3"
     rcut: float
     rcut_smth: float
     env_protection: float
     sel: IntArray  # (N,)
-    n_sel: int
-    mean: Array  # (N,)
-    std: Array  # (N, 2); se_e2_r: (N, 1)
+    n_sel: int  # of three bodies 1
+    mean: Array  # (N,); of three bodies 0
+    std: Array  # (N, 2); se_e2_r, se_e3: (N, 1)
     width: int  # M
     axis_neuron: int  # 0 where the kind has none
     pair_kind: IntArray  # (N, N)
     pair_table: IntArray  # (N, N)
+
+    @property
+    def n_bodies(self) -> int:
+        return 3 if self.kind in THREE_BODY else 2
+
+    @property
+    def n_groups(self) -> int:
+        """Groups of neighbours, with a table or without (model/descriptor.py)."""
+        return int(len(self.sel) ** (self.n_bodies - 1))
+
+    def table_of(self, a: int, group: int) -> int:
+        """The table of a group around centres of type a, -1: none."""
+        return table_of(self.n_bodies, self.pair_table, a, group)
+
+    def tables_around(self, a: int) -> dict[int, int]:
+        """By group those that centres of type a have."""
+        found = {group: self.table_of(a, group) for group in range(self.n_groups)}
+        return {group: t for group, t in found.items() if t >= 0}
 
 
 @dataclass(frozen=True)

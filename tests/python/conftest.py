@@ -17,6 +17,7 @@ from pybuild import calculator
 from pybuild.cli import main
 from pybuild.descriptors.se_e2_a import SeE2A
 from pybuild.descriptors.se_e2_r import SeE2R
+from pybuild.descriptors.se_e3 import SeE3
 from pybuild.model.activations import parse
 from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
 from pybuild.model.net import Layer, Net, Skip
@@ -107,8 +108,16 @@ def random_model(seed: int = 0, n_types: int = 2, **changes: Any) -> ModelDescri
     net_of = np.arange(n_types**2).reshape(n_types, n_types)
     if changes.pop("type_one_side", True):
         nets, net_of = nets[:n_types], np.tile(np.arange(n_types), (n_types, 1))
-    radial = changes.pop("kind", "se_e2_a") == "se_e2_r"
-    make, own, n_in = (SeE2R, {}, widths[-1]) if radial else (SeE2A, {"axis_neuron": axis}, widths[-1] * axis)
+    kind = changes.pop("kind", "se_e2_a")
+    if kind == "se_e3":
+        net_of = np.array([[min(a, b) * n_types + max(a, b) for b in range(n_types)] for a in range(n_types)])
+        nets = tuple(random_net(rng, widths, activation, False, True) for _ in range(n_types**2))
+    radial = kind == "se_e2_r"
+    make, own, n_in = {
+        "se_e2_a": (SeE2A, {"axis_neuron": axis}, widths[-1] * axis),
+        "se_e2_r": (SeE2R, {}, widths[-1]),
+        "se_e3": (SeE3, {}, widths[-1]),
+    }[kind]
     mean, std = rng.uniform(0.02, 0.1, n_types), rng.uniform(0.1, 0.2, (n_types, 2))
     descriptor = make(
         rcut=4.0, rcut_smth=1.5, env_protection=0.0, sel=(12,) * n_types, n_sel=12 * n_types,

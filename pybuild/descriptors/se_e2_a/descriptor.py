@@ -15,7 +15,7 @@ import numpy as np
 from ...arrays import Array
 from ...model.checks import check_array, is_integer, require
 from ...model.descriptor import AlongR, Form
-from ..two_body import TwoBody
+from ..two_body import TwoBody, mean_of_s
 
 SMALLEST_Q = 1e-6  # angstrom, where a bound of an error is wanted
 
@@ -63,9 +63,8 @@ class SeE2A(TwoBody):
         require(legal, "descriptor.axis_neuron", f"is {self.axis_neuron!r}, must be in 1..{self.width}")
 
     def mean_s(self) -> Array:
-        """The stored mean or, where that was set to zero, the root of 3 std'^2 - std^2: the mean of s^2 is three times std'^2."""
-        spread = np.sqrt(np.maximum(3 * self.std[:, 1] ** 2 - self.std[:, 0] ** 2, 0.0))
-        return np.where(self.mean != 0, self.mean, spread)
+        """By both deviations."""
+        return mean_of_s(self.mean, self.std)
 
     def constant_row(self, x: float) -> Array:
         """No direction."""
@@ -88,7 +87,7 @@ class SeE2A(TwoBody):
         along = d_s * (dsw / q - sw / q**2) + np.sum(d_angular * rows.vector, axis=1) * (dsw / q**2 - 2.0 * sw / q**3)
         return along[:, None] * (rows.vector / rows.r[:, None]) + (sw / q**2)[:, None] * d_angular
 
-    def rows_along_r(self, a: int, x: Array) -> AlongR:
+    def rows_along_r(self, a: int, group: int, x: Array, closest: float) -> AlongR:
         """The row is (x, h d). Errors of the values are in the forces already."""
         radial = self.radial
         r = radial.distance(a, x)

@@ -80,7 +80,7 @@ class SeE2R(TwoBody):
         """dE/d vector (p, 3); the row does not depend on it."""
         return (d_x * rows.dx)[:, None] * rows.direction
 
-    def rows_along_r(self, a: int, x: Array) -> AlongR:
+    def rows_along_r(self, a: int, group: int, x: Array, closest: float) -> AlongR:
         """The row stays what it is, and forces come of slopes alone. Errors of the values add up in the energy, over all
         slots."""
         r = np.maximum(self.radial.distance(a, x), np.finfo(float).tiny)

@@ -11,7 +11,7 @@ from ...arrays import Array, IntArray
 from ...model.description import PairKind
 from ..tableset import DescriptorArrays
 from .access import NamedArray, Sections, as_f64, as_i32, as_text, has_reciprocal, require, require_at_most
-from .kinds import KINDS
+from .kinds import KINDS, KindRules
 
 ABSENT, LAST_PAIR_KIND = int(PairKind.ABSENT), int(max(PairKind))
 MOST_DESCRIPTORS, MOST_WIDTH, MOST_SLOTS = 256, 16384, 2**24
@@ -28,8 +28,7 @@ def descriptor_sections(descriptors: Sequence[DescriptorArrays]) -> list[NamedAr
             (prefix + "rcut_smth", as_f64(d.rcut_smth), True),
             (prefix + "env_protection", as_f64(d.env_protection), True),
             (prefix + "sel", as_i32(d.sel), True),
-            (prefix + "n_sel", as_i32(d.n_sel), True),
-            (prefix + "mean", as_f64(d.mean), True),
+            *([(prefix + "n_sel", as_i32(d.n_sel), True), (prefix + "mean", as_f64(d.mean), True)] if d.n_bodies == 2 else []),
             (prefix + "std", as_f64(d.std), True),
             (prefix + "width", as_i32(d.width), True),
             *([(prefix + "axis_neuron", as_i32(d.axis_neuron), True)] if d.kind in KINDS and KINDS[d.kind].has_axis else []),
@@ -55,15 +54,15 @@ def _read_descriptor(s: Sections, prefix: str, n: int) -> DescriptorArrays:
     require(bool(sel.any()), prefix + "sel", "is 0 for every type: no atom has neighbours")
     total = int(sel.sum(dtype=np.int64))
     require(total <= MOST_SLOTS, prefix + "sel", f"has the sum {total}, format 1 allows at most {MOST_SLOTS}")
-    n_sel = s.integer(prefix + "n_sel", 1)
-    mean, std = _read_statistics(s, prefix, n, KINDS[kind].std_columns)
+    n_sel = s.integer(prefix + "n_sel", 1) if KINDS[kind].n_bodies == 2 else 1
+    mean, std = _read_statistics(s, prefix, n, KINDS[kind])
     width = s.integer(prefix + "width", 1)
     require_at_most(prefix + "width", width, MOST_WIDTH)
     axis = 0
     if KINDS[kind].has_axis:
         axis = s.integer(prefix + "axis_neuron", 1)
         require(axis <= width, prefix + "axis_neuron", f"is {axis}, expected 1 to the width {width}")
-    pair_kind, pair_table = _read_pairs(s, prefix, n, sel)
+    pair_kind, pair_table = _read_pairs(s, prefix, n, sel, KINDS[kind].n_bodies)
     return DescriptorArrays(kind, rcut, smooth, protection, sel, n_sel, mean, std, width, axis, pair_kind, pair_table)
 
 
@@ -76,19 +75,33 @@ def _read_cutoff(s: Sections, prefix: str) -> tuple[float, float, float]:
     return rcut, smooth, protection
 
 
-def _read_statistics(s: Sections, prefix: str, n: int, n_columns: int) -> tuple[Array, Array]:
-    mean, std = s.f64(prefix + "mean", n), s.f64(prefix + "std", n, n_columns)
+def _read_statistics(s: Sections, prefix: str, n: int, rules: KindRules) -> tuple[Array, Array]:
+    mean = s.f64(prefix + "mean", n) if rules.n_bodies == 2 else np.zeros(n)
+    std = s.f64(prefix + "std", n, rules.std_columns)
     require(has_reciprocal(std), prefix + "std", "has a value that is not a positive number with a finite reciprocal")
     return mean, std
 
 
-def _read_pairs(s: Sections, prefix: str, n: int, sel: IntArray) -> tuple[IntArray, IntArray]:
+def _read_pairs(s: Sections, prefix: str, n: int, sel: IntArray, n_bodies: int) -> tuple[IntArray, IntArray]:
     kind_name, table_name = prefix + "pair_kind", prefix + "pair_table"
     kind, table = s.i32(kind_name, n, n), s.i32(table_name, n, n)
     known = range(LAST_PAIR_KIND + 1)
     require(bool(np.isin(kind, known).all()), kind_name, f"has a value other than 0 to {LAST_PAIR_KIND}")
     absent = kind == ABSENT
     require(bool((absent == (sel == 0)).all()), kind_name, f"must be {ABSENT} exactly where sel of the neighbour type is 0")
-    legal = (table >= -1).all() and (absent == (table == -1)).all()
-    require(bool(legal), table_name, f"must be a table, or -1 exactly where pair_kind is {ABSENT}")
+    if n_bodies == 3:
+        _check_tables_of_neighbours(table_name, kind, table)
+    else:
+        legal = (table >= -1).all() and (absent == (table == -1)).all()
+        require(bool(legal), table_name, f"must be a table, or -1 exactly where pair_kind is {ABSENT}")
     return kind, table
+
+
+def _check_tables_of_neighbours(name: str, kind: IntArray, table: IntArray) -> None:
+    """Of three bodies rows and columns are types of neighbours, in any order."""
+    seen = (kind == PairKind.ORDINARY).astype(np.int32)
+    has_table = seen.T @ seen > 0
+    require(bool(has_table.any()), name, "has no table: no centre type has neighbours")
+    legal = (table >= -1).all() and (has_table == (table >= 0)).all()
+    require(bool(legal), name, "must be a table where a centre type sees neighbours of both types, -1 elsewhere")
+    require(bool((table == table.T).all()), name, "must be symmetric: the order of two neighbours does not matter")

@@ -83,10 +83,10 @@ def _read_input(
 ) -> tuple[InputArrays, int]:
     """What the first layer takes of a descriptor, and how many numbers that is."""
     form = _read_form(s, prefix + "form", d.kind)
-    ranks = {b: tables[t].rank for b, t in enumerate(d.pair_table[a].tolist()) if t >= 0}
+    ranks = {group: tables[t].rank for group, t in d.tables_around(a).items()}
     first = InputArrays(index, form)
     if form == Form.DIRECT:
-        parts = {name: _read_rank_part(s, prefix + name, len(d.sel), ranks) for name in ("rank_double", "rank_mixed")}
+        parts = {name: _read_rank_part(s, prefix + name, d.n_groups, ranks) for name in ("rank_double", "rank_mixed")}
         first, n_in = replace(first, **parts), d.width * max(1, d.axis_neuron)
     else:
         columns = _read_columns(s, prefix + "columns", ranks)
@@ -113,8 +113,8 @@ def _read_columns(s: Sections, name: str, ranks: dict[int, int]) -> IntArray:
     columns = s.i32(name, None, 2)
     seen = set()
     for p, (b, k) in enumerate(columns.tolist()):
-        which = f"row {p} is neighbour type {b}, channel {k}"
-        require(b in ranks, name, f"{which}, but there is no table for that type")
+        which = f"row {p} is group of neighbours {b}, channel {k}"
+        require(b in ranks, name, f"{which}, but there is no table for that")
         require(0 <= k < ranks[b], name, f"{which}, expected a channel of 0 to {ranks[b] - 1}")
         require((b, k) not in seen, name, f"{which}, which occurs twice")
         seen.add((b, k))
@@ -142,14 +142,14 @@ def _read_row_end_part(s: Sections, name: str, row_end: IntArray) -> IntArray | 
     return part
 
 
-def _read_rank_part(s: Sections, name: str, n_types: int, ranks: dict[int, int]) -> IntArray | None:
-    """Leading columns of each neighbour type's table; None where a precision evaluates all of them."""
+def _read_rank_part(s: Sections, name: str, n_groups: int, ranks: dict[int, int]) -> IntArray | None:
+    """Leading columns of the table of each group of neighbours; None where a precision evaluates all of them."""
     if not s.has(name):
         return None
-    part = s.i32(name, n_types)
+    part = s.i32(name, n_groups)
     for b, columns in enumerate(part.tolist()):
         least, most = min(1, ranks.get(b, 0)), ranks.get(b, 0)
-        require(least <= columns <= most, name, f"is {columns} for neighbour type {b}, expected {least} to {most}")
+        require(least <= columns <= most, name, f"is {columns} for group of neighbours {b}, expected {least} to {most}")
     return part
 
 

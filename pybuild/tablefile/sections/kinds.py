@@ -12,6 +12,7 @@ from ...model.descriptor import Form
 class KindRules:
     """Of one kind."""
 
+    n_bodies: int  # 3: sums over pairs of neighbours, without mean and n_sel
     std_columns: int
     has_axis: bool  # axis_neuron
     forms: tuple[Form, ...]  # of the first layer of a fitting net
@@ -19,6 +20,7 @@ class KindRules:
 
 
 KINDS = {
-    "se_e2_a": KindRules(2, True, (Form.DIRECT, Form.SQUARE), None),
-    "se_e2_r": KindRules(1, False, (Form.DIRECT, Form.LINEAR), 0.0),
+    "se_e2_a": KindRules(2, 2, True, (Form.DIRECT, Form.SQUARE), None),
+    "se_e2_r": KindRules(2, 1, False, (Form.DIRECT, Form.LINEAR), 0.0),
+    "se_e3": KindRules(3, 1, False, (Form.DIRECT, Form.LINEAR), None),
 }

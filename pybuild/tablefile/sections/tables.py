@@ -39,6 +39,7 @@ def table_sections(tables: Sequence[TableArrays]) -> list[NamedArray]:
 def read_tables(s: Sections, descriptors: Sequence[DescriptorArrays]) -> tuple[TableArrays, ...]:
     tables = tuple(_read_table(s, f"table.{t}.", width) for t, width in enumerate(_widths(descriptors)))
     for d in descriptors:
+        _check_arguments(d, tables)
         for t, x, what in _constant_arguments(d):
             table = tables[t]
             inside = table.lower <= x <= table.upper and x <= table.max - PADDING_MARGIN * table.segments[-1, 1]
@@ -63,8 +64,24 @@ def _widths(descriptors: Sequence[DescriptorArrays]) -> list[int]:
     return [widths[t] for t in range(len(widths))]
 
 
+def _check_arguments(d: DescriptorArrays, tables: Sequence[TableArrays]) -> None:
+    """That of the kind; over products as far on both sides of 0, for distances tell of both ends."""
+    expected = Argument.PRODUCT if d.n_bodies == 3 else Argument.X
+    for t in np.unique(d.pair_table[d.pair_table >= 0]).tolist():
+        table, prefix = tables[t], f"table.{t}."
+        found = f"is {int(table.argument)}, a descriptor {d.kind} has tables over {ARGUMENT_NAMES[expected]}"
+        require(table.argument == expected, prefix + "argument", found)
+        if expected == Argument.PRODUCT:
+            rounding = JOINT_TOLERANCE * max(abs(table.lower), abs(table.max))
+            symmetric = abs(table.lower + table.max) <= rounding and table.upper >= 0
+            ends = f"go from {table.lower} to {table.max}, expected as far on both sides of 0, and upper not below it"
+            require(symmetric, prefix + "segments", ends)
+
+
 def _constant_arguments(d: DescriptorArrays) -> Iterator[tuple[int, float, str]]:
     """Table, argument and what it is: empty slots, and excluded neighbours where these are looked up."""
+    if d.n_bodies == 3:  # nothing is added without neighbours
+        return
     with np.errstate(over="ignore"):
         x_pad = -d.mean / d.std[:, 0]
     for a, b in np.argwhere(d.pair_table >= 0).tolist():
@@ -89,9 +106,9 @@ def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:
 
 
 def _read_argument(s: Sections, name: str) -> Argument:
-    """The kinds of descriptors of today look everything up at x."""
+    """No kind of descriptor of today looks anything up at the distance."""
     argument = Argument(s.code(name, max(Argument)))
-    require_evaluated(argument == Argument.X, name, f"is {int(argument)}, a table over {ARGUMENT_NAMES[argument]}")
+    require_evaluated(argument != Argument.R, name, f"is {int(argument)}, a table over {ARGUMENT_NAMES[argument]}")
     return argument
 
 
