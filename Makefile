@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Every target sets up what it needs in .venv or .venv-lint; nothing outside the repository is touched.
 PYTHON ?= python3
-EXTRAS ?= ase,mpi,plot,test
+EXTRAS ?= ase,deepmd,mpi,plot,test
 BIN := .venv/bin
 RUFF := $(shell sed -n 's/^required-version = "\([^"]*\)".*/ruff\1/p' pyproject.toml)
 SOURCES := CMakeLists.txt pyproject.toml $(shell find core cmake cython_ext lammps_plugin pybuild -type f -not -path '*/__pycache__/*')

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from ..errors import PybuildError, ReadError, UnsupportedModel, printable
 from ..model.description import ModelDescription, Provenance
-from .deepmd import torch
+from .deepmd import torch, trees
 from .source import Choices, Source
 
 HEAD_BYTES = 4096  # enough for every signature below
-INSTEAD = "give a PyTorch model of DeePMD-kit: frozen (.pth, `dp --pt freeze`) or the checkpoint (.pt)"
+INSTEAD = "give a model of DeePMD-kit: frozen (.pth, `dp --pt freeze`), the checkpoint (.pt), or converted (.dp, .yaml)"
 
 
 def _convert(ending: str) -> str:
@@ -134,14 +134,8 @@ def _contains(*words: bytes) -> Callable[[bytes, Path], bool]:
 
 _FORMATS = (
     Format(_starts_with(b"\x89DPT\r\n\x1a\n"), refusal=f"is a table file already, not a trained model; {INSTEAD}"),
-    Format(
-        _starts_with(b"\x89HDF\r\n\x1a\n"),
-        refusal=f"is a DeePMD-kit .dp or .hlo file (HDF5): not supported yet; {_convert('.dp')}",
-    ),
-    Format(
-        _zip_with("/extra/model.json", "/serialized_exported_program.json"),
-        refusal=f"is an exported torch program (.pt2, .pte): not supported; {_convert('.pt2')}",
-    ),
+    Format(_starts_with(b"\x89HDF\r\n\x1a\n"), read=trees.read_hdf5),
+    Format(_zip_with("/extra/model.json", "/serialized_exported_program.json"), read=trees.read_package),
     Format(_starts_with(b"PK\x03\x04"), read=torch.read),
     Format(
         _starts_with(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."),
@@ -153,7 +147,5 @@ _FORMATS = (
         refusal="is a TensorFlow graph as text (.pbtxt): not supported; `dp convert-from pbtxt -i model.pbtxt -o model.pb`, then "
         + CONVERT_GRAPH,
     ),
-    Format(
-        _contains(b"@class", b"@version"), refusal=f"is a DeePMD-kit .yaml or .json file: not supported yet; {_convert('.yaml')}"
-    ),
+    Format(_contains(b"@class", b"@version"), read=trees.read_text),
 )

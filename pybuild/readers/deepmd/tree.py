@@ -64,6 +64,9 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
     mixed = tree["mixed_types"]
     if len(nets) != (1 if mixed else n_types):
         raise ReadError(f"{len(nets)} fitting nets for {n_types} types: {1 if mixed else n_types} are needed")
+    factor = model["@variables"]["out_std"]
+    if factor is not None and (factor != 1.0).any():
+        raise unsupported("a model with factors of the energy (out_std) other than 1", "such factors in the last layer")
     bias = tree["@variables"]["bias_atom_e"].reshape(-1).astype(np.float64)
     out_bias = model["@variables"]["out_bias"].reshape(-1).astype(np.float64)
     for name, array in (("bias_atom_e", bias), ("out_bias", out_bias)):

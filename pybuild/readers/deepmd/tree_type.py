@@ -75,6 +75,11 @@ def array(value: Any, where: str) -> np.ndarray:
     return value
 
 
+def vector(value: Any, where: str) -> np.ndarray:
+    """The same in one dimension, whatever the file's."""
+    return array(value, where).reshape(-1)
+
+
 def _pairs(value: Any, where: str) -> list[tuple[int, int]]:
     """Each pair once, the smaller type first."""
     return sorted({(min(pair), max(pair)) for pair in get.type_pairs(value, where)})
@@ -126,17 +131,13 @@ def _weights(value: Any, where: str) -> Any:
     return value if isinstance(value, str) else [get.number(v, where) for v in get.sequence(value, where)]
 
 
-def _table_data(value: Any, where: str) -> np.ndarray:
-    return array(value, where).reshape(-1)
-
-
 NOTES = {"@class", "@version", "precision", "trainable", "type_map", "ntypes", "neuron", "resnet_dt", "activation_function"}
 
 LAYER = record(
     {
         "activation_function": Key(_activation, "linear"),
         "resnet": Key(get.flag),
-        "@variables": Key(record({"w": Key(array), "b": Key(array, None), "idt": Key(array, None)})),
+        "@variables": Key(record({"w": Key(array), "b": Key(vector, None), "idt": Key(vector, None)})),
     },
     NOTES | {"bias", "use_timestep"},
 )
@@ -210,15 +211,19 @@ def descriptor_type(value: Any, where: str) -> str:
     return DESCRIPTOR_ALIASES.get(name, name)
 
 
+def _descriptor_kind(tree: Tree, where: str) -> str:
+    kind = descriptor_type(get.member(tree, "type", where), f"{where}.type")
+    if kind != "hybrid" and kind not in DESCRIPTORS:
+        raise no_descriptor(kind)
+    return kind
+
+
 def _descriptor(value: Any, where: str) -> Tree:
     tree = get.mapping(value, where)
-    name = get.text(get.member(tree, "type", where), f"{where}.type")
-    kind = descriptor_type(name, where)
+    kind = _descriptor_kind(tree, where)
     if kind == "hybrid":
         return {"type": kind} | record({"list": Key(list_of(_nested(_descriptor)))}, DESCRIPTOR_NOTES)(tree, where)
-    if kind not in DESCRIPTORS:
-        raise no_descriptor(kind)
-    return {"type": kind} | DESCRIPTORS[kind](tree | (V2 if name == "se_atten_v2" else {}), where)
+    return {"type": kind} | DESCRIPTORS[kind](tree | (V2 if tree["type"] == "se_atten_v2" else {}), where)
 
 
 def _nested(read: Read) -> Read:
@@ -248,18 +253,22 @@ ENERGY_FITTING = record(
 )
 
 
-def _fitting(value: Any, where: str) -> Tree:
-    tree = get.mapping(value, where)
+def _fitting_kind(tree: Tree, where: str) -> str:
     kind = get.text(tree.get("type", "ener"), f"{where}.type")
     if kind != "ener":
         raise no_fitting(kind)
-    return {"type": kind} | ENERGY_FITTING(tree, where)
+    return kind
+
+
+def _fitting(value: Any, where: str) -> Tree:
+    tree = get.mapping(value, where)
+    return {"type": _fitting_kind(tree, where)} | ENERGY_FITTING(tree, where)
 
 
 PAIR_TABLE = record(
     {
         "rcut": Key(get.number),
-        "@variables": Key(record({"tab_info": Key(array), "tab_data": Key(_table_data)}, {"vdata"})),
+        "@variables": Key(record({"tab_info": Key(array), "tab_data": Key(vector)}, {"vdata"})),
     },
     {"@class", "@version", "rmin", "rmax", "hh", "ntypes", "nspline"},
 )
@@ -291,16 +300,28 @@ MODELS = {
 MODEL_ALIASES = {"ener": "standard", "linear": "linear_ener"}
 
 
-def _model(value: Any, where: str) -> Tree:
-    tree = get.mapping(value, where)
+def _model_kind(tree: Tree, where: str) -> str:
     name = get.text(tree.get("type", "standard"), f"{where}.type")
     kind = MODEL_ALIASES.get(name, name)
     if kind not in MODELS:
         raise no_model(kind)
+    return kind
+
+
+def _model(value: Any, where: str) -> Tree:
+    tree = get.mapping(value, where)
+    kind = _model_kind(tree, where)
     made = {"type": kind} | MODELS[kind](tree, where)
     if kind == "standard":
         _settle(made)
     return made
+
+
+def refuse_other_kinds(model: Tree) -> None:
+    """Raise UnsupportedModel for a model, descriptor or fitting net that trees are not made of, before more of it is read."""
+    if _model_kind(model, "model") == "standard":
+        _fitting_kind(get.mapping(get.member(model, "fitting", "model"), "model.fitting"), "model.fitting")
+        _descriptor_kind(get.mapping(get.member(model, "descriptor", "model"), "model.descriptor"), "model.descriptor")
 
 
 def _settle(model: Tree) -> None:

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The zip file that torch.save and TorchScript write: one pickle, and the numbers of each tensor as an entry of its own.
 
-Only `data.pkl`, `byteorder` and `data/*` are read; code, debug and constant entries may be there or not. torch stores what is
-read here uncompressed, so that its size is bounded by the size of the file: checked before it is read.
+Only `data.pkl`, `byteorder` and `data/*` are read, which torch stores uncompressed; code, debug and constant entries may be there
+or not.
 """
 
 from __future__ import annotations
 
-import struct
-import zipfile
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -19,23 +17,16 @@ from numpy.typing import NDArray
 from ...errors import ReadError
 from . import restricted_pickle as pickle
 from .restricted_pickle import TensorRef
-
-MAX_ENTRIES = 1_000_000
-ENCRYPTED = 0x1  # bit of an entry's flags
-_ZIP_ERRORS = (zipfile.BadZipFile, struct.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError, OverflowError)
+from .zip_archive import ZipArchive
 
 
-class TorchArchive:
+class TorchArchive(ZipArchive):
     """An open archive; a context manager."""
 
     def __init__(self, path: Path) -> None:
         """Raises ReadError if the file is not a sound torch archive."""
+        super().__init__(path)
         try:
-            self._zip = zipfile.ZipFile(path)
-        except _ZIP_ERRORS as error:
-            raise ReadError(f"damaged or truncated zip archive ({str(error)[:100]}); copy or freeze the model again") from error
-        try:
-            self._entries = self._checked_entries(path.stat().st_size)
             self.root = self._find_root()
             self._check_byteorder()
         except ReadError:
@@ -44,9 +35,6 @@ class TorchArchive:
 
     def __enter__(self) -> TorchArchive:
         return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._zip.close()
 
     def pickle_bytes(self) -> bytes:
         """The pickle, not carried out."""
@@ -86,29 +74,7 @@ class TorchArchive:
         return np.array(view, order="C")
 
     def _read(self, name: str) -> bytes:
-        full = f"{self.root}/{name}"
-        if full not in self._entries:
-            raise ReadError(f"entry {full[:80]} is missing from the archive; copy or freeze the model again")
-        info = self._entries[full]
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & ENCRYPTED or info.compress_size != info.file_size:
-            raise ReadError(f"entry {full[:80]} is compressed or encrypted; torch stores the numbers of a model as they are")
-        try:
-            return self._zip.read(info)
-        except _ZIP_ERRORS as error:
-            raise ReadError(f"entry {full[:80]} is damaged ({str(error)[:100]}); copy or freeze the model again") from error
-
-    def _checked_entries(self, file_size: int) -> dict[str, zipfile.ZipInfo]:
-        infos = self._zip.infolist()
-        if len(infos) > MAX_ENTRIES:
-            raise ReadError(f"{len(infos)} entries in the archive: not a model")
-        entries: dict[str, zipfile.ZipInfo] = {}
-        for info in infos:
-            if info.filename in entries:
-                raise ReadError(f"entry {info.filename[:80]} is in the archive twice")
-            entries[info.filename] = info
-        if sum(info.compress_size for info in infos) > file_size:
-            raise ReadError("the entries of the archive claim more bytes than the file has")
-        return entries
+        return self.entry(f"{self.root}/{name}")
 
     def _find_root(self) -> str:
         roots = [name.removesuffix("/data.pkl") for name in self._entries if name.count("/") == 1 and name.endswith("/data.pkl")]

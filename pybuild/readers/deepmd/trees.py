@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""Files that hold DeePMD-kit's tree as it is: `.dp` and `.hlo` (HDF5), `.yaml`, `.json`, and `.pt2`, `.pte` (JSON in a zip file).
+
+`dp convert-backend` writes them from any model. Each holds the back end that trained the model. Where that is TensorFlow, the
+model is evaluated by its rules (docs/deepmd-tree.md), whatever DeePMD-kit makes of the file; every other back end follows
+PyTorch's, which are also those of DeePMD-kit where it runs such a file itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...descriptors.deepmd import Tree, unsupported
+from ...errors import InputError, ReadError, UnsupportedModel
+from ..files import access as get
+from ..files import hdf5
+from ..files.text_tree import MAX_DEPTH, decode, loads_json, loads_yaml
+from ..files.zip_archive import ZipArchive
+from ..source import Choices
+from .refusals import with_modifier
+from .source import DeepmdSource
+from .tree_type import is_off, refuse_other_kinds, vacuum_flags
+
+PACKAGED_TREE = "/extra/model.json"
+VARIABLES = "@variables"
+TYPES = ("float64", "float32", "float16", "int64", "int32", "bool")
+
+Arrays = Callable[[Any, str], Any]  # (what stands under "@variables", its place) -> an array
+
+
+def read_hdf5(path: Path, choices: Choices) -> DeepmdSource:
+    """A `.dp` or `.hlo` file."""
+    contents = hdf5.read(path, "json")
+
+    def dataset(value: Any, where: str) -> Any:
+        name = get.text(value, where).removeprefix("/")
+        if name not in contents.arrays:
+            raise ReadError(f"{where} is the dataset '{name[:80]}', which is not in the file; the file is damaged")
+        return contents.arrays[name]
+
+    return _source(loads_json(decode(contents.text)), dataset, choices, "file (HDF5)")
+
+
+def read_text(path: Path, choices: Choices) -> DeepmdSource:
+    """A `.yaml` or `.json` file."""
+    text = decode(path.read_bytes())
+    is_json = text.lstrip().startswith("{")
+    return _source(loads_json(text) if is_json else loads_yaml(text), _written_out, choices, "JSON" if is_json else "YAML")
+
+
+def read_package(path: Path, choices: Choices) -> DeepmdSource:
+    """A `.pt2` or `.pte` file; the program in it is not looked at."""
+    with ZipArchive(path) as archive:
+        names = archive.names(PACKAGED_TREE)
+        if len(names) != 1:
+            raise UnsupportedModel(
+                "is an exported torch program (.pt2, .pte) without the tree of its model (extra/model.json): not supported; "
+                "DeePMD-kit writes one with `dp --pt-expt freeze`"
+            )
+        text = decode(archive.entry(names[0]))
+    return _source(loads_json(text), _written_out, choices, "exported program")
+
+
+def _source(root: Any, arrays: Arrays, choices: Choices, what: str) -> DeepmdSource:
+    top = get.mapping(root, "the file's tree")
+    if choices.head is not None:
+        raise InputError(f"--head {choices.head}: a file of one model has no heads; leave --head out")
+    backend = get.text(top.get("backend") or "dpmodel", "backend")
+    script = top.get("model_def_script")
+    if isinstance(script, dict) and not is_off(script.get("modifier")) and not choices.without_modifier:
+        raise with_modifier()
+    model = get.mapping(get.member(top, "model", ""), "model")
+    refuse_other_kinds(model)
+    model = _with_arrays(model, arrays, "model", 0)
+    _set_rules(model, backend)
+    return DeepmdSource(f"DeePMD-kit {what} of {backend}", model, _nearest(top, arrays))
+
+
+def _with_arrays(value: Any, arrays: Arrays, where: str, depth: int) -> Any:
+    """The tree with arrays in place."""
+    if depth > MAX_DEPTH:
+        raise ReadError(f"is nested more than {MAX_DEPTH} deep; the file is damaged")
+    if isinstance(value, list):
+        return [_with_arrays(v, arrays, f"{where}[{i}]", depth + 1) for i, v in enumerate(value)] if _has_parts(value) else value
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _variables(v, arrays, f"{where}.{key}")
+        if key == VARIABLES
+        else _with_arrays(v, arrays, f"{where}.{str(key)[:80]}", depth + 1)
+        for key, v in value.items()
+    }
+
+
+def _has_parts(value: list[Any]) -> bool:
+    return any(isinstance(v, (dict, list)) for v in value)
+
+
+def _variables(value: Any, arrays: Arrays, where: str) -> Tree:
+    """Each an array or null. Tables of a compressed model are lists of such: the nets beside them are what is read."""
+    found = {key: v for key, v in get.mapping(value, where).items() if key not in COMPRESSED}
+    return {key: None if v is None else arrays(v, f"{where}.{str(key)[:80]}") for key, v in found.items()}
+
+
+COMPRESSED = {"compress_data", "compress_info", "type_embd_data"}
+
+
+def _written_out(value: Any, where: str) -> Any:
+    """An array as nested lists, alone or in a dictionary that names its type."""
+    name = "float64"
+    if isinstance(value, dict):
+        name = get.text(value.get("dtype", name), f"{where}.dtype")
+        value = get.member(value, "value", where)
+    if name not in TYPES:
+        raise unsupported(f"{where}: numbers of type {name[:40]}", "float32 or float64")
+    shape = _shape(value, where)
+    flat = value
+    for length in shape[1:]:
+        if any(not isinstance(row, list) or len(row) != length for row in flat):
+            raise _ragged(where)
+        flat = [v for row in flat for v in row]
+    numbers = flat if shape else [value]
+    if any(isinstance(v, bool) or not isinstance(v, (int, float)) for v in numbers) and name != "bool":
+        raise ReadError(f"{where} holds something else than numbers; the file is damaged")
+    try:
+        return np.array(numbers, dtype=name).reshape(shape)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise _ragged(where) from error
+
+
+def _ragged(where: str) -> ReadError:
+    return ReadError(f"{where} is not a rectangular array of numbers; the file is damaged")
+
+
+def _shape(value: Any, where: str) -> tuple[int, ...]:
+    shape = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        if len(shape) > 16:
+            raise _ragged(where)
+        value = value[0] if value else None
+    return tuple(shape)
+
+
+def _nearest(top: Tree, arrays: Arrays) -> float | None:
+    """min_nbor_dist: one place or another, by the back end that wrote the file."""
+    for holder in (top, top.get("constants"), top.get(VARIABLES)):
+        value = holder.get("min_nbor_dist") if isinstance(holder, dict) else None
+        if value is not None:
+            if holder is top.get(VARIABLES):
+                array = np.asarray(arrays(value, "min_nbor_dist")).reshape(-1)
+                value = float(array[0]) if array.size == 1 else None
+            return get.number(value, "min_nbor_dist")
+    return None
+
+
+def _set_rules(model: Tree, backend: str) -> None:
+    """Our own keys of the tree, of a model and those in it."""
+    if "models" in model:
+        for inner in get.sequence(model["models"], "model.models"):
+            _set_rules(get.mapping(inner, "model.models"), backend)
+    tensorflow = backend == "TensorFlow"
+    variables = model.setdefault(VARIABLES, {"out_bias": np.zeros((1, len(model.get("type_map") or []), 1))})  # @version 1
+    if not tensorflow:
+        variables["out_std"] = None
+    if isinstance(model.get("descriptor"), dict):
+        model["neighbour_rule"] = "per_type" if tensorflow else "total"
+        if tensorflow:
+            _set_descriptor_rules(model["descriptor"])
+    if isinstance(model.get("fitting"), dict):
+        energies = model["fitting"].get("atom_ener")
+        model["fitting"]["vacuum"] = vacuum_flags(get.sequence(energies or [], "model.fitting.atom_ener"))
+
+
+def _set_descriptor_rules(descriptor: Tree) -> None:
+    """TensorFlow's: excluded sections vanish, and radii are float32 numbers, as is their difference."""
+    if isinstance(descriptor.get("list"), list):
+        for inner in descriptor["list"]:
+            _set_descriptor_rules(get.mapping(inner, "model.descriptor.list"))
+        return
+    if not is_off(descriptor.get("smooth_type_embedding")) or descriptor.get("type") == "se_atten_v2":
+        raise unsupported(
+            "a smooth type embedding that TensorFlow trained, in another file than TensorFlow's,",
+            "TensorFlow's own switch, which is not that of the file's tree; give the .pb",
+        )
+    descriptor["exclusion"] = "section"
+    if {"rcut", "rcut_smth"} <= descriptor.keys():
+        outer, inner = (np.float32(get.number(descriptor[key], f"model.descriptor.{key}")) for key in ("rcut", "rcut_smth"))
+        descriptor |= {"rcut": float(inner) + float(outer - inner), "rcut_smth": float(inner)}
