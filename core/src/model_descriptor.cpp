@@ -109,9 +109,9 @@ void read_pair(const std::string& prefix, std::size_t k, int kind, int table, De
     if (kind < 0 || kind > last) {
         model_error(kind_name, "is " + std::to_string(kind) + which + ", expected 0 to " + std::to_string(last));
     }
-    if ((kind == absent) != (descriptor.sel[k % n] == 0)) {
+    if (kind != absent && descriptor.sel[k % n] == 0) {
         model_error(kind_name, "is " + std::to_string(kind) + which + ", but sel of that neighbour type is " +
-                                   std::to_string(descriptor.sel[k % n]) + ": expected 3 exactly where sel is 0");
+                                   "0: expected 3");
     }
     if (!descriptor.is_three_body() && (table < -1 || (table == -1) != (kind == absent))) {
         model_error(prefix + "pair_table",
@@ -163,6 +163,11 @@ Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, s
     const std::int32_t* kind = sections.integers(prefix + "pair_kind", {n, n});
     const std::int32_t* table = sections.integers(prefix + "pair_table", {n, n});
     descriptor.pairs.resize(n * n);
+    for (std::size_t a = 0; a < n; ++a) {
+        if (std::all_of(kind + a * n, kind + (a + 1) * n, [](std::int32_t k) { return k == static_cast<int>(PairKind::absent); })) {
+            model_error(prefix + "pair_kind", "is 3 for all neighbours of centre type " + std::to_string(a));
+        }
+    }
     for (std::size_t k = 0; k < n * n; ++k) {
         read_pair(prefix, k, kind[k], table[k], descriptor);
     }

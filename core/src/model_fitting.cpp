@@ -13,6 +13,7 @@ namespace dpc {
 namespace {
 
 constexpr std::int64_t kMostLayers = 256;
+constexpr double kLargestCubic = 1;  // of gelu
 constexpr std::int64_t kMostInputs = 1 << 24;
 constexpr std::int64_t kMostNeurons = 1 << 16;
 constexpr int kLastActivation = static_cast<int>(Activation::silut);
@@ -208,9 +209,13 @@ void read_codes(const std::string& prefix, std::uint64_t l, const std::int32_t* 
     }
     layer.activation = static_cast<Activation>(codes[0]);
     layer.skip = static_cast<Skip>(codes[1]);
-    if (layer.activation != Activation::silut && parameter != 0) {
+    if (layer.activation == Activation::gelu && !(parameter >= 0 && parameter <= kLargestCubic)) {
+        model_error(prefix + "activation_parameter", "is " + number_text(parameter) + which + ", expected 0 to 1 for gelu (2)");
+    }
+    const bool has_parameter = layer.activation == Activation::gelu || layer.activation == Activation::silut;
+    if (!has_parameter && parameter != 0) {
         model_error(prefix + "activation_parameter",
-                    "is " + number_text(parameter) + which + ", expected 0: only silut (8) has a parameter");
+                    "is " + number_text(parameter) + which + ", expected 0: only gelu (2) and silut (8) have a parameter");
     }
     layer.activation_parameter = parameter;
 }

@@ -16,6 +16,7 @@ import numpy as np
 from ..blas import one_blas_thread
 from ..model.description import ModelDescription
 from ..model.descriptor import Form
+from ..model.piecewise import Piecewise
 from ..progress import track
 from ..tablefile.tableset import InputArrays, TableSet
 from .build import Build, Options
@@ -31,6 +32,10 @@ KINDS = {
     "near": "for pairs a little closer than in the training data",
     "far": "for pairs much closer than in the training data",
 }
+OF_TABLES = (
+    "the model has tables of its own instead of embedding nets: errors are against these; how well they follow the trained nets "
+    "is not known here, and beyond their ends they are straight lines"
+)
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,13 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
         *_between_lines(build),
         f"closer, to {NEAR:g}, with all columns: {_errors_text(measured.near)}",
         f"closer still, to the end of the tables: {_errors_text(measured.far)}",
+        *([f"note: {OF_TABLES}"] if _is_of_tables(build) else []),
     ]
     return lines + [f"warning: {text}" for text in _warnings(build, options)]
+
+
+def _is_of_tables(build: Build) -> bool:
+    return any(isinstance(plan.function.net, Piecewise) for plan in build.plans)
 
 
 def _between_lines(build: Build) -> list[str]:
@@ -195,6 +205,7 @@ def provenance(
         "first_fitting_layer": layers[0] if len(layers) == 1 else layers,
         "accuracy": {
             "measured_on": build.measured_on,
+            **({"relative_to": OF_TABLES} if _is_of_tables(build) else {}),
             **_errors_entry(build.measured.double),
             "mixed_before_rounding": _errors_entry(build.measured.mixed),
             "closer_than_training_data": {"to": build.close_factor, **_errors_entry(build.between)},

@@ -104,6 +104,8 @@ def build_environment(types: Index, pairs: Neighbours, model: ModelDescription, 
         descriptor = model.descriptors[d]
         for a, group in product(range(model.n_types), descriptor.groups(kinds)):
             members = descriptor.members(group)
+            if descriptor.n_bodies == 2 and kinds[a, group] == PairKind.ABSENT:
+                continue
             mine = np.flatnonzero((types[pairs.i] == a) & np.isin(types[pairs.j], members) & wanted[pairs.i] & taken)
             neighbours = pairs.i[mine], pairs.j[mine], pairs.d[mine]
             if descriptor.n_bodies == 3:

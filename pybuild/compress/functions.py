@@ -15,6 +15,7 @@ import numpy as np
 from ..arrays import Array
 from ..model.descriptor import Argument, Descriptor
 from ..model.net import Net
+from ..model.piecewise import Piecewise
 from .nets import derivatives_along, kinks
 
 Derivatives = tuple[Array, Array, Array]
@@ -26,8 +27,16 @@ class Function(Protocol):
     argument: ClassVar[Argument]
 
     @property
+    def net(self) -> Net | Piecewise:
+        """What it is made of."""
+
+    @property
     def width(self) -> int:
         """M."""
+
+    @property
+    def knots(self) -> Array | None:
+        """Between which it is quintic polynomials, None where it is not."""
 
     def derivatives(self, t: Array) -> Derivatives:
         """Value, first and second derivative, each (n, M), at t (n,)."""
@@ -46,11 +55,15 @@ class NetAlongX:
 
     argument: ClassVar[Argument] = Argument.X
 
-    net: Net
+    net: Net | Piecewise
 
     @property
     def width(self) -> int:
         return self.net.n_out
+
+    @property
+    def knots(self) -> Array | None:
+        return self.net.knots if isinstance(self.net, Piecewise) else None
 
     def derivatives(self, t: Array) -> Derivatives:
         return derivatives_along(self.net, t)
@@ -68,11 +81,15 @@ class ProductTimesNet:
 
     argument: ClassVar[Argument] = Argument.PRODUCT
 
-    net: Net
+    net: Net | Piecewise
 
     @property
     def width(self) -> int:
         return self.net.n_out
+
+    @property
+    def knots(self) -> Array | None:
+        return None  # of degree six where the net's are five
 
     def derivatives(self, t: Array) -> Derivatives:
         g, dg, ddg = derivatives_along(self.net, t)

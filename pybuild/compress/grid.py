@@ -19,12 +19,13 @@ import numpy as np
 from ..arrays import Array, IntArray
 from ..descriptors.radial import Radial
 from ..errors import InputError
-from ..model.description import ModelDescription
+from ..model.description import ModelDescription, PairKind
 from ..model.descriptor import Argument, Descriptor
 from ..tablefile.tableset import OnSegments, TableArrays
 from .functions import Function, function_of
 
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
+SAME_STEP = 1e-6  # steps that differ by less, relatively, differ by rounding
 NEAR = 0.8  # times the smallest distance: down to here forces are to be as good as in the range of the training data
 TypePairs = list[tuple[int, int]]  # type of the centre and group of neighbours
 MOST_KINKS = 20_000  # of one net between the ends of its table
@@ -126,6 +127,17 @@ def given_steps(plan: TablePlan, fine: float, coarse: float) -> dict[float, floa
     return {plan.lower: fine, plan.upper: coarse}
 
 
+def grid_on_knots(plan: TablePlan, knots: Array) -> Grid:
+    """Those of the knots that lie inside and the ends of the table, in segments of equal steps."""
+    points = np.concatenate([[plan.lower], knots[(knots > plan.lower) & (knots < plan.max)], [plan.max]])
+    steps = np.diff(points)
+    first = np.concatenate([[True], np.abs(np.diff(steps)) > SAME_STEP * steps[1:]])
+    starts = np.flatnonzero(first)
+    counts = np.diff(np.append(starts, len(steps)))
+    lengths = points[starts + counts] - points[starts]
+    return Grid(np.column_stack([points[starts], lengths / counts, counts]), plan.upper)
+
+
 def centre_range(radial: Radial, centre: int, min_distance: float) -> tuple[float, float]:
     """L and U of a centre type: DeePMD-kit's rule, radial component only; env_protection does not enter."""
     return float(np.floor(radial.x_pad[centre])), float(np.ceil(radial.unprotected(centre, min_distance)))
@@ -164,7 +176,8 @@ def plan_tables(model: ModelDescription, min_distance: float, extrapolate: float
     for d, (descriptor, kinds) in enumerate(zip(model.descriptors, model.pair_kinds, strict=True)):
         users: dict[int, TypePairs] = {}
         for a, group in product(range(model.n_types), descriptor.groups(kinds)):
-            users.setdefault(int(descriptor.net_of[_entry(descriptor, a, group)]), []).append((a, group))
+            if descriptor.n_bodies == 3 or kinds[a, group] != PairKind.ABSENT:
+                users.setdefault(int(descriptor.net_of[_entry(descriptor, a, group)]), []).append((a, group))
         pair_table = np.full(kinds.shape, -1, dtype=np.int32)
         for pairs in users.values():
             for a, group in pairs:

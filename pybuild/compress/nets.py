@@ -11,6 +11,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..model.net import Layer, Net
+from ..model.piecewise import Piecewise
 
 CHUNK = 2048  # points handled at once: 2048 x 240 channels x 6 arrays are 24 MB
 SAMPLES = 4000  # of a range, between which a neuron meets its corner at most once
@@ -18,8 +19,10 @@ BISECTIONS = 60  # halvings of a bracket: down to rounding
 APART = 1e-7  # kinks closer than this, relative to their size, count as one
 
 
-def derivatives_along(net: Net, x: Array) -> tuple[Array, Array, Array]:
-    """G(x), G'(x), G''(x), each (n, M), of a net with one input at x (n,)."""
+def derivatives_along(net: Net | Piecewise, x: Array) -> tuple[Array, Array, Array]:
+    """G(x), G'(x), G''(x), each (n, M), of a net with one input, or a function at knots, at x (n,)."""
+    if isinstance(net, Piecewise):
+        return net.derivatives(x)
     width = net.layers[-1].weight.shape[1]
     out = tuple(np.empty((x.size, width)) for _ in range(3))
     for start in range(0, x.size, CHUNK):
@@ -42,11 +45,12 @@ def _layer_derivatives(layer: Layer, x: Array, dx: Array, ddx: Array) -> tuple[A
     return tuple(values + layer.skipped(before) for values, before in zip(y, (x, dx, ddx), strict=True))
 
 
-def kinks(net: Net, lower: float, upper: float) -> Array:
+def kinks(net: Net | Piecewise, lower: float, upper: float) -> Array:
     """(n,) increasing x between lower and upper where the first or second derivative of the net jumps: some neuron's sum is at
-    a corner of its activation. Neurons are followed layer by layer between the kinks of the layers before."""
-    found = np.empty(0)
-    for depth, layer in enumerate(net.layers):
+    a corner of its activation. Neurons are followed layer by layer between the kinks of the layers before. A function at knots
+    has its ends."""
+    found = net.knots[[0, -1]] if isinstance(net, Piecewise) else np.empty(0)
+    for depth, layer in enumerate(() if isinstance(net, Piecewise) else net.layers):
         corners = layer.activation.corners
         if corners:
             grid = np.unique(np.concatenate([np.linspace(lower, upper, SAMPLES + 1), found]))

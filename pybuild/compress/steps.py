@@ -17,7 +17,7 @@ import numpy as np
 from ..arrays import Array
 from ..model.description import ModelDescription
 from . import hermite
-from .grid import Grid, TablePlan, make_grid
+from .grid import Grid, TablePlan, grid_on_knots, make_grid
 from .tabulate import interpolant
 
 Gradients = Mapping[int, Array]  # centre type -> dE/dT (n, M, components) of some neighbourhoods
@@ -27,6 +27,7 @@ COARSEST = 1.0  # in x, which has standard deviation 1
 FINEST = 1e-3  # where rounding, or the order, leaves nothing to gain
 MARGIN = 1.3  # the error of the next trial is aimed below the tolerance by this
 TRIALS = 12
+ORDER_OF_PIECES = 5  # of a function at knots
 MOST_GRADIENTS = 32  # per centre type
 MOST_INTERVALS = 200  # whose error is looked at, of each range
 INSIDE = (0.1, 0.211324865405187, 0.5, 0.788675134594813, 0.9)  # where errors are looked for between knots
@@ -44,7 +45,18 @@ def choose_grid(
     model: ModelDescription, plan: TablePlan, trained: Gradients, beyond: Gradients, order: int, goal: StepGoal
 ) -> Grid:
     """The coarsest grid whose pair forces are within the share of the tolerances. trained, beyond: neighbourhoods without and
-    with pairs closer than in the training data."""
+    with pairs closer than in the training data. Of a function at knots these, where they are fewer: they reproduce it."""
+    grid = _coarsest_grid(model, plan, trained, beyond, order, goal)
+    knots = plan.function.knots if order == ORDER_OF_PIECES else None
+    if knots is None:
+        return grid
+    own = grid_on_knots(plan, knots)
+    return own if own.n_rows < grid.n_rows else grid
+
+
+def _coarsest_grid(
+    model: ModelDescription, plan: TablePlan, trained: Gradients, beyond: Gradients, order: int, goal: StepGoal
+) -> Grid:
     if plan.only_constants:
         return make_grid(plan, {plan.lower: COARSEST})
     users = {a for a, _ in plan.pairs}

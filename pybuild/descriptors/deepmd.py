@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from ..arrays import Array, IntArray
 from ..errors import ModelError, ReadError, UnsupportedModel
 from ..model.activations import parse
 from ..model.net import Layer, Net, Skip
+from ..model.piecewise import Piecewise
 
 Tree = dict[str, Any]
+STRIDES = (20, 10, 5, 2)  # of the knots of a table in float32 that are kept
+ROUNDINGS = 4  # of float32, that two of its numbers may differ by
 SUPPORTED = "energy models with descriptor se_e2_a or se_e2_r and fitting net ener"
 
 
@@ -35,20 +39,21 @@ def two_body_numbers(tree: Tree, n_types: int, n_components: int) -> dict[str, A
         "rcut_smth": tree["rcut_smth"],
         "env_protection": tree["env_protection"],
         "sel": sel,
-        "n_sel": sum(sel),
+        "n_sel": tree["n_sel"] or sum(sel),
         "mean": mean[:, 0].astype(np.float64),
         "std": std.astype(np.float64),
-        "nets": tuple(net_of_tree(net, "descriptor") for net in networks),
-        "net_of": net_indices(n_types, one_sided),
+        "nets": tuple(function_of_tree(net, "descriptor") for net in networks if net is not None),
+        "net_of": net_indices(n_types, one_sided, [net is not None for net in networks]),
         "excluded": symmetric(tree["exclude_types"]),
         "exclusion": tree["exclusion"],
     }
 
 
-def net_indices(n_types: int, one_sided: bool) -> IntArray:
-    """(N, N) the index of the net of centre a and neighbour b in DeePMD-kit's order."""
+def net_indices(n_types: int, one_sided: bool, there: Sequence[bool]) -> IntArray:
+    """(N, N) the index of the net of centre a and neighbour b among those that are there, in DeePMD-kit's order; -1 for none."""
     a, b = np.indices((n_types, n_types))
-    return (b if one_sided else a + b * n_types).astype(np.int32)
+    index = np.where(there, np.cumsum(there) - 1, -1)
+    return index[b if one_sided else a + b * n_types].astype(np.int32)
 
 
 def symmetric(pairs: Any) -> frozenset[tuple[int, int]]:
@@ -73,6 +78,61 @@ def _statistics(variables: Tree, n_types: int, n_slots: int, n_components: int) 
             )
         found.append(array[:, 0])
     return found[0], found[1]
+
+
+def function_of_tree(tree: Tree, where: str) -> Net | Piecewise:
+    """An embedding net, or the table that a compressed model has instead."""
+    return function_of_table(**tree["table"]) if "table" in tree else net_of_tree(tree, where)
+
+
+def function_of_table(coef: Array, info: Array, symmetric: bool) -> Piecewise:
+    """Of DeePMD-kit's table: coef (rows, 6 M), six powers for each channel; info: lower, upper, end, fine and coarse step;
+    symmetric: it begins at -end, with coarse steps to lower.
+
+    Value, slope and curvature are taken where the intervals begin, in float64. The higher powers, which float32 has rounded to
+    noise, follow from them.
+    """
+    rows = coef.shape[0] if coef.ndim == 2 else 0
+    numbers = coef.dtype.kind == info.dtype.kind == "f"
+    if rows < 2 or coef.shape[1] % 6 or not coef.shape[1] or info.shape != (6,) or not numbers:
+        raise ReadError(f"a table of shape {coef.shape} with {info.size} numbers about its grid; the file is damaged")
+    lower, upper, end, fine, coarse = info[:5].astype(np.float64).tolist()
+    if not (np.isfinite(info[:5]).all() and lower < upper <= end and fine > 0 and coarse > 0):
+        raise ReadError(f"a table from {lower} to {upper} and {end} in steps of {fine} and {coarse}; the file is damaged")
+    # float32 steps are decimal numbers, too: 0.1 in float32 adds up to an error of 1e-6 over 300 steps.
+    fine, coarse = (float(str(np.float32(step))) if info.dtype == np.float32 else step for step in (fine, coarse))
+    n_before = round((lower + end) / coarse) if symmetric else 0
+    n_fine = min(rows, round((upper - lower) / fine))
+    if abs(rows - n_before - n_fine - round((end - upper) / coarse)) > 1:  # a whole number of steps, rounded down
+        raise ReadError(f"a table of {rows} rows from {lower} to {upper} and {end} in steps of {fine}, {coarse}; it is damaged")
+    before, inside = lower + coarse * np.arange(-n_before, 0), lower + fine * np.arange(n_fine)
+    knots = np.concatenate([before, inside, upper + coarse * np.arange(rows - n_before - n_fine + 1)])
+    powers = coef.astype(np.float64).reshape(rows, -1, 6).transpose(2, 0, 1)
+    h = np.diff(knots)[-1]
+    last = [
+        sum(powers[k, -1:] * (factors[k] * h ** max(k - order, 0)) for k in range(order, 6))
+        for order, factors in enumerate(((1,) * 6, range(6), [k * (k - 1) for k in range(6)]))
+    ]
+    found = (np.concatenate([start, at_end]) for start, at_end in zip((powers[0], powers[1], 2 * powers[2]), last, strict=True))
+    function = Piecewise(knots, *found)
+    return _thinned(function, n_before, n_fine) if coef.dtype == np.float32 else function
+
+
+def _thinned(function: Piecewise, n_before: int, n_fine: int) -> Piecewise:
+    """Fewer of the n_fine knots after the first n_before, as long as what is left out is reproduced to the rounding of float32.
+
+    Values that are rounded to float32 make slopes between two knots worse by the rounding over the distance of the knots.
+    """
+    knots = np.arange(len(function.knots))
+    scale = ROUNDINGS * float(np.finfo(np.float32).eps) * max(1.0, float(np.abs(function.value).max()))
+    for stride in (s for s in STRIDES if n_fine % s == 0):
+        kept = knots[((knots - n_before) % stride == 0) | (knots < n_before) | (knots >= n_before + n_fine)]
+        thin = Piecewise(*(a[kept] for a in (function.knots, function.value, function.slope, function.curvature)))
+        value, slope, _ = thin.derivatives(function.knots)
+        step = function.knots[n_before + stride] - function.knots[n_before]
+        if np.abs(value - function.value).max() < scale and np.abs(slope - function.slope).max() < scale / step:
+            return thin
+    return function
 
 
 def net_of_tree(tree: Tree, where: str) -> Net:

@@ -14,9 +14,10 @@ from ..model.checks import check_array, check_indices, check_number, check_pairs
 from ..model.description import PairKind
 from ..model.descriptor import Form
 from ..model.net import Net, check_net
+from ..model.piecewise import Piecewise, check_piecewise
 from .radial import Radial
 
-EXCLUSIONS = ("slots", "section")
+EXCLUSIONS = ("slots", "section", "absent")
 
 
 def mean_of_s(mean: Array, std: Array) -> Array:
@@ -42,10 +43,11 @@ class TwoBody:
     n_sel: int  # divisor of the sum over neighbours
     mean: Array  # (N,) of s(r), per centre type
     std: Array  # (N, ...) per centre type, that of s(r) first
-    nets: tuple[Net, ...]
+    nets: tuple[Net | Piecewise, ...]
     net_of: IntArray  # (N, N) the net of a centre and a neighbour type, -1 where none; one-sided: all rows the same
     excluded: frozenset[tuple[int, int]]  # descriptor's exclude_types, symmetric
-    # What adds nothing where a pair is excluded: "slots", neighbours, which fill their slots; "section", empty slots, too.
+    # Where a pair is excluded: "slots", neighbours are those of an excluded pair and fill their slots, empty ones are as always;
+    # "section", all slots are those of excluded neighbours; "absent", there are no slots, and there need be no net.
     exclusion: str = "slots"
 
     def __post_init__(self) -> None:
@@ -83,7 +85,7 @@ class TwoBody:
         """Where x is reached."""
         return float(self.radial.distance(a, np.array([x]))[0])
 
-    def net(self, a: int, b: int) -> Net:
+    def net(self, a: int, b: int) -> Net | Piecewise:
         """The embedding net of a neighbour of type b of a centre of type a."""
         return self.nets[self.net_of[a, b]]
 
@@ -127,8 +129,12 @@ class TwoBody:
     def _check_nets(self, n_types: int) -> None:
         require(len(self.nets) > 0, "descriptor.nets", "is empty")
         for k, net in enumerate(self.nets):
-            check_net(net, f"descriptor.nets[{k}]", 1)
+            if isinstance(net, Piecewise):
+                check_piecewise(net, f"descriptor.nets[{k}]")
+            else:
+                check_net(net, f"descriptor.nets[{k}]", 1)
             require(net.n_out == self.width, f"descriptor.nets[{k}]", f"has {net.n_out} outputs, another net {self.width}")
         check_indices(self.net_of, "descriptor.net_of", (n_types, n_types), len(self.nets), -1)
         for a, b in np.argwhere(self.net_of < 0).tolist():
-            require(self.sel[b] == 0, f"descriptor.net_of[{a}, {b}]", "is -1, but there are slots for these neighbours")
+            slots = self.sel[b] > 0 and not (self.exclusion == "absent" and (a, b) in self.excluded)
+            require(not slots, f"descriptor.net_of[{a}, {b}]", "is -1, but there are slots for these neighbours")

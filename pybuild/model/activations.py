@@ -23,13 +23,14 @@ Derivatives = tuple[Array, Array, Array]
 DEFAULT_SILUT_THRESHOLD = 3.0  # "silut" without a number
 GELU_SCALE = math.sqrt(2.0 / math.pi)  # gelu(x) = x/2 (1 + tanh(GELU_SCALE (x + GELU_CUBIC x^3)))
 GELU_CUBIC = 0.044715
+LARGEST_CUBIC = 1.0
 
 
 @dataclass(frozen=True)
 class Activation:
     """An activation function: ``code`` and ``parameter`` are what a table file stores.
 
-    parameter: the threshold of silut, 0 for all others.
+    parameter: the threshold of silut; the cubic constant of gelu, 0 standing for 0.044715; 0 for all others.
     """
 
     name: str
@@ -46,30 +47,40 @@ class Activation:
         """Whether its first derivative jumps somewhere."""
         return self.name in ("relu", "relu6")
 
+    @property
+    def cubic(self) -> float:
+        """gelu's constant: TensorFlow's own gelu (gelu_tf) has it rounded to float32."""
+        return self.parameter or GELU_CUBIC
+
     def evaluate(self, x: ArrayLike) -> Derivatives:
         """Value, first and second derivative at x (any shape); three float64 arrays of that shape."""
         x = np.asarray(x, dtype=np.float64)
         if self.name == "silut":
             return _silut(x, self.parameter)
+        if self.name == "gelu":
+            return _gelu(x, self.cubic)
         return _FUNCTIONS[self.name](x)
 
 
 def parse(name: str | None) -> Activation:
     """The activation of a DeePMD-kit name; None means linear. Upper and lower case are the same.
 
-    Known: tanh, gelu = gelu_tf (both the tanh form), relu, relu6, softplus, sigmoid, silu, linear = none, silut:T =
-    custom_silu:T (T = 3 where absent). Raises ModelError for any other name.
+    Known: tanh, gelu = gelu_tf (both the tanh form), gelu:C with another cubic constant than 0.044715, relu, relu6, softplus,
+    sigmoid, silu, linear = none, silut:T = custom_silu:T (T = 3 where absent). Raises ModelError for any other name.
     """
     text = "linear" if name is None else name.lower()
     base, colon, argument = text.partition(":")
     base = _ALIASES.get(base, base)
-    if base not in CODES or (colon and base != "silut"):
+    if base not in CODES or (colon and base not in ("silut", "gelu")):
         raise ModelError(
             f"activation function '{name}' is not known; known: {', '.join(CODES)} (silut takes a threshold: silut:3.0)"
         )
-    if base != "silut":
-        return Activation(base, CODES[base], 0.0)
-    return Activation(base, CODES[base], _threshold(name, argument if colon else str(DEFAULT_SILUT_THRESHOLD)))
+    if base == "silut":
+        return Activation(base, CODES[base], _parameter(name, argument if colon else str(DEFAULT_SILUT_THRESHOLD)))
+    cubic = _parameter(name, argument) if colon else GELU_CUBIC
+    if not 0.0 < cubic <= LARGEST_CUBIC:
+        raise ModelError(f"activation function '{name}': the constant {cubic} is not in (0, {LARGEST_CUBIC:g}]")
+    return Activation(base, CODES[base], 0.0 if cubic == GELU_CUBIC else cubic)
 
 
 def from_code(code: int, parameter: float) -> Activation:
@@ -80,14 +91,14 @@ def from_code(code: int, parameter: float) -> Activation:
     return Activation(names[code], code, parameter)
 
 
-def _threshold(name: str | None, argument: str) -> float:
+def _parameter(name: str | None, argument: str) -> float:
     try:
-        threshold = float(argument)
+        parameter = float(argument)
     except ValueError:
-        threshold = math.nan
-    if not math.isfinite(threshold):
-        raise ModelError(f"activation function '{name}': '{argument}' is not a finite threshold")
-    return threshold
+        parameter = math.nan
+    if not math.isfinite(parameter):
+        raise ModelError(f"activation function '{name}': '{argument}' is not a finite number")
+    return parameter
 
 
 def sigmoid(x: ArrayLike) -> Array:
@@ -107,11 +118,11 @@ def _tanh(x: Array) -> Derivatives:
     return t, slope, -2.0 * t * slope
 
 
-def _gelu(x: Array) -> Derivatives:
-    """x sigma(2u), u = GELU_SCALE (x + GELU_CUBIC x^3): the same as x/2 (1 + tanh u), without cancellation for x << 0."""
-    u2 = 2.0 * GELU_SCALE * (x + GELU_CUBIC * x**3)
-    du2 = 2.0 * GELU_SCALE * (1.0 + 3.0 * GELU_CUBIC * x**2)
-    ddu2 = 12.0 * GELU_SCALE * GELU_CUBIC * x
+def _gelu(x: Array, cubic: float) -> Derivatives:
+    """x sigma(2u), u = GELU_SCALE (x + cubic x^3): the same as x/2 (1 + tanh u), without cancellation for x << 0."""
+    u2 = 2.0 * GELU_SCALE * (x + cubic * x**3)
+    du2 = 2.0 * GELU_SCALE * (1.0 + 3.0 * cubic * x**2)
+    ddu2 = 12.0 * GELU_SCALE * cubic * x
     p = sigmoid(u2)
     dp = p * sigmoid(-u2)
     ddp = dp * (sigmoid(-u2) - p)
@@ -154,12 +165,12 @@ def _silut(x: Array, threshold: float) -> Derivatives:
 _FUNCTIONS: dict[str, Callable[[Array], Derivatives]] = {
     "linear": _linear,
     "tanh": _tanh,
-    "gelu": _gelu,
     "relu": _relu,
     "relu6": _relu6,
     "softplus": _softplus,
     "sigmoid": _sigmoid,
     "silu": _silu,
 }
-CODES: dict[str, int] = {name: code for code, name in enumerate([*_FUNCTIONS, "silut"])}
+NAMES = ("linear", "tanh", "gelu", "relu", "relu6", "softplus", "sigmoid", "silu", "silut")
+CODES: dict[str, int] = {name: code for code, name in enumerate(NAMES)}
 _ALIASES = {"none": "linear", "gelu_tf": "gelu", "custom_silu": "silut"}

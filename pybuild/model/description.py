@@ -30,7 +30,7 @@ class PairKind(IntEnum):
     ORDINARY = 0
     SLOTS = 1  # excluded by the descriptor: neighbours fill their slots, empty slots are as always
     MODEL = 2  # excluded by the model: the neighbours vanish, all slots are empty
-    ABSENT = 3  # sel 0: no slots
+    ABSENT = 3  # no slots: sel 0, or left out by the descriptor
     SECTION = 4  # excluded by the descriptor: all slots are those of excluded neighbours
 
 
@@ -112,7 +112,7 @@ class ModelDescription:
         return all(self.pair_kinds[d][a, b] == PairKind.ORDINARY for b in self.descriptors[d].members(group))
 
     def _pair_kinds(self, d: Descriptor) -> IntArray:
-        by_descriptor = PairKind.SECTION if d.exclusion == "section" else PairKind.SLOTS
+        by_descriptor = {"slots": PairKind.SLOTS, "section": PairKind.SECTION, "absent": PairKind.ABSENT}[d.exclusion]
         kinds = np.full((self.n_types, self.n_types), PairKind.ORDINARY, dtype=np.int32)
         for a, b in np.ndindex(*kinds.shape):
             if d.sel[b] == 0:
@@ -152,7 +152,10 @@ class ModelDescription:
         require(len(self.descriptors) > 0, "descriptors", "is empty")
         for descriptor in self.descriptors:
             descriptor.validate(self.n_types)
-            groups = descriptor.groups(self._pair_kinds(descriptor))
+            kinds = self._pair_kinds(descriptor)
+            for a in np.flatnonzero((kinds == PairKind.ABSENT).all(axis=1)).tolist():
+                require(False, "descriptor.excluded", f"leaves centres of type {a} no slots: each must have some neighbours")
+            groups = descriptor.groups(kinds)
             require(len(groups) > 0, "descriptor.excluded", "and pair_excluded leave no pair of neighbours to any centre")
         _check_fitting(self.fitting, self.n_types, self.descriptors)
         check_pairs(self.pair_excluded, "pair_excluded", self.n_types)

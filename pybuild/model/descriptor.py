@@ -18,6 +18,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from ..arrays import Array, IntArray
 from .net import Net
+from .piecewise import Piecewise
 
 
 class Form(IntEnum):
@@ -90,7 +91,7 @@ class Descriptor(Protocol):
     n_sel: int
     mean: Array
     std: Array
-    nets: tuple[Net, ...]
+    nets: tuple[Net | Piecewise, ...]
     net_of: IntArray
     excluded: frozenset[tuple[int, int]]
     exclusion: str
@@ -121,7 +122,7 @@ class Descriptor(Protocol):
     def divisor(self, group: int) -> float:
         """Of the sums over a group."""
 
-    def net(self, a: int, group: int) -> Net:
+    def net(self, a: int, group: int) -> Net | Piecewise:
         """The embedding net of a group of neighbours of a centre of type a."""
 
     def ranges(self, a: int, distance: float) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import Array, Index
 from ..model.description import EnergyFitting
 from ..model.net import Layer, Net, Skip
+from ..model.piecewise import Piecewise
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,41 @@ def energy_and_reverse(fitting: EnergyFitting, a: int, descriptor: Array) -> tup
     return energy, net_reverse(tape, np.ones((len(descriptor), 1)))
 
 
-Tape = list[tuple[Layer, Array]]  # per layer: the layer, and act'(x W + b)
+Tape = list[tuple[Layer | None, Array]]  # per layer: the layer, and act'(x W + b); of a function at knots: None, its slope
+
+# Quintic polynomials of t in [0, 1] by powers: what value, slope and curvature at 0, then at 1, are multiplied by.
+HERMITE = np.array(
+    [
+        [1, 0, 0, -10, 15, -6],
+        [0, 1, 0, -6, 8, -3],
+        [0, 0, 0.5, -1.5, 1.5, -0.5],
+        [0, 0, 0, 10, -15, 6],
+        [0, 0, 0, -4, 7, -3],
+        [0, 0, 0, 0.5, -1, 0.5],
+    ]
+)
 
 
-def net_forward(net: Net, x: Array) -> tuple[Array, Tape]:
+def between_knots(function: Piecewise, x: Array) -> tuple[Array, Array]:
+    """Value and slope (n, M) at x (n,)."""
+    inside = np.minimum(np.maximum(x, function.knots[0]), function.knots[-1])
+    left = np.minimum(np.sum(inside[:, None] >= function.knots[None, 1:], axis=1), len(function.knots) - 2)
+    h = function.knots[left + 1] - function.knots[left]
+    t = (inside - function.knots[left]) / h
+    data = (function.value, function.slope, function.curvature)
+    given = [(a[left + k], h**power) for k in (0, 1) for power, a in enumerate(data)]
+    powers, slopes = t[:, None] ** np.arange(6), np.arange(6) * t[:, None] ** np.maximum(np.arange(6) - 1, 0)
+    value = sum(known * (scale * (powers @ row))[:, None] for (known, scale), row in zip(given, HERMITE, strict=True))
+    slope = sum(known * (scale / h * (slopes @ row))[:, None] for (known, scale), row in zip(given, HERMITE, strict=True))
+    return value + slope * (x - inside)[:, None], slope
+
+
+def net_forward(net: Net | Piecewise, x: Array) -> tuple[Array, Tape]:
     """Outputs (n, n_out) for inputs (n, n_in), and what net_reverse needs."""
-    tape = []
+    if isinstance(net, Piecewise):
+        value, slope = between_knots(net, x[:, 0])
+        return value, [(None, slope)]
+    tape: Tape = []
     for layer in net.layers:
         y, slope, _ = layer.activation.evaluate(x @ layer.weight + layer.bias)
         tape.append((layer, slope))
@@ -62,6 +92,9 @@ def net_forward(net: Net, x: Array) -> tuple[Array, Tape]:
 def net_reverse(tape: Tape, d_out: Array) -> Array:
     """dE/dinput (n, n_in) from dE/doutput (n, n_out)."""
     for layer, slope in reversed(tape):
+        if layer is None:
+            d_out = np.sum(d_out * slope, axis=1, keepdims=True)
+            continue
         d_act = d_out if layer.idt is None else d_out * layer.idt
         d_in = (d_act * slope) @ layer.weight.T
         if layer.skip is Skip.IDENTITY:

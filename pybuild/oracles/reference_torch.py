@@ -18,8 +18,9 @@ from ..errors import InputError
 from ..model.activations import Activation
 from ..model.description import ModelDescription
 from ..model.net import Net, Skip
+from ..model.piecewise import Piecewise
 from .kinds import KINDS
-from .parts import Around, Pairs
+from .parts import HERMITE, Around, Pairs
 from .reference import Result, checked_structure, find_neighbours, slots_of, taken_pairs
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def _seen(model: ModelDescription, d: Any, a: int) -> list[int]:
 def _of_two_bodies(torch: Any, model: ModelDescription, d: Any, a: int, around: Around, vector: Tensor) -> Tensor:
     """The numbers of a descriptor for centres of one type, from the vectors to their neighbours."""
     moment = torch.zeros(around.n, d.width, d.n_components, dtype=torch.float64)
-    for b in (b for b in range(model.n_types) if d.sel[b]):
+    absent = {b for b in range(model.n_types) if d.exclusion == "absent" and (a, b) in d.excluded - model.pair_excluded}
+    for b in (b for b in range(model.n_types) if d.sel[b] and b not in absent):
         part = np.flatnonzero(around.types == b)
         moment = moment + _moment(torch, model, d, (a, b), around.centre[part], vector[torch.from_numpy(part)], around.n)
     return KINDS[d.kind].features_of(torch, d, moment / d.n_sel)
@@ -148,7 +150,28 @@ def _s(d: Any, vector: Tensor) -> Tensor:
     return (1.0 - u**3 * (6.0 * u**2 - 15.0 * u + 10.0)) / (r + d.env_protection)
 
 
-def _net(torch: Any, net: Net, x: Tensor) -> Tensor:
+def _between_knots(torch: Any, function: Piecewise, x: Tensor) -> Tensor:
+    """Value (n, M) at x (n, 1): a straight line through the value at the end, or the polynomial of the interval by HERMITE."""
+    knots = torch.tensor(function.knots)
+    inside = x.detach().clamp(knots[0], knots[-1])
+    left = (torch.searchsorted(knots, inside[:, 0].contiguous(), right=True) - 1).clamp(0, len(knots) - 2)
+    h = (knots[left + 1] - knots[left])[:, None]
+    given = (function.value, function.slope, function.curvature)
+    data = [torch.tensor(a)[left + k] * h**power for k in (0, 1) for power, a in enumerate(given)]
+
+    def polynomial(t: Tensor) -> Tensor:
+        weights = sum(t**k * torch.tensor(HERMITE[:, k]) for k in range(6))
+        return sum(weights[:, k : k + 1] * data[k] for k in range(6))
+
+    beyond = (x < knots[0]) | (x > knots[-1])
+    end = ((inside - knots[left][:, None]) / h).requires_grad_()
+    slope = torch.func.jvp(polynomial, (end,), (torch.ones_like(end),))[1].detach() / h
+    return torch.where(beyond, polynomial(end).detach() + slope * (x - inside), polynomial((x - knots[left][:, None]) / h))
+
+
+def _net(torch: Any, net: Net | Piecewise, x: Tensor) -> Tensor:
+    if isinstance(net, Piecewise):
+        return _between_knots(torch, net, x)
     for layer in net.layers:
         y = _activate(torch, layer.activation, x @ torch.tensor(layer.weight) + torch.tensor(layer.bias))
         if layer.idt is not None:
@@ -166,10 +189,11 @@ def _activate(torch: Any, activation: Activation, x: Tensor) -> Tensor:
         p = torch.sigmoid(threshold)
         slope = p * (1.0 + threshold * (1.0 - p))
         return torch.where(x < threshold, functional.silu(x), torch.tanh(slope * (x - threshold)) + threshold * p)
+    if activation.name == "gelu":
+        return 0.5 * x * (1.0 + torch.tanh((2.0 / torch.pi) ** 0.5 * (x + activation.cubic * x**3)))
     known = {
         "linear": lambda z: z,
         "tanh": torch.tanh,
-        "gelu": lambda z: functional.gelu(z, approximate="tanh"),
         "relu": functional.relu,
         "relu6": functional.relu6,
         "softplus": lambda z: torch.logaddexp(z, torch.zeros_like(z)),  # torch's own is linear beyond 20

@@ -45,7 +45,8 @@ def evaluate_block(
     moment = np.zeros((len(centres), d.width, 4))
     tapes = []
     for b in range(model.n_types):
-        if d.sel[b] == 0:
+        is_excluded = (a, b) in d.excluded and (a, b) not in model.pair_excluded
+        if d.sel[b] == 0 or (is_excluded and d.exclusion == "absent"):
             continue
         inside = neighbour_types == b
         if (a, b) in model.pair_excluded:  # the neighbours vanish, their slots are empty
@@ -53,7 +54,6 @@ def evaluate_block(
         part = np.flatnonzero(inside)
         rows = compute_rows(d, a, pairs.vector[part])
         n_b = np.bincount(local[part], minlength=len(centres))
-        is_excluded = (a, b) in d.excluded and (a, b) not in model.pair_excluded
         if not (is_excluded and d.exclusion == "section"):
             moment += _padding(d, a, b, n_b)
         if not is_excluded:  # otherwise the neighbours fill their slots, and that is all

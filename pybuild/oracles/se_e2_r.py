@@ -38,7 +38,8 @@ def evaluate_block(
     local, neighbour_types = np.searchsorted(centres, pairs.centre), types[pairs.neighbour]
     total = np.zeros((len(centres), d.width))
     tapes = []
-    for b in (b for b in range(model.n_types) if d.sel[b]):
+    absent = {b for b in range(model.n_types) if d.exclusion == "absent" and (a, b) in d.excluded - model.pair_excluded}
+    for b in (b for b in range(model.n_types) if d.sel[b] and b not in absent):
         part = np.flatnonzero(neighbour_types == b)
         n_empty, n_excluded = d.sel[b] - np.bincount(local[part], minlength=len(centres)).astype(np.float64), 0.0
         if (a, b) in model.pair_excluded:  # the neighbours vanish

@@ -17,19 +17,13 @@ from pathlib import Path
 
 from ..errors import PybuildError, ReadError, UnsupportedModel, printable
 from ..model.description import ModelDescription, Provenance
-from .deepmd import torch, trees
+from .deepmd import tensorflow, torch, trees
+from .files import graphdef
 from .source import Choices, Source
 
 HEAD_BYTES = 4096  # enough for every signature below
-INSTEAD = "give a model of DeePMD-kit: frozen (.pth, `dp --pt freeze`), the checkpoint (.pt), or converted (.dp, .yaml)"
+INSTEAD = "give a model of DeePMD-kit: frozen (.pth, .pb), the checkpoint of PyTorch (.pt), or converted (.dp, .yaml)"
 
-
-def _convert(ending: str) -> str:
-    """The way out for files of DeePMD-kit's other back ends."""
-    return f"DeePMD-kit 3 makes a .pth of it, which this program reads: `dp convert-backend model{ending} model.pth`"
-
-
-CONVERT_GRAPH = f"{_convert('.pb')} (with TensorFlow and PyTorch; of the model before `dp compress`, from DeePMD-kit 2 or later)"
 
 
 @dataclass(frozen=True)
@@ -141,11 +135,6 @@ _FORMATS = (
         _starts_with(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."),
         refusal=f"is a torch file of before version 1.6: not supported; {INSTEAD}",
     ),
-    Format(_contains(b"\x12", b"Const", b"dtype"), refusal=f"is a TensorFlow graph (.pb): not supported yet; {CONVERT_GRAPH}"),
-    Format(
-        _contains(b"node {", b"name: "),
-        refusal="is a TensorFlow graph as text (.pbtxt): not supported; `dp convert-from pbtxt -i model.pbtxt -o model.pb`, then "
-        + CONVERT_GRAPH,
-    ),
+    Format(lambda start, _: graphdef.looks_binary(start) or graphdef.looks_text(start), read=tensorflow.read),
     Format(_contains(b"@class", b"@version"), read=trees.read_text),
 )

@@ -102,22 +102,19 @@ def unpack(data: bytes) -> Container:
 
 def trained_model_message(data: bytes, model_name: str) -> str:
     """What to tell a user who gave a trained model instead of a table file; empty if the bytes do not look like one."""
-    if data.startswith(b"PK\x03\x04"):
-        return (
-            "not a table file but a zip archive, as PyTorch writes trained models; compress the model first: "
-            f"python -m pybuild {model_name} tables.bin"
-        )
     if data.startswith(b"\x89HDF\r\n\x1a\n"):
-        kind = "an HDF5 file, as DeePMD-kit writes trained models"
-    elif re.match(
-        rb"\n[\x80-\xff]{0,4}[\x00-\x7f]\n.[!-~]{1,127}\x12", data, re.DOTALL
-    ):  # GraphDef: a node with a name and an op
-        kind = "a TensorFlow graph, as DeePMD-kit writes trained models"
+        return (
+            "not a table file but an HDF5 file, as DeePMD-kit writes trained models; make a PyTorch file of it with DeePMD-kit "
+            f"(dp convert-backend {model_name} model.pth) and compress that: python -m pybuild model.pth tables.bin"
+        )
+    if data.startswith(b"PK\x03\x04"):
+        kind = "a zip archive, as PyTorch"
+    elif re.match(rb"\n[\x80-\xff]{0,4}[\x00-\x7f]\n.[!-~]{1,127}\x12", data, re.DOTALL):  # a node with a name and an op
+        kind = "a TensorFlow graph, as DeePMD-kit"
     else:
         return ""
     return (
-        f"not a table file but {kind}; make a PyTorch file of it with DeePMD-kit (dp convert-backend {model_name} model.pth) and "
-        "compress that: python -m pybuild model.pth tables.bin"
+        f"not a table file but {kind} writes trained models; compress the model first: python -m pybuild {model_name} tables.bin"
     )
 
 

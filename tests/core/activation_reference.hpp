@@ -25,16 +25,17 @@ inline long double tanh_slope(long double x) {
     return 1 / cosh / cosh;
 }
 
-/// The codes of docs/tables-format.md section 3. threshold: silut's.
-inline Reference reference_activation(Activation kind, long double x, long double threshold) {
+/// The codes of docs/tables-format.md section 3. parameter: silut's threshold, or gelu's constant, 0 standing for 0.044715.
+inline Reference reference_activation(Activation kind, long double x, long double parameter) {
     switch (kind) {
         case Activation::linear: return {x, 1};
         case Activation::tanh: return {std::tanh(x), tanh_slope(x)};
         case Activation::gelu: {
-            const long double scale = std::sqrt(2 / std::acos(-1.0L)), inner = scale * (x + 0.044715L * x * x * x);
+            const long double cubic = parameter == 0 ? 0.044715L : parameter;
+            const long double scale = std::sqrt(2 / std::acos(-1.0L)), inner = scale * (x + cubic * x * x * x);
             const long double twice_s = 2 * sigmoid_reference(2 * inner);  // 1 + tanh(inner)
             const long double bend = tanh_slope(inner);
-            return {x / 2 * twice_s, twice_s / 2 + (bend == 0 ? 0 : x / 2 * bend * scale * (1 + 3 * 0.044715L * x * x))};
+            return {x / 2 * twice_s, twice_s / 2 + (bend == 0 ? 0 : x / 2 * bend * scale * (1 + 3 * cubic * x * x))};
         }
         case Activation::relu: return {x > 0 ? x : 0, x > 0 ? 1.0L : 0.0L};
         case Activation::relu6: return {x > 0 ? std::fmin(x, 6.0L) : 0, x > 0 && x < 6 ? 1.0L : 0.0L};
@@ -45,11 +46,11 @@ inline Reference reference_activation(Activation kind, long double x, long doubl
         }
         case Activation::silu: return silu_reference(x);
         case Activation::silut: {
-            if (x < threshold) {
+            if (x < parameter) {
                 return silu_reference(x);
             }
-            const long double bend = silu_reference(threshold).slope, inner = bend * (x - threshold);
-            return {silu_reference(threshold).value + std::tanh(inner), bend * tanh_slope(inner)};
+            const long double bend = silu_reference(parameter).slope, inner = bend * (x - parameter);
+            return {silu_reference(parameter).value + std::tanh(inner), bend * tanh_slope(inner)};
         }
     }
     return {0, 0};

@@ -18,6 +18,10 @@ using dpc::PackedLayer;
 class Activations : public EveryInstructionSet {};
 
 constexpr double kThreshold = 1.25;  // of silut
+constexpr double kCubic = 0.05;      // of gelu
+
+constexpr double parameter_of(Activation kind) { return kind == Activation::silut ? kThreshold : kind == Activation::gelu ? kCubic : 0; }
+
 constexpr const char* kNames[] = {"linear", "tanh", "gelu", "relu", "relu6", "softplus", "sigmoid", "silu", "silut"};
 constexpr int kKinds = 9;
 
@@ -32,7 +36,7 @@ void activate(const Kernels<Real>& kernels, Activation kind, std::vector<Real> x
     const int lanes = static_cast<int>((n + 15) / 16 * 16);
     x.resize(static_cast<std::size_t>(lanes), Real(0));
     const Real one[kPanelRows] = {1}, zero = 0;
-    const PackedLayer<Real> layer = {{1, 1, one}, {1, 1, one}, kind, kThreshold, Skip::none, &zero, nullptr};
+    const PackedLayer<Real> layer = {{1, 1, one}, {1, 1, one}, kind, parameter_of(kind), Skip::none, &zero, nullptr};
     value.resize(static_cast<std::size_t>(kPanelRows * lanes));
     slope.resize(value.size());
     kernels.net.compute_layer(layer, lanes, x.data(), value.data(), slope.data());
@@ -58,7 +62,7 @@ Errors largest_errors(const Kernels<Real>& kernels, Activation kind) {
     activate(kernels, kind, x, value, slope);
     Errors errors;
     for (std::size_t k = 0; k < x.size(); ++k) {
-        const Reference expected = reference_activation(kind, x[k], kThreshold);
+        const Reference expected = reference_activation(kind, x[k], parameter_of(kind));
         const auto error = [](long double found, long double right) { return std::abs(found - right) / std::fmax(1.0L, std::abs(right)); };
         errors.value = std::fmax(errors.value, error(value[k], expected.value));
         errors.slope = std::fmax(errors.slope, error(slope[k], expected.slope));

@@ -172,7 +172,8 @@ TEST_P(NetKernels, MultiplyIsAMatrixProduct) {
 
 constexpr Activation kActivations[] = {Activation::linear, Activation::tanh, Activation::gelu, Activation::relu, Activation::relu6,
                                        Activation::softplus, Activation::sigmoid, Activation::silu, Activation::silut};
-constexpr double kThreshold = 1.25;  // of silut, among the arguments that occur here
+/// silut's threshold is among the arguments that occur here.
+constexpr double parameter_of(Activation kind) { return kind == Activation::silut ? 1.25 : 0; }
 
 /// The activations themselves have a test of their own with tighter bounds; one step of relu's argument may change sides.
 template <class Real>
@@ -193,7 +194,7 @@ struct LayerCase {
         numbers.fill(idt, 0.05, 0.15);
         numbers.fill(x, -2, 2);
         numbers.fill(reverse_y, -1, 1);
-        layer = {weight.packed(), reverse_weight.packed(), kind, kThreshold, skip, bias.data(), with_idt ? idt.data() : nullptr};
+        layer = {weight.packed(), reverse_weight.packed(), kind, parameter_of(kind), skip, bias.data(), with_idt ? idt.data() : nullptr};
     }
     Matrix<Real> weight, reverse_weight;
     std::vector<Real> bias, idt, x, reverse_y;
@@ -213,7 +214,7 @@ void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool 
             long double magnitude;
             const long double z = c.weight.times(c.x.data(), lanes, out, lane, magnitude) + c.bias[static_cast<std::size_t>(out)];
             const long double idt = c.layer.idt != nullptr ? c.idt[static_cast<std::size_t>(out)] : 1.0L;
-            const Reference f = reference_activation(c.layer.activation, z, kThreshold);
+            const Reference f = reference_activation(c.layer.activation, z, parameter_of(c.layer.activation));
             long double expected = f.value * idt;
             const std::size_t skipped = size_of(out % n_in, lanes) + static_cast<std::size_t>(lane);
             if (c.layer.skip != Skip::none) {

@@ -79,7 +79,7 @@ const Damage kHeaderDamage[] = {
      "zip archive, as PyTorch writes trained models; compress the model first: python -m pybuild MODEL tables.bin",
      [](Bytes& b) { start_with(b, std::string("PK\x03\x04\x00\x00", 6)); }},
     {"hdf5_model", "an HDF5 file, as DeePMD-kit writes trained models; make a PyTorch file of it with DeePMD-kit", [](Bytes& b) { start_with(b, "\x89HDF\r\n\x1a\n..."); }},
-    {"tensorflow_model", "dp convert-backend MODEL model.pth) and compress that: python -m pybuild model.pth tables.bin",
+    {"tensorflow_model", "a TensorFlow graph, as DeePMD-kit writes trained models; compress the model first: python -m pybuild MODEL tables.bin",
      [](Bytes& b) {
          start_with(b,
                     "\x0a\x3b\x0a\x06t_type\x12\x05"

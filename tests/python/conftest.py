@@ -15,12 +15,14 @@ import pytest
 
 from pybuild import calculator
 from pybuild.cli import main
+from pybuild.compress.nets import derivatives_along
 from pybuild.descriptors.se_e2_a import SeE2A
 from pybuild.descriptors.se_e2_r import SeE2R
 from pybuild.descriptors.se_e3 import SeE3
 from pybuild.model.activations import parse
 from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
 from pybuild.model.net import Layer, Net, Skip
+from pybuild.model.piecewise import Piecewise
 from pybuild.tablefile.tableset import (
     Argument,
     DescriptorArrays,
@@ -157,6 +159,18 @@ def make_hybrid() -> Callable[..., ModelDescription]:
 def make_model() -> Callable[..., ModelDescription]:
     """random_model as a fixture: test files cannot import conftest."""
     return random_model
+
+
+@pytest.fixture(scope="session")
+def make_tabulated() -> Callable[[ModelDescription], ModelDescription]:
+    """The same model with functions at knots instead of its embedding nets."""
+
+    def tabulated(model: ModelDescription) -> ModelDescription:
+        knots = np.concatenate([np.linspace(-1.0, 2.0, 61), np.linspace(2.1, 8.0, 60)])
+        nets = tuple(Piecewise(knots, *derivatives_along(net, knots)) for net in model.descriptors[0].nets)
+        return dataclasses.replace(model, descriptors=(dataclasses.replace(model.descriptors[0], nets=nets),))
+
+    return tabulated
 
 
 def random_structure(seed: int = 0, n_types: int = 2, n: int = 3) -> tuple[Any, Any, Any]:

@@ -58,7 +58,7 @@ BAD = [
     ({"fitting_excluded": frozenset({-1})}, r"fitting\.excluded has -1"),
     ({"fitting_excluded": frozenset({0, 1})}, r"fitting\.excluded has all types"),
     ({"fitting_nets": ()}, r"fitting\.nets is empty"),
-    ({"descriptor_exclusion": "both"}, r"descriptor\.exclusion is 'both', must be one of slots, section"),
+    ({"descriptor_exclusion": "both"}, r"descriptor\.exclusion is 'both', must be one of slots, section, absent"),
     ({"neighbour_rule": "nearest"}, "neighbour_rule is 'nearest', must be one of all, per_type, total"),
     ({"neighbour_rule": "union"}, "neighbour_rule is 'union', must be one of all, per_type, total"),
 ]

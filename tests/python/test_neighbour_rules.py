@@ -3,7 +3,6 @@
 finite differences; `neighbors="all"` keeps all, smoothly."""
 
 import dataclasses
-import importlib.util
 import warnings
 
 import numpy as np
@@ -11,11 +10,7 @@ import pytest
 
 from pybuild import calculator
 from pybuild.compress.build import build
-from pybuild.descriptors.se_e2_a import SeE2A
 from pybuild.errors import InputError, ModelError
-from pybuild.model.activations import parse
-from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
-from pybuild.model.net import Layer, Net, Skip
 from pybuild.oracles import reference, reference_tables, reference_torch
 from pybuild.readers import read_model
 from pybuild.structures.nearest import Slots, nearest_pairs
@@ -216,7 +211,7 @@ def test_the_calculator(folder, tables_of):
     [
         ({"neighbour_rule": "union"}, "neighbour_rule is 'union', must be one of all, per_type, total"),
         ({"neighbour_rule": "nearest"}, "neighbour_rule is 'nearest'"),
-        ({"exclusion": "none"}, "descriptor.exclusion is 'none', must be one of slots, section"),
+        ({"exclusion": "none"}, "descriptor.exclusion is 'none', must be one of slots, section, absent"),
     ],
 )
 def test_words_that_are_none(make_model, changes, problem):
@@ -224,68 +219,22 @@ def test_words_that_are_none(make_model, changes, problem):
         make_model(0, **changes).validate()
 
 
-# Models that others published, whose files no reader takes yet: the arrays by a script beside them.
-
-
-@pytest.fixture(scope="module")
-def graphs(shared):
-    """What reads a TensorFlow graph."""
-    script = shared / "tools" / "pb_check.py"
-    if not script.is_file() or not (shared / "models-public").is_dir():
-        pytest.skip(f"no shared models in {shared / 'models-public'}")
-    spec = importlib.util.spec_from_file_location("pb_check", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def hidden_layers(graph, names, doubles):
-    """names: of weight, bias and time steps of each layer; doubles: a layer twice as wide as its input has a skip, too."""
-    layers = []
-    for weight, bias, idt in names:
-        matrix = graph.get(weight)
-        skip = Skip.of_widths(*matrix.shape) if doubles or (layers and matrix.shape[0] == matrix.shape[1]) else Skip.NONE
-        layers.append(Layer(matrix, graph.get(bias).ravel(), graph.get(idt), parse("tanh"), skip))
-    return layers
-
-
-def tensorflow_model(graph, names, scope, prefix):
-    """A two-sided se_e2_a model, three layers in each net, tanh. scope: of the embedding nets; prefix: of the statistics."""
-    op = next(node for node in graph.nodes.values() if node.op in ("ProdEnvMatA", "DescrptNorot"))
-    sel, n = tuple(op.ints("sel_a")), len(names)
-    mean, std = (graph.get(f"{prefix}{name}").reshape(n, sum(sel), 4)[:, 0] for name in ("t_avg", "t_std"))
-    parts, nets, fittings = ("matrix", "bias", "idt"), [], []
-    for a, b in np.ndindex(n, n):
-        nets.append(Net(tuple(hidden_layers(graph, [[f"{scope}_{a}/{p}_{k}_{b}" for p in parts] for k in (1, 2, 3)], True))))
-    for a in range(n):
-        last = f"final_layer_type_{a}"
-        output = Layer(graph.get(f"{last}/matrix"), graph.get(f"{last}/bias"), None, parse("linear"), Skip.NONE)
-        layers = hidden_layers(graph, [[f"layer_{k}_type_{a}/{p}" for p in parts] for k in range(3)], False)
-        fittings.append(Net((*layers, output)))
-    descriptor = SeE2A(
-        rcut=op.f("rcut_r"), rcut_smth=op.f("rcut_r_smth"), env_protection=0.0, sel=sel, n_sel=sum(sel), mean=mean[:, 0],
-        std=std[:, :2], axis_neuron=len(fittings[0].layers[0].weight) // nets[0].n_out, nets=tuple(nets),
-        net_of=np.arange(n * n).reshape(n, n), excluded=frozenset(), exclusion="section",
-    )  # fmt: skip
-    fitting = EnergyFitting(tuple(fittings), np.arange(n), np.zeros(n), frozenset(), frozenset())
-    source = Provenance("frozen_model.pb", "0" * 64, "TensorFlow graph", "float64")
-    model = ModelDescription(names, descriptor, fitting, frozenset(), None, source, neighbour_rule="per_type")
-    model.validate()
-    return model
-
+# Models that others published.
 
 PUBLISHED = {
-    "csi-si": ("frozen_model_1.pb", ("Si",), "filter_type", "descrpt_attr/"),  # 46 neighbours, sel 30
-    "dpgen-ch4": ("frozen_model.pb", ("H", "C"), "DS_layer_type", ""),  # sel 16 4, liquid density
+    "csi-si": ("frozen_model_1.pb", None),  # 46 neighbours, sel 30
+    "dpgen-ch4": ("frozen_model.pb", ("H", "C")),  # sel 16 4, liquid density
 }
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_models(shared, graphs, name, tmp_path):
+def test_published_models(shared, name, tmp_path):
     """The frames where the peer keeps the nearest of each type."""
-    file, *where = PUBLISHED[name]
+    file, types = PUBLISHED[name]
     home = shared / "models-public" / name
-    model = tensorflow_model(graphs.Pb(home / file), *where)
+    if not home.is_dir():
+        pytest.skip(f"no shared models in {home}")
+    model = read_model(home / file, types=types)
     data = np.load(home / "reference.npz")
     atoms = data["overflow_positions"], data["overflow_types"].astype(np.int64), data["overflow_cell"]
     found = reference.evaluate(model, *atoms)

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from pybuild.compress import nets
+from pybuild.errors import ModelError
 from pybuild.model.activations import parse
 from pybuild.model.net import Layer, Net, Skip
+from pybuild.model.piecewise import Piecewise, check_piecewise
 
 STEP = 1e-3  # of five-point differences: error h^4 f^(5) / 30 and rounding 1e-16 / h
 DIFFERENCE = 1e-8  # measured 3e-10
@@ -64,3 +66,24 @@ def test_more_points_than_are_handled_at_once(make_model):
     part = nets.derivatives_along(net, x[nets.CHUNK - 1 : nets.CHUNK + 2])
     for a, b in zip(whole, part, strict=True):
         np.testing.assert_allclose(a[nets.CHUNK - 1 : nets.CHUNK + 2], b, atol=1e-14)  # products of other sizes round otherwise
+
+
+def test_a_function_at_knots(make_model):
+    """Quintic pieces through a smooth net: its own error between the knots, what is given at them, straight lines beyond."""
+    net = make_model(seed=3, widths=(1, 3, 6)).descriptors[0].nets[0]
+    knots = np.concatenate([np.linspace(-1, 2, 61), np.linspace(2.1, 3, 10)])
+    function = Piecewise(knots, *nets.derivatives_along(net, knots))
+    check_piecewise(function, "net")
+    for got, expected in zip(function.derivatives(knots), nets.derivatives_along(net, knots), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
+    x = np.linspace(-1, 3, 997)
+    for got, expected, error in zip(function.derivatives(x), nets.derivatives_along(net, x), (1e-6, 1e-4, 1e-2), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=error)
+    value, slope, curvature = function.derivatives(np.array([-3.0, 5.0]))
+    ends = nets.derivatives_along(net, np.array([-1.0, 3.0]))
+    np.testing.assert_allclose(slope, ends[1], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(value, ends[0] + np.array([[-2.0], [2.0]]) * ends[1], rtol=0, atol=1e-12)
+    assert not curvature.any()
+    assert nets.kinks(function, -2.0, 4.0).tolist() == [-1.0, 3.0]
+    with pytest.raises(ModelError, match=r"net\.knots must be two or more finite numbers that increase"):
+        check_piecewise(Piecewise(knots[::-1], *nets.derivatives_along(net, knots)), "net")

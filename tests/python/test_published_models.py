@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Models that others published, of every layout that DeePMD-kit's PyTorch files have had: read, and right against DeePMD-kit."""
+"""Models that others published, of every layout that DeePMD-kit's PyTorch files have had: read, and right against DeePMD-kit.
+TensorFlow's are in test_reader_tensorflow_models.py."""
 
 import numpy as np
 import pytest
@@ -30,8 +31,6 @@ REFUSED = {
     "dptech-hybrid-denoise/model_1000.pt": "a model without fitting net .denoising.",
     "lithium-hybrid/lithium_pth.pth": "descriptor 'hybrid'",
     "matpl-hfo2-jit/jit_dp.pt": "type 'MatPL'",
-    "dk-deeppot/deeppot.pb": r"dp convert-backend model\.pb model\.pth",
-    "dk-deeppot/deeppot.pbtxt": "dp convert-from pbtxt",
     "dk-deeppot-dp/deeppot.dp": r"dp convert-backend model\.dp model\.pth",
     "dk-deeppot_sea/deeppot_sea.yaml": r"dp convert-backend model\.yaml model\.pth",
 }

@@ -299,7 +299,7 @@ def test_head_of_a_single_task_checkpoint(shared_models):
         (b"pair_style lj/cut 2.5\n", ReadError, "not a model file of a known kind"),
         (b"\x89DPT\r\n\x1a\n" + bytes(56), UnsupportedModel, "table file already"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), UnsupportedModel, "HDF5"),
-        (b"\n\x12\n\x01x\x12\x05Const*\x0b\n\x05dtype", UnsupportedModel, "TensorFlow graph"),
+        (b"\n\x12\n\x01x\x12\x05Const*\x0b\n\x05dtype", ReadError, "cut off"),
         (b"'@class': Model\n'@version': 2\n", UnsupportedModel, "yaml"),
         (pickle.dumps(0x1950A86A20F9469CFC6C, 2), UnsupportedModel, "before version 1.6"),
         (b"PK\x03\x04" + bytes(200), ReadError, "damaged or truncated zip"),

@@ -108,7 +108,7 @@ def test_dimer_by_hand(r):
 # Derivatives and symmetries
 
 
-def _models(make_model):
+def _models(make_model, make_tabulated):
     """One model for every branch of the evaluation."""
     return {
         "plain": make_model(1),
@@ -125,18 +125,21 @@ def _models(make_model):
             11, 3, kind="se_e2_r", env_protection=0.3, excluded=frozenset({(0, 2), (2, 0)}), pair_excluded=frozenset({(1, 1)}),
             exclusion="section", fitting_vacuum_subtracted=frozenset({1}),
         ),
+        "absent": make_model(12, 3, excluded=frozenset({(0, 2), (2, 0)}), exclusion="absent", type_one_side=False),
+        "at knots": make_tabulated(make_model(13, fitting_activation="gelu:0.07")),
+        "radial at knots": make_tabulated(make_model(14, kind="se_e2_r")),
     }  # fmt: skip
 
 
 CASES = [
     "plain", "two-sided", "protection", "excluded", "sel zero", "sel small", "vacuum", "smooth kinks", "one type",
-    "radial", "radial excluded",
+    "radial", "radial excluded", "absent", "at knots", "radial at knots",
 ]  # fmt: skip
 
 
 @pytest.fixture(params=CASES)
-def case(request, make_model, make_structure):
-    model = _models(make_model)[request.param]
+def case(request, make_model, make_tabulated, make_structure):
+    model = _models(make_model, make_tabulated)[request.param]
     model.validate()
     return model, *make_structure(1, model.n_types)
 

@@ -37,6 +37,8 @@ def assert_same(got, expected):
         {"activation": "silut:0.4", "fitting_activation": "gelu", "sel": (3, 4)},  # more neighbours than sel
         {"excluded": BOTH},
         {"excluded": BOTH, "exclusion": "section", "type_one_side": False},
+        {"excluded": BOTH, "exclusion": "absent", "net_of": [[0, -1], [-1, 3]], "type_one_side": False},
+        {"fitting_activation": "gelu:0.07", "activation": "gelu:0.05"},
         {"pair_excluded": BOTH, "excluded": frozenset({(1, 1)})},
         {"sel": (0, 9), "fitting_excluded": frozenset({0})},
         {"fitting_vacuum_subtracted": frozenset({1})},
@@ -50,6 +52,13 @@ def test_energies_forces_and_virials(make_model, make_structure, changes, kind, 
         expected = reference.evaluate(model, *structure)
         assert np.abs(expected.forces).max() > 1e-3  # something to compare
         assert_same(exactly(model, structure).exact, expected)
+
+
+@pytest.mark.parametrize("kind", ["se_e2_a", "se_e2_r"])
+def test_functions_at_knots(make_model, make_tabulated, make_structure, kind):
+    model, structure = make_tabulated(make_model(5, kind=kind)), make_structure(5)
+    model.validate()
+    assert_same(exactly(model, structure).exact, reference.evaluate(model, *structure))
 
 
 def test_neighbours(make_model, make_structure):

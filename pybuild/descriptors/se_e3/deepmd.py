@@ -26,7 +26,9 @@ def make(tree: Tree, n_types: int) -> SeE3:
             "a descriptor whose dstd differ between x, y and z", "one standard deviation per component in the table file"
         )
     used = _nets_in_order(n_types)
-    nets = tuple(numbers["nets"][k] for k in used)
+    if any(tree["embeddings"]["networks"][k] is None for k in used):
+        raise ReadError("se_e3 without the embedding net of some pair of types; the file is damaged")
+    nets = tuple(numbers["nets"][numbers["net_of"][k % n_types, k // n_types]] for k in used)
     return SeE3(**numbers | {"std": std[:, :2], "nets": nets, "net_of": _places(used, n_types)})
 
 

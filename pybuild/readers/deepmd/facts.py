@@ -66,8 +66,8 @@ def _fitting(tree: Tree, type_map: list[str]) -> Facts:
 
 def _nets(networks: list[Tree]) -> Facts:
     """How many, and widths and activation of the first; those that hold tables instead of layers have neither."""
-    facts: Facts = {"nets": len(networks)}
-    layers = [net["layers"] for net in networks if "layers" in net]
+    facts: Facts = {"nets": sum(net is not None for net in networks)}
+    layers = [net["layers"] for net in networks if net is not None and "layers" in net]
     if layers and layers[0]:
         facts["widths"] = [int(layer["@variables"]["w"].shape[1]) for layer in layers[0]]
         facts["activation"] = layers[0][0]["activation_function"] or "linear"

@@ -47,9 +47,11 @@ def _parts(model: Tree, name: str) -> Iterator[Tree]:
 
 
 def _weights(tree: Any) -> Iterator[Any]:
-    """The matrices of all layers below."""
+    """The matrices of all layers below, and the tables that a compressed model has instead."""
     if isinstance(tree, dict):
-        if "layers" in tree:
+        if "table" in tree:
+            yield tree["table"]["coef"]
+        elif "layers" in tree:
             yield from (layer["@variables"]["w"] for layer in tree["layers"])
         else:
             for value in tree.values():

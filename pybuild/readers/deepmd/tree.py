@@ -8,13 +8,16 @@ and refused here by name, with what they would need (refusals.py).
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
+from ...arrays import Array
 from ...descriptors.deepmd import Tree, net_of_tree, symmetric, unsupported
 from ...descriptors.kinds import MAKERS
 from ...errors import ReadError
 from ...model.description import EnergyFitting, ModelDescription, Provenance
+from ...model.net import Net
 from .refusals import refuse_unknown
 
 
@@ -64,14 +67,11 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
     mixed = tree["mixed_types"]
     if len(nets) != (1 if mixed else n_types):
         raise ReadError(f"{len(nets)} fitting nets for {n_types} types: {1 if mixed else n_types} are needed")
-    factor = model["@variables"]["out_std"]
-    if factor is not None and (factor != 1.0).any():
-        raise unsupported("a model with factors of the energy (out_std) other than 1", "such factors in the last layer")
-    bias = tree["@variables"]["bias_atom_e"].reshape(-1).astype(np.float64)
-    out_bias = model["@variables"]["out_bias"].reshape(-1).astype(np.float64)
-    for name, array in (("bias_atom_e", bias), ("out_bias", out_bias)):
-        if array.shape != (n_types,):
-            raise ReadError(f"{name} has {array.size} numbers, must be one per type ({n_types})")
+    bias = _per_type(tree, "bias_atom_e", n_types)
+    out_bias = _per_type(model, "out_bias", n_types)
+    if model["@variables"]["out_std"] is not None:
+        factors = _per_type(model, "out_std", n_types)
+        nets, bias = _scaled(nets, factors), bias * factors
     return EnergyFitting(
         nets=tuple(nets),
         net_of=[0 if mixed else a for a in range(n_types)],
@@ -79,6 +79,25 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
         vacuum_subtracted=_vacuum_types(tree["vacuum"], mixed, n_types),
         excluded=excluded,
     )
+
+
+def _per_type(tree: Tree, name: str, n_types: int) -> Array:
+    """A variable of one number a type."""
+    array: Array = tree["@variables"][name].reshape(-1).astype(np.float64)
+    if array.shape != (n_types,):
+        raise ReadError(f"{name} has {array.size} numbers, must be one per type ({n_types})")
+    return array
+
+
+def _scaled(nets: list[Net], factors: Array) -> list[Net]:
+    """Nets whose output is multiplied by factors (N,), in their last layer."""
+    if len(nets) != len(factors) and (factors != factors[0]).any():
+        raise unsupported("factors of the energy by type (out_std) with one fitting net for all", "a net for each type")
+    return [
+        Net((*net.layers[:-1], replace(last, weight=last.weight * factor, bias=last.bias * factor)))
+        for net, factor in zip(nets, factors, strict=False)
+        for last in net.layers[-1:]
+    ]
 
 
 def _vacuum_types(flags: list[bool], mixed: bool, n_types: int) -> frozenset[int]:

@@ -95,7 +95,9 @@ def _activation(value: Any, where: str) -> str:
         activation = parse(None if value is None else get.text(value, where))
     except ModelError as error:
         raise ModelError(f"{where}: {error}") from error
-    return f"{activation.name}:{activation.parameter}" if activation.name == "silut" else activation.name
+    return (
+        f"{activation.name}:{activation.parameter!r}" if activation.parameter or activation.name == "silut" else activation.name
+    )
 
 
 def _sel(value: Any, where: str) -> list[int]:
@@ -142,7 +144,17 @@ LAYER = record(
     NOTES | {"bias", "use_timestep"},
 )
 NETWORK = record({"layers": Key(list_of(LAYER))}, NOTES | {"in_dim", "out_dim", "bias", "bias_out"})
-NETWORKS = record({"ndim": Key(get.integer), "networks": Key(list_of(NETWORK))}, NOTES | {"network_type"})
+TABLE = record({"table": Key(record({"coef": Key(array), "info": Key(vector), "symmetric": Key(get.flag, False)}))})
+
+
+def _network_or_table(value: Any, where: str) -> Tree | None:
+    """A net, the table that a compressed model has instead, or null where a pair of types has none."""
+    if value is None:
+        return None
+    return (TABLE if "table" in get.mapping(value, where) else NETWORK)(value, where)
+
+
+NETWORKS = record({"ndim": Key(get.integer), "networks": Key(list_of(_network_or_table))}, NOTES | {"network_type"})
 FITTING_NETWORKS = record({"networks": Key(list_of(NETWORK))}, NOTES | {"network_type", "ndim"})
 TYPE_EMBEDDING = record(
     {
@@ -161,7 +173,8 @@ EVERY_DESCRIPTOR = {
     "env_protection": Key(get.number, 0.0),
     "env_mat": Key(record({}, {"rcut", "rcut_smth", "protection"}), dict),
     "exclude_types": Key(_pairs, list),
-    "exclusion": Key(_one_of("slots", "section"), "slots"),
+    "exclusion": Key(_one_of("slots", "section", "absent"), "slots"),
+    "n_sel": Key(get.integer, 0),
     "embeddings": Key(NETWORKS),
 }
 STATISTICS = {"davg": Key(array), "dstd": Key(array)}
@@ -182,9 +195,7 @@ DESCRIPTORS = {
     "se_e2_a": record(PER_TYPE | {"axis_neuron": Key(get.integer)}, DESCRIPTOR_NOTES | {"type_one_side"}),
     "se_e2_r": record(PER_TYPE, DESCRIPTOR_NOTES | {"type_one_side"}),
     "se_e3": record(PER_TYPE, DESCRIPTOR_NOTES),
-    "se_e3_tebd": record(
-        WITH_TYPE_EMBEDDING | {"smooth": Key(get.flag), "@variables": Key(record(STATISTICS))}, EMBEDDING_NOTES
-    ),
+    "se_e3_tebd": record(WITH_TYPE_EMBEDDING | {"smooth": Key(get.flag), "@variables": Key(record(STATISTICS))}, EMBEDDING_NOTES),
     "dpa1": record(
         WITH_TYPE_EMBEDDING
         | {

@@ -88,7 +88,9 @@ def _read_pairs(s: Sections, prefix: str, n: int, sel: IntArray, n_bodies: int) 
     known = range(LAST_PAIR_KIND + 1)
     require(bool(np.isin(kind, known).all()), kind_name, f"has a value other than 0 to {LAST_PAIR_KIND}")
     absent = kind == ABSENT
-    require(bool((absent == (sel == 0)).all()), kind_name, f"must be {ABSENT} exactly where sel of the neighbour type is 0")
+    require(bool((absent | (sel != 0)).all()), kind_name, f"must be {ABSENT} where sel of the neighbour type is 0")
+    none = absent.all(axis=1)
+    require(not none.any(), kind_name, f"is {ABSENT} for all neighbours of centre type {int(np.argmax(none))}")
     if n_bodies == 3:
         _check_tables_of_neighbours(table_name, kind, table)
     else:

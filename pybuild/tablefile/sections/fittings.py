@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from ...arrays import Array, IntArray
-from ...model.activations import CODES, from_code
+from ...model.activations import CODES, LARGEST_CUBIC, from_code
 from ...model.descriptor import Form
 from ...model.net import Layer, Skip
 from ..tableset import DescriptorArrays, FittingArrays, InputArrays, TableArrays
 from .access import NamedArray, Sections, as_f64, as_i32, require, require_at_most, require_evaluated
 from .kinds import KINDS
 
-SILUT, LAST_ACTIVATION, LAST_SKIP = CODES["silut"], max(CODES.values()), max(Skip)
+GELU, SILUT, LAST_ACTIVATION, LAST_SKIP = CODES["gelu"], CODES["silut"], max(CODES.values()), max(Skip)
 MOST_LAYERS, MOST_INPUTS, MOST_NEURONS = 256, 2**24, 2**16
 ARRAYS = ("columns", "row_end", "row_end_double", "row_end_mixed", "rank_double", "rank_mixed", "n_double", "n_mixed")
 
@@ -175,8 +175,7 @@ def _read_layers(s: Sections, prefix: str, n_in: int, folded: bool) -> tuple[Lay
             f"the activation is {activation} for layer {index}, expected 0 to {LAST_ACTIVATION}",
         )
         require(0 <= skip <= LAST_SKIP, prefix + "layers", f"the skip is {skip} for layer {index}, expected 0 to {LAST_SKIP}")
-        only_silut = f"is {parameter} for layer {index}, expected 0: only silut (8) has a parameter"
-        require(activation == SILUT or parameter == 0, prefix + "activation_parameter", only_silut)
+        _check_parameter(prefix + "activation_parameter", activation, parameter, index)
         weight, bias, idt = _read_weights(s, f"{prefix}{index}.", n_in)
         layers.append(Layer(weight, bias, idt, from_code(activation, parameter), Skip(skip)))
         n_out = weight.shape[1]
@@ -190,6 +189,16 @@ def _read_layers(s: Sections, prefix: str, n_in: int, folded: bool) -> tuple[Lay
     require(n_in == 1, f"{prefix}{l_last}.weight", f"the last layer has {n_in} outputs, expected one energy")
     require(last.idt is None, f"{prefix}{l_last}.idt", "the last layer must have none")
     return tuple(layers)
+
+
+def _check_parameter(name: str, activation: int, parameter: float, index: int) -> None:
+    """Any threshold of silut; gelu's constant, 0 standing for the usual one; 0 for all others."""
+    if activation == GELU:
+        legal = 0 <= parameter <= LARGEST_CUBIC
+        require(legal, name, f"is {parameter} for layer {index}, expected 0 to {LARGEST_CUBIC:g} for gelu (2)")
+    else:
+        only = f"is {parameter} for layer {index}, expected 0: only gelu (2) and silut (8) have a parameter"
+        require(activation == SILUT or parameter == 0, name, only)
 
 
 def _read_weights(s: Sections, prefix: str, n_in: int) -> tuple[Array, Array, Array | None]:

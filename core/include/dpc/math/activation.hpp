@@ -54,11 +54,12 @@ DPC_FUNCTION V log_one_plus(V e) {
     return 2.0 * z * sum;
 }
 
-/// x/2 (1 + tanh z) = x sigmoid(2 z). Beyond |x| = 30 the sigmoid is 0 or 1, and powers of x would overflow.
+/// x/2 (1 + tanh z) = x sigmoid(2 z), z = sqrt(2/pi) (x + cubic x^3); cubic: 0 stands for 0.044715. Beyond |x| = 30 the sigmoid is 0
+/// or 1, and powers of x would overflow.
 template <class V>
-DPC_FUNCTION ValueSlope<V> gelu(V x) {
+DPC_FUNCTION ValueSlope<V> gelu(V x, double parameter) {
     constexpr double scale = 0.7978845608028654;  // sqrt(2 / pi)
-    constexpr double cubic = 0.044715;
+    const double cubic = parameter == 0 ? 0.044715 : parameter;
     const V low = select(x < -30.0, V(-30.0), x);
     const V near = select(low > 30.0, V(30.0), low);
     const Sigmoids<V> s = sigmoids_of(V(2.0 * scale * (near + cubic * near * near * near)));
@@ -113,7 +114,7 @@ DPC_FUNCTION ValueSlope<V> activation(V x, double parameter) {
         const V t = tanh_of(x);
         return {t, V(1.0 - t * t)};
     } else if constexpr (KIND == Activation::gelu) {
-        return gelu(x);
+        return gelu(x, parameter);
     } else if constexpr (KIND == Activation::relu) {
         return relu(x);
     } else if constexpr (KIND == Activation::relu6) {

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Layers of nets in a TensorFlow graph: weights by the names of their constants, activations by the operations that follow."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...descriptors.deepmd import Tree, unsupported
+from ...errors import ReadError
+from ...model.activations import GELU_CUBIC
+from ..files.graphdef import Graph, Node
+
+ACTIVATIONS = {
+    "Tanh": "tanh", "Relu": "relu", "Relu6": "relu6", "Softplus": "softplus", "Sigmoid": "sigmoid", "GeluCustom": "gelu",
+}  # fmt: skip
+ADDITIONS = ("BiasAdd", "Add", "AddV2")
+# What takes the sums of a layer without activation: the time step, the skip connection, shapes, and what uses the net.
+PLAIN_USERS = {
+    "Reshape", "Shape", "Mul", "Add", "AddV2", "ConcatV2", "Identity", "Cast", "Slice", "Sub", "MatMul", "BatchMatMulV2",
+    "BatchMatMul", "Pack", "Mean", "Squeeze",
+}  # fmt: skip
+
+
+def layer(graph: Graph, names: tuple[str, str, str], residual: bool, linear: bool = False) -> Tree:
+    """A layer of DeePMD-kit's tree. names: constants of matrix, bias and time step, of which the last two may be missing;
+    residual: whether it has a skip where the widths allow one; linear: the last one of a fitting net."""
+    matrix, bias, idt = names
+    weight = graph.constant(matrix)
+    if weight.ndim != 2 or weight.dtype.kind != "f":
+        raise ReadError(f"constant '{matrix}' is no matrix of numbers, but {weight.dtype} of shape {weight.shape}")
+    return {
+        "activation_function": None if linear else activation(graph, matrix, bias),
+        "resnet": residual,
+        "@variables": {"w": weight, "b": _row(graph, bias), "idt": _row(graph, idt) if residual else None},
+    }
+
+
+def _row(graph: Graph, name: str) -> NDArray[np.floating] | None:
+    """A constant of shape (n) or (1, n), as older versions write it."""
+    array = graph.optional(name)
+    if array is not None and array.dtype.kind != "f":
+        raise ReadError(f"constant '{name}' is not made of numbers, but {array.dtype}")
+    return None if array is None else array.reshape(-1)
+
+
+def activation(graph: Graph, matrix: str, bias: str) -> str:
+    """DeePMD-kit's name of what is applied to x W + b. Raises UnsupportedModel for operations that are none of those known."""
+    product = _user(graph, matrix, ("MatMul",))
+    if product is None:
+        raise ReadError(f"nothing multiplies by the constant '{matrix}'; the file is damaged or of an unknown version")
+    sums = _user(graph, product.name, ADDITIONS, bias) or product
+    users = graph.users.get(sums.name, [])
+    for user in users:
+        if user.op == "Pow":
+            return _gelu(graph, user)
+        if user.op == "Mul" and _is_silu(graph, sums, user):
+            return "silu"
+    found = {ACTIVATIONS[user.op] for user in users if user.op in ACTIVATIONS}
+    if "softplus" in found:  # whose gradient is a sigmoid
+        found -= {"sigmoid"}
+    if len(found) == 1:
+        return found.pop()
+    unknown = {user.op for user in users} - PLAIN_USERS
+    if found or unknown:
+        listed = ", ".join(sorted(unknown | {user.op for user in users if user.op in ACTIVATIONS}))
+        raise unsupported(f"the activation after '{matrix}' by the operations {listed}", "another activation")
+    return "linear"
+
+
+def _user(graph: Graph, name: str, ops: tuple[str, ...], beside: str | None = None) -> Node | None:
+    """The first operation of a kind that takes the result of a node or of what reads it; beside: another constant that it
+    takes."""
+    for source in (name, f"{name}/read"):
+        for user in graph.users.get(source, []):
+            if user.op in ops and (beside is None or {beside, f"{beside}/read"} & set(user.inputs)):
+                return user
+    return None
+
+
+def _is_silu(graph: Graph, sums: Node, product: Node) -> bool:
+    """x sigmoid(x): the product takes the sums and their sigmoid, which may be that of 1 times the sums."""
+    sigmoids = [graph.nodes[name] for name in product.inputs if name in graph.nodes and graph.nodes[name].op == "Sigmoid"]
+    return any(_argument(graph, sigmoid.inputs[0]) == sums.name for sigmoid in sigmoids if sigmoid.inputs)
+
+
+def _argument(graph: Graph, name: str) -> str:
+    node = graph.nodes.get(name)
+    if node is not None and node.op == "Mul" and len(node.inputs) == 2:
+        for factor, rest in (node.inputs, node.inputs[::-1]):
+            if _scalar(graph, factor) == 1.0:
+                return rest
+    return name
+
+
+def _gelu(graph: Graph, power: Node) -> str:
+    """x/2 (1 + tanh(sqrt(2/pi) (x + c x^3))): the constant c differs between versions, by rounding to float32."""
+    exponent = _scalar(graph, power.inputs[1]) if len(power.inputs) == 2 else None
+    for product in graph.users.get(power.name, []):
+        for name in product.inputs:
+            cubic = None if name == power.name else _scalar(graph, name)
+            if exponent == 3.0 and product.op == "Mul" and cubic is not None and 0.044 < cubic < 0.045:
+                return "gelu" if cubic == GELU_CUBIC else f"gelu:{cubic!r}"
+    raise unsupported(f"an activation with the operation '{power.name}', which is not that of gelu", "another activation")
+
+
+def _scalar(graph: Graph, name: str) -> float | None:
+    """A constant of one number, behind conversions between types of numbers."""
+    node = graph.nodes.get(name)
+    for _ in range(2):
+        if node is None or node.op not in ("Cast", "Identity") or not node.inputs:
+            break
+        node = graph.nodes.get(node.inputs[0])
+    if node is None or node.op != "Const":
+        return None
+    value = graph.constant(node.name)
+    return float(value.reshape(-1)[0]) if value.size == 1 and value.dtype.kind == "f" else None
