@@ -145,8 +145,8 @@ class PwmlffSource:
         if len(parts.numbers) > 1:
             found.append(
                 f"note: given the elements {' '.join(self.names)} of {known}, the model divides each sum over neighbours by "
-                f"{parts.max_neighbours} x {len(self.names)}. PWMLFF and MatPL count the elements of a structure, in LAMMPS those "
-                "of pair_coeff: for simulations of fewer, build with --types"
+                f"{parts.max_neighbours} x {len(self.names)}. PWMLFF and MatPL count a structure's elements, in LAMMPS those of "
+                "pair_coeff: for simulations of fewer, build with --types"
             )
         found.append(
             f"note: a centre with more than {parts.max_neighbours} neighbours of an element (max_neigh_num) keeps them all; what "
