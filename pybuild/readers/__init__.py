@@ -25,8 +25,8 @@ from .source import Choices, Source
 
 HEAD_BYTES = 4096  # enough for every signature below
 INSTEAD = (
-    "give a model of DeePMD-kit: frozen (.pth, `dp --pt freeze`), the checkpoint (.pt), or converted (.dp, .yaml); or PWMLFF's or "
-    "MatPL's .ckpt"
+    "give a model of DeePMD-kit: frozen (.pth, `dp --pt freeze`), the checkpoint (.pt), or converted (.dp, .yaml); or a .ckpt of "
+    "PWMLFF or MatPL"
 )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files as PWMLFF and MatPL write them, with random weights and without torch; and their model evaluated straight from the arrays.
+"""Files as PWMLFF and MatPL write them, with random weights and without torch; and their model evaluated right from the arrays.
 
 The pickles are written by Python's own pickler, which is told the names of torch's and NumPy's functions; data of tensors lie in
 storages that several tensors may share.
@@ -8,6 +8,7 @@ storages that several tensors may share.
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import zipfile
 from dataclasses import dataclass, field
@@ -151,7 +152,7 @@ class Model:
 def random_layers(rng: np.random.Generator, widths: tuple[int, ...], bias: bool, dt: Any) -> list[dict[str, Array]]:
     """dt(k): whether layer k has a resnet_dt."""
     layers = []
-    for k, (n_in, n_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for k, (n_in, n_out) in enumerate(itertools.pairwise(widths)):
         layer = {"weight": rng.normal(0, 0.7, (n_in, n_out))}
         if bias:
             layer["bias"] = rng.normal(0, 0.4, (1, n_out))
@@ -217,9 +218,8 @@ def checkpoint_root(model: Model, archive: Archive, compressed: bool = False) ->
         "optimizer": {"state": {0: {"kalman_lambda": 0.98, "P": [archive.tensor(np.eye(2))]}}, "param_groups": []},
     }  # fmt: skip
     if compressed:
-        root["compress"] = {
-            "table": np.full((n * n, 5, 8, 4), 7.0), "dx": 0.01, "order": 3, "sij_min": np.float64(0.5), "type_vector": {np.int64(8): [0.1]}
-        }  # fmt: skip
+        numbers = {"dx": 0.01, "order": 3, "sij_min": np.float64(0.5)}
+        root["compress"] = {"table": np.full((n * n, 5, 8, 4), 7.0), **numbers, "type_vector": {np.int64(8): [0.1]}}
     return root
 
 

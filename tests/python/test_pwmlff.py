@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""PWMLFF's and MatPL's files: made ones against their model evaluated slot by slot, trained ones against the programs' results."""
+"""PWMLFF's and MatPL's files: made ones against their model evaluated slot by slot, trained ones against what those say."""
 
 import dataclasses
 import json
@@ -114,7 +114,7 @@ def test_fewer_elements(written, words):
     made = random_pwmlff(2, (72, 8, 1))
     model = read_model(written(made), types=words)
     assert model.type_map == ("Hf", "H")
-    assert model.descriptor.n_sel == 60
+    assert model.descriptors[0].n_sel == 60
     x, types, cell = structure((72, 1))
     z = np.array((72, 1))[types]
     found = reference.evaluate(model, x, types, cell).atom_energy
@@ -160,10 +160,6 @@ def test_the_smallest_distance(written):
 # What is refused
 
 
-def changed(written_root, **changes):
-    return {**written_root, **changes}
-
-
 def root_and_archive(**words):
     archive = Archive()
     return checkpoint_root(random_pwmlff(**words), archive), archive
@@ -174,6 +170,10 @@ def without(root, *keys):
     state = type(root["state_dict"])({k: v for k, v in root["state_dict"].items() if k not in keys})
     assert len(state) == len(root["state_dict"]) - len(keys)
     return root | {"state_dict": state}
+
+
+def without_net(root, name):
+    return without(root, *(key for key in root["state_dict"] if key.startswith(name)))
 
 
 def renamed(root, old, new):
@@ -200,22 +200,18 @@ WRONG = {
     "another order of elements": (lambda r: script_of(r, atom_type=[1, 8]), UnsupportedModel, "which net is whose"),
     "an element twice": (lambda r: r | {"atom_type_order": np.array([8, 8])}, UnsupportedModel, "an element twice: O O"),
     "no element": (lambda r: r | {"atom_type_order": np.array([8, 119])}, UnsupportedModel, "119 is that of no element"),
-    "names of before torch 2": (lambda r: renamed(r, "layers.0.weight", "weights.weight0"), UnsupportedModel, "before its change"),
+    "names of before torch 2": (lambda r: renamed(r, "layers.0.weight", "weights.weight0"), UnsupportedModel, "before its"),
     "an unknown tensor": (lambda r: renamed(r, "fitting_net.1", "module.fitting_net.1"), UnsupportedModel, "is not known"),
-    "a net missing": (lambda r: renamed(r, "embedding_net.3", "embedding_net.4"), ReadError, r"embedding_net\.4\.layers\.0 is missing"),
-    "too few nets": (
-        lambda r: without(r, *(k for k in r["state_dict"] if k.startswith("embedding_net.3"))), ReadError, "3 embedding nets for 2 elements"
-    ),
-    "too few fitting nets": (
-        lambda r: without(r, *(k for k in r["state_dict"] if k.startswith("fitting_net.1"))), ReadError, "1 fitting nets for 2 elements"
-    ),
+    "a net missing": (lambda r: renamed(r, "embedding_net.3", "embedding_net.4"), ReadError, r"embedding_net\.4\.layers\.0 is"),
+    "too few nets": (lambda r: without_net(r, "embedding_net.3"), ReadError, "3 embedding nets for 2 elements"),
+    "too few fitting nets": (lambda r: without_net(r, "fitting_net.1"), ReadError, "1 fitting nets for 2 elements"),
     "a layer missing": (lambda r: renamed(r, "net.0.layers.1", "net.0.layers.7"), ReadError, "is missing"),
     "a weight missing": (lambda r: without(r, "fitting_net.0.layers.1.weight"), ReadError, "weight is missing"),
     "a bias missing": (lambda r: without(r, "embedding_net.2.layers.1.bias"), ReadError, "some layers have a bias"),
     "a bias of the fitting net missing": (lambda r: without(r, "fitting_net.0.layers.1.bias"), ReadError, "has no bias"),
     "a time step missing": (lambda r: without(r, "fitting_net.0.layers.1.resnet_dt"), ReadError, "some layers have a resnet_dt"),
     "statistics by slot": (lambda r: uneven(r, "davg"), UnsupportedModel, "davg differ between the slots"),
-    "statistics for other slots": (lambda r: script_of(r, max_neigh_num=29), ReadError, r"davg has shape \(2, 240\), must be \(2, 232\)"),
+    "statistics for other slots": (lambda r: script_of(r, max_neigh_num=29), ReadError, r"\(2, 240\), must be \(2, 232\)"),
     "slots beyond all bounds": (lambda r: script_of(r, max_neigh_num=2**62), ReadError, "davg has shape"),
     "no slots": (lambda r: script_of(r, max_neigh_num=0), ReadError, "davg has shape"),
     "M2 too large": (lambda r: descriptor_of(r, M2=9), PybuildError, "axis_neuron is 9"),
@@ -225,7 +221,7 @@ WRONG = {
     ),
     "an array for a text": (lambda r: script_of(r, model_type=np.zeros(2)), ReadError, "must be a text"),
     "a text for an array": (lambda r: r | {"davg": "evil"}, ReadError, "davg is not an array"),
-    "a text for a tensor": (lambda r: r | {"state_dict": {"embedding_net.0.layers.0.weight": "evil"}}, ReadError, "is not a tensor"),
+    "a text for a tensor": (lambda r: r | {"state_dict": {"fitting_net.0.layers.0.bias": "evil"}}, ReadError, "is not a tensor"),
     "no statistics": (lambda r: {k: v for k, v in r.items() if k != "dstd"}, ReadError, "dstd is missing"),
     "sij_max not a number": (lambda r: r | {"sij_max": "evil"}, ReadError, "sij_max is 'evil'"),
 }  # fmt: skip
@@ -283,8 +279,8 @@ def array_pickle(shape=b"K\x02\x85", dtype=b"f8", order=b"<", text=b"\x00" * 16,
     kind = b"cnumpy\ndtype\nX\x02\x00\x00\x00" + dtype + b"\x89\x88\x87R(K\x03X\x01\x00\x00\x00" + order + b"NNNJ\xff\xff\xff\xff"
     kind += b"J\xff\xff\xff\xffK\x00tb"
     data = b"c_codecs\nencode\nX" + len(text).to_bytes(4, "little") + text + b"X\x06\x00\x00\x00latin1\x86R"
-    new = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85c_codecs\nencode\nX\x01\x00\x00\x00bX\x06\x00\x00\x00latin1"
-    return new + b"\x86R\x87R(K\x01" + shape + kind + column_major + data + b"tb"
+    new = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85c_codecs\nencode\n"
+    return new + b"X\x01\x00\x00\x00bX\x06\x00\x00\x00latin1\x86R\x87R(K\x01" + shape + kind + column_major + data + b"tb"
 
 
 def run(body):
@@ -427,7 +423,7 @@ def test_the_reference(trained, name):
 
 def test_a_compressed_file_is_the_model_before(trained):
     (plain, _), (compressed, _) = trained("a_cu"), trained("a_cu", "cmp_o3.ckpt")
-    for before, after in zip(read_model(plain).descriptor.nets, read_model(compressed).descriptor.nets, strict=True):
+    for before, after in zip(read_model(plain).descriptors[0].nets, read_model(compressed).descriptors[0].nets, strict=True):
         for a, b in zip(before.layers, after.layers, strict=True):
             np.testing.assert_array_equal(a.weight, b.weight)
     for model, *atoms, expected in frames(compressed, trained("a_cu")[1]):
@@ -439,7 +435,7 @@ def test_the_compiled_tables(trained, name, tmp_path):
     """A table file for each set of elements passed, and for frames of pairs that are closer than in the training data."""
     pytest.importorskip("pybuild._core", reason="the compiled evaluator")
     for model, x, types, cell, expected in frames(*trained(name)):
-        nearest = np.linalg.norm(reference.find_neighbours(x, cell, model.descriptor.rcut).vector, axis=1).min()
+        nearest = np.linalg.norm(reference.find_neighbours(x, cell, model.rcut).vector, axis=1).min()
         distance = min(model.min_nbor_dist, float(nearest))
         path = tmp_path / f"{''.join(model.type_map)}-{distance}.bin"
         if not path.exists():
