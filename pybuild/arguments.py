@@ -75,7 +75,11 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
 def _model_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head", "--model-branch", metavar="NAME", help="branch of a multi-task model")
     parser.add_argument(
-        "--types", nargs="+", metavar="NAME", help="elements, in its order, of a model file that does not name them"
+        "--types",
+        nargs="+",
+        metavar="NAME",
+        help="elements, in its order, of a model file that does not name them; of a PWMLFF or MatPL model those that it is given "
+        "(pair_coeff), on which it depends (all)",
     )
     parser.add_argument(
         "--without-modifier", action="store_true", help="take the short-range part alone of a model with a data modifier (DPLR)"

@@ -238,7 +238,7 @@ def _build_and_write(
     log.info(
         "%s: %s, %s; smallest distance %.4f A", Path(o.model).name, model.provenance.format, " ".join(model.type_map), smallest
     )
-    for line in (*_data_lines(model, distances, smallest, source), *report_lines(result, reports, options)):
+    for line in (*model.remarks, *_data_lines(model, distances, smallest, source), *report_lines(result, reports, options)):
         log.log(logging.WARNING if line.startswith("warning:") else logging.INFO, "%s", line)
     log.info("%s: %.1f MB", o.tables, Path(o.tables).stat().st_size / 1e6)
 

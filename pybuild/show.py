@@ -33,7 +33,9 @@ def show(path: str, **choices: Any) -> dict[str, Any]:
     except (UnsupportedModel, ModelError) as error:
         return found | {"compressible": False, "why_not": str(error)}
     needs = [] if model.min_nbor_dist is not None else ["--min-nbor-dist R, --training-data DIR or -t input.json"]
-    known = {"min_nbor_dist": model.min_nbor_dist, "neighbour_rule": model.neighbour_rule}
+    known: dict[str, Any] = {"min_nbor_dist": model.min_nbor_dist, "neighbour_rule": model.neighbour_rule}
+    if model.remarks:
+        known["remarks"] = list(model.remarks)
     return found | known | {"compressible": True, "needs": needs}
 
 
@@ -49,6 +51,8 @@ def _lines(facts: Mapping[str, Any], indent: str) -> Iterator[str]:
             for number, part in enumerate(parts):
                 yield f"{indent}{NESTED[key]}{f' {number}' if len(parts) > 1 else ''}:"
                 yield from _lines(part, indent + INDENT)
+        elif key == "remarks":
+            yield from (f"{indent}{line}" for line in value)
         else:
             yield f"{indent}{WORDS.get(key, key)}: {_text(value)}"
 

@@ -33,7 +33,7 @@ def two_body_numbers(tree: Tree, n_types: int, n_components: int) -> dict[str, A
     expected = n_types if one_sided else n_types**2
     if len(networks) != expected:
         raise ReadError(f"{len(networks)} embedding nets for {n_types} types: {expected} are needed")
-    mean, std = _statistics(tree["@variables"], n_types, sum(sel), n_components)
+    mean, std = slot_statistics(tree["@variables"], n_types, sum(sel), n_components)
     return {
         "rcut": tree["rcut"],
         "rcut_smth": tree["rcut_smth"],
@@ -61,8 +61,8 @@ def symmetric(pairs: Any) -> frozenset[tuple[int, int]]:
     return frozenset(pair for a, b in pairs for pair in ((a, b), (b, a)))
 
 
-def _statistics(variables: Tree, n_types: int, n_slots: int, n_components: int) -> tuple[Array, Array]:
-    """mean and std (N, components) from the per-slot arrays (N, n_slots, components), whose slots must agree."""
+def slot_statistics(variables: Tree, n_types: int, n_slots: int, n_components: int) -> tuple[Array, Array]:
+    """mean and std (N, components) from the per-slot arrays davg and dstd (N, n_slots, components), whose slots must agree."""
     found = []
     for name in ("davg", "dstd"):
         array = variables[name]

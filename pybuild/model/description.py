@@ -76,6 +76,7 @@ class ModelDescription:
     # Which neighbours a centre with more than sel keeps: "all"; "per_type", the nearest sel_b of each type; "total", the nearest
     # sum(sel) of all types and of these the nearest sel_b of each. "union" and "mixed" are of descriptors that are not here yet.
     neighbour_rule: str = "all"
+    remarks: tuple[str, ...] = ()  # what a user should know who builds tables of it: "note: ...", "warning: ..."
 
     @property
     def n_types(self) -> int:

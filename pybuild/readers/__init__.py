@@ -18,11 +18,16 @@ from pathlib import Path
 from ..errors import PybuildError, ReadError, UnsupportedModel, printable
 from ..model.description import ModelDescription, Provenance
 from .deepmd import tensorflow, torch, trees
-from .files import graphdef
+from .files import graphdef, restricted_pickle
+from .files.torch_archive import TorchArchive
+from .pwmlff import reader as pwmlff
 from .source import Choices, Source
 
 HEAD_BYTES = 4096  # enough for every signature below
-INSTEAD = "give a model of DeePMD-kit: frozen (.pth, .pb), the checkpoint of PyTorch (.pt), or converted (.dp, .yaml)"
+INSTEAD = (
+    "give a model of DeePMD-kit: frozen (.pth, .pb), the checkpoint of PyTorch (.pt), or converted (.dp, .yaml); or a .ckpt of "
+    "PWMLFF or MatPL"
+)
 
 
 
@@ -118,6 +123,21 @@ def _zip_with(*endings: str) -> Callable[[bytes, Path], bool]:
     return matches
 
 
+def _torch_with(recognise: Callable[[set[str]], bool]) -> Callable[[bytes, Path], bool]:
+    """A torch archive, by the texts and names of its pickle, which is not carried out."""
+
+    def matches(start: bytes, path: Path) -> bool:
+        if not start.startswith(b"PK\x03\x04"):
+            return False
+        try:
+            with TorchArchive(path) as archive:
+                return recognise(restricted_pickle.strings(archive.pickle_bytes()))
+        except ReadError:
+            return False  # damaged: the torch reader says how
+
+    return matches
+
+
 def _starts_with(*signatures: bytes) -> Callable[[bytes, Path], bool]:
     return lambda start, _: start.startswith(signatures)
 
@@ -130,6 +150,7 @@ _FORMATS = (
     Format(_starts_with(b"\x89DPT\r\n\x1a\n"), refusal=f"is a table file already, not a trained model; {INSTEAD}"),
     Format(_starts_with(b"\x89HDF\r\n\x1a\n"), read=trees.read_hdf5),
     Format(_zip_with("/extra/model.json", "/serialized_exported_program.json"), read=trees.read_package),
+    Format(_torch_with(pwmlff.recognise), read=pwmlff.read),
     Format(_starts_with(b"PK\x03\x04"), read=torch.read),
     Format(
         _starts_with(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."),

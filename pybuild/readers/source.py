@@ -14,7 +14,9 @@ class Choices:
     """What a user says of a file that it does not say itself, or that must not be chosen in silence."""
 
     head: str | None = None  # branch of a multi-task model
-    types: tuple[str, ...] | None = None  # names of the types, in the file's order, for files without a type map
+    # Names of the types, in the file's order, for files without a type map; of a PWMLFF or MatPL model the elements that it is
+    # given, by default all of the file.
+    types: tuple[str, ...] | None = None
     without_modifier: bool = False  # take the short-range part of a model with a data modifier (DPLR)
 
 

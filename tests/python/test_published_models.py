@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Models that others published, of every layout that DeePMD-kit's PyTorch files have had: read, and right against DeePMD-kit.
-TensorFlow's are in test_reader_tensorflow_models.py."""
+"""Models that others published, of every layout that DeePMD-kit's PyTorch files have had, and of MatPL: read, and right against
+the program that they are of. TensorFlow's are in test_reader_tensorflow_models.py."""
 
 import numpy as np
 import pytest
@@ -21,6 +21,8 @@ READ = [
     "dk-deeppot_sea/deeppot_sea.pth",  # no type_one_side in the script, no min_nbor_dist
     "dk-source-frozen/frozen_model.pth",
     "dk-pt-dp-original/dp-original.pth",
+    "matpl-hfo2-jit/jit_dp.pt",
+    "matpl-si-jit/0_torch_script_module.pt",
 ]
 REFUSED = {
     "dk-fparam_aparam-pt/fparam_aparam-2024-02.pth": "1 frame parameters",
@@ -30,7 +32,6 @@ REFUSED = {
     "dk-dpa1-state/dpa1.pth": "holds weights alone .of an attention descriptor, dpa1.",
     "dptech-hybrid-denoise/model_1000.pt": "a model without fitting net .denoising.",
     "lithium-hybrid/lithium_pth.pth": "descriptor 'hybrid'",
-    "matpl-hfo2-jit/jit_dp.pt": "type 'MatPL'",
     "dk-deeppot-dp/deeppot.dp": r"dp convert-backend model\.dp model\.pth",
     "dk-deeppot_sea/deeppot_sea.yaml": r"dp convert-backend model\.yaml model\.pth",
 }

@@ -26,7 +26,6 @@ MODEL_NEEDS = {
     "spin_ener": "virtual atoms for spins",
     "pairtab": "a pair table only: pair_style table of LAMMPS does that",
     "pairwise_dprc": "the two models of DPRC, for atoms in and out of the quantum region",
-    "MatPL": "a reader for MatPL's files",
     **dict.fromkeys(("dipole", "polar", "dos", "property", "population"), NO_ENERGY),
 }
 FITTING_NEEDS = "only the energy fitting net 'ener' gives forces"

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError, ReadError, UnsupportedModel
-from ..files import restricted_pickle as pickle
 from ..files.restricted_pickle import TensorRef
 from ..files.torch_archive import TorchArchive
 from ..source import Choices
@@ -25,7 +24,6 @@ FROZEN, CHECKPOINT = "DeePMD-kit PyTorch frozen model", "DeePMD-kit PyTorch chec
 def read(path: Path, choices: Choices) -> DeepmdSource:
     """Read a torch archive. Raises ReadError, UnsupportedModel, ModelError; InputError for a head that is not there."""
     with TorchArchive(path) as archive:
-        _refuse_other_programs(archive)
         root = archive.load()
         if is_frozen(root):
             if choices.head is not None:
@@ -35,13 +33,6 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
             return DeepmdSource(CHECKPOINT, *checkpoint_tree(archive, root, choices.head, choices.without_modifier))
         _refuse_bare_weights(root)
         raise ReadError("a torch archive, but neither a frozen model nor a checkpoint of DeePMD-kit")
-
-
-def _refuse_other_programs(archive: TorchArchive) -> None:
-    """A PWMLFF/MatPL checkpoint is known by the texts of its pickle, without carrying it out."""
-    words = pickle.strings(archive.pickle_bytes())
-    if {"json_file", "state_dict"} <= words and "_extra_state" not in words:
-        raise UnsupportedModel("a PWMLFF/MatPL checkpoint: not supported yet; DeePMD-kit models (.pth, .pt) are")
 
 
 def _refuse_bare_weights(root: Any) -> None:

@@ -14,12 +14,12 @@ import json
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...descriptors.deepmd import Tree, unsupported
 from ...errors import ReadError
 from ..files import access as get
-from ..files.restricted_pickle import ScriptObject, TensorRef
+from ..files.restricted_pickle import ScriptObject
+from ..files.script_object import ModelObject as _Object
 from ..files.torch_archive import TorchArchive
 from .options import check_options
 from .refusals import no_descriptor, no_fitting, no_model, with_modifier
@@ -30,50 +30,12 @@ from .tree_type import members
 ENERGY_MODELS = {"EnergyModel", "DPZBLModel", "LinearEnergyModel"}
 OTHER_MODELS = {
     "SpinModel": "spin_ener", "SpinEnergyModel": "spin_ener", "DipoleModel": "dipole", "PolarModel": "polar", "DOSModel": "dos",
-    "PropertyModel": "property", "DP": "MatPL",
+    "PropertyModel": "property",
 }  # fmt: skip
 FITTING_TYPES = {
     "EnergyFittingNet": "ener", "EnergyFittingNetDirect": "direct_force_ener", "DipoleFittingNet": "dipole",
     "PolarFittingNet": "polar", "DOSFittingNet": "dos", "PropertyFittingNet": "property",
 }  # fmt: skip
-
-
-class _Object:
-    """A ScriptObject with typed access to its attributes; `where` is its place in the model, for messages."""
-
-    def __init__(self, archive: TorchArchive, value: Any, where: str) -> None:
-        if not isinstance(value, ScriptObject):
-            raise ReadError(f"{where} is not an object of the model; the file is damaged or of an unknown version")
-        self._archive, self._attributes, self.where = archive, value.attributes, where
-        self.class_name = value.class_name.rpartition(".")[2]
-
-    def place(self, name: str) -> str:
-        return f"{self.where}.{name}" if self.where else name
-
-    def get(self, name: str) -> Any:
-        """The attribute, None where it is absent: versions differ in the attributes that are off."""
-        return self._attributes.get(name)
-
-    def need(self, name: str) -> Any:
-        return get.member(self._attributes, name, self.where)
-
-    def child(self, name: str) -> _Object:
-        return _Object(self._archive, self.need(name), self.place(name))
-
-    def children(self, name: str) -> list[_Object]:
-        """The objects of a ModuleList: its attributes "0", "1", ..."""
-        parent = self.child(name)
-        count = sum(1 for key in parent._attributes if isinstance(key, str) and key.isdecimal())
-        return [parent.child(str(i)) for i in range(count)]
-
-    def array(self, name: str) -> NDArray[Any]:
-        value = self.need(name)
-        if not isinstance(value, TensorRef):
-            raise ReadError(f"{self.place(name)} is not a tensor; the file is damaged or of an unknown version")
-        return self._archive.array(value)
-
-    def optional_array(self, name: str) -> NDArray[Any] | None:
-        return None if self.get(name) is None else self.array(name)
 
 
 def is_frozen(root: Any) -> bool:

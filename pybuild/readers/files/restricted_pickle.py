@@ -4,7 +4,8 @@
 The standard library's `pickletools` splits the stream into opcodes; this module carries out the few of them that torch.save and
 TorchScript write. No name of the file is ever imported or called: a GLOBAL becomes an inert `Name`, and only the constructors in
 `_CONSTRUCTORS` below (all of them defined here, none with a side effect) may be applied to arguments. Whatever else turns up is
-refused with its name. Objects of a TorchScript archive become `ScriptObject`, tensors become `TensorRef` (not yet read).
+refused with its name. Objects of a TorchScript archive become `ScriptObject`, tensors become `TensorRef` (not yet read), NumPy's
+arrays `NumberArray`. What all of it takes is bounded by the length of the pickle.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ import pickletools
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import ReadError
 
@@ -68,6 +73,13 @@ class NumberType:
     text: str
 
 
+@dataclass
+class NumberArray:
+    """numpy.ndarray of plain numbers, read-only; None until its state is set."""
+
+    values: NDArray[Any] | None = None
+
+
 def loads(data: bytes) -> Any:
     """The value that the pickle describes. Raises ReadError for anything a torch archive does not need."""
     return _Machine().run(data)
@@ -97,8 +109,10 @@ class _Machine:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.position = 0
+        self.room = 0  # bytes that may still be made of texts
 
     def run(self, data: bytes) -> Any:
+        self.room = len(data)  # each text is turned into bytes once
         for name, argument, self.position in _opcodes(data):
             if name == "STOP":
                 break
@@ -122,7 +136,7 @@ class _Machine:
 
     def refuse(self, what: str) -> None:
         raise ReadError(
-            f"refused: the pickle holds {what} (byte {self.position}), which a DeePMD-kit model does not need; none of it was run"
+            f"refused: the pickle holds {what} (byte {self.position}), which a model does not need; none of it was run"
         )
 
     def pop(self, kind: type | None = None) -> Any:
@@ -204,7 +218,8 @@ class _Machine:
     def global_name(self, argument: str) -> None:
         module, _, name = argument.partition(" ")
         text = f"{module}.{name}"
-        known = text in _CONSTRUCTORS or text.startswith("__torch__.") or (module == "torch" and name in STORAGE_TYPES)
+        known = text in _CONSTRUCTORS or text == _ARRAY or (module == "torch" and name in STORAGE_TYPES)
+        known = known or text.startswith("__torch__.")
         if not known:
             self.refuse(f"the name '{text[:80]}'")
         self.stack.append(Name(text))
@@ -213,7 +228,11 @@ class _Machine:
         arguments, function = self.pop(tuple), self.pop(Name)
         if function.text not in _CONSTRUCTORS:
             self.refuse(f"a call of '{function.text}'")
-        self.stack.append(_CONSTRUCTORS[function.text](arguments))
+        value = _CONSTRUCTORS[function.text](arguments)
+        self.room -= len(value) if isinstance(value, bytes) else 0
+        if self.room < 0:
+            self.refuse("one text turned into bytes again and again")
+        self.stack.append(value)
 
     def new_object(self, _: Any) -> None:
         arguments, cls = self.pop(tuple), self.pop(Name)
@@ -231,6 +250,11 @@ class _Machine:
         if isinstance(target, NumberType):  # byte order, fields, ...
             if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", "|"):
                 self.refuse("a number that is not little-endian")
+            return
+        if isinstance(target, NumberArray):
+            if target.values is not None:
+                self.refuse("a second state for an array")
+            target.values = _array_of_state(state)
             return
         if not isinstance(target, ScriptObject) or target.built or not isinstance(state, dict):
             self.refuse(f"a state for {_describe(target)}")
@@ -320,10 +344,32 @@ def _number(arguments: tuple[Any, ...]) -> int | float | bool:
     return struct.unpack(code, arguments[1])[0]
 
 
+def _new_array(arguments: tuple[Any, ...]) -> NumberArray:
+    """numpy.core.multiarray._reconstruct(numpy.ndarray, (0,), b'b'): an array that gets its state next"""
+    if not arguments or arguments[0] != Name(_ARRAY):
+        raise ReadError("the pickle is damaged: a NumPy array without its class")
+    return NumberArray()
+
+
+def _array_of_state(state: Any) -> NDArray[Any]:
+    """(version, shape, dtype, column-major, bytes): a view of these bytes."""
+    known = isinstance(state, tuple) and len(state) == 5 and isinstance(state[1], tuple) and isinstance(state[3], bool)
+    if not known or not isinstance(state[2], NumberType) or not isinstance(state[4], bytes):
+        raise ReadError("refused: the pickle holds a NumPy array that is not one of plain numbers")
+    _, shape, number, column_major, data = state
+    dtype = np.dtype(f"<{number.text}")
+    if len(shape) > MAX_RANK or not all(map(_is_count, shape)) or prod(shape) * dtype.itemsize != len(data):
+        raise ReadError(f"the pickle is damaged: a NumPy array of {len(data)} bytes that does not fit its shape")
+    if not data:
+        return np.zeros(0, dtype)
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if column_major else "C")
+
+
 def _device(arguments: tuple[Any, ...]) -> str:
     return ":".join(str(a) for a in arguments if isinstance(a, (str, int)))
 
 
+_ARRAY = "numpy.ndarray"  # named as an argument, never called
 _CONSTRUCTORS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "collections.OrderedDict": _ordered_dict,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
@@ -332,6 +378,8 @@ _CONSTRUCTORS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "numpy.dtype": _number_type,
     "numpy.core.multiarray.scalar": _number,
     "numpy._core.multiarray.scalar": _number,
+    "numpy.core.multiarray._reconstruct": _new_array,
+    "numpy._core.multiarray._reconstruct": _new_array,
     "_codecs.encode": _latin1,
     "torch.jit._pickle.restore_type_tag": _first,
     "torch.jit._pickle.build_intlist": _first,

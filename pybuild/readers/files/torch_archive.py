@@ -19,6 +19,9 @@ from . import restricted_pickle as pickle
 from .restricted_pickle import TensorRef
 from .zip_archive import ZipArchive
 
+MOST_OF_NOTHING = 2**31  # the other sizes of a tensor without numbers, which NumPy cannot do beyond its address space
+MOST_COPIES = 64  # times the file: what all tensors together may take, however often they name one storage
+
 
 class TorchArchive(ZipArchive):
     """An open archive; a context manager."""
@@ -27,6 +30,7 @@ class TorchArchive(ZipArchive):
         """Raises ReadError if the file is not a sound torch archive."""
         super().__init__(path)
         try:
+            self._room, self._storages = MOST_COPIES * path.stat().st_size, dict[str, bytes]()
             self.root = self._find_root()
             self._check_byteorder()
         except ReadError:
@@ -58,7 +62,7 @@ class TorchArchive(ZipArchive):
         if storage.dtype == "bfloat16":
             raise ReadError(f"{where} holds bfloat16 numbers, which this reader does not read; float32 or float64 is needed")
         dtype = np.dtype(storage.dtype)
-        data = self._read(f"data/{storage.key}")
+        data = self._storage(storage.key)
         if len(data) != storage.count * dtype.itemsize:
             raise ReadError(
                 f"{where} has {len(data)} bytes, but the pickle claims {storage.count} numbers of {dtype.itemsize} bytes"
@@ -68,10 +72,21 @@ class TorchArchive(ZipArchive):
         if count > storage.count or tensor.offset > storage.count or (count and last >= storage.count):
             raise ReadError(f"a tensor of shape {tensor.shape} reaches beyond {where}, which has {storage.count} numbers")
         if not count:
+            if prod(n for n in tensor.shape if n) > MOST_OF_NOTHING:
+                raise ReadError(f"a tensor of shape {tensor.shape} in {where}: not the shape of anything in a model")
             return np.zeros(tensor.shape, dtype)
+        self._room -= count * dtype.itemsize
+        if self._room < 0:
+            raise ReadError(f"the tensors of the archive claim more than {MOST_COPIES} times the bytes of the file")
         strides = tuple(s * dtype.itemsize for s in tensor.strides)
         view = np.ndarray(tensor.shape, dtype, data, tensor.offset * dtype.itemsize, strides)
         return np.array(view, order="C")
+
+    def _storage(self, key: str) -> bytes:
+        """Read once: many tensors may be views of one storage."""
+        if key not in self._storages:
+            self._storages[key] = self._read(f"data/{key}")
+        return self._storages[key]
 
     def _read(self, name: str) -> bytes:
         return self.entry(f"{self.root}/{name}")
