@@ -32,8 +32,6 @@ REFUSED = {
     "matpl-hfo2-jit/jit_dp.pt": "type 'MatPL'",
     "dk-deeppot/deeppot.pb": r"dp convert-backend model\.pb model\.pth",
     "dk-deeppot/deeppot.pbtxt": "dp convert-from pbtxt",
-    "dk-deeppot-dp/deeppot.dp": r"dp convert-backend model\.dp model\.pth",
-    "dk-deeppot_sea/deeppot_sea.yaml": r"dp convert-backend model\.yaml model\.pth",
 }
 # dk-deeppot_sea-cuda by its own forward(), "cuda:0" in its code replaced by "cpu", on the frames of dk-deeppot_sea: energy, eV,
 # and root of the sum of squared force components, eV/A.

@@ -2,7 +2,6 @@
 """The radial descriptor from the trained model to the tables: DeePMD-kit's numbers, the oracle, and what the linear form
 keeps."""
 
-import base64
 import dataclasses
 
 import numpy as np
@@ -11,8 +10,6 @@ import pytest
 from pybuild import calculator
 from pybuild.compress.accuracy import report_lines, table_reports
 from pybuild.compress.build import Options, build
-from pybuild.descriptors.deepmd import net_of_tree, two_body_numbers
-from pybuild.descriptors.se_e2_r import SeE2R
 from pybuild.model.descriptor import Form
 from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
@@ -190,57 +187,3 @@ def test_the_ase_calculator(option_models, tmp_path):
     atoms.calc = calculator.DPCompressed(tmp_path / "tables.bin")
     assert atoms.get_potential_energy() == pytest.approx(float(data["energy"]), abs=27 * ENERGY)
     np.testing.assert_allclose(atoms.get_forces(), data["forces"], rtol=0, atol=FORCE)
-
-
-# A published model with a net per pair of types
-
-
-def array_of(tree):
-    """DeePMD-kit's array in a YAML file: nested lists, or bytes in base 64."""
-    value = tree["value"]
-    return np.array(value if not isinstance(value, str) else np.frombuffer(base64.b64decode(value), dtype=tree["dtype"]))
-
-
-def with_arrays(tree):
-    """The tree with arrays in place."""
-    if isinstance(tree, list):
-        return [with_arrays(part) for part in tree]
-    if not isinstance(tree, dict):
-        return tree
-    if tree.get("@class") == "np.ndarray":
-        return array_of(tree)
-    return {key: with_arrays(part) for key, part in tree.items()}
-
-
-def test_a_two_sided_model_that_tensorflow_trained(shared, make_model):
-    """No reader gives one yet: the description is made of DeePMD-kit's tree; the numbers are TensorFlow's, of the same
-    weights."""
-    yaml = pytest.importorskip("yaml")
-    folder = shared / "models-public"
-    if not folder.is_dir():
-        pytest.skip(f"no shared models in {folder}")
-    tree = with_arrays(yaml.safe_load((folder / "dk-deeppot-r-yaml" / "deeppot-r.yaml").read_text())["model"])
-    descriptor, fitting = tree["descriptor"], tree["fitting"]
-    for nets in (descriptor["embeddings"]["networks"], fitting["nets"]["networks"]):
-        for layer in (layer for net in nets for layer in net["layers"]):
-            own = {key: array.reshape(-1) for key, array in layer["@variables"].items() if key != "w" and array is not None}
-            layer["@variables"] = {"w": layer["@variables"]["w"], "b": None, "idt": None} | own
-    model = make_model(0, 2, kind="se_e2_r")
-    bias = fitting["@variables"]["bias_atom_e"].reshape(-1) + tree["@variables"]["out_bias"].reshape(-1)
-    model = dataclasses.replace(
-        model,
-        descriptors=(SeE2R(**two_body_numbers(descriptor | {"exclusion": "slots"}, 2, 1)),),
-        fitting=dataclasses.replace(
-            model.fitting, nets=tuple(net_of_tree(net, "fitting") for net in fitting["nets"]["networks"]), energy_bias=bias
-        ),
-    )
-    model.validate()
-    assert model.descriptors[0].net_of.tolist() == [[0, 2], [1, 3]]
-    tables, data = stored(model, m=0.8), np.load(folder / "dk-deeppot-r" / "reference.npz")
-    for frame in range(3):
-        cell = data[f"cell{frame}"] if f"cell{frame}" in data else None
-        structure = data[f"positions{frame}"], data["types"], cell
-        exact = reference.evaluate(model, *structure)
-        np.testing.assert_allclose(exact.atom_energy, data[f"atom_energy{frame}"], rtol=0, atol=1e-10)
-        np.testing.assert_allclose(exact.forces, data[f"forces{frame}"], rtol=0, atol=1e-10)
-        assert_within(reference_tables.evaluate(tables, *structure), exact, len(data["types"]))
