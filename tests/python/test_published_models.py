@@ -32,8 +32,6 @@ REFUSED = {
     "dk-dpa1-state/dpa1.pth": "holds weights alone .of an attention descriptor, dpa1.",
     "dptech-hybrid-denoise/model_1000.pt": "a model without fitting net .denoising.",
     "lithium-hybrid/lithium_pth.pth": "descriptor 'hybrid'",
-    "dk-deeppot-dp/deeppot.dp": r"dp convert-backend model\.dp model\.pth",
-    "dk-deeppot_sea/deeppot_sea.yaml": r"dp convert-backend model\.yaml model\.pth",
 }
 # dk-deeppot_sea-cuda by its own forward(), "cuda:0" in its code replaced by "cpu", on the frames of dk-deeppot_sea: energy, eV,
 # and root of the sum of squared force components, eV/A.
