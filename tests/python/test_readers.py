@@ -33,7 +33,6 @@ REFUSED = {
     "dpa1-strip-attn0": "descriptor 'dpa1'",
     "hybrid-a_e3": "descriptor 'hybrid'",
     "se_e2_a-fparam_aparam": "2 frame parameters",
-    "se_e3-small": "descriptor 'se_e3'",
     "se_e3_tebd-strip": "descriptor 'se_e3_tebd'",
     "zbl-dpa1": "type 'zbl'",
 }
