@@ -232,7 +232,7 @@ PackedPair<Real> PackedModel<Real>::pack_pair(
 
 /// The groups whose neighbours, both, are ordinary.
 template <class Real>
-void PackedModel<Real>::pack_triples(int a, PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const {
+void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const {
     const Descriptor& descriptor = model->descriptors[static_cast<std::size_t>(packed.index)];
     const auto is_seen = [&](int b) { return packed.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary; };
     for (int b = 0; b < model->n_types(); ++b) {
@@ -295,7 +295,7 @@ PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(
         packed.pairs.push_back(pack_pair(descriptor, a, b, packed.environment, set));
     }
     if (descriptor.is_three_body()) {
-        pack_triples(a, packed, set);
+        pack_triples(packed, set);
     }
     return packed;
 }

@@ -489,7 +489,7 @@ TEST(Model, HoldsTheNeighbourRule) {
 /// Of a later minor version, the message has both versions whatever is not understood: a kind, a form, a code, a section.
 TEST(Model, LaterVersionIsNamed) {
     const std::function<void(TableBuilder&)> changes[] = {
-        text("descriptor.0.kind", "se_e3"), code("fitting.0.input.0.form", 0, 7), code("descriptor.0.pair_kind", 0, 9),
+        text("descriptor.0.kind", "se_e9"), code("fitting.0.input.0.form", 0, 7), code("descriptor.0.pair_kind", 0, 9),
         [](TableBuilder& f) { f.i32("descriptor.0.padding", {2, 3}, Ints(6, 1)); }};
     for (const auto& change : changes) {
         TableBuilder file = small_model();

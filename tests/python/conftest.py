@@ -273,6 +273,32 @@ def radial_tables(tables: TableSet) -> TableSet:
 
 
 @pytest.fixture(scope="session")
+def triple_tables(tables: TableSet) -> TableSet:
+    """The same types with a descriptor se_e3: a linear and a direct net; centres of type 1 see no neighbours of type 1."""
+    rng = np.random.default_rng(8)
+    columns = np.array([[0, 0], [1, 1], [3, 0], [0, 1]], np.int32)
+    linear = InputArrays(0, Form.LINEAR, columns, n_mixed=2)
+    direct = InputArrays(0, Form.DIRECT, rank_mixed=np.array([1, 2, 0, 1], np.int32))
+    descriptor = dataclasses.replace(
+        tables.descriptors[0],
+        kind="se_e3",
+        n_sel=1,
+        mean=np.zeros(2),
+        std=tables.descriptors[0].std[:, 1:].copy(),
+        axis_neuron=0,
+        pair_table=np.array([[0, 1], [1, 2]], np.int32),
+    )
+    layers = [f.layers for f in tables.fittings]
+    nets = (
+        FittingArrays((linear,), (random_layer(rng, 4, 3, "tanh"), *layers[0][1:])),
+        FittingArrays((direct,), (random_layer(rng, 4, 5, "silu"), *layers[1][1:])),
+    )
+    over_products = (random_table_arrays(rng, rank, order) for rank, order in ((2, 5), (3, 5), (1, 3)))
+    made = tuple(dataclasses.replace(table, argument=Argument.PRODUCT) for table in over_products)
+    return dataclasses.replace(tables, descriptors=(descriptor,), tables=made, fittings=nets)
+
+
+@pytest.fixture(scope="session")
 def double_tables(tables: TableSet, radial_tables: TableSet) -> TableSet:
     """Both descriptors, the second with a table of its own beside a shared one; one net takes it after the first, the other
     before."""

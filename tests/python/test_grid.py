@@ -13,7 +13,8 @@ from pybuild.model.description import PairKind
 
 
 def a_plan(lower, upper, end, kinks=()):
-    return TablePlan(0, None, lower, upper, upper, end, (), np.array([lower]), np.ones(1), False, np.array(kinks, dtype=float))
+    knots, starts = np.array(kinks, dtype=float), (lower, upper)
+    return TablePlan(0, None, lower, upper, upper, end, (), np.array([lower]), np.ones(1), False, knots, 1.0, upper, starts)
 
 
 SAME = 1e-12  # the same formula in another order
@@ -87,7 +88,7 @@ def test_table_read_by_empty_slots_alone(make_model):
 
 def test_a_step_that_needs_too_many_rows():
     with pytest.raises(InputError, match=r"rows.*--step"):
-        make_grid(a_plan(-1.0, 9.0, 45.0), 1e-9, 1e-8, 9.0)
+        make_grid(a_plan(-1.0, 9.0, 45.0), {-1.0: 1e-9, 9.0: 1e-8})
 
 
 @pytest.mark.parametrize("extrapolate", [0.5, math.nan, math.inf])
@@ -98,7 +99,7 @@ def test_bad_extrapolation(extrapolate):
 
 def test_kinks_are_knots():
     kinks = np.array([-0.3, 2.0 / 3.0, 9.5, 20.0])
-    grid = make_grid(a_plan(-1.0, 9.0, 45.0, kinks), 0.5, 5.0, 9.0)
+    grid = make_grid(a_plan(-1.0, 9.0, 45.0, kinks), {-1.0: 0.5, 9.0: 5.0})
     assert np.isin([-1.0, *kinks, 9.0, 45.0], grid.knots()).all()
     assert (np.diff(grid.knots()) <= np.where(grid.knots()[:-1] < 9.0, 0.5, 5.0) + SAME).all()
 

@@ -6,7 +6,6 @@ import pytest
 
 from pybuild.compress.grid import make_grid, plan_tables
 from pybuild.compress.lowrank import identity_basis, sampled_basis
-from pybuild.compress.nets import derivatives_along
 from pybuild.compress.tabulate import build_table, table_errors
 
 ORTHONORMAL = 1e-9  # rounding of the decomposition, amplified by the inverse root of the sensitivity (at most 1000)
@@ -20,7 +19,7 @@ def plan(make_model):
 
 
 def grid_of(plan):
-    return make_grid(plan, 0.01, 0.1, plan.upper)
+    return make_grid(plan, {plan.lower: 0.01, plan.upper: 0.1})
 
 
 def sensitivity(width):
@@ -45,8 +44,8 @@ def test_amplitude_is_the_root_mean_square_of_a_function(plan):
     """Of value and slope together over the fine range, for the largest ones, where the other samples do not count."""
     basis = sampled_basis(plan, np.zeros((12, 12)))
     x = np.linspace(plan.lower, plan.upper + 0.3, 4001)
-    value, slope, _ = derivatives_along(plan.net, x)
-    pad = derivatives_along(plan.net, plan.constants)[0] @ basis.vectors
+    value, slope, _ = plan.function.derivatives(x)
+    pad = plan.function.derivatives(plan.constants)[0] @ basis.vectors
     square = ((value @ basis.vectors) ** 2).mean(axis=0) + ((slope @ basis.vectors) ** 2).mean(axis=0)
     square += 0.3**2 * (pad**2).mean(axis=0)
     np.testing.assert_allclose(np.sqrt(square)[:4], basis.amplitude[:4], rtol=5e-3)
@@ -74,7 +73,7 @@ def test_a_direction_that_matters_more_is_kept_better(plan):
     direction[4] = 1.0
     error = []
     x = np.linspace(plan.lower, plan.upper, 301)
-    value, _, _ = derivatives_along(plan.net, x)
+    value, _, _ = plan.function.derivatives(x)
     for h in (np.zeros((12, 12)), np.outer(direction, direction)):
         basis = sampled_basis(plan, h).first(3)
         error.append(np.abs((value @ basis.projector @ basis.vectors.T - value)[:, 4]).max())
@@ -83,7 +82,7 @@ def test_a_direction_that_matters_more_is_kept_better(plan):
 
 def test_table_of_empty_slots_needs_one_function(make_model):
     model = make_model(seed=5, type_one_side=False, excluded=frozenset({(0, 0)}))
-    plans, pair_table = plan_tables(model, 1.0, 5)
+    plans, (pair_table,) = plan_tables(model, 1.0, 5)
     plan = plans[pair_table[0, 0]]
     table = build_table(plan, grid_of(plan), sampled_basis(plan, np.zeros((6, 6))).first(1), 5)
     fine, coarse = table_errors(plan, table)

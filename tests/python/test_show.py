@@ -48,7 +48,7 @@ def test_says_what_a_build_must_be_given(option_models, capsys, monkeypatch):
     assert "--min-nbor-dist" in found["needs"][0]
 
 
-@pytest.mark.parametrize("name", ["se_e3_tebd-strip", "se_e3-small"])
+@pytest.mark.parametrize("name", ["se_e3_tebd-strip"])
 def test_says_why_a_model_cannot_be_compressed(shared_models, capsys, name):
     path = shared_models / name / "model.pth"
     assert main(["show", str(path)]) == 0

@@ -208,7 +208,7 @@ WRONG = {
     "pair_table gap": ("descriptor.0.pair_table", set_to((slice(None), 1), 2), "not all tables before it"),
     "argument": ("table.0.argument", set_to((), 3), "is 3, expected 0 to 2"),
     "over r": ("table.1.argument", set_to((), 1), "is 1, a table over the distance, which this version does not"),
-    "over products": ("table.1.argument", set_to((), 2), "a table over a product of three bodies, which this version does not"),
+    "over products": ("table.1.argument", set_to((), 2), "is 2, a descriptor se_e2_a has tables over x"),
     "no segment": ("table.0.segments", lambda a: a[:0], "is empty"),
     "segments": ("table.0.segments", lambda a: np.tile(a[:1], (65537, 1)), "is 65537, format 1 allows at most 65536"),
     "segment shape": ("table.0.segments", lambda a: a[:, :2].copy(), r"has shape \(2, 2\), expected \('any', 3\)"),
@@ -241,7 +241,7 @@ WRONG = {
     "form negative": ("fitting.0.input.0.form", set_to((), -1), "is -1, expected at least 0"),
     "rectangular": ("fitting.0.input.0.form", set_to((), 2), r"is 2 \(rectangular\), which this version does not"),
     "linear": ("fitting.0.input.0.form", set_to((), 3), r"is 3 \(linear\), which a descriptor se_e2_a does not have"),
-    "column type": ("fitting.0.input.0.columns", set_to((1, 0), 2), "there is no table for that type"),
+    "column type": ("fitting.0.input.0.columns", set_to((1, 0), 2), "there is no table for that"),
     "column channel": ("fitting.0.input.0.columns", set_to((0, 1), 2), "expected a channel of 0 to 1"),
     "column twice": ("fitting.0.input.0.columns", set_to((2, 1), 0), "occurs twice"),
     "row_end": ("fitting.0.input.0.row_end", set_to(3, 2), "row p must end at p to 4"),
@@ -296,7 +296,28 @@ WRONG_DOUBLE = {
     "input left out": ("fitting.0.inputs", lambda a: a[:1].copy(), r"has shape \(9, 3\), expected \(7, 'any'\)"),
     "inputs": ("fitting.0.input.1.columns", lambda a: a[:1].copy(), r"has shape \(9, 3\), expected \(8, 'any'\)"),
 }
-ALL_WRONG = [("tables", WRONG), ("radial_tables", WRONG_RADIAL), ("double_tables", WRONG_DOUBLE)]
+# And of three bodies, whose groups of neighbours are 0 (two of type 0), 1 (one of each) and 3 (two of type 1).
+WRONG_TRIPLE = {
+    "std": ("descriptor.0.std", lambda a: np.tile(a, 2), r"has shape \(2, 2\), expected \(2, 1\)"),
+    "argument": ("table.1.argument", set_to((), 0), "is 0, a descriptor se_e3 has tables over a product of three bodies"),
+    "not as far below": ("table.0.segments", set_to((0, slice(None)), [-0.5, 0.05, 10]), "expected as far on both sides of 0"),
+    "upper": ("table.2.upper", set_to((), -0.1), "upper not below it"),
+    "not symmetric": ("descriptor.0.pair_table", set_to((1, 0), 2), "must be symmetric"),
+    "no table": ("descriptor.0.pair_table", set_to((1, 1), -1), "must be a table where a centre type sees neighbours of both"),
+    "needless table": ("descriptor.0.pair_kind", set_to((0, 1), 1), "-1 elsewhere"),
+    "sees nothing": ("descriptor.0.pair_kind", set_to(slice(None), 2), "no centre type has neighbours"),
+    "square": ("fitting.0.input.0.form", set_to((), 1), r"is 1 \(square\), which a descriptor se_e3 does not have"),
+    "column group": ("fitting.0.input.0.columns", set_to((1, 0), 2), "there is no table for that"),
+    "column beyond": ("fitting.0.input.0.columns", set_to((1, 0), 4), "there is no table for that"),
+    "column channel": ("fitting.0.input.0.columns", set_to((1, 1), 3), "expected a channel of 0 to 2"),
+    "n_mixed": ("fitting.0.input.0.n_mixed", set_to((), 5), "is 5, expected 1 to the 4 columns"),
+    "ranks": ("fitting.1.input.0.rank_mixed", lambda a: a[:2].copy(), r"has shape \(2,\), expected \(4,\)"),
+    "rank of no table": ("fitting.1.input.0.rank_mixed", set_to(2, 1), "is 1 for group of neighbours 2, expected 0 to 0"),
+    "rank": ("fitting.1.input.0.rank_mixed", set_to(3, 2), "is 2 for group of neighbours 3, expected 1 to 1"),
+}
+ALL_WRONG = [
+    ("tables", WRONG), ("radial_tables", WRONG_RADIAL), ("double_tables", WRONG_DOUBLE), ("triple_tables", WRONG_TRIPLE)
+]  # fmt: skip
 EVERY_RULE = [pytest.param(of, rule, id=f"{of} {rule}") for of, rules in ALL_WRONG for rule in rules]
 
 
@@ -341,7 +362,7 @@ class TestWrongModels:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            ("descriptor.0.kind", np.frombuffer(b"se_e3", np.uint8)),
+            ("descriptor.0.kind", np.frombuffer(b"se_e9", np.uint8)),
             ("fitting.0.input.0.form", np.array(7, "<i4")),
             ("descriptor.0.pair_kind", np.full((2, 2), 9, "<i4")),
             ("descriptor.0.padding", np.ones((2, 3))),
@@ -400,7 +421,7 @@ class TestBothReadersAgree:
         python, cpp = self.verdicts(repair(DAMAGED[name][0]))
         assert python.split(":")[0] == cpp.split(":")[0]
 
-    @pytest.mark.parametrize("of", ["tables", "radial_tables", "double_tables"])
+    @pytest.mark.parametrize("of", ["tables", "radial_tables", "double_tables", "triple_tables"])
     def test_mutants(self, of: str, request: pytest.FixtureRequest) -> None:
         bare = replace(request.getfixturevalue(of), provenance={})
         data, rng = to_bytes(bare), np.random.default_rng(11)

@@ -139,7 +139,7 @@ private:
     void pack_type(int a, Extent extent, PackedSet<Real>& set);
     PackedDescriptor<Real> pack_descriptor(int a, const FittingInput& input, Extent extent, const PackedSet<Real>& set) const;
     void add_limits(int a, PackedType<Real>& type) const;
-    void pack_triples(int a, PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const;
+    void pack_triples(PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const;
     PackedPair<Real> pack_pair(const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment, const PackedSet<Real>& set) const;
     void pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed);
     void pack_layers(int a, const std::vector<int>& inputs, PackedSet<Real>& set);

@@ -26,6 +26,14 @@ struct DevicePair {
     int sel;
 };
 
+/// PackedTriple as kernels read it.
+template <class Real>
+struct DeviceTriple {
+    int b, c;
+    DevicePair<Real> sums;  // table and row_of_channel
+    Real inverse_divisor;
+};
+
 /// A matrix (n_out, n_in): panels of tile_rows rows, each (n_in, tile_rows), the last one padded with 0; on a GPU also (n_out, n_in)
 /// for the vendor's library.
 template <class Real>
@@ -61,6 +69,8 @@ struct DeviceDescriptor {
     Real inverse_n_sel{};
     math::EnvParameters environment{};
     const DevicePair<Real>* pairs = nullptr;  // by neighbour type, device memory
+    const DeviceTriple<Real>* triples = nullptr;
+    int n_triples = 0;
     int n_rows = 0, n_features = 0;
     DeviceMatrix<Real> basis, reverse_basis;
     DeviceProducts products;
@@ -125,6 +135,8 @@ private:
     PackedTable<Real> upload(const PackedTable<Real>& table);
     DevicePair<Real> upload(const PackedPair<Real>& pair, const std::vector<PackedTable<Real>>& host,
                             const std::vector<PackedTable<Real>>& device);
+    DeviceTriple<Real> upload(const PackedTriple<Real>& triple, const std::vector<PackedTable<Real>>& host,
+                              const std::vector<PackedTable<Real>>& device);
     DeviceProducts upload_products(const PackedDescriptor<Real>& descriptor);
     DeviceDescriptor<Real> upload(const PackedDescriptor<Real>& from, const std::vector<PackedTable<Real>>& host,
                                   const std::vector<PackedTable<Real>>& device);
@@ -230,6 +242,19 @@ DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pa
 }
 
 template <class ExecSpace, class Real>
+DeviceTriple<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTriple<Real>& triple, const std::vector<PackedTable<Real>>& host,
+                                                        const std::vector<PackedTable<Real>>& device) {
+    DeviceTriple<Real> out{};
+    out.b = triple.b;
+    out.c = triple.c;
+    out.sums.has_table = true;
+    out.sums.table = device[static_cast<std::size_t>(triple.table - host.data())];
+    out.sums.row_of_channel = upload(triple.row_of_channel);
+    out.inverse_divisor = static_cast<Real>(triple.inverse_divisor);
+    return out;
+}
+
+template <class ExecSpace, class Real>
 DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedDescriptor<Real>& descriptor) {
     std::vector<int> first;
     int n = 0;
@@ -255,6 +280,12 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
         pairs.push_back(upload(pair, host, device));
     }
     to.pairs = upload(pairs);
+    std::vector<DeviceTriple<Real>> triples;
+    for (const PackedTriple<Real>& triple : from.triples) {
+        triples.push_back(upload(triple, host, device));
+    }
+    to.triples = upload(triples);
+    to.n_triples = static_cast<int>(triples.size());
     to.n_rows = from.n_rows;
     to.n_features = from.n_features;
     to.basis = upload(from.basis);

@@ -114,6 +114,10 @@ DPC_FUNCTION V locate(const Grid& g, V x, V& distance) {
 
 /// Row of a product x, which may be below lower, and the distance from the row's left knot.
 DPC_FUNCTION double locate_product(const Grid& g, double x, double& distance) {
+    if (g.n_segments == 3) {
+        const Segment segments[3] = {g.segments[0], g.segments[1], g.segments[2]};
+        return locate_in_three(segments, g.lower, g.max, g.n_rows, x, distance);
+    }
     const double row = locate(g, x, distance);
     return x < g.lower ? g.n_rows + 1 : row;
 }

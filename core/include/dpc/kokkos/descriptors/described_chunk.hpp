@@ -15,6 +15,7 @@ using math::PairArrays;
 template <class Real>
 struct DescriptorArrays {
     PairArrays<Real> pairs{};  // neighbour, d, r2: those of the chunk
+    int* inside = nullptr;     // (slots) of pairs inside the cut-off of a descriptor of three bodies
     Real *rows = nullptr, *reverse_rows = nullptr, *expanded = nullptr, *reverse_expanded = nullptr;
 };
 

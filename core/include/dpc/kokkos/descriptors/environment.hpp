@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Step compute_environment: R of every pair and where it lies in its table.
+// Step compute_environment: R of every pair and where it lies in its table, if the descriptor has tables for pairs (LOCATES).
 #pragma once
 
 #include "dpc/kokkos/descriptors/described_chunk.hpp"
@@ -7,7 +7,7 @@
 
 namespace dpc::kokkos {
 
-template <class Real, int COMPONENTS>
+template <class Real, int COMPONENTS, bool LOCATES = true>
 struct ComputeEnvironment {
     DescribedChunk<Real> chunk;
     math::EnvParameters parameters;
@@ -32,9 +32,11 @@ struct ComputeEnvironment {
     KOKKOS_FORCEINLINE_FUNCTION void compute(const math::Grid& grid, int at) const {
         using P = Pack<double>;
         const P x = math::compute_environment<COMPONENTS, P>(parameters, chunk.pairs, at);
-        P distance;
-        store_integers(math::locate(grid, x, distance), chunk.pairs.table_row + at);
-        math::store_from_double(distance, chunk.pairs.distance + at);
+        if constexpr (LOCATES) {
+            P distance;
+            store_integers(math::locate(grid, x, distance), chunk.pairs.table_row + at);
+            math::store_from_double(distance, chunk.pairs.distance + at);
+        }
     }
 
     /// No force, whatever the pair vector.

@@ -4,6 +4,7 @@
 
 #include "dpc/kokkos/descriptors/se_e2_a/se_e2_a.hpp"
 #include "dpc/kokkos/descriptors/se_e2_r/se_e2_r.hpp"
+#include "dpc/kokkos/descriptors/se_e3/se_e3.hpp"
 
 namespace dpc::kokkos {
 
@@ -12,6 +13,7 @@ void with_kind(DescriptorKind kind, const Call& call) {
     switch (kind) {
         case DescriptorKind::se_e2_a: call(SeE2A<ExecSpace, Real>{}); break;
         case DescriptorKind::se_e2_r: call(SeE2R<ExecSpace, Real>{}); break;
+        case DescriptorKind::se_e3: call(SeE3<ExecSpace, Real>{}); break;
     }
 }
 
