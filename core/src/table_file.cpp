@@ -231,23 +231,16 @@ bool is_tensorflow_graph(const unsigned char* bytes, std::size_t n_bytes) {
 std::string trained_model_message(const unsigned char* bytes, std::size_t n_bytes, const std::string& path) {
     const auto starts_with = [&](const char* text, std::size_t n) { return n_bytes >= n && std::memcmp(bytes, text, n) == 0; };
     std::string kind;
-    bool is_read = false;  // by the compressor
     if (starts_with("PK\x03\x04", 4)) {
         kind = "a zip archive, as PyTorch writes trained models";
-        is_read = true;
     } else if (starts_with("\x89HDF\r\n\x1A\n", 8)) {
         kind = "an HDF5 file, as DeePMD-kit writes trained models";
     } else if (is_tensorflow_graph(bytes, n_bytes)) {
         kind = "a TensorFlow graph, as DeePMD-kit writes trained models";
-        is_read = true;
     } else {
         return "";
     }
-    const std::string advice =
-        is_read ? "compress the model first: python -m pybuild " + path + " tables.bin"
-                 : "make a PyTorch file of it with DeePMD-kit (dp convert-backend " + path +
-                       " model.pth) and compress that: python -m pybuild model.pth tables.bin";
-    return "not a table file but " + kind + "; " + advice;
+    return "not a table file but " + kind + "; compress the model first: python -m pybuild " + path + " tables.bin";
 }
 
 TableFile::TableFile(const unsigned char* bytes, std::size_t n_bytes) {

@@ -102,13 +102,10 @@ def unpack(data: bytes) -> Container:
 
 def trained_model_message(data: bytes, model_name: str) -> str:
     """What to tell a user who gave a trained model instead of a table file; empty if the bytes do not look like one."""
-    if data.startswith(b"\x89HDF\r\n\x1a\n"):
-        return (
-            "not a table file but an HDF5 file, as DeePMD-kit writes trained models; make a PyTorch file of it with DeePMD-kit "
-            f"(dp convert-backend {model_name} model.pth) and compress that: python -m pybuild model.pth tables.bin"
-        )
     if data.startswith(b"PK\x03\x04"):
         kind = "a zip archive, as PyTorch"
+    elif data.startswith(b"\x89HDF\r\n\x1a\n"):
+        kind = "an HDF5 file, as DeePMD-kit"
     elif re.match(rb"\n[\x80-\xff]{0,4}[\x00-\x7f]\n.[!-~]{1,127}\x12", data, re.DOTALL):  # a node with a name and an op
         kind = "a TensorFlow graph, as DeePMD-kit"
     else:

@@ -78,7 +78,7 @@ const Damage kHeaderDamage[] = {
     {"pytorch_model",
      "zip archive, as PyTorch writes trained models; compress the model first: python -m pybuild MODEL tables.bin",
      [](Bytes& b) { start_with(b, std::string("PK\x03\x04\x00\x00", 6)); }},
-    {"hdf5_model", "an HDF5 file, as DeePMD-kit writes trained models; make a PyTorch file of it with DeePMD-kit", [](Bytes& b) { start_with(b, "\x89HDF\r\n\x1a\n..."); }},
+    {"hdf5_model", "an HDF5 file, as DeePMD-kit writes trained models; compress the model first", [](Bytes& b) { start_with(b, "\x89HDF\r\n\x1a\n..."); }},
     {"tensorflow_model", "a TensorFlow graph, as DeePMD-kit writes trained models; compress the model first: python -m pybuild MODEL tables.bin",
      [](Bytes& b) {
          start_with(b,

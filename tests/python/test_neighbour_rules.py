@@ -150,7 +150,9 @@ def test_equally_near_neighbours(make_model, tmp_path, rule, backend):
         np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=10 * TABLES)
 
 
-@pytest.mark.parametrize(("rule", "exclusion"), [("per_type", "section"), ("total", "slots")])
+@pytest.mark.parametrize(
+    ("rule", "exclusion"), [("per_type", "section"), ("total", "slots"), ("per_type", "absent"), ("total", "absent")]
+)
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 def test_the_radial_descriptor(make_model, make_structure, tmp_path, rule, exclusion, backend):
     words = {"sel": (7, 9), "n_sel": 16, "excluded": frozenset({(0, 1), (1, 0)}), "exclusion": exclusion}
