@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MASSES = {"O": 15.999, "H": 1.008, "Cu": 63.546, "X": 1.0}
+MASSES = {"O": 15.999, "H": 1.008, "Cu": 63.546, "Hf": 178.49, "X": 1.0}
 BAR_PER_EV_A3 = 1.6021765e6  # LAMMPS' nktv2p of metal units
 TIMEOUT = 300  # seconds; the longest run here takes 20 on a busy core
 OPEN_MARGIN = 30.0  # angstrom between open structures and the walls of the box
@@ -233,3 +234,14 @@ def virial_matrix(run: Run, index: int = 0) -> Array:
     """(3, 3) eV from the line `virial:` of a run in metal units."""
     xx, yy, zz, xy, xz, yz = run.values("virial")[index] / BAR_PER_EV_A3
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+
+
+def evaluate_frames(lammps: Lammps, systems: Sequence[System], tables: Path, ranks: int = 1) -> list[tuple[float, Array, Array]]:
+    """Energy, forces and virial of each system, in one run of LAMMPS."""
+    script = ""
+    for frame, system in enumerate(systems):
+        system.write(lammps.folder / f"{frame}.data")
+        style, elements = lammps.style(tables, "overflow warn"), "* * " + " ".join(system.names)
+        script += "clear\n" + setup(f"{frame}.data", style, elements, boundary=system.boundary) + static(f"{frame}.dump")
+    run = lammps.run(script, ranks)
+    return [(run.values("energy")[f][0], run.dump(f"{f}.dump"), virial_matrix(run, f)) for f in range(len(systems))]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import THREADED, Array, Lammps, from_reference, on_backends, setup, static, virial_matrix
+from lammps_runs import THREADED, Array, Lammps, System, evaluate_frames, from_reference, on_backends
 
 from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
@@ -32,25 +32,12 @@ FORCE = 1e-8  # eV/angstrom
 VIRIAL = 1e-6  # eV
 
 
-def evaluate_frames(lammps: Lammps, reference: dict[str, Array], tables: Path, ranks: int) -> list[tuple[float, Array, Array]]:
-    """Energy, forces and virial of all frames, in one run of LAMMPS."""
-    script = ""
-    for frame in FRAMES:
-        system = from_reference(reference, frame)
-        system.write(lammps.folder / f"{frame}.data")
-        script += (
-            "clear\n"
-            + setup(
-                f"{frame}.data", lammps.style(tables, "overflow warn"), "* * " + " ".join(system.names), boundary=system.boundary
-            )
-            + static(f"{frame}.dump")
-        )
-    run = lammps.run(script, ranks)
-    return [(run.values("energy")[f][0], run.dump(f"{f}.dump"), virial_matrix(run, f)) for f in FRAMES]
+def frames_of(reference: dict[str, Array]) -> list[System]:
+    return [from_reference(reference, frame) for frame in FRAMES]
 
 
 def assert_reference(lammps: Lammps, expected: dict[str, Array], tables: Path, ranks: int) -> None:
-    for frame, (energy, forces, virial) in enumerate(evaluate_frames(lammps, expected, tables, ranks)):
+    for frame, (energy, forces, virial) in enumerate(evaluate_frames(lammps, frames_of(expected), tables, ranks)):
         n = len(forces)
         assert abs(energy - expected[f"energy{frame}"]) < ENERGY_PER_ATOM * n, frame
         np.testing.assert_allclose(forces, expected[f"forces{frame}"], rtol=0, atol=FORCE, err_msg=f"frame {frame}")
@@ -81,7 +68,7 @@ def test_float32_model_equals_float64_evaluation(
     model = "se_e2_a-float32"
     frames = reference(model)
     description = read_model(shared / "models" / model / "model.pth")
-    for frame, (energy, forces, virial) in enumerate(evaluate_frames(lammps, frames, tables(model), ranks=1)):
+    for frame, (energy, forces, virial) in enumerate(evaluate_frames(lammps, frames_of(frames), tables(model), ranks=1)):
         expected = oracle.evaluate(description, frames[f"positions{frame}"], frames["types"], frames.get(f"cell{frame}"))
         assert abs(energy - expected.energy) < ENERGY_PER_ATOM * len(forces), frame
         np.testing.assert_allclose(forces, expected.forces, rtol=0, atol=FORCE, err_msg=f"frame {frame}")

@@ -363,7 +363,8 @@ def test_mutated_pickles(tmp_path, kind):
 def count_read(path, kind, count, seed):
     """How many of `count` mutants were read."""
     archive, rng, read = Archive(), random.Random(seed), 0
-    root = (checkpoint_root if kind == "ckpt" else script_root)(random_pwmlff(**TYPED), archive)
+    small = random_pwmlff(widths=(2,), hidden=(3, 3), m2=1, **TYPED)
+    root = (checkpoint_root if kind == "ckpt" else script_root)(small, archive)
     whole = archive.pickled(root)
     for _ in range(count):
         mutant = bytearray(whole)
