@@ -42,9 +42,10 @@ std::string OverflowLog::pair_sentence(const WorstPair& worst) const {
 
 std::string OverflowLog::crowd_sentence(const WorstCrowd& worst, std::int64_t count) const {
     const auto& crowd = worst.crowd;
+    const std::string of_type = crowd.type_j == dpc::kEveryType ? "" : name(crowd.type_j) + " ";
     return text("more neighbours than sel: at step ", worst.step, " atom ", worst.id, " (",
-                name(crowd.type_i), ") has ", crowd.count, " ", name(crowd.type_j),
-                " neighbours within the cutoff, sel is ", crowd.sel, "; ", count,
+                name(crowd.type_i), ") has ", crowd.count, " ", of_type,
+                "neighbours within the cutoff, sel is ", crowd.sel, "; ", count,
                 " such cases since the last report. ", dpc::advice_on(rule_),
                 ". This is said once per run");
 }

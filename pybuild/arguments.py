@@ -82,7 +82,16 @@ def _model_choices(parser: argparse.ArgumentParser) -> None:
         "(pair_coeff), on which it depends (all)",
     )
     parser.add_argument(
+        "--padding-type", metavar="NAME", help="DPA-1: the element that empty slots had in training, that of the first atom"
+    )
+    parser.add_argument(
         "--without-modifier", action="store_true", help="take the short-range part alone of a model with a data modifier (DPLR)"
+    )
+
+
+def _kept_types(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep-types", nargs="+", metavar="NAME", help="the elements that will be simulated, of a model with many (default: all)"
     )
 
 
@@ -148,6 +157,7 @@ def _compress() -> argparse.ArgumentParser:
         help="of DeePMD-kit; without effect, the first rank reports",
     )
     _model_choices(parser)
+    _kept_types(parser)
     return parser
 
 
@@ -173,6 +183,7 @@ def _verify() -> argparse.ArgumentParser:
     parser.add_argument("--system", metavar="DIR", nargs="+", help="structures: DeePMD-kit systems (default: synthetic ones)")
     parser.add_argument("--tolerance", type=float, help="on forces, eV/A (default: what the tables were built for)")
     _model_choices(parser)
+    _kept_types(parser)
     return parser
 
 

@@ -289,9 +289,10 @@ class DPCompressed(Calculator):
             warnings.warn(text, stacklevel=3)
         if overflow["n_over_sel"] > 0 and not self._crowd_was_said:
             crowd = overflow["crowd"]
+            of_type = f"{names[crowd['type_j']]} " if crowd["type_j"] >= 0 else ""  # of all types where these share the slots
             warnings.warn(
                 f"more neighbours than sel: atom {crowd['i']} ({names[crowd['type_i']]}) has {crowd['count']} "
-                f"{names[crowd['type_j']]} neighbours within the cutoff, sel is {crowd['sel']}; {overflow['n_over_sel']} such "
+                f"{of_type}neighbours within the cutoff, sel is {crowd['sel']}; {overflow['n_over_sel']} such "
                 f"cases. {self.evaluator.advice}. A calculator says this once",
                 stacklevel=3,
             )

@@ -162,7 +162,7 @@ def _inputs(o: argparse.Namespace) -> tuple[Any, list[Any], Any]:
     options = _options(o)
     given = {"the model": o.model, "the input script": o.training_script or "", "the log": o.log_path or ""}
     check_target(o.tables, given)
-    model = read_model(o.model, **_choices(o))
+    model = read_model(o.model, **_choices(o), keep_types=o.keep_types)
     if o.min_nbor_dist is not None:
         check_smallest(o.min_nbor_dist, model.rcut, "--min-nbor-dist")
     return model, _training_systems(o, model.type_map), options
@@ -170,7 +170,7 @@ def _inputs(o: argparse.Namespace) -> tuple[Any, list[Any], Any]:
 
 def _choices(o: argparse.Namespace) -> dict[str, Any]:
     """What read_model takes beside the file."""
-    return {"head": o.head, "types": o.types, "without_modifier": o.without_modifier}
+    return {"head": o.head, "types": o.types, "without_modifier": o.without_modifier, "padding_type": o.padding_type}
 
 
 def _say_what_has_no_effect(o: argparse.Namespace) -> None:
@@ -290,7 +290,7 @@ def _verify(o: argparse.Namespace) -> int:
     from .verify import verify
 
     _check_log(o)
-    return 0 if verify(o.model, o.tables, o.system, o.tolerance, **_choices(o)) else 1
+    return 0 if verify(o.model, o.tables, o.system, o.tolerance, **_choices(o), keep_types=o.keep_types) else 1
 
 
 COMMANDS = {"show": _show, "info": _info, "verify": _verify}

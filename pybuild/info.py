@@ -21,6 +21,7 @@ RULES = {
     NeighbourRule.ALL: "all",
     NeighbourRule.PER_TYPE: "the nearest sel of each type",
     NeighbourRule.TOTAL: "the nearest of all types, then of each type",
+    NeighbourRule.MIXED: "the nearest of all types",
 }
 KINDS = {
     PairKind.SLOTS: "excluded by the descriptor",

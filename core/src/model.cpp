@@ -112,7 +112,7 @@ NeighbourRule read_neighbour_rule(SectionReader& sections) {
     if (rule > last) {
         model_error(name, "is " + std::to_string(rule) + ", expected 0 to " + std::to_string(last));
     }
-    if (rule >= static_cast<int>(NeighbourRule::united)) {
+    if (rule == static_cast<int>(NeighbourRule::united)) {
         not_evaluated(name, "is " + std::to_string(rule) + " (" + names[rule] + ")");
     }
     return static_cast<NeighbourRule>(rule);
@@ -167,6 +167,15 @@ double Model::rcut() const {
         largest = std::max(largest, descriptor.rcut);
     }
     return largest;
+}
+
+bool Descriptor::shares_slots() const {
+    return padding != nullptr && std::all_of(sel.begin(), sel.end(), [this](int slots) { return slots == n_sel; });
+}
+
+bool Descriptor::has_padding(int a) const {
+    return padding != nullptr && std::any_of(padding + static_cast<std::ptrdiff_t>(a) * width, padding + static_cast<std::ptrdiff_t>(a + 1) * width,
+                                             [](double value) { return value != 0; });
 }
 
 const char* name_of(DescriptorKind kind) { return rules_of(kind).name; }

@@ -153,6 +153,27 @@ void check_tables_of_neighbours(const std::string& name, const Descriptor& descr
     }
 }
 
+/// Of empty slots that are counted for all types together.
+void read_padding(SectionReader& sections, const std::string& prefix, Descriptor& descriptor) {
+    const std::string name = prefix + "padding";
+    if (!sections.has(name)) {
+        return;
+    }
+    if (!rules_of(descriptor.kind).has_axis) {
+        model_error(name, std::string("is there, which a descriptor ") + name_of(descriptor.kind) + " does not have");
+    }
+    descriptor.padding = sections.doubles(name, {descriptor.sel.size(), static_cast<std::uint64_t>(descriptor.width)});
+    const std::int64_t total = std::accumulate(descriptor.sel.begin(), descriptor.sel.end(), std::int64_t{0});
+    if (!descriptor.shares_slots() && total != descriptor.n_sel) {
+        model_error(name, "is there, but sel is neither n_sel = " + std::to_string(descriptor.n_sel) + " for every type nor adds up to it");
+    }
+    for (const Pair& pair : descriptor.pairs) {
+        if (pair.kind == PairKind::section_excluded) {
+            model_error(name, "is there, but a pair of types is excluded by section");
+        }
+    }
+}
+
 Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, std::size_t n) {
     Descriptor descriptor;
     descriptor.kind = read_kind(sections, prefix + "kind");
@@ -174,6 +195,7 @@ Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, s
     if (descriptor.is_three_body()) {
         check_tables_of_neighbours(prefix + "pair_table", descriptor);
     }
+    read_padding(sections, prefix, descriptor);
     return descriptor;
 }
 
@@ -183,7 +205,11 @@ void read_descriptors(SectionReader& sections, Model& model) {
     const int count = sections.integer("descriptor.count", 1);
     require_at_most("descriptor.count", count, kMostDescriptors);
     for (int d = 0; d < count; ++d) {
-        model.descriptors.push_back(read_descriptor(sections, "descriptor." + std::to_string(d) + ".", model.type_map.size()));
+        const std::string prefix = "descriptor." + std::to_string(d) + ".";
+        model.descriptors.push_back(read_descriptor(sections, prefix, model.type_map.size()));
+        if (model.neighbour_rule == NeighbourRule::mixed && !model.descriptors.back().shares_slots()) {
+            model_error(prefix + "sel", "must be n_sel for every type, with padding: the rule is mixed");
+        }
     }
 }
 

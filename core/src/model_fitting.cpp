@@ -29,11 +29,12 @@ void read_columns(SectionReader& sections, const std::string& name, const Model&
         const int group = columns[2 * p], channel = columns[2 * p + 1];
         const std::string which =
             "row " + std::to_string(p) + " is " + group_name + std::to_string(group) + ", channel " + std::to_string(channel);
+        const bool is_empty = group == kEmptySlots && descriptor.padding != nullptr;
         const int table = group >= 0 && group < descriptor.n_groups() ? descriptor.table_of(centre, group) : -1;
-        if (table < 0) {
+        if (table < 0 && !is_empty) {
             model_error(name, which + ", but there is no table for that");
         }
-        const int rank = model.tables[static_cast<std::size_t>(table)].rank;
+        const int rank = is_empty ? 1 : model.tables[static_cast<std::size_t>(table)].rank;
         if (channel < 0 || channel >= rank) {
             model_error(name, which + ", expected a channel of 0 to " + std::to_string(rank - 1));
         }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "descriptor_kinds.hpp"
 #include "model_parts.hpp"
@@ -85,16 +86,12 @@ void read_coefficients(SectionReader& sections, const std::string& name, int wid
     table.coef = sections.doubles(name, shape);
 }
 
-/// What x is. No kind of today looks anything up at the distance.
+/// What x is.
 TableArgument read_argument(SectionReader& sections, const std::string& name) {
-    constexpr const char* names[] = {"x", "the distance", "a product of three bodies"};
     constexpr int last = static_cast<int>(TableArgument::product);
     const int argument = sections.integer(name, 0);
     if (argument > last) {
         model_error(name, "is " + std::to_string(argument) + ", expected 0 to " + std::to_string(last));
-    }
-    if (argument == static_cast<int>(TableArgument::r)) {
-        not_evaluated(name, "is " + std::to_string(argument) + ", a table over " + names[argument]);
     }
     return static_cast<TableArgument>(argument);
 }
@@ -148,31 +145,15 @@ void require_inside(const Model& model, int t, double x, const std::string& what
     }
 }
 
-/// The argument that a descriptor has, and of products as much on both sides of 0, for distances tell of both ends.
-void check_argument(const Model& model, const Descriptor& descriptor, int t) {
-    const Table& table = model.tables[static_cast<std::size_t>(t)];
-    const std::string prefix = "table." + std::to_string(t) + ".";
-    const TableArgument expected = descriptor.is_three_body() ? TableArgument::product : TableArgument::x;
-    if (table.argument != expected) {
-        model_error(prefix + "argument", "is " + std::to_string(static_cast<int>(table.argument)) + ", a descriptor " + name_of(descriptor.kind) +
-                                             " has tables of " + std::to_string(static_cast<int>(expected)));
-    }
-    if (expected == TableArgument::product && !(table.upper >= 0 && std::abs(table.lower() + table.max()) <= joint_tolerance(table.lower(), table.max()))) {
-        model_error(prefix + "segments", "go from " + number_text(table.lower()) + " to " + number_text(table.max()) +
-                                             ", expected as far on both sides of 0, and upper not below it");
-    }
-}
-
 /// Arguments of empty slots, and of excluded neighbours where these are looked up.
 void check_constant_arguments(const Model& model, const Descriptor& descriptor) {
+    if (descriptor.padding != nullptr || descriptor.is_three_body()) {  // nothing is looked up
+        return;
+    }
     for (std::size_t k = 0; k < descriptor.pairs.size(); ++k) {
         const Pair& pair = descriptor.pairs[k];
         if (pair.table < 0) {
             continue;
-        }
-        check_argument(model, descriptor, pair.table);
-        if (descriptor.is_three_body()) {
-            continue;  // no slot adds anything without a neighbour
         }
         const std::size_t centre = k / model.type_map.size();
         const double x_pad = -descriptor.mean[centre] / descriptor.std_radial[centre];
@@ -185,14 +166,69 @@ void check_constant_arguments(const Model& model, const Descriptor& descriptor) 
     }
 }
 
+/// Of a table over the distance: it begins at the cut-off and ends before r = 0; what empty slots add stands beside it.
+void check_over_r(const Descriptor& descriptor, const std::string& prefix, const Table& table, int t) {
+    if (descriptor.padding == nullptr) {
+        model_error(prefix + "padding", "is missing, but table " + std::to_string(t) + " is over the distance");
+    }
+    if (!(table.lower() <= 0 && table.max() < descriptor.rcut)) {
+        model_error("table." + std::to_string(t) + ".segments", "runs from " + number_text(table.lower()) + " to " + number_text(table.max()) +
+                                                                   ", expected 0 to less than rcut = " + number_text(descriptor.rcut));
+    }
+}
+
+/// Of a table over products: as much on both sides of 0, for distances tell of both ends.
+void check_over_products(const Table& table, int t) {
+    if (!(table.upper >= 0 && std::abs(table.lower() + table.max()) <= joint_tolerance(table.lower(), table.max()))) {
+        model_error("table." + std::to_string(t) + ".segments", "go from " + number_text(table.lower()) + " to " + number_text(table.max()) +
+                                                                   ", expected as far on both sides of 0, and upper not below it");
+    }
+}
+
+bool has_argument(const Descriptor& descriptor, TableArgument argument) {
+    if (descriptor.is_three_body() || argument == TableArgument::product) {
+        return descriptor.is_three_body() && argument == TableArgument::product;
+    }
+    return argument == TableArgument::x || rules_of(descriptor.kind).has_axis;
+}
+
+/// One argument for all tables of a descriptor.
+void set_argument(const Model& model, const std::string& prefix, Descriptor& descriptor) {
+    std::set<int> numbers;
+    for (const Pair& pair : descriptor.pairs) {
+        if (pair.table >= 0) {
+            numbers.insert(pair.table);
+        }
+    }
+    const int first = *numbers.begin();  // sel is not 0 for every type, so there is one
+    descriptor.argument = model.tables[static_cast<std::size_t>(first)].argument;
+    for (const int t : numbers) {
+        const Table& table = model.tables[static_cast<std::size_t>(t)];
+        const std::string name = "table." + std::to_string(t) + ".argument", is = "is " + std::to_string(static_cast<int>(table.argument));
+        if (!has_argument(descriptor, table.argument)) {
+            model_error(name, is + ", which a descriptor " + name_of(descriptor.kind) + " does not have");
+        }
+        if (table.argument != descriptor.argument) {
+            model_error(name, is + ", but " + std::to_string(static_cast<int>(descriptor.argument)) + " in table " + std::to_string(first) +
+                                  " of the same descriptor");
+        }
+        if (table.argument == TableArgument::r) {
+            check_over_r(descriptor, prefix, table, t);
+        } else if (table.argument == TableArgument::product) {
+            check_over_products(table, t);
+        }
+    }
+}
+
 }  // namespace
 
 void read_tables(SectionReader& sections, Model& model) {
     for (const int width : table_widths(model)) {
         model.tables.push_back(read_table(sections, "table." + std::to_string(model.tables.size()) + ".", width));
     }
-    for (const Descriptor& descriptor : model.descriptors) {
-        check_constant_arguments(model, descriptor);
+    for (std::size_t d = 0; d < model.descriptors.size(); ++d) {
+        set_argument(model, "descriptor." + std::to_string(d) + ".", model.descriptors[d]);
+        check_constant_arguments(model, model.descriptors[d]);
     }
 }
 

@@ -21,6 +21,7 @@ NeighbourRule rule_for(const Model& model, Neighbours neighbours) {
 const char* describe(NeighbourRule rule) {
     switch (rule) {
         case NeighbourRule::per_type: return "the nearest sel of each type are kept, as in training";
+        case NeighbourRule::mixed: return "the nearest sel of all types are kept, as in training";
         case NeighbourRule::total: return "the nearest of all types, then of each type, are kept, as in training";
         default: return "all are used";
     }
@@ -33,6 +34,10 @@ const char* advice_on(NeighbourRule rule) {
                  "of them. `neighbors all` uses all of them, smoothly, with other energies than the trained model";
 }
 
-int count_slots(const Descriptor& descriptor) { return std::accumulate(descriptor.sel.begin(), descriptor.sel.end(), 0); }
+bool counts_all_types(NeighbourRule rule) { return rule == NeighbourRule::total || rule == NeighbourRule::mixed; }
+
+int count_slots(const Descriptor& descriptor) {
+    return descriptor.shares_slots() ? descriptor.n_sel : std::accumulate(descriptor.sel.begin(), descriptor.sel.end(), 0);
+}
 
 }  // namespace dpc

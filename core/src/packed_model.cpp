@@ -68,6 +68,9 @@ std::vector<int>* rows_of_group(int group, PackedDescriptor<Real>& packed) {
 template <class Real>
 double table_limit_of(const PackedDescriptor<Real>& descriptor, int b) {
     double x_end = 0;
+    if (descriptor.argument == TableArgument::r) {
+        return descriptor.rcut - descriptor.pairs[static_cast<std::size_t>(b)].table->grid.max;
+    }
     if (descriptor.kind != DescriptorKind::se_e3) {
         x_end = descriptor.pairs[static_cast<std::size_t>(b)].table->grid.max;
     } else {
@@ -88,7 +91,9 @@ void pack_listed(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
     packed.n_features = input.form == InputForm::linear ? packed.n_rows : 0;
     for (int p = 0; p < packed.n_rows; ++p) {
         const FittingInput::Column& column = input.columns[static_cast<std::size_t>(p)];
-        if (std::vector<int>* rows = rows_of_group(column.group, packed)) {
+        if (column.group == kEmptySlots) {
+            packed.padding_row = p;
+        } else if (std::vector<int>* rows = rows_of_group(column.group, packed)) {
             (*rows)[static_cast<std::size_t>(column.channel)] = p;
         }
         if (input.form == InputForm::square) {
@@ -218,6 +223,10 @@ PackedPair<Real> PackedModel<Real>::pack_pair(
     const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
     packed.table = &set.tables[static_cast<std::size_t>(pair.table)];
     packed.row_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
+    if (descriptor.padding != nullptr) {  // counted for all types together
+        packed.padding.assign(packed.row_of_channel.size(), Real(0));
+        return packed;
+    }
     const bool has_vector = descriptor.kind == DescriptorKind::se_e2_a;
     const double x_pad = -environment.mean * environment.inverse_std_radial;
     for (int channel = 0; channel < packed.table->rank; ++channel) {
@@ -250,7 +259,7 @@ void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const Packe
 template <class Real>
 void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed) {
     struct Source {
-        const Table* table;
+        const Table* table;  // null: what an empty slot adds
         int channel;
     };
     const Taken<Real> taken(*model, a, input, extent);
@@ -263,11 +272,16 @@ void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent ext
             rows.push_back({&model->tables[static_cast<std::size_t>(descriptor.table_of(a, group))], channel});
         }
     }
+    if (descriptor.has_padding(a)) {
+        packed.padding_row = static_cast<int>(rows.size());
+        rows.push_back({nullptr, 0});
+    }
     packed.n_rows = static_cast<int>(rows.size());
+    const double* padding = descriptor.padding + static_cast<std::ptrdiff_t>(a) * descriptor.width;
     const double scale = descriptor.kind == DescriptorKind::se_e2_r ? kRadialScale : 1;
     const auto element = [&](int m, int row) {
         const Source& from = rows[static_cast<std::size_t>(row)];
-        return from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel] * scale;
+        return from.table == nullptr ? padding[m] : from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel] * scale;
     };
     packed.basis = pack_matrix(descriptor.width, packed.n_rows, element);
     packed.reverse_basis = pack_matrix(packed.n_rows, descriptor.width, [&](int row, int m) { return element(m, row); });
@@ -290,6 +304,8 @@ PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(
     packed.rcut = descriptor.rcut;
     packed.n_sel = descriptor.n_sel;
     packed.environment = environment_of(descriptor, a);
+    packed.argument = descriptor.argument;
+    packed.shares_slots = descriptor.shares_slots();
     packed.takes_all = taken.is_all();
     for (int b = 0; b < model->n_types(); ++b) {
         packed.pairs.push_back(pack_pair(descriptor, a, b, packed.environment, set));
@@ -310,7 +326,7 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
         PairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
             const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
-            limits.sel = type.descriptors.size() == 1 ? pair.sel : limits.sel;  // also where only too many of all types are counted
+            limits.sel = type.descriptors.size() == 1 && !descriptor.shares_slots ? pair.sel : limits.sel;  // also where only too many of all types are counted
             if (!math::is_counted(pair.kind)) {
                 continue;
             }
@@ -427,6 +443,15 @@ bool PackedSet<Real>::has_direct(int index) const {
     return std::any_of(types.begin(), types.end(), [index](const PackedType<Real>& type) {
         return std::any_of(type.descriptors.begin(), type.descriptors.end(),
                            [index](const PackedDescriptor<Real>& d) { return d.index == index && d.is_direct(); });
+    });
+}
+
+template <class Real>
+bool PackedSet<Real>::looks_up_distance(int index) const {
+    return std::any_of(types.begin(), types.end(), [index](const PackedType<Real>& type) {
+        return std::any_of(type.descriptors.begin(), type.descriptors.end(), [index](const PackedDescriptor<Real>& d) {
+            return d.index == index && d.argument == TableArgument::r;
+        });
     });
 }
 

@@ -49,7 +49,9 @@ public:
         if (input_.form != InputForm::direct) {
             for (int p = 0; p < n_columns(); ++p) {
                 const FittingInput::Column& column = input_.columns[static_cast<std::size_t>(p)];
-                use(column.group, column.channel + 1);
+                if (column.group != kEmptySlots) {
+                    use(column.group, column.channel + 1);
+                }
             }
             return;
         }

@@ -21,13 +21,22 @@ from .environment import Pair
 from .evaluation import accumulate
 from .grid import NEAR, Grid, TablePlan, given_steps, make_grid, plan_tables
 from .hermite import ORDERS
-from .lowrank import Basis, identity_basis, sampled_basis
+from .lowrank import Basis, constant_basis, identity_basis, sampled_basis
 from .selection import Selection, select, select_columns
 from .steps import StepGoal, choose_grid
 from .stored import input_arrays, look_up, stored_fittings
 from .tabulate import build_table
 from .trials import SAFETY, Cases, Goal, excess, within
-from .truncation import Case, Errors, difference, evaluate_exactly, moment_gradients, project, split_centres
+from .truncation import (
+    Case,
+    Errors,
+    difference,
+    evaluate_exactly,
+    moment_gradients,
+    padding_vectors,
+    project,
+    split_centres,
+)
 
 SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
 COARSE_OVER_FINE = 10  # of the steps, where the fine one is given
@@ -130,6 +139,7 @@ def build(
     grids = _grids(model, plans, exact, options)
     bases = _bases(model, plans, exact, options)
     by_pair = {(plan.descriptor, *pair): basis for plan, basis in zip(plans, bases, strict=True) for pair in plan.pairs}
+    by_pair |= {(d, a, empty): constant_basis(v, by_pair[d, a, 0]) for (d, a, empty), v in padding_vectors(model).items()}
     cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
     judges = seen.cases_to_judge_on()
     first = goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=options.form)
@@ -351,7 +361,8 @@ def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -
         raise InputError(
             f"the tables would have {sum(grid.n_rows for grid in grids)} rows and {n_bytes / 1e6:.0f} MB, more than the "
             f"{MOST_BYTES / 1e6:.0f} MB that any use is known for: is the smallest distance right (a longer "
-            "--min-nbor-dist), are --step, --tolerance and --rank? A smaller --extrapolate shortens them, too"
+            "--min-nbor-dist), are --step, --tolerance and --rank? A smaller --extrapolate shortens them, too; and of a "
+            "model for many elements --keep-types takes those that will be simulated alone"
         )
 
 

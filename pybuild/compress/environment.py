@@ -45,12 +45,14 @@ class PairBlock:
 
 @dataclass(frozen=True)
 class Environment:
-    """A structure's pairs by descriptor, type of the centre and group of neighbours."""
+    """A structure's pairs by descriptor, type of the centre and group of neighbours. n_empty: by descriptor and type of the
+    centre, where empty slots are counted for all types together, how many each centre has."""
 
     descriptors: tuple[Descriptor, ...]
     n_atoms: int
     centres: dict[int, Index]  # type -> atom indices
     blocks: dict[Pair, PairBlock]
+    n_empty: dict[tuple[int, int], Array]
 
     @property
     def n_centres(self) -> int:
@@ -100,6 +102,7 @@ def build_environment(types: Index, pairs: Neighbours, model: ModelDescription, 
     wanted[slice(None) if only is None else only] = True
     centres = {a: np.flatnonzero((types == a) & wanted) for a in range(model.n_types)}
     blocks = {}
+    n_empty = {}
     for d, (kinds, taken) in enumerate(zip(model.pair_kinds, pairs.taken, strict=True)):
         descriptor = model.descriptors[d]
         for a, group in product(range(model.n_types), descriptor.groups(kinds)):
@@ -113,7 +116,11 @@ def build_environment(types: Index, pairs: Neighbours, model: ModelDescription, 
                 blocks[d, a, group] = _triple_block(descriptor, centres[a], (a, group), types, seen, neighbours)
             else:
                 blocks[d, a, group] = _block(descriptor, centres[a], (a, group), int(kinds[a, group]), neighbours)
-    return Environment(model.descriptors, len(types), centres, blocks)
+        if descriptor.padding is not None:
+            fills = taken & (kinds[types[pairs.i], types[pairs.j]] != PairKind.MODEL)
+            n_filled = np.bincount(pairs.i[fills], minlength=len(types))
+            n_empty |= {(d, a): descriptor.n_sel - n_filled[atoms] for a, atoms in centres.items()}
+    return Environment(model.descriptors, len(types), centres, blocks, n_empty)
 
 
 def _block(descriptor: Descriptor, centres: Index, of_types: tuple[int, int], kind: int, pairs: Pairs) -> PairBlock:

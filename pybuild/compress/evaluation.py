@@ -21,6 +21,7 @@ from .environment import Environment, Pair, PairBlock
 
 ByType = Mapping[int, Array]  # group of neighbours -> array
 Moments = Sequence[ByType]  # of each descriptor C_b of every neighbour type b
+EMPTY = -1  # in place of a neighbour type: of the slots that all types share
 PAIRS_AT_ONCE = 1024  # 1024 x 100 functions x 4 components are 3 MB
 
 
@@ -35,7 +36,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Features:
-    """phi and dphi/dx of a block's neighbours (p, K), and phi of its constant slots (m, K)."""
+    """phi and its slope along the argument of a block's neighbours (p, K), and phi of its constant slots (m, K)."""
 
     value: Array
     slope: Array
@@ -193,7 +194,7 @@ def fitting_of(model: ModelDescription, a: int, parts: Sequence[WeightedInput]) 
     """The fitting net of centre type a with its first layer on one part of each descriptor."""
     net = model.fitting.net(a)
     layer = replace(net.layers[0], weight=np.concatenate([part.weight for part in parts]))
-    return Fitting(tuple(part.first_input for part in parts), Net((layer, *net.layers[1:])), model.energy_constant(a))
+    return Fitting(tuple(part.first_input for part in parts), Net((layer, *net.layers[1:])), model.fitting.energy_constant(a))
 
 
 def direct_part(model: ModelDescription, d: int, a: int, bases: Mapping[Pair, Array]) -> WeightedInput:
@@ -203,12 +204,17 @@ def direct_part(model: ModelDescription, d: int, a: int, bases: Mapping[Pair, Ar
 
 
 def moments_of(env: Environment, features: Mapping[Pair, Features], a: int) -> list[dict[int, Array]]:
-    """Of each descriptor C_b (n, K_b, components) of all centres of type a, for every neighbour type b."""
+    """Of each descriptor C_b (n, K_b, components) of all centres of type a, for every neighbour type b; and under EMPTY what
+    slots without neighbour add that are counted for all types together, in units of the padding, where that is not 0."""
     moments: list[dict[int, Array]] = [{} for _ in env.descriptors]
     for pair, block in env.blocks.items():
         d, centre, b = pair
         if centre == a:
             moments[d][b] = _moment(block, features[pair], env.descriptors[d].divisor(b))
+    for d, descriptor in enumerate(env.descriptors):
+        if (d, a) in env.n_empty and descriptor.padding[a].any():
+            moments[d][EMPTY] = np.zeros((len(env.centres[a]), 1, descriptor.n_components))
+            moments[d][EMPTY][:, 0, 0] = env.n_empty[d, a] / descriptor.n_sel
     return moments
 
 
@@ -244,19 +250,21 @@ def accumulate(
             descriptor = env.descriptors[d]
             for b, dc in by_type.items():
                 pair = d, a, b
-                _pair_forces(descriptor, env.blocks[pair], features[pair], dc / descriptor.divisor(b), forces, atom_virial)
+                if b != EMPTY:
+                    dt = dc / descriptor.divisor(b)
+                    _pair_forces(descriptor, env.blocks[pair], features[pair], dt, forces, atom_virial)
     return Result(float(atom_energy.sum()), forces, atom_virial.sum(axis=0))
 
 
 def _pair_forces(descriptor: Descriptor, block: PairBlock, f: Features, dc: Array, forces: Array, atom_virial: Array) -> None:
     row, centre = block.rows.row, np.repeat(np.arange(len(dc)), np.diff(block.start))
-    d_row, d_x = np.empty_like(row), np.empty(len(row))
+    d_row, d_argument = np.empty_like(row), np.empty(len(row))
     for start in range(0, len(row), PAIRS_AT_ONCE):
         part = slice(start, start + PAIRS_AT_ONCE)
         mine = dc[centre[part]]  # (p, K, components)
         d_row[part] = np.einsum("pk,pkc->pc", f.value[part], mine)
-        d_x[part] = np.einsum("pc,pc->p", np.einsum("pk,pkc->pc", f.slope[part], mine), row[part])
-    g = descriptor.reverse_rows(block.rows, d_row, d_x)
+        d_argument[part] = np.einsum("pc,pc->p", np.einsum("pk,pkc->pc", f.slope[part], mine), row[part])
+    g = descriptor.reverse_rows(block.rows, d_row, d_argument)
     np.add.at(forces, block.i, g)
     np.add.at(forces, block.j, -g)
     np.add.at(atom_virial, block.j, -block.vector[:, :, None] * g[:, None, :])

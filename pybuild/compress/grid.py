@@ -22,7 +22,7 @@ from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
 from ..model.descriptor import Argument, Descriptor
 from ..tablefile.tableset import OnSegments, TableArrays
-from .functions import Function, function_of
+from .functions import Function, function_of, identity_of
 
 MAX_ROWS = 2_000_000  # 2 GB for one column block of eight; a step this small is a slip of the pen
 SAME_STEP = 1e-6  # steps that differ by less, relatively, differ by rounding
@@ -30,6 +30,9 @@ NEAR = 0.8  # times the smallest distance: down to here forces are to be as good
 TypePairs = list[tuple[int, int]]  # type of the centre and group of neighbours
 MOST_KINKS = 20_000  # of one net between the ends of its table
 BEYOND_UPPER = 0.3  # in x: bases count in full to there, for pairs a little closer than the training data
+# Ratio of the distances between which a table over r has one step, where pairs are closer than in the training data.
+GRADED = 0.75
+CLOSEST = 0.05  # of the smallest distance: where a table over r ends at the latest
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +107,7 @@ def end_of_table(upper: float, extrapolate: float) -> float:
 def make_grid(plan: TablePlan, steps: Mapping[float, float]) -> Grid:
     """Steps of at most steps[start] from each start on, every kink a knot."""
     starts = np.array(sorted(steps))
-    inside = [knots[(knots > plan.lower) & (knots < plan.max)] for knots in (starts, plan.kinks)]
+    inside = [knots[(knots > plan.lower) & (knots < plan.max)] for knots in (starts, plan.kinks, plan.function.joints())]
     breaks = np.unique(np.concatenate([[plan.lower, plan.max], *inside]))
     low, length = breaks[:-1], np.diff(breaks)
     rounding = 1e-9  # length / step is a whole number up to rounding for the usual steps
@@ -120,7 +123,11 @@ def make_grid(plan: TablePlan, steps: Mapping[float, float]) -> Grid:
 
 
 def given_steps(plan: TablePlan, fine: float, coarse: float) -> dict[float, float]:
-    """For make_grid: fine in the range of the training data, coarse beyond; products, which are squares, ten times each."""
+    """For make_grid: fine in the range of the training data, coarse beyond; products, which are squares, ten times each; over r
+    beyond in proportion to the distance there."""
+    if plan.function.argument is Argument.R:
+        closer = [start for start in plan.starts if start >= plan.near]
+        return {plan.lower: fine} | {start: fine * GRADED**k for k, start in enumerate(closer)}
     if plan.is_symmetric:
         fine, coarse = 10 * fine, 10 * coarse
         return {plan.lower: coarse, -plan.upper: fine, plan.upper: coarse}
@@ -174,18 +181,20 @@ def plan_tables(model: ModelDescription, min_distance: float, extrapolate: float
     plans: list[TablePlan] = []
     pair_tables = []
     for d, (descriptor, kinds) in enumerate(zip(model.descriptors, model.pair_kinds, strict=True)):
-        users: dict[int, TypePairs] = {}
+        users: dict[tuple[object, ...], TypePairs] = {}
         for a, group in product(range(model.n_types), descriptor.groups(kinds)):
             if descriptor.n_bodies == 3 or kinds[a, group] != PairKind.ABSENT:
-                users.setdefault(int(descriptor.net_of[_entry(descriptor, a, group)]), []).append((a, group))
+                net = int(descriptor.net_of[_entry(descriptor, a, group)])
+                users.setdefault(identity_of(descriptor, net, a, group), []).append((a, group))
         pair_table = np.full(kinds.shape, -1, dtype=np.int32)
+        plan = _plan_over_r if descriptor.argument is Argument.R else _plan
         for pairs in users.values():
             for a, group in pairs:
                 entry = _entry(descriptor, a, group)
                 pair_table[entry] = len(plans)
                 if descriptor.n_bodies == 3:
                     pair_table[entry[::-1]] = len(plans)
-            plans.append(_plan(model, d, pairs, min_distance, extrapolate))
+            plans.append(plan(model, d, pairs, min_distance, extrapolate))
         pair_tables.append(pair_table)
     return plans, pair_tables
 
@@ -208,10 +217,38 @@ def _plan(model: ModelDescription, d: int, pairs: TypePairs, min_distance: float
     if descriptor.n_bodies == 3:
         lower, starts = -end, (-end, -near, near) if end > near else (-end,)
     constants = np.unique(_constants(model, d, pairs))
+    if not (live or constants.size):  # nobody reads it
+        constants = np.array([lower])
     # A table of constant slots alone is exact at their arguments: knots, too.
-    knots = function.kinks(lower, end) if live else constants[(constants > lower) & (constants < end)]
-    if len(knots) > MOST_KINKS:
-        raise InputError(f"the embedding net of {len(knots)} kinks between {lower:g} and {end:g} is too rough for a table")
+    knots = _kinks(function, lower, end) if live else constants[(constants > lower) & (constants < end)]
     weights = np.array([descriptor.constant_row(x)[0] for x in constants])
     ranges = min_distance, upper + BEYOND_UPPER, starts
     return TablePlan(d, function, lower, upper, near, end, tuple(pairs), constants, weights, not live, knots, *ranges)
+
+
+def _plan_over_r(model: ModelDescription, d: int, pairs: TypePairs, min_distance: float, extrapolate: float) -> TablePlan:
+    """All centres of the pairs have the same statistics. To the distance at which x reaches the end of a table over x."""
+    descriptor, a = model.descriptors[d], pairs[0][0]
+    function, rcut, radial = function_of(descriptor, *pairs[0]), descriptor.rcut, descriptor.radial
+    _, upper_x = centre_range(radial, a, min_distance)
+    reached = float(radial.distance(a, np.array([end_of_table(upper_x, extrapolate)]))[0])
+    closest = min(max(reached, CLOSEST * min_distance), min_distance)
+    upper, near, end = rcut - min_distance, rcut - max(NEAR * min_distance, closest), rcut - closest
+    x_upper = radial.unprotected(a, min_distance)
+    beyond = min(rcut - float(radial.distance(a, np.array([x_upper + BEYOND_UPPER]))[0]), end)
+    live = _live_centres(model, d, pairs)
+    knots = _kinks(function, 0.0, end) if live else np.empty(0)
+    constants = np.empty(0) if live else np.zeros(1)
+    graded = [near]
+    while (rcut - graded[-1]) * GRADED > closest:
+        graded.append(rcut - (rcut - graded[-1]) * GRADED)
+    starts = (0.0, *(t for t in function.joints() if 0.0 < t < near), *(t for t in graded if t < end))
+    of_constants, ranges = (constants, np.ones(len(constants))), (min_distance, beyond, starts)
+    return TablePlan(d, function, 0.0, upper, near, end, tuple(pairs), *of_constants, not live, knots, *ranges)
+
+
+def _kinks(function: Function, lower: float, upper: float) -> Array:
+    found = function.kinks(lower, upper)
+    if len(found) > MOST_KINKS:
+        raise InputError(f"the embedding net of {len(found)} kinks between {lower:g} and {upper:g} is too rough for a table")
+    return found

@@ -47,6 +47,11 @@ def identity_basis(width: int) -> Basis:
     return Basis(np.eye(width), np.eye(width), np.ones(width))
 
 
+def constant_basis(vector: Array, like: Basis) -> Basis:
+    """Of one function that is the constant 1, as important as the first one of another basis; vector (M, 1)."""
+    return Basis(vector, vector / float(np.sum(vector**2)), like.amplitude[:1])
+
+
 def sampled_basis(plan: TablePlan, sensitivity: Array) -> Basis:
     """Weighted singular value decomposition of values and slopes over the table's range. sensitivity: H (M, M), on a
     scale common to all tables; zeros where nothing is known, then all directions count the same.

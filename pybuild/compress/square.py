@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import IntArray
 from .environment import Pair
-from .evaluation import Fitting
+from .evaluation import EMPTY, Fitting
 from .folding import direct_cost, folded_cost, table_cost
 from .place import Place
 from .products import Products, Ranking, extended, union
@@ -129,8 +129,10 @@ class _FoldedSearch:
 
     def _table_ranks(self, choice: _Level) -> dict[int, int]:
         ranks: dict[int, int] = {}
-        for pair, rank in choice.ranks.items():
-            t = int(self._pair_table[pair[1:]])
+        for (_, a, b), rank in choice.ranks.items():
+            if b == EMPTY:
+                continue
+            t = int(self._pair_table[a, b])
             ranks[t] = max(ranks.get(t, 0), rank)
         return ranks
 
@@ -142,7 +144,7 @@ class _FoldedSearch:
     def _columns_below(self, a: int, caps: Mapping[int, int]) -> int:
         """How many columns come before the first one that a narrower table lacks."""
         columns = self.products[a].columns.tolist()
-        lacking = (k >= caps.get(int(self._pair_table[a, b]), k + 1) for b, k in columns)
+        lacking = (b != EMPTY and k >= caps.get(int(self._pair_table[a, b]), k + 1) for b, k in columns)
         return max(1, next((p for p, lacks in enumerate(lacking) if lacks), len(columns)))
 
     def _cost(self, choice: _Level, pack: int) -> int:

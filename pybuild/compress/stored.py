@@ -15,7 +15,7 @@ from ..model.net import Net
 from ..tablefile.tableset import InputArrays, TableSet
 from . import hermite
 from .environment import Environment, Pair
-from .evaluation import DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, LinearInput
+from .evaluation import EMPTY, DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, LinearInput
 from .grid import grid_of
 
 # What ordinary centres take in a precision: ends of rows, columns by neighbour type, or of all columns so many; None: all.
@@ -96,4 +96,5 @@ def _bases(tables: TableSet, a: int, taken: InputArrays, part: str) -> dict[int,
     d = tables.descriptors[taken.descriptor]
     used = {b: tables.tables[t] for b, t in d.tables_around(a).items()}
     ranks = _part(taken, "rank", part)
-    return {b: t.basis * (np.arange(t.rank) < (t.rank if ranks is None else ranks[b])) for b, t in used.items()}
+    bases = {b: t.basis * (np.arange(t.rank) < (t.rank if ranks is None else ranks[b])) for b, t in used.items()}
+    return bases if d.padding is None else bases | {EMPTY: d.padding[a][:, None]}

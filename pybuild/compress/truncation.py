@@ -18,7 +18,7 @@ from ..model.description import ModelDescription
 from ..model.net import Net, Skip
 from ..structures.structure import Structure
 from .environment import Environment, Neighbours, Pair, build_environment, close_centres, find_pairs
-from .evaluation import Features, Fitting, Moments, Result, accumulate, direct_part, fitting_of, moments_of
+from .evaluation import EMPTY, DirectInput, Features, Fitting, Moments, Result, accumulate, direct_part, fitting_of, moments_of
 from .functions import function_of
 from .lowrank import Basis
 
@@ -80,6 +80,15 @@ def direct_fittings(
     return {a: fitting_of(model, a, [direct_part(model, d, a, bases) for d in range(n)]) for a in wanted}
 
 
+def padding_vectors(model: ModelDescription) -> dict[Pair, Array]:
+    """(M, 1) by descriptor and centre type what an empty slot of all types adds, where that is not 0: like a table's basis."""
+    found = {}
+    for d, descriptor in enumerate(model.descriptors):
+        if descriptor.padding is not None:
+            found |= {(d, a, EMPTY): v[:, None] for a, v in enumerate(descriptor.padding) if v.any()}
+    return found
+
+
 def split_centres(model: ModelDescription, structure: Structure, *limits: Array) -> list[Index]:
     """The atoms by how close their closest neighbour is: beyond the first of the limits (N, N) for the pair of types, between it
     and the second, and so on; those with a neighbour within the last limit are left out. Of a large structure only a compact
@@ -97,7 +106,7 @@ def evaluate_exactly(model: ModelDescription, structure: Structure, centres: Ind
     for pair, block in env.blocks.items():
         value, slope, _ = function_of(model.descriptors[pair[0]], *pair[1:]).derivatives(block.x)
         features[pair] = Features.of(block, value, slope)
-    unrotated = {pair: np.eye(model.descriptors[pair[0]].width) for pair in env.blocks}
+    unrotated = {pair: np.eye(model.descriptors[pair[0]].width) for pair in env.blocks} | padding_vectors(model)
     moments = {a: moments_of(env, features, a) for a in model.active_types}
     return Case(env, features, moments, accumulate(env, features, direct_fittings(model, unrotated), moments))
 
@@ -113,15 +122,23 @@ def project(case: Case, bases: Mapping[Pair, Basis]) -> Case:
 def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> list[Array]:
     """Of each descriptor dE/dT (n, M, components) of all centres of type a; cases as evaluated exactly."""
     eyes = {(d, a, 0): np.eye(descriptor.width) for d, descriptor in enumerate(model.descriptors)}
-    fitting = direct_fittings(model, eyes, (a,))[a]
+    fitting, sums = direct_fittings(model, eyes, (a,))[a], [_sum_of(model, d, a) for d in range(len(model.descriptors))]
     rows = [[np.empty((0, descriptor.width, descriptor.n_components))] for descriptor in model.descriptors]
     for case in cases:
         if a in case.moments and len(case.env.centres[a]):
-            whole = [{0: sum(by_group.values())} for by_group in case.moments[a]]
+            whole = [{0: mine.whole(by_group)} for mine, by_group in zip(sums, case.moments[a], strict=True)]
             gradient = fitting.net.gradient(fitting.forward(whole))
             for mine, by_type in zip(rows, fitting.reverse(whole, gradient), strict=True):
                 mine.append(by_type[0])
     return [np.concatenate(mine) for mine in rows]
+
+
+def _sum_of(model: ModelDescription, d: int, a: int) -> DirectInput:
+    """T of the functions themselves."""
+    descriptor = model.descriptors[d]
+    vectors = dict.fromkeys(descriptor.groups(model.pair_kinds[d]), np.eye(descriptor.width))
+    vectors |= {b: v for (e, c, b), v in padding_vectors(model).items() if (e, c) == (d, a)}
+    return DirectInput(vectors, descriptor, a)
 
 
 def _affordable(model: ModelDescription, structure: Structure) -> tuple[Index, Neighbours]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arrays import Array
 
+Derivatives = tuple[Array, Array, Array]
 HALVINGS = 60  # of a bracket: down to rounding
 
 
@@ -41,6 +42,18 @@ class Radial:
         """x at a distance without the protection: where a table's range ends by DeePMD-kit's rule."""
         sw, _ = self.switch(np.array([r]))
         return float(self.normalised(a, sw[0] / r))
+
+    def along_r(self, a: int, r: Array) -> tuple[Derivatives, Derivatives]:
+        """x and sw with their first and second derivatives along r."""
+        sw, dsw = self.switch(r)
+        width = self.rcut - self.rcut_smth
+        u = np.clip((r - self.rcut_smth) / width, 0.0, 1.0)
+        ddsw = -60.0 * u * (1.0 - u) * (1.0 - 2.0 * u) / width**2
+        q = r + self.protection
+        s = sw / q
+        ds = (dsw - s) / q
+        dds = (ddsw - 2.0 * ds) / q
+        return (self.normalised(a, s), ds / self.std[a], dds / self.std[a]), (sw, dsw, ddsw)
 
     def distance(self, a: int, x: Array) -> Array:
         """The distance (n,) at which a neighbour has the argument x (n,); rcut where all have a larger one, 0 where none reaches

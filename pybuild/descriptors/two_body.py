@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays import Array, IntArray
 from ..model.checks import check_array, check_indices, check_number, check_pairs, is_integer, own, require
 from ..model.description import PairKind
-from ..model.descriptor import Form
+from ..model.descriptor import Argument, Form
 from ..model.net import Net, check_net
 from ..model.piecewise import Piecewise, check_piecewise
 from .radial import Radial
@@ -49,9 +49,14 @@ class TwoBody:
     # Where a pair is excluded: "slots", neighbours are those of an excluded pair and fill their slots, empty ones are as always;
     # "section", all slots are those of excluded neighbours; "absent", there are no slots, and there need be no net.
     exclusion: str = "slots"
+    # (N, M) what an empty slot, of which there are n_sel in all, adds to n_sel T_0, by centre type; None: each type has slots of
+    # its own, and an empty one adds what a neighbour of that type with s = 0 does.
+    padding: Array | None = None
+    # (N, N, M) g of a centre and a neighbour type where G_ab(r) = net(x) (1 + sw(r) g_ab); None: G_ab = net(x).
+    gates: Array | None = None
 
     def __post_init__(self) -> None:
-        own(self, np.float64, "mean", "std")
+        own(self, np.float64, "mean", "std", "padding", "gates")
         own(self, np.int32, "net_of")
 
     @property
@@ -81,9 +86,19 @@ class TwoBody:
         """x."""
         return self.radial.unprotected(a, distance)
 
+    @property
+    def shares_slots(self) -> bool:
+        """Every slot is for neighbours of any type."""
+        return self.padding is not None and set(self.sel) == {self.n_sel}
+
+    @property
+    def argument(self) -> Argument:
+        """x, but where G is a smooth function of the distance alone: at the cutoff r(x) has a root."""
+        return Argument.X if self.gates is None else Argument.R
+
     def distance(self, a: int, x: float) -> float:
-        """Where x is reached."""
-        return float(self.radial.distance(a, np.array([x]))[0])
+        """Where the argument x of the tables is reached."""
+        return float(self.radial.distance(a, np.array([x]))[0]) if self.argument is Argument.X else self.rcut - x
 
     def net(self, a: int, b: int) -> Net | Piecewise:
         """The embedding net of a neighbour of type b of a centre of type a."""
@@ -91,14 +106,14 @@ class TwoBody:
 
     def constants(self, a: int, kind: int) -> list[float]:
         """Arguments of slots without neighbour (first) and of those of excluded neighbours, if they add anything."""
-        return [float(self.radial.x_pad[a])]
+        return [] if self.padding is not None else [float(self.radial.x_pad[a])]
 
     def numbers(self) -> dict[str, Any]:
         """What a table file holds of it, beside what concerns pairs of types; a kind adds its own."""
         return {
             "kind": self.kind, "rcut": self.rcut, "rcut_smth": self.rcut_smth, "env_protection": self.env_protection,
             "sel": np.array(self.sel, dtype=np.int32), "n_sel": self.n_sel, "mean": self.mean, "std": self.std,
-            "width": self.width, "axis_neuron": 0,
+            "width": self.width, "axis_neuron": 0, "padding": self.padding,
         }  # fmt: skip
 
     def validate(self, n_types: int) -> None:
@@ -121,6 +136,17 @@ class TwoBody:
         check_pairs(self.excluded, "descriptor.excluded", n_types)
         known = ", ".join(EXCLUSIONS)
         require(self.exclusion in EXCLUSIONS, "descriptor.exclusion", f"is {self.exclusion!r}, must be one of {known}")
+        self._check_padding(n_types)
+        if self.gates is not None:
+            check_array(self.gates, "descriptor.gates", (n_types, n_types, self.width))
+            require(self.padding is not None, "descriptor.gates", "are given, but no padding: empty slots are not looked up")
+
+    def _check_padding(self, n_types: int) -> None:
+        if self.padding is not None:
+            check_array(self.padding, "descriptor.padding", (n_types, self.width))
+            adds_up = self.shares_slots or sum(self.sel) == self.n_sel
+            require(adds_up, "descriptor.sel", f"is {self.sel}, must be n_sel = {self.n_sel} for each type or add up to it")
+            require(self.exclusion == "slots", "descriptor.exclusion", "is by section, but empty slots are counted all together")
 
     def _check_kind(self, n_types: int) -> None:
         """The rules of the kind, the shape of std among them."""

@@ -21,8 +21,6 @@ from .checks import check_array, check_indices, check_number, check_pairs, check
 from .descriptor import Descriptor
 from .net import Net, Skip, check_net
 
-NEIGHBOUR_RULES = ("all", "per_type", "total", "union", "mixed")
-
 
 class PairKind(IntEnum):
     """What the neighbours of one type are for a centre of another; numbers as in docs/tables-format.md."""
@@ -52,6 +50,14 @@ class EnergyFitting:
         """That of centre type a."""
         return self.nets[self.net_of[a]]
 
+    def energy_constant(self, a: int) -> float:
+        """What is added to the output of the net of centre type a, eV: the bias, minus the net's vacuum where the model says
+        so."""
+        net, constant = self.net(a), float(self.energy_bias[a])
+        if a in self.vacuum_subtracted:
+            constant -= float(net.forward(np.zeros((1, net.n_in)))[0][0, 0])
+        return constant
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -74,7 +80,8 @@ class ModelDescription:
     min_nbor_dist: float | None  # None: not in the file
     provenance: Provenance
     # Which neighbours a centre with more than sel keeps: "all"; "per_type", the nearest sel_b of each type; "total", the nearest
-    # sum(sel) of all types and of these the nearest sel_b of each. "union" and "mixed" are of descriptors that are not here yet.
+    # sum(sel) of all types and of these the nearest sel_b of each; "mixed", the nearest sel of all types, which share the slots.
+    # "union" is of several descriptors together, which are not here yet.
     neighbour_rule: str = "all"
     remarks: tuple[str, ...] = ()  # what a user should know who builds tables of it: "note: ...", "warning: ..."
 
@@ -125,14 +132,6 @@ class ModelDescription:
         kinds.setflags(write=False)
         return kinds
 
-    def energy_constant(self, a: int) -> float:
-        """What is added to the output of the fitting net of type a, eV: the bias, minus the net's vacuum where the model says
-        so."""
-        net, constant = self.fitting.net(a), float(self.fitting.energy_bias[a])
-        if a in self.fitting.vacuum_subtracted:
-            constant -= float(net.forward(np.zeros((1, net.n_in)))[0][0, 0])
-        return constant
-
     def validate(self) -> None:
         """Raise ModelError, naming the field, unless this is a legal model.
 
@@ -160,7 +159,8 @@ class ModelDescription:
             require(len(groups) > 0, "descriptor.excluded", "and pair_excluded leave no pair of neighbours to any centre")
         _check_fitting(self.fitting, self.n_types, self.descriptors)
         check_pairs(self.pair_excluded, "pair_excluded", self.n_types)
-        known = NEIGHBOUR_RULES[:3]
+        shared = [d.shares_slots for d in self.descriptors]
+        known = ("all", "mixed") if all(shared) else ("all",) if any(shared) else ("all", "per_type", "total")
         require(self.neighbour_rule in known, "neighbour_rule", f"is {self.neighbour_rule!r}, must be one of {', '.join(known)}")
         if self.min_nbor_dist is not None:
             check_number(self.min_nbor_dist, "min_nbor_dist")

@@ -31,10 +31,10 @@ class Form(IntEnum):
 
 
 class Argument(IntEnum):
-    """What a table is looked up at; numbers as in docs/tables-format.md."""
+    """What a table is looked up at; numbers as in docs/tables-format.md. All of them grow as neighbours get closer."""
 
     X = 0
-    R = 1
+    R = 1  # rcut - r
     PRODUCT = 2
 
 
@@ -95,6 +95,16 @@ class Descriptor(Protocol):
     net_of: IntArray
     excluded: frozenset[tuple[int, int]]
     exclusion: str
+    padding: Array | None
+    gates: Array | None
+
+    @property
+    def shares_slots(self) -> bool:
+        """Every slot is for neighbours of any type."""
+
+    @property
+    def argument(self) -> Argument:
+        """Of its tables, where these are of two bodies."""
 
     @property
     def width(self) -> int:

@@ -136,8 +136,8 @@ def taken_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs) -
     taken = []
     for rcut, sel in slots:
         mine = order[distance[order] < rcut]
-        if rule == "total":
-            mine = _first_of_all(mine, sel.sum(), pairs)
+        if rule in ("total", "mixed"):  # mixed: neighbours of every type may have all slots
+            mine = _first_of_all(mine, sel.sum() if rule == "total" else sel.max(), pairs)
         if rule != "all":
             mine = _first_of_each_type(mine, sel, types, pairs)
         taken.append(np.isin(np.arange(len(pairs.centre)), mine))

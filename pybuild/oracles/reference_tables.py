@@ -17,14 +17,15 @@ from numpy.typing import ArrayLike
 
 from ..arrays import Array, BoolArray, Index
 from ..model.description import PairKind
-from ..model.descriptor import Form
+from ..model.descriptor import Argument, Form
 from ..model.net import Layer, Net
 from ..tablefile.tableset import DescriptorArrays, InputArrays, TableArrays, TableSet
 from .kinds import KINDS
 from .parts import net_forward, net_reverse
 from .reference import Result, checked_structure, find_neighbours, result_of, slots_of, taken_pairs
 
-Moments = dict[int, Array]  # C_b (K_b, components) of the neighbours of type b
+Moments = dict[int, Array]  # C_b (K_b, components) of the neighbours of type b, of EMPTY slots that all types share
+EMPTY = -1
 
 
 def evaluate(
@@ -107,11 +108,15 @@ def _sums_of_two(tables: TableSet, d: DescriptorArrays, around: _Around, mask: B
     kind, a, moments, reverses = KINDS[d.kind], around.a, {}, {}
     for b in np.flatnonzero(d.pair_kind[a] != PairKind.ABSENT).tolist():
         moments[b], reverses[b] = _moment(kind, tables, d, a, b, around.vector[mask & (around.types == b)])
+    if d.padding is not None and d.padding[a].any():
+        n_filled = np.sum(mask & (d.pair_kind[a, around.types] != PairKind.MODEL))
+        moments[EMPTY] = np.zeros((1, 4))
+        moments[EMPTY][0, 0] = (d.n_sel - n_filled) / d.n_sel
 
     def reverse(d_moments: Moments) -> Array:
         gradient = np.zeros_like(around.vector)
         for b, d_moment in d_moments.items():
-            if d.pair_kind[a, b] == PairKind.ORDINARY:
+            if b != EMPTY and d.pair_kind[a, b] == PairKind.ORDINARY:
                 gradient[mask & (around.types == b)] = reverses[b](d_moment)
         return gradient
 
@@ -164,14 +169,18 @@ def _moment(
     n_excluded = {PairKind.SLOTS: float(n), PairKind.SECTION: sel}.get(pair_kind, 0.0)
     table = tables.tables[d.pair_table[a, b]]
     rows = kind.compute_rows(d, a, vector if pair_kind == PairKind.ORDINARY else vector[:0])
-    phi, slope = look_up(table, rows.x)
+    over_r = table.argument is Argument.R
+    phi, slope = look_up(table, d.rcut - rows.r if over_r else rows.x)
     total = phi.T @ rows.row
     for count, x, row in kind.constant_slots(d, a, n_empty, n_excluded):
         total = total + count * np.outer(look_up(table, np.array([x]))[0][0], row)
 
     def reverse(d_moment: Array) -> Array:
         d_total = d_moment / d.n_sel
-        return kind.reverse_rows(rows, phi @ d_total, np.sum((slope @ d_total) * rows.row, axis=1))
+        d_argument = np.sum((slope @ d_total) * rows.row, axis=1)
+        if over_r:
+            return kind.reverse_rows(rows, phi @ d_total, 0.0 * d_argument, -d_argument)
+        return kind.reverse_rows(rows, phi @ d_total, d_argument)
 
     return total / d.n_sel, reverse
 
@@ -203,9 +212,10 @@ def _input(
         return _products(taken, moments, part)
     if taken.form == Form.LINEAR:
         return _columns(taken, moments, part)
-    used = {b: tables.tables[d.table_of(a, b)] for b in moments}
+    used = {b: tables.tables[d.table_of(a, b)] for b in moments if b != EMPTY}
     ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
     bases = {b: table.basis[:, : table.rank if ranks is None else ranks[b]] for b, table in used.items()}
+    bases |= {EMPTY: d.padding[a][:, None]} if EMPTY in moments else {}
     whole = sum(basis @ moments[b][: basis.shape[1]] for b, basis in bases.items())[None]
 
     def reverse(gradient: Array) -> Moments:

@@ -113,6 +113,10 @@ def _of_two_bodies(torch: Any, model: ModelDescription, d: Any, a: int, around: 
     for b in (b for b in range(model.n_types) if d.sel[b] and b not in absent):
         part = np.flatnonzero(around.types == b)
         moment = moment + _moment(torch, model, d, (a, b), around.centre[part], vector[torch.from_numpy(part)], around.n)
+    if d.padding is not None:
+        fills = np.array([(a, b) not in model.pair_excluded for b in range(model.n_types)])[around.types]
+        n_empty = d.n_sel - np.bincount(around.centre[fills], minlength=around.n)
+        moment[:, :, 0] += torch.outer(torch.tensor(n_empty, dtype=torch.float64), torch.tensor(d.padding[a]))
     return KINDS[d.kind].features_of(torch, d, moment / d.n_sel)
 
 
@@ -120,7 +124,9 @@ def _of_three_bodies(torch: Any, model: ModelDescription, d: Any, a: int, around
     def function(b: int, c: int, x: Tensor) -> Tensor:
         return _net(torch, d.nets[d.net_of[b, c]], x)
 
-    return KINDS[d.kind].descriptor_of(torch, d, a, _s(d, vector), vector, around, function)
+    sw, r = _switch(d, vector)
+    s = sw / (r + d.env_protection)
+    return KINDS[d.kind].descriptor_of(torch, d, a, s, vector, around, function)
 
 
 def _moment(
@@ -139,15 +145,19 @@ def _moment(
     for count, argument, row in kind.constant_slots(d, a, n_empty, n_excluded):
         g = _net(torch, d.net(*pair), torch.tensor([[argument]], dtype=torch.float64))[0]
         moment = moment + torch.tensor(count)[:, None, None] * torch.outer(g, torch.tensor(row))
-    x, rows = kind.rows_of(torch, d, a, _s(d, vector), vector)
-    return moment.index_add(0, torch.from_numpy(centre), _net(torch, d.net(*pair), x)[:, :, None] * rows[:, None, :])
+    sw, r = _switch(d, vector)
+    x, rows = kind.rows_of(torch, d, a, sw / (r + d.env_protection), vector)
+    g = _net(torch, d.net(*pair), x)
+    if d.gates is not None:
+        g = g * (1.0 + sw * torch.tensor(d.gates[pair]))
+    return moment.index_add(0, torch.from_numpy(centre), g[:, :, None] * rows[:, None, :])
 
 
-def _s(d: Any, vector: Tensor) -> Tensor:
-    """s(r) (p, 1)."""
+def _switch(d: Any, vector: Tensor) -> tuple[Tensor, Tensor]:
+    """sw(r) and r (p, 1)."""
     r = vector.norm(dim=1, keepdim=True)
     u = ((r - d.rcut_smth) / (d.rcut - d.rcut_smth)).clamp(0.0, 1.0)
-    return (1.0 - u**3 * (6.0 * u**2 - 15.0 * u + 10.0)) / (r + d.env_protection)
+    return 1.0 - u**3 * (6.0 * u**2 - 15.0 * u + 10.0), r
 
 
 def _between_knots(torch: Any, function: Piecewise, x: Tensor) -> Tensor:

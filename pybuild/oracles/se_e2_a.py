@@ -2,6 +2,7 @@
 """se_e2_a for reference.py: the descriptor of a block of centres of one type, every forward step with its reverse beside it.
 
 With q = r + env_protection, s = sw(r)/q and v = sw(r) d/q^2, d = r_j - r_i, a neighbour's row is R = ((s - mean)/std, v/std').
+Its embedding is G = net(x), x = R_0, or net(x) (1 + sw(r) g) with a vector g of the pair of types.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from ..arrays import Array, Index
 from ..descriptors.se_e2_a import SeE2A
 from ..model.description import ModelDescription
-from .parts import Pairs, Tape, net_forward, net_reverse, switch
+from .parts import Pairs, net_forward, net_reverse, switch
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def evaluate_block(
     """D (n, M A) of the centres, all of type a, and dE/dd of the pairs as a function of dE/dD."""
     local = np.searchsorted(centres, pairs.centre)
     neighbour_types = types[pairs.neighbour]
-    moment = np.zeros((len(centres), d.width, 4))
+    moment, n_filled = np.zeros((len(centres), d.width, 4)), np.zeros(len(centres))
     tapes = []
     for b in range(model.n_types):
         is_excluded = (a, b) in d.excluded and (a, b) not in model.pair_excluded
@@ -54,22 +55,25 @@ def evaluate_block(
         part = np.flatnonzero(inside)
         rows = compute_rows(d, a, pairs.vector[part])
         n_b = np.bincount(local[part], minlength=len(centres))
-        if not (is_excluded and d.exclusion == "section"):
+        n_filled += n_b
+        if d.padding is None and not (is_excluded and d.exclusion == "section"):
             moment += _padding(d, a, b, n_b)
         if not is_excluded:  # otherwise the neighbours fill their slots, and that is all
-            g, tape = net_forward(d.net(a, b), rows.row[:, :1])
+            g, reverse = embed(d, a, b, rows)
             moment += _sum_by_centre(g, rows.row, local[part], len(centres))
-            tapes.append((part, rows, g, tape))
+            tapes.append((part, rows, g, reverse))
+    if d.padding is not None:
+        moment[:, :, 0] += np.outer(d.n_sel - n_filled, d.padding[a])
     moment /= d.n_sel
 
-    def reverse(d_descriptor: Array) -> Array:
+    def reverse_all(d_descriptor: Array) -> Array:
         d_moment = reverse_features(d, moment, d_descriptor)
         gradient = np.zeros_like(pairs.vector)
-        for part, rows, g, tape in tapes:
-            gradient[part] = _reverse_pairs(rows, g, tape, d_moment[local[part]] / d.n_sel)
+        for part, rows, g, reverse in tapes:
+            gradient[part] = _reverse_pairs(rows, g, reverse, d_moment[local[part]] / d.n_sel)
         return gradient
 
-    return features(d, moment), reverse
+    return features(d, moment), reverse_all
 
 
 def _padding(d: SeE2A, a: int, b: int, n_b: Index) -> Array:
@@ -86,11 +90,20 @@ def _sum_by_centre(g: Array, row: Array, centre: Index, n: int) -> Array:
     return np.stack([g[first[i] : first[i + 1]].T @ row[first[i] : first[i + 1]] for i in range(n)])
 
 
-def _reverse_pairs(rows: Rows, g: Array, tape: Tape, d_moment: Array) -> Array:
+def embed(d: SeE2A, a: int, b: int, rows: Rows) -> tuple[Array, Callable[[Array], tuple[Array, Array]]]:
+    """G (p, M) of neighbours of type b, and (dE/dx, dE/dr) by G of a dE/dG."""
+    g, tape = net_forward(d.net(a, b), rows.row[:, :1])
+    if d.gates is None:
+        return g, lambda d_g: (net_reverse(tape, d_g)[:, 0], np.zeros(len(d_g)))
+    gate = d.gates[a, b]
+    factor = 1.0 + np.outer(rows.sw, gate)
+    return g * factor, lambda d_g: (net_reverse(tape, d_g * factor)[:, 0], (d_g * g) @ gate * rows.dsw)
+
+
+def _reverse_pairs(rows: Rows, g: Array, reverse: Callable[[Array], tuple[Array, Array]], d_moment: Array) -> Array:
     """dE/dd of pairs, from dE/d(sum over pairs) of their centres (p, M, 4)."""
-    d_row = np.einsum("pmc,pm->pc", d_moment, g)
-    d_x = net_reverse(tape, np.einsum("pmc,pc->pm", d_moment, rows.row))[:, 0]
-    return reverse_rows(rows, d_row, d_x)
+    d_x, d_r = reverse(np.einsum("pmc,pc->pm", d_moment, rows.row))
+    return reverse_rows(rows, np.einsum("pmc,pm->pc", d_moment, g), d_x, d_r)
 
 
 def compute_rows(d: SeE2A, a: int, vector: Array) -> Rows:
@@ -104,12 +117,12 @@ def compute_rows(d: SeE2A, a: int, vector: Array) -> Rows:
     return Rows(row, vector, r, sw, dsw, q, d.std[a])
 
 
-def reverse_rows(rows: Rows, d_row: Array, d_x: Array) -> Array:
-    """dE/dd from dE/dR and dE/dx, x = R_0: ds/dr = sw'/q - sw/q^2 and v_c = (sw/q^2) d_c."""
+def reverse_rows(rows: Rows, d_row: Array, d_x: Array, d_r: Array | float = 0.0) -> Array:
+    """dE/dd from dE/dR and, by way of G, dE/dx, x = R_0, and dE/dr: ds/dr = sw'/q - sw/q^2 and v_c = (sw/q^2) d_c."""
     q, unit = rows.q, rows.vector / rows.r[:, None]
     d_s, d_v = (d_row[:, 0] + d_x) / rows.std[0], d_row[:, 1:] / rows.std[1]
     radial = d_s * (rows.dsw / q - rows.sw / q**2) + np.sum(d_v * rows.vector, axis=1) * (rows.dsw / q**2 - 2.0 * rows.sw / q**3)
-    return radial[:, None] * unit + (rows.sw / q**2)[:, None] * d_v
+    return (radial + d_r)[:, None] * unit + (rows.sw / q**2)[:, None] * d_v
 
 
 def features(d: SeE2A, t: Array) -> Array:
@@ -126,7 +139,10 @@ def reverse_features(d: SeE2A, t: Array, d_features: Array) -> Array:
 
 
 def constant_slots(d: SeE2A, a: int, n_empty: float, n_excluded: float) -> list[tuple[float, float, Array]]:
-    """(how many, x, R) of the slots that have no neighbour of their own: excluded neighbours add nothing."""
+    """(how many, x, R) of the slots that have no neighbour of their own: excluded neighbours add nothing. None where
+    what empty slots add is given."""
+    if d.padding is not None:
+        return []
     x_pad = -d.mean[a] / d.std[a, 0]
     return [(n_empty, x_pad, np.array([x_pad, 0.0, 0.0, 0.0]))]
 

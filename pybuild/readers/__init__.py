@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import PybuildError, ReadError, UnsupportedModel, printable
+from ..model import kept_types
 from ..model.description import ModelDescription, Provenance
 from .deepmd import tensorflow, torch, trees
 from .files import graphdef, restricted_pickle
@@ -41,24 +42,37 @@ class Format:
 
 
 def read_model(
-    path: str | Path, head: str | None = None, types: Sequence[str] | None = None, without_modifier: bool = False
+    path: str | Path,
+    head: str | None = None,
+    types: Sequence[str] | None = None,
+    without_modifier: bool = False,
+    padding_type: str | None = None,
+    keep_types: Sequence[str] | None = None,
 ) -> ModelDescription:
     """Read a trained model.
 
-    path: the file, recognised by its content, its name does not matter; head, types, without_modifier: source.Choices.
-    Returns a validated ModelDescription. Raises a PybuildError whose message starts with the path: ReadError for damaged or
-    unknown files, UnsupportedModel for sound models with a feature that is named, ModelError for a model that breaks a rule,
-    InputError for a wrong choice.
+    path: the file, recognised by its content, its name does not matter; keep_types: of its types those that are wanted (default:
+    all); the others: source.Choices. Returns a validated ModelDescription. Raises a PybuildError whose message starts with the
+    path: ReadError for damaged or unknown files, UnsupportedModel for sound models with a feature that is named, ModelError for a
+    model that breaks a rule, InputError for a wrong choice.
     """
-    return describe(path, read_source(path, head, types, without_modifier))
+    model = describe(path, read_source(path, head, types, without_modifier, padding_type))
+    if keep_types is None:
+        return model
+    with _about(path):
+        return kept_types.keep_types(model, keep_types)
 
 
 def read_source(
-    path: str | Path, head: str | None = None, types: Sequence[str] | None = None, without_modifier: bool = False
+    path: str | Path,
+    head: str | None = None,
+    types: Sequence[str] | None = None,
+    without_modifier: bool = False,
+    padding_type: str | None = None,
 ) -> Source:
     """What a file holds, whether or not there is a description of such a model. Raises as read_model does."""
     with _about(path):
-        return _read(Path(path), Choices(head, None if types is None else tuple(types), without_modifier))
+        return _read(Path(path), Choices(head, None if types is None else tuple(types), without_modifier, padding_type))
 
 
 def describe(path: str | Path, source: Source) -> ModelDescription:

@@ -18,6 +18,7 @@ class Choices:
     # given, by default all of the file.
     types: tuple[str, ...] | None = None
     without_modifier: bool = False  # take the short-range part of a model with a data modifier (DPLR)
+    padding_type: str | None = None  # DPA-1: the type that empty slots had in training, where that was the first atom's
 
 
 class Source(Protocol):

@@ -22,7 +22,7 @@ class Slots(NamedTuple):
 
 
 def nearest_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs) -> list[BoolArray]:
-    """Of each descriptor (p,) whether it takes a pair, by a neighbour_rule ("all", "per_type", "total", "union")."""
+    """Of each descriptor (p,) whether it takes a pair, by a neighbour_rule ("all", "per_type", "total", "mixed", "union")."""
     r2 = np.einsum("ij,ij->i", pairs[2], pairs[2])
     taken = [r2 < s.rcut**2 for s in slots]
     if rule == "all":
@@ -31,7 +31,7 @@ def nearest_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs)
         most = np.max([s.sel for s in slots], axis=0)
         listed = _nearest(most, most.sum(), types, pairs, np.any(taken, axis=0))
         taken = [mine & listed for mine in taken]
-    totals = [sum(s.sel) if rule == "total" else None for s in slots]
+    totals = [{"total": sum(s.sel), "mixed": max(s.sel)}.get(rule) for s in slots]
     return [_nearest(np.asarray(s.sel), n, types, pairs, mine) for s, n, mine in zip(slots, totals, taken, strict=True)]
 
 
@@ -41,8 +41,10 @@ def _nearest(sel: Index, total: int | None, types: Index, pairs: Pairs, among: B
     n = len(sel)
     counts = np.bincount(i[among] * n + types[j[among]], minlength=len(types) * n).reshape(-1, n)
     crowded = (counts > sel).any(axis=1)
+    if total is not None:
+        crowded |= counts.sum(axis=1) > total
     kept = among & ~crowded[i]
-    for centre in np.flatnonzero(crowded):  # a centre with too many in total has too many of some type
+    for centre in np.flatnonzero(crowded):
         first, end = np.searchsorted(i, (centre, centre + 1))
         mine = first + np.flatnonzero(among[first:end])
         order = mine[_by_distance(j[mine], d[mine])][:total]

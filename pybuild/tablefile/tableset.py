@@ -80,6 +80,7 @@ class DescriptorArrays:
     axis_neuron: int  # 0 where the kind has none
     pair_kind: IntArray  # (N, N)
     pair_table: IntArray  # (N, N)
+    padding: Array | None = None  # (N, M) what an empty slot of n_sel adds; None: each type has its own
 
     @property
     def n_bodies(self) -> int:

@@ -22,6 +22,8 @@ MODELS = [
     "se_e2_a-softplus-pair_exclude",
     "se_e2_a-cu",
     "se_e2_r-small",
+    "dpa1-concat-attn0",
+    "dpa1-strip-attn0",
     "water-full",
     "cu-full",
 ]
@@ -53,7 +55,7 @@ def test_model_equals_reference(
     assert_reference(lammps, reference(model), tables(model), ranks)
 
 
-@pytest.mark.parametrize("model", ["water-full", "se_e2_a-softplus-pair_exclude", "se_e2_r-small"])
+@pytest.mark.parametrize("model", ["water-full", "se_e2_a-softplus-pair_exclude", "se_e2_r-small", "dpa1-strip-attn0"])
 @on_backends("kokkos_serial", "kokkos_openmp", *THREADED)
 def test_every_backend_equals_reference(
     model: str, lammps: Lammps, reference: Callable[[str], dict[str, Array]], tables: Callable[[str], Path]

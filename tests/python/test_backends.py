@@ -23,7 +23,8 @@ pytest.importorskip("pybuild._core", reason="pybuild._core is not built")
 THREADS = 2  # of kokkos_openmp: decided by the first evaluator of a process
 BACKENDS = ("kokkos_serial", "kokkos_openmp")
 MODELS = ("cu-full", "se_e2_a-cu", "se_e2_a-float32", "se_e2_a-resnet_dt-set_davg_zero", "se_e2_a-silu-sigmoid", "se_e2_a-small",
-          "se_e2_a-softplus-pair_exclude", "se_e2_a-two_side-exclude", "se_e2_r-small", "water-full")  # fmt: skip
+          "se_e2_a-softplus-pair_exclude", "se_e2_a-two_side-exclude", "se_e2_r-small", "water-full",
+          "dpa1-strip-attn0")  # fmt: skip
 
 # Double: the same products in another order of summation, some hundred roundings of numbers of order 1 to 10.
 SAME_ENERGY = 1e-12  # relative; energies are hundreds of eV an atom, most of it the bias

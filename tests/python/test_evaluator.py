@@ -41,6 +41,8 @@ MODELS = (
     "se_e2_a-softplus-pair_exclude",
     "se_e2_a-cu",
     "se_e2_r-small",
+    "dpa1-concat-attn0",
+    "dpa1-strip-attn0",
 )
 # The default tolerance of a build, against the uncompressed network.
 TABLE_ENERGY, TABLE_FORCE, TABLE_VIRIAL = 1e-9, 1e-8, 1e-6  # eV an atom, eV/angstrom, eV

@@ -7,14 +7,15 @@ import math
 import numpy as np
 import pytest
 
+from pybuild.compress.functions import NetAlongX
 from pybuild.compress.grid import TablePlan, end_of_table, make_grid, plan_tables
 from pybuild.errors import InputError
 from pybuild.model.description import PairKind
 
 
 def a_plan(lower, upper, end, kinks=()):
-    knots, starts = np.array(kinks, dtype=float), (lower, upper)
-    return TablePlan(0, None, lower, upper, upper, end, (), np.array([lower]), np.ones(1), False, knots, 1.0, upper, starts)
+    knots, starts, constants = np.array(kinks, dtype=float), (lower, upper), (np.array([lower]), np.ones(1))
+    return TablePlan(0, NetAlongX(None), lower, upper, upper, end, (), *constants, False, knots, 1.0, upper, starts)
 
 
 SAME = 1e-12  # the same formula in another order

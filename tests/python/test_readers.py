@@ -29,8 +29,6 @@ from pybuild.readers.files.restricted_pickle import loads as restricted_loads
 from pybuild.readers.files.torch_archive import TorchArchive
 
 REFUSED = {
-    "dpa1-concat-attn0": "descriptor 'dpa1'",
-    "dpa1-strip-attn0": "descriptor 'dpa1'",
     "hybrid-a_e3": "descriptor 'hybrid'",
     "se_e2_a-fparam_aparam": "2 frame parameters",
     "se_e3_tebd-strip": "descriptor 'se_e3_tebd'",

@@ -27,6 +27,7 @@ TORCH = 2e-13  # the same sums in another order; measured 3e-14 on forces, 1.4e-
 MODELS = [
     "cu-full", "se_e2_a-cu", "se_e2_a-float32", "se_e2_a-resnet_dt-set_davg_zero", "se_e2_a-silu-sigmoid", "se_e2_a-small",
     "se_e2_a-softplus-pair_exclude", "se_e2_a-two_side-exclude", "se_e2_r-small", "water-full",
+    "dpa1-concat-attn0", "dpa1-strip-attn0",
 ]  # fmt: skip
 OPTIONS = ["sel_zero", "silut", "relu_protection", "atom_ener", "atom_exclude", "float32_fitting", "compressed"]
 RADIAL_OPTIONS = ["radial_exclude", "radial_two_sided", "radial.pt"]

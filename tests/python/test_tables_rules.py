@@ -184,7 +184,7 @@ WRONG = {
     "rule": ("model.neighbour_rule", set_to((), 5), "is 5, expected 0 to 4"),
     "rule negative": ("model.neighbour_rule", set_to((), -1), "is -1, expected at least 0"),
     "union": ("model.neighbour_rule", set_to((), 3), r"is 3 \(union\), which this version does not evaluate; install"),
-    "mixed types": ("model.neighbour_rule", set_to((), 4), r"is 4 \(mixed\), which this version does not evaluate"),
+    "mixed types": ("model.neighbour_rule", set_to((), 4), "must be n_sel for every type, with padding: the rule is mixed"),
     "frame parameters": ("model.n_fparam", set_to((), 2), "is 2 frame parameters, which this version does not evaluate; install"),
     "atomic parameters": ("model.n_aparam", set_to((), 1), "is 1 atomic parameters, which this version does not evaluate"),
     "atomic parameters negative": ("model.n_aparam", set_to((), -1), "expected at least 0"),
@@ -207,8 +207,8 @@ WRONG = {
     "pair_table": ("descriptor.0.pair_table", set_to((0, 0), -1), "exactly where pair_kind is 3"),
     "pair_table gap": ("descriptor.0.pair_table", set_to((slice(None), 1), 2), "not all tables before it"),
     "argument": ("table.0.argument", set_to((), 3), "is 3, expected 0 to 2"),
-    "over r": ("table.1.argument", set_to((), 1), "is 1, a table over the distance, which this version does not"),
-    "over products": ("table.1.argument", set_to((), 2), "is 2, a descriptor se_e2_a has tables over x"),
+    "over r": ("table.1.argument", set_to((), 1), "is 1, but 0 in table 0 of the same descriptor"),
+    "over products": ("table.1.argument", set_to((), 2), "is 2, which a descriptor se_e2_a does not have"),
     "no segment": ("table.0.segments", lambda a: a[:0], "is empty"),
     "segments": ("table.0.segments", lambda a: np.tile(a[:1], (65537, 1)), "is 65537, format 1 allows at most 65536"),
     "segment shape": ("table.0.segments", lambda a: a[:, :2].copy(), r"has shape \(2, 2\), expected \('any', 3\)"),
@@ -299,7 +299,7 @@ WRONG_DOUBLE = {
 # And of three bodies, whose groups of neighbours are 0 (two of type 0), 1 (one of each) and 3 (two of type 1).
 WRONG_TRIPLE = {
     "std": ("descriptor.0.std", lambda a: np.tile(a, 2), r"has shape \(2, 2\), expected \(2, 1\)"),
-    "argument": ("table.1.argument", set_to((), 0), "is 0, a descriptor se_e3 has tables over a product of three bodies"),
+    "argument": ("table.1.argument", set_to((), 0), "is 0, which a descriptor se_e3 does not have"),
     "not as far below": ("table.0.segments", set_to((0, slice(None)), [-0.5, 0.05, 10]), "expected as far on both sides of 0"),
     "upper": ("table.2.upper", set_to((), -0.1), "upper not below it"),
     "not symmetric": ("descriptor.0.pair_table", set_to((1, 0), 2), "must be symmetric"),

@@ -10,6 +10,7 @@ enum class Skip { none, identity, doubled };
 /// by the model: neighbours vanish, their slots are empty; absent: sel of the neighbour type is 0.
 enum class PairKind { ordinary, descriptor_excluded, model_excluded, absent, section_excluded };
 enum class InputForm { direct, square, rectangular, linear };
+/// r: rcut - r, so that all of them grow as a pair gets closer.
 enum class TableArgument { x, r, product };
 /// Which neighbours a centre keeps where there are more than sel (docs/theory.md section 1).
 enum class NeighbourRule { all, per_type, total, united, mixed };

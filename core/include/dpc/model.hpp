@@ -39,7 +39,6 @@ struct Table {
     int rank = 0;                   // K
     const double* coef = nullptr;   // (n_rows, order + 1, K)
     const double* basis = nullptr;  // V, (M, K)
-
     TableArgument argument = TableArgument::x;
 
     double lower() const { return segments.front().start; }
@@ -64,7 +63,13 @@ struct Descriptor {
     int width = 0;                    // M
     int axis_neuron = 0;              // A; 0 where the kind has none
     std::vector<Pair> pairs;          // (N, N)
+    const double* padding = nullptr;  // (N, M) what one of the n_sel slots adds where it is empty; null: each type has its own
+    TableArgument argument = TableArgument::x;  // of all its tables
 
+    /// Every slot is for neighbours of any type.
+    bool shares_slots() const;
+    /// What an empty slot adds around centres of type a is not 0.
+    bool has_padding(int a) const;
     const Pair& pair(int centre, int neighbour) const {
         return pairs[static_cast<std::size_t>(centre) * sel.size() + static_cast<std::size_t>(neighbour)];
     }
@@ -83,10 +88,13 @@ struct Descriptor {
     int n_features() const { return kind == DescriptorKind::se_e2_a ? width * axis_neuron : width; }
 };
 
+/// In place of a group.
+constexpr int kEmptySlots = -1;
+
 /// What the first layer of a fitting net takes of one descriptor.
 struct FittingInput {
     struct Column {
-        int group;  // of neighbours, see Descriptor
+        int group;  // of neighbours, see Descriptor; kEmptySlots: of the slots without neighbour
         int channel;
     };
     int descriptor = 0;           // index into Model::descriptors

@@ -17,7 +17,10 @@ const char* describe(NeighbourRule rule);
 /// What a user whose atoms have more should know, and can do.
 const char* advice_on(NeighbourRule rule);
 
-/// All slots of a descriptor: the nearest so many neighbours of all types are kept by the rule `total`.
+/// Neighbours of all types together may be too many: rules `total` and `mixed`.
+bool counts_all_types(NeighbourRule rule);
+
+/// All slots of a descriptor: the nearest so many neighbours of all types are kept by these rules.
 int count_slots(const Descriptor& descriptor);
 
 }  // namespace dpc

@@ -20,11 +20,14 @@ struct Overflow {
         double limit = 0;              // smallest distance in the training data
         double table_limit = 0;        // distance at which the table ends
     } worst;                           // of smallest margin
-    std::int64_t n_over_sel = 0;       // centres with more neighbours of a type than sel
+    std::int64_t n_over_sel = 0;       // centres with more neighbours of a type, or of all types, than sel
     struct Crowd {
-        int i = -1, type_i = -1, type_j = -1, count = 0, sel = 0;
+        int i = -1, type_i = -1, type_j = -1, count = 0, sel = 0;  // type_j: of the neighbours, or kEveryType
     } crowd;  // of smallest margin
 };
+
+/// Type of the neighbours of a crowd where all types share the slots.
+constexpr int kEveryType = -1;
 
 /// Of a case that there is not.
 constexpr double kNoMargin = 1e300;

@@ -46,7 +46,7 @@ struct PairLimits {
     double close_distance = 0;     // a centre with a closer neighbour takes all columns and products
     double table_limit = 0;        // the largest distance at which a table ends
     double checked_distance2 = 0;  // square of the larger of the two: closer pairs are counted. 0: no descriptor has such pairs
-    int sel = kUnlimited;          // slots of the only descriptor; of several each counts inside its own cut-off
+    int sel = kUnlimited;          // slots of the only descriptor, if types do not share them; of several each has its own cut-off
     bool is_counted = false;       // some descriptor counts them
     bool is_stored = false;        // some descriptor needs the pairs themselves, not only their number
 
@@ -64,6 +64,9 @@ struct PackedDescriptor {
     math::EnvParameters environment{};        // of three bodies R_0 is s/std', the length of the vector in R
     std::vector<PackedPair<Real>> pairs;      // by neighbour type; of three bodies without tables
     std::vector<PackedTriple<Real>> triples;  // of three bodies: those that centres of this type see
+    TableArgument argument = TableArgument::x;
+    bool shares_slots = false;                // n_sel of them, for neighbours of any type
+    int padding_row = -1;                     // row of C: (empty slots)/n_sel in its first component; -1: none
     int n_rows = 0;                           // rows of C
     PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_rows), T = Vs C, and its transpose; se_e2_r: Vs/5, D = Vs C/5
     std::vector<int> begin, end;              // se_e2_a: products, see ProductList
@@ -109,6 +112,9 @@ struct PackedSet {
 
     /// Some net takes all of descriptor `index`.
     bool has_direct(int index) const;
+
+    /// Tables of descriptor `index` are over the distance.
+    bool looks_up_distance(int index) const;
 
     /// Of what is allocated here, without coefficients, weights and biases, which the PackedModel has.
     std::size_t bytes() const;

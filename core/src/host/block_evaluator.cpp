@@ -163,6 +163,9 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
             pairs.n += limits.is_stored ? found : 0;
         }
     }
+    if (type.descriptors.size() == 1 && type.descriptors.front().shares_slots) {
+        may_overflow = check_shared_slots(list, block, sums);
+    }
     if (may_overflow) {
         keep_nearest(list, block, x, length, close, sums);
     }
@@ -305,6 +308,28 @@ void BlockEvaluator<Real>::count_crowd(const Block& block, int centre, int b, in
         found.crowd = {centre, block.type, b, n, sel};
         merge(sums.overflow, found);
     }
+}
+
+/// Where neighbours of all types share the slots: note the centres with too many. Whether the model may keep fewer.
+template <class Real>
+bool BlockEvaluator<Real>::check_shared_slots(const NeighbourBlocks& list, const Block& block, Sums& sums) const {
+    const BlockPairs& pairs = gathered_.pairs;
+    bool may_overflow = false;
+    for (int k = 0; k < block.n_atoms; ++k) {
+        int n = 0, n_uncounted = 0;  // the latter are listed only
+        for (int b = 0; b < pairs.n_types; ++b) {
+            n += pairs.count(b, k);
+            n_uncounted += ordinary_type(block).limits[static_cast<std::size_t>(b)].is_counted ? 0 : list.listed(block, b, k).count;
+        }
+        if (n > nearest_.n_slots()) {
+            Overflow found;
+            found.n_over_sel = 1;
+            found.crowd = {list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, kEveryType, n, nearest_.n_slots()};
+            merge(sums.overflow, found);
+        }
+        may_overflow = may_overflow || nearest_.may_overflow_shared(n + n_uncounted);
+    }
+    return may_overflow;
 }
 
 template <class Real>

@@ -53,7 +53,7 @@ bool NearestNeighbours::overflows(const NeighbourBlocks& list, const Block& bloc
         of_type = of_type || (counted && n > descriptor_.sel[static_cast<std::size_t>(b)]);
         n_most += n;
     }
-    in_total = rule_ == NeighbourRule::total && n_most > n_slots_;
+    in_total = counts_all_types(rule_) && n_most > n_slots_;
     return of_type || in_total;
 }
 
@@ -134,6 +134,18 @@ void NearestNeighbours::collect_listed(
 
 /// Too many neighbours in total, of types that no step counts.
 void NearestNeighbours::report_uncounted(const NeighbourBlocks& list, const Block& block, int atom, Overflow& overflow) const {
+    const int centre = list.centres[static_cast<std::size_t>(block.first_centre + atom)];
+    if (rule_ == NeighbourRule::mixed) {
+        const auto counted = std::count_if(candidates_.begin(), candidates_.end(),
+                                           [&](const Candidate& c) { return math::is_counted(kind_of(block, c.type)); });
+        if (counted <= n_slots_) {
+            Overflow found;
+            found.n_over_sel = 1;
+            found.crowd = {centre, block.type, kEveryType, static_cast<int>(candidates_.size()), n_slots_};
+            merge(overflow, found);
+        }
+        return;
+    }
     for (int b = 0; b < model_.n_types(); ++b) {
         const auto n = static_cast<int>(
             std::count_if(candidates_.begin(), candidates_.end(), [b](const Candidate& c) { return c.type == b; }));
@@ -141,7 +153,7 @@ void NearestNeighbours::report_uncounted(const NeighbourBlocks& list, const Bloc
         if (!math::is_counted(kind_of(block, b)) && n > sel) {
             Overflow found;
             found.n_over_sel = 1;
-            found.crowd = {list.centres[static_cast<std::size_t>(block.first_centre + atom)], block.type, b, n, sel};
+            found.crowd = {centre, block.type, b, n, sel};
             merge(overflow, found);
         }
     }

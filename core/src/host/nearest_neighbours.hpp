@@ -24,6 +24,9 @@ public:
     bool may_overflow(int b, int n) const {
         return rule_ != NeighbourRule::all && n > descriptor_.sel[static_cast<std::size_t>(b)];
     }
+    /// The same for neighbours of all types together, also those that no step counts, where these share the slots.
+    bool may_overflow_shared(int n) const { return rule_ == NeighbourRule::mixed && n > n_slots_; }
+    int n_slots() const { return n_slots_; }
     /// Leave the neighbours that the rule keeps of each centre. x, length: as gather_pairs had them. overflow gets the centres that
     /// have too many neighbours of all types together only.
     void keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, BlockPairs& pairs,

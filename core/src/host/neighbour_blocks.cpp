@@ -9,6 +9,7 @@
 #include "dpc/aligned_array.hpp"
 #include "dpc/errors.hpp"
 #include "dpc/math/slots.hpp"
+#include "dpc/neighbour_rule.hpp"
 
 namespace dpc::host {
 namespace {
@@ -67,7 +68,7 @@ Grouping::Grouping(const Model& model, int threads, NeighbourRule neighbour_rule
     : n_types(model.n_types()), n_threads(threads), rule(neighbour_rule), has_energy(model.has_energy) {
     for (int a = 0; a < n_types; ++a) {
         for (int b = 0; b < n_types; ++b) {
-            is_listed.push_back(rule == NeighbourRule::total ||
+            is_listed.push_back(counts_all_types(rule) ||
                                 std::any_of(model.descriptors.begin(), model.descriptors.end(), [&](const Descriptor& descriptor) {
                                     return math::is_counted(descriptor.pair(a, b).kind);
                                 }));

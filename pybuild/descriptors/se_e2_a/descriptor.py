@@ -2,7 +2,7 @@
 """Descriptor se_e2_a (docs/theory.md section 1).
 
 With q = r + env_protection, s = sw(r)/q and d the vector to a neighbour its row is R = ((s - mean)/std, sw(r) d/q^2/std'); x =
-R_0. D = T T[:A]^T, flattened.
+R_0. D = T T[:A]^T, flattened. DPA-1 without attention is this, too (descriptors/dpa1).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from ...arrays import Array
 from ...model.checks import check_array, is_integer, require
-from ...model.descriptor import AlongR, Form
+from ...model.descriptor import AlongR, Argument, Form
 from ..two_body import TwoBody, mean_of_s
 
 SMALLEST_Q = 1e-6  # angstrom, where a bound of an error is wanted
@@ -25,17 +25,13 @@ class AngularRows:
     """R (p, 4) of some pairs around centres of one type, and what its reverse needs."""
 
     row: Array
+    x: Array  # arguments of the tables
     vector: Array
     r: Array
     sw: Array
     dsw: Array
     q: Array
     std: Array
-
-    @property
-    def x(self) -> Array:
-        """(p,) arguments of the embedding net."""
-        return self.row[:, 0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,24 +74,29 @@ class SeE2A(TwoBody):
         row = np.empty((len(r), 4))
         row[:, 0] = radial.normalised(a, sw / q)
         row[:, 1:] = (sw / q**2)[:, None] * vector / self.std[a, 1]
-        return AngularRows(row, vector, r, sw, dsw, q, self.std[a])
+        x = row[:, 0] if self.argument is Argument.X else self.rcut - r
+        return AngularRows(row, x, vector, r, sw, dsw, q, self.std[a])
 
     def reverse_rows(self, rows: AngularRows, d_row: Array, d_x: Array) -> Array:
-        """dE/d vector: ds/dr = sw'/q - sw/q^2, and the other components are h d with h = sw/q^2."""
+        """dE/d vector: ds/dr = sw'/q - sw/q^2, and the other components are h d with h = sw/q^2. d_x: of the tables' argument."""
         q, sw, dsw = rows.q, rows.sw, rows.dsw
+        d_x, d_r = (d_x, 0.0) if self.argument is Argument.X else (0.0, -d_x)
         d_s, d_angular = (d_row[:, 0] + d_x) / rows.std[0], d_row[:, 1:] / rows.std[1]
-        along = d_s * (dsw / q - sw / q**2) + np.sum(d_angular * rows.vector, axis=1) * (dsw / q**2 - 2.0 * sw / q**3)
+        along = d_r + d_s * (dsw / q - sw / q**2) + np.sum(d_angular * rows.vector, axis=1) * (dsw / q**2 - 2.0 * sw / q**3)
         return along[:, None] * (rows.vector / rows.r[:, None]) + (sw / q**2)[:, None] * d_angular
 
     def rows_along_r(self, a: int, group: int, x: Array, closest: float) -> AlongR:
         """The row is (x, h d). Errors of the values are in the forces already."""
         radial = self.radial
-        r = radial.distance(a, x)
+        r = radial.distance(a, x) if self.argument is Argument.X else self.rcut - x
         sw, dsw = radial.switch(r)
         q = np.maximum(r + self.env_protection, SMALLEST_Q)
         h, dh = sw / q**2 / self.std[a, 1], (dsw / q**2 - 2 * sw / q**3) / self.std[a, 1]
         size = np.maximum(np.abs(h + dh * r), np.abs(h))  # of d(h d)/dr, along the pair and across
-        return AlongR(x, 1.0, h * r, size, (dsw / q - sw / q**2) / self.std[a, 0], 0.0)
+        dx = (dsw / q - sw / q**2) / self.std[a, 0]
+        if self.argument is Argument.X:
+            return AlongR(x, 1.0, h * r, size, dx, 0.0)
+        return AlongR(radial.normalised(a, sw / q), -dx, h * r, size, -np.ones_like(r), 0.0)
 
     def features(self, t: Array) -> Array:
         """D (n, M A) from T (n, M, 4)."""

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from ...arrays import Array
-from ...model.checks import check_array
+from ...model.checks import check_array, require
 from ...model.description import PairKind
 from ...model.descriptor import AlongR, Form
 from ..two_body import TwoBody
@@ -48,8 +48,9 @@ class SeE2R(TwoBody):
         return self.width
 
     def _check_kind(self, n_types: int) -> None:
-        """std (N, 1)."""
+        """std (N, 1); slots by type."""
         check_array(self.std, "descriptor.std", (n_types, 1))
+        require(self.padding is None, "descriptor.padding", "is given, which se_e2_r does not have")
 
     def constants(self, a: int, kind: int) -> list[float]:
         """Excluded neighbours, too, add something."""

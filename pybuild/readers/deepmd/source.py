@@ -16,9 +16,10 @@ from .tree_type import checked
 class DeepmdSource:
     """readers/source.py: Source."""
 
-    def __init__(self, format: str, tree: Tree, min_nbor_dist: float | None) -> None:
-        """tree: as a reader found it, is checked here; min_nbor_dist in angstrom, None or not positive: unknown."""
-        self.format, self.tree, self.min_nbor_dist = format, checked(tree), min_nbor_dist
+    def __init__(self, format: str, tree: Tree, min_nbor_dist: float | None, padding_type: str | None = None) -> None:
+        """tree: as a reader found it, is checked here; min_nbor_dist in angstrom, None or not positive: unknown; padding_type:
+        source.Choices."""
+        self.format, self.tree, self.min_nbor_dist, self._padding_type = format, checked(tree), min_nbor_dist, padding_type
 
     def precision(self) -> str:
         """Type of the weights, the descriptors' and the fitting nets' where they differ."""
@@ -35,7 +36,7 @@ class DeepmdSource:
 
     def description(self, provenance: Provenance) -> ModelDescription:
         """The validated description."""
-        return description_of_tree(self.tree, self.min_nbor_dist, provenance)
+        return description_of_tree(self.tree, self.min_nbor_dist, provenance, self._padding_type)
 
 
 def _parts(model: Tree, name: str) -> Iterator[Tree]:

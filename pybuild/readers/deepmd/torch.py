@@ -28,9 +28,10 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
         if is_frozen(root):
             if choices.head is not None:
                 raise InputError(f"--head {choices.head}: a frozen model has no heads; leave --head out")
-            return DeepmdSource(FROZEN, *frozen_tree(archive, root, choices.without_modifier))
+            return DeepmdSource(FROZEN, *frozen_tree(archive, root, choices.without_modifier), choices.padding_type)
         if is_checkpoint(root):
-            return DeepmdSource(CHECKPOINT, *checkpoint_tree(archive, root, choices.head, choices.without_modifier))
+            found = checkpoint_tree(archive, root, choices.head, choices.without_modifier)
+            return DeepmdSource(CHECKPOINT, *found, choices.padding_type)
         _refuse_bare_weights(root)
         raise ReadError("a torch archive, but neither a frozen model nor a checkpoint of DeePMD-kit")
 

@@ -8,16 +8,17 @@ and refused here by name, with what they would need (refusals.py).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ...arrays import Array
 from ...descriptors.deepmd import Tree, net_of_tree, symmetric, unsupported
-from ...descriptors.kinds import MAKERS
-from ...errors import ReadError
+from ...descriptors.kinds import APPENDED, MAKERS
+from ...errors import InputError, ReadError
 from ...model.description import EnergyFitting, ModelDescription, Provenance
-from ...model.net import Net
+from ...model.net import Net, Skip
 from .refusals import refuse_unknown
 
 
@@ -28,27 +29,40 @@ def early_activation(name: str) -> str:
     return name
 
 
-def description_of_tree(model: Tree, min_nbor_dist: float | None, provenance: Provenance) -> ModelDescription:
+def description_of_tree(
+    model: Tree, min_nbor_dist: float | None, provenance: Provenance, padding_type: str | None = None
+) -> ModelDescription:
     """Build and validate the description.
 
-    model: a checked tree; min_nbor_dist in angstrom, None, or not positive for unknown. Raises UnsupportedModel, ReadError for
-    shapes that do not fit together, ModelError for an illegal model.
+    model: a checked tree; min_nbor_dist in angstrom, None, or not positive for unknown; padding_type: name of the type that empty
+    slots had in training, where the tree does not say. Raises UnsupportedModel, ReadError for shapes that do not fit together,
+    ModelError for an illegal model, InputError for a type that is not there.
     """
     refuse_unknown(model)
     type_map = tuple(model["type_map"])
     n_types = len(type_map)
-    descriptor = model["descriptor"]
+    tree = model["descriptor"]
+    if padding_type is not None:
+        tree = tree | {"padding_type": _index_of(padding_type, type_map)}
+    descriptor = MAKERS[tree["type"]](tree, n_types)
+    constants = APPENDED[tree["type"]](tree, n_types) if tree["type"] in APPENDED else np.zeros((n_types, 0))
     description = ModelDescription(
         type_map=type_map,
-        descriptors=(MAKERS[descriptor["type"]](descriptor, n_types),),
-        fitting=_fitting(model, n_types),
+        descriptors=(descriptor,),
+        fitting=_with_constants(_fitting(model, n_types), constants),
         pair_excluded=symmetric(model["pair_exclude_types"]),
         min_nbor_dist=known_distance(min_nbor_dist),
         provenance=provenance,
-        neighbour_rule=model["neighbour_rule"],
+        neighbour_rule="mixed" if descriptor.shares_slots else model["neighbour_rule"],
     )
     description.validate()
     return description
+
+
+def _index_of(name: str, type_map: Sequence[str]) -> int:
+    if name not in type_map:
+        raise InputError(f"--padding-type {name}: the model has the types {' '.join(type_map)}")
+    return type_map.index(name)
 
 
 def known_distance(value: float | None) -> float | None:
@@ -98,6 +112,31 @@ def _scaled(nets: list[Net], factors: Array) -> list[Net]:
         for net, factor in zip(nets, factors, strict=False)
         for last in net.layers[-1:]
     ]
+
+
+def _with_constants(fitting: EnergyFitting, constants: Array) -> EnergyFitting:
+    """The last inputs of every net are constants (N, n) of the centre's type: into the bias of its first layer. Without an atom's
+    descriptor they are 0, too."""
+    if not constants.size:
+        return fitting
+    nets = [_without_inputs(fitting.net(a), numbers) for a, numbers in enumerate(constants)]
+    vacuum = [fitting.energy_constant(a) for a in range(len(nets))]
+    return replace(fitting, nets=tuple(nets), net_of=range(len(nets)), energy_bias=vacuum, vacuum_subtracted=frozenset())
+
+
+def _without_inputs(net: Net, constants: Array) -> Net:
+    first = net.layers[0]
+    if first.skip is not Skip.NONE:
+        raise unsupported(
+            "a type embedding appended to the descriptor (concat_output_tebd) before a fitting net with a skip connection around "
+            "its first layer",
+            "inputs of the fitting net that are constants",
+        )
+    n = len(first.weight) - len(constants)
+    if n <= 0:
+        raise ReadError(f"the fitting net takes {len(first.weight)} numbers, the type embedding alone has {len(constants)}")
+    bias = first.bias + constants @ first.weight[n:]
+    return Net((replace(first, weight=first.weight[:n], bias=bias), *net.layers[1:]))
 
 
 def _vacuum_types(flags: list[bool], mixed: bool, n_types: int) -> frozenset[int]:

@@ -204,6 +204,7 @@ DESCRIPTORS = {
             "smooth_type_embedding": Key(get.flag),
             "attn_layer": Key(get.integer),
             "lmax": Key(get.integer, 1),
+            "padding_type": Key(get.integer, None),
             "@variables": Key(record(STATISTICS | {"degree_gain_raw": Key(array, None)})),
         },
         ATTENTION_NOTES,

@@ -47,7 +47,7 @@ def tables_of(container: Container) -> TableSet:
 
 def _read(s: Sections) -> TableSet:
     model = read_model(s)
-    descriptors = read_descriptors(s, len(model["type_map"]))
+    descriptors = read_descriptors(s, len(model["type_map"]), model["neighbour_rule"])
     tables = read_tables(s, descriptors)
     fittings = read_fittings(s, model["energy_mask"], descriptors, tables)
     provenance = _read_provenance(s) if s.has(PROVENANCE) else {}

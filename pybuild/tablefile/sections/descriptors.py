@@ -9,7 +9,7 @@ import numpy as np
 
 from ...arrays import Array, IntArray
 from ...model.description import PairKind
-from ..tableset import DescriptorArrays
+from ..tableset import DescriptorArrays, NeighbourRule
 from .access import NamedArray, Sections, as_f64, as_i32, as_text, has_reciprocal, require, require_at_most
 from .kinds import KINDS, KindRules
 
@@ -34,14 +34,20 @@ def descriptor_sections(descriptors: Sequence[DescriptorArrays]) -> list[NamedAr
             *([(prefix + "axis_neuron", as_i32(d.axis_neuron), True)] if d.kind in KINDS and KINDS[d.kind].has_axis else []),
             (prefix + "pair_kind", as_i32(d.pair_kind), True),
             (prefix + "pair_table", as_i32(d.pair_table), True),
+            *([] if d.padding is None else [(prefix + "padding", as_f64(d.padding), True)]),
         ]
     return out
 
 
-def read_descriptors(s: Sections, n: int) -> tuple[DescriptorArrays, ...]:
+def read_descriptors(s: Sections, n: int, rule: NeighbourRule) -> tuple[DescriptorArrays, ...]:
     count = s.integer("descriptor.count", 1)
     require_at_most("descriptor.count", count, MOST_DESCRIPTORS)
-    return tuple(_read_descriptor(s, f"descriptor.{d}.", n) for d in range(count))
+    descriptors = tuple(_read_descriptor(s, f"descriptor.{d}.", n) for d in range(count))
+    for index, d in enumerate(descriptors):
+        shared = d.padding is not None and bool((d.sel == d.n_sel).all())
+        name = f"descriptor.{index}.sel"
+        require(shared or rule != NeighbourRule.MIXED, name, "must be n_sel for every type, with padding: the rule is mixed")
+    return descriptors
 
 
 def _read_descriptor(s: Sections, prefix: str, n: int) -> DescriptorArrays:
@@ -63,7 +69,23 @@ def _read_descriptor(s: Sections, prefix: str, n: int) -> DescriptorArrays:
         axis = s.integer(prefix + "axis_neuron", 1)
         require(axis <= width, prefix + "axis_neuron", f"is {axis}, expected 1 to the width {width}")
     pair_kind, pair_table = _read_pairs(s, prefix, n, sel, KINDS[kind].n_bodies)
-    return DescriptorArrays(kind, rcut, smooth, protection, sel, n_sel, mean, std, width, axis, pair_kind, pair_table)
+    padding = _read_padding(s, prefix, kind, sel, n_sel, width, pair_kind)
+    return DescriptorArrays(kind, rcut, smooth, protection, sel, n_sel, mean, std, width, axis, pair_kind, pair_table, padding)
+
+
+def _read_padding(
+    s: Sections, prefix: str, kind: str, sel: IntArray, n_sel: int, width: int, pair_kind: IntArray
+) -> Array | None:
+    """(N, M) where empty slots are counted for all types together."""
+    name = prefix + "padding"
+    if not s.has(name):
+        return None
+    require(KINDS[kind].has_axis, name, f"is there, which a descriptor {kind} does not have")
+    padding = s.f64(name, len(sel), width)
+    fits = bool((sel == n_sel).all()) or int(sel.sum(dtype=np.int64)) == n_sel
+    require(fits, name, f"is there, but sel is neither n_sel = {n_sel} for every type nor adds up to it")
+    require(not (pair_kind == PairKind.SECTION).any(), name, "is there, but a pair of types is excluded by section")
+    return padding
 
 
 def _read_cutoff(s: Sections, prefix: str) -> tuple[float, float, float]:

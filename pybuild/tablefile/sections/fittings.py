@@ -18,6 +18,7 @@ from .kinds import KINDS
 
 GELU, SILUT, LAST_ACTIVATION, LAST_SKIP = CODES["gelu"], CODES["silut"], max(CODES.values()), max(Skip)
 MOST_LAYERS, MOST_INPUTS, MOST_NEURONS = 256, 2**24, 2**16
+EMPTY = -1  # in place of a neighbour type: the slots without neighbour, where they are counted for all types together
 ARRAYS = ("columns", "row_end", "row_end_double", "row_end_mixed", "rank_double", "rank_mixed", "n_double", "n_mixed")
 
 
@@ -89,6 +90,8 @@ def _read_input(
         parts = {name: _read_rank_part(s, prefix + name, d.n_groups, ranks) for name in ("rank_double", "rank_mixed")}
         first, n_in = replace(first, **parts), d.width * max(1, d.axis_neuron)
     else:
+        if d.padding is not None:
+            ranks[EMPTY] = 1
         columns = _read_columns(s, prefix + "columns", ranks)
         first, n_in = replace(first, columns=columns), len(columns)
         if form == Form.SQUARE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...model.descriptor import Form
+from ...model.descriptor import Argument, Form
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,11 @@ class KindRules:
     has_axis: bool  # axis_neuron
     forms: tuple[Form, ...]  # of the first layer of a fitting net
     excluded_argument: float | None  # where excluded neighbours are looked up; None: they add nothing
+    arguments: tuple[Argument, ...]  # of its tables
 
 
 KINDS = {
-    "se_e2_a": KindRules(2, 2, True, (Form.DIRECT, Form.SQUARE), None),
-    "se_e2_r": KindRules(2, 1, False, (Form.DIRECT, Form.LINEAR), 0.0),
-    "se_e3": KindRules(3, 1, False, (Form.DIRECT, Form.LINEAR), None),
+    "se_e2_a": KindRules(2, 2, True, (Form.DIRECT, Form.SQUARE), None, (Argument.X, Argument.R)),
+    "se_e2_r": KindRules(2, 1, False, (Form.DIRECT, Form.LINEAR), 0.0, (Argument.X,)),
+    "se_e3": KindRules(3, 1, False, (Form.DIRECT, Form.LINEAR), None, (Argument.PRODUCT,)),
 }

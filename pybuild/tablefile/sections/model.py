@@ -12,7 +12,7 @@ from ..tableset import NeighbourRule, TableSet
 from .access import NamedArray, Sections, as_f64, as_i32, as_text, require, require_at_most, require_evaluated
 
 MOST_TYPES = 1024
-EVALUATED_RULES = (NeighbourRule.ALL, NeighbourRule.PER_TYPE, NeighbourRule.TOTAL)
+EVALUATED_RULES = (NeighbourRule.ALL, NeighbourRule.PER_TYPE, NeighbourRule.TOTAL, NeighbourRule.MIXED)
 
 
 def model_sections(t: TableSet) -> list[NamedArray]:

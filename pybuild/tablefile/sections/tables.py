@@ -10,8 +10,9 @@ import numpy as np
 
 from ...arrays import Array
 from ...model.description import PairKind
-from ..tableset import Argument, DescriptorArrays, TableArrays, end_of
-from .access import NamedArray, Sections, as_f64, as_i32, fail, has_reciprocal, require, require_at_most, require_evaluated
+from ...model.descriptor import Argument
+from ..tableset import DescriptorArrays, TableArrays, end_of
+from .access import NamedArray, Sections, as_f64, as_i32, fail, has_reciprocal, require, require_at_most
 from .kinds import KINDS
 
 EXCLUDED = (PairKind.SLOTS, PairKind.SECTION)
@@ -19,7 +20,6 @@ ORDERS = (3, 5)
 JOINT_TOLERANCE = 1e-9  # of the larger end of a segment: two ends that should be one point are that close, by rounding only
 PADDING_MARGIN = 0.5  # last steps between x_pad and the end of the table, so that rounding cannot put it beyond
 MOST_ROWS, MOST_SEGMENTS = 2**24, 2**16
-ARGUMENT_NAMES = {Argument.X: "x", Argument.R: "the distance", Argument.PRODUCT: "a product of three bodies"}
 
 
 def table_sections(tables: Sequence[TableArrays]) -> list[NamedArray]:
@@ -38,8 +38,8 @@ def table_sections(tables: Sequence[TableArrays]) -> list[NamedArray]:
 
 def read_tables(s: Sections, descriptors: Sequence[DescriptorArrays]) -> tuple[TableArrays, ...]:
     tables = tuple(_read_table(s, f"table.{t}.", width) for t, width in enumerate(_widths(descriptors)))
-    for d in descriptors:
-        _check_arguments(d, tables)
+    for index, d in enumerate(descriptors):
+        _check_arguments(f"descriptor.{index}.", d, tables)
         for t, x, what in _constant_arguments(d):
             table = tables[t]
             inside = table.lower <= x <= table.upper and x <= table.max - PADDING_MARGIN * table.segments[-1, 1]
@@ -64,23 +64,9 @@ def _widths(descriptors: Sequence[DescriptorArrays]) -> list[int]:
     return [widths[t] for t in range(len(widths))]
 
 
-def _check_arguments(d: DescriptorArrays, tables: Sequence[TableArrays]) -> None:
-    """That of the kind; over products as far on both sides of 0, for distances tell of both ends."""
-    expected = Argument.PRODUCT if d.n_bodies == 3 else Argument.X
-    for t in np.unique(d.pair_table[d.pair_table >= 0]).tolist():
-        table, prefix = tables[t], f"table.{t}."
-        found = f"is {int(table.argument)}, a descriptor {d.kind} has tables over {ARGUMENT_NAMES[expected]}"
-        require(table.argument == expected, prefix + "argument", found)
-        if expected == Argument.PRODUCT:
-            rounding = JOINT_TOLERANCE * max(abs(table.lower), abs(table.max))
-            symmetric = abs(table.lower + table.max) <= rounding and table.upper >= 0
-            ends = f"go from {table.lower} to {table.max}, expected as far on both sides of 0, and upper not below it"
-            require(symmetric, prefix + "segments", ends)
-
-
 def _constant_arguments(d: DescriptorArrays) -> Iterator[tuple[int, float, str]]:
     """Table, argument and what it is: empty slots, and excluded neighbours where these are looked up."""
-    if d.n_bodies == 3:  # nothing is added without neighbours
+    if d.padding is not None or d.n_bodies == 3:  # nothing is looked up without neighbours
         return
     with np.errstate(over="ignore"):
         x_pad = -d.mean / d.std[:, 0]
@@ -93,7 +79,7 @@ def _constant_arguments(d: DescriptorArrays) -> Iterator[tuple[int, float, str]]
 
 
 def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:
-    argument = _read_argument(s, prefix + "argument")
+    argument = Argument(s.code(prefix + "argument", max(Argument)))
     segments = _read_segments(s, prefix + "segments")
     lower, end, upper = float(segments[0, 0]), end_of(segments), s.number(prefix + "upper")
     rounding = JOINT_TOLERANCE * max(abs(lower), abs(end))
@@ -105,11 +91,29 @@ def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:
     return TableArrays(argument, segments, upper, coef, s.f64(prefix + "basis", width, rank))
 
 
-def _read_argument(s: Sections, name: str) -> Argument:
-    """No kind of descriptor of today looks anything up at the distance."""
-    argument = Argument(s.code(name, max(Argument)))
-    require_evaluated(argument != Argument.R, name, f"is {int(argument)}, a table over {ARGUMENT_NAMES[argument]}")
-    return argument
+def _check_arguments(prefix: str, d: DescriptorArrays, tables: Sequence[TableArrays]) -> None:
+    """One argument for all tables of a descriptor. Those over the distance begin at the cutoff and end before r = 0; what empty
+    slots add stands beside them."""
+    numbers = sorted(set(d.pair_table[d.pair_table >= 0].tolist()))
+    argument = tables[numbers[0]].argument
+    for t in numbers:
+        name, its = f"table.{t}.argument", tables[t].argument
+        require(its in KINDS[d.kind].arguments, name, f"is {int(its)}, which a descriptor {d.kind} does not have")
+        require(its == argument, name, f"is {int(its)}, but {int(argument)} in table {numbers[0]} of the same descriptor")
+        if argument is Argument.R:
+            require(d.padding is not None, prefix + "padding", f"is missing, but table {t} is over the distance")
+            lower, end = tables[t].lower, tables[t].max
+            inside = lower <= 0 and end < d.rcut
+            require(inside, f"table.{t}.segments", f"runs from {lower} to {end}, expected 0 to less than rcut = {d.rcut}")
+        elif argument is Argument.PRODUCT:
+            _check_symmetric(f"table.{t}.segments", tables[t])
+
+
+def _check_symmetric(name: str, table: TableArrays) -> None:
+    """As far on both sides of 0, for distances tell of both ends."""
+    rounding = JOINT_TOLERANCE * max(abs(table.lower), abs(table.max))
+    symmetric = abs(table.lower + table.max) <= rounding and table.upper >= 0
+    require(symmetric, name, f"go from {table.lower} to {table.max}, expected as far on both sides of 0, and upper not below it")
 
 
 def _read_segments(s: Sections, name: str) -> Array:

@@ -52,6 +52,21 @@ def frames(evaluate):
     return found
 
 
+def pytorch_evaluation(model):
+    """For frames."""
+    import torch
+
+    def evaluate(positions, types, cell):
+        coord = torch.tensor(positions[None], dtype=torch.float64, requires_grad=True)
+        box = None if cell is None else torch.tensor(cell.reshape(1, 9))
+        out = model(coord, torch.tensor(types[None]), box=box, do_atomic_virial=True)
+        out = {key: value.detach().numpy()[0] for key, value in out.items()}
+        virial, atom_virial = out["virial"].reshape(3, 3), out["atom_virial"].reshape(-1, 9)
+        return out["energy"][0], out["atom_energy"][:, 0], out["force"], virial, atom_virial
+
+    return evaluate
+
+
 def make_pytorch(folder):
     import torch
     from deepmd.pt.model.model import get_model
@@ -66,15 +81,7 @@ def make_pytorch(folder):
         model.eval()
         randomise(model, seed)
 
-        def evaluate(positions, types, cell, model=model):
-            coord = torch.tensor(positions[None], dtype=torch.float64, requires_grad=True)
-            box = None if cell is None else torch.tensor(cell.reshape(1, 9))
-            out = model(coord, torch.tensor(types[None]), box=box, do_atomic_virial=True)
-            out = {key: value.detach().numpy()[0] for key, value in out.items()}
-            virial, atom_virial = out["virial"].reshape(3, 3), out["atom_virial"].reshape(-1, 9)
-            return out["energy"][0], out["atom_energy"][:, 0], out["force"], virial, atom_virial
-
-        np.savez(HERE / f"{name}.pytorch.npz", **frames(evaluate))
+        np.savez(HERE / f"{name}.pytorch.npz", **frames(pytorch_evaluation(model)))
         model.model_def_script = json.dumps(script)
         torch.jit.save(torch.jit.script(model), folder / f"{name}.pth")
         without_code(folder / f"{name}.pth", HERE / f"{name}.pth")

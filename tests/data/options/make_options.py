@@ -77,7 +77,8 @@ def randomise(model, seed):
     """Statistics, biases and idt as a training would leave them; embedding weights of order one."""
     rng = np.random.default_rng(seed)
     atomic = model.atomic_model
-    block = getattr(atomic.descriptor, "sea", atomic.descriptor)
+    names = ("sea", "se_atten")
+    block = next((getattr(atomic.descriptor, n) for n in names if hasattr(atomic.descriptor, n)), atomic.descriptor)
     n_types, _, n_components = block.mean.shape
     mean, std = np.zeros((n_types, 1, n_components)), np.zeros((n_types, 1, n_components))
     mean[:, 0, 0] = rng.uniform(0.02, 0.08, n_types)

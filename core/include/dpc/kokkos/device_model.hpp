@@ -71,6 +71,8 @@ struct DeviceDescriptor {
     const DevicePair<Real>* pairs = nullptr;  // by neighbour type, device memory
     const DeviceTriple<Real>* triples = nullptr;
     int n_triples = 0;
+    double table_rcut = 0;  // tables are looked up at table_rcut - r; 0: at x
+    int n_sel = 0, padding_row = -1;
     int n_rows = 0, n_features = 0;
     DeviceMatrix<Real> basis, reverse_basis;
     DeviceProducts products;
@@ -81,11 +83,13 @@ struct DescriptorExtent {
     DescriptorKind kind = DescriptorKind::se_e2_a;
     int most_rows = 0;        // of C or T
     bool has_direct = false;  // some net takes all of it
+    bool looks_up_distance = false;
 };
 
 /// Slots for neighbours inside the cut-off of each of several descriptors, device memory.
 struct CutoffSlots {
     int n = 0;                      // descriptors, 0 where there is one, whose slots are in PairLimits
+    int shared = 0;                 // slots of that one for neighbours of any type, 0: each type has its own
     const double* rcut2 = nullptr;  // (n)
     const int* sel = nullptr;       // (n, n_types)
 };
@@ -286,6 +290,9 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     }
     to.triples = upload(triples);
     to.n_triples = static_cast<int>(triples.size());
+    to.table_rcut = from.argument == TableArgument::r ? from.rcut : 0;
+    to.n_sel = from.n_sel;
+    to.padding_row = from.padding_row;
     to.n_rows = from.n_rows;
     to.n_features = from.n_features;
     to.basis = upload(from.basis);
@@ -294,13 +301,14 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     DescriptorExtent& extent = descriptors[static_cast<std::size_t>(from.index)];
     extent.most_rows = std::max({extent.most_rows, from.n_rows, from.n_product_rows()});
     extent.has_direct = extent.has_direct || to.is_direct;
+    extent.looks_up_distance = to.table_rcut > 0;
     return to;
 }
 
 template <class ExecSpace, class Real>
 CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const PackedType<Real>& type) {
     if (type.descriptors.size() == 1) {
-        return {};
+        return {0, type.descriptors.front().shares_slots ? type.descriptors.front().n_sel : 0};
     }
     std::vector<double> rcut2;
     std::vector<int> sel;
@@ -310,7 +318,7 @@ CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const PackedType<Real>& t
             sel.push_back(math::is_counted(pair.kind) ? pair.sel : PairLimits::kUnlimited);
         }
     }
-    return {static_cast<int>(rcut2.size()), upload(rcut2), upload(sel)};
+    return {static_cast<int>(rcut2.size()), 0, upload(rcut2), upload(sel)};
 }
 
 template <class ExecSpace, class Real>

@@ -200,7 +200,7 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     const Chunk chunk = chunk_of(pass, c);
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(chunk.type)];
     const Rows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
-    const KeepRule keep{rule_, pass.model.n_slots};
+    const KeepRule keep{counts_all_types(rule_), pass.model.n_slots};
     if (rule_ == NeighbourRule::all) {
         const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep};
         for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);

@@ -40,10 +40,10 @@ struct GatherPairs {
                 const int j = list.neighbour(i, n);
                 const int b = types(j);
                 return vector_to(origin, j).r2 < chunk.rcut2 && b >= 0 &&
-                       ((KEEPS_NEAREST && keep.rule == NeighbourRule::total) || chunk.limits[b].is_counted);
+                       ((KEEPS_NEAREST && keep.of_all_types) || chunk.limits[b].is_counted);
             },
             [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
-        const bool is_cut = KEEPS_NEAREST && keep.rule == NeighbourRule::total && n_inside > keep.n_slots;
+        const bool is_cut = KEEPS_NEAREST && keep.of_all_types && n_inside > keep.n_slots;
         if constexpr (KEEPS_NEAREST) {
             if (is_cut) {
                 keep_nearest(group, k, origin, candidates, n_inside);

@@ -9,8 +9,8 @@ namespace dpc::kokkos {
 
 /// What a centre keeps of too many neighbours.
 struct KeepRule {
-    NeighbourRule rule = NeighbourRule::all;
-    int n_slots = 0;  // of all types
+    bool of_all_types = false;  // together they may be too many
+    int n_slots = 0;            // of all types
 };
 
 /// The pairs in the slots from `first` on, of one centre.

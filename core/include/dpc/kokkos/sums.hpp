@@ -48,6 +48,9 @@ struct CollectChunk {
             sums.virial[c] += chunk.virial[c * chunk.tiles.n_atoms + k];
         }
         sums.n_close += chunk.contributes(k) ? 0 : 1;
+        if (slots.shared > 0) {
+            count_shared_crowd(k, sums);
+        }
         for (int b = 0; b < chunk.n_types; ++b) {
             const PairLimits& limits = chunk.limits[b];
             const int count = chunk.within[chunk.segment(b, k)];
@@ -63,6 +66,20 @@ struct CollectChunk {
             if (chunk.closest2[chunk.segment(b, k)] < limits.checked_distance2) {
                 count_overflow(limits, b, k, sums);
             }
+        }
+    }
+
+    /// Where all types share the slots.
+    KOKKOS_FUNCTION void count_shared_crowd(int k, ChunkSums& sums) const {
+        int count = 0;
+        for (int b = 0; b < chunk.n_types; ++b) {
+            count += chunk.within[chunk.segment(b, k)];
+        }
+        if (count > slots.shared) {
+            Overflow crowded;
+            crowded.n_over_sel = 1;
+            crowded.crowd = {chunk.centres[k], chunk.type, kEveryType, count, slots.shared};
+            merge(sums.overflow, crowded);
         }
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What one pair adds to the moments of its centre, and the way back, for packs of channels (docs/theory.md sections 2 and 4). phi(x)
-// comes from one interval of a table; x is the first component R_0 of the environment. With one component the moments are sums of
-// phi(x) alone, as if R were the constant 1.
+// comes from one interval of a table; x is the first component R_0 of the environment, or R_0 and the table are functions of the
+// distance. With one component the moments are sums of phi(x) alone, as if R were the constant 1.
 #pragma once
 
 #include "dpc/math/table_lookup.hpp"
@@ -46,12 +46,13 @@ DPC_FUNCTION void add_moments(const TablePlace<Real>& place, const Environment& 
     }
 }
 
-/// reverse[c] = what N packs of channels add to dE/dR_c of the pair, still spread over the lanes; [0] with the table's argument included.
-/// gradient[c][v]: dE/dmoments.
-template <int ORDER, int COMPONENTS, int N, class P, class Real, class Environment>
-DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environment& environment, const P (&gradient)[COMPONENTS][N],
-                                  P (&reverse)[COMPONENTS]) {
+/// reverse[c] = what N packs of channels add to dE/dR_c of the pair, still spread over the lanes; [0] to that of the table's argument,
+/// R_0 included. row_slope: RowIsArgument or RowSlope of the pair. gradient[c][v]: dE/dmoments.
+template <int ORDER, int COMPONENTS, int N, class P, class Real, class Environment, class Slope>
+DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environment& environment, const Slope& row_slope,
+                                  const P (&gradient)[COMPONENTS][N], P (&reverse)[COMPONENTS]) {
     const P t(place.distance);
+    P by_row(0.0);
     for (P& component : reverse) {
         component = P(0.0);
     }
@@ -66,9 +67,16 @@ DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environme
                 along += gradient[c][v] * P(environment(c));
                 reverse[c] += phi * gradient[c][v];
             }
-            reverse[0] += phi * gradient[0][v];
+            if constexpr (Slope::is_one) {
+                reverse[0] += phi * gradient[0][v];
+            } else {
+                by_row += phi * gradient[0][v];
+            }
             reverse[0] += slope * along;
         }
+    }
+    if constexpr (!Slope::is_one) {
+        reverse[0] += by_row * P(row_slope.value);
     }
 }
 

@@ -17,6 +17,7 @@ struct PairArrays {
     double* r2;                         // |d|^2
     double *dx_over_r, *h, *dh_over_r;  // EnvRadial
     Real* row[4];                       // R, environment row
+    Real* row_slope;                    // dR_0/d(the table's argument); null: they are the same
     std::int32_t* table_row;            // row of the table
     Real* distance;                     // x - left knot
     Real* reverse_row[4];               // dE/dR, [0] with the table's argument included
@@ -36,6 +37,34 @@ DPC_FUNCTION PackD compute_environment(const EnvParameters& parameters, const Pa
         }
     }
     return radial.x;
+}
+
+/// dR_0/d(the table's argument): 1, or a number of each pair.
+struct RowIsArgument {
+    static constexpr bool is_one = true;
+};
+template <class Real>
+struct RowSlope {
+    static constexpr bool is_one = false;
+    Real value;
+};
+
+template <class Real>
+DPC_FUNCTION RowIsArgument slope_of(const PairArrays<Real>&, int, RowIsArgument) {
+    return {};
+}
+template <class Real>
+DPC_FUNCTION RowSlope<Real> slope_of(const PairArrays<Real>& pairs, int pair, RowSlope<Real>) {
+    return {pairs.row_slope[pair]};
+}
+
+/// Tables are looked up at t = rcut - r instead of x: dx_over_r is (dt/dr)/r from here on. Returns t in double.
+template <class PackD, class Real>
+DPC_FUNCTION PackD follow_distance(double rcut, const PairArrays<Real>& pairs, int at) {
+    const PackD r = sqrt(PackD::load(pairs.r2 + at));
+    store_from_double(PackD(-1.0 * r * PackD::load(pairs.dx_over_r + at)), pairs.row_slope + at);
+    PackD(-1.0 / r).store(pairs.dx_over_r + at);
+    return rcut - r;
 }
 
 /// dE/dd of a pack of pairs from dE/dR; virial[3 a + b] += d_a dE/dd_b.

@@ -15,6 +15,7 @@ void PairDescriptor<Real, COMPONENTS>::reserve_pairs(const PackedSet<Real>& set,
         place(doubles_, n_slots, {&a.dx_over_r, &a.h, &a.dh_over_r, &a.x});
         place(reals_, n_slots, {&a.row[0], &a.row[1], &a.row[2], &a.row[3], &a.distance, &a.reverse_row[0], &a.reverse_row[1],
                                 &a.reverse_row[2], &a.reverse_row[3]});
+        place(slopes_, set.looks_up_distance(index_) ? n_slots : 0, {&a.row_slope});
     } else {
         place(doubles_, n_slots, {&a.dx_over_r, &a.x});
         place(reals_, n_slots, {&a.distance, &a.reverse_row[0]});
@@ -33,6 +34,9 @@ void PairDescriptor<Real, COMPONENTS>::compute_environment(const PackedDescripto
         std::fill_n(arrays_.reverse_row[c] + pairs.n, kPairPadding, Real(0));
     }
     kernels_.pairs.compute_environment[COMPONENTS](descriptor.environment, pairs.n, arrays_);
+    if (descriptor.argument == TableArgument::r) {
+        kernels_.pairs.follow_distance(descriptor.rcut, pairs.n, arrays_);
+    }
     for (int b = 0; b < pairs.n_types; ++b) {
         const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
         if (pair.kind == PairKind::ordinary) {
@@ -80,11 +84,29 @@ void PairDescriptor<Real, COMPONENTS>::compute_rows(const PackedDescriptor<Real>
             store(pair, n, inverse_n_sel, atoms.lanes, rows + m);
         }
     }
+    if (descriptor.padding_row >= 0) {
+        Real* to = rows + static_cast<std::ptrdiff_t>(COMPONENTS * descriptor.padding_row) * atoms.lanes;
+        for (int m = 0; m < atoms.n; ++m) {
+            to[m] = static_cast<Real>(descriptor.n_sel - count_all(atoms.atoms[m])) * inverse_n_sel;
+        }
+    }
+}
+
+/// Neighbours of an atom that fill slots.
+template <class Real, int COMPONENTS>
+int PairDescriptor<Real, COMPONENTS>::count_all(int atom) const {
+    int n = 0;
+    for (int b = 0; b < block_->n_types; ++b) {
+        n += block_->count(b, atom);
+    }
+    return n;
 }
 
 template <class Real, int COMPONENTS>
 void PairDescriptor<Real, COMPONENTS>::reverse_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient) {
     const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
+    const auto reverse = descriptor.argument == TableArgument::r ? kernels_.table.reverse_moments_over_r
+                                                                 : kernels_.table.reverse_moments[COMPONENTS];
     for (int b = 0; b < block_->n_types; ++b) {
         const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
         if (pair.kind != PairKind::ordinary) {
@@ -104,7 +126,7 @@ void PairDescriptor<Real, COMPONENTS>::reverse_rows(const PackedDescriptor<Real>
                 }
             }
             const int k = atoms.atoms[m], first = block_->first(b, k);
-            kernels_.table.reverse_moments[COMPONENTS](*pair.table, first, first + block_->count(b, k), arrays_, moments_.data());
+            reverse(*pair.table, first, first + block_->count(b, k), arrays_, moments_.data());
         }
     }
 }

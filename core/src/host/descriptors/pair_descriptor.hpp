@@ -24,18 +24,19 @@ protected:
     void compute_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* rows);
     /// dE/dR of every pair of these atoms from dE/dC.
     void reverse_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
-    std::size_t bytes_of_pairs() const { return doubles_.bytes() + reals_.bytes() + table_rows_.bytes() + moments_.bytes(); }
+    std::size_t bytes_of_pairs() const { return doubles_.bytes() + reals_.bytes() + slopes_.bytes() + table_rows_.bytes() + moments_.bytes(); }
 
     const int index_;
     const Kernels<Real>& kernels_;
 
 private:
+    int count_all(int atom) const;
     void store(const PackedPair<Real>& pair, int n, Real inverse_n_sel, int lanes, Real* rows) const;
 
     const BlockPairs* block_ = nullptr;
     PairArrays<Real> arrays_{};
     AlignedArray<double> doubles_;
-    AlignedArray<Real> reals_;
+    AlignedArray<Real> reals_, slopes_;
     AlignedArray<std::int32_t> table_rows_;
     AlignedArray<Real> moments_;  // (COMPONENTS, stride) of one atom and neighbour type
 };

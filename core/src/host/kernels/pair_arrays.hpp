@@ -13,7 +13,7 @@ constexpr int kPairPadding = 16;  // pairs that a kernel may touch beyond the la
 /// then only the derivative of the table's argument: h, dh_over_r, row and reverse_row[1 .. 3] are not there.
 template <class Real>
 struct PairArrays : math::PairArrays<Real> {
-    double* x;  // R_0 in double, for the look-up
+    double* x;  // R_0, or rcut - r, in double, for the look-up
 };
 
 }  // namespace dpc::host

@@ -55,6 +55,13 @@ void compute_environment(const math::EnvParameters& parameters, int n_pairs, con
     }
 }
 
+template <class Real>
+void follow_distance(double rcut, int n_pairs, const PairArrays<Real>& pairs) {
+    for (int k = 0; k < n_pairs; k += PackD::width) {
+        math::follow_distance<PackD>(rcut, pairs, k).store(pairs.x + k);
+    }
+}
+
 /// The same the other way. The nine sums of the virial stay in registers over the block and are made single numbers once.
 template <class Real, int COMPONENTS>
 void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial) {
@@ -83,6 +90,7 @@ constexpr PairKernels<Real> functions() {
     table.gather = gather_pairs<Real>;
 #endif
     table.compute_environment = {compute_environment<Real, 4>, compute_environment<Real, 1>};
+    table.follow_distance = follow_distance<Real>;
     table.reverse_environment = {reverse_environment<Real, 4>, reverse_environment<Real, 1>};
     return table;
 }

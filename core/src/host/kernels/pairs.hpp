@@ -15,6 +15,8 @@ struct PairKernels {
                   const PairArrays<Real>& pairs, double* closest);
     /// x and R of the pairs, and their derivatives.
     ByComponents<void (*)(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs)> compute_environment;
+    /// After compute_environment: tables are looked up at rcut - r instead of x.
+    void (*follow_distance)(double rcut, int n_pairs, const PairArrays<Real>& pairs);
     /// gradient (3, n_pairs) = dE/dd of every pair; virial (9) += -d (x) gradient.
     ByComponents<void (*)(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial)> reverse_environment;
 };

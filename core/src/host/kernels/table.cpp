@@ -72,7 +72,7 @@ void moments_pass(const PackedTable<Real>& table, int channel, int begin, int en
 /// one of 16), are kept and added up together, by halves of two packs at a time: fifteen steps for all of them in place of two to four
 /// for each. A last group with fewer pairs adds up what is left of the one before and does not store it. Passes but the first add to
 /// what is there.
-template <class Real, int COMPONENTS, int ORDER, int N>
+template <class Real, int COMPONENTS, class Slope, int ORDER, int N>
 void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs,
                           const Real* moments) {
     using P = Pack<Real>;
@@ -92,7 +92,8 @@ void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin
         for (int pair = 0; pair < n; ++pair) {
             const int k = first + pair;
             P e[COMPONENTS];
-            math::reverse_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; }, weight, e);
+            math::reverse_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; },
+                                         math::slope_of(pairs, k, Slope{}), weight, e);
             for (int c = 0; c < COMPONENTS; ++c) {
                 partial[c * pairs_at_once + pair] = e[c];
             }
@@ -130,10 +131,11 @@ void compute_moments(const PackedTable<Real>& table, int begin, int end, const P
     });
 }
 
-template <class Real, int COMPONENTS>
+/// Slope: math::RowIsArgument or RowSlope.
+template <class Real, int COMPONENTS, class Slope>
 void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
     in_passes_over(table, [&](auto order, auto count, int channel) {
-        reverse_moments_pass<Real, COMPONENTS, decltype(order)::value, decltype(count)::value>(table, channel, begin, end, pairs, moments);
+        reverse_moments_pass<Real, COMPONENTS, Slope, decltype(order)::value, decltype(count)::value>(table, channel, begin, end, pairs, moments);
     });
 }
 
@@ -142,7 +144,8 @@ constexpr TableKernels<Real> functions() {
     TableKernels<Real> table{};
     table.locate = locate<Real>;
     table.compute_moments = {compute_moments<Real, 4>, compute_moments<Real, 1>};
-    table.reverse_moments = {reverse_moments<Real, 4>, reverse_moments<Real, 1>};
+    table.reverse_moments = {reverse_moments<Real, 4, math::RowIsArgument>, reverse_moments<Real, 1, math::RowIsArgument>};
+    table.reverse_moments_over_r = reverse_moments<Real, 4, math::RowSlope<Real>>;
     return table;
 }
 

@@ -17,6 +17,8 @@ struct TableKernels {
     /// reverse_row of the pairs from dE/dmoments (components, stride).
     ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments)>
         reverse_moments;
+    /// The same where R_0 is not what the table is looked up at: with row_slope.
+    void (*reverse_moments_over_r)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments);
 };
 
 }  // namespace dpc::host

@@ -26,12 +26,25 @@ struct DescribedChunk {
     const DevicePair<Real>* model_pairs = nullptr;  // by neighbour type
     double rcut2 = 0;                               // of this descriptor
     Real inverse_n_sel{};
+    double table_rcut = 0;  // of tables over the distance, 0: over x
+    int n_sel = 0, padding_row = -1;
 
     KOKKOS_INLINE_FUNCTION int begin(int b, int k) const { return common.firsts[common.segment(b, k)]; }
     /// Pairs that contribute one by one. Those beyond this descriptor's cut-off are as good as empty slots (R is that of the padding,
     /// its derivatives are 0), and are counted as filled.
     KOKKOS_INLINE_FUNCTION int n_pairs(int b, int k) const {
         return model_pairs[b].kind == PairKind::ordinary ? common.counts[common.segment(b, k)] : 0;
+    }
+    /// Neighbours of an atom that fill slots.
+    KOKKOS_INLINE_FUNCTION int n_filled(int k) const {
+        int n = 0;
+        for (int b = 0; b < common.n_types; ++b) {
+            if (math::is_counted(model_pairs[b].kind)) {
+                const int of_type = common.counts[common.segment(b, k)];
+                n += rcut2 < common.rcut2 ? count_inside(common.pairs.r2 + begin(b, k), of_type, rcut2) : of_type;
+            }
+        }
+        return n;
     }
     KOKKOS_INLINE_FUNCTION math::Slots slots(int b, int k) const {
         const DevicePair<Real>& model = model_pairs[b];

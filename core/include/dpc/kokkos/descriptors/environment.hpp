@@ -31,8 +31,13 @@ struct ComputeEnvironment {
     /// A pack of pairs. What it writes beyond the segment the next segment overwrites; segments of an atom come in order.
     KOKKOS_FORCEINLINE_FUNCTION void compute(const math::Grid& grid, int at) const {
         using P = Pack<double>;
-        const P x = math::compute_environment<COMPONENTS, P>(parameters, chunk.pairs, at);
+        P x = math::compute_environment<COMPONENTS, P>(parameters, chunk.pairs, at);
         if constexpr (LOCATES) {
+            if constexpr (COMPONENTS > 1) {
+                if (chunk.table_rcut > 0) {
+                    x = math::follow_distance<P>(chunk.table_rcut, chunk.pairs, at);
+                }
+            }
             P distance;
             store_integers(math::locate(grid, x, distance), chunk.pairs.table_row + at);
             math::store_from_double(distance, chunk.pairs.distance + at);

@@ -34,6 +34,9 @@ struct ComputeMoments {
     template <class Group>
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int b, int k) const {
         const DevicePair<Real>& model = chunk.model_pairs[b];
+        if (b == 0 && chunk.padding_row >= 0) {
+            group.once([&] { store_padding(k); });
+        }
         if (!model.has_table) {
             return;
         }
@@ -78,6 +81,14 @@ struct ComputeMoments {
                 of_pack[c] = sum[c][v];
             }
             store_channels(model, of_pack, channel + v * P::width, slots, k);
+        }
+    }
+
+    /// The row of C of empty slots that are counted for all types together.
+    KOKKOS_FUNCTION void store_padding(int k) const {
+        Real* to = rows.of_atom(COMPONENTS * chunk.padding_row, k);
+        for (int c = 0; c < COMPONENTS; ++c) {
+            to[c * rows.lanes] = c == 0 ? static_cast<Real>(chunk.n_sel - chunk.n_filled(k)) * chunk.inverse_n_sel : Real(0);
         }
     }
 

@@ -11,7 +11,8 @@ namespace dpc::kokkos {
 /// registers.
 constexpr int kSumsAtOnce = kPackBytes == 0 ? 8 : 16;
 
-template <class Real, int COMPONENTS>
+/// Slope: math::RowIsArgument, or math::RowSlope for tables over the distance.
+template <class Real, int COMPONENTS, class Slope>
 struct ReverseMoments {
     static constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;
     DescribedChunk<Real> chunk;
@@ -80,7 +81,8 @@ struct ReverseMoments {
                     }
                     if (m < n) {
                         math::reverse_moments<ORDER>(segment.template place<ORDER>(pair + m, channel),
-                                                     [&](int c) { return segment.pairs.row[c][pair + m]; }, weight, e);
+                                                     [&](int c) { return segment.pairs.row[c][pair + m]; },
+                                                     math::slope_of(segment.pairs, pair + m, Slope{}), weight, e);
                     }
                     for (int c = 0; c < COMPONENTS; ++c) {
                         partial[c * pairs_at_once + m] = e[c];

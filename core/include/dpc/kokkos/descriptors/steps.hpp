@@ -33,7 +33,7 @@ struct DescriptorSteps {
     DescriptorSteps(const ExecSpace& exec, const GroupSizes& sizes, const Chunk& common, const DeviceDescriptor<Real>& of,
                     const DescriptorArrays<Real>& with, MatrixProduct<ExecSpace, Real>& multiply)
         : space(exec), groups(sizes), descriptor(of), arrays(with), product(multiply),
-          chunk{common, with.pairs, of.pairs, of.rcut2, of.inverse_n_sel} {}
+          chunk{common, with.pairs, of.pairs, of.rcut2, of.inverse_n_sel, of.table_rcut, of.n_sel, of.padding_row} {}
 
     const Tiles& tiles() const { return chunk.common.tiles; }
 
@@ -46,11 +46,24 @@ struct DescriptorSteps {
         for_each_segment("dpc::compute_moments", space, tiles(), n_types, groups.segment, ComputeMoments<Real, COMPONENTS>{chunk, rows});
     }
 
+    template <int COMPONENTS, class Slope>
+    void reverse_moments(const Rows<Real>& reverse_rows) const {
+        for_each_segment("dpc::reverse_moments", space, tiles(), chunk.common.n_types, groups.segment,
+                         ReverseMoments<Real, COMPONENTS, Slope>{chunk, reverse_rows});
+    }
+
     /// Forces and virials from dE/dC.
     template <int COMPONENTS, class Output>
     void reverse_rows(const Rows<Real>& reverse_rows, const ForceSums<Output>& forces) const {
-        for_each_segment("dpc::reverse_moments", space, tiles(), chunk.common.n_types, groups.segment,
-                         ReverseMoments<Real, COMPONENTS>{chunk, reverse_rows});
+        if constexpr (COMPONENTS > 1) {
+            if (chunk.table_rcut > 0) {
+                reverse_moments<COMPONENTS, math::RowSlope<Real>>(reverse_rows);
+            } else {
+                reverse_moments<COMPONENTS, math::RowIsArgument>(reverse_rows);
+            }
+        } else {
+            reverse_moments<COMPONENTS, math::RowIsArgument>(reverse_rows);
+        }
         for_each_segment("dpc::reverse_environment", space, tiles(), 1, groups.atom,
                          ReverseEnvironment<ExecSpace, Real, COMPONENTS, Output>{chunk, forces});
     }
@@ -58,7 +71,7 @@ struct DescriptorSteps {
 
 /// Arrays for the steps above.
 template <int COMPONENTS, class Real>
-void place_pairs(ArrayPlaces& places, std::size_t n_slots, PairArrays<Real>& pairs) {
+void place_pairs(ArrayPlaces& places, const DescriptorExtent& extent, std::size_t n_slots, PairArrays<Real>& pairs) {
     places.add(n_slots, {&pairs.table_row});
     places.add(n_slots, {&pairs.dx_over_r});
     places.add(n_slots, {&pairs.distance});
@@ -67,6 +80,7 @@ void place_pairs(ArrayPlaces& places, std::size_t n_slots, PairArrays<Real>& pai
         for (int c = 0; c < COMPONENTS; ++c) {
             places.add(n_slots, {&pairs.row[c]});
         }
+        places.add(extent.looks_up_distance ? n_slots : 0, {&pairs.row_slope});
     }
     for (int c = 0; c < COMPONENTS; ++c) {
         places.add(n_slots, {&pairs.reverse_row[c]});

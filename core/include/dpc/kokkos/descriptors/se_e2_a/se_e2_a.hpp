@@ -14,7 +14,7 @@ struct SeE2A {
 
     static void place(ArrayPlaces& places, const DescriptorExtent& extent, std::size_t n_lanes, std::size_t n_slots,
                       DescriptorArrays<Real>& arrays) {
-        place_pairs<components>(places, n_slots, arrays.pairs);
+        place_pairs<components>(places, extent, n_slots, arrays.pairs);
         const std::size_t n = components * n_lanes * static_cast<std::size_t>(extent.most_rows);
         places.add(n, {&arrays.rows, &arrays.reverse_rows});
         places.add(extent.has_direct ? n : 0, {&arrays.expanded, &arrays.reverse_expanded});

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""DPA-1 (se_atten, se_atten_v2) without attention in DeePMD-kit's tree.
+
+The type embeddings E are vectors of numbers, so for a pair of types the embedding G depends on the distance alone:
+
+- concat: a net of [x, E_j, E_i], which is a net of x whose first layer puts the embeddings beside it;
+- strip: G = net(x) (1 + w g), g = strip net([E_j, E_i]), with w = sw(r) (smooth) or w = 1: one more linear layer.
+
+One-sided, E_i is left out. What is summed is se_e2_a's. E_i appended to the descriptor goes into the first bias of the fitting
+net.
+Of an empty slot DeePMD-kit's PyTorch back end takes the type of the structure's first atom, which matters where the mean is not
+0 and nothing switches it off: our own key tree["padding_type"] says of which type that is, N for the zero embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...arrays import Array
+from ...errors import ReadError
+from ...model.activations import parse
+from ...model.net import Layer, Net, Skip
+from ..deepmd import Tree, net_of_tree, slot_statistics, symmetric, unsupported
+from ..se_e2_a.deepmd import one_per_centre
+from ..se_e2_a.descriptor import SeE2A
+from .type_embedding import type_embedding
+
+
+def make(tree: Tree, n_types: int) -> SeE2A:
+    """Of its part of the tree. Raises UnsupportedModel, ReadError, ModelError."""
+    _refuse(tree)
+    n_slots = int(np.sum(tree["sel"]))
+    mean, std = one_per_centre(*slot_statistics(tree["@variables"], n_types, n_slots, 4))
+    gates, nets = None, _pair_nets(tree, n_types)
+    if _is_strip(tree):
+        gate = _gates(tree, n_types)
+        if tree["smooth_type_embedding"]:
+            gates = gate[:n_types, :n_types]
+        else:
+            nets = _for_pairs(tree, n_types, lambda a, b: _scaled(nets[a, b], 1.0 + gate[a, b]))
+    different = {id(nets[a, b]): nets[a, b] for a, b in np.ndindex(n_types, n_types)}
+    numbers = {key: k for k, key in enumerate(different)}
+    return SeE2A(
+        rcut=tree["rcut"],
+        rcut_smth=tree["rcut_smth"],
+        env_protection=tree["env_protection"],
+        sel=(n_slots,) * n_types,
+        n_sel=n_slots,
+        mean=mean,
+        std=std,
+        nets=tuple(different.values()),
+        net_of=[[numbers[id(nets[a, b])] for b in range(n_types)] for a in range(n_types)],
+        excluded=symmetric(tree["exclude_types"]),
+        exclusion=tree["exclusion"],
+        padding=_padding(tree, nets, -mean / std[:, 0]),
+        gates=gates,
+        axis_neuron=tree["axis_neuron"],
+    )
+
+
+def _refuse(tree: Tree) -> None:
+    if tree["attn_layer"]:
+        raise unsupported(
+            f"attention between neighbours (attn_layer = {tree['attn_layer']})",
+            "sums over pairs of neighbours that no table can hold",
+        )
+    if tree["lmax"] != 1:
+        raise unsupported(f"a basis beyond l = 1 (lmax = {tree['lmax']})", "more components in the moments")
+
+
+def _is_strip(tree: Tree) -> bool:
+    return bool(tree["tebd_input_mode"] == "strip")
+
+
+Pair = tuple[int, int]  # centre and neighbour type; N: neither
+
+
+def _pair_nets(tree: Tree, n_types: int) -> dict[Pair, Net]:
+    """For every centre type and neighbour type, N included: strip, without the factor of the types."""
+    (network,) = _networks(tree, "embeddings")
+    net = net_of_tree(network, "descriptor")
+    if _is_strip(tree):
+        return dict.fromkeys(_pairs(n_types), net)
+    inputs = _type_inputs(tree, n_types)
+    return _for_pairs(tree, n_types, lambda a, b: _beside(inputs[a, b], net))
+
+
+def _pairs(n_types: int) -> list[Pair]:
+    return [(a, b) for a in range(n_types) for b in range(n_types + 1)]
+
+
+def _for_pairs(tree: Tree, n_types: int, make: Callable[[int, int], Net]) -> dict[Pair, Net]:
+    """A net for each pair of types; one-sided, the very same for every centre type."""
+    if tree["type_one_side"]:
+        of_neighbour = [make(0, b) for b in range(n_types + 1)]
+        return {(a, b): of_neighbour[b] for a, b in _pairs(n_types)}
+    return {pair: make(*pair) for pair in _pairs(n_types)}
+
+
+def _type_inputs(tree: Tree, n_types: int) -> Array:
+    """(N + 1, N + 1, n) what a net takes of a centre's and a neighbour's type."""
+    e = np.pad(type_embedding(tree["type_embedding"], n_types), ((0, 1), (0, 0)))
+    neighbour = np.broadcast_to(e[None, :], (n_types + 1, *e.shape))
+    if tree["type_one_side"]:
+        return neighbour
+    return np.concatenate([neighbour, np.broadcast_to(e[:, None], neighbour.shape)], axis=2)
+
+
+def appended(tree: Tree, n_types: int) -> Array:
+    """(N, n) the type embeddings, where they stand behind the descriptor's numbers."""
+    e = type_embedding(tree["type_embedding"], n_types)
+    return e if tree["concat_output_tebd"] else e[:, :0]
+
+
+def _gates(tree: Tree, n_types: int) -> Array:
+    """g (N + 1, N + 1, M)."""
+    (network,) = _networks(tree, "embeddings_strip")
+    inputs = _type_inputs(tree, n_types)
+    flat = net_of_tree(network, "descriptor").forward(inputs.reshape(-1, inputs.shape[2]))[0]
+    return flat.reshape(*inputs.shape[:2], -1)
+
+
+def _networks(tree: Tree, name: str) -> list[Any]:
+    networks = tree[name]["networks"]
+    if len(networks) != 1:
+        raise ReadError(f"{len(networks)} {name} of DPA-1: one for all types is needed")
+    return list(networks)
+
+
+def _beside(constants: Array, net: Net) -> Net:
+    """A net of [x, constants] as one of x."""
+    n_in = 1 + len(constants)
+    if net.n_in != n_in:
+        raise ReadError(f"the embedding net takes {net.n_in} numbers, must be {n_in}: x and the type embeddings")
+    weight, bias = np.eye(1, n_in), np.concatenate([[0.0], constants])
+    return Net((Layer(weight, bias, None, parse("linear"), Skip.NONE), *net.layers))
+
+
+def _scaled(net: Net, factor: Array) -> Net:
+    """A net whose outputs are multiplied."""
+    if factor.shape != (net.n_out,):
+        raise ReadError(f"the strip net has {len(factor)} outputs, the embedding net {net.n_out}")
+    return Net((*net.layers, Layer(np.diag(factor), np.zeros(net.n_out), None, parse("linear"), Skip.NONE)))
+
+
+def _padding(tree: Tree, nets: dict[Pair, Net], x_pad: Array) -> Array:
+    """(N, M) what an empty slot adds, by centre type."""
+    n_types, width = len(x_pad), nets[0, 0].n_out
+    if not x_pad.any():
+        return np.zeros((n_types, width))
+    off = _is_strip(tree) and tree["smooth_type_embedding"]  # the factor of the types is switched off
+    b = 0 if off else tree.get("padding_type")
+    if b is None:
+        raise unsupported(
+            "DPA-1 without smooth_type_embedding and with a mean (davg) that is not 0, where DeePMD-kit gives an empty slot the "
+            "type of the structure's first atom, so that its energies depend on the order of the atoms,",
+            "to be told of which element that atom was in training: --padding-type NAME",
+        )
+    return np.concatenate([nets[a, b].forward(x_pad[a : a + 1, None])[0] * x_pad[a] for a in range(n_types)])

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""A model of fewer elements: the types that will be simulated, of a model that was trained for many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+
+from ..errors import InputError
+from .description import EnergyFitting, ModelDescription
+from .descriptor import Descriptor
+
+BY_TYPE = ("mean", "std", "padding")  # of a descriptor, first index a type
+BY_PAIR = ("net_of", "gates")  # first two indices types
+
+
+def keep_types(model: ModelDescription, names: Sequence[str]) -> ModelDescription:
+    """The same model of some of its types, in the model's order. Raises InputError for names that it does not have, and for a
+    descriptor whose slots belong to types: those of the others would be empty, but add something."""
+    for name in names:
+        if name not in model.type_map:
+            raise InputError(f"--keep-types {name}: the model has the types {' '.join(model.type_map)}")
+    if not all(d.shares_slots for d in model.descriptors):
+        raise InputError("--keep-types: each type has slots of its own, which add something where they are empty; leave it out")
+    kept = [a for a, name in enumerate(model.type_map) if name in names]
+    restricted = replace(
+        model,
+        type_map=tuple(model.type_map[a] for a in kept),
+        descriptors=tuple(_descriptor(d, kept) for d in model.descriptors),
+        fitting=_fitting(model.fitting, kept),
+        pair_excluded=_pairs(model.pair_excluded, kept),
+    )
+    restricted.validate()
+    return restricted
+
+
+def _descriptor(d: Descriptor, kept: list[int]) -> Descriptor:
+    arrays = {name: getattr(d, name)[kept] for name in BY_TYPE}
+    pairs = {name: getattr(d, name) for name in BY_PAIR}
+    of_pairs = {name: None if array is None else array[np.ix_(kept, kept)] for name, array in pairs.items()}
+    used = sorted(set(of_pairs["net_of"].ravel().tolist()))
+    of_pairs["net_of"] = np.searchsorted(used, of_pairs["net_of"])
+    nets = tuple(d.nets[k] for k in used)
+    changes = {**arrays, **of_pairs, "nets": nets, "sel": tuple(d.sel[a] for a in kept), "excluded": _pairs(d.excluded, kept)}
+    return replace(d, **{f.name: changes[f.name] for f in fields(d) if f.name in changes})
+
+
+def _fitting(f: EnergyFitting, kept: list[int]) -> EnergyFitting:
+    used = sorted(set(f.net_of[kept].tolist()))
+    return EnergyFitting(
+        nets=tuple(f.nets[k] for k in used),
+        net_of=np.searchsorted(used, f.net_of[kept]),
+        energy_bias=f.energy_bias[kept],
+        vacuum_subtracted=frozenset(kept.index(a) for a in f.vacuum_subtracted if a in kept),
+        excluded=frozenset(kept.index(a) for a in f.excluded if a in kept),
+    )
+
+
+def _pairs(pairs: frozenset[tuple[int, int]], kept: list[int]) -> frozenset[tuple[int, int]]:
+    return frozenset((kept.index(a), kept.index(b)) for a, b in pairs if a in kept and b in kept)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""DPA-1 without attention, from the trained model to the compiled tables, against DeePMD-kit: type embeddings beside x, as a
+factor, and as a factor that is switched off at the cutoff, whose tables are over the distance; slots that all types share."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pybuild import calculator
+from pybuild.compress import hermite
+from pybuild.compress.build import Options, build
+from pybuild.compress.functions import GatedAlongR
+from pybuild.compress.grid import grid_of, plan_tables
+from pybuild.errors import InputError, UnsupportedModel
+from pybuild.model.descriptor import Argument
+from pybuild.model.kept_types import keep_types
+from pybuild.oracles import reference, reference_tables, reference_torch
+from pybuild.readers import read_model
+from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
+
+ENERGY, FORCE, VIRIAL, TABLES = 1e-11, 1e-11, 1e-10, 1e-8  # eV/atom, eV/A, eV: roundings of two programs; the build's tolerance
+SINGLE = 1e-4  # mixed precision of these models, whose forces are some eV/A
+PADDED = {"concat", "concat_exclude", "strip", "strip_tight"}  # whose empty slots have the type of the first atom
+CROWDED = {"concat_exclude", "strip_tight", "smooth"}  # with more neighbours than slots
+NAMES = ["concat", "concat_exclude", "electrons", "smooth", "smooth_exclude", "strip", "strip_tight"]
+BACKENDS = ["host", "kokkos_serial"]
+M = 1.0  # angstrom: no two atoms are closer
+
+
+@pytest.fixture(scope="module")
+def folder(option_models):
+    return option_models.parent / "dpa1"
+
+
+def trained(folder, name):
+    """(model, DeePMD-kit's results)."""
+    data = np.load(folder / f"{name}.npz")
+    return read_model(folder / f"{name}.pth", padding_type="ABC"[data["types"][0]] if name in PADDED else None), data
+
+
+def frames(data):
+    for k, cell in enumerate((data["cell"], None)):
+        yield k, data["positions"], data["types"].astype(np.int64), cell
+
+
+@pytest.fixture(scope="module")
+def tables_of(folder, tmp_path_factory):
+    """The table file of a model, made once."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            made[name] = tmp_path_factory.mktemp("dpa1") / "tables.bin"
+            write_tables(made[name], build(trained(folder, name)[0], M).tables)
+        return made[name]
+
+    return make
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("oracle", [reference, reference_torch], ids=["reference", "autograd"])
+def test_the_model(folder, name, oracle):
+    if oracle is reference_torch:
+        pytest.importorskip("torch")
+    model, data = trained(folder, name)
+    assert model.neighbour_rule == "mixed"
+    for k, *atoms in frames(data):
+        found = oracle.evaluate(model, *atoms)
+        np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=ENERGY)
+        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=FORCE)
+        np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIAL)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_compiled_tables(folder, tables_of, name, backend):
+    """With all neighbours of a crowded centre the number of empty slots is negative."""
+    model, data = trained(folder, name)
+    everything = dataclasses.replace(model, neighbour_rule="all")
+    for k, *atoms in frames(data):
+        found = calculator.evaluate(tables_of(name), *atoms, backend=backend)
+        np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=TABLES)
+        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=TABLES)
+        mixed = calculator.evaluate(tables_of(name), *atoms, precision="mixed", backend=backend)
+        np.testing.assert_allclose(mixed.forces, data[f"forces{k}"], rtol=0, atol=SINGLE)
+        assert (found.overflow["n_over_sel"] > 0) == (name in CROWDED)
+        if name in CROWDED:
+            crowd = found.overflow["crowd"]
+            assert (crowd["type_j"], crowd["sel"]) == (-1, model.descriptors[0].n_sel)
+            kept_all = calculator.evaluate(tables_of(name), *atoms, neighbors="all", backend=backend)
+            np.testing.assert_allclose(kept_all.forces, reference.evaluate(everything, *atoms).forces, rtol=0, atol=TABLES)
+            assert np.abs(kept_all.forces - found.forces).max() > 100 * TABLES
+
+
+@pytest.mark.parametrize("options", [Options(), Options(form="direct"), Options(form="folded"), Options(rank="full")], ids=str)
+@pytest.mark.parametrize("name", ["concat_exclude", "smooth"])
+def test_every_form(folder, name, options, tmp_path):
+    """The oracle of the tables and the host, with the row that empty slots have."""
+    model, data = trained(folder, name)
+    k, *atoms = next(frames(data))
+    tables = from_bytes(to_bytes(build(model, M, options).tables))
+    write_tables(tmp_path / "tables.bin", tables)
+    for found in (reference_tables.evaluate(tables, *atoms), calculator.evaluate(tmp_path / "tables.bin", *atoms)):
+        np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=TABLES)
+        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=TABLES)
+
+
+@pytest.mark.parametrize("name", ["concat", "strip"])
+def test_padding_must_be_told(folder, name):
+    with pytest.raises(UnsupportedModel, match=r"empty slot the type of the structure's first atom.*--padding-type"):
+        read_model(folder / f"{name}.pth")
+    with pytest.raises(InputError, match=r"--padding-type D: the model has the types A B C$"):
+        read_model(folder / f"{name}.pth", padding_type="D")
+
+
+def test_another_padding_is_another_model(folder):
+    model, data = trained(folder, "strip")
+    k, *atoms = next(frames(data))
+    other = read_model(folder / "strip.pth", padding_type="ABC"[(data["types"][0] + 1) % 3])
+    assert np.abs(reference.evaluate(other, *atoms).atom_energy - data[f"atom_energy{k}"]).max() > 1e-6
+    assert not np.allclose(model.descriptors[0].padding, other.descriptors[0].padding)
+
+
+def test_one_sided_tables_are_shared(folder):
+    """One table a neighbour type, where they are over x."""
+    assert len(plan_tables(trained(folder, "strip_tight")[0], M, 5)[0]) == 3
+    assert len(plan_tables(trained(folder, "strip")[0], M, 5)[0]) == 9
+
+
+def test_derivatives_along_the_distance(folder):
+    """Five points on both sides of where the switch begins."""
+    d, h = trained(folder, "smooth")[0].descriptors[0], 1e-3
+    function = GatedAlongR(d.net(0, 1), d.gates[0, 1], d.radial, 0)
+    t = np.linspace(0.01, 2.9, 57)
+    values = [function.derivatives(t + k * h)[0] for k in (-2, -1, 1, 2)]
+    slopes = [function.derivatives(t + k * h)[1] for k in (-2, -1, 1, 2)]
+    for derivative, (a, b, c, e) in ((1, values), (2, slopes)):
+        np.testing.assert_allclose(function.derivatives(t)[derivative], (a - 8 * b + 8 * c - e) / (12 * h), atol=1e-6)
+
+
+def test_tables_over_the_distance(folder):
+    """Knots where the switch begins and ends; value and slope go on at the end of the table."""
+    model = trained(folder, "smooth")[0]
+    d = model.descriptors[0]
+    for table in build(model, M).tables.tables:
+        assert table.argument is Argument.R
+        grid = grid_of(table)
+        assert np.isclose(grid.knots(), d.rcut - d.rcut_smth, atol=1e-12).any()
+        assert grid.knots()[0] == 0.0
+        ends = grid.max + np.array([-1e-7, 1e-7])
+        value, slope = hermite.evaluate(table.coef, grid, ends)
+        np.testing.assert_allclose(value[1] - value[0], 2e-7 * slope[1], rtol=1e-4, atol=1e-12)
+        np.testing.assert_allclose(slope[0], slope[1], rtol=1e-4)
+
+
+def test_forces_are_derivatives_of_the_tables(tables_of, folder):
+    """At the cutoff, inside it, and beyond the end of the tables: the host's own energy."""
+    model = trained(folder, "smooth")[0]
+    step = 1e-4
+    for r in (0.05, 0.5, 1.3, 2.0, 3.9995, 4.0, 4.0005):
+        x = np.array([[0.0, 0.0, 0.0], [r, 0.0, 0.0], [0.3, 1.1, 0.2]])
+        moved = np.array([[0.0] * 3, [step, 0.0, 0.0], [0.0] * 3])
+        up, down = (calculator.evaluate(tables_of("smooth"), x + s * moved, [0, 0, 1]).energy for s in (1, -1))
+        found = calculator.evaluate(tables_of("smooth"), x, [0, 0, 1])
+        np.testing.assert_allclose((down - up) / (2 * step), found.forces[1, 0], rtol=1e-5, atol=1e-6)
+        if r > M:
+            np.testing.assert_allclose(found.forces, reference.evaluate(model, x, [0, 0, 1]).forces, atol=TABLES)
+
+
+def test_a_given_step(folder):
+    model, data = trained(folder, "smooth_exclude")
+    k, *atoms = next(frames(data))
+    tables = build(model, M, Options(step=0.02)).tables
+    assert all(table.segments[0, 1] <= 0.02 for table in tables.tables)
+    np.testing.assert_allclose(reference_tables.evaluate(tables, *atoms).forces, data[f"forces{k}"], rtol=0, atol=TABLES)
+
+
+@pytest.mark.parametrize("name", ["smooth", "concat_exclude"])
+def test_some_of_the_elements(folder, name):
+    """Structures of these have the same energies."""
+    model, data = trained(folder, name)
+    fewer = keep_types(model, ["C", "A"])
+    assert fewer.type_map == ("A", "C")
+    _, x, types, cell = next(frames(data))
+    mine = types != 1
+    whole = reference.evaluate(model, x[mine], types[mine], cell)
+    found = reference.evaluate(fewer, x[mine], types[mine] // 2, cell)
+    np.testing.assert_array_equal(found.forces, whole.forces)
+    np.testing.assert_array_equal(found.atom_energy, whole.atom_energy)
+    assert len(plan_tables(fewer, M, 5)[0]) == 4
+
+
+def test_elements_that_cannot_be_kept(folder, option_models):
+    with pytest.raises(InputError, match="--keep-types Xe: the model has the types A B C"):
+        read_model(folder / "smooth.pth", keep_types=["Xe"])
+    with pytest.raises(InputError, match="slots of its own"):
+        read_model(option_models / "silut.pth", keep_types=["A"])
