@@ -22,6 +22,7 @@ MODELS = [
     "se_e2_a-softplus-pair_exclude",
     "se_e2_a-cu",
     "se_e2_r-small",
+    "se_e3-small",
     "water-full",
     "cu-full",
 ]
@@ -66,7 +67,7 @@ def test_model_equals_reference(
     assert_reference(lammps, reference(model), tables(model), ranks)
 
 
-@pytest.mark.parametrize("model", ["water-full", "se_e2_a-softplus-pair_exclude", "se_e2_r-small"])
+@pytest.mark.parametrize("model", ["water-full", "se_e2_a-softplus-pair_exclude", "se_e2_r-small", "se_e3-small"])
 @on_backends("kokkos_serial", "kokkos_openmp", *THREADED)
 def test_every_backend_equals_reference(
     model: str, lammps: Lammps, reference: Callable[[str], dict[str, Array]], tables: Callable[[str], Path]
