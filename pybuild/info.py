@@ -149,12 +149,12 @@ def _input_text(t: TableSet, first: InputArrays) -> str:
     if first.form == Form.DIRECT:
         return f"{n_inputs(t, first, 'all')} numbers of the descriptor"
     if first.form == Form.LINEAR:
-        text = {part: _columns_text(t, first.columns[: n_inputs(t, first, part)]) for part in ("double", "mixed", "all")}
+        text = {part: _columns_text(t, first, first.columns[: n_inputs(t, first, part)]) for part in ("double", "mixed", "all")}
         has_double, has_mixed = first.n_double is not None, first.n_mixed is not None
     else:
         used = {"double": first.row_end_double, "mixed": first.row_end_mixed, "all": None}
         text = {
-            part: f"{n_inputs(t, first, part)} products of {_columns_text(t, _in_use(first.columns, row_end))}"
+            part: f"{n_inputs(t, first, part)} products of {_columns_text(t, first, _in_use(first.columns, row_end))}"
             for part, row_end in used.items()
         }
         has_double, has_mixed = first.row_end_double is not None, first.row_end_mixed is not None
@@ -167,10 +167,15 @@ def _in_use(columns: IntArray, row_end: IntArray | None) -> IntArray:
     return columns if row_end is None else columns[: row_end[row_end > np.arange(len(columns))].max()]
 
 
-def _columns_text(t: TableSet, columns: IntArray) -> str:
-    counts = Counter(columns[:, 0].tolist())
-    by_type = ", ".join(f"{t.type_map[b]} {n}" for b, n in sorted(counts.items()))
-    return f"{len(columns)} columns ({by_type})"
+def _columns_text(t: TableSet, first: InputArrays, columns: IntArray) -> str:
+    counts, d = Counter(columns[:, 0].tolist()), t.descriptors[first.descriptor]
+    by_group = ", ".join(f"{_group_name(t, d, group)} {n}" for group, n in sorted(counts.items()))
+    return f"{len(columns)} columns ({by_group})"
+
+
+def _group_name(t: TableSet, d: DescriptorArrays, group: int) -> str:
+    """Of neighbours: their type, or both types of pairs."""
+    return "-".join(t.type_map[b] for b in ((group,) if d.n_bodies == 2 else divmod(group, len(d.sel))))
 
 
 def _provenance_lines(t: TableSet) -> list[str]:

@@ -125,6 +125,31 @@ inline std::shared_ptr<const Model> load_smooth(TableBuilder file, bool has_thir
     return Model::from_bytes(bytes.data(), bytes.size());
 }
 
+/// Tables over products from `first` on, of 2, 3 and 1 channels.
+inline void add_product_tables(TableBuilder& file, int first, const std::vector<std::uint64_t>& ranks) {
+    for (std::size_t k = 0; k < ranks.size(); ++k) {
+        const std::string prefix = "table." + std::to_string(static_cast<std::size_t>(first) + k) + ".";
+        add_smooth_table(file, prefix, ranks[k], 6, k == 1 ? kManyProducts : kProducts);
+    }
+}
+
+inline std::shared_ptr<const Model> triple_model(const std::vector<std::int32_t>& kinds) {
+    TableBuilder file = small_triple_model();
+    file.i32("descriptor.0.pair_kind", {2, 2}, kinds);
+    add_product_tables(file, 0, {2, 3, 1});
+    const Bytes bytes = file.bytes();
+    return Model::from_bytes(bytes.data(), bytes.size());
+}
+
+inline std::shared_ptr<const Model> two_and_three_bodies_model() {
+    TableBuilder file = two_and_three_bodies();
+    add_smooth_table(file, "table.0.", 2, 6);
+    add_smooth_table(file, "table.1.", 3, 4);
+    add_product_tables(file, 2, {2, 2, 2});
+    const Bytes bytes = file.bytes();
+    return Model::from_bytes(bytes.data(), bytes.size());
+}
+
 inline std::vector<DescriptorCase> descriptor_cases() {
     constexpr PairKind ordinary = PairKind::ordinary, slots = PairKind::descriptor_excluded, section = PairKind::section_excluded,
                        vanished = PairKind::model_excluded;
@@ -135,7 +160,10 @@ inline std::vector<DescriptorCase> descriptor_cases() {
             {"se_e2_r excluded by section and by the model", radial_model({section, ordinary, vanished, section})},
             {"several", mixed_model()},
             {"file of se_e2_r", load_smooth(small_radial_model(), false)},
-            {"file of two descriptors", load_smooth(two_descriptors(), true)}};
+            {"file of two descriptors", load_smooth(two_descriptors(), true)},
+            {"se_e3", triple_model({0, 0, 0, 0})},
+            {"se_e3 with exclusions", triple_model({0, 0, 1, 0})},
+            {"se_e2_a and se_e3", two_and_three_bodies_model()}};
 }
 
 }  // namespace dpc::test

@@ -110,6 +110,10 @@ private:
             return value;
         };
         long double slope;
+        if (x < left && table.argument == TableArgument::product) {
+            const long double value = polynomial(0, slope);
+            return value + slope * (x - left);
+        }
         if (x < end) {
             return polynomial(x - left, slope);
         }
@@ -169,6 +173,33 @@ private:
         return all;
     }
 
+    /// C of one descriptor of three bodies and one group of neighbours, over the channels: all ordered pairs of neighbours of one type.
+    std::vector<Row> triple_rows(const Descriptor& d, int a, int group, const std::vector<Neighbour>& neighbours) const {
+        const int n = model_.n_types(), b = group / n, c = group % n;
+        if (b > c || d.pair(b, c).table < 0) {
+            return {};
+        }
+        const Table& table = model_.tables[static_cast<std::size_t>(d.pair(b, c).table)];
+        std::vector<Row> all(static_cast<std::size_t>(table.rank));
+        const auto is_seen = [&](const Neighbour& one) { return one.r < d.rcut && d.pair(a, one.type).kind == PairKind::ordinary; };
+        const auto length = [&](const Neighbour& one) {
+            return s_of(d, one.r) / (one.r + d.env_protection) / d.std_angular[static_cast<std::size_t>(a)];
+        };
+        const long double divisor = static_cast<long double>(d.sel[static_cast<std::size_t>(b)]) * d.sel[static_cast<std::size_t>(c)];
+        for (const Neighbour& one : neighbours) {
+            for (const Neighbour& other : neighbours) {
+                if (one.type != b || other.type != c || !is_seen(one) || !is_seen(other)) {
+                    continue;
+                }
+                const long double x = (one.d[0] * other.d[0] + one.d[1] * other.d[1] + one.d[2] * other.d[2]) * length(one) * length(other);
+                for (int k = 0; k < table.rank; ++k) {
+                    all[static_cast<std::size_t>(k)].c[0] += phi(table, k, x) / divisor;
+                }
+            }
+        }
+        return all;
+    }
+
     /// What a centre takes of a list that belongs to one precision.
     template <class List>
     const List& part(bool close, const List& in_double, const List& in_mixed, const List& all) const {
@@ -178,17 +209,17 @@ private:
 
     void append(const FittingInput& input, int a, bool close, const std::vector<Neighbour>& neighbours, std::vector<long double>& y) const {
         const Descriptor& d = descriptor_of(input);
-        std::vector<std::vector<Row>> by_type;
-        for (int b = 0; b < model_.n_types(); ++b) {
-            by_type.push_back(rows(d, a, b, neighbours));
+        std::vector<std::vector<Row>> by_group;
+        for (int b = 0; b < (d.is_three_body() ? model_.n_types() * model_.n_types() : model_.n_types()); ++b) {
+            by_group.push_back(d.is_three_body() ? triple_rows(d, a, b, neighbours) : rows(d, a, b, neighbours));
         }
         if (input.form == InputForm::direct) {
-            append_direct(input, d, a, close, by_type, y);
+            append_direct(input, d, a, close, by_group, y);
             return;
         }
         std::vector<Row> c;
         for (const FittingInput::Column& column : input.columns) {
-            c.push_back(by_type[static_cast<std::size_t>(column.group)][static_cast<std::size_t>(column.channel)]);
+            c.push_back(by_group[static_cast<std::size_t>(column.group)][static_cast<std::size_t>(column.channel)]);
         }
         if (input.form == InputForm::linear) {
             const int n = is_mixed_ ? input.n_mixed : input.n_double;
@@ -205,23 +236,23 @@ private:
         }
     }
 
-    void append_direct(const FittingInput& input, const Descriptor& d, int a, bool close, const std::vector<std::vector<Row>>& by_type,
+    void append_direct(const FittingInput& input, const Descriptor& d, int a, bool close, const std::vector<std::vector<Row>>& by_group,
                        std::vector<long double>& y) const {
         const std::vector<int> no_part, &ranks = part(close, input.rank_double, input.rank_mixed, no_part);
         std::vector<Row> t(static_cast<std::size_t>(d.width));
-        for (std::size_t b = 0; b < by_type.size(); ++b) {
-            for (std::size_t k = 0; k < by_type[b].size() && (ranks.empty() || k < static_cast<std::size_t>(ranks[b])); ++k) {
-                const Table& table = model_.tables[static_cast<std::size_t>(d.pair(a, static_cast<int>(b)).table)];
+        for (std::size_t b = 0; b < by_group.size(); ++b) {
+            for (std::size_t k = 0; k < by_group[b].size() && (ranks.empty() || k < static_cast<std::size_t>(ranks[b])); ++k) {
+                const Table& table = model_.tables[static_cast<std::size_t>(d.table_of(a, static_cast<int>(b)))];
                 for (std::size_t m = 0; m < t.size(); ++m) {
                     for (int c = 0; c < 4; ++c) {
-                        t[m].c[c] += table.basis[m * static_cast<std::size_t>(table.rank) + k] * by_type[b][k].c[c];
+                        t[m].c[c] += table.basis[m * static_cast<std::size_t>(table.rank) + k] * by_group[b][k].c[c];
                     }
                 }
             }
         }
         for (std::size_t m = 0; m < t.size(); ++m) {
-            if (d.kind == DescriptorKind::se_e2_r) {
-                y.push_back(t[m].c[0] / 5);
+            if (d.kind != DescriptorKind::se_e2_a) {
+                y.push_back(t[m].c[0] / (d.is_three_body() ? 1 : 5));
             }
             for (std::size_t axis = 0; axis < static_cast<std::size_t>(d.axis_neuron); ++axis) {
                 y.push_back(dot(t[m], t[axis]));

@@ -56,6 +56,10 @@ inline const Segments kManySegments = {{-1.0, 0.05, 10}, {-0.5, 0.001, 1}, {-0.4
                                        {0.5, 0.25, 1},   {0.75, 0.01, 25}, {1.0, 1e-6, 2},         {1.000002, 0.499998, 1},
                                        {1.5, 0.5, 5}};
 
+/// Of products: fine around 0 and coarse on both sides, as nearly all are, and of more segments.
+inline const Segments kProducts = {{-6.0, 0.5, 8}, {-2.0, 0.1, 40}, {2.0, 0.5, 8}};
+inline const Segments kManyProducts = {{-6.0, 0.5, 8}, {-2.0, 0.25, 4}, {-1.0, 0.1, 20}, {1.0, 0.25, 4}, {2.0, 0.5, 8}};
+
 inline void add_smooth_table(TableBuilder& file, const std::string& prefix, std::uint64_t rank, std::uint64_t n_powers,
                              const Segments& segments = kTwoSegments) {
     const double end = segments.back()[0] + segments.back()[1] * segments.back()[2];

@@ -250,6 +250,58 @@ inline TableBuilder small_radial_model() {
     return file;
 }
 
+/// Sections of a descriptor se_e3 but pair_kind; H sees no H. Groups of neighbours: 0 O-O, 1 O-H, 3 H-H.
+inline void add_triple_descriptor(TableBuilder& file, const std::string& prefix, double rcut, int first_table) {
+    file.text(prefix + "kind", "se_e3");
+    file.f64(prefix + "rcut", {}, {rcut});
+    file.f64(prefix + "rcut_smth", {}, {0.5});
+    file.f64(prefix + "env_protection", {}, {0.1});
+    file.i32(prefix + "sel", {2}, {4, 8});
+    file.f64(prefix + "std", {2, 1}, {0.4, 0.3});
+    file.i32(prefix + "width", {}, {4});
+    file.i32(prefix + "pair_kind", {2, 2}, {0, 0, 0, 2});
+    file.i32(prefix + "pair_table", {2, 2}, {first_table, first_table + 1, first_table + 1, first_table + 2});
+}
+
+/// The small model with a descriptor se_e3: type 0 has a linear net, type 1 a direct one.
+inline TableBuilder small_triple_model() {
+    TableBuilder file = small_model();
+    file.remove_all("descriptor.0.");
+    add_triple_descriptor(file, "descriptor.0.", 5.0, 0);
+    add_table(file, "table.2.", 1, 6);
+    for (const char* table : {"table.0.", "table.1.", "table.2."}) {
+        file.i32(std::string(table) + "argument", {}, {2});
+    }
+    file.remove_all("fitting.0.input.0.row_end");
+    file.i32("fitting.0.input.0.form", {}, {3});
+    file.i32("fitting.0.input.0.columns", {4, 2}, {0, 0, 1, 2, 3, 0, 1, 0});
+    file.i32("fitting.0.input.0.n_double", {}, {3});
+    file.i32("fitting.0.input.0.n_mixed", {}, {2});
+    file.i32("fitting.1.input.0.rank_mixed", {4}, {1, 2, 0, 1});
+    add_layer(file, "fitting.0.0.", 4, 3);
+    add_layer(file, "fitting.1.0.", 4, 5);
+    return file;
+}
+
+/// The small model and a descriptor se_e3 of a smaller cut-off, with tables of its own.
+inline TableBuilder two_and_three_bodies() {
+    TableBuilder file = small_model();
+    file.i32("descriptor.count", {}, {2});
+    add_triple_descriptor(file, "descriptor.1.", 3.5, 2);
+    for (const char* table : {"table.2.", "table.3.", "table.4."}) {
+        add_table(file, table, 2, 6);
+        file.i32(std::string(table) + "argument", {}, {2});
+    }
+    file.i32("fitting.0.inputs", {2}, {0, 1});
+    file.i32("fitting.0.input.1.form", {}, {3});
+    file.i32("fitting.0.input.1.columns", {3, 2}, {1, 0, 0, 1, 3, 0});
+    add_layer(file, "fitting.0.0.", 10, 3);  // 7 products, 3 columns
+    file.i32("fitting.1.inputs", {2}, {1, 0});
+    file.i32("fitting.1.input.1.form", {}, {0});
+    add_layer(file, "fitting.1.0.", 12, 5);  // 4 and 8 numbers
+    return file;
+}
+
 /// The small model with a second descriptor, se_e2_r, with a table of its own beside a shared one; one net takes it after the first
 /// descriptor, the other before.
 inline TableBuilder two_descriptors() {

@@ -24,6 +24,7 @@ MODELS = [
     "se_e2_r-small",
     "dpa1-concat-attn0",
     "dpa1-strip-attn0",
+    "se_e3-small",
     "water-full",
     "cu-full",
 ]
@@ -55,7 +56,9 @@ def test_model_equals_reference(
     assert_reference(lammps, reference(model), tables(model), ranks)
 
 
-@pytest.mark.parametrize("model", ["water-full", "se_e2_a-softplus-pair_exclude", "se_e2_r-small", "dpa1-strip-attn0"])
+@pytest.mark.parametrize(
+    "model", ["water-full", "se_e2_a-softplus-pair_exclude", "se_e2_r-small", "se_e3-small", "dpa1-strip-attn0"]
+)
 @on_backends("kokkos_serial", "kokkos_openmp", *THREADED)
 def test_every_backend_equals_reference(
     model: str, lammps: Lammps, reference: Callable[[str], dict[str, Array]], tables: Callable[[str], Path]

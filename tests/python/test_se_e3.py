@@ -13,6 +13,7 @@ from pybuild.compress.build import Options, build
 from pybuild.compress.functions import ProductTimesNet
 from pybuild.compress.nets import derivatives_along
 from pybuild.errors import ModelError
+from pybuild.info import info, info_lines
 from pybuild.model.descriptor import Argument, Form
 from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
@@ -303,6 +304,15 @@ def test_the_ase_calculator(trained, tmp_path):
         n = len(symbols)
         assert atoms.get_potential_energy() == pytest.approx(float(data[f"energy{frame}"]), abs=n * ENERGY)
         np.testing.assert_allclose(atoms.get_forces(), data[f"forces{frame}"], rtol=0, atol=FORCE)
+
+
+def test_info(make_model, tables_of):
+    tables = tables_of(make_model(9, kind="se_e3", widths=(1, 6, 12)), "{} folded")
+    text = "\n".join(info_lines(tables))
+    assert "descriptor: se_e3" in text
+    assert "columns (A-A " in text
+    assert info(tables)["tables"][1]["pairs"] == "(A B)"
+    assert info(tables)["tables"][1]["argument"] == "product"
 
 
 def test_round_trip(make_model):
