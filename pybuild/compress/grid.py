@@ -30,8 +30,8 @@ NEAR = 0.8  # times the smallest distance: down to here forces are to be as good
 TypePairs = list[tuple[int, int]]  # type of the centre and group of neighbours
 MOST_KINKS = 20_000  # of one net between the ends of its table
 BEYOND_UPPER = 0.3  # in x: bases count in full to there, for pairs a little closer than the training data
-# Ratio of the distances between which a table over r has one step, where pairs are closer than in the training data.
-GRADED = 0.75
+# Ratio of the distances between which a table over r has one step, from this part of the cutoff on: steps grow with r.
+GRADED, FARTHEST = 0.75, 0.7
 CLOSEST = 0.05  # of the smallest distance: where a table over r ends at the latest
 
 
@@ -239,10 +239,11 @@ def _plan_over_r(model: ModelDescription, d: int, pairs: TypePairs, min_distance
     live = _live_centres(model, d, pairs)
     knots = _kinks(function, 0.0, end) if live else np.empty(0)
     constants = np.empty(0) if live else np.zeros(1)
-    graded = [near]
-    while (rcut - graded[-1]) * GRADED > closest:
-        graded.append(rcut - (rcut - graded[-1]) * GRADED)
-    starts = (0.0, *(t for t in function.joints() if 0.0 < t < near), *(t for t in graded if t < end))
+    farther = np.arange(-int(np.log(FARTHEST * rcut / (rcut - near)) / -np.log(GRADED)), 0)
+    closer = np.arange(0, int(np.log(closest / (rcut - near)) / np.log(GRADED)) + 1)
+    graded = rcut - (rcut - near) * GRADED ** np.concatenate([farther, closer])
+    starts = np.unique(np.concatenate([[0.0], function.joints(), graded]))
+    starts = tuple(starts[(starts >= 0.0) & (starts < end)].tolist())
     of_constants, ranges = (constants, np.ones(len(constants))), (min_distance, beyond, starts)
     return TablePlan(d, function, 0.0, upper, near, end, tuple(pairs), *of_constants, not live, knots, *ranges)
 

@@ -67,6 +67,8 @@ def _refuse(tree: Tree) -> None:
             f"attention between neighbours (attn_layer = {tree['attn_layer']})",
             "sums over pairs of neighbours that no table can hold",
         )
+    if tree["n_sel"] not in (0, sum(tree["sel"])):
+        raise unsupported("a number of slots that was changed after training", "a divisor other than the number of slots")
     if tree["lmax"] != 1:
         raise unsupported(f"a basis beyond l = 1 (lmax = {tree['lmax']})", "more components in the moments")
 

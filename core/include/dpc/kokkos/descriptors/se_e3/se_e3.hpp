@@ -15,7 +15,7 @@ struct SeE3 {
 
     static void place(ArrayPlaces& places, const DescriptorExtent& extent, std::size_t n_lanes, std::size_t n_slots,
                       DescriptorArrays<Real>& arrays) {
-        place_pairs<components>(places, n_slots, arrays.pairs);
+        place_pairs<components>(places, extent, n_slots, arrays.pairs);
         places.add(n_slots, {&arrays.inside});
         places.add(extent.has_direct ? n_lanes * static_cast<std::size_t>(extent.most_rows) : 0, {&arrays.rows});
     }

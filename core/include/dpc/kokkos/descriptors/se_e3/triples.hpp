@@ -160,7 +160,7 @@ struct ReverseTriples {
         const int n_second = is_same ? n_first : lists.find_inside(group, triple.c, k);
         lists.share(group);
         const int of_first = lists.chunk.begin(triple.b, k), of_second = lists.chunk.begin(triple.c, k), end = of_second + n_second;
-        ReverseMoments<Real, 1> slopes{lists.chunk, reverse_rows};
+        ReverseMoments<Real, 1, math::RowIsArgument> slopes{lists.chunk, reverse_rows};
         slopes.chunk.inverse_n_sel = is_same ? 2 * triple.inverse_divisor : triple.inverse_divisor;
         for (int n = 0; n < n_first; ++n) {
             const int j = lists.inside[of_first + n], begin = is_same ? of_second + n : of_second;
