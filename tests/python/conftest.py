@@ -273,6 +273,29 @@ def radial_tables(tables: TableSet) -> TableSet:
 
 
 @pytest.fixture(scope="session")
+def shared_tables(tables: TableSet) -> TableSet:
+    """The same types as DPA-1 has them: tables over rcut - r, slots that both types share, which add something where they are
+    empty: a row of C of their own."""
+    descriptor = dataclasses.replace(
+        tables.descriptors[0], sel=np.array([12, 12], np.int32), padding=np.random.default_rng(9).normal(size=(2, 4))
+    )
+    over_r = tuple(dataclasses.replace(table, argument=Argument.R, segments=_within(table)) for table in tables.tables)
+    over_r = tuple(dataclasses.replace(table, upper=table.lower) for table in over_r)
+    (square,) = tables.fittings[0].inputs
+    columns = square.columns.copy()
+    columns[1] = -1, 0
+    nets = (dataclasses.replace(tables.fittings[0], inputs=(dataclasses.replace(square, columns=columns),)), tables.fittings[1])
+    rule = NeighbourRule.MIXED
+    return dataclasses.replace(tables, descriptors=(descriptor,), tables=over_r, fittings=nets, neighbour_rule=rule)
+
+
+def _within(table: TableArrays) -> np.ndarray:
+    """As many intervals, of a hundredth of an angstrom from 0 on."""
+    counts = table.segments[:, 2]
+    return np.column_stack([0.01 * (np.cumsum(counts) - counts), np.full(len(counts), 0.01), counts])
+
+
+@pytest.fixture(scope="session")
 def triple_tables(tables: TableSet) -> TableSet:
     """The same types with a descriptor se_e3: a linear and a direct net; centres of type 1 see no neighbours of type 1."""
     rng = np.random.default_rng(8)

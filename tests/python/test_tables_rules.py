@@ -315,7 +315,19 @@ WRONG_TRIPLE = {
     "rank of no table": ("fitting.1.input.0.rank_mixed", set_to(2, 1), "is 1 for group of neighbours 2, expected 0 to 0"),
     "rank": ("fitting.1.input.0.rank_mixed", set_to(3, 2), "is 2 for group of neighbours 3, expected 1 to 1"),
 }
+WRONG_SHARED = {
+    "padding shape": ("descriptor.0.padding", lambda a: a[:, :3].copy(), r"has shape \(2, 3\), expected \(2, 4\)"),
+    "padding nan": ("descriptor.0.padding", set_to((0, 0), np.nan), "finite"),
+    "no sharing": ("descriptor.0.sel", set_to(0, 4), "sel is neither n_sel = 12 for every type nor adds up to it"),
+    "by type": ("descriptor.0.sel", set_to(slice(None), [4, 8]), "must be n_sel for every type, with padding: the rule is mixed"),
+    "section": ("descriptor.0.pair_kind", set_to((1, 1), 4), "is there, but a pair of types is excluded by section"),
+    "end": ("table.0.segments", lambda a: a * np.array([100.0, 100.0, 1.0]), "expected 0 to less than rcut"),
+    "arguments": ("table.1.argument", set_to((), 0), "is 0, but 1 in table 0 of the same descriptor"),
+    "empty slots": ("fitting.0.input.0.columns", set_to((1, 1), 1), "expected a channel of 0 to 0"),
+    "another type": ("fitting.0.input.0.columns", set_to((1, 0), -2), "there is no table for that"),
+}
 ALL_WRONG = [
+    ("shared_tables", WRONG_SHARED),
     ("tables", WRONG), ("radial_tables", WRONG_RADIAL), ("double_tables", WRONG_DOUBLE), ("triple_tables", WRONG_TRIPLE)
 ]  # fmt: skip
 EVERY_RULE = [pytest.param(of, rule, id=f"{of} {rule}") for of, rules in ALL_WRONG for rule in rules]
@@ -334,6 +346,11 @@ class TestWrongModels:
         data, message = wrong
         with pytest.raises(ModelError, match=message):
             from_bytes(data)
+
+    def test_no_padding_of_tables_over_the_distance(self, shared_tables: TableSet) -> None:
+        rest = [section for section in sections_of(shared_tables) if section[0] != "descriptor.0.padding"]
+        with pytest.raises(ModelError, match="must be n_sel for every type, with padding"):
+            from_bytes(pack(rest))
 
     def test_descriptor_of_no_net(self, double_tables: TableSet, tables: TableSet) -> None:
         with pytest.raises(ModelError, match=r"'descriptor\.1\.kind': is in the inputs of no fitting net"):
