@@ -11,7 +11,6 @@ MESSAGES = "message passing between atoms, which cannot be tabulated"
 NO_ENERGY = "energies and forces, which such a model does not have"
 DESCRIPTOR_NEEDS = {
     "se_e3_tebd": "three-body tables with a type embedding",
-    "se_e2_a with type embedding": "tables with a type embedding; train with se_e2_a",
     "hybrid": "several descriptors in one table file",
     "loc_frame": "an evaluator of its own; train with se_e2_a",
     "se_a_mask": "an evaluator of its own; train with se_e2_a",

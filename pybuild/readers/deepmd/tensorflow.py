@@ -24,7 +24,7 @@ from .refusals import no_descriptor, no_model, with_modifier
 from .source import DeepmdSource
 from .tensorflow_descriptor import Member, descriptor_tree, members
 from .tensorflow_nets import layer
-from .tree_type import DESCRIPTOR_ALIASES, is_off
+from .tree_type import is_off
 
 FORMAT, COMPRESSED = "DeePMD-kit TensorFlow graph", "DeePMD-kit TensorFlow graph, compressed by DeePMD-kit"
 READ_WHOLE = ("se_e2_a", "se_e2_r", "se_e3")  # kinds of which a tree is made
@@ -175,7 +175,8 @@ def _descriptor(found: list[Member], script: dict[Any, Any]) -> Tree:
 def _one_descriptor(member: Member, options: dict[Any, Any] | None, alone: bool) -> Tree:
     kind = member.kind
     if kind not in READ_WHOLE:
-        raise no_descriptor(DESCRIPTOR_ALIASES.get(kind, kind))
+        needs = "a reader for its nets; PyTorch's files of DPA-1 are read, and se_e2_a can be trained on the same data"
+        raise unsupported(f"TensorFlow's descriptor '{kind}'", needs)
     return descriptor_tree(member, options, alone)
 
 
