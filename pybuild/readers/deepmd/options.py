@@ -14,7 +14,7 @@ from ...descriptors.deepmd import Tree, unsupported
 from ..files import access as get
 from .refusals import NO_ENERGY, no_descriptor, no_fitting, no_model, with_modifier
 from .torch_layout import LAYOUTS
-from .tree_type import descriptor_type, is_off
+from .tree_type import check_depth, descriptor_type, is_off
 
 TRAINING_ONLY = {"seed", "trainable", "rcond", "precision"}
 MODEL_OPTIONS = {
@@ -41,6 +41,7 @@ FITTING_OPTIONS = TRAINING_ONLY | {
 def check_options(model: Tree, without_modifier: bool = False, where: str = "model") -> None:
     """Raise UnsupportedModel for a model, descriptor or fitting net that is never read, and for options not known to be
     handled."""
+    check_depth(where)
     if not is_off(model.get("modifier")) and not without_modifier:
         raise with_modifier()
     if not is_off(model.get("spin")):
@@ -66,6 +67,7 @@ def check_options(model: Tree, without_modifier: bool = False, where: str = "mod
 
 
 def _check_descriptor(value: Any, where: str) -> None:
+    check_depth(where)
     options = get.mapping(value, where)
     kind = descriptor_type(options.get("type", "se_e2_a"), f"{where}.type")
     if kind == "hybrid":

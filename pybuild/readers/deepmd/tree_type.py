@@ -238,10 +238,15 @@ def _descriptor(value: Any, where: str) -> Tree:
     return {"type": kind} | DESCRIPTORS[kind](tree | (V2 if tree["type"] == "se_atten_v2" else {}), where)
 
 
+def check_depth(where: str) -> None:
+    """Raise ReadError for a place inside more lists than any model has."""
+    if where.count("[") > MAX_DEPTH:
+        raise ReadError(f"{where[:80]} is nested too deeply; the file is damaged")
+
+
 def _nested(read: Read) -> Read:
     def checked_depth(value: Any, where: str) -> Any:
-        if where.count("[") > MAX_DEPTH:
-            raise ReadError(f"{where[:80]} is nested too deeply")
+        check_depth(where)
         return read(value, where)
 
     return checked_depth

@@ -34,7 +34,11 @@ Arrays = Callable[[Any, str], Any]  # (what stands under "@variables", its place
 
 def read_hdf5(path: Path, choices: Choices) -> DeepmdSource:
     """A `.dp` or `.hlo` file."""
-    contents = hdf5.read(path, "json")
+    return source_of_contents(hdf5.read(path, "json"), choices)
+
+
+def source_of_contents(contents: hdf5.Contents, choices: Choices) -> DeepmdSource:
+    """Of such a file: its text and datasets."""
 
     def dataset(value: Any, where: str) -> Any:
         name = get.text(value, where).removeprefix("/")

@@ -12,6 +12,7 @@ import io
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,13 @@ def read(path: Path, attribute: str) -> Contents:
 def _contents(data: bytes) -> Contents:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+            return contents_of({name: found[name] for name in found.files})
     except (ValueError, OSError, zipfile.BadZipFile, KeyError, EOFError) as error:
         raise ReadError(f"{DAMAGED}: {str(error)[:100]}") from error
-    return Contents(arrays.pop("attribute").tobytes(), {name.removeprefix("dataset:"): a for name, a in arrays.items()})
+
+
+def contents_of(found: Mapping[str, NDArray[np.generic]]) -> Contents:
+    """Of what hdf5_extract.py writes."""
+    return Contents(
+        found["attribute"].tobytes(), {name.removeprefix("dataset:"): a for name, a in found.items() if name != "attribute"}
+    )

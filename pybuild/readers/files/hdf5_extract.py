@@ -66,12 +66,11 @@ def read_dataset(file: Any, name: str, size: int) -> np.ndarray | None:
     return dataset[()]
 
 
-def main(path: str, attribute: str) -> None:
-    """Read all, then write all."""
-    size = os.path.getsize(path)
-    limit(size)
+def extract(path: str, attribute: str) -> dict[str, np.ndarray]:
+    """What is to be written."""
     import h5py
 
+    size = os.path.getsize(path)
     with h5py.File(path, "r") as file:
         found = {"attribute": np.frombuffer(read_attribute(file, attribute, size), np.uint8)}
         total = 0
@@ -82,11 +81,18 @@ def main(path: str, attribute: str) -> None:
                 found[f"dataset:{name}"] = array
             if total > size:
                 refuse("its datasets claim more numbers than the file has")
+    return found
+
+
+def main(path: str, attribute: str) -> None:
+    """Read all, then write all. Raises SystemExit with what is wrong."""
+    limit(os.path.getsize(path))
+    try:
+        found = extract(path, attribute)
+    except Exception as error:  # whatever libhdf5 finds: the one line is what the caller passes on
+        refuse(f"{type(error).__name__}: {error}".replace("\n", " ")[:200])
     np.savez(sys.stdout.buffer, **found)
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except Exception as error:  # whatever libhdf5 finds: the one line is what the caller passes on
-        refuse(f"{type(error).__name__}: {error}".replace("\n", " ")[:200])
+    main(*sys.argv[1:])

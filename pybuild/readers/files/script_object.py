@@ -13,6 +13,9 @@ from .restricted_pickle import ScriptObject, TensorRef
 from .torch_archive import TorchArchive
 
 
+MAX_DEPTH = 100  # of objects in each other; a model has a dozen
+
+
 class ModelObject:
     """A ScriptObject with typed access to its attributes; `where` is its place in the model, for messages."""
 
@@ -35,7 +38,9 @@ class ModelObject:
         return get.member(self._attributes, name, self.where)
 
     def child(self, name: str) -> ModelObject:
-        """An attribute that is an object."""
+        """An attribute that is an object. Raises ReadError where objects hold each other, or themselves, too deeply."""
+        if self.where.count(".") > MAX_DEPTH:
+            raise ReadError(f"{self.where[:80]} is nested too deeply; the file is damaged")
         return ModelObject(self._archive, self.need(name), self.place(name))
 
     def children(self, name: str) -> list[ModelObject]:
