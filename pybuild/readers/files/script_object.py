@@ -12,7 +12,6 @@ from . import access as get
 from .restricted_pickle import ScriptObject, TensorRef
 from .torch_archive import TorchArchive
 
-
 MAX_DEPTH = 100  # of objects in each other; a model has a dozen
 
 
