@@ -75,7 +75,7 @@ StageClock::Seconds measure_stages(const std::shared_ptr<const Model>& model, co
     for (int repeat = 0; repeat < 3 || bench::thread_seconds() - start < seconds; ++repeat) {
         for (std::size_t k = 0; k < list.blocks.size(); ++k) {
             clock.start();
-            evaluator.evaluate(list, list.blocks[k], structure.positions(), {}, sums);
+            evaluator.evaluate(list, list.blocks[k], {structure.positions()}, sums);
             const StageClock::Seconds& found = clock.finish();
             for (std::size_t stage = 0; stage < found.size(); ++stage) {
                 best[k][stage] = std::min(best[k][stage], found[stage]);

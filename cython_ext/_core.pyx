@@ -74,6 +74,22 @@ cdef class Model:
         return dereference(self.cpp).check_frequency
 
     @property
+    def n_fparam(self):
+        """Frame parameters, the same for all atoms."""
+        return dereference(self.cpp).n_fparam
+
+    @property
+    def n_aparam(self):
+        """Parameters of each atom."""
+        return dereference(self.cpp).n_aparam
+
+    @property
+    def default_fparam(self):
+        """(n_fparam,) the frame parameters where none are given, or None."""
+        values = np.array(list(dereference(self.cpp).default_fparam))
+        return values if len(values) else None
+
+    @property
     def descriptors(self):
         """Per descriptor: dict of kind ("se_e2_a"), rcut (angstrom) and sel, the slots for neighbours of each type."""
         return tuple({"kind": cpp_name_of(d.kind).decode(), "rcut": d.rcut, "sel": tuple(d.sel)} for d in dereference(self.cpp).descriptors)

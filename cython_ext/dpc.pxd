@@ -39,6 +39,8 @@ cdef extern from "dpc/model.hpp" namespace "dpc":
         vector[string] type_map
         double rcut()
         int check_frequency
+        int n_fparam, n_aparam
+        vector[double] default_fparam
         vector[CppDescriptor] descriptors
         vector[CppTable] tables
         string provenance

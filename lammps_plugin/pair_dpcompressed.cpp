@@ -122,7 +122,9 @@ PairDPCompressedBase::Results PairDPCompressed::evaluate(std::size_t k, const Ta
         out.atom_virial = atom_virial_.data();
         results.atom_virial = atom_virial_.data();
     }
-    results.totals = engines_[k]->compute({any ? atom->x[0] : nullptr, task.units}, out);
+    dpc::Inputs inputs{any ? atom->x[0] : nullptr, task.units};
+    add_parameters(*models_[k].model, inputs);
+    results.totals = engines_[k]->compute(inputs, out);
     if (task.drives && task.forces != nullptr) {
         for (int c = 0; c < 3 * n_all(); c++) {
             forces[c] += task.forces[c];

@@ -157,6 +157,11 @@ void PairDPCompressedBase::load_model(ModelInUse& in_use, bool may_be_word) {
     } catch (const dpc::FormatError& e) {
         throw dpc::FormatError(e.what() + (may_be_word ? dpcompressed::advice_on_file(in_use.file) : ""));
     }
+    try {
+        dpcompressed::check_parameters(settings_, *in_use.model);
+    } catch (const dpc::InputError& e) {
+        throw dpc::InputError(named(in_use.file, e.what()));
+    }
     in_use.rule = dpc::rule_for(*in_use.model, settings_.neighbours);
     in_use.overflow = std::make_unique<dpcompressed::OverflowLog>(in_use.model->type_map, in_use.rule);
 }
@@ -301,10 +306,22 @@ bool PairDPCompressedBase::needs_tags() const {
                        [](const ModelInUse& in_use) { return in_use.rule != dpc::NeighbourRule::all; });
 }
 
+/// The parameters of a model, of the atoms that are here.
+void PairDPCompressedBase::add_parameters(const dpc::Model& model, dpc::Inputs& inputs) {
+    const std::vector<double>& fparam = settings_.fparam.empty() ? model.default_fparam : settings_.fparam;
+    const std::size_t n = settings_.aparam.size();
+    aparam_.resize(static_cast<std::size_t>(n_all()) * n);
+    for (std::size_t k = 0; k < aparam_.size(); k++) {
+        aparam_[k] = settings_.aparam[k % n];
+    }
+    inputs.fparam = {fparam.data(), fparam.size()};
+    inputs.aparam = {aparam_.data(), aparam_.size()};
+}
+
 int PairDPCompressedBase::n_all() const { return atom->nlocal + atom->nghost; }
 
 double PairDPCompressedBase::memory_usage() {
-    const double bytes = Pair::memory_usage() + sizeof(int) * types_.capacity();
+    const double bytes = Pair::memory_usage() + sizeof(int) * types_.capacity() + sizeof(double) * aparam_.capacity();
     return deviation_ ? bytes + static_cast<double>(deviation_->bytes()) : bytes;
 }
 

@@ -109,6 +109,7 @@ protected:
     void comm_reverse_forces(double* forces);
     int absent_bits() const { return rules_.absent_bits(); }
     bool needs_tags() const;
+    void add_parameters(const dpc::Model& model, dpc::Inputs& inputs);
     [[noreturn]] void fail_all(const std::string& what);
     /// Past LAMMPS' limit of 100 warnings in a run, and without using it up. On rank 0.
     void warn(const std::string& what);
@@ -116,6 +117,7 @@ protected:
     dpcompressed::StyleSettings settings_;
     std::vector<ModelInUse> models_;  // the first drives
     std::vector<int> model_type_;     // of the first model, per LAMMPS type, [0] unused
+    std::vector<double> aparam_;      // (n_all, n_aparam)
     std::vector<int> types_;          // (n_all) of the first model, on the host, see atom_types.hpp
 
 private:

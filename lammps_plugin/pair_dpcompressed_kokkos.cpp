@@ -137,8 +137,9 @@ public:
     virtual ~ViewEngine() = default;
     virtual void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types,
                                 const Rows& rows) = 0;
+    /// inputs: parameters and units, on the host.
     virtual dpc::Totals compute(const PositionView<DeviceType>& x, const Rows& rows,
-                                const dpc::Units& units, const Output& out) = 0;
+                                const dpc::Inputs& inputs, const Output& out) = 0;
     virtual const dpc::Overflow& overflow() const = 0;
     virtual std::string describe() const = 0;
     virtual std::size_t memory_bytes() const = 0;
@@ -161,8 +162,9 @@ public:
         evaluator_.set_neighbours(n_all, types, rows);
     }
     dpc::Totals compute(const PositionView<DeviceType>& x, const typename Base::Rows& rows,
-                        const dpc::Units& units, const typename Base::Output& out) override {
-        return evaluator_.compute(x, rows, units, out);
+                        const dpc::Inputs& inputs, const typename Base::Output& out) override {
+        evaluator_.set_parameters(inputs.fparam, inputs.aparam);
+        return evaluator_.compute(x, rows, inputs.units, out);
     }
     const dpc::Overflow& overflow() const override { return evaluator_.overflow(); }
     std::string describe() const override { return evaluator_.describe(); }
@@ -351,8 +353,10 @@ PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate(std::
         out.atom_virial = atom_virial_;
     }
     Results results;
+    dpc::Inputs inputs{nullptr, task.units};
+    add_parameters(*models_[k].model, inputs);
     results.totals = engines_[k]->compute(atomKK->k_x.template view<DeviceType>(),
-                                          rows_of<DeviceType>(list, *atomKK), task.units, out);
+                                          rows_of<DeviceType>(list, *atomKK), inputs, out);
     if (task.forces != nullptr) {
         hand_over(task);
     }

@@ -22,7 +22,7 @@ namespace {
 constexpr char kUsage[] =
     "pair_style dpcompressed FILE [FILE2 ...] [check N] [overflow warn|stop] [precision double|mixed] "
     "[device cpu|gpu|auto] [memory MB] [neighbors trained|all] [out_freq N] [out_file F] [atomic] "
-    "[relative L] [relative_v L]";
+    "[relative L] [relative_v L] [fparam V ...] [aparam V ...]";
 
 struct DeviceWord {
     const char* word;
@@ -45,10 +45,23 @@ int parse_number(const char* keyword, const char* word, const char* what, int le
     return static_cast<int>(value);
 }
 
-double parse_level(const char* keyword, const char* word) {
+bool is_number(const char* word, double& value) {
     char* end = nullptr;
-    const double value = std::strtod(word, &end);
-    if (end == word || *end != '\0' || !std::isfinite(value) || value < 0) {
+    value = std::strtod(word, &end);
+    return end != word && *end == '\0' && std::isfinite(value);
+}
+
+double parse_parameter(const char* keyword, const char* word) {
+    double value = 0;
+    if (!is_number(word, value)) {
+        throw dpc::InputError(text(keyword, " must be one or more numbers, not '", word, "': ", kUsage));
+    }
+    return value;
+}
+
+double parse_level(const char* keyword, const char* word) {
+    double value = 0;
+    if (!is_number(word, value) || value < 0) {
         throw dpc::InputError(text(keyword, " must be a number of at least 0, not '", word, "': ", kUsage));
     }
     return value;
@@ -72,35 +85,42 @@ DeviceChoice parse_device(const char* word) {
     throw dpc::InputError(text("device must be cpu, gpu or auto, not '", word, "': ", kUsage));
 }
 
+constexpr int kNumbers = -1;
+
+/// parse: of each value, or once where there is none.
 struct Keyword {
     const char* word;
-    bool has_value;
+    int n_values;  // kNumbers: one and all numbers that follow
     void (*parse)(const char* keyword, const char* value, StyleSettings& settings);
 };
 constexpr Keyword kKeywords[] = {
-    {"check", true,
+    {"check", 1,
      [](const char* k, const char* v, StyleSettings& s) { s.check_every = parse_number(k, v, "steps", 1); }},
-    {"overflow", true,
+    {"overflow", 1,
      [](const char* k, const char* v, StyleSettings& s) { s.overflow_stops = parse_choice(k, v, "warn", "stop"); }},
-    {"precision", true,
+    {"precision", 1,
      [](const char* k, const char* v, StyleSettings& s) {
          s.precision = parse_choice(k, v, "double", "mixed") ? dpc::Precision::mixed : dpc::Precision::float64;
      }},
-    {"device", true, [](const char*, const char* v, StyleSettings& s) { s.device = parse_device(v); }},
-    {"memory", true,
+    {"device", 1, [](const char*, const char* v, StyleSettings& s) { s.device = parse_device(v); }},
+    {"memory", 1,
      [](const char* k, const char* v, StyleSettings& s) { s.memory = parse_number(k, v, "MB", 1); }},
-    {"neighbors", true,
+    {"neighbors", 1,
      [](const char* k, const char* v, StyleSettings& s) {
          s.neighbours = parse_choice(k, v, "trained", "all") ? dpc::Neighbours::all : dpc::Neighbours::trained;
      }},
-    {"out_freq", true,
+    {"out_freq", 1,
      [](const char* k, const char* v, StyleSettings& s) { s.deviation.every = parse_number(k, v, "steps", 0); }},
-    {"out_file", true, [](const char*, const char* v, StyleSettings& s) { s.deviation.file = v; }},
-    {"atomic", false, [](const char*, const char*, StyleSettings& s) { s.deviation.each_atom = true; }},
-    {"relative", true,
+    {"out_file", 1, [](const char*, const char* v, StyleSettings& s) { s.deviation.file = v; }},
+    {"atomic", 0, [](const char*, const char*, StyleSettings& s) { s.deviation.each_atom = true; }},
+    {"relative", 1,
      [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative = parse_level(k, v); }},
-    {"relative_v", true,
+    {"relative_v", 1,
      [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative_v = parse_level(k, v); }},
+    {"fparam", kNumbers,
+     [](const char* k, const char* v, StyleSettings& s) { s.fparam.push_back(parse_parameter(k, v)); }},
+    {"aparam", kNumbers,
+     [](const char* k, const char* v, StyleSettings& s) { s.aparam.push_back(parse_parameter(k, v)); }},
 };
 
 /// Null: no keyword.
@@ -117,10 +137,12 @@ bool is_one_of(const char* word, std::initializer_list<const char*> words) {
 
 /// What a word of pair_style deepmd means there, and what to do instead; "" for other words.
 std::string deepmd_advice(const char* word) {
-    if (is_one_of(word, {"fparam", "aparam", "fparam_from_compute", "fparam_from_fix",
-                         "aparam_from_compute", "ttm", "charge_spin"})) {
-        return "models with frame or atomic parameters are not supported, neither here nor by python -m pybuild: "
-               "run them with pair_style deepmd";
+    if (is_one_of(word, {"fparam_from_compute", "fparam_from_fix", "aparam_from_compute", "ttm"})) {
+        return "frame and atomic parameters are constants here (keywords fparam and aparam)";
+    }
+    if (is_one_of(word, {"charge_spin"})) {
+        return "models with charge and spin are not supported, neither here nor by python -m pybuild: run them with "
+               "pair_style deepmd";
     }
     if (is_one_of(word, {"virtual_len", "spin_norm"})) {
         return "models with spin are not supported, neither here nor by python -m pybuild: run them with "
@@ -135,7 +157,33 @@ void refuse_words_of_deepmd(const char* word) {
     }
 }
 
+/// Values of a keyword among the words after it.
+int count_values(const Keyword& keyword, int n_words, char** words) {
+    if (keyword.n_values != kNumbers) {
+        return keyword.n_values;
+    }
+    int n = 1;
+    for (double value = 0; n < n_words && is_number(words[n], value); n++) {
+    }
+    return n;
+}
+
+void check_number(const char* keyword, const char* kind, std::size_t given, int taken, bool has_default) {
+    if (given == static_cast<std::size_t>(taken) || (given == 0 && has_default)) {
+        return;
+    }
+    const std::string takes = taken == 0 ? "no" : std::to_string(taken);
+    throw dpc::InputError(text("the model takes ", takes, " ", kind, " parameters, keyword ", keyword, " has ", given, ": ",
+                               taken == 0 ? "leave it out" : text("give ", keyword, " and ", taken, taken == 1 ? " number" : " numbers"),
+                               "; ", kUsage));
+}
+
 }  // namespace
+
+void check_parameters(const StyleSettings& settings, const dpc::Model& model) {
+    check_number("fparam", "frame", settings.fparam.size(), model.n_fparam, !model.default_fparam.empty());
+    check_number("aparam", "atomic", settings.aparam.size(), model.n_aparam, false);
+}
 
 StyleSettings parse_style(int narg, char** arg) {
     StyleSettings settings;
@@ -153,11 +201,14 @@ StyleSettings parse_style(int narg, char** arg) {
             refuse_words_of_deepmd(arg[i]);
             throw dpc::InputError(text("unknown keyword '", arg[i], "': ", kUsage));
         }
-        if (keyword->has_value && i + 1 == narg) {
+        const int n_values = count_values(*keyword, narg - i - 1, arg + i + 1);
+        if (i + n_values >= narg) {
             throw dpc::InputError(text("keyword '", arg[i], "' has no value: ", kUsage));
         }
-        keyword->parse(keyword->word, keyword->has_value ? arg[i + 1] : "", settings);
-        i += keyword->has_value ? 2 : 1;
+        for (int n = 1; n <= std::max(1, n_values); n++) {
+            keyword->parse(keyword->word, n_values > 0 ? arg[i + n] : "", settings);
+        }
+        i += 1 + n_values;
     }
     return settings;
 }
@@ -254,6 +305,12 @@ std::string pack(const StyleSettings& settings) {
     put_if(deviation.each_atom, "atomic", "");
     put_if(deviation.relative >= 0, "relative", deviation.relative);
     put_if(deviation.relative_v >= 0, "relative_v", deviation.relative_v);
+    for (const double value : settings.fparam) {
+        put_if(true, "fparam", value);
+    }
+    for (const double value : settings.aparam) {
+        put_if(true, "aparam", value);
+    }
     for (const std::string& file : settings.files) {
         put_if(true, "file", file);
     }

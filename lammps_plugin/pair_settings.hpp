@@ -39,10 +39,14 @@ struct StyleSettings {
     int memory = 0;  // MB (10^6 bytes) of scratch arrays of the Kokkos engines; 0: their default
     dpc::Neighbours neighbours = dpc::Neighbours::trained;
     DeviationSettings deviation;
+    std::vector<double> fparam, aparam;  // frame parameters, and atomic ones, the same for all atoms
 };
 
 /// Throws dpc::InputError with the sentence to print.
 StyleSettings parse_style(int narg, char** arg);
+
+/// Throws dpc::InputError unless there are as many parameters as the model takes.
+void check_parameters(const StyleSettings& settings, const dpc::Model& model);
 
 /// Element names of pair_coeff, one per LAMMPS type; none: in the order of the model.
 /// Throws dpc::InputError where pair_coeff does not start with * *, or the number of names is

@@ -1,12 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""Types of NumPy arrays that all parts share."""
+"""Types of NumPy arrays that all parts share, and parameters as users give them."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import InputError
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
 Index = NDArray[np.int64]
+
+
+def checked_parameters(name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Array:
+    """Finite numbers of that shape; none where the model takes none. Raises InputError."""
+    if values is None and shape[-1] == 0:
+        return np.zeros(shape)
+    what = "frame parameters, one set for all atoms" if name == "fparam" else "atomic parameters, one set an atom"
+    if values is None:
+        raise InputError(f"the model takes {shape[-1]} {what}: give {name}, of shape {shape}")
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise InputError(f"{name} has the shape {array.shape}: expected finite numbers of shape {shape}, {what}")
+    return array

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .arrays import Array
+from .arrays import Array, checked_parameters
 from .errors import InputError, PybuildError
 from .structures.images import ImageList, list_with_images, shifts_of
 from .structures.neighbours import neighbour_pairs
@@ -29,6 +29,7 @@ except ImportError:  # without ASE the arrays interface still works; DPCompresse
     all_changes = []
 
 
+NO_FPARAM, NO_APARAM = np.zeros(0), np.zeros((0, 0))
 # angstrom that a list reaches beyond the cutoff, so that it serves for some steps: until an atom has gone half as far
 SKIN = 0.5
 
@@ -59,6 +60,8 @@ def evaluate(
     precision: str = "double",
     backend: str = "host",
     neighbors: str = "trained",
+    fparam: ArrayLike | None = None,
+    aparam: ArrayLike | None = None,
 ) -> Result:
     """Energy, forces and virial of one structure.
 
@@ -66,26 +69,37 @@ def evaluate(
     negative: not part of the model; cell (3, 3) rows a, b, c, periodic in all directions, or None for open boundaries; precision
     "double" or "mixed" (tables, descriptor and fitting net in single precision); backend "host", or in a build with Kokkos
     "kokkos_serial", "kokkos_openmp" or "gpu"; neighbors: where an atom has more than sel, "trained" keeps those that the trained
-    model keeps, "all" all of them, smoothly.
+    model keeps, "all" all of them, smoothly; fparam (n_fparam,), aparam (n, n_aparam): frame and atomic parameters of a
+    model that takes some.
     """
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
     x = _real_array("positions", positions, (None, 3))
     box = None if cell is None else _real_array("cell", cell, (3, 3))
     i, j, d = neighbour_pairs(x, box, model.rcut)
-    return evaluate_pairs(_make_evaluator(model, n_threads, precision, backend, neighbors), x, types, box, (i, j, d))
+    parameters = _parameters(model, len(x), fparam, aparam)
+    evaluator = _make_evaluator(model, n_threads, precision, backend, neighbors)
+    return evaluate_pairs(evaluator, x, types, box, (i, j, d), parameters)
 
 
-def evaluate_pairs(evaluator: Any, x: Array, types: ArrayLike, cell: Array | None, pairs: tuple[Any, Any, Array]) -> Result:
+def evaluate_pairs(
+    evaluator: Any,
+    x: Array,
+    types: ArrayLike,
+    cell: Array | None,
+    pairs: tuple[Any, Any, Array],
+    parameters: tuple[Array, Array] = (NO_FPARAM, NO_APARAM),
+) -> Result:
     """The same with a full neighbour list i (p,), j (p,), d (p, 3) = r_j - r_i of the image meant, in any order.
 
     Periodic images become atoms of their own for the evaluator; what it gives them is added to the atoms they are images of.
+    parameters: fparam (n_fparam,) and aparam (n, n_aparam).
     """
     i, j, d = pairs
     model_types = _model_types(types, len(x), len(evaluator.model.type_map))
     images = list_with_images(x, cell, i, j, None if cell is None else shifts_of(x, cell, i, j, d))
     _take_list(evaluator, model_types, images)
-    return _compute(evaluator, x, images)
+    return _compute(evaluator, x, images, parameters)
 
 
 def _take_list(evaluator: Any, model_types: NDArray[np.int32], images: ImageList) -> None:
@@ -93,14 +107,24 @@ def _take_list(evaluator: Any, model_types: NDArray[np.int32], images: ImageList
     evaluator.set_neighbours(model_types[images.owner], centres, images.first, images.neighbours, images.owner)
 
 
-def _compute(evaluator: Any, x: Array, images: ImageList, with_atom_virial: bool = True) -> Result:
-    energy, atom_energy, forces, virial, atom_virial = evaluator.compute(images.points(x), with_atom_virial)
+def _compute(
+    evaluator: Any, x: Array, images: ImageList, parameters: tuple[Array, Array], with_atom_virial: bool = True
+) -> Result:
+    fparam, aparam = parameters
+    of_images = np.ascontiguousarray(aparam[images.owner]) if aparam.size else aparam
+    energy, atom_energy, forces, virial, atom_virial = evaluator.compute(images.points(x), with_atom_virial, fparam, of_images)
     folded = images.fold(atom_virial) if with_atom_virial else np.zeros((0, 9))
     return Result(energy, atom_energy[: images.n], images.fold(forces), virial, folded, evaluator.overflow)
 
 
 def _make_evaluator(model: Any, n_threads: int, precision: str, backend: str, neighbors: str) -> Any:
     return _core().Evaluator(model, _whole_number("n_threads", n_threads, 1), precision, backend, neighbors=neighbors)
+
+
+def _parameters(model: Any, n: int, fparam: ArrayLike | None, aparam: ArrayLike | None) -> tuple[Array, Array]:
+    """Frame (n_fparam,) and atomic (n, n_aparam) parameters for n atoms. Raises InputError unless they are what a model takes."""
+    frame = checked_parameters("fparam", model.default_fparam if fparam is None else fparam, (model.n_fparam,))
+    return np.ascontiguousarray(frame), np.ascontiguousarray(checked_parameters("aparam", aparam, (n, model.n_aparam)))
 
 
 def _whole_number(word: str, value: Any, least: int) -> int:
@@ -142,8 +166,8 @@ class DPCompressed(Calculator):
 
     tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
     the table, "warn" only warns; a pair closer than the training data is warned of in both, more neighbours than sel once;
-    backend and neighbors as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a pickle holds
-    their path and checksum, and whoever loads it reads the file again.
+    backend, neighbors, fparam and aparam as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a
+    pickle holds their path and checksum, and whoever loads it reads the file again.
 
     stress, where some directions are periodic: the components along these, per volume of the cell (that of a direction without a
     cell vector: 1 angstrom); those along or mixed with the other directions are zero. No stress where none is.
@@ -152,6 +176,7 @@ class DPCompressed(Calculator):
     implemented_properties: Sequence[str] = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
     default_parameters: Mapping[str, Any] = {
         "n_threads": 1, "overflow": "stop", "precision": "double", "backend": "host", "neighbors": "trained",
+        "fparam": None, "aparam": None,
     }  # fmt: skip
 
     def __init__(
@@ -162,12 +187,14 @@ class DPCompressed(Calculator):
         precision: str = "double",
         backend: str = "host",
         neighbors: str = "trained",
+        fparam: ArrayLike | None = None,
+        aparam: ArrayLike | None = None,
         **unknown: Any,
     ):
         if Calculator is object:
             raise PybuildError("the ASE calculator needs ase and vesin: pip install 'dpcompressed[ase]'")
         known = {"n_threads": n_threads, "overflow": overflow, "precision": precision, "backend": backend, "neighbors": neighbors}
-        words = {**unknown, **known}
+        words = {**unknown, **known, "fparam": fparam, "aparam": aparam}
         self._check(words)
         self.path = os.path.abspath(os.fspath(tables))
         self.model = load(self.path)
@@ -216,7 +243,8 @@ class DPCompressed(Calculator):
         x = np.ascontiguousarray(self.atoms.get_positions())
         if not np.isfinite(x).all():
             raise InputError("the positions are not finite")
-        result = _compute(self.evaluator, x, self._list_of(x), with_atom_virial="stresses" in properties)
+        parameters = _parameters(self.model, len(x), self.parameters["fparam"], self.parameters["aparam"])
+        result = _compute(self.evaluator, x, self._list_of(x), parameters, with_atom_virial="stresses" in properties)
         self._report(result.overflow)
         self.results = {
             "energy": result.energy,

@@ -22,6 +22,7 @@ RULES = {
     NeighbourRule.PER_TYPE: "the nearest sel of each type",
     NeighbourRule.TOTAL: "the nearest of all types, then of each type",
     NeighbourRule.MIXED: "the nearest of all types",
+    NeighbourRule.UNION: "the nearest of all types for all descriptors together, then of each type for each",
 }
 KINDS = {
     PairKind.SLOTS: "excluded by the descriptor",
@@ -46,6 +47,7 @@ def info(t: TableSet) -> dict[str, Any]:
         "check_frequency": t.check_frequency,
         "n_fparam": t.n_fparam,
         "n_aparam": t.n_aparam,
+        "default_fparam": None if t.default_fparam is None else t.default_fparam.tolist(),
         "min_distance": t.min_distance.tolist(),
         "close_distance": None if t.close_distance is None else t.close_distance.tolist(),
         "descriptors": [_descriptor(t, d) for d in t.descriptors],
@@ -87,6 +89,7 @@ def _model_lines(t: TableSet) -> list[str]:
     lines = [f"types: {' '.join(t.type_map)}"]
     for index, d in enumerate(t.descriptors):
         lines += _descriptor_lines(t, d, f"descriptor {index}" if len(t.descriptors) > 1 else "descriptor")
+    lines += _parameter_lines(t)
     lines.append(f"neighbours kept where there are more than sel: {RULES[t.neighbour_rule]}")
     lines.append(f"overflow report every {t.check_frequency} steps; smallest distances of the training data, A:")
     n = len(t.type_map)
@@ -96,6 +99,12 @@ def _model_lines(t: TableSet) -> list[str]:
         part = float((t.close_distance / t.min_distance).max())
         lines.append(f"all columns and products for atoms with a pair closer than {part:.3g} times that")
     return lines
+
+
+def _parameter_lines(t: TableSet) -> list[str]:
+    default = "" if t.default_fparam is None else f", {' '.join(f'{value:g}' for value in t.default_fparam)} where none are given"
+    lines = [f"frame parameters: {t.n_fparam}{default}"] if t.n_fparam else []
+    return [*lines, *([f"atomic parameters: {t.n_aparam}"] if t.n_aparam else [])]
 
 
 def _descriptor_lines(t: TableSet, d: DescriptorArrays, name: str) -> list[str]:

@@ -23,7 +23,7 @@ from .oracles import reference
 from .readers import read_model
 from .structures.data import open_system, telling_frames
 from .structures.data_search import find_systems
-from .structures.probe import judge_structures
+from .structures.probe import judge_structures, with_parameters
 from .structures.structure import Structure
 from .tablefile.file import read_tables
 from .tablefile.tableset import TableSet
@@ -54,9 +54,10 @@ def verify(
     )
     good = True
     for s in structures:
-        got = calculator.evaluate(compiled, s.positions, s.types, s.cell)
+        given = {"fparam": s.fparam, "aparam": s.aparam}
+        got = calculator.evaluate(compiled, s.positions, s.types, s.cell, **given)
         for name, oracle in oracles.items():
-            errors = difference(got, oracle(model, s.positions, s.types, s.cell), len(s.types))
+            errors = difference(got, oracle(model, s.positions, s.types, s.cell, **given), len(s.types))
             fine = within(errors, allowed)
             good = good and fine
             log.info(
@@ -90,7 +91,7 @@ def _structures(model: ModelDescription, tables: TableSet, systems: Sequence[str
     if not systems:
         return judge_structures(model, tables.min_distance)
     opened = [open_system(path, model.type_map) for path in find_systems(systems)]
-    return telling_frames(opened, model.n_types, model.rcut, FRAMES, ATOMS)
+    return with_parameters(model, telling_frames(opened, model.n_types, model.rcut, FRAMES, ATOMS))
 
 
 def _oracles() -> dict[str, Callable[..., reference.Result]]:

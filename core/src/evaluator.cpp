@@ -2,6 +2,8 @@
 // Evaluator: what callers see, and which engine stands behind it.
 #include "dpc/evaluator.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "dpc/errors.hpp"
@@ -47,16 +49,19 @@ std::unique_ptr<Engine> make_kokkos(std::shared_ptr<const Model>, const Evaluato
 
 namespace {
 
-void require_parameters(const char* what, std::size_t given, std::size_t expected) {
-    if (given != expected) {
-        throw InputError(std::to_string(given) + " " + what + " parameters were given, the model takes " + std::to_string(expected));
+void require_parameters(const char* what, const Span& given, std::size_t expected) {
+    if (given.n != expected) {
+        throw InputError(std::to_string(given.n) + " " + what + " parameters were given, the model takes " + std::to_string(expected));
+    }
+    if (!std::all_of(given.values, given.values + given.n, [](double value) { return std::isfinite(value); })) {
+        throw InputError(std::string("a value of the ") + what + " parameters is not a finite number");
     }
 }
 
 }  // namespace
 
 Evaluator::Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions& options)
-    : n_fparam_(model->n_fparam), n_aparam_(model->n_aparam) {
+    : n_fparam_(model->n_fparam), n_aparam_(model->n_aparam), default_fparam_(model->default_fparam) {
     if (options.n_threads < 1) {
         throw InputError("the number of threads is " + std::to_string(options.n_threads) + ": expected at least 1");
     }
@@ -81,9 +86,13 @@ bool Evaluator::share_neighbours(const Evaluator& other) {
 }
 
 Totals Evaluator::compute(const Inputs& inputs, const Output& output) {
-    require_parameters("frame", inputs.fparam.n, static_cast<std::size_t>(n_fparam_));
-    require_parameters("atomic", inputs.aparam.n, static_cast<std::size_t>(n_aparam_) * static_cast<std::size_t>(n_all_));
-    return engine_->compute(inputs, output);
+    Inputs complete = inputs;
+    if (complete.fparam.n == 0) {
+        complete.fparam = {default_fparam_.data(), default_fparam_.size()};
+    }
+    require_parameters("frame", complete.fparam, static_cast<std::size_t>(n_fparam_));
+    require_parameters("atomic", complete.aparam, static_cast<std::size_t>(n_aparam_) * static_cast<std::size_t>(n_all_));
+    return engine_->compute(complete, output);
 }
 
 const Overflow& Evaluator::overflow() const { return engine_->overflow; }

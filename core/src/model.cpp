@@ -106,22 +106,24 @@ void read_close_distance(SectionReader& sections, Model& model) {
 
 NeighbourRule read_neighbour_rule(SectionReader& sections) {
     const std::string name = "model.neighbour_rule";
-    constexpr const char* names[] = {"all", "per_type", "total", "union", "mixed"};
     constexpr int last = static_cast<int>(NeighbourRule::mixed);
     const int rule = sections.integer(name, 0);
     if (rule > last) {
         model_error(name, "is " + std::to_string(rule) + ", expected 0 to " + std::to_string(last));
     }
-    if (rule == static_cast<int>(NeighbourRule::united)) {
-        not_evaluated(name, "is " + std::to_string(rule) + " (" + names[rule] + ")");
-    }
     return static_cast<NeighbourRule>(rule);
 }
 
-void refuse_parameters(SectionReader& sections, const std::string& name, const char* kind) {
-    const int n = sections.integer(name, 0);
-    if (n > 0) {
-        not_evaluated(name, "is " + std::to_string(n) + " " + kind + " parameters");
+void read_parameters(SectionReader& sections, Model& model) {
+    model.n_fparam = sections.integer("model.n_fparam", 0);
+    model.n_aparam = sections.integer("model.n_aparam", 0);
+    const std::string name = "model.default_fparam";
+    if (sections.has(name)) {
+        const double* values = sections.doubles(name, {static_cast<std::uint64_t>(model.n_fparam)});
+        model.default_fparam.assign(values, values + model.n_fparam);
+        if (model.n_fparam == 0) {
+            model_error(name, "is there, but the model has no frame parameters");
+        }
     }
 }
 
@@ -137,8 +139,7 @@ void read_types(SectionReader& sections, Model& model) {
     read_close_distance(sections, model);
     model.check_frequency = sections.integer("model.check_frequency", 1);
     model.neighbour_rule = read_neighbour_rule(sections);
-    refuse_parameters(sections, "model.n_fparam", "frame");
-    refuse_parameters(sections, "model.n_aparam", "atomic");
+    read_parameters(sections, model);
 }
 
 namespace {

@@ -191,6 +191,7 @@ int read_inputs(SectionReader& sections, const std::string& prefix, const Model&
         fitting.inputs.push_back(read_input(sections, prefix + "input." + std::to_string(d) + ".", model, centre, d));
         n_in += fitting.inputs.back().n_inputs;
     }
+    n_in += static_cast<std::int64_t>(model.n_fparam) + model.n_aparam;
     if (n_in > kMostInputs) {
         model_error(name, "gives " + std::to_string(n_in) + " inputs, format 1 allows at most " + std::to_string(kMostInputs));
     }
@@ -243,11 +244,14 @@ void read_weights(SectionReader& sections, const std::string& prefix, std::uint6
     }
 }
 
-void check_ends(const std::string& prefix, const Fitting& fitting) {
+void check_ends(const std::string& prefix, const Model& model, const Fitting& fitting) {
     const bool is_direct = std::all_of(fitting.inputs.begin(), fitting.inputs.end(),
                                        [](const FittingInput& input) { return input.form == InputForm::direct; });
     if (!is_direct && fitting.layers.front().skip != Skip::none) {
         model_error(prefix + "layers", "the first layer has a skip, which its folded input does not allow");
+    }
+    if (model.n_fparam + model.n_aparam > 0 && fitting.layers.front().skip != Skip::none) {
+        model_error(prefix + "layers", "the first layer has a skip, which frame and atomic parameters do not allow");
     }
     const Layer& last = fitting.layers.back();
     const std::string l = std::to_string(fitting.layers.size() - 1);
@@ -283,7 +287,7 @@ Fitting read_fitting(SectionReader& sections, const Model& model, int centre) {
         n_in = layer.n_out;
         fitting.layers.push_back(layer);
     }
-    check_ends(prefix, fitting);
+    check_ends(prefix, model, fitting);
     return fitting;
 }
 

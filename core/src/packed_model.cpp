@@ -331,6 +331,7 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
                 continue;
             }
             limits.is_counted = true;
+            limits.least_sel = std::min(limits.least_sel, pair.sel);
             // Where there are several descriptors, each finds its own among the pairs of all.
             limits.is_stored = limits.is_stored || pair.kind == PairKind::ordinary || type.descriptors.size() > 1;
             if (pair.kind == PairKind::ordinary) {
@@ -369,6 +370,9 @@ void PackedModel<Real>::pack_layers(int a, const std::vector<int>& inputs, Packe
         const bool takes_part = l == 0 && !inputs.empty();
         const bool is_packed = packed_before != nullptr && (type.takes_all || !takes_part);
         layers.push_back(is_packed ? packed_before->fitting.layers[l] : pack_layer(layer, takes_part ? &inputs : nullptr));
+        if (l == 0 && !biases_.empty()) {
+            layers.back().bias = biases_[at].data();
+        }
         set.most_neurons = std::max(set.most_neurons, layer.n_out);
     }
     set.most_layers = std::max(set.most_layers, static_cast<int>(layers.size()));
@@ -397,8 +401,12 @@ void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
         set.most_rows = std::max({set.most_rows, packed.n_rows, packed.basis.n_out});
     }
     add_limits(a, type);
+    for (int k = 0; k < model->n_aparam; ++k) {
+        inputs.push_back(first_input + model->n_fparam + k);
+    }
+    type.n_features += model->n_aparam;
     const bool all_direct = std::all_of(type.descriptors.begin(), type.descriptors.end(), [](const auto& d) { return d.is_direct(); });
-    pack_layers(a, all_direct ? std::vector<int>() : inputs, set);
+    pack_layers(a, all_direct && model->n_fparam == 0 ? std::vector<int>() : inputs, set);
     set.most_features = std::max(set.most_features, type.n_features);
 }
 
@@ -428,6 +436,12 @@ PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std:
             takes_all = takes_all && Taken<Real>(*model, a, input, Extent::ordinary).is_all();
         }
     }
+    if (model->n_fparam + model->n_aparam > 0) {
+        for (const Fitting& fitting : model->fittings) {
+            biases_.emplace_back();
+            biases_.back().reserve(fitting.layers.empty() ? 0 : static_cast<std::size_t>(fitting.layers.front().n_out));
+        }
+    }
     if (!takes_all) {  // first: the other one takes from it what is the same
         close_ = std::make_unique<PackedSet<Real>>();
         pack_set(Extent::all, *close_);
@@ -437,6 +451,25 @@ PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std:
 
 template <class Real>
 PackedModel<Real>::~PackedModel() = default;
+
+template <class Real>
+void PackedModel<Real>::set_parameters(const double* fparam, const double* aparam) {
+    for (std::size_t a = 0; a < biases_.size(); ++a) {
+        if (model->fittings[a].layers.empty()) {
+            continue;
+        }
+        const Layer& layer = model->fittings[a].layers.front();
+        const double* row = layer.weight + static_cast<std::ptrdiff_t>(layer.n_in - model->n_fparam - model->n_aparam) * layer.n_out;
+        std::vector<double> bias(layer.bias, layer.bias + layer.n_out);
+        for (int k = 0; k < model->n_fparam + model->n_aparam; ++k, row += layer.n_out) {
+            const double value = k < model->n_fparam ? fparam[k] : aparam != nullptr ? aparam[k - model->n_fparam] : 0;
+            for (int neuron = 0; neuron < layer.n_out; ++neuron) {
+                bias[static_cast<std::size_t>(neuron)] += row[neuron] * value;
+            }
+        }
+        std::transform(bias.begin(), bias.end(), biases_[a].data(), [](double sum) { return static_cast<Real>(sum); });
+    }
+}
 
 template <class Real>
 bool PackedSet<Real>::has_direct(int index) const {
@@ -481,6 +514,9 @@ std::size_t PackedModel<Real>::bytes() const {
     }
     for (const auto& array : storage_) {
         total += sizeof(*array) + array->bytes();
+    }
+    for (const AlignedArray<Real>& bias : biases_) {
+        total += sizeof(bias) + bias.bytes();
     }
     return total;
 }

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..model.description import ModelDescription
 from ..progress import track
 from ..structures.length_checks import check_smallest
-from ..structures.probe import close_structures, judge_structures, probe_structures
+from ..structures.probe import close_structures, judge_structures, probe_structures, with_parameters
 from ..structures.structure import Structure
 from ..tablefile.tableset import DescriptorArrays, FittingArrays, NeighbourRule, TableArrays, TableSet
 from .environment import Pair
@@ -174,7 +174,8 @@ class _Evidence:
         distances: Array,
         given: Sequence[Structure],
     ):
-        self._model, self._distances, self._given = model, distances, given
+        self._model, self._distances = model, distances
+        self._given = with_parameters(model, given)
         # Where the tables end: for a pair of types as centre and neighbour, and the other way round.
         ends = np.zeros_like(distances)
         for plan in plans:
@@ -387,8 +388,9 @@ def _table_set(
         min_distance=np.asarray(pair_distances, dtype=np.float64),
         check_frequency=options.check_frequency,
         neighbour_rule=NeighbourRule[model.neighbour_rule.upper()],
-        n_fparam=0,
-        n_aparam=0,
+        n_fparam=model.fitting.parameters.n_fparam,
+        n_aparam=model.fitting.parameters.n_aparam,
+        default_fparam=model.fitting.parameters.default_fparam,
         descriptors=tuple(
             DescriptorArrays(**descriptor.numbers(), pair_kind=kinds, pair_table=table)
             for descriptor, kinds, table in zip(model.descriptors, model.pair_kinds, pair_tables, strict=True)

@@ -53,6 +53,7 @@ class Environment:
     centres: dict[int, Index]  # type -> atom indices
     blocks: dict[Pair, PairBlock]
     n_empty: dict[tuple[int, int], Array]
+    parameters: dict[int, Array]  # type -> (n_centres, n_fparam + n_aparam)
 
     @property
     def n_centres(self) -> int:
@@ -96,8 +97,11 @@ def close_centres(types: Index, pairs: Neighbours, model: ModelDescription, dist
     return close
 
 
-def build_environment(types: Index, pairs: Neighbours, model: ModelDescription, only: Index | None = None) -> Environment:
+def build_environment(
+    structure: Structure, pairs: Neighbours, model: ModelDescription, only: Index | None = None
+) -> Environment:
     """Blocks of pairs by type. ``only``: atom indices of the centres wanted (default all)."""
+    types = structure.types
     wanted = np.zeros(len(types), dtype=bool)
     wanted[slice(None) if only is None else only] = True
     centres = {a: np.flatnonzero((types == a) & wanted) for a in range(model.n_types)}
@@ -120,7 +124,8 @@ def build_environment(types: Index, pairs: Neighbours, model: ModelDescription, 
             fills = taken & (kinds[types[pairs.i], types[pairs.j]] != PairKind.MODEL)
             n_filled = np.bincount(pairs.i[fills], minlength=len(types))
             n_empty |= {(d, a): descriptor.n_sel - n_filled[atoms] for a, atoms in centres.items()}
-    return Environment(model.descriptors, len(types), centres, blocks, n_empty)
+    rows = model.fitting.parameters.rows(len(types), structure.fparam, structure.aparam)
+    return Environment(model.descriptors, len(types), centres, blocks, n_empty, {a: rows[atoms] for a, atoms in centres.items()})
 
 
 def _block(descriptor: Descriptor, centres: Index, of_types: tuple[int, int], kind: int, pairs: Pairs) -> PairBlock:

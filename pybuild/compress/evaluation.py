@@ -16,7 +16,7 @@ import numpy as np
 from ..arrays import Array, IntArray
 from ..model.description import ModelDescription
 from ..model.descriptor import Descriptor
-from ..model.net import Net, reverse
+from ..model.net import Layer, Net, reverse
 from .environment import Environment, Pair, PairBlock
 
 ByType = Mapping[int, Array]  # group of neighbours -> array
@@ -180,21 +180,35 @@ class Fitting:
     net: Net
     constant: float  # eV
 
-    def forward(self, moments: Moments) -> Array:
-        """What the first layer takes (n, n_in)."""
-        return np.concatenate([mine.forward(c) for mine, c in zip(self.inputs, moments, strict=True)], axis=1)
+    def forward(self, moments: Moments, parameters: Array) -> Array:
+        """What the first layer takes (n, n_in); parameters (n, k) after what is of the descriptors."""
+        parts = [mine.forward(c) for mine, c in zip(self.inputs, moments, strict=True)]
+        return np.concatenate([*parts, parameters], axis=1)
 
     def reverse(self, moments: Moments, gradient: Array) -> list[dict[int, Array]]:
         """Of each descriptor dE/dC_b (n, K_b, components), from the gradient (n, n_in) of the input."""
-        parts = np.split(gradient, np.cumsum([mine.size for mine in self.inputs])[:-1], axis=1)
+        parts = np.split(gradient, np.cumsum([mine.size for mine in self.inputs]), axis=1)[:-1]
         return [mine.reverse(c, g) for mine, c, g in zip(self.inputs, moments, parts, strict=True)]
 
 
 def fitting_of(model: ModelDescription, a: int, parts: Sequence[WeightedInput]) -> Fitting:
-    """The fitting net of centre type a with its first layer on one part of each descriptor."""
-    net = model.fitting.net(a)
-    layer = replace(net.layers[0], weight=np.concatenate([part.weight for part in parts]))
-    return Fitting(tuple(part.first_input for part in parts), Net((layer, *net.layers[1:])), model.fitting.energy_constant(a))
+    """The fitting net of centre type a with its first layer on one part of each descriptor, and on parameters as they are
+    given."""
+    first, *rest = model.fitting.net(a).layers
+    last_rows, bias = _parameter_rows(model, first)
+    layer = replace(first, weight=np.concatenate([*(part.weight for part in parts), last_rows]), bias=bias)
+    return Fitting(tuple(part.first_input for part in parts), Net((layer, *rest)), model.fitting.energy_constant(a))
+
+
+def _parameter_rows(model: ModelDescription, first: Layer) -> tuple[Array, Array]:
+    """The rows of the first layer's weight for parameters, with their scale, and its bias with what never changes."""
+    p = model.fitting.parameters
+    if p.n_inputs == 0:
+        return np.empty((0, first.weight.shape[1])), first.bias
+    rows = first.weight[len(first.weight) - p.n_inputs :]
+    n_variable = p.n_fparam + p.n_aparam
+    scaled = p.scale[:, None] * rows[:n_variable]
+    return scaled, first.bias + p.constants @ rows[n_variable:] - p.mean @ scaled
 
 
 def direct_part(model: ModelDescription, d: int, a: int, bases: Mapping[Pair, Array]) -> WeightedInput:
@@ -244,7 +258,7 @@ def accumulate(
         if not len(env.centres[a]):
             continue
         c = moments_of(env, features, a) if moments is None else moments[a]
-        energy, tape = fitting.net.forward(fitting.forward(c))
+        energy, tape = fitting.net.forward(fitting.forward(c, env.parameters[a]))
         atom_energy[env.centres[a]] = energy[:, 0] + fitting.constant
         for d, by_type in enumerate(fitting.reverse(c, reverse(tape, np.ones_like(energy)))):
             descriptor = env.descriptors[d]

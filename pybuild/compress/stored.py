@@ -76,6 +76,7 @@ def _fitting(descriptors: Sequence[Descriptor], tables: TableSet, a: int, part: 
         inputs.append(mine)
         weights.append(first.weight[start:end][rows])
         start = end
+    weights.append(first.weight[start:])  # of parameters
     return Fitting(tuple(inputs), Net((replace(first, weight=np.concatenate(weights)), *rest)), float(tables.energy_bias[a]))
 
 

@@ -101,7 +101,7 @@ def split_centres(model: ModelDescription, structure: Structure, *limits: Array)
 
 def evaluate_exactly(model: ModelDescription, structure: Structure, centres: Index) -> Case:
     """A structure of which some atoms contribute their energy, with the embedding nets' own outputs as features."""
-    env = build_environment(structure.types, find_pairs(structure, model, centres), model, centres)
+    env = build_environment(structure, find_pairs(structure, model, centres), model, centres)
     features = {}
     for pair, block in env.blocks.items():
         value, slope, _ = function_of(model.descriptors[pair[0]], *pair[1:]).derivatives(block.x)
@@ -127,7 +127,7 @@ def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> 
     for case in cases:
         if a in case.moments and len(case.env.centres[a]):
             whole = [{0: mine.whole(by_group)} for mine, by_group in zip(sums, case.moments[a], strict=True)]
-            gradient = fitting.net.gradient(fitting.forward(whole))
+            gradient = fitting.net.gradient(fitting.forward(whole, case.env.parameters[a]))
             for mine, by_type in zip(rows, fitting.reverse(whole, gradient), strict=True):
                 mine.append(by_type[0])
     return [np.concatenate(mine) for mine in rows]
@@ -183,7 +183,7 @@ def first_layer_gradients(cases: Sequence[Case], fitting: Fitting, a: int) -> Ar
     unit = replace(first, weight=np.eye(first.weight.shape[1]), bias=np.zeros(first.weight.shape[1]), skip=Skip.NONE)
     rows = [np.empty((0, first.weight.shape[1]))]
     for case in cases:
-        z = fitting.forward(case.moments[a]) @ first.weight + first.bias
+        z = fitting.forward(case.moments[a], case.env.parameters[a]) @ first.weight + first.bias
         rows.append(Net((unit, *rest)).gradient(z))
     return np.concatenate(rows)
 

@@ -10,16 +10,19 @@ readers call it last.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..arrays import Array, BoolArray, IntArray
+from ..arrays import Array, BoolArray, IntArray, checked_parameters
 from .checks import check_array, check_indices, check_number, check_pairs, check_types, own, require
 from .descriptor import Descriptor
 from .net import Net, Skip, check_net
+
+NONE = np.empty(0)
 
 
 class PairKind(IntEnum):
@@ -33,14 +36,63 @@ class PairKind(IntEnum):
 
 
 @dataclass(frozen=True)
+class Parameters:
+    """What the fitting nets take after the numbers of the descriptors: frame parameters, the same for all atoms, then atomic
+    ones, both as (value - mean) scale, then numbers that never change (DeePMD-kit's case embedding)."""
+
+    fparam_mean: Array = field(default_factory=lambda: NONE)  # (n_fparam,)
+    fparam_scale: Array = field(default_factory=lambda: NONE)
+    aparam_mean: Array = field(default_factory=lambda: NONE)  # (n_aparam,)
+    aparam_scale: Array = field(default_factory=lambda: NONE)
+    constants: Array = field(default_factory=lambda: NONE)  # (n,)
+    default_fparam: Array | None = None  # (n_fparam,) where none are given
+
+    def __post_init__(self) -> None:
+        own(self, np.float64, *(f.name for f in fields(self)))
+
+    @property
+    def n_fparam(self) -> int:
+        return len(self.fparam_mean)
+
+    @property
+    def n_aparam(self) -> int:
+        return len(self.aparam_mean)
+
+    @property
+    def n_inputs(self) -> int:
+        """Of the fitting nets."""
+        return self.n_fparam + self.n_aparam + len(self.constants)
+
+    @property
+    def mean(self) -> Array:
+        """Of frame and atomic parameters."""
+        return np.concatenate([self.fparam_mean, self.aparam_mean])
+
+    @property
+    def scale(self) -> Array:
+        """Of frame and atomic parameters."""
+        return np.concatenate([self.fparam_scale, self.aparam_scale])
+
+    def rows(self, n: int, fparam: ArrayLike | None, aparam: ArrayLike | None) -> Array:
+        """(n, n_fparam + n_aparam) frame (n_fparam,) and atomic (n, n_aparam) parameters by atom, as they are given. Raises
+        InputError unless they are what the model takes."""
+        if fparam is None and self.default_fparam is not None:
+            fparam = self.default_fparam
+        frame = checked_parameters("fparam", fparam, (self.n_fparam,))
+        return np.hstack([np.tile(frame, (n, 1)), checked_parameters("aparam", aparam, (n, self.n_aparam))])
+
+
+@dataclass(frozen=True)
 class EnergyFitting:
-    """Fitting net "ener": E_i = net_a(D_i) + energy_bias[a] (- net_a(0) for the types in vacuum_subtracted)."""
+    """Fitting net "ener": E_i = net_a(D_i) + energy_bias[a] (- net_a(0) for the types in vacuum_subtracted, of models without
+    frame and atomic parameters)."""
 
     nets: tuple[Net, ...]
     net_of: IntArray  # (N,) the net of each centre type; mixed fitting: one net for all
     energy_bias: Array  # (N,) eV: out_bias + bias_atom_e
     vacuum_subtracted: frozenset[int]  # types with a given atom_ener
     excluded: frozenset[int]  # types whose atoms have energy 0 (atom_exclude_types)
+    parameters: Parameters = field(default_factory=Parameters)
 
     def __post_init__(self) -> None:
         own(self, np.float64, "energy_bias")
@@ -55,7 +107,9 @@ class EnergyFitting:
         so."""
         net, constant = self.net(a), float(self.energy_bias[a])
         if a in self.vacuum_subtracted:
-            constant -= float(net.forward(np.zeros((1, net.n_in)))[0][0, 0])
+            constants = self.parameters.constants
+            vacuum = np.concatenate([np.zeros(net.n_in - len(constants)), constants])
+            constant -= float(net.forward(vacuum[None])[0][0, 0])
         return constant
 
 
@@ -80,8 +134,9 @@ class ModelDescription:
     min_nbor_dist: float | None  # None: not in the file
     provenance: Provenance
     # Which neighbours a centre with more than sel keeps: "all"; "per_type", the nearest sel_b of each type; "total", the nearest
-    # sum(sel) of all types and of these the nearest sel_b of each; "mixed", the nearest sel of all types, which share the slots.
-    # "union" is of several descriptors together, which are not here yet.
+    # sum(sel) of all types and of these the nearest sel_b of each; of several descriptors each keeps its own by "per_type", or by
+    # "union": the nearest within the largest cutoff, as many as the largest sel of each type add up to, and of these each
+    # descriptor the nearest sel_b within its own; "mixed", the nearest sel of all types, which share the slots.
     neighbour_rule: str = "all"
     remarks: tuple[str, ...] = ()  # what a user should know who builds tables of it: "note: ...", "warning: ..."
 
@@ -136,9 +191,9 @@ class ModelDescription:
         """Raise ModelError, naming the field, unless this is a legal model.
 
         Types: names are distinct, not empty and without white space. Descriptors: at least one, by the rules of each. Fitting: a
-        net per type, from the numbers of all descriptors to one, whose last layer is linear without skip and idt; not all types
-        excluded. Layers: shapes that follow each other, a skip that fits the widths. Everything finite; exclusions symmetric and
-        of existing types; a neighbour_rule that the descriptors have.
+        net per type, from the numbers of all descriptors and the parameters to one, whose last layer is linear without skip and
+        idt; not all types excluded. Layers: shapes that follow each other, a skip that fits the widths. Everything finite;
+        exclusions symmetric and of existing types; a neighbour_rule that the descriptors have.
         """
         names = self.type_map
         require(len(names) > 0, "type_map", "is empty")
@@ -159,8 +214,10 @@ class ModelDescription:
             require(len(groups) > 0, "descriptor.excluded", "and pair_excluded leave no pair of neighbours to any centre")
         _check_fitting(self.fitting, self.n_types, self.descriptors)
         check_pairs(self.pair_excluded, "pair_excluded", self.n_types)
-        shared = [d.shares_slots for d in self.descriptors]
-        known = ("all", "mixed") if all(shared) else ("all",) if any(shared) else ("all", "per_type", "total")
+        shared = any(d.shares_slots for d in self.descriptors)
+        several = len(self.descriptors) > 1
+        own = ("mixed",) if shared else ("per_type", "union" if several else "total")
+        known = ("all",) if shared and several else ("all", *own)
         require(self.neighbour_rule in known, "neighbour_rule", f"is {self.neighbour_rule!r}, must be one of {', '.join(known)}")
         if self.min_nbor_dist is not None:
             check_number(self.min_nbor_dist, "min_nbor_dist")
@@ -172,12 +229,26 @@ def _check_fitting(f: EnergyFitting, n_types: int, descriptors: Sequence[Descrip
     check_indices(f.net_of, "fitting.net_of", (n_types,), len(f.nets), 0)
     for a in range(n_types):
         net, field = f.net(a), f"fitting.nets[{f.net_of[a]}]"
-        check_net(net, field, sum(d.n_out(a) for d in descriptors))
+        check_net(net, field, sum(d.n_out(a) for d in descriptors) + f.parameters.n_inputs)
         require(net.n_out == 1, field, f"has {net.n_out} outputs, must be one energy")
         last = net.layers[-1]
         plain = last.activation.name == "linear" and last.skip is Skip.NONE and last.idt is None
         require(plain, f"{field}.layers[{len(net.layers) - 1}]", "is the last one and must be linear, without skip and idt")
+        alone = f.parameters.n_inputs == 0 or net.layers[0].skip is Skip.NONE
+        require(alone, f"{field}.layers[0].skip", "goes around the first layer, which parameters do not allow")
+    _check_parameters(f.parameters)
+    variable = f.parameters.n_fparam + f.parameters.n_aparam
+    require(not (f.vacuum_subtracted and variable), "fitting.vacuum_subtracted", "must be empty where there are parameters")
     check_array(f.energy_bias, "fitting.energy_bias", (n_types,))
     check_types(f.vacuum_subtracted, "fitting.vacuum_subtracted", n_types)
     check_types(f.excluded, "fitting.excluded", n_types)
     require(len(f.excluded) < n_types, "fitting.excluded", "has all types: nothing is left to evaluate")
+
+
+def _check_parameters(p: Parameters) -> None:
+    for name, n in (("fparam", p.n_fparam), ("aparam", p.n_aparam)):
+        for what in ("mean", "scale"):
+            check_array(getattr(p, f"{name}_{what}"), f"fitting.parameters.{name}_{what}", (n,))
+    check_array(p.constants, "fitting.parameters.constants", (len(p.constants),))
+    if p.default_fparam is not None:
+        check_array(p.default_fparam, "fitting.parameters.default_fparam", (p.n_fparam,))

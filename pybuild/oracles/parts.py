@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..arrays import Array, Index
-from ..model.description import EnergyFitting
+from ..model.description import EnergyFitting, Parameters
 from ..model.net import Layer, Net, Skip
 from ..model.piecewise import Piecewise
 
@@ -32,13 +33,21 @@ class Around:
     seen: list[int]
 
 
-def energy_and_reverse(fitting: EnergyFitting, a: int, descriptor: Array) -> tuple[Array, Array]:
-    """(E_i, dE/dD) of centres of type a with the descriptors D (n, n_in): E = net(D) + bias (- net(0))."""
-    out, tape = net_forward(fitting.net(a), descriptor)
+def energy_and_reverse(fitting: EnergyFitting, a: int, descriptor: Array, parameters: Array) -> tuple[Array, Array]:
+    """(E_i, dE/dD) of centres of type a with the descriptors D (n, n_in) and parameters as net_parameters has them: E = net(D,
+    parameters) + bias (- net(0, parameters))."""
+    out, tape = net_forward(fitting.net(a), np.hstack([descriptor, parameters]))
     energy = out[:, 0] + fitting.energy_bias[a]
     if a in fitting.vacuum_subtracted:
-        energy = energy - net_forward(fitting.net(a), np.zeros((1, descriptor.shape[1])))[0][0, 0]
-    return energy, net_reverse(tape, np.ones((len(descriptor), 1)))
+        energy = energy - net_forward(fitting.net(a), np.hstack([0 * descriptor, parameters]))[0][:, 0]
+    return energy, net_reverse(tape, np.ones((len(descriptor), 1)))[:, : descriptor.shape[1]]
+
+
+def net_parameters(p: Parameters, n: int, fparam: ArrayLike | None, aparam: ArrayLike | None) -> Array:
+    """(n, p.n_inputs) what the fitting nets take after the descriptors, by atom: (value - mean) scale, then the constants."""
+    given = p.rows(n, fparam, aparam)
+    scaled = [(given[:, k] - p.mean[k]) * p.scale[k] for k in range(given.shape[1])]
+    return np.array([*scaled, *(np.full(n, value) for value in p.constants)]).reshape(p.n_inputs, n).T
 
 
 Tape = list[tuple[Layer | None, Array]]  # per layer: the layer, and act'(x W + b); of a function at knots: None, its slope

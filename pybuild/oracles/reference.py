@@ -20,7 +20,7 @@ from ..arrays import Array, BoolArray, Index
 from ..errors import InputError
 from ..model.description import ModelDescription
 from .kinds import KINDS
-from .parts import Pairs, energy_and_reverse
+from .parts import Pairs, energy_and_reverse, net_parameters
 
 Slots = tuple[float, Index]  # cutoff in angstrom, sel (N,)
 BLOCK = 64  # centres at once: 64 x 200 neighbours x 240 channels are 25 MB
@@ -41,16 +41,24 @@ class Result:
     atom_virial: Array
 
 
-def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, cell: ArrayLike | None = None) -> Result:
+def evaluate(
+    model: ModelDescription,
+    positions: ArrayLike,
+    types: ArrayLike,
+    cell: ArrayLike | None = None,
+    fparam: ArrayLike | None = None,
+    aparam: ArrayLike | None = None,
+) -> Result:
     """Evaluate one structure.
 
     positions (n, 3) angstrom; types (n,) indices into model.type_map; cell (3, 3) angstrom, rows a, b, c, periodic in all three
-    directions, or None for open boundaries. Raises InputError for shapes, types or numbers that make no sense, and for atoms
-    at the same place.
+    directions, or None for open boundaries; fparam (n_fparam,), aparam (n, n_aparam) of models that take parameters. Raises
+    InputError for shapes, types or numbers that make no sense, and for atoms at the same place.
     """
     x, t, box = checked_structure(model.type_map, positions, types, cell)
     pairs = find_neighbours(x, box, model.rcut)
     taken = taken_pairs(model.neighbour_rule, slots_of(model.descriptors), t, pairs)
+    parameters = net_parameters(model.fitting.parameters, len(t), fparam, aparam)
     atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
     for a, centres, part in _blocks(t, pairs):
         if a in model.fitting.excluded:
@@ -61,7 +69,8 @@ def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, ce
             numbers, reverse = KINDS[d.kind].evaluate_block(model, d, t, a, centres, _subset(pairs, mine))
             inputs.append(numbers)
             reverses.append((mine, reverse))
-        atom_energy[centres], d_inputs = energy_and_reverse(model.fitting, a, np.concatenate(inputs, axis=1))
+        of_centres = np.concatenate(inputs, axis=1), parameters[centres]
+        atom_energy[centres], d_inputs = energy_and_reverse(model.fitting, a, *of_centres)
         ends = np.cumsum([numbers.shape[1] for numbers in inputs])
         for (mine, reverse), d_numbers in zip(reverses, np.split(d_inputs, ends[:-1], axis=1), strict=True):
             gradient[mine] += reverse(d_numbers)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arrays import Array, BoolArray, Index
+from ..arrays import Array, BoolArray, Index, checked_parameters
 from ..model.description import PairKind
 from ..model.descriptor import Argument, Form
 from ..model.net import Layer, Net
@@ -29,19 +29,28 @@ EMPTY = -1
 
 
 def evaluate(
-    tables: TableSet, positions: ArrayLike, types: ArrayLike, cell: ArrayLike | None = None, mixed: bool = False
+    tables: TableSet,
+    positions: ArrayLike,
+    types: ArrayLike,
+    cell: ArrayLike | None = None,
+    mixed: bool = False,
+    fparam: ArrayLike | None = None,
+    aparam: ArrayLike | None = None,
 ) -> Result:
     """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None; mixed: with what mixed precision
-    takes, but in float64. Raises InputError for bad input."""
+    takes, but in float64; fparam (n_fparam,), aparam (n, n_aparam) of models that take them. Raises InputError for bad input."""
     x, t, box = checked_structure(tables.type_map, positions, types, cell)
     pairs = find_neighbours(x, box, max(d.rcut for d in tables.descriptors))
     taken = taken_pairs(tables.neighbour_rule.name.lower(), slots_of(tables.descriptors), t, pairs)
+    frame = checked_parameters("fparam", tables.default_fparam if fparam is None else fparam, (tables.n_fparam,))
+    atomic = checked_parameters("aparam", aparam, (len(t), tables.n_aparam))
     atom_energy, gradient = np.zeros(len(t)), np.zeros_like(pairs.vector)
     first = np.searchsorted(pairs.centre, np.arange(len(t) + 1))
     for i, a in enumerate(t.tolist()):
         if tables.fittings[a] is not None:
             mine = slice(first[i], first[i + 1])
-            around = _Around(a, t[pairs.neighbour[mine]], pairs.vector[mine], [mask[mine] for mask in taken])
+            parameters = np.append(frame, atomic[i])
+            around = _Around(a, t[pairs.neighbour[mine]], pairs.vector[mine], [mask[mine] for mask in taken], parameters)
             part = "all" if _is_close(tables, around) else "mixed" if mixed else "double"
             atom_energy[i], gradient[mine] = _centre(tables, around, part)
     return result_of(atom_energy, pairs, gradient)
@@ -49,13 +58,14 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Around:
-    """Of one centre: its type, the types (p,) of its neighbours and the vectors to them, and which of them each descriptor
-    takes."""
+    """Of one centre: its type, the types (p,) of its neighbours and the vectors to them, which of them each descriptor takes,
+    and its parameters."""
 
     a: int
     types: Index
     vector: Array
     taken: list[BoolArray]
+    parameters: Array
 
 
 def _is_close(tables: TableSet, around: _Around) -> bool:
@@ -76,9 +86,10 @@ def _centre(tables: TableSet, around: _Around, part: str) -> tuple[float, Array]
         numbers.append(mine)
         reverses.append(reverse)
         start += n_all
+    rows.append(start + np.arange(len(around.parameters)))
     net = _with_inputs(fitting.layers, np.concatenate(rows))
-    energy, tape = net_forward(net, np.concatenate(numbers)[None])
-    gradients = np.split(net_reverse(tape, np.ones((1, 1)))[0], np.cumsum([len(mine) for mine in numbers])[:-1])
+    energy, tape = net_forward(net, np.concatenate([*numbers, around.parameters])[None])
+    gradients = np.split(net_reverse(tape, np.ones((1, 1)))[0], np.cumsum([len(mine) for mine in numbers]))[:-1]
     for reverse, d_numbers in zip(reverses, gradients, strict=True):
         gradient += reverse(d_numbers)
     return float(energy[0, 0] + tables.energy_bias[around.a]), gradient

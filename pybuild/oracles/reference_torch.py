@@ -20,7 +20,7 @@ from ..model.description import ModelDescription
 from ..model.net import Net, Skip
 from ..model.piecewise import Piecewise
 from .kinds import KINDS
-from .parts import HERMITE, Around, Pairs
+from .parts import HERMITE, Around, Pairs, net_parameters
 from .reference import Result, checked_structure, find_neighbours, slots_of, taken_pairs
 
 if TYPE_CHECKING:
@@ -29,22 +29,38 @@ if TYPE_CHECKING:
 CENTRES_AT_ONCE = 256  # 256 centres x 100 neighbours x 4 x 100 channels x 8 bytes x a few are 300 MB
 
 
-def evaluate(model: ModelDescription, positions: ArrayLike, types: ArrayLike, cell: ArrayLike | None = None) -> Result:
+def evaluate(
+    model: ModelDescription,
+    positions: ArrayLike,
+    types: ArrayLike,
+    cell: ArrayLike | None = None,
+    fparam: ArrayLike | None = None,
+    aparam: ArrayLike | None = None,
+) -> Result:
     """Arguments, result and errors as reference.evaluate; InputError also where torch is not installed."""
     torch = _torch()
     x, t, box = checked_structure(model.type_map, positions, types, cell)
     pairs = find_neighbours(x, box, model.rcut)
     taken = taken_pairs(model.neighbour_rule, slots_of(model.descriptors), t, pairs)
+    parameters = torch.from_numpy(net_parameters(model.fitting.parameters, len(t), fparam, aparam).copy())
     result = Result(0.0, np.zeros(len(t)), np.zeros_like(x), np.zeros((3, 3)), np.zeros((len(t), 9)))
     for start in range(0, len(t), CENTRES_AT_ONCE):
         first, last = np.searchsorted(pairs.centre, (start, start + CENTRES_AT_ONCE))
         block = Pairs(pairs.centre[first:last] - start, pairs.neighbour[first:last], pairs.vector[first:last])
-        result = _add_block(torch, model, x, t, start, block, [mask[first:last] for mask in taken], result)
+        result = _add_block(torch, model, x, t, start, block, [mask[first:last] for mask in taken], parameters, result)
     return result
 
 
 def _add_block(
-    torch: Any, model: ModelDescription, x: Array, t: Index, start: int, pairs: Pairs, taken: list[BoolArray], total: Result
+    torch: Any,
+    model: ModelDescription,
+    x: Array,
+    t: Index,
+    start: int,
+    pairs: Pairs,
+    taken: list[BoolArray],
+    parameters: Tensor,
+    total: Result,
 ) -> Result:
     """total plus the share of the centres from `start` on; pairs.centre counts from there; taken: the pairs of each
     descriptor."""
@@ -54,7 +70,8 @@ def _add_block(
     centre, neighbour = torch.from_numpy(pairs.centre + start), torch.from_numpy(pairs.neighbour)
     shift = torch.from_numpy(pairs.vector - (x[pairs.neighbour] - x[pairs.centre + start]))  # of the image, constant
     vector = (leaf[neighbour] - leaf[centre] + shift) @ (torch.eye(3, dtype=torch.float64) + strain)
-    energies = _atom_energies(torch, model, t[start:stop], t[pairs.neighbour], pairs.centre, vector, taken)
+    of_centres = parameters[start:stop]
+    energies = _atom_energies(torch, model, t[start:stop], t[pairs.neighbour], pairs.centre, vector, taken, of_centres)
     gradient, d_strain, d_vector = (torch.zeros_like(leaf), torch.zeros_like(strain), torch.zeros_like(vector))
     if energies.requires_grad:  # not so where no centre has a neighbour
         gradient, d_strain, d_vector = torch.autograd.grad(energies.sum(), (leaf, strain, vector))
@@ -82,6 +99,7 @@ def _atom_energies(
     centre: Index,
     vector: Tensor,
     taken: list[BoolArray],
+    parameters: Tensor,
 ) -> Tensor:
     """E_i of some centres of the given types, from the pair vectors to their neighbours."""
     f = model.fitting
@@ -94,10 +112,12 @@ def _atom_energies(
             around = Around(len(atoms), np.searchsorted(atoms, centre[mine]), neighbour_types[mine], _seen(model, d, a))
             of_bodies = _of_two_bodies if d.n_bodies == 2 else _of_three_bodies
             numbers.append(of_bodies(torch, model, d, a, around, vector[torch.from_numpy(mine)]))
+        numbers.append(parameters[torch.from_numpy(atoms)])
         descriptor = torch.cat(numbers, dim=1)
         energy = _net(torch, f.net(a), descriptor)[:, 0] + float(f.energy_bias[a])
         if a in f.vacuum_subtracted:
-            energy = energy - _net(torch, f.net(a), torch.zeros_like(descriptor[:1]))[0, 0]
+            vacuum = torch.cat([torch.zeros_like(part) for part in numbers[:-1]] + numbers[-1:], dim=1)
+            energy = energy - _net(torch, f.net(a), vacuum)[:, 0]
         energies = energies.index_add(0, torch.from_numpy(atoms), energy)
     return energies
 

@@ -13,8 +13,9 @@ tables.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +34,7 @@ SHEAR = 0.15  # off-diagonal element of the cell relative to its edge
 DENSEST = 0.55  # packing fraction of spheres as large as the smallest distance that random packing still reaches
 RATTLE = 0.08  # of the distance between neighbours, standard deviation of the atoms of a crystal
 SHORTEST = 1e-3  # times the smallest distance: no closer, where tables have no end
+SPREAD = 3**0.5  # of parameters, in standard deviations: ends of an even distribution
 SQUEEZED = 0.3  # share of the atoms that get a neighbour closer than in the training data
 
 
@@ -59,7 +61,7 @@ def probe_structures(model: ModelDescription, distances: Array) -> list[Structur
         _Recipe(0.05 * rho),
         *(_Recipe(rho, 1.02, pure=a) for a in _elements(model)),
     ]
-    return [_structure(model, distances, recipe, seed) for seed, recipe in enumerate(recipes, 1)]
+    return with_parameters(model, [_structure(model, distances, recipe, seed) for seed, recipe in enumerate(recipes, 1)])
 
 
 def judge_structures(model: ModelDescription, distances: Array) -> list[Structure]:
@@ -74,13 +76,30 @@ def judge_structures(model: ModelDescription, distances: Array) -> list[Structur
         _Recipe(0.1 * rho, evenly=True),
         *(_Recipe((dense, 0.3 * rho)[a % 2], pure=a, crystal=a % 2 == 0) for a in _elements(model)),
     ]
-    return [_structure(model, distances, recipe, seed) for seed, recipe in enumerate(recipes, 1001)]
+    return with_parameters(model, [_structure(model, distances, recipe, seed) for seed, recipe in enumerate(recipes, 1001)])
 
 
 def close_structures(model: ModelDescription, low: Array, high: Array, distances: Array, seeds: Sequence[int]) -> list[Structure]:
     """Structures with pairs anywhere between low and high (N, N), angstrom, which are closer than those of the training data."""
     rho, _, _ = _densities(model, distances)
-    return [_squeezed(_structure(model, distances, _Recipe(rho, evenly=True), seed), low, high, seed) for seed in seeds]
+    structures = [_squeezed(_structure(model, distances, _Recipe(rho, evenly=True), seed), low, high, seed) for seed in seeds]
+    return with_parameters(model, structures)
+
+
+def with_parameters(model: ModelDescription, structures: Sequence[Structure]) -> list[Structure]:
+    """The same with frame and atomic parameters as the training data had them, of models that take some: even distributions of
+    their means and standard deviations."""
+    p = model.fitting.parameters
+    if p.n_fparam + p.n_aparam == 0:
+        return list(structures)
+    out = []
+    for structure in structures:
+        rng = np.random.RandomState(zlib.crc32(structure.name.encode()))
+        rows = rng.uniform(-SPREAD, SPREAD, (len(structure.types), p.n_fparam + p.n_aparam))
+        values = p.mean + rows / np.where(p.scale == 0, 1.0, p.scale)
+        frame = values[:1, : p.n_fparam].ravel() if len(values) else p.fparam_mean
+        out.append(replace(structure, fparam=frame, aparam=values[:, p.n_fparam :]))
+    return out
 
 
 def _elements(model: ModelDescription) -> range:

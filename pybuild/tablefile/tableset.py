@@ -144,5 +144,6 @@ class TableSet:
     descriptors: tuple[DescriptorArrays, ...]
     tables: tuple[TableArrays, ...]
     fittings: tuple[FittingArrays | None, ...]  # (N,); None where energy_mask is 0
+    default_fparam: Array | None = None  # (n_fparam,) where a caller gives none; None: it must
     close_distance: Array | None = None  # (N, N) with a closer neighbour a centre takes all; None: min_distance
     provenance: dict[str, Any] = field(default_factory=dict)

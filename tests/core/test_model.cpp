@@ -128,13 +128,9 @@ const Wrong kTypes[] = {
     {"check_frequency", "model.check_frequency", "is 0, expected at least 1", code("model.check_frequency", 0, 0)},
     {"neighbour_rule", "model.neighbour_rule", "is 5, expected 0 to 4", code("model.neighbour_rule", 0, 5)},
     {"neighbour_rule_negative", "model.neighbour_rule", "is -1, expected at least 0", code("model.neighbour_rule", 0, -1)},
-    {"neighbour_rule_union", "model.neighbour_rule", "is 3 (union), which this version does not evaluate; install a newer version",
-     code("model.neighbour_rule", 0, 3)},
     {"neighbour_rule_mixed", "descriptor.0.sel", "must be n_sel for every type, with padding: the rule is mixed",
      code("model.neighbour_rule", 0, 4)},
-    {"frame_parameters", "model.n_fparam", "is 2 frame parameters, which this version does not evaluate; install a newer version",
-     code("model.n_fparam", 0, 2)},
-    {"atomic_parameters", "model.n_aparam", "is 1 atomic parameters, which this version does not evaluate", code("model.n_aparam", 0, 1)},
+    {"frame_parameters_negative", "model.n_fparam", "is -1, expected at least 0", code("model.n_fparam", 0, -1)},
     {"atomic_parameters_negative", "model.n_aparam", "is -1, expected at least 0", code("model.n_aparam", 0, -1)},
 };
 
@@ -527,9 +523,13 @@ TEST(NeighbourRule, IsRefusedByName) {
         return "accepted";
     };
     TableBuilder nearest = two_descriptors();
-    nearest.i32("model.neighbour_rule", {}, {1});
-    EXPECT_NE(refused(nearest, dpc::Neighbours::trained).find("for 2 descriptors together"), std::string::npos);
+    nearest.i32("model.neighbour_rule", {}, {2});
+    EXPECT_NE(refused(nearest, dpc::Neighbours::trained).find("for each of 2 descriptors by itself"), std::string::npos);
     EXPECT_EQ(refused(nearest, dpc::Neighbours::all), "accepted");
+    for (const int rule : {1, 3}) {
+        nearest.i32("model.neighbour_rule", {}, {rule});
+        EXPECT_EQ(refused(nearest, dpc::Neighbours::trained), "accepted");
+    }
     EXPECT_EQ(refused(two_descriptors(), dpc::Neighbours::trained), "accepted");
 }
 

@@ -14,6 +14,7 @@ from pybuild.compress.truncation import difference
 from pybuild.errors import ModelError
 from pybuild.model.descriptor import Form
 from pybuild.oracles import reference, reference_tables
+from pybuild.structures.nearest import Slots, nearest_pairs
 from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
 
 M = 1.2  # smallest distance, below those of the test structures
@@ -30,6 +31,19 @@ MEMBERS = {
     "a_r_a": [{"widths": (1, 6), **SHORT}, RADIAL, {"widths": (1, 3, 6), "env_protection": 0.05}],
     "exclude": [{**ANGULAR, "excluded": frozenset({(0, 1), (1, 0)})}, {**RADIAL, "excluded": frozenset({(0, 0)})}],
     "no_slots": [{**ANGULAR, "sel": (12, 0), "n_sel": 12}, {**RADIAL, "sel": (0, 12), "n_sel": 12}],
+}
+
+
+BACKENDS = ("host", "kokkos_serial")
+# More neighbours than sel, of all types and of one, with members of different cutoffs; a pair of types that no member counts.
+CROWDED = {
+    "a_r": [{**ANGULAR, "sel": (5, 4), "n_sel": 9}, {**RADIAL, "sel": (4, 6), "n_sel": 10}],
+    "a_a": [{**ANGULAR, "sel": (6, 9), "n_sel": 15}, {"widths": (1, 3, 6), **SHORT, "sel": (3, 2), "n_sel": 5}],
+    "exclude": [
+        {**ANGULAR, "sel": (5, 4), "n_sel": 9, "excluded": frozenset({(0, 1), (1, 0)})},
+        {**RADIAL, "sel": (4, 5), "n_sel": 9, "excluded": frozenset({(0, 0)}), "rcut": 3.5},
+    ],
+    "pair_exclude": [{**ANGULAR, "sel": (5, 4), "n_sel": 9}, {**RADIAL, "sel": (4, 5), "n_sel": 9}],
 }
 
 
@@ -120,3 +134,77 @@ def test_a_fitting_net_takes_all_descriptors(make_hybrid):
         dataclasses.replace(model, descriptors=model.descriptors[:1]).validate()
     with pytest.raises(ModelError, match="descriptors is empty"):
         dataclasses.replace(model, descriptors=()).validate()
+
+
+def crowded_model(make_hybrid, name, rule):
+    excluded = frozenset({(0, 1), (1, 0)} if name == "pair_exclude" else ())
+    members = [dict(member) for member in CROWDED[name]]
+    return make_hybrid(2, members=members, neighbour_rule=rule, pair_excluded=excluded, min_nbor_dist=M)
+
+
+def crowds(model, structure):
+    """(centre, type) pairs with more neighbours than the slots of some descriptor, among the pairs that its slots are for."""
+    x, types, cell = structure
+    found = set()
+    for d in model.descriptors:
+        pairs = reference.find_neighbours(x, cell, d.rcut)
+        count = np.zeros((len(x), 2), dtype=int)
+        np.add.at(count, (pairs.centre, types[pairs.neighbour]), 1)
+        for i, b in np.argwhere(count > d.sel).tolist():
+            if (types[i], b) not in model.pair_excluded:
+                found.add((i, b))
+    if model.neighbour_rule == "union":  # what no descriptor counts fills places in the list of all, where that is cut
+        most = np.max([d.sel for d in model.descriptors], axis=0)
+        pairs = reference.find_neighbours(x, cell, model.rcut)
+        count = np.zeros((len(x), 2), dtype=int)
+        np.add.at(count, (pairs.centre, types[pairs.neighbour]), 1)
+        for i, b in np.argwhere((count > most) & (count.sum(axis=1) > most.sum())[:, None]).tolist():
+            found.add((i, b))
+    return found
+
+
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+@pytest.mark.parametrize("rule", ["all", "per_type", "union"])
+@pytest.mark.parametrize("name", CROWDED)
+def test_more_neighbours_than_sel(make_hybrid, structure, tmp_path, name, rule, backend):
+    model = crowded_model(make_hybrid, name, rule)
+    write_tables(tmp_path / "t.bin", build(model, M).tables)
+    expected = reference.evaluate(model, *structure)
+    found = calculator.evaluate(tmp_path / "t.bin", *structure, backend=backend)
+    np.testing.assert_allclose(found.atom_energy, expected.atom_energy, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.virial, expected.virial, rtol=0, atol=1e-6)
+    assert found.overflow["n_over_sel"] == len(crowds(model, structure)) > 0
+    for other in {"all", "per_type", "union"} - {rule}:
+        different = reference.evaluate(dataclasses.replace(model, neighbour_rule=other), *structure)
+        assert np.abs(found.forces - different.forces).max() > 1e-5
+    everything = calculator.evaluate(tmp_path / "t.bin", *structure, backend=backend, neighbors="all")
+    without_rule = reference.evaluate(dataclasses.replace(model, neighbour_rule="all"), *structure)
+    np.testing.assert_allclose(everything.forces, without_rule.forces, rtol=0, atol=1e-8)
+
+
+def test_the_pairs_of_a_build(make_hybrid, structure):
+    """The compressor's own choice against the oracle's, by a count of its own: each member's share of one list."""
+    x, types, cell = structure
+    for name in CROWDED:
+        model = crowded_model(make_hybrid, name, "union")
+        pairs = reference.find_neighbours(x, cell, model.rcut)
+        kept = reference.taken_pairs("union", reference.slots_of(model.descriptors), types, pairs)
+        slots = [Slots(d.rcut, d.sel) for d in model.descriptors]
+        found = nearest_pairs("union", slots, types, (pairs.centre, pairs.neighbour, pairs.vector))
+        np.testing.assert_array_equal(found, kept)
+        r = np.linalg.norm(pairs.vector, axis=1)
+        most = np.max([d.sel for d in model.descriptors], axis=0)
+        for i in range(len(x)):
+            listed = sorted(np.flatnonzero(pairs.centre == i), key=lambda p: r[p])[: most.sum()]
+            for d, mask in zip(model.descriptors, kept, strict=True):
+                inside = [[p for p in listed if types[pairs.neighbour[p]] == b and r[p] < d.rcut] for b in range(2)]
+                mine = [p for b in range(2) for p in inside[b][: d.sel[b]]]
+                assert sorted(mine) == np.flatnonzero(mask & (pairs.centre == i)).tolist()
+
+
+def test_rules_of_one_and_of_several(make_model, make_hybrid):
+    with pytest.raises(ModelError, match="neighbour_rule is 'total', must be one of all, per_type, union"):
+        make_hybrid(2, members=[dict(ANGULAR), dict(RADIAL)], neighbour_rule="total").validate()
+    with pytest.raises(ModelError, match="neighbour_rule is 'union', must be one of all, per_type, total"):
+        make_model(neighbour_rule="union").validate()

@@ -25,9 +25,6 @@ READ = [
     "matpl-si-jit/0_torch_script_module.pt",
 ]
 REFUSED = {
-    "dk-fparam_aparam-pt/fparam_aparam-2024-02.pth": "1 frame parameters",
-    "dk-fparam_aparam-pt/fparam_aparam-2024-07.pth": "1 frame parameters",
-    "dk-fparam_aparam-pt/fparam_aparam_default.pth": "1 frame parameters",
     "dk-deepdipole_pt/deepdipole_pt.pth": "a model of type 'dipole'",
     "dk-dpa1-state/dpa1.pth": "holds weights alone .of an attention descriptor, dpa1.",
     "dptech-hybrid-denoise/model_1000.pt": "a model without fitting net .denoising.",

@@ -29,8 +29,6 @@ from pybuild.readers.files.restricted_pickle import loads as restricted_loads
 from pybuild.readers.files.torch_archive import TorchArchive
 
 REFUSED = {
-    "hybrid-a_e3": "descriptor 'hybrid'",
-    "se_e2_a-fparam_aparam": "2 frame parameters",
     "se_e3_tebd-strip": "descriptor 'se_e3_tebd'",
     "zbl-dpa1": "type 'zbl'",
 }
@@ -433,8 +431,8 @@ def test_trees_whose_parts_do_not_fit():
 @pytest.mark.parametrize(
     ("part", "changes", "message"),
     [
-        ("fitting", {"numb_aparam": 1}, "1 atomic parameters"),
-        ("fitting", {"dim_case_embd": 3}, "case embedding"),
+        ("fitting", {"numb_aparam": 1, "use_aparam_as_mask": True}, "use_aparam_as_mask"),
+        ("fitting", {"numb_fparam": 1, "vacuum": [True, False]}, "atom_ener and parameters"),
         ("fitting", {"exclude_types": [1]}, "two lists of excluded types"),
         ("fitting", {"tot_ener_zero": True}, "'model.fitting.tot_ener_zero'"),
         ("descriptor", {"env_mat": {"use_exp_switch": True}}, "'model.descriptor.env_mat.use_exp_switch'"),

@@ -46,7 +46,7 @@ struct Span {
 struct Inputs {
     const double* x = nullptr;  // (n_all, 3) positions, caller's units
     Units units{};
-    Span fparam{};  // (Model::n_fparam) frame parameters
+    Span fparam{};  // (Model::n_fparam) frame parameters; none: the model's default, if it has one
     Span aparam{};  // (n_all, Model::n_aparam) atomic parameters
 };
 
@@ -100,7 +100,7 @@ public:
     bool share_neighbours(const Evaluator& other);
 
     /// Evaluate all centres. Throws InputError for positions that are not finite and for two atoms in the same place, naming the
-    /// atom indices, and for parameters that are not as many as the model takes.
+    /// atom indices, and for parameters that are not finite or not as many as the model takes.
     Totals compute(const Inputs& inputs, const Output& output);
 
     /// Of the last compute.
@@ -114,6 +114,7 @@ public:
 private:
     std::unique_ptr<Engine> engine_;
     int n_fparam_ = 0, n_aparam_ = 0, n_all_ = 0;
+    std::vector<double> default_fparam_;
 };
 
 }  // namespace dpc

@@ -123,6 +123,7 @@ struct Model {
     int check_frequency = 10;
     NeighbourRule neighbour_rule = NeighbourRule::all;
     int n_fparam = 0, n_aparam = 0;  // frame and atomic parameters
+    std::vector<double> default_fparam;  // (n_fparam) where a caller gives none; empty: it must
 
     std::vector<Descriptor> descriptors;
     std::vector<Table> tables;

@@ -8,7 +8,7 @@ namespace dpc {
 
 enum class Neighbours { trained, all };
 
-/// The rule that an evaluator follows. Throws ModelError for several descriptors whose model does not keep all.
+/// The rule that an evaluator follows. Throws ModelError for several descriptors with the rule `total`, which is of one.
 NeighbourRule rule_for(const Model& model, Neighbours neighbours);
 
 /// For the log: what happens to neighbours beyond sel.
@@ -17,8 +17,12 @@ const char* describe(NeighbourRule rule);
 /// What a user whose atoms have more should know, and can do.
 const char* advice_on(NeighbourRule rule);
 
-/// Neighbours of all types together may be too many: rules `total` and `mixed`.
+/// Neighbours of all types together may be too many: rules `total`, `mixed` and `united`.
 bool counts_all_types(NeighbourRule rule);
+
+/// Of the rule `united`: what all descriptors together ask for, the largest cut-off and number of slots of each type. Its pairs are
+/// ordinary where some descriptor counts them, absent where none has slots, else excluded by the model.
+Descriptor united(const Model& model);
 
 /// All slots of a descriptor: the nearest so many neighbours of all types are kept by these rules.
 int count_slots(const Descriptor& descriptor);

@@ -47,6 +47,7 @@ struct PairLimits {
     double table_limit = 0;        // the largest distance at which a table ends
     double checked_distance2 = 0;  // square of the larger of the two: closer pairs are counted. 0: no descriptor has such pairs
     int sel = kUnlimited;          // slots of the only descriptor, if types do not share them; of several each has its own cut-off
+    int least_sel = kUnlimited;    // slots of the descriptor that has the fewest, of those that count them
     bool is_counted = false;       // some descriptor counts them
     bool is_stored = false;        // some descriptor needs the pairs themselves, not only their number
 
@@ -92,7 +93,7 @@ struct PackedType {
     std::vector<PairLimits> limits;                   // by neighbour type
     PackedFitting<Real> fitting;
     double rcut = 0;                                  // the largest of the descriptors, angstrom
-    int n_features = 0;                               // of all descriptors
+    int n_features = 0;                               // inputs of the first layer: of all descriptors, then atomic parameters
     bool takes_all = true;                            // all descriptors do: close centres need nothing else
 };
 
@@ -134,6 +135,10 @@ struct PackedModel {
     /// Of close centres; what is the same as in ordinary is there once, ordinary itself where everything is.
     const PackedSet<Real>& close() const { return close_ ? *close_ : ordinary; }
 
+    /// Frame parameters into the biases of the first layers, and the atomic parameters that those in their inputs are counted from: what all
+    /// atoms have in common is added in double precision. Of as many as the model takes; aparam null: there are no atoms.
+    void set_parameters(const double* fparam, const double* aparam);
+
     /// Of what is allocated here; the Model, which others may share, has the file's bytes.
     std::size_t bytes() const;
 
@@ -156,6 +161,7 @@ private:
     PackedMatrix<Real> pack_matrix(int n_out, int n_in, const Element& element);
 
     std::vector<TableGrid> grids_;  // of the tables
+    std::vector<AlignedArray<Real>> biases_;  // by type: of the first layer, with parameters; none of models without them
     std::unique_ptr<PackedSet<Real>> close_;
     std::vector<std::unique_ptr<AlignedArray<Real>>> storage_;
 };

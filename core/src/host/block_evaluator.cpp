@@ -11,17 +11,32 @@
 namespace dpc::host {
 namespace {
 
+/// What is kept of the pairs of a block before each descriptor takes its own. Of several descriptors only a united list keeps some.
+NearestNeighbours nearest_of(const Model& model, NeighbourRule rule) {
+    if (rule == NeighbourRule::united) {
+        return {model, united(model), NeighbourRule::total};
+    }
+    return {model, model.descriptors.front(), model.descriptors.size() == 1 ? rule : NeighbourRule::all};
+}
+
 int padded(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 }  // namespace
 
 template <class Real>
 BlockEvaluator<Real>::BlockEvaluator(const PackedModel<Real>& model, const Kernels<Real>& kernels, NeighbourRule rule)
-    : model_(model), kernels_(kernels), nearest_(*model.model, model.model->descriptors.front(), rule) {
+    : model_(model), kernels_(kernels), nearest_(nearest_of(*model.model, rule)) {
     for (std::size_t d = 0; d < model.model->descriptors.size(); ++d) {
         descriptors_.push_back(make_descriptor(*model.model, static_cast<int>(d), kernels));
     }
-    narrowed_.resize(descriptors_.size() > 1 ? descriptors_.size() : 0);
+    if (descriptors_.size() == 1) {
+        return;
+    }
+    narrowed_.resize(descriptors_.size());
+    is_crowded_.resize(descriptors_.size());
+    for (std::size_t d = 0; rule != NeighbourRule::all && d < descriptors_.size(); ++d) {
+        own_nearest_.emplace_back(*model.model, model.model->descriptors[d], NeighbourRule::per_type);
+    }
 }
 
 template <class Real>
@@ -50,11 +65,14 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
     energy_.reserve(atoms);
     net_.reserve(set, lanes);
     nearest_.reserve(list);
+    for (NearestNeighbours& nearest : own_nearest_) {
+        nearest.reserve(list);
+    }
 }
 
 template <class Real>
 std::size_t BlockEvaluator<Real>::bytes() const {
-    std::size_t total = nearest_.bytes() + bytes_of(descriptors_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) + gathered_.bytes() +
+    std::size_t total = nearest_.bytes() + bytes_of(own_nearest_) + bytes_of(is_crowded_) + bytes_of(descriptors_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) + gathered_.bytes() +
                         bytes_of(narrowed_) + gradients_.bytes() + features_.bytes() + energy_.bytes() + net_.bytes();
     for (const auto& descriptor : descriptors_) {
         total += descriptor->bytes();
@@ -62,17 +80,20 @@ std::size_t BlockEvaluator<Real>::bytes() const {
     for (const PairStore& store : narrowed_) {
         total += store.bytes();
     }
+    for (const NearestNeighbours& nearest : own_nearest_) {
+        total += nearest.bytes();
+    }
     return total;
 }
 
 template <class Real>
 void BlockEvaluator<Real>::evaluate(
-    const NeighbourBlocks& list, const Block& block, const double* x, const Units& units, Sums& sums) {
+    const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums) {
     const Type& type = ordinary_type(block);
-    gather(list, block, x, units.length, sums);
+    const Units& units = inputs.units;
+    gather(list, block, inputs.x, units.length, sums);
     if (type.descriptors.size() > 1) {
-        narrow(type);
-        count_crowds(list, block, sums);
+        keep_own(list, block, inputs.x, units.length, sums);
     }
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         code_of(descriptor).compute_environment(descriptor, pairs_of(descriptor, type));
@@ -80,10 +101,10 @@ void BlockEvaluator<Real>::evaluate(
     atoms_.atoms = all_atoms_.data();
     atoms_.n = block.n_atoms;
     if (any_close_) {
-        evaluate_close(list, block, units, sums);
+        evaluate_close(list, block, inputs, sums);
     }
     if (atoms_.n > 0) {
-        evaluate_atoms(type, list, block, units, sums);
+        evaluate_atoms(type, list, block, inputs, sums);
     }
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         add_forces(descriptor, pairs_of(descriptor, type), list, block, units, sums);
@@ -92,7 +113,7 @@ void BlockEvaluator<Real>::evaluate(
 
 /// The close centres of a block with all columns and products. Leaves the other ones as those that are evaluated next.
 template <class Real>
-void BlockEvaluator<Real>::evaluate_close(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
+void BlockEvaluator<Real>::evaluate_close(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums) {
     atoms_.atoms = chosen_atoms_.data();
     for (const bool close : {true, false}) {
         atoms_.n = 0;
@@ -102,7 +123,7 @@ void BlockEvaluator<Real>::evaluate_close(const NeighbourBlocks& list, const Blo
             }
         }
         if (close) {
-            evaluate_atoms(model_.close().types[static_cast<std::size_t>(block.type)], list, block, units, sums);
+            evaluate_atoms(model_.close().types[static_cast<std::size_t>(block.type)], list, block, inputs, sums);
         }
     }
 }
@@ -110,19 +131,34 @@ void BlockEvaluator<Real>::evaluate_close(const NeighbourBlocks& list, const Blo
 /// From the pairs of the present atoms to their energies and the gradient of these pairs.
 template <class Real>
 void BlockEvaluator<Real>::evaluate_atoms(
-    const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
+    const Type& type, const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums) {
     atoms_.lanes = padded(atoms_.n, kLaneMultiple);
     Real* features = features_.data();
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         code_of(descriptor).compute(descriptor, atoms_, features);
         features += static_cast<std::ptrdiff_t>(descriptor.n_features) * atoms_.lanes;
     }
-    compute_energy(type, list, block, units, sums);
+    place_parameters(list, block, inputs.aparam, features);
+    compute_energy(type, list, block, inputs.units, sums);
     reverse_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, net_, features_.data());
     const Real* reverse_features = features_.data();
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         code_of(descriptor).reverse(descriptor, atoms_, reverse_features);
         reverse_features += static_cast<std::ptrdiff_t>(descriptor.n_features) * atoms_.lanes;
+    }
+}
+
+/// Atomic parameters behind the features, counted from those of the first atom (PackedModel::set_parameters).
+template <class Real>
+void BlockEvaluator<Real>::place_parameters(const NeighbourBlocks& list, const Block& block, const Span& aparam, Real* features) const {
+    const int n = model_.model->n_aparam;
+    for (int c = 0; c < n; ++c) {
+        Real* row = features + static_cast<std::ptrdiff_t>(c) * atoms_.lanes;
+        std::fill_n(row, atoms_.lanes, Real(0));
+        for (int m = 0; m < atoms_.n; ++m) {
+            const int i = list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])];
+            row[m] = static_cast<Real>(aparam.values[static_cast<std::ptrdiff_t>(i) * n + c] - aparam.values[c]);
+        }
     }
 }
 
@@ -163,7 +199,10 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
             pairs.n += limits.is_stored ? found : 0;
         }
     }
-    if (type.descriptors.size() == 1 && type.descriptors.front().shares_slots) {
+    if (type.descriptors.size() > 1) {
+        narrow(type);
+        count_crowds(list, block, sums);
+    } else if (type.descriptors.front().shares_slots) {
         may_overflow = check_shared_slots(list, block, sums);
     }
     if (may_overflow) {
@@ -179,6 +218,9 @@ void BlockEvaluator<Real>::keep_nearest(
     const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums) {
     BlockPairs& pairs = gathered_.pairs;
     nearest_.keep(list, block, x, length, pairs, sums.overflow);
+    if (ordinary_type(block).descriptors.size() > 1) {
+        narrow(ordinary_type(block));
+    }
     close = Overflow{};
     any_close_ = false;
     for (int b = 0; b < pairs.n_types; ++b) {
@@ -204,6 +246,18 @@ void BlockEvaluator<Real>::check_distances(
         }
         const BlockPairs& pairs = gathered_.pairs;
         count_overflow(block, centre, b, pairs.first(b, atom), pairs.count(b, atom), closest2, found, sums);
+    }
+}
+
+/// Of a type with several descriptors: of the pairs of each those that it keeps.
+template <class Real>
+void BlockEvaluator<Real>::keep_own(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
+    for (const PackedDescriptor<Real>& descriptor : ordinary_type(block).descriptors) {
+        const auto index = static_cast<std::size_t>(descriptor.index);
+        if (!own_nearest_.empty() && is_crowded_[index] != 0) {
+            own_nearest_[index].keep(list, block, x, length, narrowed_[index].pairs, sums.overflow);
+            narrowed_[index].pad(descriptor.rcut * descriptor.rcut);
+        }
     }
 }
 
@@ -246,7 +300,8 @@ void BlockEvaluator<Real>::narrow_to(const PackedDescriptor<Real>& descriptor, B
 
 /// Of a type with several descriptors: centres with more neighbours than the slots of some, and the worst of them.
 template <class Real>
-void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums) const {
+void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums) {
+    std::fill(is_crowded_.begin(), is_crowded_.end(), char(0));
     for (int b = 0; b < gathered_.pairs.n_types; ++b) {
         for (int k = 0; k < block.n_atoms; ++k) {
             Overflow found;
@@ -255,6 +310,7 @@ void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block
                 const int n = narrowed_[static_cast<std::size_t>(descriptor.index)].pairs.count(b, k);
                 const Overflow::Crowd crowd{list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, b, n, sel};
                 if (n > sel) {
+                    is_crowded_[static_cast<std::size_t>(descriptor.index)] = 1;
                     found.n_over_sel = 1;
                     found.crowd = is_worse(crowd, found.crowd) ? crowd : found.crowd;
                 }

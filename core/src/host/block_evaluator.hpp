@@ -32,7 +32,7 @@ public:
 
     /// Make room for every block of the list, so that evaluate allocates nothing.
     void reserve(const NeighbourBlocks& list);
-    void evaluate(const NeighbourBlocks& list, const Block& block, const double* x, const Units& units, Sums& sums);
+    void evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
     std::size_t bytes() const;
 
 private:
@@ -42,6 +42,7 @@ private:
     BlockDescriptor<Real>& code_of(const PackedDescriptor<Real>& descriptor) { return *descriptors_[static_cast<std::size_t>(descriptor.index)]; }
     void gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
     void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums);
+    void keep_own(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
     void check_distances(const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums);
     /// The gathered pairs, or of a type with several descriptors those of them that are this one's.
     const BlockPairs& pairs_of(const PackedDescriptor<Real>& descriptor, const Type& type) const {
@@ -49,10 +50,11 @@ private:
     }
     void narrow(const Type& type);
     void narrow_to(const PackedDescriptor<Real>& descriptor, BlockPairs& own) const;
-    void count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums) const;
+    void count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums);
     void mark_close(const Block& block, int atom);
-    void evaluate_close(const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
-    void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
+    void evaluate_close(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
+    void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
+    void place_parameters(const NeighbourBlocks& list, const Block& block, const Span& aparam, Real* features) const;
     void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all, Sums& sums) const;
     void count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const;
     bool check_shared_slots(const NeighbourBlocks& list, const Block& block, Sums& sums) const;
@@ -62,7 +64,9 @@ private:
 
     const PackedModel<Real>& model_;
     const Kernels<Real>& kernels_;
-    NearestNeighbours nearest_;
+    NearestNeighbours nearest_;               // of the only descriptor, or where the rule is united of all together
+    std::vector<NearestNeighbours> own_nearest_;  // by descriptor, where there are several and not all are kept
+    std::vector<char> is_crowded_;            // by descriptor: some centre of the block has more neighbours than its slots
     std::vector<std::unique_ptr<BlockDescriptor<Real>>> descriptors_;  // as in Model::descriptors
     BlockAtoms atoms_;                   // of the block, those that are evaluated at present
     std::vector<int> all_atoms_;         // 0, 1, 2, ..

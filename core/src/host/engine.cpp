@@ -131,7 +131,7 @@ void HostEngine<Real>::run_thread(int t, const Inputs& inputs, const Output& out
         }
     }
     for (int k = list_->thread_blocks[static_cast<std::size_t>(t)]; k < list_->thread_blocks[static_cast<std::size_t>(t) + 1]; ++k) {
-        thread.blocks.evaluate(*list_, list_->blocks[static_cast<std::size_t>(k)], inputs.x, inputs.units, thread.sums);
+        thread.blocks.evaluate(*list_, list_->blocks[static_cast<std::size_t>(k)], inputs, thread.sums);
     }
 }
 
@@ -177,6 +177,7 @@ Totals HostEngine<Real>::compute(const Inputs& inputs, const Output& output) {
         throw InputError("compute was called before set_neighbours");
     }
     check_finite(inputs.x, list_->n_all);
+    packed_.set_parameters(inputs.fparam.values, inputs.aparam.values);
     reserve_sums(output.atom_virial != nullptr);
     const int n = n_threads();
     if (n == 1) {

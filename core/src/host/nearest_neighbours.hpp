@@ -3,6 +3,7 @@
 // a centre that does not overflow is not looked at.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "dpc/aligned_array.hpp"
@@ -15,8 +16,9 @@ namespace dpc::host {
 
 class NearestNeighbours {
 public:
-    NearestNeighbours(const Model& model, const Descriptor& descriptor, NeighbourRule rule)
-        : model_(model), descriptor_(descriptor), rule_(rule), n_slots_(count_slots(descriptor)) {}
+    /// rule: all, per_type or total.
+    NearestNeighbours(const Model& model, Descriptor descriptor, NeighbourRule rule)
+        : model_(model), descriptor_(std::move(descriptor)), rule_(rule), n_slots_(count_slots(descriptor_)) {}
 
     /// Room for every centre of the list, so that keep allocates nothing.
     void reserve(const NeighbourBlocks& list);
@@ -50,7 +52,7 @@ private:
     void close_gaps(const Block& block, BlockPairs& pairs) const;
 
     const Model& model_;
-    const Descriptor& descriptor_;
+    const Descriptor descriptor_;
     NeighbourRule rule_;
     int n_slots_;
     std::vector<Candidate> candidates_;  // of one centre

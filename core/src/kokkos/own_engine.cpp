@@ -126,6 +126,7 @@ public:
         if (s.n_all < 0) {
             throw InputError("compute was called before set_neighbours");
         }
+        s.evaluator.set_parameters(inputs.fparam, inputs.aparam);
         Totals totals;
         if constexpr (is_gpu<ExecSpace>) {
             totals = s.compute_on_device(inputs, output);

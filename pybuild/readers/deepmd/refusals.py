@@ -11,7 +11,6 @@ MESSAGES = "message passing between atoms, which cannot be tabulated"
 NO_ENERGY = "energies and forces, which such a model does not have"
 DESCRIPTOR_NEEDS = {
     "se_e3_tebd": "three-body tables with a type embedding",
-    "hybrid": "several descriptors in one table file",
     "loc_frame": "an evaluator of its own; train with se_e2_a",
     "se_a_mask": "an evaluator of its own; train with se_e2_a",
     "se_a_ebd_v2": "tables with a type embedding; train with se_e2_a",
@@ -27,11 +26,6 @@ MODEL_NEEDS = {
     **dict.fromkeys(("dipole", "polar", "dos", "property", "population"), NO_ENERGY),
 }
 FITTING_NEEDS = "only the energy fitting net 'ener' gives forces"
-INPUTS = {
-    "numb_fparam": ("frame parameters", "frame parameters in the table file and in pair_style"),
-    "numb_aparam": ("atomic parameters", "atomic parameters in the table file and in pair_style"),
-    "dim_case_embd": ("numbers of a case embedding", "a constant input of the fitting net"),
-}
 
 
 def no_model(kind: str) -> UnsupportedModel:
@@ -61,8 +55,14 @@ def refuse_unknown(model: Tree) -> None:
     """Raise UnsupportedModel for a checked tree (tree_type.py) of a kind without evaluator: the one place that decides it."""
     if model["type"] != "standard":
         raise no_model(model["type"])
-    if model["descriptor"]["type"] not in MAKERS:
-        raise no_descriptor(model["descriptor"]["type"])
-    for key, (what, needs) in INPUTS.items():
-        if model["fitting"][key]:
-            raise unsupported(f"a fitting net with {model['fitting'][key]} {what} ({key})", needs)
+    _refuse_descriptor(model["descriptor"])
+
+
+def _refuse_descriptor(descriptor: Tree) -> None:
+    if descriptor["type"] == "hybrid":
+        for member in descriptor["list"]:
+            if member["type"] == "dpa1":
+                raise unsupported("descriptor 'dpa1' inside 'hybrid'", "slots that all types share, beside those of each type")
+            _refuse_descriptor(member)
+    elif descriptor["type"] not in MAKERS:
+        raise no_descriptor(descriptor["type"])

@@ -17,9 +17,11 @@ from ...arrays import Array
 from ...descriptors.deepmd import Tree, net_of_tree, symmetric, unsupported
 from ...descriptors.kinds import APPENDED, MAKERS
 from ...errors import InputError, ReadError
-from ...model.description import EnergyFitting, ModelDescription, Provenance
+from ...model.description import EnergyFitting, ModelDescription, Parameters, Provenance
+from ...model.descriptor import Descriptor
 from ...model.net import Net, Skip
 from .refusals import refuse_unknown
+from .tree_type import members
 
 
 def early_activation(name: str) -> str:
@@ -41,19 +43,19 @@ def description_of_tree(
     refuse_unknown(model)
     type_map = tuple(model["type_map"])
     n_types = len(type_map)
-    tree = model["descriptor"]
+    trees = members(model["descriptor"])
     if padding_type is not None:
-        tree = tree | {"padding_type": _index_of(padding_type, type_map)}
-    descriptor = MAKERS[tree["type"]](tree, n_types)
-    constants = APPENDED[tree["type"]](tree, n_types) if tree["type"] in APPENDED else np.zeros((n_types, 0))
+        trees = [tree | {"padding_type": _index_of(padding_type, type_map)} for tree in trees]
+    descriptors = tuple(MAKERS[tree["type"]](tree, n_types) for tree in trees)
+    appended = [APPENDED[tree["type"]](tree, n_types) for tree in trees if tree["type"] in APPENDED]
     description = ModelDescription(
         type_map=type_map,
-        descriptors=(descriptor,),
-        fitting=_with_constants(_fitting(model, n_types), constants),
+        descriptors=descriptors,
+        fitting=_with_constants(_fitting(model, n_types), np.hstack([np.zeros((n_types, 0)), *appended])),
         pair_excluded=symmetric(model["pair_exclude_types"]),
         min_nbor_dist=known_distance(min_nbor_dist),
         provenance=provenance,
-        neighbour_rule="mixed" if descriptor.shares_slots else model["neighbour_rule"],
+        neighbour_rule=_neighbour_rule(model["neighbour_rule"], descriptors),
     )
     description.validate()
     return description
@@ -63,6 +65,13 @@ def _index_of(name: str, type_map: Sequence[str]) -> int:
     if name not in type_map:
         raise InputError(f"--padding-type {name}: the model has the types {' '.join(type_map)}")
     return type_map.index(name)
+
+
+def _neighbour_rule(rule: str, descriptors: Sequence[Descriptor]) -> str:
+    """PyTorch makes one list for all members of a hybrid descriptor; TensorFlow one for each."""
+    if descriptors[0].shares_slots:
+        return "mixed"
+    return "union" if rule == "total" and len(descriptors) > 1 else rule
 
 
 def known_distance(value: float | None) -> float | None:
@@ -92,6 +101,7 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
         energy_bias=out_bias + bias,
         vacuum_subtracted=_vacuum_types(tree["vacuum"], mixed, n_types),
         excluded=excluded,
+        parameters=_parameters(tree),
     )
 
 
@@ -115,16 +125,17 @@ def _scaled(nets: list[Net], factors: Array) -> list[Net]:
 
 
 def _with_constants(fitting: EnergyFitting, constants: Array) -> EnergyFitting:
-    """The last inputs of every net are constants (N, n) of the centre's type: into the bias of its first layer. Without an atom's
-    descriptor they are 0, too."""
+    """The last inputs of every net before the parameters are constants (N, n) of the centre's type: into the bias of its first
+    layer. Without an atom's descriptor they are 0, too."""
     if not constants.size:
         return fitting
-    nets = [_without_inputs(fitting.net(a), numbers) for a, numbers in enumerate(constants)]
+    n_after = fitting.parameters.n_inputs
+    nets = [_without_inputs(fitting.net(a), numbers, n_after) for a, numbers in enumerate(constants)]
     vacuum = [fitting.energy_constant(a) for a in range(len(nets))]
     return replace(fitting, nets=tuple(nets), net_of=range(len(nets)), energy_bias=vacuum, vacuum_subtracted=frozenset())
 
 
-def _without_inputs(net: Net, constants: Array) -> Net:
+def _without_inputs(net: Net, constants: Array, n_after: int) -> Net:
     first = net.layers[0]
     if first.skip is not Skip.NONE:
         raise unsupported(
@@ -132,11 +143,42 @@ def _without_inputs(net: Net, constants: Array) -> Net:
             "its first layer",
             "inputs of the fitting net that are constants",
         )
-    n = len(first.weight) - len(constants)
+    n = len(first.weight) - len(constants) - n_after
     if n <= 0:
         raise ReadError(f"the fitting net takes {len(first.weight)} numbers, the type embedding alone has {len(constants)}")
-    bias = first.bias + constants @ first.weight[n:]
-    return Net((replace(first, weight=first.weight[:n], bias=bias), *net.layers[1:]))
+    before, mine, after = np.split(first.weight, [n, n + len(constants)])
+    weight, bias = np.concatenate([before, after]), first.bias + constants @ mine
+    return Net((replace(first, weight=weight, bias=bias), *net.layers[1:]))
+
+
+def _parameters(tree: Tree) -> Parameters:
+    """The net takes (value - avg) inv_std of frame and atomic parameters."""
+    n_fparam, n_aparam = tree["numb_fparam"], tree["numb_aparam"]
+    if n_aparam and tree["use_aparam_as_mask"]:
+        raise unsupported("a fitting net whose atomic parameters are a mask (use_aparam_as_mask)", "atoms that come and go")
+    if tree["vacuum"] and n_fparam + n_aparam:
+        raise unsupported(
+            "a fitting net with atom_ener and parameters, whose energy of the vacuum depends on the parameters,",
+            "the difference of two nets",
+        )
+    default = tree["default_fparam"] if n_fparam else None
+    numbers = {
+        "fparam_mean": _statistic(tree, "fparam_avg", n_fparam),
+        "fparam_scale": _statistic(tree, "fparam_inv_std", n_fparam),
+        "aparam_mean": _statistic(tree, "aparam_avg", n_aparam),
+        "aparam_scale": _statistic(tree, "aparam_inv_std", n_aparam),
+        "constants": _statistic(tree, "case_embd", tree["dim_case_embd"]),
+    }
+    return Parameters(**numbers, default_fparam=None if default is None else np.array(default, dtype=np.float64))
+
+
+def _statistic(tree: Tree, name: str, n: int) -> Array:
+    array = tree["@variables"][name]
+    if n == 0:
+        return np.empty(0)
+    if array is None or array.size != n:
+        raise ReadError(f"{name} has {0 if array is None else array.size} numbers, must have {n}")
+    return array.reshape(-1).astype(np.float64)
 
 
 def _vacuum_types(flags: list[bool], mixed: bool, n_types: int) -> frozenset[int]:

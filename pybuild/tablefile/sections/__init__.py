@@ -49,7 +49,7 @@ def _read(s: Sections) -> TableSet:
     model = read_model(s)
     descriptors = read_descriptors(s, len(model["type_map"]), model["neighbour_rule"])
     tables = read_tables(s, descriptors)
-    fittings = read_fittings(s, model["energy_mask"], descriptors, tables)
+    fittings = read_fittings(s, model, descriptors, tables)
     provenance = _read_provenance(s) if s.has(PROVENANCE) else {}
     s.refuse_unknown()
     return TableSet(**model, descriptors=descriptors, tables=tables, fittings=fittings, provenance=provenance)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -51,16 +52,20 @@ def _sections_of(prefix: str, fitting: FittingArrays) -> list[NamedArray]:
 
 
 def read_fittings(
-    s: Sections, energy_mask: IntArray, descriptors: Sequence[DescriptorArrays], tables: Sequence[TableArrays]
+    s: Sections, model: dict[str, Any], descriptors: Sequence[DescriptorArrays], tables: Sequence[TableArrays]
 ) -> tuple[FittingArrays | None, ...]:
-    fittings = tuple(_read_fitting(s, a, descriptors, tables) if mask else None for a, mask in enumerate(energy_mask.tolist()))
+    """model: what read_model gave."""
+    n, masks = model["n_fparam"] + model["n_aparam"], model["energy_mask"].tolist()
+    fittings = tuple(_read_fitting(s, a, n, descriptors, tables) if mask else None for a, mask in enumerate(masks))
     used = {i.descriptor for fitting in fittings if fitting is not None for i in fitting.inputs}
     for d in range(len(descriptors)):
         require(d in used, f"descriptor.{d}.kind", "is in the inputs of no fitting net")
     return fittings
 
 
-def _read_fitting(s: Sections, a: int, descriptors: Sequence[DescriptorArrays], tables: Sequence[TableArrays]) -> FittingArrays:
+def _read_fitting(
+    s: Sections, a: int, n_parameters: int, descriptors: Sequence[DescriptorArrays], tables: Sequence[TableArrays]
+) -> FittingArrays:
     prefix = f"fitting.{a}."
     require_evaluated(not s.has(prefix + "weights"), prefix + "weights", "sums several nets")
     name = prefix + "inputs"
@@ -74,9 +79,12 @@ def _read_fitting(s: Sections, a: int, descriptors: Sequence[DescriptorArrays], 
         first, n = _read_input(s, f"{prefix}input.{d}.", a, d, descriptors[d], tables)
         inputs.append(first)
         n_in += n
+    n_in += n_parameters
     require(n_in <= MOST_INPUTS, name, f"gives {n_in} inputs, format 1 allows at most {MOST_INPUTS}")
-    direct = all(first.form == Form.DIRECT for first in inputs)
-    return FittingArrays(tuple(inputs), _read_layers(s, prefix, n_in, not direct))
+    layers = _read_layers(s, prefix, n_in, any(first.form != Form.DIRECT for first in inputs))
+    alone = n_parameters == 0 or layers[0].skip is Skip.NONE
+    require(alone, prefix + "layers", "the first layer has a skip, which frame and atomic parameters do not allow")
+    return FittingArrays(tuple(inputs), layers)
 
 
 def _read_input(

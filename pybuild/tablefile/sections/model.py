@@ -9,10 +9,9 @@ import numpy as np
 
 from ...arrays import Array
 from ..tableset import NeighbourRule, TableSet
-from .access import NamedArray, Sections, as_f64, as_i32, as_text, require, require_at_most, require_evaluated
+from .access import NamedArray, Sections, as_f64, as_i32, as_text, require, require_at_most
 
 MOST_TYPES = 1024
-EVALUATED_RULES = (NeighbourRule.ALL, NeighbourRule.PER_TYPE, NeighbourRule.TOTAL, NeighbourRule.MIXED)
 
 
 def model_sections(t: TableSet) -> list[NamedArray]:
@@ -27,6 +26,7 @@ def model_sections(t: TableSet) -> list[NamedArray]:
         ("model.neighbour_rule", as_i32(int(t.neighbour_rule)), True),
         ("model.n_fparam", as_i32(t.n_fparam), True),
         ("model.n_aparam", as_i32(t.n_aparam), True),
+        *([] if t.default_fparam is None else [("model.default_fparam", as_f64(t.default_fparam), True)]),
     ]
 
 
@@ -49,8 +49,9 @@ def read_model(s: Sections) -> dict[str, Any]:
         "close_distance": close,
         "check_frequency": s.integer("model.check_frequency", 1),
         "neighbour_rule": _read_neighbour_rule(s),
-        "n_fparam": _no_parameters(s, "model.n_fparam", "frame"),
-        "n_aparam": _no_parameters(s, "model.n_aparam", "atomic"),
+        "n_fparam": s.integer("model.n_fparam", 0),
+        "n_aparam": s.integer("model.n_aparam", 0),
+        "default_fparam": _read_default(s),
     }
 
 
@@ -75,12 +76,14 @@ def _read_type_map(s: Sections) -> tuple[str, ...]:
 
 def _read_neighbour_rule(s: Sections) -> NeighbourRule:
     name = "model.neighbour_rule"
-    rule = NeighbourRule(s.code(name, max(NeighbourRule)))
-    require_evaluated(rule in EVALUATED_RULES, name, f"is {int(rule)} ({rule.name.lower()})")
-    return rule
+    return NeighbourRule(s.code(name, max(NeighbourRule)))
 
 
-def _no_parameters(s: Sections, name: str, kind: str) -> int:
-    n = s.integer(name, 0)
-    require_evaluated(n == 0, name, f"is {n} {kind} parameters")
-    return n
+def _read_default(s: Sections) -> Array | None:
+    name = "model.default_fparam"
+    if not s.has(name):
+        return None
+    n = s.integer("model.n_fparam", 0)
+    values = s.f64(name, n)
+    require(n > 0, name, "is there, but the model has no frame parameters")
+    return values

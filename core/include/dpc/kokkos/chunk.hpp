@@ -47,7 +47,9 @@ struct Chunk {
     const PairLimits* limits = nullptr;      // by neighbour type
     GatheredPairs pairs;
     int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off that are kept
-    int* within = nullptr;                   // (n_types, atoms): all of them
+    int* within = nullptr;                   // (n_types, atoms): all of them; of several descriptors those inside the cut-off of the
+    int* within_sel = nullptr;               //     one that they exceed most, and its slots
+    bool keeps_own = false;                  // of several descriptors each keeps the nearest that it has slots for
     int* firsts = nullptr;                   // (n_types, atoms): first pair
     double* closest2 = nullptr;              // (n_types, atoms): smallest r2 of a pair, infinity: none
     double* virial = nullptr;                // (9, atoms)

@@ -86,9 +86,9 @@ struct DescriptorExtent {
     bool looks_up_distance = false;
 };
 
-/// Slots for neighbours inside the cut-off of each of several descriptors, device memory.
+/// Slots for neighbours inside the cut-off of each of several descriptors, and of the list of all together, device memory.
 struct CutoffSlots {
-    int n = 0;                      // descriptors, 0 where there is one, whose slots are in PairLimits
+    int n = 0;                      // 0 where there is one, whose slots are in PairLimits
     int shared = 0;                 // slots of that one for neighbours of any type, 0: each type has its own
     const double* rcut2 = nullptr;  // (n)
     const int* sel = nullptr;       // (n, n_types)
@@ -122,6 +122,9 @@ public:
     int n_types = 0, n_slots = 0;  // n_slots: of all types
     int most_rank = 0, most_features = 0, most_neurons = 0, most_layers = 1;
 
+    /// The biases of the first layers as PackedModel::set_parameters left them.
+    void update_biases(const PackedSet<Real>& set);
+
     std::size_t bytes() const { return bytes_; }
 
 private:
@@ -144,7 +147,7 @@ private:
     DeviceProducts upload_products(const PackedDescriptor<Real>& descriptor);
     DeviceDescriptor<Real> upload(const PackedDescriptor<Real>& from, const std::vector<PackedTable<Real>>& host,
                                   const std::vector<PackedTable<Real>>& device);
-    CutoffSlots upload_slots(const PackedType<Real>& type);
+    CutoffSlots upload_slots(const Model& model, int a, const PackedType<Real>& type);
     void upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to);
 
     ExecSpace space_;
@@ -306,7 +309,7 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
 }
 
 template <class ExecSpace, class Real>
-CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const PackedType<Real>& type) {
+CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const Model& model, int a, const PackedType<Real>& type) {
     if (type.descriptors.size() == 1) {
         return {0, type.descriptors.front().shares_slots ? type.descriptors.front().n_sel : 0};
     }
@@ -316,6 +319,13 @@ CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const PackedType<Real>& t
         rcut2.push_back(descriptor.rcut * descriptor.rcut);
         for (const PackedPair<Real>& pair : descriptor.pairs) {
             sel.push_back(math::is_counted(pair.kind) ? pair.sel : PairLimits::kUnlimited);
+        }
+    }
+    if (model.neighbour_rule == NeighbourRule::united) {  // what none counts has its place in the list of all
+        const Descriptor all = united(model);
+        rcut2.push_back(all.rcut * all.rcut);
+        for (int b = 0; b < n_types; ++b) {
+            sel.push_back(math::is_counted(all.pair(a, b).kind) ? PairLimits::kUnlimited : all.sel[static_cast<std::size_t>(b)]);
         }
     }
     return {static_cast<int>(rcut2.size()), 0, upload(rcut2), upload(sel)};
@@ -338,9 +348,24 @@ void DeviceModel<ExecSpace, Real>::upload_net(const PackedFitting<Real>& from, D
 }
 
 template <class ExecSpace, class Real>
+void DeviceModel<ExecSpace, Real>::update_biases(const PackedSet<Real>& set) {
+    for (std::size_t a = 0; a < types.size(); ++a) {
+        const PackedFitting<Real>& from = set.types[a].fitting;
+        if (from.layers.empty()) {
+            continue;
+        }
+        const auto n = static_cast<std::size_t>(from.layers.front().weight.n_out);
+        Real* to = const_cast<Real*>(types[a].layers.front().bias);  // memory of this model, or of the one before it
+        Kokkos::deep_copy(space_, Kokkos::View<Real*, Memory, Kokkos::MemoryUnmanaged>(to, n),
+                          Kokkos::View<const Real*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(from.layers.front().bias, n));
+        types[a].energy_bias = from.energy_bias + static_cast<double>(from.layers.back().bias[0]);
+    }
+}
+
+template <class ExecSpace, class Real>
 DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before)
     : n_types(model.n_types()),
-      n_slots(count_slots(model.descriptors.front())),
+      n_slots(count_slots(model.neighbour_rule == NeighbourRule::united ? united(model) : model.descriptors.front())),
       most_features(set.most_features),
       most_neurons(set.most_neurons),
       most_layers(std::max(1, set.most_layers)),
@@ -364,7 +389,7 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
             types[a].descriptors.push_back(upload(descriptor, set.tables, tables));
         }
         types[a].limits = upload(from.limits);
-        types[a].slots = upload_slots(from);
+        types[a].slots = upload_slots(model, static_cast<int>(a), from);
         types[a].rcut2 = from.rcut * from.rcut;
         types[a].n_features = from.n_features;
         types[a].takes_all = from.takes_all;

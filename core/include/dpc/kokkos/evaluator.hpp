@@ -56,6 +56,22 @@ public:
         n_all_ = n_all;
     }
 
+    /// For the next compute, of models that take parameters: as in dpc::Inputs, on the host.
+    void set_parameters(const Span& fparam, const Span& aparam) {
+        if (packed_.model->n_fparam + packed_.model->n_aparam == 0) {
+            return;
+        }
+        packed_.set_parameters(fparam.values, aparam.values);
+        model_.update_biases(packed_.ordinary);
+        if (close_model_) {
+            close_model_->update_biases(packed_.close());
+        }
+        grow(aparam_, space_, "dpc::aparam", aparam.n);
+        const Kokkos::View<const double*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged> from(aparam.values, aparam.n);
+        Kokkos::deep_copy(space_, Kokkos::subview(aparam_, std::make_pair(std::size_t(0), aparam.n)), from);
+        space_.fence("dpc: the caller's parameters may go");
+    }
+
     /// Evaluate all centres of the list of the last set_neighbours. x: (n_all, 3), x(i, c) on the device. Throws InputError for positions
     /// that are not finite and for two atoms in the same place, naming the atom indices; output is then void.
     template <class List, class Positions, class Output>
@@ -88,7 +104,7 @@ public:
     std::size_t memory_bytes() const {
         return packed_.bytes() + model_.bytes() + (close_model_ ? sizeof(*close_model_) + close_model_->bytes() : 0) + centres_.bytes() +
                close_centres_.bytes() + is_close_.size() + scratch_.bytes() + sizeof(StepSums) +
-               (energies_.size() + worker_forces_.size() + worker_virials_.size()) * sizeof(double) + chunk_sums_.size() * sizeof(ChunkSums);
+               (aparam_.size() + energies_.size() + worker_forces_.size() + worker_virials_.size()) * sizeof(double) + chunk_sums_.size() * sizeof(ChunkSums);
     }
 
     const ExecSpace& space() const { return space_; }
@@ -135,6 +151,7 @@ private:
     Plan plan_;
     Kokkos::View<char*, Memory> is_close_;
     Scratch<ExecSpace, Real> scratch_;
+    Kokkos::View<double*, Memory> aparam_;  // (n_all, n_aparam)
     Kokkos::View<double*, Memory> energies_, worker_forces_, worker_virials_;  // energies of all centres, by type
     Kokkos::View<ChunkSums*, Memory> chunk_sums_;
     Kokkos::View<StepSums, Memory> step_sums_{"dpc::step_sums"};
@@ -176,6 +193,7 @@ Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) cons
     chunk.limits = type.limits;
     chunk.is_close = pass.is_close != nullptr && !type.takes_all ? pass.is_close + part.first_centre : nullptr;
     chunk.energy = energies_.data() + part.first_centre;
+    chunk.keeps_own = type.slots.n > 0 && rule_ != NeighbourRule::all;
     return chunk;
 }
 
@@ -201,14 +219,20 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(chunk.type)];
     const Rows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
     const KeepRule keep{counts_all_types(rule_), pass.model.n_slots};
+    const CutoffSlots cutoffs = type.slots;
     if (rule_ == NeighbourRule::all) {
-        const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep};
+        const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
         for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
     } else {
-        const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep};
+        const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
         for_each_segment<kFewestBlocks / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
     }
     for_each_descriptor(type, chunk, pass.plan, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
+    const int n_aparam = packed_.model->n_aparam;
+    if (n_aparam > 0) {
+        for_each_row("dpc::place_parameters", space_, chunk.tiles, n_aparam,
+                     PlaceParameters<Real>{features.from(type.n_features - n_aparam), chunk.centres, aparam_.data(), n_aparam, chunk.tiles.n_atoms});
+    }
     FittingNet<ExecSpace, Real> net(space_, type, scratch_, chunk, product_);
     net.compute();
     net.reverse();

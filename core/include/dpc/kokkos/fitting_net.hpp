@@ -32,6 +32,24 @@ struct Activate {
     }
 };
 
+/// Atomic parameters, counted from those of the first atom (PackedModel::set_parameters): the last rows of the net's input.
+template <class Real>
+struct PlaceParameters {
+    static constexpr int width = Pack<Real>::width;
+    Rows<Real> to;
+    const int* centres;    // (n_atoms) atom indices
+    const double* values;  // (atoms, n)
+    int n, n_atoms;
+
+    KOKKOS_INLINE_FUNCTION void operator()(int tile, int c, int lane) const {
+        Real* row = to.at(tile, c, lane);
+        for (int m = 0; m < width; ++m) {
+            const int k = tile * to.lanes + lane + m;
+            row[m] = k < n_atoms ? static_cast<Real>(values[static_cast<std::int64_t>(centres[k]) * n + c] - values[c]) : Real(0);
+        }
+    }
+};
+
 /// The last layer: energies in double, and in y, whose values are no longer needed, dE/dy.
 template <class Real>
 struct SumEnergy {

@@ -15,6 +15,7 @@ struct GatherPairs {
     Types types;
     double length;
     KeepRule keep;
+    CutoffSlots cutoffs;
 
     struct Vector {
         double d[3], r2;
@@ -66,15 +67,32 @@ struct GatherPairs {
     KOKKOS_FUNCTION void keep_nearest(const Group& group, int k, const double (&origin)[3], int* candidates, int n_inside) const {
         const int first = chunk.first_slot(k);
         const NearestSlots<List> slots{chunk.pairs, list, first};
-        for (int b = 0; b < chunk.n_types; ++b) {
-            const int n = slots.count(group, n_inside, [&](int c) { return types(candidates[c]) == b; });
-            group.once([&] { chunk.within[chunk.segment(b, k)] = n; });
-        }
         group.for_each(n_inside, [&](int n) { place(origin, candidates[n], first + n); });
         group.for_each(group.size(), [](int) {});  // what one thread wrote the others may read from here on
+        for (int b = 0; b < chunk.n_types; ++b) {
+            note_crowd(group, b, k, n_inside, [&](int c, double rcut2) { return types(candidates[c]) == b && chunk.pairs.r2[first + c] < rcut2; });
+        }
         slots.choose(group, n_inside, keep.n_slots, chunk.rcut2);
         group.for_each(keep.n_slots, [&](int n) { candidates[n] = chunk.pairs.chosen[first + n]; });
         group.for_each(group.size(), [](int) {});
+    }
+
+    /// How many of n neighbours of type b are inside the cut-off (is_inside(n, rcut2)): of several descriptors, of the one that has the most
+    /// beyond its slots.
+    template <class Group, class IsInside>
+    KOKKOS_FORCEINLINE_FUNCTION void note_crowd(const Group& group, int b, int k, int n, const IsInside& is_inside) const {
+        const auto count = [&](double rcut2) { return NearestSlots<List>::count(group, n, [&](int c) { return is_inside(c, rcut2); }); };
+        int found = cutoffs.n == 0 ? count(chunk.rcut2) : 0, sel = cutoffs.n == 0 ? chunk.limits[b].sel : PairLimits::kUnlimited;
+        for (int d = 0; d < cutoffs.n; ++d) {
+            const int inside = count(cutoffs.rcut2[d]), slots = cutoffs.sel[d * chunk.n_types + b];
+            const bool is_worse = inside - slots > found - sel;
+            found = is_worse ? inside : found;
+            sel = is_worse ? slots : sel;
+        }
+        group.once([&] {
+            chunk.within[chunk.segment(b, k)] = found;
+            chunk.within_sel[chunk.segment(b, k)] = sel;
+        });
     }
 
     /// The same of those of one type, which lie in slots already.
@@ -98,12 +116,21 @@ struct GatherPairs {
                                     n_inside, [&](int n) { return types(candidates[n]) == b; },
                                     [&](int n, int at) { place(origin, candidates[n], first + at); });
         if (!is_cut) {
-            group.once([&] { chunk.within[segment] = found; });
+            if (cutoffs.n == 0) {
+                group.once([&] { chunk.within[segment] = found; });
+            } else {
+                group.for_each(group.size(), [](int) {});
+                note_crowd(group, b, k, found, [&](int n, double rcut2) { return chunk.pairs.r2[first + n] < rcut2; });
+            }
         }
         if constexpr (KEEPS_NEAREST) {
             if (found > chunk.limits[b].sel) {
                 keep_nearest_of_type(group, chunk.limits[b].sel, origin, first, found);
                 found = chunk.limits[b].sel;
+            } else if (cutoffs.n > 0 && found > chunk.limits[b].least_sel) {
+                NearestSlots<List>{chunk.pairs, list, first}.sort(group, found);
+                group.for_each(found, [&](int n) { place(origin, chunk.pairs.chosen[first + n], first + n); });
+                group.for_each(group.size(), [](int) {});
             }
         }
         double closest = Kokkos::Experimental::infinity_v<double>;

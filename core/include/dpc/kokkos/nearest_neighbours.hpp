@@ -36,6 +36,21 @@ struct NearestSlots {
             [&](int k, int at) { pairs.chosen[first + at] = pairs.neighbour[first + k]; });
     }
 
+    /// The atoms of all n pairs, the nearest first, into pairs.chosen.
+    template <class Group>
+    KOKKOS_FUNCTION void sort(const Group& group, int n) const {
+        group.for_each(n, [&](int k) {
+            const math::NeighbourOrder mine = order(k);
+            int nearer = 0;
+            for (int other = 0; other < n; ++other) {
+                const math::NeighbourOrder its = order(other);
+                nearer += is_nearer(its, mine) || (other < k && !is_nearer(mine, its)) ? 1 : 0;
+            }
+            pairs.chosen[first + nearer] = pairs.neighbour[first + k];
+        });
+        group.for_each(group.size(), [](int) {});  // what one thread wrote the others may read from here on
+    }
+
     /// Of the neighbour that `place` others are nearer than.
     template <class Group>
     KOKKOS_FUNCTION math::NeighbourOrder order_at(const Group& group, int n, int place, double rcut2) const {

@@ -54,14 +54,12 @@ struct CollectChunk {
         for (int b = 0; b < chunk.n_types; ++b) {
             const PairLimits& limits = chunk.limits[b];
             const int count = chunk.within[chunk.segment(b, k)];
-            if (count > limits.sel) {
+            const int sel = slots.n > 0 ? chunk.within_sel[chunk.segment(b, k)] : limits.sel;
+            if (count > sel) {
                 Overflow crowded;
                 crowded.n_over_sel = 1;
-                crowded.crowd = {chunk.centres[k], chunk.type, b, count, limits.sel};
+                crowded.crowd = {chunk.centres[k], chunk.type, b, count, sel};
                 merge(sums.overflow, crowded);
-            }
-            if (slots.n > 0) {
-                count_crowd(b, k, sums);
             }
             if (chunk.closest2[chunk.segment(b, k)] < limits.checked_distance2) {
                 count_overflow(limits, b, k, sums);
@@ -81,21 +79,6 @@ struct CollectChunk {
             crowded.crowd = {chunk.centres[k], chunk.type, kEveryType, count, slots.shared};
             merge(sums.overflow, crowded);
         }
-    }
-
-    /// Where there are several descriptors: the worst of them, each with the neighbours inside its own cut-off.
-    KOKKOS_FUNCTION void count_crowd(int b, int k, ChunkSums& sums) const {
-        Overflow found;
-        const double* r2 = chunk.pairs.r2 + chunk.firsts[chunk.segment(b, k)];
-        for (int descriptor = 0; descriptor < slots.n; ++descriptor) {
-            const int n = count_inside(r2, chunk.counts[chunk.segment(b, k)], slots.rcut2[descriptor]);
-            const Overflow::Crowd crowd = {chunk.centres[k], chunk.type, b, n, slots.sel[descriptor * chunk.n_types + b]};
-            if (crowd.count > crowd.sel) {
-                found.n_over_sel = 1;
-                found.crowd = is_worse(crowd, found.crowd) ? crowd : found.crowd;
-            }
-        }
-        merge(sums.overflow, found);
     }
 
     /// The rare case: some pair of this centre is closer than the training data or beyond the table.

@@ -31,9 +31,9 @@ struct DescribedChunk {
 
     KOKKOS_INLINE_FUNCTION int begin(int b, int k) const { return common.firsts[common.segment(b, k)]; }
     /// Pairs that contribute one by one. Those beyond this descriptor's cut-off are as good as empty slots (R is that of the padding,
-    /// its derivatives are 0), and are counted as filled.
+    /// its derivatives are 0), and are counted as filled. Where there are more than slots, and only the nearest are kept, these come first.
     KOKKOS_INLINE_FUNCTION int n_pairs(int b, int k) const {
-        return model_pairs[b].kind == PairKind::ordinary ? common.counts[common.segment(b, k)] : 0;
+        return model_pairs[b].kind == PairKind::ordinary ? kept(b, common.counts[common.segment(b, k)]) : 0;
     }
     /// Neighbours of an atom that fill slots.
     KOKKOS_INLINE_FUNCTION int n_filled(int k) const {
@@ -46,13 +46,14 @@ struct DescribedChunk {
         }
         return n;
     }
+    KOKKOS_INLINE_FUNCTION int kept(int b, int n) const { return common.keeps_own && n > model_pairs[b].sel ? model_pairs[b].sel : n; }
     KOKKOS_INLINE_FUNCTION math::Slots slots(int b, int k) const {
         const DevicePair<Real>& model = model_pairs[b];
         int n = common.counts[common.segment(b, k)];
         if (model.kind == PairKind::descriptor_excluded && rcut2 < common.rcut2) {
             n = count_inside(common.pairs.r2 + begin(b, k), n, rcut2);
         }
-        return math::slots_of(model.kind, model.sel, n);
+        return math::slots_of(model.kind, model.sel, kept(b, n));
     }
 };
 

@@ -17,8 +17,9 @@ struct ComputeEnvironment {
         using P = Pack<double>;
         const int first = chunk.begin(b, k), n = chunk.n_pairs(b, k);
         group.for_each((n + P::width - 1) / P::width, [&](int pack) { compute(chunk.model_pairs[b].table.grid, first + pack * P::width); });
-        if (n == 0 && chunk.common.n_stored(b, k) > 0) {  // of another descriptor
-            group.for_each(chunk.common.n_stored(b, k), [&](int pair) { make_neutral(first + pair); });
+        if (n < chunk.common.n_stored(b, k)) {  // of another descriptor
+            group.for_each(group.size(), [](int) {});
+            group.for_each(chunk.common.n_stored(b, k) - n, [&](int pair) { make_neutral(first + n + pair); });
         }
         if constexpr (P::width > 1) {
             if (b == chunk.common.n_types - 1) {  // what packs touch beyond the last pair
