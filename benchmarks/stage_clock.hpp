@@ -15,7 +15,7 @@ namespace dpc::bench {
 enum Stage {
     gather_pairs, compute_environment, locate, compute_moments, compute_products, multiply, compute_layer,
     reverse_layer, reverse_products, reverse_moments, reverse_environment,
-    bookkeeping, copy_rows, last_layer, copy_weights, add_forces,  // between the kernels
+    bookkeeping, copy_moments, last_layer, copy_weights, add_forces,  // between the kernels
     n_stages
 };
 
@@ -26,9 +26,9 @@ constexpr const char* kStageNames[n_stages] = {
 
 /// What runs before each kernel, up to the previous one.
 constexpr Stage kBefore[n_stages] = {
-    bookkeeping, bookkeeping, bookkeeping, copy_rows, copy_rows, copy_rows, compute_layer,
+    bookkeeping, bookkeeping, bookkeeping, copy_moments, copy_moments, copy_moments, compute_layer,
     last_layer, copy_weights, copy_weights, add_forces,
-    bookkeeping, copy_rows, last_layer, copy_weights, add_forces};
+    bookkeeping, copy_moments, last_layer, copy_weights, add_forces};
 
 /// Seconds by stage of one block of atoms.
 class StageClock {

@@ -52,7 +52,7 @@ struct CollectChunk {
             count_shared_crowd(k, sums);
         }
         for (int b = 0; b < chunk.n_types; ++b) {
-            const PairLimits& limits = chunk.limits[b];
+            const TypePairLimits& limits = chunk.limits[b];
             const int count = chunk.within[chunk.segment(b, k)];
             if (count > limits.sel) {
                 Overflow crowded;
@@ -99,7 +99,7 @@ struct CollectChunk {
     }
 
     /// The rare case: some pair of this centre is closer than the training data or beyond the table.
-    KOKKOS_FUNCTION void count_overflow(const PairLimits& limits, int b, int k, ChunkSums& sums) const {
+    KOKKOS_FUNCTION void count_overflow(const TypePairLimits& limits, int b, int k, ChunkSums& sums) const {
         Overflow found;
         const int begin = chunk.firsts[chunk.segment(b, k)], n = chunk.counts[chunk.segment(b, k)];
         for (int slot = begin; slot < begin + n; ++slot) {

@@ -55,9 +55,9 @@ int gather_pairs_avx512(const double* x, double length, const double* centre, Li
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs.neighbour + n), _mm256_maskz_compress_epi32(inside, atoms));
         n += __builtin_popcount(inside);
     }
-    double lanes[8];
-    _mm512_storeu_pd(lanes, smallest);
-    for (const double r2 : lanes) {
+    double elements[8];
+    _mm512_storeu_pd(elements, smallest);
+    for (const double r2 : elements) {
         *closest = r2 < *closest ? r2 : *closest;
     }
     return n - first;

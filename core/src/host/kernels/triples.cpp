@@ -17,11 +17,11 @@ DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int
     using P = Pack<Real>;
     if (grid.n_segments == 3) {
         const math::Segment segments[3] = {grid.segments[0], grid.segments[1], grid.segments[2]};
-        const double lower = grid.lower, max = grid.max, n_rows = grid.n_rows;
+        const double lower = grid.lower, max = grid.max, n_intervals = grid.n_intervals;
         for (int k = begin; k < end; k += P::width) {
             P distance;
-            const P row = math::locate_in_three(segments, lower, max, n_rows, product(k), distance);
-            store_integers(row, places.table_row + (k - begin));
+            const P interval = math::locate_in_three(segments, lower, max, n_intervals, product(k), distance);
+            store_integers(interval, places.interval + (k - begin));
             distance.store(places.distance + (k - begin));
         }
         return;
@@ -29,10 +29,10 @@ DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int
     for (int k = begin; k < end; k += P::width) {
         Real x[P::width];
         product(k).store(x);
-        for (int lane = 0; lane < P::width && k + lane < end; ++lane) {
+        for (int element = 0; element < P::width && k + element < end; ++element) {
             double distance = 0;
-            places.table_row[k - begin + lane] = static_cast<std::int32_t>(math::locate_product(grid, x[lane], distance));
-            places.distance[k - begin + lane] = static_cast<Real>(distance);
+            places.interval[k - begin + element] = static_cast<std::int32_t>(math::locate_product(grid, x[element], distance));
+            places.distance[k - begin + element] = static_cast<Real>(distance);
         }
     }
 }
@@ -66,11 +66,11 @@ DPC_FUNCTION Pack<Real> load_first(const Real* from, int n) {
     if (n >= width) {
         return Pack<Real>::load(from);
     }
-    Real lanes[width];
-    for (int lane = 0; lane < width; ++lane) {
-        lanes[lane] = lane < n ? from[lane] : Real(0);
+    Real elements[width];
+    for (int element = 0; element < width; ++element) {
+        elements[element] = element < n ? from[element] : Real(0);
     }
-    return Pack<Real>::load(lanes);
+    return Pack<Real>::load(elements);
 }
 
 template <class Real>

@@ -19,7 +19,7 @@ struct NeighbourVectors {
 /// Where products lie in a table.
 template <class Real>
 struct ProductPlaces {
-    std::int32_t* table_row;
+    std::int32_t* interval;
     Real* distance;
 };
 
