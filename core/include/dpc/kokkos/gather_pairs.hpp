@@ -92,11 +92,12 @@ struct GatherPairs {
     KOKKOS_FORCEINLINE_FUNCTION int place_type(const Group& group, int b, int k, const double (&origin)[3], const int* candidates,
                                                int n_inside, int first, bool is_cut, bool& is_close) const {
         const int segment = chunk.segment(b, k);
-        int found = !chunk.limits[b].is_counted
-                              ? 0
-                              : group.compact(
-                                    n_inside, [&](int n) { return types(candidates[n]) == b; },
-                                    [&](int n, int at) { place(origin, candidates[n], first + at); });
+        int found = 0;
+        if (chunk.limits[b].is_counted) {
+            found = group.compact(
+                n_inside, [&](int n) { return types(candidates[n]) == b; },
+                [&](int n, int at) { place(origin, candidates[n], first + at); });
+        }
         if (!is_cut) {
             group.once([&] { chunk.within[segment] = found; });
         }

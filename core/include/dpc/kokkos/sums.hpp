@@ -106,7 +106,8 @@ struct CollectChunk {
             const double r = Kokkos::sqrt(chunk.pairs.r2[slot]);
             found.n_close += r < limits.min_distance ? 1 : 0;
             found.n_beyond += r < limits.table_limit ? 1 : 0;
-            const Overflow::Pair candidate = {chunk.centres[k], chunk.pairs.neighbour[slot], chunk.type, b, r, limits.min_distance, limits.table_limit};
+            const int i = chunk.centres[k], j = chunk.pairs.neighbour[slot];
+            const Overflow::Pair candidate = {i, j, chunk.type, b, r, limits.min_distance, limits.table_limit};
             found.worst = is_worse(candidate, found.worst) ? candidate : found.worst;
         }
         if (found.worst.distance == 0) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The arrays of the pairs inside the cut-off, and the two steps that turn all of a pair's numbers into others of the same pair.
-// COMPONENTS: of R, 4 or 1. With one, R is x and enters the table only: h, dh_over_r, environment and reverse_environment[1 .. 3] are not there.
+// COMPONENTS: of R, 4 or 1. With one, R is x and enters the table only: h, dh_over_r, environment and reverse_environment[1 .. 3]
+// are not there.
 #pragma once
 
 #include <cstdint>
@@ -78,8 +79,9 @@ DPC_FUNCTION void reverse_environment(const PairArrays<Real>& pairs, int at, Pac
     } else {
         radial.h = PackD::load(pairs.h + at);
         radial.dh_over_r = PackD::load(pairs.dh_over_r + at);
-        const PackD e[4] = {load_as_double<PackD>(pairs.reverse_environment[0] + at), load_as_double<PackD>(pairs.reverse_environment[1] + at),
-                            load_as_double<PackD>(pairs.reverse_environment[2] + at), load_as_double<PackD>(pairs.reverse_environment[3] + at)};
+        const PackD e[4] = {
+            load_as_double<PackD>(pairs.reverse_environment[0] + at), load_as_double<PackD>(pairs.reverse_environment[1] + at),
+            load_as_double<PackD>(pairs.reverse_environment[2] + at), load_as_double<PackD>(pairs.reverse_environment[3] + at)};
         reverse_env(radial, d, e, gradient);
     }
     for (int a = 0; a < 3; ++a) {

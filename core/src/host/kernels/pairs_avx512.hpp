@@ -26,9 +26,9 @@ DPC_FUNCTION void load_positions(const double* x, const int* atoms, __mmask8 val
 }
 
 /// Eight neighbours at a time. Their positions are loaded as they lie, one load a neighbour, and transposed: gathering single
-/// coordinates takes three loads each. Those inside are compressed in a register and stored whole, the rest of the pack behind them to
-/// be overwritten: compressing stores are slow on some processors. The last pack of a list loads its first atom for those that are
-/// not there and masks them.
+/// coordinates takes three loads each. Those inside are compressed in a register and stored whole, the rest of the pack behind
+/// them to be overwritten: compressing stores are slow on some processors. The last pack of a list loads its first atom for those
+/// that are not there and masks them.
 template <class Real>
 int gather_pairs_avx512(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
                         const PairArrays<Real>& pairs, double* closest) {

@@ -18,8 +18,8 @@ DPC_FUNCTION void gather_pack(int n, int lanes, const Real* rows, Real* packed) 
     }
 }
 
-/// A pack of atoms through the whole list, so that its factors stay in the first-level cache. Factor p is held in registers over all its
-/// products; each is four loads, four multiply-adds and a store, and none waits for another.
+/// A pack of atoms through the whole list, so that its factors stay in the first-level cache. Factor p is held in registers over
+/// all its products; each is four loads, four multiply-adds and a store, and none waits for another.
 template <class Real>
 void compute_products(const ProductList& list, int lanes, const Real* factors, Real* scratch, Real* products) {
     using P = Pack<Real>;
@@ -29,7 +29,8 @@ void compute_products(const ProductList& list, int lanes, const Real* factors, R
         Real* out = products + lane;
         for (int p = 0; p < list.n_factors; ++p) {
             const Real* factor = scratch + 4 * p * width;
-            const P a = P::load(factor), b = P::load(factor + width), c = P::load(factor + 2 * width), d = P::load(factor + 3 * width);
+            const P a = P::load(factor), b = P::load(factor + width), c = P::load(factor + 2 * width),
+                    d = P::load(factor + 3 * width);
             const Real* other = scratch + 4 * list.begin[p] * width;
             for (int q = list.begin[p]; q < list.end[p]; ++q) {
                 const P product = a * P::load(other) + b * P::load(other + width) + c * P::load(other + 2 * width) +
@@ -45,7 +46,8 @@ void compute_products(const ProductList& list, int lanes, const Real* factors, R
 /// The list once, in its order, so that every dE/dS is read once: it goes to both factors of its product. That of p is summed in
 /// registers, that of q in the scratch memory.
 template <class Real>
-void reverse_products(const ProductList& list, int lanes, const Real* factors, const Real* reverse, Real* scratch, Real* reverse_factors) {
+void reverse_products(const ProductList& list, int lanes, const Real* factors, const Real* reverse, Real* scratch,
+                      Real* reverse_factors) {
     using P = Pack<Real>;
     constexpr int width = P::width;
     Real* const reverse_scratch = scratch + 4 * list.n_factors * width;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Kernels between moments and features: products S_pq of factors, the moments or what the direct form makes of them. Arrays of a block of atoms have the atom as their fastest index, padded to
-// `lanes` (a multiple of every pack width).
+// Kernels between moments and features: products S_pq of factors, the moments or what the direct form makes of them. Arrays of a
+// block of atoms have the atom as their fastest index, padded to `lanes` (a multiple of every pack width).
 #pragma once
 
 #include "dpc/packed_layout.hpp"
@@ -13,7 +13,8 @@ struct ProductKernels {
     /// products (n, lanes) of factors (n_factors, 4, lanes). scratch: 8 n_factors kLaneMultiple.
     void (*compute)(const ProductList& list, int lanes, const Real* factors, Real* scratch, Real* products);
     /// dE/dfactors from dE/dproducts; overwrites.
-    void (*reverse)(const ProductList& list, int lanes, const Real* factors, const Real* reverse_products, Real* scratch, Real* reverse_factors);
+    void (*reverse)(const ProductList& list, int lanes, const Real* factors, const Real* reverse_products, Real* scratch,
+                    Real* reverse_factors);
 };
 
 }  // namespace dpc::host

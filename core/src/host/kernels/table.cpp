@@ -28,8 +28,8 @@ DPC_FUNCTION void locate_with(const Look& look, int begin, int end, const PairAr
     }
 }
 
-/// The pairs of one neighbour type, so that the grid stays in registers. How many segments it has is asked once, before the loop: with
-/// one or two, which nearly all tables have, the loop has no branch.
+/// The pairs of one neighbour type, so that the grid stays in registers. How many segments it has is asked once, before the loop:
+/// with one or two, which nearly all tables have, the loop has no branch.
 template <class Real>
 void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs) {
     if (grid.n_segments > 2) {
@@ -45,9 +45,10 @@ DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, con
     return {table.coef + pairs.interval[k] * interval_size + channel, table.stride, pairs.distance[k]};
 }
 
-/// Packs run over channels, not over pairs: the coefficients of an interval lie side by side, so that a pair costs loads of whole packs
-/// and no gather. All sums of N packs of channels stay in registers over the pairs of a centre; the N polynomials, Horner's rule each,
-/// are independent of each other and of those of the next pair, so that the processor has work while one waits for its own last step.
+/// Packs run over channels, not over pairs: the coefficients of an interval lie side by side, so that a pair costs loads of whole
+/// packs and no gather. All sums of N packs of channels stay in registers over the pairs of a centre; the N polynomials, Horner's
+/// rule each, are independent of each other and of those of the next pair, so that the processor has work while one waits for its
+/// own last step.
 template <class Real, int COMPONENTS, int ORDER, int N>
 void moments_pass(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     using P = Pack<Real>;
@@ -127,7 +128,8 @@ DPC_FUNCTION void in_passes_over(const PackedTable<Real>& table, const Pass& pas
 template <class Real, int COMPONENTS>
 void compute_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     in_passes_over(table, [&](auto order, auto count, int channel) {
-        moments_pass<Real, COMPONENTS, decltype(order)::value, decltype(count)::value>(table, channel, begin, end, pairs, moments);
+        constexpr int n_packs = decltype(count)::value;
+        moments_pass<Real, COMPONENTS, decltype(order)::value, n_packs>(table, channel, begin, end, pairs, moments);
     });
 }
 

@@ -13,7 +13,8 @@ struct TableKernels {
     /// Interval of the table and distance from its left knot of the pairs begin .. end - 1.
     void (*locate)(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs);
     /// moments (components, stride) of the pairs: phi(x) (x) R summed, or the sum of phi(x).
-    ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments)> compute_moments;
+    ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments)>
+        compute_moments;
     /// reverse_environment of the pairs from dE/dmoments (components, stride).
     ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments)>
         reverse_moments;

@@ -9,11 +9,12 @@ namespace {
 
 using simd::DPC_ISA::Pack;
 
-/// product(k): x of a pack of neighbours from k on. Packs run over neighbours: a product is three multiply-adds, and where it lies in the
-/// table a dozen operations more. The usual grid has three segments, fine around 0 and coarse on both sides, which stay in registers;
-/// another one, of an activation with corners, is searched product by product.
+/// product(k): x of a pack of neighbours from k on. Packs run over neighbours: a product is three multiply-adds, and where it
+/// lies in the table a dozen operations more. The usual grid has three segments, fine around 0 and coarse on both sides, which
+/// stay in registers; another one, of an activation with corners, is searched product by product.
 template <class Real, class Product>
-DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int begin, int end, const ProductPlaces<Real>& places) {
+DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int begin, int end,
+                             const ProductPlaces<Real>& places) {
     using P = Pack<Real>;
     if (grid.n_segments == 3) {
         const math::Segment segments[3] = {grid.segments[0], grid.segments[1], grid.segments[2]};
@@ -38,17 +39,21 @@ DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int
 }
 
 template <class Real>
-void locate(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const ProductPlaces<Real>& places) {
+void locate(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int j, int begin, int end,
+            const ProductPlaces<Real>& places) {
     using P = Pack<Real>;
     const P a(neighbours.v[0][j]), b(neighbours.v[1][j]), c(neighbours.v[2][j]);
     locate_all(
         grid,
-        [&](int k) { return a * P::load(neighbours.v[0] + k) + b * P::load(neighbours.v[1] + k) + c * P::load(neighbours.v[2] + k); },
+        [&](int k) {
+            return a * P::load(neighbours.v[0] + k) + b * P::load(neighbours.v[1] + k) + c * P::load(neighbours.v[2] + k);
+        },
         begin, end, places);
 }
 
 template <class Real>
-void locate_squares(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int begin, int end, const ProductPlaces<Real>& places) {
+void locate_squares(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int begin, int end,
+                    const ProductPlaces<Real>& places) {
     using P = Pack<Real>;
     locate_all(
         grid,
@@ -73,6 +78,7 @@ DPC_FUNCTION Pack<Real> load_first(const Real* from, int n) {
     return Pack<Real>::load(elements);
 }
 
+/// Packs over the neighbours k: dE/dv of j is summed in registers and made single numbers once, that of k lies side by side.
 template <class Real>
 void reverse(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const Real* reverse_x) {
     using P = Pack<Real>;
