@@ -4,6 +4,8 @@ PYTHON ?= python3
 EXTRAS ?= ase,deepmd,mpi,plot,test
 BIN := .venv/bin
 RUFF := $(shell sed -n 's/^required-version = "\([^"]*\)".*/ruff\1/p' pyproject.toml)
+CLANG_FORMAT := clang-format==20.1.8
+FORMATTED := $(shell find core cython_ext tests/core benchmarks -name '*.[ch]pp')
 SOURCES := CMakeLists.txt pyproject.toml $(shell find core cmake cython_ext lammps_plugin pybuild -type f -not -path '*/__pycache__/*')
 
 demo: .venv/package  ## compress the shipped water model, run MD with it, print speed, drift and table error
@@ -39,6 +41,9 @@ lint: .venv-lint/installed  ## style of the Python code, and who may include or 
 	.venv-lint/bin/ruff check pybuild tests lammps_plugin examples benchmarks
 	.venv-lint/bin/python tests/check_layers.py
 
+format: .venv-lint/installed  ## write the C++ code in the style that lint asks for
+	.venv-lint/bin/clang-format -i $(FORMATTED)
+
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' Makefile
 
@@ -52,9 +57,9 @@ help:  ## this list
 	$(BIN)/pip install --quiet 'dpcompressed[$(EXTRAS)]'  # of the package just installed
 	touch $@
 
-.venv-lint/installed: pyproject.toml
+.venv-lint/installed: pyproject.toml Makefile
 	test -x .venv-lint/bin/python || $(PYTHON) -m venv .venv-lint
-	.venv-lint/bin/pip install --quiet '$(RUFF)'
+	.venv-lint/bin/pip install --quiet '$(RUFF)' '$(CLANG_FORMAT)'
 	touch $@
 
-.PHONY: demo test test-core test-core-checked test-python bench bench-core lint help
+.PHONY: demo test test-core test-core-checked test-python bench bench-core lint format help

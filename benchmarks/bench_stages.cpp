@@ -121,9 +121,9 @@ StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model,
         const PackedDescriptor<Real>& descriptor = type.descriptors.front();
         for (int n = 0; n < rows.count[i]; ++n) {
             const int j = rows.rows[i][n];
-            const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(structure.types()[j])];
+            const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(structure.types()[j])];
             if (structure.distance(i, j) < model->rcut() && pair.kind == PairKind::ordinary) {
-                const auto channels = static_cast<double>(std::count_if(pair.row_of_channel.begin(), pair.row_of_channel.end(), [](int row) { return row >= 0; }));
+                const auto channels = static_cast<double>(std::count_if(pair.moment_of_channel.begin(), pair.moment_of_channel.end(), [](int moment) { return moment >= 0; }));
                 const int order = pair.table->order;
                 sum[bench::compute_moments] += 2 * channels * (order + 4);
                 sum[bench::reverse_moments] += 2 * channels * (order + (order - 1) + 4 + 4 + 1);

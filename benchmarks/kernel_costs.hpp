@@ -13,9 +13,9 @@
 
 namespace dpc::bench {
 
-// Of one pair, counted in core/include/dpc/math/env_matrix.hpp and in the kernels.
+// Of one pair, counted in core/include/dpc/math/environment.hpp and in the kernels.
 constexpr double kVectorOperations = 11;       // difference, units, square
-constexpr double kEnvironmentOperations = 42;  // switch 15, radial functions 18, row 3, place in the table 6
+constexpr double kEnvironmentOperations = 42;  // switch 15, radial functions 18, vector 3, place in the table 6
 constexpr double kReverseOperations = 41;      // dE/dd 17, virial 18, forces 6
 
 struct Cost {
@@ -48,10 +48,10 @@ inline PairCounts count_pairs(const Structure& structure, int n_types, double rc
 
 /// Of the steps that go over pairs; n pairs of one pair of types.
 template <class Real>
-void add_pair_costs(const PackedPair<Real>& pair, double n, Costs& costs) {
+void add_pair_costs(const PackedTypePair<Real>& pair, double n, Costs& costs) {
     constexpr double real = sizeof(Real), index = sizeof(int), wide = sizeof(double);
     const auto channels = static_cast<double>(
-        std::count_if(pair.row_of_channel.begin(), pair.row_of_channel.end(), [](int row) { return row >= 0; }));
+        std::count_if(pair.moment_of_channel.begin(), pair.moment_of_channel.end(), [](int moment) { return moment >= 0; }));
     const int order = pair.table->order;
     const auto add = [&](const char* label, double bytes, double operations) {
         costs[label].bytes += n * bytes;
@@ -59,13 +59,13 @@ void add_pair_costs(const PackedPair<Real>& pair, double n, Costs& costs) {
     };
     add("dpc::gather_pairs", 3 * index + 4 * wide, kVectorOperations);  // candidate written and read, neighbour, d, r^2
     add("dpc::compute_environment", 7 * wide + 5 * real + index,
-        kEnvironmentOperations);  // d, r^2, radial functions, R, distance, row
+        kEnvironmentOperations);  // d, r^2, radial functions, R, distance, interval
     add("dpc::compute_moments", 5 * real + index, 2 * channels * (order + 4));
     add("dpc::reverse_moments", 9 * real + index, 2 * channels * (order + (order - 1) + 4 + 4 + 1));
     add("dpc::reverse_environment", 6 * wide + 4 * real + index, kReverseOperations);  // d, radial functions, dE/dR, neighbour
 }
 
-/// Of the steps that go over the rows, products and neurons of n atoms of one type.
+/// Of the steps that go over the moments, products and neurons of n atoms of one type.
 template <class Real>
 void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
     constexpr double real = sizeof(Real), wide = sizeof(double);
@@ -74,12 +74,12 @@ void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
         costs[label].operations += n * operations;
     };
     const PackedDescriptor<Real>& descriptor = type.descriptors.front();
-    const double moments = 4.0 * descriptor.n_rows, factors = 4.0 * descriptor.n_product_rows(), products = descriptor.n_features;
+    const double moments = 4.0 * descriptor.n_moments, factors = 4.0 * descriptor.n_factors(), products = descriptor.n_features;
     add("dpc::compute_moments", moments * real, 0);
     add("dpc::reverse_moments", moments * real, 0);
     if (descriptor.is_direct()) {
-        add("dpc::expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_rows);
-        add("dpc::reverse_expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_rows);
+        add("dpc::expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_moments);
+        add("dpc::reverse_expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_moments);
     }
     add("dpc::compute_products", (factors + products) * real, 2 * 4 * products);
     add("dpc::reverse_products", (2 * factors + products) * real, 2 * 8 * products);
@@ -118,7 +118,7 @@ Costs kernel_costs(const PackedModel<Real>& packed, const PairCounts& counts) {
             add_atom_costs(packed.ordinary.types[a], counts.atoms[a], costs);
         }
         for (std::size_t b = 0; b < n_types; ++b) {
-            const PackedPair<Real>& pair = packed.ordinary.types[a].descriptors.front().pairs[b];
+            const PackedTypePair<Real>& pair = packed.ordinary.types[a].descriptors.front().type_pairs[b];
             if (pair.kind == PairKind::ordinary && pair.table != nullptr) {
                 add_pair_costs(pair, counts.inside[a * n_types + b], costs);
             }

@@ -12,10 +12,11 @@
 
 namespace dpc::bench {
 
+// clang-format off
 enum Stage {
     gather_pairs, compute_environment, locate, compute_moments, compute_products, multiply, compute_layer,
     reverse_layer, reverse_products, reverse_moments, reverse_environment,
-    bookkeeping, copy_rows, last_layer, copy_weights, add_forces,  // between the kernels
+    bookkeeping, copy_moments, last_layer, copy_weights, add_forces,  // between the kernels
     n_stages
 };
 
@@ -26,9 +27,10 @@ constexpr const char* kStageNames[n_stages] = {
 
 /// What runs before each kernel, up to the previous one.
 constexpr Stage kBefore[n_stages] = {
-    bookkeeping, bookkeeping, bookkeeping, copy_rows, copy_rows, copy_rows, compute_layer,
+    bookkeeping, bookkeeping, bookkeeping, copy_moments, copy_moments, copy_moments, compute_layer,
     last_layer, copy_weights, copy_weights, add_forces,
-    bookkeeping, copy_rows, last_layer, copy_weights, add_forces};
+    bookkeeping, copy_moments, last_layer, copy_weights, add_forces};
+// clang-format on
 
 /// Seconds by stage of one block of atoms.
 class StageClock {
@@ -89,11 +91,12 @@ struct TimedKernel<Real, STAGE, Get, Result (*)(Arguments...)> {
     static Result call(Arguments... arguments) {
         StageClock& clock = *Timed<Real>::clock;
         clock.enter(STAGE);
+        const auto function = Get{}(*Timed<Real>::real);
         if constexpr (std::is_void_v<Result>) {
-            Get{}(*Timed<Real>::real)(arguments...);
+            function(arguments...);
             clock.leave(STAGE);
         } else {
-            const Result result = Get{}(*Timed<Real>::real)(arguments...);
+            const Result result = function(arguments...);
             clock.leave(STAGE);
             return result;
         }

@@ -99,7 +99,7 @@ cdef class Model:
         """Per table: dict of segments (S, 3) start, step, number of intervals; upper, max, rows, order, rank."""
         return tuple(
             {"segments": np.array([(s.start, s.step, s.n_intervals) for s in t.segments]), "upper": t.upper, "max": t.max(),
-             "rows": t.n_rows, "order": t.order, "rank": t.rank}
+             "rows": t.n_intervals, "order": t.order, "rank": t.rank}
             for t in self._tables()
         )
 

@@ -19,7 +19,7 @@ cdef extern from "dpc/model.hpp" namespace "dpc":
     cdef cppclass CppTable "dpc::Table":
         vector[CppSegment] segments
         double upper
-        int n_rows, order, rank
+        int n_intervals, order, rank
         double max()
 
     cdef enum class CppDescriptorKind "dpc::DescriptorKind":

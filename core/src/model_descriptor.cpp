@@ -117,14 +117,14 @@ void read_pair(const std::string& prefix, std::size_t k, int kind, int table, De
         model_error(prefix + "pair_table",
                     "is " + std::to_string(table) + which + ", expected a table, or -1 exactly where pair_kind is 3");
     }
-    descriptor.pairs[k].kind = static_cast<PairKind>(kind);
-    descriptor.pairs[k].table = table;
+    descriptor.type_pairs[k].kind = static_cast<PairKind>(kind);
+    descriptor.type_pairs[k].table = table;
 }
 
 /// Whether some centre type sees neighbours of both types.
 bool is_seen(const Descriptor& descriptor, int b, int c) {
     for (int a = 0; a < static_cast<int>(descriptor.sel.size()); ++a) {
-        if (descriptor.pair(a, b).kind == PairKind::ordinary && descriptor.pair(a, c).kind == PairKind::ordinary) {
+        if (descriptor.type_pair(a, b).kind == PairKind::ordinary && descriptor.type_pair(a, c).kind == PairKind::ordinary) {
             return true;
         }
     }
@@ -137,14 +137,14 @@ void check_tables_of_neighbours(const std::string& name, const Descriptor& descr
     bool has_any = false;
     for (int b = 0; b < n; ++b) {
         for (int c = 0; c < n; ++c) {
-            const int table = descriptor.pair(b, c).table;
+            const int table = descriptor.type_pair(b, c).table;
             const std::string which = "is " + std::to_string(table) + " for neighbour types " + std::to_string(b) + " and " + std::to_string(c);
             has_any = has_any || table >= 0;
             if (table < -1 || (table >= 0) != is_seen(descriptor, b, c)) {
                 model_error(name, which + ", expected a table where a centre type sees neighbours of both, -1 elsewhere");
             }
-            if (table != descriptor.pair(c, b).table) {
-                model_error(name, which + ", but " + std::to_string(descriptor.pair(c, b).table) + " the other way round");
+            if (table != descriptor.type_pair(c, b).table) {
+                model_error(name, which + ", but " + std::to_string(descriptor.type_pair(c, b).table) + " the other way round");
             }
         }
     }
@@ -167,7 +167,7 @@ void read_padding(SectionReader& sections, const std::string& prefix, Descriptor
     if (!descriptor.shares_slots() && total != descriptor.n_sel) {
         model_error(name, "is there, but sel is neither n_sel = " + std::to_string(descriptor.n_sel) + " for every type nor adds up to it");
     }
-    for (const Pair& pair : descriptor.pairs) {
+    for (const TypePair& pair : descriptor.type_pairs) {
         if (pair.kind == PairKind::section_excluded) {
             model_error(name, "is there, but a pair of types is excluded by section");
         }
@@ -183,7 +183,7 @@ Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, s
     read_widths(sections, prefix, descriptor);
     const std::int32_t* kind = sections.integers(prefix + "pair_kind", {n, n});
     const std::int32_t* table = sections.integers(prefix + "pair_table", {n, n});
-    descriptor.pairs.resize(n * n);
+    descriptor.type_pairs.resize(n * n);
     for (std::size_t a = 0; a < n; ++a) {
         if (std::all_of(kind + a * n, kind + (a + 1) * n, [](std::int32_t k) { return k == static_cast<int>(PairKind::absent); })) {
             model_error(prefix + "pair_kind", "is 3 for all neighbours of centre type " + std::to_string(a));

@@ -48,13 +48,13 @@ void read_columns(SectionReader& sections, const std::string& name, const Model&
 /// The staircase of products: each row ends no later than the one before it, or has at most its first product.
 /// Returns how many products.
 std::int64_t read_row_end(SectionReader& sections, const std::string& name, std::size_t n_columns, std::vector<int>& out) {
-    const int n_rows = static_cast<int>(n_columns);
+    const int n_factors = static_cast<int>(n_columns);
     const std::int32_t* row_end = sections.integers(name, {n_columns});
     std::int64_t n_products = 0;
-    for (int p = 0; p < n_rows; ++p) {
-        if (row_end[p] < p || row_end[p] > n_rows) {
+    for (int p = 0; p < n_factors; ++p) {
+        if (row_end[p] < p || row_end[p] > n_factors) {
             model_error(name, "is " + std::to_string(row_end[p]) + " for row " + std::to_string(p) + ", expected " +
-                                  std::to_string(p) + " to " + std::to_string(n_rows));
+                                  std::to_string(p) + " to " + std::to_string(n_factors));
         }
         if (p > 0 && row_end[p] > row_end[p - 1] && row_end[p] > p + 1) {
             model_error(name, "increases to " + std::to_string(row_end[p]) + " at row " + std::to_string(p));

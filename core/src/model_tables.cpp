@@ -11,7 +11,7 @@
 namespace dpc {
 namespace {
 
-constexpr int kMostRows = 1 << 24, kMostSegments = 1 << 16;
+constexpr int kMostIntervals = 1 << 24, kMostSegments = 1 << 16;
 /// Two ends of segments that should be one point are that close, by rounding only: a part of the larger end of the first.
 constexpr double kJointTolerance = 1e-9;
 /// Last steps by which the argument of an empty slot must stay below the end of the table, so that rounding cannot put it into
@@ -26,8 +26,8 @@ Table::Segment read_segment(const std::string& name, std::size_t k, const double
     if (!(step > 0 && std::isfinite(1 / step))) {
         model_error(name, which + " has the step " + number_text(step) + ", expected a positive number with a finite 1/step");
     }
-    if (!(count >= 1 && count <= kMostRows && count == std::floor(count))) {
-        model_error(name, which + " has " + number_text(count) + " intervals, expected a whole number from 1 to " + std::to_string(kMostRows));
+    if (!(count >= 1 && count <= kMostIntervals && count == std::floor(count))) {
+        model_error(name, which + " has " + number_text(count) + " intervals, expected a whole number from 1 to " + std::to_string(kMostIntervals));
     }
     const Table::Segment segment{start, step, static_cast<int>(count)};
     if (!(start < segment.end() && std::isfinite(segment.end()))) {
@@ -43,10 +43,10 @@ void read_segments(SectionReader& sections, const std::string& name, Table& tabl
     }
     require_at_most(name, static_cast<std::int64_t>(n_segments), kMostSegments);
     const double* numbers = sections.doubles(name, {n_segments, 3});
-    std::int64_t n_rows = 0;
+    std::int64_t n_intervals = 0;
     for (std::size_t k = 0; k < n_segments; ++k) {
         table.segments.push_back(read_segment(name, k, numbers + 3 * k));
-        n_rows += table.segments.back().n_intervals;
+        n_intervals += table.segments.back().n_intervals;
     }
     for (std::size_t k = 0; k + 1 < n_segments; ++k) {
         const double start = table.segments[k].start, end = table.segments[k].end(), next = table.segments[k + 1].start;
@@ -55,10 +55,10 @@ void read_segments(SectionReader& sections, const std::string& name, Table& tabl
                                   number_text(next));
         }
     }
-    if (n_rows > kMostRows) {
-        model_error(name, "has " + std::to_string(n_rows) + " intervals, format 1 allows at most " + std::to_string(kMostRows));
+    if (n_intervals > kMostIntervals) {
+        model_error(name, "has " + std::to_string(n_intervals) + " intervals, format 1 allows at most " + std::to_string(kMostIntervals));
     }
-    table.n_rows = static_cast<int>(n_rows);
+    table.n_intervals = static_cast<int>(n_intervals);
 }
 
 void read_upper(SectionReader& sections, const std::string& name, Table& table) {
@@ -72,8 +72,8 @@ void read_upper(SectionReader& sections, const std::string& name, Table& table) 
 
 /// Order, rank and coefficients.
 void read_coefficients(SectionReader& sections, const std::string& name, int width, Table& table) {
-    const auto n_rows = static_cast<std::uint64_t>(table.n_rows);
-    const std::vector<std::uint64_t>& shape = sections.get(name, DType::f64, {n_rows, SectionReader::kAny, SectionReader::kAny}).shape;
+    const auto n_intervals = static_cast<std::uint64_t>(table.n_intervals);
+    const std::vector<std::uint64_t>& shape = sections.get(name, DType::f64, {n_intervals, SectionReader::kAny, SectionReader::kAny}).shape;
     const std::uint64_t n_powers = shape[1], rank = shape[2];
     if (n_powers != 4 && n_powers != 6) {
         model_error(name, "has " + std::to_string(n_powers) + " coefficients of a polynomial, expected 4 or 6: order 3 or 5");
@@ -114,7 +114,7 @@ std::vector<int> table_widths(const Model& model) {
     for (std::size_t d = 0; d < model.descriptors.size(); ++d) {
         const int width = model.descriptors[d].width;
         const std::string name = "descriptor." + std::to_string(d) + ".pair_table";
-        for (const Pair& pair : model.descriptors[d].pairs) {
+        for (const TypePair& pair : model.descriptors[d].type_pairs) {
             if (pair.table < 0) {
                 continue;
             }
@@ -150,8 +150,8 @@ void check_constant_arguments(const Model& model, const Descriptor& descriptor) 
     if (descriptor.padding != nullptr || descriptor.is_three_body()) {  // nothing is looked up
         return;
     }
-    for (std::size_t k = 0; k < descriptor.pairs.size(); ++k) {
-        const Pair& pair = descriptor.pairs[k];
+    for (std::size_t k = 0; k < descriptor.type_pairs.size(); ++k) {
+        const TypePair& pair = descriptor.type_pairs[k];
         if (pair.table < 0) {
             continue;
         }
@@ -195,7 +195,7 @@ bool has_argument(const Descriptor& descriptor, TableArgument argument) {
 /// One argument for all tables of a descriptor.
 void set_argument(const Model& model, const std::string& prefix, Descriptor& descriptor) {
     std::set<int> numbers;
-    for (const Pair& pair : descriptor.pairs) {
+    for (const TypePair& pair : descriptor.type_pairs) {
         if (pair.table >= 0) {
             numbers.insert(pair.table);
         }

@@ -20,9 +20,9 @@ constexpr double kRadialScale = 1.0 / 5.0;  // of se_e2_r, D = sum G/(5 n_sel)
 /// phi_k(x) of a table in double, by the same look-up as the kernels.
 double channel_at(const Table& table, const math::Grid& grid, int channel, double x) {
     double distance = 0;
-    const auto row = static_cast<std::size_t>(math::locate(grid, x, distance));
-    const std::size_t row_size = static_cast<std::size_t>(table.order + 1) * static_cast<std::size_t>(table.rank);
-    const double* first = table.coef + row * row_size + channel;
+    const auto interval = static_cast<std::size_t>(math::locate(grid, x, distance));
+    const std::size_t interval_size = static_cast<std::size_t>(table.order + 1) * static_cast<std::size_t>(table.rank);
+    const double* first = table.coef + interval * interval_size + channel;
     const auto coefficient = [&](int power) { return first[power * table.rank]; };
     return math::with_order(table.order, [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, distance); });
 }
@@ -48,16 +48,16 @@ math::EnvParameters environment_of(const Descriptor& descriptor, int a) {
             inverse_std_radial, inverse_std_angular};
 }
 
-/// Rows of C by channel of the table of a group of neighbours; null: centres of this type do not see it.
+/// Moments of C by channel of the table of a group of neighbours; null: centres of this type do not see it.
 template <class Real>
-std::vector<int>* rows_of_group(int group, PackedDescriptor<Real>& packed) {
+std::vector<int>* moments_of_group(int group, PackedDescriptor<Real>& packed) {
     if (packed.kind != DescriptorKind::se_e3) {
-        return &packed.pairs[static_cast<std::size_t>(group)].row_of_channel;
+        return &packed.type_pairs[static_cast<std::size_t>(group)].moment_of_channel;
     }
-    const int n = static_cast<int>(packed.pairs.size());
+    const int n = static_cast<int>(packed.type_pairs.size());
     for (PackedTriple<Real>& triple : packed.triples) {
         if (triple.b * n + triple.c == group) {
-            return &triple.row_of_channel;
+            return &triple.moment_of_channel;
         }
     }
     return nullptr;
@@ -69,10 +69,10 @@ template <class Real>
 double table_limit_of(const PackedDescriptor<Real>& descriptor, int b) {
     double x_end = 0;
     if (descriptor.argument == TableArgument::r) {
-        return descriptor.rcut - descriptor.pairs[static_cast<std::size_t>(b)].table->grid.max;
+        return descriptor.rcut - descriptor.type_pairs[static_cast<std::size_t>(b)].table->grid.max;
     }
     if (descriptor.kind != DescriptorKind::se_e3) {
-        x_end = descriptor.pairs[static_cast<std::size_t>(b)].table->grid.max;
+        x_end = descriptor.type_pairs[static_cast<std::size_t>(b)].table->grid.max;
     } else {
         double shortest = kEndless;
         for (const PackedTriple<Real>& triple : descriptor.triples) {
@@ -83,18 +83,18 @@ double table_limit_of(const PackedDescriptor<Real>& descriptor, int b) {
     return distance_at(descriptor.environment, descriptor.rcut, x_end);
 }
 
-/// square, linear: the rows of C by the list of columns, and their products.
+/// square, linear: the moments of C by the list of columns, and their products.
 template <class Real>
 void pack_listed(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
     const FittingInput& input = taken.input();
-    packed.n_rows = taken.n_columns();
-    packed.n_features = input.form == InputForm::linear ? packed.n_rows : 0;
-    for (int p = 0; p < packed.n_rows; ++p) {
+    packed.n_moments = taken.n_columns();
+    packed.n_features = input.form == InputForm::linear ? packed.n_moments : 0;
+    for (int p = 0; p < packed.n_moments; ++p) {
         const FittingInput::Column& column = input.columns[static_cast<std::size_t>(p)];
         if (column.group == kEmptySlots) {
-            packed.padding_row = p;
-        } else if (std::vector<int>* rows = rows_of_group(column.group, packed)) {
-            (*rows)[static_cast<std::size_t>(column.channel)] = p;
+            packed.padding_moment = p;
+        } else if (std::vector<int>* moments = moments_of_group(column.group, packed)) {
+            (*moments)[static_cast<std::size_t>(column.channel)] = p;
         }
         if (input.form == InputForm::square) {
             packed.begin.push_back(p);
@@ -113,7 +113,7 @@ void append_inputs(const FittingInput& input, const PackedDescriptor<Real>& pack
         }
         return;
     }
-    for (int p = 0; p < packed.n_rows; ++p) {
+    for (int p = 0; p < packed.n_moments; ++p) {
         for (int q = p; q < packed.end[static_cast<std::size_t>(p)]; ++q) {
             inputs.push_back(first + q - p);
         }
@@ -177,28 +177,28 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
     const int stride = (rank + multiple - 1) / multiple * multiple;
     set.most_stride = std::max(set.most_stride, stride);
     if (&set != close_.get() && close_ && close_->tables[t].stride == stride) {
-        set.tables.push_back(close_->tables[t]);  // its other channels are in no row of C
+        set.tables.push_back(close_->tables[t]);  // its other channels are in no moment of C
         set.tables.back().rank = rank;
         return;
     }
     const int n_powers = table.order + 1;
-    const auto row_size = static_cast<std::size_t>(n_powers * stride);
+    const auto interval_size = static_cast<std::size_t>(n_powers * stride);
     storage_.push_back(std::make_unique<AlignedArray<Real>>());
-    Real* coef = storage_.back()->reserve(row_size * static_cast<std::size_t>(table.n_rows + kContinuations));
-    for (int row = 0; row < table.n_rows; ++row) {
+    Real* coef = storage_.back()->reserve(interval_size * static_cast<std::size_t>(table.n_intervals + kContinuations));
+    for (int interval = 0; interval < table.n_intervals; ++interval) {
         for (int power = 0; power < n_powers; ++power) {
-            const double* from = table.coef + (static_cast<std::ptrdiff_t>(row) * n_powers + power) * table.rank;
-            std::transform(from, from + rank, coef + (static_cast<std::size_t>(row) * row_size) + power * stride,
+            const double* from = table.coef + (static_cast<std::ptrdiff_t>(interval) * n_powers + power) * table.rank;
+            std::transform(from, from + rank, coef + (static_cast<std::size_t>(interval) * interval_size) + power * stride,
                            [](double c) { return static_cast<Real>(c); });
         }
     }
     // Before the first knot: its value and slope.
-    Real* before = coef + static_cast<std::size_t>(table.n_rows + 1) * row_size;
+    Real* before = coef + static_cast<std::size_t>(table.n_intervals + 1) * interval_size;
     std::copy_n(coef, 2 * stride, before);
     // Beyond max: value and slope at the end of the last interval.
-    const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_rows - 1) * n_powers * table.rank;
+    const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_intervals - 1) * n_powers * table.rank;
     const double width = table.segments.back().step;
-    Real* beyond = coef + static_cast<std::size_t>(table.n_rows) * row_size;
+    Real* beyond = coef + static_cast<std::size_t>(table.n_intervals) * interval_size;
     for (int channel = 0; channel < rank; ++channel) {
         const auto coefficient = [&](int power) { return last[power * table.rank + channel]; };
         double slope = 0;
@@ -211,10 +211,10 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
 }
 
 template <class Real>
-PackedPair<Real> PackedModel<Real>::pack_pair(
+PackedTypePair<Real> PackedModel<Real>::pack_pair(
     const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment, const PackedSet<Real>& set) const {
-    PackedPair<Real> packed;
-    const Pair& pair = descriptor.pair(a, b);
+    PackedTypePair<Real> packed;
+    const TypePair& pair = descriptor.type_pair(a, b);
     packed.kind = pair.kind;
     packed.sel = descriptor.sel[static_cast<std::size_t>(b)];
     if (pair.table < 0 || descriptor.is_three_body()) {
@@ -222,9 +222,9 @@ PackedPair<Real> PackedModel<Real>::pack_pair(
     }
     const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
     packed.table = &set.tables[static_cast<std::size_t>(pair.table)];
-    packed.row_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
+    packed.moment_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
     if (descriptor.padding != nullptr) {  // counted for all types together
-        packed.padding.assign(packed.row_of_channel.size(), Real(0));
+        packed.padding.assign(packed.moment_of_channel.size(), Real(0));
         return packed;
     }
     const bool has_vector = descriptor.kind == DescriptorKind::se_e2_a;
@@ -243,11 +243,11 @@ PackedPair<Real> PackedModel<Real>::pack_pair(
 template <class Real>
 void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const {
     const Descriptor& descriptor = model->descriptors[static_cast<std::size_t>(packed.index)];
-    const auto is_seen = [&](int b) { return packed.pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary; };
+    const auto is_seen = [&](int b) { return packed.type_pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary; };
     for (int b = 0; b < model->n_types(); ++b) {
         for (int c = b; c < model->n_types(); ++c) {
             if (is_seen(b) && is_seen(c)) {
-                const PackedTable<Real>* table = &set.tables[static_cast<std::size_t>(descriptor.pair(b, c).table)];
+                const PackedTable<Real>* table = &set.tables[static_cast<std::size_t>(descriptor.type_pair(b, c).table)];
                 const double divisor = static_cast<double>(descriptor.sel[static_cast<std::size_t>(b)]) * descriptor.sel[static_cast<std::size_t>(c)];
                 packed.triples.push_back({b, c, table, std::vector<int>(static_cast<std::size_t>(table->rank), -1), 1 / divisor});
             }
@@ -264,27 +264,27 @@ void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent ext
     };
     const Taken<Real> taken(*model, a, input, extent);
     const Descriptor& descriptor = taken.descriptor();
-    std::vector<Source> rows;
+    std::vector<Source> moments;
     for (int group = 0; group < descriptor.n_groups(); ++group) {
-        std::vector<int>* row_of_channel = taken.rank(group) > 0 ? rows_of_group(group, packed) : nullptr;
-        for (int channel = 0; row_of_channel != nullptr && channel < taken.rank(group); ++channel) {
-            (*row_of_channel)[static_cast<std::size_t>(channel)] = static_cast<int>(rows.size());
-            rows.push_back({&model->tables[static_cast<std::size_t>(descriptor.table_of(a, group))], channel});
+        std::vector<int>* moment_of_channel = taken.rank(group) > 0 ? moments_of_group(group, packed) : nullptr;
+        for (int channel = 0; moment_of_channel != nullptr && channel < taken.rank(group); ++channel) {
+            (*moment_of_channel)[static_cast<std::size_t>(channel)] = static_cast<int>(moments.size());
+            moments.push_back({&model->tables[static_cast<std::size_t>(descriptor.table_of(a, group))], channel});
         }
     }
     if (descriptor.has_padding(a)) {
-        packed.padding_row = static_cast<int>(rows.size());
-        rows.push_back({nullptr, 0});
+        packed.padding_moment = static_cast<int>(moments.size());
+        moments.push_back({nullptr, 0});
     }
-    packed.n_rows = static_cast<int>(rows.size());
+    packed.n_moments = static_cast<int>(moments.size());
     const double* padding = descriptor.padding + static_cast<std::ptrdiff_t>(a) * descriptor.width;
     const double scale = descriptor.kind == DescriptorKind::se_e2_r ? kRadialScale : 1;
-    const auto element = [&](int m, int row) {
-        const Source& from = rows[static_cast<std::size_t>(row)];
+    const auto element = [&](int m, int moment) {
+        const Source& from = moments[static_cast<std::size_t>(moment)];
         return from.table == nullptr ? padding[m] : from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel] * scale;
     };
-    packed.basis = pack_matrix(descriptor.width, packed.n_rows, element);
-    packed.reverse_basis = pack_matrix(packed.n_rows, descriptor.width, [&](int row, int m) { return element(m, row); });
+    packed.basis = pack_matrix(descriptor.width, packed.n_moments, element);
+    packed.reverse_basis = pack_matrix(packed.n_moments, descriptor.width, [&](int moment, int m) { return element(m, moment); });
     if (descriptor.kind == DescriptorKind::se_e2_a) {
         packed.begin.assign(static_cast<std::size_t>(descriptor.width), 0);
         packed.end.assign(static_cast<std::size_t>(descriptor.width), descriptor.axis_neuron);
@@ -308,7 +308,7 @@ PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(
     packed.shares_slots = descriptor.shares_slots();
     packed.takes_all = taken.is_all();
     for (int b = 0; b < model->n_types(); ++b) {
-        packed.pairs.push_back(pack_pair(descriptor, a, b, packed.environment, set));
+        packed.type_pairs.push_back(pack_pair(descriptor, a, b, packed.environment, set));
     }
     if (descriptor.is_three_body()) {
         pack_triples(packed, set);
@@ -323,9 +323,9 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
         type.rcut = std::max(type.rcut, descriptor.rcut);
     }
     for (int b = 0; b < model->n_types(); ++b) {
-        PairLimits& limits = type.limits[static_cast<std::size_t>(b)];
+        TypePairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-            const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+            const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
             limits.sel = type.descriptors.size() == 1 && !descriptor.shares_slots ? pair.sel : limits.sel;  // also where only too many of all types are counted
             if (!math::is_counted(pair.kind)) {
                 continue;
@@ -335,8 +335,8 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
             // Where there are several descriptors, each finds its own among the pairs of all.
             limits.is_stored = limits.is_stored || pair.kind == PairKind::ordinary || type.descriptors.size() > 1;
             if (pair.kind == PairKind::ordinary) {
-                limits.min_distance = model->pair_of(model->min_distance, a, b);
-                limits.close_distance = model->pair_of(model->close_distance, a, b);
+                limits.min_distance = model->of_types(model->min_distance, a, b);
+                limits.close_distance = model->of_types(model->close_distance, a, b);
                 limits.table_limit = std::max(limits.table_limit, table_limit_of(descriptor, b));
                 const double checked = std::max(limits.min_distance, limits.table_limit);
                 limits.checked_distance2 = checked * checked;
@@ -398,7 +398,7 @@ void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
         first_input += input.n_inputs;
         type.n_features += packed.n_features;
         type.takes_all = type.takes_all && packed.takes_all;
-        set.most_rows = std::max({set.most_rows, packed.n_rows, packed.basis.n_out});
+        set.most_moments = std::max({set.most_moments, packed.n_moments, packed.basis.n_out});
     }
     add_limits(a, type);
     for (int k = 0; k < model->n_aparam; ++k) {
@@ -494,12 +494,12 @@ std::size_t PackedSet<Real>::bytes() const {
     for (const PackedType<Real>& type : types) {
         total += bytes_of(type.descriptors) + bytes_of(type.limits) + bytes_of(type.fitting.layers);
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-            total += bytes_of(descriptor.pairs) + bytes_of(descriptor.triples) + bytes_of(descriptor.begin) + bytes_of(descriptor.end);
+            total += bytes_of(descriptor.type_pairs) + bytes_of(descriptor.triples) + bytes_of(descriptor.begin) + bytes_of(descriptor.end);
             for (const PackedTriple<Real>& triple : descriptor.triples) {
-                total += bytes_of(triple.row_of_channel);
+                total += bytes_of(triple.moment_of_channel);
             }
-            for (const PackedPair<Real>& pair : descriptor.pairs) {
-                total += bytes_of(pair.row_of_channel) + bytes_of(pair.padding) + bytes_of(pair.masked);
+            for (const PackedTypePair<Real>& pair : descriptor.type_pairs) {
+                total += bytes_of(pair.moment_of_channel) + bytes_of(pair.padding) + bytes_of(pair.masked);
             }
         }
     }

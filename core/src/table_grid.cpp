@@ -26,14 +26,14 @@ TableGrid::TableGrid(const Table& table) {
     grid_.inverse_step = 1 / first.step;
     grid_.second_inverse_step = 1 / second.step;
     grid_.n_first = first.n_intervals;
-    grid_.n_rows = table.n_rows;
+    grid_.n_intervals = table.n_intervals;
     grid_.n_segments = static_cast<int>(from.size());
     if (from.size() > 2) {
-        int row = 0;
+        int interval = 0;
         segments_.reserve(from.size());
         for (const Table::Segment& s : from) {
-            segments_.push_back({s.start, s.step, 1 / s.step, static_cast<double>(row), static_cast<double>(s.n_intervals - 1)});
-            row += s.n_intervals;
+            segments_.push_back({s.start, s.step, 1 / s.step, static_cast<double>(interval), static_cast<double>(s.n_intervals - 1)});
+            interval += s.n_intervals;
         }
         make_buckets();
     }

@@ -25,7 +25,7 @@ inline std::shared_ptr<Model> load_smooth() {
 
 inline void set_kinds(const PairKinds& kinds, Descriptor& descriptor) {
     for (std::size_t k = 0; k < kinds.size(); ++k) {
-        descriptor.pairs[k].kind = kinds[k];
+        descriptor.type_pairs[k].kind = kinds[k];
     }
 }
 

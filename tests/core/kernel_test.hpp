@@ -147,15 +147,15 @@ template <class Real>
 struct PairStore {
     explicit PairStore(int n) : n_slots(static_cast<std::size_t>(n) + host::kPairPadding) {
         neighbour.assign(n_slots, 0);
-        table_row.assign(n_slots, 0);
+        interval.assign(n_slots, 0);
         pairs.neighbour = neighbour.data();
-        pairs.table_row = table_row.data();
+        pairs.interval = interval.data();
         for (double** array : {&pairs.d[0], &pairs.d[1], &pairs.d[2], &pairs.r2, &pairs.dx_over_r, &pairs.h, &pairs.dh_over_r, &pairs.x}) {
             doubles.emplace_back(n_slots, 1.0);
             *array = doubles.back().data();
         }
-        for (Real** array : {&pairs.row[0], &pairs.row[1], &pairs.row[2], &pairs.row[3], &pairs.distance, &pairs.reverse_row[0],
-                             &pairs.reverse_row[1], &pairs.reverse_row[2], &pairs.reverse_row[3]}) {
+        for (Real** array : {&pairs.environment[0], &pairs.environment[1], &pairs.environment[2], &pairs.environment[3], &pairs.distance, &pairs.reverse_environment[0],
+                             &pairs.reverse_environment[1], &pairs.reverse_environment[2], &pairs.reverse_environment[3]}) {
             reals.emplace_back(n_slots, Real(0));
             *array = reals.back().data();
         }
@@ -165,7 +165,7 @@ struct PairStore {
 
     std::size_t n_slots;
     std::vector<int> neighbour;
-    std::vector<std::int32_t> table_row;
+    std::vector<std::int32_t> interval;
     std::vector<std::vector<double>> doubles;
     std::vector<std::vector<Real>> reals;
     host::PairArrays<Real> pairs{};

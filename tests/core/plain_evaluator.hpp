@@ -45,8 +45,8 @@ public:
         }
         for (const FittingInput& input : model_.fittings[static_cast<std::size_t>(a)].inputs) {
             for (const Neighbour& n : neighbours_of(types, x, i)) {
-                const bool ordinary = descriptor_of(input).pair(a, n.type).kind == PairKind::ordinary;
-                if (ordinary && n.r < model_.pair_of(model_.close_distance, a, n.type)) {
+                const bool ordinary = descriptor_of(input).type_pair(a, n.type).kind == PairKind::ordinary;
+                if (ordinary && n.r < model_.of_types(model_.close_distance, a, n.type)) {
                     return true;
                 }
             }
@@ -88,7 +88,7 @@ private:
 
     /// phi_k(x): the last piece that begins at or before x; its tangent at the end beyond that.
     static long double phi(const Table& table, int k, long double x) {
-        int piece = 0, last = table.n_rows - 1, n = 0;
+        int piece = 0, last = table.n_intervals - 1, n = 0;
         long double left = table.lower(), end = table.max();
         for (const Table::Segment& s : table.segments) {
             for (int interval = 0; interval < s.n_intervals; ++interval, ++n) {
@@ -124,7 +124,7 @@ private:
 
     /// C of one descriptor and neighbour type, over the channels.
     std::vector<Row> rows(const Descriptor& d, int a, int b, const std::vector<Neighbour>& neighbours) const {
-        const Pair& pair = d.pair(a, b);
+        const TypePair& pair = d.type_pair(a, b);
         if (pair.table < 0) {
             return {};
         }
@@ -176,12 +176,12 @@ private:
     /// C of one descriptor of three bodies and one group of neighbours, over the channels: all ordered pairs of neighbours of one type.
     std::vector<Row> triple_rows(const Descriptor& d, int a, int group, const std::vector<Neighbour>& neighbours) const {
         const int n = model_.n_types(), b = group / n, c = group % n;
-        if (b > c || d.pair(b, c).table < 0) {
+        if (b > c || d.type_pair(b, c).table < 0) {
             return {};
         }
-        const Table& table = model_.tables[static_cast<std::size_t>(d.pair(b, c).table)];
+        const Table& table = model_.tables[static_cast<std::size_t>(d.type_pair(b, c).table)];
         std::vector<Row> all(static_cast<std::size_t>(table.rank));
-        const auto is_seen = [&](const Neighbour& one) { return one.r < d.rcut && d.pair(a, one.type).kind == PairKind::ordinary; };
+        const auto is_seen = [&](const Neighbour& one) { return one.r < d.rcut && d.type_pair(a, one.type).kind == PairKind::ordinary; };
         const auto length = [&](const Neighbour& one) {
             return s_of(d, one.r) / (one.r + d.env_protection) / d.std_angular[static_cast<std::size_t>(a)];
         };

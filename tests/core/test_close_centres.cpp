@@ -242,7 +242,7 @@ void expect_shared(const Model& model, const dpc::PackedModel<Real>& packed) {
         EXPECT_FALSE(part.types[a].takes_all);
     }
     EXPECT_LT(part.types[0].n_features, all.types[0].n_features);
-    EXPECT_LT(part.types[1].descriptors.front().n_rows, all.types[1].descriptors.front().n_rows);
+    EXPECT_LT(part.types[1].descriptors.front().n_moments, all.types[1].descriptors.front().n_moments);
 }
 
 TEST(PackedModel, HoldsOnceWhatBothKindsOfCentresTake) {

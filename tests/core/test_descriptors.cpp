@@ -162,7 +162,7 @@ TEST(DescriptorLimits, AreTheWorst) {
             bool is_over = false;
             for (const dpc::FittingInput& input : model->fittings[static_cast<std::size_t>(a)].inputs) {
                 const dpc::Descriptor& d = model->descriptors[static_cast<std::size_t>(input.descriptor)];
-                const PairKind kind = d.pair(a, b).kind;
+                const PairKind kind = d.type_pair(a, b).kind;
                 int n = 0;
                 for (int j = 0; j < kAtoms; ++j) {
                     const double r = std::hypot(x[3 * i] - x[3 * j], x[3 * i + 1] - x[3 * j + 1], x[3 * i + 2] - x[3 * j + 2]);
@@ -186,7 +186,7 @@ TEST(DescriptorLimits, AreTheWorst) {
             double largest = 0;
             for (const dpc::FittingInput& input : model->fittings[a].inputs) {  // where the argument is the end of the table
                 const dpc::Descriptor& d = model->descriptors[static_cast<std::size_t>(input.descriptor)];
-                const dpc::Pair& pair = d.pair(static_cast<int>(a), static_cast<int>(b));
+                const dpc::TypePair& pair = d.type_pair(static_cast<int>(a), static_cast<int>(b));
                 if (pair.kind != kOrdinary) {
                     continue;
                 }

@@ -27,14 +27,14 @@ EnvParameters parameters(double protection) {
 }
 
 /// R of docs/theory.md section 1.
-void environment_row(double protection, const Real3& d, long double (&row)[4]) {
+void environment_of(double protection, const Real3& d, long double (&environment)[4]) {
     const long double r = std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
     const long double u = (r - kSmooth) / (static_cast<long double>(kCut) - kSmooth);
     const long double sw = r < kSmooth ? 1 : r < kCut ? u * u * u * (-6 * u * u + 15 * u - 10) + 1 : 0;
     const long double q = r + protection;
-    row[0] = (sw / q - kMean) / kStdRadial;
+    environment[0] = (sw / q - kMean) / kStdRadial;
     for (int c = 0; c < 3; ++c) {
-        row[c + 1] = sw / (q * q) * d[c] / kStdAngular;
+        environment[c + 1] = sw / (q * q) * d[c] / kStdAngular;
     }
 }
 
@@ -43,9 +43,9 @@ void numerical_gradient(double protection, const Real3& d, const double (&e)[4],
     const auto energy = [&](int axis, long double shift) {
         Real3 moved = {d[0], d[1], d[2]};
         moved[axis] += shift;
-        long double row[4];
-        environment_row(protection, moved, row);
-        return e[0] * row[0] + e[1] * row[1] + e[2] * row[2] + e[3] * row[3];
+        long double environment[4];
+        environment_of(protection, moved, environment);
+        return e[0] * environment[0] + e[1] * environment[1] + e[2] * environment[2] + e[3] * environment[3];
     };
     const long double h = kDifferenceStep;
     for (int axis = 0; axis < 3; ++axis) {
@@ -97,12 +97,12 @@ void check_environment(const Kernels<Real>& kernels, double protection) {
     constexpr long double in_double = 100 * rounding<double>(), in_real = 2 * rounding<Real>();
     for (int k = 0; k < n; ++k) {
         const Real3 d = {pairs.d[0][k], pairs.d[1][k], pairs.d[2][k]};
-        long double row[4];
-        environment_row(protection, d, row);
-        const long double scale = 1 + std::abs(row[0]) + kMean / kStdRadial;
-        EXPECT_TRUE(is_near(pairs.x[k], row[0], in_double * scale)) << "r = " << lengths[static_cast<std::size_t>(k)];
+        long double environment[4];
+        environment_of(protection, d, environment);
+        const long double scale = 1 + std::abs(environment[0]) + kMean / kStdRadial;
+        EXPECT_TRUE(is_near(pairs.x[k], environment[0], in_double * scale)) << "r = " << lengths[static_cast<std::size_t>(k)];
         for (int c = 0; c < 4; ++c) {
-            EXPECT_TRUE(is_near(pairs.row[c][k], row[c], (in_double + in_real) * (scale + std::abs(row[c])))) << c;
+            EXPECT_TRUE(is_near(pairs.environment[c][k], environment[c], (in_double + in_real) * (scale + std::abs(environment[c])))) << c;
         }
     }
 }
@@ -117,7 +117,7 @@ void check_reverse_environment(const Kernels<Real>& kernels, double protection) 
     kernels.pairs.compute_environment[4](parameters(protection), n, pairs);
     Numbers numbers(4);
     for (int k = 0; k < n; ++k) {
-        for (Real* component : pairs.reverse_row) {
+        for (Real* component : pairs.reverse_environment) {
             component[k] = static_cast<Real>(numbers.next(-1, 1));
         }
     }
@@ -135,7 +135,7 @@ void check_reverse_environment(const Kernels<Real>& kernels, double protection) 
     std::fill_n(virial_scale, 9, 1.0L);
     for (int k = 0; k < n; ++k) {
         const Real3 d = {pairs.d[0][k], pairs.d[1][k], pairs.d[2][k]};
-        const double e[4] = {pairs.reverse_row[0][k], pairs.reverse_row[1][k], pairs.reverse_row[2][k], pairs.reverse_row[3][k]};
+        const double e[4] = {pairs.reverse_environment[0][k], pairs.reverse_environment[1][k], pairs.reverse_environment[2][k], pairs.reverse_environment[3][k]};
         Real3 expected;
         numerical_gradient(protection, d, e, expected);
         for (int a = 0; a < 3; ++a) {
@@ -154,7 +154,7 @@ void check_reverse_environment(const Kernels<Real>& kernels, double protection) 
     EXPECT_TRUE(x.intact() && y.intact() && z.intact());
 }
 
-TEST_P(PairKernels, EnvironmentRowsFollowTheory) {
+TEST_P(PairKernels, EnvironmentsFollowTheory) {
     in_both_precisions([](const auto& kernels) {
         check_environment(kernels, 0.0);
         check_environment(kernels, 0.3);
@@ -254,7 +254,7 @@ dpc::Table table_of(const std::vector<dpc::Table::Segment>& segments) {
     dpc::Table table;
     table.segments = segments;
     for (const dpc::Table::Segment& s : segments) {
-        table.n_rows += s.n_intervals;
+        table.n_intervals += s.n_intervals;
     }
     return table;
 }
@@ -271,23 +271,23 @@ std::vector<long double> knots_of(const dpc::Table& table) {
     return knots;
 }
 
-/// The row of a table where x lies: its left knot and the distance from there.
+/// The interval of a table where x lies: its left knot and the distance from there.
 template <class Real>
-void check_row(const std::vector<long double>& knots, double x, int row, long double distance) {
-    const int n_rows = static_cast<int>(knots.size()) - 1;
+void check_interval(const std::vector<long double>& knots, double x, int interval, long double distance) {
+    const int n_intervals = static_cast<int>(knots.size()) - 1;
     const auto lower = static_cast<double>(knots.front()), end = static_cast<double>(knots.back());
     const long double knot_error = 10 * rounding<double>() * std::max(std::abs(lower), std::abs(end));  // of a knot that the grid computes
     if (x >= end) {
-        EXPECT_EQ(row, n_rows);
+        EXPECT_EQ(interval, n_intervals);
         EXPECT_TRUE(is_near(distance, x - static_cast<long double>(end), rounding<Real>() * (x - end) + knot_error));
         return;
     }
-    ASSERT_GE(row, 0);
-    ASSERT_LT(row, n_rows);
-    const long double left = knots[static_cast<std::size_t>(row)], step = knots[static_cast<std::size_t>(row) + 1] - left;
+    ASSERT_GE(interval, 0);
+    ASSERT_LT(interval, n_intervals);
+    const long double left = knots[static_cast<std::size_t>(interval)], step = knots[static_cast<std::size_t>(interval) + 1] - left;
     EXPECT_TRUE(is_near(left + distance, x, knot_error + rounding<Real>() * std::max(step, std::abs(distance))));
     if (x < lower) {
-        EXPECT_EQ(row, 0);
+        EXPECT_EQ(interval, 0);
         return;
     }
     EXPECT_GE(distance, -knot_error);
@@ -321,26 +321,26 @@ void check_locate(const Kernels<Real>& kernels, const std::vector<dpc::Table::Se
     constexpr int begin = 3;
     const int n = static_cast<int>(x.size());
     PairStore<Real> store(begin + n);
-    std::fill(store.table_row.begin(), store.table_row.end(), -9);
+    std::fill(store.interval.begin(), store.interval.end(), -9);
     std::copy(x.begin(), x.end(), store.pairs.x + begin);
     kernels.table.locate(grid.grid(), begin, begin + n, store.pairs);
     for (int k = 0; k < n; ++k) {
         SCOPED_TRACE(testing::Message() << "x = " << x[static_cast<std::size_t>(k)]);
-        check_row<Real>(knots, x[static_cast<std::size_t>(k)], store.table_row[static_cast<std::size_t>(begin + k)], store.pairs.distance[begin + k]);
+        check_interval<Real>(knots, x[static_cast<std::size_t>(k)], store.interval[static_cast<std::size_t>(begin + k)], store.pairs.distance[begin + k]);
     }
-    EXPECT_EQ(store.table_row[begin - 1], -9);
+    EXPECT_EQ(store.interval[begin - 1], -9);
     // The ends of segments are exact numbers.
-    const auto row_at = [&](double at) {
-        return store.table_row[static_cast<std::size_t>(begin + (std::find(x.begin(), x.end(), at) - x.begin()))];
+    const auto interval_at = [&](double at) {
+        return store.interval[static_cast<std::size_t>(begin + (std::find(x.begin(), x.end(), at) - x.begin()))];
     };
-    int row = 0;
+    int interval = 0;
     for (const dpc::Table::Segment& s : segments) {
-        EXPECT_EQ(row_at(s.start), row);
-        EXPECT_EQ(row_at(std::nextafter(s.start, -HUGE_VAL)), std::max(row - 1, 0));
-        row += s.n_intervals;
+        EXPECT_EQ(interval_at(s.start), interval);
+        EXPECT_EQ(interval_at(std::nextafter(s.start, -HUGE_VAL)), std::max(interval - 1, 0));
+        interval += s.n_intervals;
     }
-    EXPECT_EQ(row_at(table.max()), row);
-    EXPECT_EQ(row_at(std::nextafter(table.max(), -HUGE_VAL)), row - 1);
+    EXPECT_EQ(interval_at(table.max()), interval);
+    EXPECT_EQ(interval_at(std::nextafter(table.max(), -HUGE_VAL)), interval - 1);
 }
 
 /// Segments of lengths over many orders of magnitude, as kinks that lie anywhere make them.
@@ -355,7 +355,7 @@ std::vector<dpc::Table::Segment> random_segments(int n, double start) {
     return out;
 }
 
-TEST_P(PairKernels, LocateFindsRowAndDistance) {
+TEST_P(PairKernels, LocateFindsIntervalAndDistance) {
     in_both_precisions([](const auto& kernels) {
         check_locate(kernels, {{-2.0, 0.01, 300}, {1.0, 0.1, 40}});
         check_locate(kernels, {{-2.0, 0.01, 300}});

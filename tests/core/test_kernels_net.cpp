@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The kernels with the atom as the fastest index, for every instruction set in both precisions: products of rows, matrix products,
+// The kernels with the atom as the fastest index, for every instruction set in both precisions: products of factors, matrix products,
 // layers of the fitting net, each with its gradient, against plain sums in long double.
 #include <algorithm>
 
@@ -21,10 +21,10 @@ class NetKernels : public EveryInstructionSet {};
 std::size_t size_of(int rows, int lanes) { return static_cast<std::size_t>(rows) * static_cast<std::size_t>(lanes); }
 int panel_rows(int n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
-/// Which rows of C are multiplied with which.
+/// Which factors are multiplied with which.
 struct Staircase {
     const char* name;
-    int n_rows;  // of the array: those with products and those that only take part
+    int n_factors;  // of the array: those with products and those that only take part
     std::vector<int> begin, end;
     ProductList list() const { return {static_cast<int>(begin.size()), begin.data(), end.data()}; }
 };
@@ -32,38 +32,38 @@ struct Staircase {
 const Staircase kStaircases[] = {
     {"one", 1, {0}, {1}},
     {"full triangle", 5, {0, 1, 2, 3, 4}, {5, 5, 5, 5, 5}},
-    {"pruned, last rows without products of their own", 6, {0, 1, 2, 3, 4, 5}, {6, 4, 3, 3, 4, 5}},
+    {"pruned, last ones without products of their own", 6, {0, 1, 2, 3, 4, 5}, {6, 4, 3, 3, 4, 5}},
     {"direct", 7, {0, 0, 0, 0, 0, 0, 0}, {3, 3, 3, 3, 3, 3, 3}},
 };
 
 template <class Real>
 void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int lanes) {
     SCOPED_TRACE(testing::Message() << stairs.name << ", " << lanes << " lanes");
-    std::vector<Real> rows(size_of(4 * stairs.n_rows, lanes));
-    Numbers(7).fill(rows, -1, 1);
+    std::vector<Real> factors(size_of(4 * stairs.n_factors, lanes));
+    Numbers(7).fill(factors, -1, 1);
     const ProductList list = stairs.list();
     int n_products = 0;
-    for (int p = 0; p < list.n_rows; ++p) {
+    for (int p = 0; p < list.n_factors; ++p) {
         n_products += list.end[p] - list.begin[p];
     }
     std::vector<Real> reverse(size_of(n_products, lanes));
     Numbers(8).fill(reverse, -1, 1);
-    Guarded<Real> products(reverse.size()), reverse_rows(rows.size());
-    Guarded<Real> scratch(size_of(8 * list.n_rows, dpc::kLaneMultiple));
-    kernels.products.compute(list, lanes, rows.data(), scratch.data(), products.data());
-    kernels.products.reverse(list, lanes, rows.data(), reverse.data(), scratch.data(), reverse_rows.data());
+    Guarded<Real> products(reverse.size()), reverse_factors(factors.size());
+    Guarded<Real> scratch(size_of(8 * list.n_factors, dpc::kLaneMultiple));
+    kernels.products.compute(list, lanes, factors.data(), scratch.data(), products.data());
+    kernels.products.reverse(list, lanes, factors.data(), reverse.data(), scratch.data(), reverse_factors.data());
     EXPECT_TRUE(scratch.intact());
 
-    std::vector<long double> expected(rows.size(), 0.0L);
+    std::vector<long double> expected(factors.size(), 0.0L);
     const auto at = [&](int row, int component, int lane) { return size_of(4 * row + component, lanes) + static_cast<std::size_t>(lane); };
-    const long double tolerance = rounding<Real>() * 4 * static_cast<long double>(stairs.n_rows + 4);
+    const long double tolerance = rounding<Real>() * 4 * static_cast<long double>(stairs.n_factors + 4);
     for (int lane = 0; lane < lanes; ++lane) {
         std::size_t product = static_cast<std::size_t>(lane);
-        for (int p = 0; p < list.n_rows; ++p) {
+        for (int p = 0; p < list.n_factors; ++p) {
             for (int q = list.begin[p]; q < list.end[p]; ++q, product += static_cast<std::size_t>(lanes)) {
                 long double sum = 0;
                 for (int c = 0; c < 4; ++c) {
-                    const long double a = rows[at(p, c, lane)], b = rows[at(q, c, lane)];
+                    const long double a = factors[at(p, c, lane)], b = factors[at(q, c, lane)];
                     sum += a * b;
                     expected[at(p, c, lane)] += reverse[product] * b;
                     expected[at(q, c, lane)] += reverse[product] * a;
@@ -73,9 +73,9 @@ void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int l
         }
     }
     for (std::size_t k = 0; k < expected.size(); ++k) {
-        ASSERT_TRUE(is_near(reverse_rows[k], expected[k], 2 * tolerance)) << k;
+        ASSERT_TRUE(is_near(reverse_factors[k], expected[k], 2 * tolerance)) << k;
     }
-    EXPECT_TRUE(products.intact() && reverse_rows.intact());
+    EXPECT_TRUE(products.intact() && reverse_factors.intact());
 }
 
 TEST_P(NetKernels, ProductsAndTheirGradient) {

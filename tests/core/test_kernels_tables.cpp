@@ -12,21 +12,21 @@ using dpc::host::PairArrays;
 
 class TableKernels : public EveryInstructionSet {};
 
-constexpr int kTableRows = 9;
+constexpr int kIntervals = 9;
 constexpr double kWidth = 0.5;  // of an interval: powers of the distance differ, but none dies
 constexpr int kUnwritten = Guarded<double>::kMark;
 
-/// A table of random coefficients, pairs that point into it with random rows R.
+/// A table of random coefficients, pairs that point into it with random environments R.
 template <class Real>
 struct Case {
     Case(int rank, int order, int first_pair, int n_pairs)
         : stride((rank + 15) / 16 * 16),
           begin(first_pair),
           end(first_pair + n_pairs),
-          coefficients(static_cast<std::size_t>(kTableRows * (order + 1) * stride), Real(0)),
+          coefficients(static_cast<std::size_t>(kIntervals * (order + 1) * stride), Real(0)),
           store(end) {
         Numbers numbers(static_cast<std::uint64_t>(rank * 100 + order));
-        for (int row = 0; row < kTableRows * (order + 1); ++row) {
+        for (int row = 0; row < kIntervals * (order + 1); ++row) {
             for (int channel = 0; channel < rank; ++channel) {
                 coefficients[static_cast<std::size_t>(row * stride + channel)] = static_cast<Real>(numbers.next(-1, 1));
             }
@@ -34,11 +34,11 @@ struct Case {
         packed = Guarded<Real>(coefficients);
         table = {{}, order, rank, stride, packed.data()};
         for (int k = 0; k < end; ++k) {
-            store.table_row[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(numbers.next(0, kTableRows));
+            store.interval[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(numbers.next(0, kIntervals));
             store.pairs.distance[k] = static_cast<Real>(numbers.next(-0.1, kWidth));
             for (int c = 0; c < 4; ++c) {
-                store.pairs.row[c][k] = static_cast<Real>(numbers.next(-1, 1));
-                store.pairs.reverse_row[c][k] = Real(kUnwritten);
+                store.pairs.environment[c][k] = static_cast<Real>(numbers.next(-1, 1));
+                store.pairs.reverse_environment[c][k] = Real(kUnwritten);
             }
         }
     }
@@ -46,7 +46,7 @@ struct Case {
     /// phi of a channel at pair k and its slope.
     long double phi(int k, int channel, long double& slope) const {
         const int n_powers = table.order + 1;
-        const Real* first = coefficients.data() + store.table_row[static_cast<std::size_t>(k)] * n_powers * stride + channel;
+        const Real* first = coefficients.data() + store.interval[static_cast<std::size_t>(k)] * n_powers * stride + channel;
         const long double t = store.pairs.distance[k];
         long double value = 0;
         slope = 0;
@@ -69,7 +69,7 @@ struct Case {
 /// R_c of pair k: 1 where there is one component.
 template <int COMPONENTS, class Real>
 long double environment(const Case<Real>& c, int component, int k) {
-    return COMPONENTS == 1 ? 1 : static_cast<long double>(c.store.pairs.row[component][k]);
+    return COMPONENTS == 1 ? 1 : static_cast<long double>(c.store.pairs.environment[component][k]);
 }
 
 /// |coefficients| < 1 and |distance| <= kWidth: bounds of phi and its slope.
@@ -125,12 +125,12 @@ void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, in
             }
         }
         for (int component = 0; component < COMPONENTS; ++component) {
-            ASSERT_TRUE(is_near(c.store.pairs.reverse_row[component][k], expected[component], tolerance)) << "pair " << k;
+            ASSERT_TRUE(is_near(c.store.pairs.reverse_environment[component][k], expected[component], tolerance)) << "pair " << k;
         }
     }
     for (int component = 0; component < COMPONENTS; ++component) {  // nobody else's pairs
-        ASSERT_EQ(c.store.pairs.reverse_row[component][c.begin - 1], Real(kUnwritten));
-        ASSERT_EQ(c.store.pairs.reverse_row[component][c.end], Real(0));
+        ASSERT_EQ(c.store.pairs.reverse_environment[component][c.begin - 1], Real(kUnwritten));
+        ASSERT_EQ(c.store.pairs.reverse_environment[component][c.end], Real(0));
     }
 }
 

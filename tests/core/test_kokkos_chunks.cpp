@@ -107,15 +107,15 @@ TEST_P(KokkosChunks, HoldEveryCentreOnce) {
         const Chunks found = chunks(bound);
         const int most = bound == 0 ? found.most_atoms : found.fewest_atoms;
         int next = 0, type = 0;
-        for (const Plan::Part& part : found.plan.chunks) {
-            EXPECT_EQ(part.first_centre, next);
-            EXPECT_GE(part.type, type);
-            EXPECT_GT(part.tiles.n_atoms, 0);
-            EXPECT_LE(part.tiles.n_atoms, most);
-            EXPECT_GE(part.tiles.lanes * part.tiles.n_tiles, part.tiles.n_atoms);
-            EXPECT_LE(static_cast<std::size_t>(part.tiles.lanes * part.tiles.n_tiles), found.plan.most_lanes);
-            next += part.tiles.n_atoms;
-            type = part.type;
+        for (const dpc::kokkos::PlannedChunk& planned : found.plan.chunks) {
+            EXPECT_EQ(planned.first_centre, next);
+            EXPECT_GE(planned.type, type);
+            EXPECT_GT(planned.tiles.n_atoms, 0);
+            EXPECT_LE(planned.tiles.n_atoms, most);
+            EXPECT_GE(planned.tiles.lanes * planned.tiles.n_tiles, planned.tiles.n_atoms);
+            EXPECT_LE(static_cast<std::size_t>(planned.tiles.lanes * planned.tiles.n_tiles), found.plan.most_lanes);
+            next += planned.tiles.n_atoms;
+            type = planned.type;
         }
         EXPECT_EQ(next, found.n_centres);
     }

@@ -415,16 +415,16 @@ TEST(Model, HoldsWhatTheFileSays) {
     EXPECT_EQ(model->descriptors[0].rcut, 6.0);
     EXPECT_EQ(model->descriptors[0].sel, (std::vector<int>{4, 8}));
     EXPECT_EQ(model->descriptors[0].std_angular, (std::vector<double>{0.0625, 0.05}));
-    EXPECT_EQ(model->descriptors[0].pair(0, 1).table, 1);
-    EXPECT_EQ(model->pair_of(model->min_distance, 0, 1), 0.9);
-    EXPECT_EQ(model->descriptors[0].pair(1, 1).kind, dpc::PairKind::descriptor_excluded);
+    EXPECT_EQ(model->descriptors[0].type_pair(0, 1).table, 1);
+    EXPECT_EQ(model->of_types(model->min_distance, 0, 1), 0.9);
+    EXPECT_EQ(model->descriptors[0].type_pair(1, 1).kind, dpc::PairKind::descriptor_excluded);
     EXPECT_EQ(model->provenance, "{\"source\": \"none\"}");
 
     ASSERT_EQ(model->tables.size(), 2U);
     const dpc::Table& table = model->tables[1];
     ASSERT_EQ(table.segments.size(), 2U);
     EXPECT_EQ(table.segments[0].n_intervals, 10);
-    EXPECT_EQ(table.n_rows, 12);
+    EXPECT_EQ(table.n_intervals, 12);
     EXPECT_EQ(table.order, 3);
     EXPECT_EQ(table.rank, 3);
     EXPECT_EQ(table.coef[3 * 4 * 5 + 2], numbers(3 * 4 * 5 + 3).back());  // row 5, lowest power, channel 2
@@ -453,7 +453,7 @@ TEST(Model, HoldsARadialDescriptor) {
     EXPECT_EQ(descriptor.std_radial, (std::vector<double>{0.125, 0.1}));
     EXPECT_TRUE(descriptor.std_angular.empty());
     EXPECT_EQ(descriptor.n_features(), 4);
-    EXPECT_EQ(descriptor.pair(1, 1).kind, dpc::PairKind::section_excluded);
+    EXPECT_EQ(descriptor.type_pair(1, 1).kind, dpc::PairKind::section_excluded);
     const dpc::FittingInput& linear = model->fittings[0].inputs[0];
     EXPECT_EQ(linear.form, dpc::InputForm::linear);
     EXPECT_EQ(linear.n_inputs, 4);
@@ -467,7 +467,7 @@ TEST(Model, HoldsTwoDescriptors) {
     const auto model = load(two_descriptors());
     ASSERT_EQ(model->descriptors.size(), 2U);
     EXPECT_EQ(model->rcut(), 6.0);
-    EXPECT_EQ(model->descriptors[1].pair(1, 1).table, 2);
+    EXPECT_EQ(model->descriptors[1].type_pair(1, 1).table, 2);
     EXPECT_EQ(model->tables.size(), 3U);
     ASSERT_EQ(model->fittings[1].inputs.size(), 2U);
     EXPECT_EQ(model->fittings[1].inputs[0].descriptor, 1);
@@ -618,7 +618,7 @@ TEST(Model, TableMayEndAtUpper) {
     TableBuilder file = small_model();
     file.f64("table.1.segments", {1, 3}, {-1.0, 0.1, 10.0});
     file.f64("table.1.coef", {10, 4, 3}, std::vector<double>(10 * 4 * 3, 0.0));
-    EXPECT_EQ(load(file)->tables[1].n_rows, 10);
+    EXPECT_EQ(load(file)->tables[1].n_intervals, 10);
 }
 
 /// Ends that differ by rounding are one point: 3 * 0.1 is not 0.3.
@@ -627,7 +627,7 @@ TEST(Model, TableMayHaveManySegments) {
     file.f64("table.1.segments", {4, 3}, {-1.0, 0.5, 2.0, 0.0, 0.1, 3.0, 0.3, 0.4, 1.0, 0.7, 0.05, 6.0});
     file.f64("table.1.upper", {}, {1.0});
     const auto model = load(file);
-    EXPECT_EQ(model->tables[1].n_rows, 12);
+    EXPECT_EQ(model->tables[1].n_intervals, 12);
     EXPECT_EQ(model->tables[1].segments.size(), 4U);
     EXPECT_EQ(model->tables[1].lower(), -1.0);
     EXPECT_NEAR(model->tables[1].max(), 1.0, 1e-15);

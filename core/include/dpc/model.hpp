@@ -34,10 +34,10 @@ struct Table {
     };
     std::vector<Segment> segments;  // at least one, each from the end of the one before
     double upper = 0;               // end of the range of the training data
-    int n_rows = 0;                 // intervals of all segments
+    int n_intervals = 0;            // intervals of all segments
     int order = 5;                  // 3 or 5
     int rank = 0;                   // K
-    const double* coef = nullptr;   // (n_rows, order + 1, K)
+    const double* coef = nullptr;   // (n_intervals, order + 1, K)
     const double* basis = nullptr;  // V, (M, K)
     TableArgument argument = TableArgument::x;
 
@@ -45,10 +45,10 @@ struct Table {
     double max() const { return segments.back().end(); }
 };
 
-/// What a pair of types does in a descriptor.
-struct Pair {
-    PairKind kind = PairKind::ordinary;  // row = centre type, column = neighbour type
-    int table = -1;                      // index into Model::tables, -1 where absent; of three bodies row and column are both of neighbours
+/// What a type pair does in a descriptor.
+struct TypePair {
+    PairKind kind = PairKind::ordinary;  // of centre and neighbour
+    int table = -1;                      // index into Model::tables, -1 where absent; of three bodies both types are of neighbours
 };
 
 /// Section 1 of docs/theory.md: what makes features of a centre's neighbours. N types.
@@ -62,7 +62,7 @@ struct Descriptor {
     std::vector<double> std_angular;  // (N), the same
     int width = 0;                    // M
     int axis_neuron = 0;              // A; 0 where the kind has none
-    std::vector<Pair> pairs;          // (N, N)
+    std::vector<TypePair> type_pairs; // (N, N)
     const double* padding = nullptr;  // (N, M) what one of the n_sel slots adds where it is empty; null: each type has its own
     TableArgument argument = TableArgument::x;  // of all its tables
 
@@ -70,8 +70,8 @@ struct Descriptor {
     bool shares_slots() const;
     /// What an empty slot adds around centres of type a is not 0.
     bool has_padding(int a) const;
-    const Pair& pair(int centre, int neighbour) const {
-        return pairs[static_cast<std::size_t>(centre) * sel.size() + static_cast<std::size_t>(neighbour)];
+    const TypePair& type_pair(int centre, int neighbour) const {
+        return type_pairs[static_cast<std::size_t>(centre) * sel.size() + static_cast<std::size_t>(neighbour)];
     }
     bool is_three_body() const { return kind == DescriptorKind::se_e3; }
     /// Groups of neighbours, each with a sum of its own: of type g; of three bodies the pairs of neighbours of two types b <= c, g = b N + c.
@@ -80,9 +80,9 @@ struct Descriptor {
     int table_of(int centre, int group) const {
         const int n = static_cast<int>(sel.size());
         if (!is_three_body()) {
-            return pair(centre, group).table;
+            return type_pair(centre, group).table;
         }
-        return group / n <= group % n ? pair(group / n, group % n).table : -1;
+        return group / n <= group % n ? type_pair(group / n, group % n).table : -1;
     }
     /// Numbers that it gives a fitting net.
     int n_features() const { return kind == DescriptorKind::se_e2_a ? width * axis_neuron : width; }
@@ -99,7 +99,7 @@ struct FittingInput {
     };
     int descriptor = 0;           // index into Model::descriptors
     InputForm form = InputForm::direct;
-    std::vector<Column> columns;  // square, linear: rows of C, P of them
+    std::vector<Column> columns;  // square, linear: moments of C, P of them
     std::vector<int> row_end;     // square: products (p, q), q = p .. row_end[p] - 1
     // What an ordinary centre takes in double and in mixed precision; a close one takes all (docs/tables-format.md section 3).
     std::vector<int> row_end_double, row_end_mixed;  // square: the part of these products; empty: all
@@ -136,7 +136,7 @@ struct Model {
     /// The largest of the descriptors', angstrom.
     double rcut() const;
     /// Of min_distance or close_distance.
-    double pair_of(const std::vector<double>& distances, int a, int b) const {
+    double of_types(const std::vector<double>& distances, int a, int b) const {
         return distances[static_cast<std::size_t>(a) * type_map.size() + static_cast<std::size_t>(b)];
     }
 

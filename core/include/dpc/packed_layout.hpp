@@ -13,9 +13,9 @@ namespace dpc {
 constexpr int kLaneMultiple = 16;  // atoms of a block and channels of a table are padded to this: a float pack of 512 bits
 constexpr int kPanelRows = 6;      // rows of a matrix that one product tile covers: 6 x 4 packs of sums fill 32 registers
 
-constexpr int kContinuations = 2;  // rows of a table behind its own: beyond its end, and before its start
+constexpr int kContinuations = 2;  // intervals of a table behind its own: beyond its end, and before its start
 
-/// One table as kernels read it: rows of (order + 1, stride) Reals, the linear continuations last.
+/// One table as kernels read it: intervals of (order + 1, stride) Reals, the linear continuations last.
 template <class Real>
 struct PackedTable {
     math::Grid grid;
@@ -46,9 +46,9 @@ struct PackedLayer {
     const Real *bias = nullptr, *idt = nullptr;  // idt null: ones
 };
 
-/// A list of products S_pq of the rows of C: row p with the rows begin[p] .. end[p] - 1.
+/// A list of products S_pq of factors: p with begin[p] .. end[p] - 1.
 struct ProductList {
-    int n_rows;
+    int n_factors;
     const int* begin;
     const int* end;
 };

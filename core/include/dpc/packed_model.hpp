@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A Model laid out for the kernels in one precision: tables with an interval for the linear continuation, reciprocals instead of
-// divisors; by centre type the descriptors that its fitting net takes, each with its pairs, rows of C and products, and the net. Once
+// divisors; by centre type the descriptors that its fitting net takes, each with its pairs, moments of C and products, and the net. Once
 // with the columns and products that an ordinary centre takes in this precision, and, where those are not all, once with all for
 // close centres (docs/tables-format.md section 3). Built once per Evaluator, read only afterwards.
 #pragma once
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "dpc/aligned_array.hpp"
-#include "dpc/math/env_matrix.hpp"
+#include "dpc/math/environment.hpp"
 #include "dpc/model.hpp"
 #include "dpc/packed_layout.hpp"
 
@@ -20,28 +20,28 @@ class TableGrid;
 /// Rows of an array that a product with n rows writes: n rounded up to whole panels.
 constexpr int panel_rows(int n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
-/// What one pair of types (centre a, neighbour b) adds to the rows of C of one descriptor.
+/// What one pair of types (centre a, neighbour b) adds to the moments of C of one descriptor.
 template <class Real>
-struct PackedPair {
+struct PackedTypePair {
     PairKind kind = PairKind::ordinary;
     int sel = 0;                               // slots for the neighbours
     const PackedTable<Real>* table = nullptr;  // null: absent
-    std::vector<int> row_of_channel;           // (K) row of C, -1: not used
+    std::vector<int> moment_of_channel;           // (K) of C, -1: not used
     std::vector<Real> padding;                 // (K) what one empty slot adds to component 0: phi(x_pad) x_pad, se_e2_r: phi(x_pad)
     std::vector<Real> masked;                  // (K) what one masked slot adds, se_e2_r: phi(0); empty: nothing
 };
 
-/// What the pairs of neighbours of two types b <= c add to the rows of C of a descriptor of three bodies.
+/// What the pairs of neighbours of two types b <= c add to the moments of C of a descriptor of three bodies.
 template <class Real>
 struct PackedTriple {
     int b = 0, c = 0;
     const PackedTable<Real>* table = nullptr;
-    std::vector<int> row_of_channel;  // (K) row of C, -1: not used
+    std::vector<int> moment_of_channel;  // (K) of C, -1: not used
     double inverse_divisor = 0;       // 1/(sel_b sel_c)
 };
 
 /// What all descriptors of a centre type together have to say of the neighbours of one type: the worst of each.
-struct PairLimits {
+struct TypePairLimits {
     double min_distance = 0;       // of the training data, angstrom
     double close_distance = 0;     // a centre with a closer neighbour takes all columns and products
     double table_limit = 0;        // the largest distance at which a table ends
@@ -63,20 +63,20 @@ struct PackedDescriptor {
     double rcut = 0;                          // angstrom
     int n_sel = 0;                            // divisor of the sum over neighbours
     math::EnvParameters environment{};        // of three bodies R_0 is s/std', the length of the vector in R
-    std::vector<PackedPair<Real>> pairs;      // by neighbour type; of three bodies without tables
+    std::vector<PackedTypePair<Real>> type_pairs; // by neighbour type; of three bodies without tables
     std::vector<PackedTriple<Real>> triples;  // of three bodies: those that centres of this type see
     TableArgument argument = TableArgument::x;
     bool shares_slots = false;                // n_sel of them, for neighbours of any type
-    int padding_row = -1;                     // row of C: (empty slots)/n_sel in its first component; -1: none
-    int n_rows = 0;                           // rows of C
-    PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_rows), T = Vs C, and its transpose; se_e2_r: Vs/5, D = Vs C/5
+    int padding_moment = -1;                     // moment of C: (empty slots)/n_sel in its first component; -1: none
+    int n_moments = 0;                        // of C
+    PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_moments), T = Vs C, and its transpose; se_e2_r: Vs/5, D = Vs C/5
     std::vector<int> begin, end;              // se_e2_a: products, see ProductList
     int n_features = 0;                       // inputs of the first layer
     bool takes_all = true;                    // every column and product that the file has
 
     ProductList products() const { return {static_cast<int>(begin.size()), begin.data(), end.data()}; }
-    /// Rows that the products are made of: those of C, or of T in the direct form.
-    int n_product_rows() const { return static_cast<int>(begin.size()); }
+    /// What the products are made of: moments of C, or rows of T in the direct form.
+    int n_factors() const { return static_cast<int>(begin.size()); }
     bool is_direct() const { return form == InputForm::direct; }
 };
 
@@ -90,7 +90,7 @@ struct PackedFitting {
 template <class Real>
 struct PackedType {
     std::vector<PackedDescriptor<Real>> descriptors;  // in the order of their features in the first layer's input
-    std::vector<PairLimits> limits;                   // by neighbour type
+    std::vector<TypePairLimits> limits;                   // by neighbour type
     PackedFitting<Real> fitting;
     double rcut = 0;                                  // the largest of the descriptors, angstrom
     int n_features = 0;                               // inputs of the first layer: of all descriptors, then atomic parameters
@@ -103,7 +103,7 @@ struct PackedSet {
     std::vector<PackedTable<Real>> tables;
     std::vector<PackedType<Real>> types;
     int most_stride = 0;     // channels of the widest table, padded
-    int most_rows = 0;       // rows of C (or T) of any descriptor of any type
+    int most_moments = 0;    // of C (or rows of T) of any descriptor of any type
     int most_features = 0;   // inputs of any first layer
     int most_neurons = 0;    // width of any hidden layer
     int most_layers = 0;
@@ -151,7 +151,7 @@ private:
     PackedDescriptor<Real> pack_descriptor(int a, const FittingInput& input, Extent extent, const PackedSet<Real>& set) const;
     void add_limits(int a, PackedType<Real>& type) const;
     void pack_triples(PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const;
-    PackedPair<Real> pack_pair(const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment, const PackedSet<Real>& set) const;
+    PackedTypePair<Real> pack_pair(const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment, const PackedSet<Real>& set) const;
     void pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed);
     void pack_layers(int a, const std::vector<int>& inputs, PackedSet<Real>& set);
     PackedLayer<Real> pack_layer(const Layer& layer, const std::vector<int>* inputs);

@@ -27,29 +27,29 @@ namespace dpc::simd::DPC_ISA {
 using math::select;
 
 template <class T>
-struct Lanes;
+struct VectorOf;
 template <>
-struct Lanes<double> {
+struct VectorOf<double> {
     typedef double Vector __attribute__((vector_size(DPC_PACK_BYTES)));
     typedef std::int64_t Bits __attribute__((vector_size(DPC_PACK_BYTES)));
 };
 template <>
-struct Lanes<float> {
+struct VectorOf<float> {
     typedef float Vector __attribute__((vector_size(DPC_PACK_BYTES)));
     typedef std::int32_t Bits __attribute__((vector_size(DPC_PACK_BYTES)));
 };
 
-/// Lane-wise truth: all bits set or none.
+/// Truth by element: all bits set or none.
 template <class T>
 struct Mask {
-    typename Lanes<T>::Bits bits;
+    typename VectorOf<T>::Bits bits;
 };
 
 template <class T>
 struct Pack {
     static constexpr int width = DPC_PACK_BYTES / sizeof(T);
-    using Vector = typename Lanes<T>::Vector;
-    using Bits = typename Lanes<T>::Bits;
+    using Vector = typename VectorOf<T>::Vector;
+    using Bits = typename VectorOf<T>::Bits;
     Vector v;
 
     DPC_FUNCTION Pack() = default;
@@ -98,8 +98,8 @@ DPC_FUNCTION Pack<double> sqrt(Pack<double> a) {
 #elif defined(__SSE2__)
     return Pack<double>(_mm_sqrt_pd(a.v));
 #else
-    for (int lane = 0; lane < Pack<double>::width; ++lane) {
-        a.v[lane] = __builtin_sqrt(a.v[lane]);
+    for (int element = 0; element < Pack<double>::width; ++element) {
+        a.v[element] = __builtin_sqrt(a.v[element]);
     }
     return a;
 #endif
@@ -148,8 +148,8 @@ DPC_FUNCTION void store_integers(Pack<double> a, std::int32_t* to) {
 #if defined(__AVX512F__)
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtpd_epi32(a.v));
 #else
-    for (int lane = 0; lane < Pack<double>::width; ++lane) {
-        to[lane] = static_cast<std::int32_t>(a.v[lane]);
+    for (int element = 0; element < Pack<double>::width; ++element) {
+        to[element] = static_cast<std::int32_t>(a.v[element]);
     }
 #endif
 }
@@ -158,8 +158,8 @@ DPC_FUNCTION void store_integers(Pack<float> a, std::int32_t* to) {
 #if defined(__AVX512F__)
     _mm512_storeu_si512(to, _mm512_cvtps_epi32(a.v));
 #else
-    for (int lane = 0; lane < Pack<float>::width; ++lane) {
-        to[lane] = static_cast<std::int32_t>(a.v[lane]);
+    for (int element = 0; element < Pack<float>::width; ++element) {
+        to[element] = static_cast<std::int32_t>(a.v[element]);
     }
 #endif
 }
@@ -222,55 +222,55 @@ DPC_FUNCTION Pack<float> exp(Pack<float> x) {
     return P::from_bits(value.bits() + (shifted.bits() << 23));
 }
 
-/// Sum over the lanes, pairwise.
+/// Sum over the elements, pairwise.
 template <class T>
 DPC_FUNCTION T sum(Pack<T> a) {
-    T lanes[Pack<T>::width];
-    a.store(lanes);
+    T elements[Pack<T>::width];
+    a.store(elements);
     for (int half = Pack<T>::width / 2; half > 0; half /= 2) {
-        for (int lane = 0; lane < half; ++lane) {
-            lanes[lane] += lanes[lane + half];
+        for (int element = 0; element < half; ++element) {
+            elements[element] += elements[element + half];
         }
     }
-    return lanes[0];
+    return elements[0];
 }
 
-/// Two packs with sums in groups of GROUP lanes units side by side -> one with groups of half that size, those of a before those of
-/// b: lanes UNIT wide, within spans of SPAN lanes.
-template <int SPAN, int UNIT, int GROUP, class T, int... LANE>
-DPC_FUNCTION Pack<T> merge_halves(Pack<T> a, Pack<T> b, std::integer_sequence<int, LANE...>) {
+/// Two packs with sums in groups of GROUP elements units side by side -> one with groups of half that size, those of a before those of
+/// b: elements UNIT wide, within spans of SPAN elements.
+template <int SPAN, int UNIT, int GROUP, class T, int... ELEMENT>
+DPC_FUNCTION Pack<T> merge_halves(Pack<T> a, Pack<T> b, std::integer_sequence<int, ELEMENT...>) {
     constexpr int half = GROUP / 2, groups = SPAN / UNIT / GROUP;
-    constexpr auto source = [](int lane) {
-        const int span = lane / SPAN, unit = lane % SPAN / UNIT, group = unit / half;
-        return span * SPAN + ((group % groups) * GROUP + unit % half) * UNIT + lane % UNIT + (group < groups ? 0 : Pack<T>::width);
+    constexpr auto source = [](int element) {
+        const int span = element / SPAN, unit = element % SPAN / UNIT, group = unit / half;
+        return span * SPAN + ((group % groups) * GROUP + unit % half) * UNIT + element % UNIT + (group < groups ? 0 : Pack<T>::width);
     };
-    return Pack<T>(__builtin_shufflevector(a.v, b.v, source(LANE)...)) + Pack<T>(__builtin_shufflevector(a.v, b.v, (source(LANE) + half * UNIT)...));
+    return Pack<T>(__builtin_shufflevector(a.v, b.v, source(ELEMENT)...)) + Pack<T>(__builtin_shufflevector(a.v, b.v, (source(ELEMENT) + half * UNIT)...));
 }
 
-/// Merge N packs pairwise until their groups are single lanes. In-register 16-byte spans first: these moves are the cheapest.
+/// Merge N packs pairwise until their groups are single elements. In-register 16-byte spans first: these moves are the cheapest.
 template <int N, int SPAN, int UNIT, int GROUP, class T>
 DPC_FUNCTION void sum_groups(Pack<T>* p) {
-    constexpr int width = Pack<T>::width, lanes_of_span = 16 / static_cast<int>(sizeof(T));
+    constexpr int width = Pack<T>::width, elements_of_span = 16 / static_cast<int>(sizeof(T));
     if constexpr (GROUP > 1) {
         for (int k = 0; k < N / 2; ++k) {
             p[k] = merge_halves<SPAN, UNIT, GROUP>(p[2 * k], p[2 * k + 1], std::make_integer_sequence<int, width>());
         }
         sum_groups<N / 2, SPAN, UNIT, GROUP / 2>(p);
     } else if constexpr (SPAN < width) {
-        sum_groups<N, width, lanes_of_span, width / lanes_of_span>(p);
+        sum_groups<N, width, elements_of_span, width / elements_of_span>(p);
     }
 }
 
-/// sums[k]: sum over the lanes of p[k], N of them, a multiple of the width. Overwrites p.
+/// sums[k]: sum over the elements of p[k], N of them, a multiple of the width. Overwrites p.
 template <int N, class T>
-DPC_FUNCTION void sum_lanes(const Pack<T> (&p)[N], T* sums) {
-    constexpr int width = Pack<T>::width, lanes_of_span = 16 / static_cast<int>(sizeof(T));
+DPC_FUNCTION void sum_elements(const Pack<T> (&p)[N], T* sums) {
+    constexpr int width = Pack<T>::width, elements_of_span = 16 / static_cast<int>(sizeof(T));
     static_assert(N % width == 0);
     Pack<T> work[N];
     for (int k = 0; k < N; ++k) {
         work[k] = p[k];
     }
-    sum_groups<N, lanes_of_span, 1, lanes_of_span>(work);
+    sum_groups<N, elements_of_span, 1, elements_of_span>(work);
     for (int k = 0; k < N / width; ++k) {
         work[k].store(sums + k * width);
     }

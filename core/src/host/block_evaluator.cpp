@@ -178,7 +178,7 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
     bool may_overflow = false;
     Overflow close;
     for (int b = 0; b < pairs.n_types; ++b) {
-        const PairLimits& limits = type.limits[static_cast<std::size_t>(b)];
+        const TypePairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (int k = 0; k < block.n_atoms; ++k) {
             const Listed listed = list.listed(block, b, k);
             const std::size_t segment = pairs.segment(b, k);
@@ -239,7 +239,7 @@ void BlockEvaluator<Real>::keep_nearest(
 template <class Real>
 void BlockEvaluator<Real>::check_distances(
     const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums) {
-    const PairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
+    const TypePairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
     if (closest2 < limits.checked_distance2) {
         if (closest2 < limits.close_distance * limits.close_distance) {
             mark_close(block, atom);
@@ -278,7 +278,7 @@ void BlockEvaluator<Real>::narrow_to(const PackedDescriptor<Real>& descriptor, B
     own.n_atoms = all.n_atoms;
     own.n = 0;
     for (int b = 0; b < all.n_types; ++b) {
-        const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+        const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
         const bool is_counted = math::is_counted(pair.kind);
         for (int k = 0; k < all.n_atoms; ++k) {
             int n = own.n;
@@ -306,7 +306,7 @@ void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block
         for (int k = 0; k < block.n_atoms; ++k) {
             Overflow found;
             for (const PackedDescriptor<Real>& descriptor : ordinary_type(block).descriptors) {
-                const int sel = descriptor.pairs[static_cast<std::size_t>(b)].sel;
+                const int sel = descriptor.type_pairs[static_cast<std::size_t>(b)].sel;
                 const int n = narrowed_[static_cast<std::size_t>(descriptor.index)].pairs.count(b, k);
                 const Overflow::Crowd crowd{list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, b, n, sel};
                 if (n > sel) {
@@ -337,7 +337,7 @@ void BlockEvaluator<Real>::mark_close(const Block& block, int atom) {
 template <class Real>
 void BlockEvaluator<Real>::count_overflow(
     const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all, Sums& sums) const {
-    const PairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
+    const TypePairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
     const BlockPairs& pairs = gathered_.pairs;
     Overflow found;
     for (int k = begin; k < begin + n; ++k) {
@@ -412,7 +412,7 @@ void BlockEvaluator<Real>::add_forces(const PackedDescriptor<Real>& descriptor, 
     }
     const double scale = units.energy * units.length;
     for (int b = 0; b < pairs.n_types; ++b) {
-        if (descriptor.pairs[static_cast<std::size_t>(b)].kind != PairKind::ordinary) {
+        if (descriptor.type_pairs[static_cast<std::size_t>(b)].kind != PairKind::ordinary) {
             continue;
         }
         for (int k = 0; k < block.n_atoms; ++k) {

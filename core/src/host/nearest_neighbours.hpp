@@ -41,7 +41,7 @@ private:
         int type, slot;  // slot -1: not in the arrays
     };
 
-    PairKind kind_of(const Block& block, int b) const { return descriptor_.pair(block.type, b).kind; }
+    PairKind kind_of(const Block& block, int b) const { return descriptor_.type_pair(block.type, b).kind; }
     bool choose(const NeighbourBlocks& list, const Block& block, int atom, const double* x, double length, BlockPairs& pairs,
                 Overflow& overflow);
     bool overflows(const NeighbourBlocks& list, const Block& block, int atom, const BlockPairs& pairs, bool& in_total) const;

@@ -70,7 +70,7 @@ Grouping::Grouping(const Model& model, int threads, NeighbourRule neighbour_rule
         for (int b = 0; b < n_types; ++b) {
             is_listed.push_back(counts_all_types(rule) ||
                                 std::any_of(model.descriptors.begin(), model.descriptors.end(), [&](const Descriptor& descriptor) {
-                                    return math::is_counted(descriptor.pair(a, b).kind);
+                                    return math::is_counted(descriptor.type_pair(a, b).kind);
                                 }));
         }
     }

@@ -15,7 +15,7 @@ constexpr int kSlotPadding = Pack<float>::width > 1 ? Pack<float>::width - 1 : 1
 
 /// Numbers (tile, row, lane), the atom as the fastest index.
 template <class Real>
-struct Rows {
+struct TiledRows {
     Real* data = nullptr;
     int n_rows = 0, lanes = 0;  // of a tile
 
@@ -25,7 +25,7 @@ struct Rows {
     /// Of atom k of the chunk.
     KOKKOS_INLINE_FUNCTION Real* of_atom(int row, int k) const { return at(k / lanes, row, k % lanes); }
     /// The same tiles, rows counted from another one on.
-    KOKKOS_INLINE_FUNCTION Rows from(int row) const { return {data + static_cast<std::int64_t>(row) * lanes, n_rows, lanes}; }
+    KOKKOS_INLINE_FUNCTION TiledRows from(int row) const { return {data + static_cast<std::int64_t>(row) * lanes, n_rows, lanes}; }
 };
 
 /// The pairs inside the largest cut-off, by centre, then neighbour type; a centre's first slot comes from prefix sums of listed counts.
@@ -44,7 +44,7 @@ struct Chunk {
     double rcut2 = 0;                        // the largest
     const int* centres = nullptr;            // atom indices, from the chunk's first on
     const std::int64_t* slots = nullptr;     // prefix sums, from the chunk's first centre on
-    const PairLimits* limits = nullptr;      // by neighbour type
+    const TypePairLimits* limits = nullptr;      // by neighbour type
     GatheredPairs pairs;
     int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off that are kept
     int* within = nullptr;                   // (n_types, atoms): all of them; of several descriptors those inside the cut-off of the

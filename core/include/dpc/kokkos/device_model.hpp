@@ -14,13 +14,13 @@
 
 namespace dpc::kokkos {
 
-/// PackedPair as kernels read it.
+/// PackedTypePair as kernels read it.
 template <class Real>
-struct DevicePair {
+struct DeviceTypePair {
     PairKind kind;
     bool has_table;
     PackedTable<Real> table;    // coef: device memory
-    const int* row_of_channel;  // (K)
+    const int* moment_of_channel;  // (K)
     const Real* padding;        // (K)
     const Real* masked;         // (K), null: a masked slot adds nothing
     int sel;
@@ -30,7 +30,7 @@ struct DevicePair {
 template <class Real>
 struct DeviceTriple {
     int b, c;
-    DevicePair<Real> sums;  // table and row_of_channel
+    DeviceTypePair<Real> sums;  // table and moment_of_channel
     Real inverse_divisor;
 };
 
@@ -55,7 +55,7 @@ struct DeviceLayer {
 
 /// ProductList with the place of each row's first product.
 struct DeviceProducts {
-    int n_rows = 0;
+    int n_factors = 0;
     const int *begin = nullptr, *end = nullptr, *first = nullptr;
 };
 
@@ -68,12 +68,12 @@ struct DeviceDescriptor {
     double rcut2 = 0;
     Real inverse_n_sel{};
     math::EnvParameters environment{};
-    const DevicePair<Real>* pairs = nullptr;  // by neighbour type, device memory
+    const DeviceTypePair<Real>* type_pairs = nullptr;  // by neighbour type, device memory
     const DeviceTriple<Real>* triples = nullptr;
     int n_triples = 0;
     double table_rcut = 0;  // tables are looked up at table_rcut - r; 0: at x
-    int n_sel = 0, padding_row = -1;
-    int n_rows = 0, n_features = 0;
+    int n_sel = 0, padding_moment = -1;
+    int n_moments = 0, n_features = 0;
     DeviceMatrix<Real> basis, reverse_basis;
     DeviceProducts products;
 };
@@ -81,14 +81,14 @@ struct DeviceDescriptor {
 /// What the scratch arrays of one descriptor of the model must have room for, around any centre.
 struct DescriptorExtent {
     DescriptorKind kind = DescriptorKind::se_e2_a;
-    int most_rows = 0;        // of C or T
+    int most_moments = 0;        // of C or T
     bool has_direct = false;  // some net takes all of it
     bool looks_up_distance = false;
 };
 
 /// Slots for neighbours inside the cut-off of each of several descriptors, and of the list of all together, device memory.
 struct CutoffSlots {
-    int n = 0;                      // 0 where there is one, whose slots are in PairLimits
+    int n = 0;                      // descriptors, 0 where there is one, whose slots are in TypePairLimits
     int shared = 0;                 // slots of that one for neighbours of any type, 0: each type has its own
     const double* rcut2 = nullptr;  // (n)
     const int* sel = nullptr;       // (n, n_types)
@@ -97,7 +97,7 @@ struct CutoffSlots {
 template <class Real>
 struct DeviceType {
     std::vector<DeviceDescriptor<Real>> descriptors;  // in the order of their features
-    const PairLimits* limits = nullptr;               // by neighbour type, device memory
+    const TypePairLimits* limits = nullptr;               // by neighbour type, device memory
     CutoffSlots slots;
     double rcut2 = 0;                                 // the largest
     int n_features = 0;
@@ -140,7 +140,7 @@ private:
     DeviceMatrix<Real> share(const PackedMatrix<Real>& matrix);
     DeviceMatrix<Real> upload(const PackedMatrix<Real>& matrix);
     PackedTable<Real> upload(const PackedTable<Real>& table);
-    DevicePair<Real> upload(const PackedPair<Real>& pair, const std::vector<PackedTable<Real>>& host,
+    DeviceTypePair<Real> upload(const PackedTypePair<Real>& pair, const std::vector<PackedTable<Real>>& host,
                             const std::vector<PackedTable<Real>>& device);
     DeviceTriple<Real> upload(const PackedTriple<Real>& triple, const std::vector<PackedTable<Real>>& host,
                               const std::vector<PackedTable<Real>>& device);
@@ -223,7 +223,7 @@ DeviceMatrix<Real> DeviceModel<ExecSpace, Real>::upload(const PackedMatrix<Real>
 template <class ExecSpace, class Real>
 PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& table) {
     PackedTable<Real> out = table;
-    const auto rows = static_cast<std::size_t>(table.grid.n_rows) + kContinuations;
+    const auto rows = static_cast<std::size_t>(table.grid.n_intervals) + kContinuations;
     out.coef = share(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride));
     if (table.grid.n_segments > 2) {
         out.grid.segments = share(table.grid.segments, static_cast<std::size_t>(table.grid.n_segments));
@@ -233,15 +233,15 @@ PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& 
 }
 
 template <class ExecSpace, class Real>
-DevicePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedPair<Real>& pair, const std::vector<PackedTable<Real>>& host,
+DeviceTypePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTypePair<Real>& pair, const std::vector<PackedTable<Real>>& host,
                                                       const std::vector<PackedTable<Real>>& device) {
-    DevicePair<Real> out{};
+    DeviceTypePair<Real> out{};
     out.kind = pair.kind;
     out.has_table = pair.table != nullptr;
     out.sel = pair.sel;
     if (out.has_table) {
         out.table = device[static_cast<std::size_t>(pair.table - host.data())];
-        out.row_of_channel = upload(pair.row_of_channel);
+        out.moment_of_channel = upload(pair.moment_of_channel);
         out.padding = upload(pair.padding);
         out.masked = upload(pair.masked);
     }
@@ -256,7 +256,7 @@ DeviceTriple<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTriple<Real>
     out.c = triple.c;
     out.sums.has_table = true;
     out.sums.table = device[static_cast<std::size_t>(triple.table - host.data())];
-    out.sums.row_of_channel = upload(triple.row_of_channel);
+    out.sums.moment_of_channel = upload(triple.moment_of_channel);
     out.inverse_divisor = static_cast<Real>(triple.inverse_divisor);
     return out;
 }
@@ -269,7 +269,7 @@ DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedDescrip
         first.push_back(n);
         n += std::max(0, descriptor.end[p] - descriptor.begin[p]);
     }
-    return {descriptor.n_product_rows(), upload(descriptor.begin), upload(descriptor.end), upload(first)};
+    return {descriptor.n_factors(), upload(descriptor.begin), upload(descriptor.end), upload(first)};
 }
 
 template <class ExecSpace, class Real>
@@ -282,11 +282,11 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     to.rcut2 = from.rcut * from.rcut;
     to.inverse_n_sel = Real(1) / static_cast<Real>(from.n_sel);
     to.environment = from.environment;
-    std::vector<DevicePair<Real>> pairs;
-    for (const PackedPair<Real>& pair : from.pairs) {
+    std::vector<DeviceTypePair<Real>> pairs;
+    for (const PackedTypePair<Real>& pair : from.type_pairs) {
         pairs.push_back(upload(pair, host, device));
     }
-    to.pairs = upload(pairs);
+    to.type_pairs = upload(pairs);
     std::vector<DeviceTriple<Real>> triples;
     for (const PackedTriple<Real>& triple : from.triples) {
         triples.push_back(upload(triple, host, device));
@@ -295,14 +295,14 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     to.n_triples = static_cast<int>(triples.size());
     to.table_rcut = from.argument == TableArgument::r ? from.rcut : 0;
     to.n_sel = from.n_sel;
-    to.padding_row = from.padding_row;
-    to.n_rows = from.n_rows;
+    to.padding_moment = from.padding_moment;
+    to.n_moments = from.n_moments;
     to.n_features = from.n_features;
     to.basis = upload(from.basis);
     to.reverse_basis = upload(from.reverse_basis);
     to.products = upload_products(from);
     DescriptorExtent& extent = descriptors[static_cast<std::size_t>(from.index)];
-    extent.most_rows = std::max({extent.most_rows, from.n_rows, from.n_product_rows()});
+    extent.most_moments = std::max({extent.most_moments, from.n_moments, from.n_factors()});
     extent.has_direct = extent.has_direct || to.is_direct;
     extent.looks_up_distance = to.table_rcut > 0;
     return to;
@@ -317,15 +317,15 @@ CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const Model& model, int a
     std::vector<int> sel;
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         rcut2.push_back(descriptor.rcut * descriptor.rcut);
-        for (const PackedPair<Real>& pair : descriptor.pairs) {
-            sel.push_back(math::is_counted(pair.kind) ? pair.sel : PairLimits::kUnlimited);
+        for (const PackedTypePair<Real>& pair : descriptor.type_pairs) {
+            sel.push_back(math::is_counted(pair.kind) ? pair.sel : TypePairLimits::kUnlimited);
         }
     }
     if (model.neighbour_rule == NeighbourRule::united) {  // what none counts has its place in the list of all
         const Descriptor all = united(model);
         rcut2.push_back(all.rcut * all.rcut);
         for (int b = 0; b < n_types; ++b) {
-            sel.push_back(math::is_counted(all.pair(a, b).kind) ? PairLimits::kUnlimited : all.sel[static_cast<std::size_t>(b)]);
+            sel.push_back(math::is_counted(all.type_pair(a, b).kind) ? TypePairLimits::kUnlimited : all.sel[static_cast<std::size_t>(b)]);
         }
     }
     return {static_cast<int>(rcut2.size()), 0, upload(rcut2), upload(sel)};

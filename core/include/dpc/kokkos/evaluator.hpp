@@ -130,7 +130,7 @@ private:
                         const WorkerSums& workers);
     /// call(kind, steps, features) for the descriptors of a type in their order; features: from the descriptor's first on.
     template <class Call>
-    void for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const Plan& plan, const Rows<Real>& features, const Call& call);
+    void for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const Plan& plan, const TiledRows<Real>& features, const Call& call);
     template <class List, class Positions, class Output>
     void evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output, Totals& totals);
     template <class Positions, class Output>
@@ -180,19 +180,19 @@ WorkerSums Evaluator<ExecSpace, Real>::clear_worker_sums(const Output& output) {
 
 template <class ExecSpace, class Real>
 Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) const {
-    const Plan::Part& part = pass.plan.chunks[c];
-    const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(part.type)];
+    const PlannedChunk& planned = pass.plan.chunks[c];
+    const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(planned.type)];
     Chunk chunk;
     scratch_.attach(chunk);
-    chunk.type = part.type;
-    chunk.tiles = part.tiles;
+    chunk.type = planned.type;
+    chunk.tiles = planned.tiles;
     chunk.n_types = pass.model.n_types;
     chunk.rcut2 = type.rcut2;
-    chunk.centres = pass.centres.centres() + part.first_centre;
-    chunk.slots = pass.centres.slots() + part.first_centre;
+    chunk.centres = pass.centres.centres() + planned.first_centre;
+    chunk.slots = pass.centres.slots() + planned.first_centre;
     chunk.limits = type.limits;
-    chunk.is_close = pass.is_close != nullptr && !type.takes_all ? pass.is_close + part.first_centre : nullptr;
-    chunk.energy = energies_.data() + part.first_centre;
+    chunk.is_close = pass.is_close != nullptr && !type.takes_all ? pass.is_close + planned.first_centre : nullptr;
+    chunk.energy = energies_.data() + planned.first_centre;
     chunk.keeps_own = type.slots.n > 0 && rule_ != NeighbourRule::all;
     return chunk;
 }
@@ -217,7 +217,7 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
                                                 const Output& output, const WorkerSums& workers) {
     const Chunk chunk = chunk_of(pass, c);
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(chunk.type)];
-    const Rows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
+    const TiledRows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
     const KeepRule keep{counts_all_types(rule_), pass.model.n_slots};
     const CutoffSlots cutoffs = type.slots;
     if (rule_ == NeighbourRule::all) {
@@ -225,7 +225,7 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
         for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
     } else {
         const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
-        for_each_segment<kFewestBlocks / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
+        for_each_segment<kFewestTeams / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
     }
     for_each_descriptor(type, chunk, pass.plan, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
     const int n_aparam = packed_.model->n_aparam;
@@ -248,7 +248,7 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
 template <class ExecSpace, class Real>
 template <class Call>
 void Evaluator<ExecSpace, Real>::for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const Plan& plan,
-                                                     const Rows<Real>& features, const Call& call) {
+                                                     const TiledRows<Real>& features, const Call& call) {
     int first = 0;
     for (const DeviceDescriptor<Real>& descriptor : type.descriptors) {
         const DescriptorSteps<ExecSpace, Real> steps(space_, plan.groups, chunk, descriptor, scratch_.descriptor(descriptor.index), product_);

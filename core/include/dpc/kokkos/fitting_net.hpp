@@ -14,7 +14,7 @@ template <class Real>
 struct Activate {
     static constexpr int width = Pack<Real>::width;
     DeviceLayer<Real> layer;
-    Rows<Real> x, y, slope;
+    TiledRows<Real> x, y, slope;
 
     KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
         using P = Pack<Real>;
@@ -36,7 +36,7 @@ struct Activate {
 template <class Real>
 struct PlaceParameters {
     static constexpr int width = Pack<Real>::width;
-    Rows<Real> to;
+    TiledRows<Real> to;
     const int* centres;    // (n_atoms) atom indices
     const double* values;  // (atoms, n)
     int n, n_atoms;
@@ -55,7 +55,7 @@ template <class Real>
 struct SumEnergy {
     static constexpr int width = Pack<Real>::width;
     const Real* weight;  // (n_in)
-    Rows<Real> y;
+    TiledRows<Real> y;
     double bias;         // of layer and type
     double* energy;      // (n_atoms)
     int n_atoms;
@@ -83,7 +83,7 @@ struct SumEnergy {
 template <class Real>
 struct ScaleSlope {
     static constexpr int width = Pack<Real>::width;
-    Rows<Real> slope, reverse_y;
+    TiledRows<Real> slope, reverse_y;
     KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
         using P = Pack<Real>;
         Real* at = slope.at(tile, neuron, lane);
@@ -95,7 +95,7 @@ struct ScaleSlope {
 template <class Real>
 struct AddSkip {
     static constexpr int width = Pack<Real>::width;
-    Rows<Real> reverse_x, reverse_y;
+    TiledRows<Real> reverse_x, reverse_y;
     KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
         using P = Pack<Real>;
         Real* at = reverse_x.at(tile, neuron, lane);
@@ -118,10 +118,10 @@ public:
 
     /// chunk.energy, the type's bias included.
     void compute() {
-        Rows<Real> x = input_;
+        TiledRows<Real> x = input_;
         for (std::size_t l = 0; l + 1 < layers_.size(); ++l) {
             const DeviceLayer<Real>& layer = layers_[l];
-            const Rows<Real> y = output(l);
+            const TiledRows<Real> y = output(l);
             product_("dpc::compute_layer", space_, layer.weight, chunk_.tiles, x, y);
             for_each_row("dpc::activate", space_, chunk_.tiles, y.n_rows, Activate<Real>{layer, x, y, slope(l)});
             x = y;
@@ -133,7 +133,7 @@ public:
     void reverse() {
         for (std::size_t l = layers_.size() - 1; l-- > 0;) {
             const DeviceLayer<Real>& layer = layers_[l];
-            const Rows<Real> reverse_y = output(l), reverse_x = l > 0 ? output(l - 1) : input_;
+            const TiledRows<Real> reverse_y = output(l), reverse_x = l > 0 ? output(l - 1) : input_;
             for_each_row("dpc::scale_slope", space_, chunk_.tiles, reverse_y.n_rows, ScaleSlope<Real>{slope(l), reverse_y});
             product_("dpc::reverse_layer", space_, layer.reverse_weight, chunk_.tiles, slope(l), reverse_x);
             if (layer.skip != Skip::none) {
@@ -143,8 +143,8 @@ public:
     }
 
 private:
-    Rows<Real> output(std::size_t l) const { return scratch_.output(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
-    Rows<Real> slope(std::size_t l) const { return scratch_.slope(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
+    TiledRows<Real> output(std::size_t l) const { return scratch_.output(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
+    TiledRows<Real> slope(std::size_t l) const { return scratch_.slope(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
 
     const ExecSpace& space_;
     const DeviceType<Real>& type_;
@@ -152,7 +152,7 @@ private:
     const Scratch<ExecSpace, Real>& scratch_;
     const Chunk& chunk_;
     MatrixProduct<ExecSpace, Real>& product_;
-    Rows<Real> input_;
+    TiledRows<Real> input_;
 };
 
 }  // namespace dpc::kokkos

@@ -82,7 +82,7 @@ struct GatherPairs {
     template <class Group, class IsInside>
     KOKKOS_FORCEINLINE_FUNCTION void note_crowd(const Group& group, int b, int k, int n, const IsInside& is_inside) const {
         const auto count = [&](double rcut2) { return NearestSlots<List>::count(group, n, [&](int c) { return is_inside(c, rcut2); }); };
-        int found = cutoffs.n == 0 ? count(chunk.rcut2) : 0, sel = cutoffs.n == 0 ? chunk.limits[b].sel : PairLimits::kUnlimited;
+        int found = cutoffs.n == 0 ? count(chunk.rcut2) : 0, sel = cutoffs.n == 0 ? chunk.limits[b].sel : TypePairLimits::kUnlimited;
         for (int d = 0; d < cutoffs.n; ++d) {
             const int inside = count(cutoffs.rcut2[d]), slots = cutoffs.sel[d * chunk.n_types + b];
             const bool is_worse = inside - slots > found - sel;
@@ -110,11 +110,12 @@ struct GatherPairs {
     KOKKOS_FORCEINLINE_FUNCTION int place_type(const Group& group, int b, int k, const double (&origin)[3], const int* candidates,
                                                int n_inside, int first, bool is_cut, bool& is_close) const {
         const int segment = chunk.segment(b, k);
-        int found = !chunk.limits[b].is_counted
-                              ? 0
-                              : group.compact(
-                                    n_inside, [&](int n) { return types(candidates[n]) == b; },
-                                    [&](int n, int at) { place(origin, candidates[n], first + at); });
+        int found = 0;
+        if (chunk.limits[b].is_counted) {
+            found = group.compact(
+                n_inside, [&](int n) { return types(candidates[n]) == b; },
+                [&](int n, int at) { place(origin, candidates[n], first + at); });
+        }
         if (!is_cut) {
             if (cutoffs.n == 0) {
                 group.once([&] { chunk.within[segment] = found; });

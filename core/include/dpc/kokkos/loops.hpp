@@ -154,8 +154,8 @@ int count_workers(const ExecSpace& space) {
     return is_gpu<ExecSpace> ? 1 : concurrency_of(space, 0);
 }
 
-/// Blocks that must fit a multiprocessor: 80 registers a thread, which is what the largest kernels need.
-constexpr int kFewestBlocks = 6;
+/// Teams that must fit a multiprocessor: 80 registers a thread, which is what the largest kernels need.
+constexpr int kFewestTeams = 6;
 
 /// Processor: one worker's atoms.
 template <class Body>
@@ -191,11 +191,11 @@ struct GroupSegments {
 };
 
 /// body(group, worker, segment, atom) for all segments of all atoms, group_threads threads of a GPU for each.
-template <int FEWEST_BLOCKS = kFewestBlocks, class ExecSpace, class Body>
+template <int FEWEST_TEAMS = kFewestTeams, class ExecSpace, class Body>
 void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, int group_threads, const Body& body) {
     if constexpr (is_gpu<ExecSpace>) {
-        using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kBlockThreads, FEWEST_BLOCKS>>;
-        const int team = kBlockThreads / group_threads;
+        using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kTeamThreads, FEWEST_TEAMS>>;
+        const int team = kTeamThreads / group_threads;
         const int league = (n_segments * tiles.n_atoms + team - 1) / team;
         Kokkos::parallel_for(label, Policy(space, league, team, group_threads), GroupSegments<Body>{body, tiles.n_atoms, n_segments, group_threads});
     } else {
@@ -206,7 +206,7 @@ void for_each_segment(const std::string& label, const ExecSpace& space, const Ti
 }
 
 /// Lanes of a GPU that stay together: what they read of other rows is then in the second-level cache for all rows.
-constexpr int kLaneBlock = 256;
+constexpr int kLaneRun = 256;
 
 template <class ExecSpace, int GROUP, class Body>
 struct RowLoop {
@@ -216,8 +216,8 @@ struct RowLoop {
 
     KOKKOS_FUNCTION void operator()(int index) const {
         if constexpr (is_gpu<ExecSpace>) {
-            const int in_block = index % kLaneBlock, rest = index / kLaneBlock;
-            const int lane = rest / n_rows * kLaneBlock + in_block;
+            const int in_run = index % kLaneRun, rest = index / kLaneRun;
+            const int lane = rest / n_rows * kLaneRun + in_run;
             if (lane < tiles.lanes) {
                 body(0, rest % n_rows, lane);
             }
@@ -256,7 +256,7 @@ template <int GROUP = 1, class ExecSpace, class Body>
 void for_each_row(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_rows, const Body& body) {
     const int n_workers = count_workers(space);
     const RowLoop<ExecSpace, GROUP, Body> loop{body, tiles, n_rows, n_workers};
-    const int n = is_gpu<ExecSpace> ? (tiles.lanes + kLaneBlock - 1) / kLaneBlock * kLaneBlock * n_rows : n_workers;
+    const int n = is_gpu<ExecSpace> ? (tiles.lanes + kLaneRun - 1) / kLaneRun * kLaneRun * n_rows : n_workers;
     using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
     Policy policy(space, 0, n);
     Kokkos::parallel_for(label, is_gpu<ExecSpace> ? policy : policy.set_chunk_size(1), loop);

@@ -16,7 +16,7 @@ struct ProductTile {
     static constexpr int width = Pack<Real>::width;
     static constexpr int n_rows = tile_rows<ExecSpace>, n_packs = kTilePacks;
     DeviceMatrix<Real> matrix;
-    Rows<Real> x, y;
+    TiledRows<Real> x, y;
 
     /// Rows of a panel times n_packs packs of lanes.
     KOKKOS_INLINE_FUNCTION void operator()(int tile, int panel, int lane) const {
@@ -41,8 +41,8 @@ public:
     explicit MatrixProduct(const ExecSpace& space) : library_(space) {}
 
     /// tiles: of x and y; their lanes may be several rows of something else.
-    void operator()(const std::string& label, const ExecSpace& space, const DeviceMatrix<Real>& matrix, const Tiles& tiles, const Rows<Real>& x,
-                    const Rows<Real>& y) {
+    void operator()(const std::string& label, const ExecSpace& space, const DeviceMatrix<Real>& matrix, const Tiles& tiles, const TiledRows<Real>& x,
+                    const TiledRows<Real>& y) {
         if constexpr (VendorBlas<ExecSpace>::is_there) {
             library_.multiply(tiles.lanes, matrix.n_out, matrix.n_in, x.data, matrix.rows, y.data);
         } else {

@@ -29,12 +29,12 @@ using math::select;
 template <class ExecSpace>
 inline constexpr bool is_gpu = true;
 constexpr int kGroupThreads = 1;
-constexpr int kBlockThreads = 1;
+constexpr int kTeamThreads = 1;
 #else
 template <class ExecSpace>
 inline constexpr bool is_gpu = !Kokkos::SpaceAccessibility<ExecSpace, Kokkos::HostSpace>::accessible;
 constexpr int kGroupThreads = 32;    // that share an atom: a warp
-constexpr int kBlockThreads = 128;
+constexpr int kTeamThreads = 128;
 #endif
 
 /// The members and functions of simd::Pack for a single number.

@@ -11,13 +11,14 @@
 
 namespace dpc::kokkos {
 
+struct PlannedChunk {
+    int type = 0;
+    int first_centre = 0;
+    Tiles tiles;
+};
+
 struct Plan {
-    struct Part {
-        int type = 0;
-        int first_centre = 0;
-        Tiles tiles;
-    };
-    std::vector<Part> chunks;
+    std::vector<PlannedChunk> chunks;
     std::size_t most_lanes = 0, most_slots = 0;  // of any chunk
     GroupSizes groups;
 };

@@ -26,9 +26,9 @@ public:
     void attach(Chunk& chunk) const;
     /// Of descriptor `index` of the model.
     const DescriptorArrays<Real>& descriptor(int index) const { return descriptors_[static_cast<std::size_t>(index)]; }
-    Rows<Real> features(int n_rows, int lanes) const { return {features_, n_rows, lanes}; }
-    Rows<Real> output(std::size_t layer, int n_rows, int lanes) const { return {outputs_[layer], n_rows, lanes}; }
-    Rows<Real> slope(std::size_t layer, int n_rows, int lanes) const { return {slopes_[layer], n_rows, lanes}; }
+    TiledRows<Real> features(int n_rows, int lanes) const { return {features_, n_rows, lanes}; }
+    TiledRows<Real> output(std::size_t layer, int n_rows, int lanes) const { return {outputs_[layer], n_rows, lanes}; }
+    TiledRows<Real> slope(std::size_t layer, int n_rows, int lanes) const { return {slopes_[layer], n_rows, lanes}; }
 
 private:
     void place_all(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
@@ -60,7 +60,7 @@ void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& mod
         std::copy(pairs.d, pairs.d + 3, arrays.pairs.d);
         arrays.pairs.r2 = pairs.r2;
     }
-    pairs.candidates = descriptors_.front().pairs.table_row;
+    pairs.candidates = descriptors_.front().pairs.interval;
     pairs.chosen = reinterpret_cast<int*>(descriptors_.front().pairs.dx_over_r);
     places_.add(n_lanes * static_cast<std::size_t>(model.most_features), {&features_});
     outputs_.resize(static_cast<std::size_t>(model.most_layers - 1));  // the last layer gives the energy

@@ -52,7 +52,7 @@ struct CollectChunk {
             count_shared_crowd(k, sums);
         }
         for (int b = 0; b < chunk.n_types; ++b) {
-            const PairLimits& limits = chunk.limits[b];
+            const TypePairLimits& limits = chunk.limits[b];
             const int count = chunk.within[chunk.segment(b, k)];
             const int sel = slots.n > 0 ? chunk.within_sel[chunk.segment(b, k)] : limits.sel;
             if (count > sel) {
@@ -82,14 +82,15 @@ struct CollectChunk {
     }
 
     /// The rare case: some pair of this centre is closer than the training data or beyond the table.
-    KOKKOS_FUNCTION void count_overflow(const PairLimits& limits, int b, int k, ChunkSums& sums) const {
+    KOKKOS_FUNCTION void count_overflow(const TypePairLimits& limits, int b, int k, ChunkSums& sums) const {
         Overflow found;
         const int begin = chunk.firsts[chunk.segment(b, k)], n = chunk.counts[chunk.segment(b, k)];
         for (int slot = begin; slot < begin + n; ++slot) {
             const double r = Kokkos::sqrt(chunk.pairs.r2[slot]);
             found.n_close += r < limits.min_distance ? 1 : 0;
             found.n_beyond += r < limits.table_limit ? 1 : 0;
-            const Overflow::Pair candidate = {chunk.centres[k], chunk.pairs.neighbour[slot], chunk.type, b, r, limits.min_distance, limits.table_limit};
+            const int i = chunk.centres[k], j = chunk.pairs.neighbour[slot];
+            const Overflow::Pair candidate = {i, j, chunk.type, b, r, limits.min_distance, limits.table_limit};
             found.worst = is_worse(candidate, found.worst) ? candidate : found.worst;
         }
         if (found.worst.distance == 0) {

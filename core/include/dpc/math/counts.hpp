@@ -32,7 +32,8 @@ DPC_FUNCTION auto with_order(int order, const Call& call) {
     return call(Count<3>{});
 }
 
-/// pass(Count<n>, first) over packs 0 .. n_packs - 1, as many as the registers hold: in as few and as equal passes of at most MOST as do.
+/// pass(Count<n>, first) over packs 0 .. n_packs - 1, as many as the registers hold: in as few and as equal passes of at most
+/// MOST as do.
 template <int MOST, class Pass>
 DPC_FUNCTION void in_passes(int n_packs, const Pass& pass) {
     int first = 0;

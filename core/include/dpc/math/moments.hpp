@@ -46,10 +46,10 @@ DPC_FUNCTION void add_moments(const TablePlace<Real>& place, const Environment& 
     }
 }
 
-/// reverse[c] = what N packs of channels add to dE/dR_c of the pair, still spread over the lanes; [0] to that of the table's argument,
-/// R_0 included. row_slope: RowIsArgument or RowSlope of the pair. gradient[c][v]: dE/dmoments.
+/// reverse[c] = what N packs of channels add to dE/dR_c of the pair, still spread over the elements; [0] to that of the table's argument,
+/// R_0 included. environment_slope: EnvironmentIsArgument or EnvironmentSlope of the pair. gradient[c][v]: dE/dmoments.
 template <int ORDER, int COMPONENTS, int N, class P, class Real, class Environment, class Slope>
-DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environment& environment, const Slope& row_slope,
+DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environment& environment, const Slope& environment_slope,
                                   const P (&gradient)[COMPONENTS][N], P (&reverse)[COMPONENTS]) {
     const P t(place.distance);
     P by_row(0.0);
@@ -76,7 +76,7 @@ DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environme
         }
     }
     if constexpr (!Slope::is_one) {
-        reverse[0] += by_row * P(row_slope.value);
+        reverse[0] += by_row * P(environment_slope.value);
     }
 }
 

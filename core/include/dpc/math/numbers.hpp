@@ -13,11 +13,11 @@ DPC_FUNCTION PackD load_as_double(const double* from) {
 
 template <class PackD>
 DPC_FUNCTION PackD load_as_double(const float* from) {
-    double lanes[PackD::width];
-    for (int lane = 0; lane < PackD::width; ++lane) {
-        lanes[lane] = static_cast<double>(from[lane]);
+    double elements[PackD::width];
+    for (int element = 0; element < PackD::width; ++element) {
+        elements[element] = static_cast<double>(from[element]);
     }
-    return PackD::load(lanes);
+    return PackD::load(elements);
 }
 
 template <class PackD>
@@ -27,10 +27,10 @@ DPC_FUNCTION void store_from_double(PackD value, double* to) {
 
 template <class PackD>
 DPC_FUNCTION void store_from_double(PackD value, float* to) {
-    double lanes[PackD::width];
-    value.store(lanes);
-    for (int lane = 0; lane < PackD::width; ++lane) {
-        to[lane] = static_cast<float>(lanes[lane]);
+    double elements[PackD::width];
+    value.store(elements);
+    for (int element = 0; element < PackD::width; ++element) {
+        to[element] = static_cast<float>(elements[element]);
     }
 }
 

@@ -9,17 +9,17 @@ namespace dpc::math {
 /// Intervals of equal length from start on.
 struct Segment {
     double start, step, inverse_step;
-    double first, last;  // first row, and last interval counted from it: whole numbers
+    double first, last;  // first interval, and the last one counted from it: whole numbers
 };
 
-/// The knots of a table, in segments. Row n_rows is one more, the linear continuation beyond max; row n_rows + 1 that before lower, for
+/// The knots of a table, in segments. Interval n_intervals is one more, the linear continuation beyond max; n_intervals + 1 that before lower, for
 /// arguments that can lie there.
 struct Grid {
     // One or two segments, as nearly all tables have: here alone.
     double lower, split, max;  // start, start of the second segment (max: there is none), end
     double step, second_step;
     double inverse_step, second_inverse_step;
-    double n_first, n_rows;  // whole numbers: intervals of the first segment, of all
+    double n_first, n_intervals;  // whole numbers: intervals of the first segment, of all
     // More than two: in each bucket of x, 1 / inverse_bucket wide from lower on, the segment before it or the first that it meets.
     int n_segments;
     int n_buckets;
@@ -52,7 +52,7 @@ DPC_FUNCTION int find_segment(const Grid& g, double x) {
 DPC_FUNCTION double locate_in_many(const Grid& g, double x, double& distance) {
     if (x >= g.max) {
         distance = x - g.max;
-        return g.n_rows;
+        return g.n_intervals;
     }
     const Segment& s = g.segments[find_segment(g, x)];
     double interval = floor((x - s.start) * s.inverse_step);
@@ -64,22 +64,22 @@ DPC_FUNCTION double locate_in_many(const Grid& g, double x, double& distance) {
 
 template <class V>
 DPC_FUNCTION V locate_in_many(const Grid& g, V x, V& distance) {
-    double of_x[V::width], of_distance[V::width], of_row[V::width];
+    double of_x[V::width], of_distance[V::width], of_interval[V::width];
     x.store(of_x);
-    for (int lane = 0; lane < V::width; ++lane) {
-        of_row[lane] = locate_in_many(g, of_x[lane], of_distance[lane]);
+    for (int element = 0; element < V::width; ++element) {
+        of_interval[element] = locate_in_many(g, of_x[element], of_distance[element]);
     }
     distance = V::load(of_distance);
-    return V::load(of_row);
+    return V::load(of_interval);
 }
 
-/// Row (a whole number in V) of x and the distance from the row's left knot. x below lower: row 0, distance < 0.
+/// Interval (a whole number in V) of x and the distance from its left knot. x below lower: interval 0, distance < 0.
 template <class V>
 DPC_FUNCTION V locate_in_two(const Grid& g, V x, V& distance) {
     const auto is_second = x >= g.split;
     const V origin = select(is_second, V(g.split), V(g.lower));
     const V first = select(is_second, V(g.n_first), V(0.0));
-    const V last = select(is_second, V(g.n_rows - 1.0), V(g.n_first - 1.0));
+    const V last = select(is_second, V(g.n_intervals - 1.0), V(g.n_first - 1.0));
     const V step = select(is_second, V(g.second_step), V(g.step));
     const V inverse_step = select(is_second, V(g.second_inverse_step), V(g.inverse_step));
     V interval = floor((x - origin) * inverse_step);
@@ -87,12 +87,12 @@ DPC_FUNCTION V locate_in_two(const Grid& g, V x, V& distance) {
     interval = select(interval > last - first, last - first, interval);
     const auto is_beyond = x >= g.max;
     distance = select(is_beyond, x - g.max, x - (origin + interval * step));
-    return select(is_beyond, V(g.n_rows), first + interval);
+    return select(is_beyond, V(g.n_intervals), first + interval);
 }
 
 /// Among three segments, for tables over products, which are fine around 0 and coarse on both sides.
 template <class V>
-DPC_FUNCTION V locate_in_three(const Segment (&s)[3], double lower, double max, double n_rows, V x, V& distance) {
+DPC_FUNCTION V locate_in_three(const Segment (&s)[3], double lower, double max, double n_intervals, V x, V& distance) {
     const auto in_second = x >= s[1].start, in_third = x >= s[2].start;
     const auto of_segment = [&](double first, double second, double third) { return select(in_third, V(third), select(in_second, V(second), V(first))); };
     const V origin = of_segment(s[0].start, s[1].start, s[2].start);
@@ -100,10 +100,10 @@ DPC_FUNCTION V locate_in_three(const Segment (&s)[3], double lower, double max, 
     const V last = of_segment(s[0].last, s[1].last, s[2].last);
     interval = select(interval < 0.0, V(0.0), interval);
     interval = select(interval > last, last, interval);
-    const V row = of_segment(s[0].first, s[1].first, s[2].first) + interval;
+    const V found = of_segment(s[0].first, s[1].first, s[2].first) + interval;
     const auto is_beyond = x >= max, is_before = x < lower;
     distance = select(is_beyond, x - max, x - (origin + interval * of_segment(s[0].step, s[1].step, s[2].step)));
-    return select(is_beyond, V(n_rows), select(is_before, V(n_rows + 1.0), row));
+    return select(is_beyond, V(n_intervals), select(is_before, V(n_intervals + 1.0), found));
 }
 
 /// The same for any number of segments.
@@ -112,14 +112,14 @@ DPC_FUNCTION V locate(const Grid& g, V x, V& distance) {
     return g.n_segments > 2 ? locate_in_many(g, x, distance) : locate_in_two(g, x, distance);
 }
 
-/// Row of a product x, which may be below lower, and the distance from the row's left knot.
+/// Interval of a product x, which may be below lower, and the distance from its left knot.
 DPC_FUNCTION double locate_product(const Grid& g, double x, double& distance) {
     if (g.n_segments == 3) {
         const Segment segments[3] = {g.segments[0], g.segments[1], g.segments[2]};
-        return locate_in_three(segments, g.lower, g.max, g.n_rows, x, distance);
+        return locate_in_three(segments, g.lower, g.max, g.n_intervals, x, distance);
     }
-    const double row = locate(g, x, distance);
-    return x < g.lower ? g.n_rows + 1 : row;
+    const double interval = locate(g, x, distance);
+    return x < g.lower ? g.n_intervals + 1 : interval;
 }
 
 /// Value of the polynomial c[0] + c[1] t + .. + c[ORDER] t^ORDER.

@@ -13,15 +13,15 @@ void PairDescriptor<Real, COMPONENTS>::reserve_pairs(const PackedSet<Real>& set,
     PairArrays<Real>& a = arrays_;
     if constexpr (COMPONENTS == 4) {
         place(doubles_, n_slots, {&a.dx_over_r, &a.h, &a.dh_over_r, &a.x});
-        place(reals_, n_slots, {&a.row[0], &a.row[1], &a.row[2], &a.row[3], &a.distance, &a.reverse_row[0], &a.reverse_row[1],
-                                &a.reverse_row[2], &a.reverse_row[3]});
-        place(slopes_, set.looks_up_distance(index_) ? n_slots : 0, {&a.row_slope});
+        place(reals_, n_slots, {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.distance, &a.reverse_environment[0], &a.reverse_environment[1],
+                                &a.reverse_environment[2], &a.reverse_environment[3]});
+        place(slopes_, set.looks_up_distance(index_) ? n_slots : 0, {&a.environment_slope});
     } else {
         place(doubles_, n_slots, {&a.dx_over_r, &a.x});
-        place(reals_, n_slots, {&a.distance, &a.reverse_row[0]});
+        place(reals_, n_slots, {&a.distance, &a.reverse_environment[0]});
     }
-    place(table_rows_, n_slots, {&a.table_row});
-    moments_.reserve(COMPONENTS * static_cast<std::size_t>(set.most_stride));
+    place(intervals_, n_slots, {&a.interval});
+    type_moments_.reserve(COMPONENTS * static_cast<std::size_t>(set.most_stride));
 }
 
 template <class Real, int COMPONENTS>
@@ -31,35 +31,35 @@ void PairDescriptor<Real, COMPONENTS>::compute_environment(const PackedDescripto
     std::copy(pairs.d, pairs.d + 3, arrays_.d);
     arrays_.r2 = pairs.r2;
     for (int c = 0; c < COMPONENTS; ++c) {
-        std::fill_n(arrays_.reverse_row[c] + pairs.n, kPairPadding, Real(0));
+        std::fill_n(arrays_.reverse_environment[c] + pairs.n, kPairPadding, Real(0));
     }
     kernels_.pairs.compute_environment[COMPONENTS](descriptor.environment, pairs.n, arrays_);
     if (descriptor.argument == TableArgument::r) {
         kernels_.pairs.follow_distance(descriptor.rcut, pairs.n, arrays_);
     }
     for (int b = 0; b < pairs.n_types; ++b) {
-        const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+        const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
         if (pair.kind == PairKind::ordinary) {
             kernels_.table.locate(pair.table->grid, pairs.begin(b), pairs.end(b), arrays_);
         }
     }
 }
 
-/// moments_ of an atom with n neighbours of one type, and the slots that those do not fill.
+/// type_moments_ of an atom with n neighbours of one type, and the slots that those do not fill.
 template <class Real, int COMPONENTS>
-void PairDescriptor<Real, COMPONENTS>::store(const PackedPair<Real>& pair, int n, Real inverse_n_sel, int lanes, Real* rows) const {
+void PairDescriptor<Real, COMPONENTS>::store(const PackedTypePair<Real>& pair, int n, Real inverse_n_sel, int lanes, Real* moments) const {
     const math::Slots slots = math::slots_of(pair.kind, pair.sel, n);
     const auto empty = static_cast<Real>(slots.empty), masked = static_cast<Real>(slots.masked);
     const bool adds_masked = slots.masked != 0 && !pair.masked.empty();
     const int stride = pair.table->stride;
     for (int channel = 0; channel < pair.table->rank; ++channel) {
         const auto at = static_cast<std::size_t>(channel);
-        const int row = pair.row_of_channel[at];
-        if (row < 0) {
+        const int moment = pair.moment_of_channel[at];
+        if (moment < 0) {
             continue;
         }
-        Real* to = rows + static_cast<std::ptrdiff_t>(COMPONENTS * row) * lanes;
-        const Real* from = moments_.data() + channel;
+        Real* to = moments + static_cast<std::ptrdiff_t>(COMPONENTS * moment) * lanes;
+        const Real* from = type_moments_.data() + channel;
         const Real filled = adds_masked ? from[0] + masked * pair.masked[at] : from[0];
         to[0] = (filled + empty * pair.padding[at]) * inverse_n_sel;
         for (int c = 1; c < COMPONENTS; ++c) {
@@ -69,23 +69,23 @@ void PairDescriptor<Real, COMPONENTS>::store(const PackedPair<Real>& pair, int n
 }
 
 template <class Real, int COMPONENTS>
-void PairDescriptor<Real, COMPONENTS>::compute_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* rows) {
-    std::fill_n(rows, COMPONENTS * static_cast<std::size_t>(descriptor.n_rows) * static_cast<std::size_t>(atoms.lanes), Real(0));
+void PairDescriptor<Real, COMPONENTS>::compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* moments) {
+    std::fill_n(moments, COMPONENTS * static_cast<std::size_t>(descriptor.n_moments) * static_cast<std::size_t>(atoms.lanes), Real(0));
     const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
     for (int b = 0; b < block_->n_types; ++b) {
-        const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+        const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
         if (pair.table == nullptr) {
             continue;
         }
         for (int m = 0; m < atoms.n; ++m) {
             const int k = atoms.atoms[m], n = block_->count(b, k), first = block_->first(b, k);
             const int contributing = pair.kind == PairKind::ordinary ? n : 0;
-            kernels_.table.compute_moments[COMPONENTS](*pair.table, first, first + contributing, arrays_, moments_.data());
-            store(pair, n, inverse_n_sel, atoms.lanes, rows + m);
+            kernels_.table.compute_moments[COMPONENTS](*pair.table, first, first + contributing, arrays_, type_moments_.data());
+            store(pair, n, inverse_n_sel, atoms.lanes, moments + m);
         }
     }
-    if (descriptor.padding_row >= 0) {
-        Real* to = rows + static_cast<std::ptrdiff_t>(COMPONENTS * descriptor.padding_row) * atoms.lanes;
+    if (descriptor.padding_moment >= 0) {
+        Real* to = moments + static_cast<std::ptrdiff_t>(COMPONENTS * descriptor.padding_moment) * atoms.lanes;
         for (int m = 0; m < atoms.n; ++m) {
             to[m] = static_cast<Real>(descriptor.n_sel - count_all(atoms.atoms[m])) * inverse_n_sel;
         }
@@ -103,30 +103,30 @@ int PairDescriptor<Real, COMPONENTS>::count_all(int atom) const {
 }
 
 template <class Real, int COMPONENTS>
-void PairDescriptor<Real, COMPONENTS>::reverse_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient) {
+void PairDescriptor<Real, COMPONENTS>::reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient) {
     const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
     const auto reverse = descriptor.argument == TableArgument::r ? kernels_.table.reverse_moments_over_r
                                                                  : kernels_.table.reverse_moments[COMPONENTS];
     for (int b = 0; b < block_->n_types; ++b) {
-        const PackedPair<Real>& pair = descriptor.pairs[static_cast<std::size_t>(b)];
+        const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
         if (pair.kind != PairKind::ordinary) {
             continue;
         }
         const int stride = pair.table->stride;
-        std::fill_n(moments_.data(), COMPONENTS * stride, Real(0));
+        std::fill_n(type_moments_.data(), COMPONENTS * stride, Real(0));
         for (int m = 0; m < atoms.n; ++m) {
             for (int channel = 0; channel < pair.table->rank; ++channel) {
-                const int row = pair.row_of_channel[static_cast<std::size_t>(channel)];
-                if (row < 0) {
+                const int moment = pair.moment_of_channel[static_cast<std::size_t>(channel)];
+                if (moment < 0) {
                     continue;
                 }
-                const Real* from = gradient + static_cast<std::ptrdiff_t>(COMPONENTS * row) * atoms.lanes + m;
+                const Real* from = gradient + static_cast<std::ptrdiff_t>(COMPONENTS * moment) * atoms.lanes + m;
                 for (int c = 0; c < COMPONENTS; ++c) {
-                    moments_.data()[c * stride + channel] = from[c * atoms.lanes] * inverse_n_sel;
+                    type_moments_.data()[c * stride + channel] = from[c * atoms.lanes] * inverse_n_sel;
                 }
             }
             const int k = atoms.atoms[m], first = block_->first(b, k);
-            reverse(*pair.table, first, first + block_->count(b, k), arrays_, moments_.data());
+            reverse(*pair.table, first, first + block_->count(b, k), arrays_, type_moments_.data());
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What descriptors have in common whose embedding net depends on one pair: the way from pairs to the rows of C and back, C = (1/n_sel)
-// sum over the slots of phi(x) (x) R, where COMPONENTS is 4, or of phi(x), where it is 1. A kind makes its features of these rows.
+// What descriptors have in common whose embedding net depends on one pair: the way from pairs to the moments of C and back, C = (1/n_sel)
+// sum over the slots of phi(x) (x) R, where COMPONENTS is 4, or of phi(x), where it is 1. A kind makes its features of these moments.
 #pragma once
 
 #include "host/descriptors/block_descriptor.hpp"
@@ -20,25 +20,25 @@ protected:
     PairDescriptor(int index, const Kernels<Real>& kernels) : index_(index), kernels_(kernels) {}
 
     void reserve_pairs(const PackedSet<Real>& set, std::size_t n_slots);
-    /// rows (n_rows, COMPONENTS, lanes) of C.
-    void compute_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* rows);
+    /// moments (n_moments, COMPONENTS, lanes), C.
+    void compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* moments);
     /// dE/dR of every pair of these atoms from dE/dC.
-    void reverse_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
-    std::size_t bytes_of_pairs() const { return doubles_.bytes() + reals_.bytes() + slopes_.bytes() + table_rows_.bytes() + moments_.bytes(); }
+    void reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
+    std::size_t bytes_of_pairs() const { return doubles_.bytes() + reals_.bytes() + slopes_.bytes() + intervals_.bytes() + type_moments_.bytes(); }
 
     const int index_;
     const Kernels<Real>& kernels_;
 
 private:
     int count_all(int atom) const;
-    void store(const PackedPair<Real>& pair, int n, Real inverse_n_sel, int lanes, Real* rows) const;
+    void store(const PackedTypePair<Real>& pair, int n, Real inverse_n_sel, int lanes, Real* moments) const;
 
     const BlockPairs* block_ = nullptr;
     PairArrays<Real> arrays_{};
     AlignedArray<double> doubles_;
     AlignedArray<Real> reals_, slopes_;
-    AlignedArray<std::int32_t> table_rows_;
-    AlignedArray<Real> moments_;  // (COMPONENTS, stride) of one atom and neighbour type
+    AlignedArray<std::int32_t> intervals_;
+    AlignedArray<Real> type_moments_;  // (COMPONENTS, stride) of one atom and neighbour type
 };
 
 }  // namespace dpc::host

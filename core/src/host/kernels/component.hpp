@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the components of the kernels share. A component is a header with a struct of function pointers and a source file with the
-// functions, which is compiled once per instruction set: DPC_ISA names it, and all lies in the namespace dpc::host::DPC_ISA, nearly all
-// without linkage. A source file may use no inline function of the standard library but those of <cmath> and memcpy: the linker would
-// keep one of the copies, for processors that lack its instructions as well.
+// functions, which is compiled once per instruction set: DPC_ISA names it, and all lies in the namespace dpc::host::DPC_ISA,
+// nearly all without linkage. A source file may use no inline function of the standard library but those of <cmath> and memcpy:
+// the linker would keep one of the copies, for processors that lack its instructions as well.
 #pragma once
 
 namespace dpc::host {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The inner loops of the host evaluator, one such set per instruction set. Step names as in docs/theory.md section 4; every compute_x
-// has its reverse_x.
+// The inner loops of the host evaluator, one such set per instruction set. Step names as in docs/theory.md section 4; every
+// compute_x has its reverse_x.
 #pragma once
 
 #include "host/kernels/net.hpp"

@@ -12,9 +12,9 @@ namespace {
 
 using simd::DPC_ISA::Pack;
 
-/// Rows of a panel times N packs of lanes, all sums in registers: 6 rows and 4 packs are 24 sums, more than enough that none waits for
-/// its last multiply-add, and an input of N loads and 6 broadcasts serves 6 N of them. The weights of a panel lie in the order in which
-/// they are read; those of the next panel are fetched meanwhile (docs/architecture.md).
+/// Rows of a panel times N packs of lanes, all sums in registers: 6 rows and 4 packs are 24 sums, more than enough that none
+/// waits for its last multiply-add, and an input of N loads and 6 broadcasts serves 6 N of them. The weights of a panel lie in
+/// the order in which they are read; those of the next panel are fetched meanwhile (docs/architecture.md).
 template <class Real, int N>
 void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
     using P = Pack<Real>;
@@ -30,8 +30,8 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
 /// Packs of lanes of a tile: as many as the sums of kPanelRows rows leave registers for.
 constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : DPC_PACK_BYTES == 32 ? 2 : 1;
 
-/// One panel times all lanes, which are a multiple of kLaneMultiple. The panel, some hundred weights a row, stays in the first-level
-/// cache over the tiles.
+/// One panel times all lanes, which are a multiple of kLaneMultiple. The panel, some hundred weights a row, stays in the
+/// first-level cache over the tiles.
 template <class Real>
 DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width;
@@ -49,8 +49,8 @@ void multiply(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* 
     }
 }
 
-/// Neurons begin .. end - 1: y holds W^T x and becomes the output. What is the neuron's own, bias, time step and whether it skips, is
-/// asked outside of the loop over atoms, whose packs are independent; the kind of activation is a constant.
+/// Neurons begin .. end - 1: y holds W^T x and becomes the output. What is the neuron's own, bias, time step and whether it
+/// skips, is asked outside of the loop over atoms, whose packs are independent; the kind of activation is a constant.
 template <Activation KIND, class Real>
 void activate(const PackedLayer<Real>& layer, int begin, int end, int lanes, const Real* x, Real* y, Real* slope) {
     using P = Pack<Real>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Kernels of the fitting net: matrix products, and layers with their activations. All arrays are (feature, lanes), the atom as the
-// fastest index.
+// Kernels of the fitting net: matrix products, and layers with their activations. All arrays are (feature, lanes), the atom as
+// the fastest index.
 #pragma once
 
 #include "dpc/packed_layout.hpp"

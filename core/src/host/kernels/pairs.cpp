@@ -9,8 +9,8 @@ namespace {
 
 using PackD = simd::DPC_ISA::Pack<double>;
 
-/// Every listed neighbour is written to the next free slot, which is taken if it is inside: no branch has to be guessed, and of a list
-/// with a skin a third or more are outside.
+/// Every listed neighbour is written to the next free slot, which is taken if it is inside: no branch has to be guessed, and of a
+/// list with a skin a third or more are outside.
 template <class Real>
 int gather_pairs(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
                  const PairArrays<Real>& pairs, double* closest) {
@@ -46,8 +46,8 @@ int gather_pairs(const double* x, double length, const double* centre, Listed li
 namespace dpc::host::DPC_ISA {
 namespace {
 
-/// All pairs of the block in one loop of full packs, whatever their types and centres: the environment of a pair depends on it alone.
-/// Square root and divisions are what it costs, and packs of them are done while the polynomial of the switch is computed.
+/// All pairs of the block in one loop of full packs, whatever their types and centres: the environment of a pair depends on it
+/// alone. Square root and divisions are what it costs, and packs of them are done while the polynomial of the switch is computed.
 template <class Real, int COMPONENTS>
 void compute_environment(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs) {
     for (int k = 0; k < n_pairs; k += PackD::width) {

@@ -10,7 +10,8 @@ namespace dpc::host {
 
 template <class Real>
 struct PairKernels {
-    /// Append the neighbours closer than rcut to pairs, from slot `first` on; smallest r2 seen is kept in *closest. Returns how many.
+    /// Append the neighbours closer than rcut to pairs, from slot `first` on; smallest r2 seen is kept in *closest. Returns how
+    /// many.
     int (*gather)(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
                   const PairArrays<Real>& pairs, double* closest);
     /// x and R of the pairs, and their derivatives.
@@ -18,7 +19,8 @@ struct PairKernels {
     /// After compute_environment: tables are looked up at rcut - r instead of x.
     void (*follow_distance)(double rcut, int n_pairs, const PairArrays<Real>& pairs);
     /// gradient (3, n_pairs) = dE/dd of every pair; virial (9) += -d (x) gradient.
-    ByComponents<void (*)(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial)> reverse_environment;
+    ByComponents<void (*)(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial)>
+        reverse_environment;
 };
 
 }  // namespace dpc::host

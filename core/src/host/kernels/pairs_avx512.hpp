@@ -26,9 +26,9 @@ DPC_FUNCTION void load_positions(const double* x, const int* atoms, __mmask8 val
 }
 
 /// Eight neighbours at a time. Their positions are loaded as they lie, one load a neighbour, and transposed: gathering single
-/// coordinates takes three loads each. Those inside are compressed in a register and stored whole, the rest of the pack behind them to
-/// be overwritten: compressing stores are slow on some processors. The last pack of a list loads its first atom for those that are
-/// not there and masks them.
+/// coordinates takes three loads each. Those inside are compressed in a register and stored whole, the rest of the pack behind
+/// them to be overwritten: compressing stores are slow on some processors. The last pack of a list loads its first atom for those
+/// that are not there and masks them.
 template <class Real>
 int gather_pairs_avx512(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
                         const PairArrays<Real>& pairs, double* closest) {
@@ -55,9 +55,9 @@ int gather_pairs_avx512(const double* x, double length, const double* centre, Li
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs.neighbour + n), _mm256_maskz_compress_epi32(inside, atoms));
         n += __builtin_popcount(inside);
     }
-    double lanes[8];
-    _mm512_storeu_pd(lanes, smallest);
-    for (const double r2 : lanes) {
+    double elements[8];
+    _mm512_storeu_pd(elements, smallest);
+    for (const double r2 : elements) {
         *closest = r2 < *closest ? r2 : *closest;
     }
     return n - first;

@@ -9,27 +9,28 @@ namespace {
 
 using simd::DPC_ISA::Pack;
 
-/// One pack of lanes of (n, lanes) arrays, side by side in the first-level cache: rows whose distance is a power of two would
+/// One pack of atoms of (n, lanes) arrays, side by side in the first-level cache: rows whose distance is a power of two would
 /// share a few sets of it.
 template <class Real>
-DPC_FUNCTION void gather_lane(int n, int lanes, const Real* rows, Real* packed) {
+DPC_FUNCTION void gather_pack(int n, int lanes, const Real* rows, Real* packed) {
     for (int row = 0; row < n; ++row) {
         Pack<Real>::load(rows + static_cast<std::ptrdiff_t>(row) * lanes).store(packed + row * Pack<Real>::width);
     }
 }
 
-/// A pack of atoms through the whole list, so that its rows stay in the first-level cache. Row p is held in registers over all its
-/// products; each is four loads, four multiply-adds and a store, and none waits for another.
+/// A pack of atoms through the whole list, so that its factors stay in the first-level cache. Factor p is held in registers over
+/// all its products; each is four loads, four multiply-adds and a store, and none waits for another.
 template <class Real>
-void compute_products(const ProductList& list, int lanes, const Real* rows, Real* scratch, Real* products) {
+void compute_products(const ProductList& list, int lanes, const Real* factors, Real* scratch, Real* products) {
     using P = Pack<Real>;
     constexpr int width = P::width;
     for (int lane = 0; lane < lanes; lane += width) {
-        gather_lane(4 * list.n_rows, lanes, rows + lane, scratch);
+        gather_pack(4 * list.n_factors, lanes, factors + lane, scratch);
         Real* out = products + lane;
-        for (int p = 0; p < list.n_rows; ++p) {
-            const Real* row = scratch + 4 * p * width;
-            const P a = P::load(row), b = P::load(row + width), c = P::load(row + 2 * width), d = P::load(row + 3 * width);
+        for (int p = 0; p < list.n_factors; ++p) {
+            const Real* factor = scratch + 4 * p * width;
+            const P a = P::load(factor), b = P::load(factor + width), c = P::load(factor + 2 * width),
+                    d = P::load(factor + 3 * width);
             const Real* other = scratch + 4 * list.begin[p] * width;
             for (int q = list.begin[p]; q < list.end[p]; ++q) {
                 const P product = a * P::load(other) + b * P::load(other + width) + c * P::load(other + 2 * width) +
@@ -42,23 +43,24 @@ void compute_products(const ProductList& list, int lanes, const Real* rows, Real
     }
 }
 
-/// The list once, in its order, so that every dE/dS is read once: it goes to both rows of its product. That of row p is summed in
-/// registers, that of row q in the scratch memory.
+/// The list once, in its order, so that every dE/dS is read once: it goes to both factors of its product. That of p is summed in
+/// registers, that of q in the scratch memory.
 template <class Real>
-void reverse_products(const ProductList& list, int lanes, const Real* rows, const Real* reverse, Real* scratch, Real* reverse_rows) {
+void reverse_products(const ProductList& list, int lanes, const Real* factors, const Real* reverse, Real* scratch,
+                      Real* reverse_factors) {
     using P = Pack<Real>;
     constexpr int width = P::width;
-    Real* const reverse_scratch = scratch + 4 * list.n_rows * width;
+    Real* const reverse_scratch = scratch + 4 * list.n_factors * width;
     for (int lane = 0; lane < lanes; lane += width) {
-        gather_lane(4 * list.n_rows, lanes, rows + lane, scratch);
-        for (int row = 0; row < 4 * list.n_rows; ++row) {
+        gather_pack(4 * list.n_factors, lanes, factors + lane, scratch);
+        for (int row = 0; row < 4 * list.n_factors; ++row) {
             P(0.0).store(reverse_scratch + row * width);
         }
         const Real* gradient = reverse + lane;
-        for (int p = 0; p < list.n_rows; ++p) {
-            P row[4], sum[4];
+        for (int p = 0; p < list.n_factors; ++p) {
+            P factor[4], sum[4];
             for (int c = 0; c < 4; ++c) {
-                row[c] = P::load(scratch + (4 * p + c) * width);
+                factor[c] = P::load(scratch + (4 * p + c) * width);
                 sum[c] = P(0.0);
             }
             for (int q = list.begin[p]; q < list.end[p]; ++q) {
@@ -66,7 +68,7 @@ void reverse_products(const ProductList& list, int lanes, const Real* rows, cons
                 for (int c = 0; c < 4; ++c) {
                     const int at_q = (4 * q + c) * width;
                     sum[c] += g * P::load(scratch + at_q);
-                    (P::load(reverse_scratch + at_q) + g * row[c]).store(reverse_scratch + at_q);
+                    (P::load(reverse_scratch + at_q) + g * factor[c]).store(reverse_scratch + at_q);
                 }
                 gradient += lanes;
             }
@@ -75,8 +77,8 @@ void reverse_products(const ProductList& list, int lanes, const Real* rows, cons
                 (P::load(reverse_scratch + at_p) + sum[c]).store(reverse_scratch + at_p);
             }
         }
-        for (int row = 0; row < 4 * list.n_rows; ++row) {
-            P::load(reverse_scratch + row * width).store(reverse_rows + static_cast<std::ptrdiff_t>(row) * lanes + lane);
+        for (int row = 0; row < 4 * list.n_factors; ++row) {
+            P::load(reverse_scratch + row * width).store(reverse_factors + static_cast<std::ptrdiff_t>(row) * lanes + lane);
         }
     }
 }

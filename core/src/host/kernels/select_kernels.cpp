@@ -10,21 +10,20 @@
 namespace dpc::host {
 
 /// The tables of functions that the sources of the components define, put together.
-#define DPC_KERNELS(isa)                                                                                                   \
-    namespace isa {                                                                                                        \
-    extern const InBoth<PairKernels> pair_kernels;                                                                         \
-    extern const InBoth<TableKernels> table_kernels;                                                                       \
-    extern const InBoth<TripleKernels> triple_kernels;                                                                     \
-    extern const InBoth<ProductKernels> product_kernels;                                                                   \
-    extern const InBoth<NetKernels> net_kernels;                                                                           \
-    static const InBoth<Kernels>& kernels() {                                                                              \
-        static const InBoth<Kernels> all = {                                                                               \
-            {#isa, pair_kernels.in_double, table_kernels.in_double, triple_kernels.in_double, product_kernels.in_double,   \
-             net_kernels.in_double},                                                                                       \
-            {#isa, pair_kernels.in_float, table_kernels.in_float, triple_kernels.in_float, product_kernels.in_float,       \
-             net_kernels.in_float}};                                                                                       \
-        return all;                                                                                                        \
-    }                                                                                                                      \
+#define DPC_KERNELS(isa)                                                                                                      \
+    namespace isa {                                                                                                           \
+    extern const InBoth<PairKernels> pair_kernels;                                                                            \
+    extern const InBoth<TableKernels> table_kernels;                                                                          \
+    extern const InBoth<TripleKernels> triple_kernels;                                                                        \
+    extern const InBoth<ProductKernels> product_kernels;                                                                      \
+    extern const InBoth<NetKernels> net_kernels;                                                                              \
+    static const InBoth<Kernels>& kernels() {                                                                                 \
+        static const InBoth<Kernels> all = {{#isa, pair_kernels.in_double, table_kernels.in_double, triple_kernels.in_double, \
+                                             product_kernels.in_double, net_kernels.in_double},                               \
+                                            {#isa, pair_kernels.in_float, table_kernels.in_float, triple_kernels.in_float,    \
+                                             product_kernels.in_float, net_kernels.in_float}};                                \
+        return all;                                                                                                           \
+    }                                                                                                                         \
     }
 DPC_KERNELS(portable)
 #if defined(DPC_HAVE_X86_KERNELS)
@@ -45,8 +44,9 @@ const InBoth<Kernels>& select() {
     // Best first.
     const Candidate candidates[] = {
 #if defined(DPC_HAVE_X86_KERNELS)
-        {x86_64_v4::kernels(), __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-                                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
+        {x86_64_v4::kernels(), __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                                   __builtin_cpu_supports("avx512vl")},
         {x86_64_v3::kernels(), __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")},
         {x86_64_v2::kernels(), __builtin_cpu_supports("sse4.2") != 0},
 #endif

@@ -10,7 +10,7 @@ namespace dpc::host::DPC_ISA {
 namespace {
 
 using simd::DPC_ISA::Pack;
-using simd::DPC_ISA::sum_lanes;
+using simd::DPC_ISA::sum_elements;
 using PackD = Pack<double>;
 
 /// Packs of channels that fit the registers at once: 4 N sums and what the polynomials need.
@@ -23,13 +23,13 @@ DPC_FUNCTION void locate_with(const Look& look, int begin, int end, const PairAr
     for (int k = begin; k < end; k += PackD::width) {
         PackD distance;
         const PackD interval = look(PackD::load(pairs.x + k), distance);
-        store_integers(interval, pairs.table_row + k);
+        store_integers(interval, pairs.interval + k);
         math::store_from_double(distance, pairs.distance + k);
     }
 }
 
-/// The pairs of one neighbour type, so that the grid stays in registers. How many segments it has is asked once, before the loop: with
-/// one or two, which nearly all tables have, the loop has no branch.
+/// The pairs of one neighbour type, so that the grid stays in registers. How many segments it has is asked once, before the loop:
+/// with one or two, which nearly all tables have, the loop has no branch.
 template <class Real>
 void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs) {
     if (grid.n_segments > 2) {
@@ -41,13 +41,14 @@ void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& 
 
 template <int ORDER, class Real>
 DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, const PairArrays<Real>& pairs, int k, int channel) {
-    const std::ptrdiff_t row_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
-    return {table.coef + pairs.table_row[k] * row_size + channel, table.stride, pairs.distance[k]};
+    const std::ptrdiff_t interval_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
+    return {table.coef + pairs.interval[k] * interval_size + channel, table.stride, pairs.distance[k]};
 }
 
-/// Packs run over channels, not over pairs: the coefficients of an interval lie side by side, so that a pair costs loads of whole packs
-/// and no gather. All sums of N packs of channels stay in registers over the pairs of a centre; the N polynomials, Horner's rule each,
-/// are independent of each other and of those of the next pair, so that the processor has work while one waits for its own last step.
+/// Packs run over channels, not over pairs: the coefficients of an interval lie side by side, so that a pair costs loads of whole
+/// packs and no gather. All sums of N packs of channels stay in registers over the pairs of a centre; the N polynomials, Horner's
+/// rule each, are independent of each other and of those of the next pair, so that the processor has work while one waits for its
+/// own last step.
 template <class Real, int COMPONENTS, int ORDER, int N>
 void moments_pass(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     using P = Pack<Real>;
@@ -58,7 +59,7 @@ void moments_pass(const PackedTable<Real>& table, int channel, int begin, int en
         }
     }
     for (int k = begin; k < end; ++k) {
-        math::add_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; }, sum);
+        math::add_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.environment[c][k]; }, sum);
     }
     for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
@@ -83,7 +84,7 @@ void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin
             weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
         }
     }
-    P partial[kSumsAtOnce];  // (component, pair): sums that are still spread over the lanes
+    P partial[kSumsAtOnce];  // (component, pair): sums that are still spread over the elements of a pack
     for (P& p : partial) {
         p = P(0.0);
     }
@@ -92,16 +93,16 @@ void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin
         for (int pair = 0; pair < n; ++pair) {
             const int k = first + pair;
             P e[COMPONENTS];
-            math::reverse_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.row[c][k]; },
+            math::reverse_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.environment[c][k]; },
                                          math::slope_of(pairs, k, Slope{}), weight, e);
             for (int c = 0; c < COMPONENTS; ++c) {
                 partial[c * pairs_at_once + pair] = e[c];
             }
         }
         Real sums[kSumsAtOnce];
-        sum_lanes<kSumsAtOnce>(partial, sums);
+        sum_elements<kSumsAtOnce>(partial, sums);
         for (int c = 0; c < COMPONENTS; ++c) {
-            Real* to = pairs.reverse_row[c] + first;
+            Real* to = pairs.reverse_environment[c] + first;
             const Real* from = sums + c * pairs_at_once;
             if (n == pairs_at_once && channel == 0) {
                 std::memcpy(to, from, pairs_at_once * sizeof(Real));
@@ -127,11 +128,12 @@ DPC_FUNCTION void in_passes_over(const PackedTable<Real>& table, const Pass& pas
 template <class Real, int COMPONENTS>
 void compute_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     in_passes_over(table, [&](auto order, auto count, int channel) {
-        moments_pass<Real, COMPONENTS, decltype(order)::value, decltype(count)::value>(table, channel, begin, end, pairs, moments);
+        constexpr int n_packs = decltype(count)::value;
+        moments_pass<Real, COMPONENTS, decltype(order)::value, n_packs>(table, channel, begin, end, pairs, moments);
     });
 }
 
-/// Slope: math::RowIsArgument or RowSlope.
+/// Slope: math::EnvironmentIsArgument or EnvironmentSlope.
 template <class Real, int COMPONENTS, class Slope>
 void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
     in_passes_over(table, [&](auto order, auto count, int channel) {
@@ -144,8 +146,8 @@ constexpr TableKernels<Real> functions() {
     TableKernels<Real> table{};
     table.locate = locate<Real>;
     table.compute_moments = {compute_moments<Real, 4>, compute_moments<Real, 1>};
-    table.reverse_moments = {reverse_moments<Real, 4, math::RowIsArgument>, reverse_moments<Real, 1, math::RowIsArgument>};
-    table.reverse_moments_over_r = reverse_moments<Real, 4, math::RowSlope<Real>>;
+    table.reverse_moments = {reverse_moments<Real, 4, math::EnvironmentIsArgument>, reverse_moments<Real, 1, math::EnvironmentIsArgument>};
+    table.reverse_moments_over_r = reverse_moments<Real, 4, math::EnvironmentSlope<Real>>;
     return table;
 }
 

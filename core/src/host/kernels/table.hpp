@@ -10,14 +10,15 @@ namespace dpc::host {
 
 template <class Real>
 struct TableKernels {
-    /// Row of the table and distance from its knot of the pairs begin .. end - 1.
+    /// Interval of the table and distance from its left knot of the pairs begin .. end - 1.
     void (*locate)(const math::Grid& grid, int begin, int end, const PairArrays<Real>& pairs);
     /// moments (components, stride) of the pairs: phi(x) (x) R summed, or the sum of phi(x).
-    ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments)> compute_moments;
-    /// reverse_row of the pairs from dE/dmoments (components, stride).
+    ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments)>
+        compute_moments;
+    /// reverse_environment of the pairs from dE/dmoments (components, stride).
     ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments)>
         reverse_moments;
-    /// The same where R_0 is not what the table is looked up at: with row_slope.
+    /// The same where R_0 is not what the table is looked up at: with environment_slope.
     void (*reverse_moments_over_r)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments);
 };
 

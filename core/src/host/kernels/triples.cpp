@@ -9,19 +9,20 @@ namespace {
 
 using simd::DPC_ISA::Pack;
 
-/// product(k): x of a pack of neighbours from k on. Packs run over neighbours: a product is three multiply-adds, and where it lies in the
-/// table a dozen operations more. The usual grid has three segments, fine around 0 and coarse on both sides, which stay in registers;
-/// another one, of an activation with corners, is searched product by product.
+/// product(k): x of a pack of neighbours from k on. Packs run over neighbours: a product is three multiply-adds, and where it
+/// lies in the table a dozen operations more. The usual grid has three segments, fine around 0 and coarse on both sides, which
+/// stay in registers; another one, of an activation with corners, is searched product by product.
 template <class Real, class Product>
-DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int begin, int end, const ProductPlaces<Real>& places) {
+DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int begin, int end,
+                             const ProductPlaces<Real>& places) {
     using P = Pack<Real>;
     if (grid.n_segments == 3) {
         const math::Segment segments[3] = {grid.segments[0], grid.segments[1], grid.segments[2]};
-        const double lower = grid.lower, max = grid.max, n_rows = grid.n_rows;
+        const double lower = grid.lower, max = grid.max, n_intervals = grid.n_intervals;
         for (int k = begin; k < end; k += P::width) {
             P distance;
-            const P row = math::locate_in_three(segments, lower, max, n_rows, product(k), distance);
-            store_integers(row, places.table_row + (k - begin));
+            const P interval = math::locate_in_three(segments, lower, max, n_intervals, product(k), distance);
+            store_integers(interval, places.interval + (k - begin));
             distance.store(places.distance + (k - begin));
         }
         return;
@@ -29,26 +30,30 @@ DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int
     for (int k = begin; k < end; k += P::width) {
         Real x[P::width];
         product(k).store(x);
-        for (int lane = 0; lane < P::width && k + lane < end; ++lane) {
+        for (int element = 0; element < P::width && k + element < end; ++element) {
             double distance = 0;
-            places.table_row[k - begin + lane] = static_cast<std::int32_t>(math::locate_product(grid, x[lane], distance));
-            places.distance[k - begin + lane] = static_cast<Real>(distance);
+            places.interval[k - begin + element] = static_cast<std::int32_t>(math::locate_product(grid, x[element], distance));
+            places.distance[k - begin + element] = static_cast<Real>(distance);
         }
     }
 }
 
 template <class Real>
-void locate(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const ProductPlaces<Real>& places) {
+void locate(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int j, int begin, int end,
+            const ProductPlaces<Real>& places) {
     using P = Pack<Real>;
     const P a(neighbours.v[0][j]), b(neighbours.v[1][j]), c(neighbours.v[2][j]);
     locate_all(
         grid,
-        [&](int k) { return a * P::load(neighbours.v[0] + k) + b * P::load(neighbours.v[1] + k) + c * P::load(neighbours.v[2] + k); },
+        [&](int k) {
+            return a * P::load(neighbours.v[0] + k) + b * P::load(neighbours.v[1] + k) + c * P::load(neighbours.v[2] + k);
+        },
         begin, end, places);
 }
 
 template <class Real>
-void locate_squares(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int begin, int end, const ProductPlaces<Real>& places) {
+void locate_squares(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int begin, int end,
+                    const ProductPlaces<Real>& places) {
     using P = Pack<Real>;
     locate_all(
         grid,
@@ -66,13 +71,14 @@ DPC_FUNCTION Pack<Real> load_first(const Real* from, int n) {
     if (n >= width) {
         return Pack<Real>::load(from);
     }
-    Real lanes[width];
-    for (int lane = 0; lane < width; ++lane) {
-        lanes[lane] = lane < n ? from[lane] : Real(0);
+    Real elements[width];
+    for (int element = 0; element < width; ++element) {
+        elements[element] = element < n ? from[element] : Real(0);
     }
-    return Pack<Real>::load(lanes);
+    return Pack<Real>::load(elements);
 }
 
+/// Packs over the neighbours k: dE/dv of j is summed in registers and made single numbers once, that of k lies side by side.
 template <class Real>
 void reverse(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const Real* reverse_x) {
     using P = Pack<Real>;

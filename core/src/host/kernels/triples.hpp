@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Kernels over pairs of neighbours of one centre: products of their vectors v, where these lie in a table, and the way back. What a
-// table gives for them is the business of table.hpp, which sees them as pairs.
+// Kernels over pairs of neighbours of one centre: products of their vectors v, where these lie in a table, and the way back. What
+// a table gives for them is the business of table.hpp, which sees them as pairs.
 #pragma once
 
 #include "dpc/packed_layout.hpp"
@@ -19,16 +19,18 @@ struct NeighbourVectors {
 /// Where products lie in a table.
 template <class Real>
 struct ProductPlaces {
-    std::int32_t* table_row;
+    std::int32_t* interval;
     Real* distance;
 };
 
 template <class Real>
 struct TripleKernels {
     /// Places of v_j . v_k for the neighbours k = begin .. end - 1. Up to kPairPadding places more may be overwritten.
-    void (*locate)(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const ProductPlaces<Real>& places);
+    void (*locate)(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int j, int begin, int end,
+                   const ProductPlaces<Real>& places);
     /// Places of v_k . v_k.
-    void (*locate_squares)(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int begin, int end, const ProductPlaces<Real>& places);
+    void (*locate_squares)(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int begin, int end,
+                           const ProductPlaces<Real>& places);
     /// dE/dv of j and of the neighbours k += what dE/dx (end - begin) of the products adds.
     void (*reverse)(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const Real* reverse_x);
     void (*reverse_squares)(const NeighbourVectors<Real>& neighbours, int begin, int end, const Real* reverse_x);

@@ -11,44 +11,44 @@ namespace dpc::kokkos {
 
 using math::PairArrays;
 
-/// Kinds that do not need an array have null. rows: C (n_rows, components, lanes); expanded: T (M, components, lanes).
+/// Kinds that do not need an array have null. moments: C (n_moments, components, lanes); expanded: T (M, components, lanes).
 template <class Real>
 struct DescriptorArrays {
     PairArrays<Real> pairs{};  // neighbour, d, r2: those of the chunk
     int* inside = nullptr;     // (slots) of pairs inside the cut-off of a descriptor of three bodies
-    Real *rows = nullptr, *reverse_rows = nullptr, *expanded = nullptr, *reverse_expanded = nullptr;
+    Real *moments = nullptr, *reverse_moments = nullptr, *expanded = nullptr, *reverse_expanded = nullptr;
 };
 
 template <class Real>
 struct DescribedChunk {
     Chunk common;
     PairArrays<Real> pairs{};
-    const DevicePair<Real>* model_pairs = nullptr;  // by neighbour type
+    const DeviceTypePair<Real>* type_pairs = nullptr;  // by neighbour type
     double rcut2 = 0;                               // of this descriptor
     Real inverse_n_sel{};
     double table_rcut = 0;  // of tables over the distance, 0: over x
-    int n_sel = 0, padding_row = -1;
+    int n_sel = 0, padding_moment = -1;
 
     KOKKOS_INLINE_FUNCTION int begin(int b, int k) const { return common.firsts[common.segment(b, k)]; }
     /// Pairs that contribute one by one. Those beyond this descriptor's cut-off are as good as empty slots (R is that of the padding,
     /// its derivatives are 0), and are counted as filled. Where there are more than slots, and only the nearest are kept, these come first.
     KOKKOS_INLINE_FUNCTION int n_pairs(int b, int k) const {
-        return model_pairs[b].kind == PairKind::ordinary ? kept(b, common.counts[common.segment(b, k)]) : 0;
+        return type_pairs[b].kind == PairKind::ordinary ? kept(b, common.counts[common.segment(b, k)]) : 0;
     }
     /// Neighbours of an atom that fill slots.
     KOKKOS_INLINE_FUNCTION int n_filled(int k) const {
         int n = 0;
         for (int b = 0; b < common.n_types; ++b) {
-            if (math::is_counted(model_pairs[b].kind)) {
+            if (math::is_counted(type_pairs[b].kind)) {
                 const int of_type = common.counts[common.segment(b, k)];
                 n += rcut2 < common.rcut2 ? count_inside(common.pairs.r2 + begin(b, k), of_type, rcut2) : of_type;
             }
         }
         return n;
     }
-    KOKKOS_INLINE_FUNCTION int kept(int b, int n) const { return common.keeps_own && n > model_pairs[b].sel ? model_pairs[b].sel : n; }
+    KOKKOS_INLINE_FUNCTION int kept(int b, int n) const { return common.keeps_own && n > type_pairs[b].sel ? type_pairs[b].sel : n; }
     KOKKOS_INLINE_FUNCTION math::Slots slots(int b, int k) const {
-        const DevicePair<Real>& model = model_pairs[b];
+        const DeviceTypePair<Real>& model = type_pairs[b];
         int n = common.counts[common.segment(b, k)];
         if (model.kind == PairKind::descriptor_excluded && rcut2 < common.rcut2) {
             n = count_inside(common.pairs.r2 + begin(b, k), n, rcut2);

@@ -16,7 +16,7 @@ struct ComputeEnvironment {
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int b, int k) const {
         using P = Pack<double>;
         const int first = chunk.begin(b, k), n = chunk.n_pairs(b, k);
-        group.for_each((n + P::width - 1) / P::width, [&](int pack) { compute(chunk.model_pairs[b].table.grid, first + pack * P::width); });
+        group.for_each((n + P::width - 1) / P::width, [&](int pack) { compute(chunk.type_pairs[b].table.grid, first + pack * P::width); });
         if (n < chunk.common.n_stored(b, k)) {  // of another descriptor
             group.for_each(group.size(), [](int) {});
             group.for_each(chunk.common.n_stored(b, k) - n, [&](int pair) { make_neutral(first + n + pair); });
@@ -40,7 +40,7 @@ struct ComputeEnvironment {
                 }
             }
             P distance;
-            store_integers(math::locate(grid, x, distance), chunk.pairs.table_row + at);
+            store_integers(math::locate(grid, x, distance), chunk.pairs.interval + at);
             math::store_from_double(distance, chunk.pairs.distance + at);
         }
     }
@@ -53,7 +53,7 @@ struct ComputeEnvironment {
             pairs.h[slot] = pairs.dh_over_r[slot] = 0;
         }
         for (int c = 0; c < COMPONENTS; ++c) {
-            pairs.reverse_row[c][slot] = Real(0);
+            pairs.reverse_environment[c][slot] = Real(0);
         }
     }
 };

@@ -88,19 +88,19 @@ struct ReverseEnvironment {
         const PairArrays<Real>& pairs = described.pairs;
         P gradient[3];
         math::reverse_environment<COMPONENTS>(pairs, first, gradient, sums.virial);
-        double lanes_of[3][P::width];
+        double of_pairs[3][P::width];
         for (int a = 0; a < 3; ++a) {
-            gradient[a].store(lanes_of[a]);
+            gradient[a].store(of_pairs[a]);
             sums.force[a] += gradient[a];
         }
         const double scale = to.energy * to.length;
         for (int m = 0; m < n; ++m) {
             for (int c = 0; c < 3; ++c) {
-                add_force(worker, pairs.neighbour[first + m], c, -lanes_of[c][m] * scale);
+                add_force(worker, pairs.neighbour[first + m], c, -of_pairs[c][m] * scale);
             }
         }
         if (to.output.atom_virial.data() != nullptr) {
-            add_atom_virials(worker, first, n, lanes_of);
+            add_atom_virials(worker, first, n, of_pairs);
         }
     }
 

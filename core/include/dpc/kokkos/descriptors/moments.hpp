@@ -21,20 +21,20 @@ struct SegmentPairs {
 
     template <int ORDER>
     KOKKOS_FORCEINLINE_FUNCTION math::TablePlace<Real> place(int pair, int channel) const {
-        const int row_size = (ORDER + 1) * table.stride;
-        return {table.coef + static_cast<std::ptrdiff_t>(pairs.table_row[pair]) * row_size + channel, table.stride, pairs.distance[pair]};
+        const int interval_size = (ORDER + 1) * table.stride;
+        return {table.coef + static_cast<std::ptrdiff_t>(pairs.interval[pair]) * interval_size + channel, table.stride, pairs.distance[pair]};
     }
 };
 
 template <class Real, int COMPONENTS>
 struct ComputeMoments {
     DescribedChunk<Real> chunk;
-    Rows<Real> rows;  // C (n_rows, COMPONENTS, lanes)
+    TiledRows<Real> moments;  // C (n_moments, COMPONENTS, lanes)
 
     template <class Group>
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int b, int k) const {
-        const DevicePair<Real>& model = chunk.model_pairs[b];
-        if (b == 0 && chunk.padding_row >= 0) {
+        const DeviceTypePair<Real>& model = chunk.type_pairs[b];
+        if (b == 0 && chunk.padding_moment >= 0) {
             group.once([&] { store_padding(k); });
         }
         if (!model.has_table) {
@@ -46,7 +46,7 @@ struct ComputeMoments {
     }
 
     template <int ORDER, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int b,
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment, int b,
                                                 int k) const {
         constexpr int width = Pack<Real>::width;
         const math::Slots slots = chunk.slots(b, k);
@@ -63,7 +63,7 @@ struct ComputeMoments {
 
     /// N packs of channels from `channel` on.
     template <int ORDER, int N>
-    KOKKOS_FORCEINLINE_FUNCTION void sum_channels(const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int channel,
+    KOKKOS_FORCEINLINE_FUNCTION void sum_channels(const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment, int channel,
                                                   const math::Slots& slots, int k) const {
         using P = Pack<Real>;
         P sum[COMPONENTS][N];
@@ -73,7 +73,7 @@ struct ComputeMoments {
             }
         }
         for (int pair = segment.begin; pair < segment.end; ++pair) {
-            math::add_moments<ORDER>(segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.row[c][pair]; }, sum);
+            math::add_moments<ORDER>(segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.environment[c][pair]; }, sum);
         }
         for (int v = 0; v < N; ++v) {
             P of_pack[COMPONENTS];
@@ -84,16 +84,16 @@ struct ComputeMoments {
         }
     }
 
-    /// The row of C of empty slots that are counted for all types together.
+    /// The moment of C of empty slots that are counted for all types together.
     KOKKOS_FUNCTION void store_padding(int k) const {
-        Real* to = rows.of_atom(COMPONENTS * chunk.padding_row, k);
+        Real* to = moments.of_atom(COMPONENTS * chunk.padding_moment, k);
         for (int c = 0; c < COMPONENTS; ++c) {
-            to[c * rows.lanes] = c == 0 ? static_cast<Real>(chunk.n_sel - chunk.n_filled(k)) * chunk.inverse_n_sel : Real(0);
+            to[c * moments.lanes] = c == 0 ? static_cast<Real>(chunk.n_sel - chunk.n_filled(k)) * chunk.inverse_n_sel : Real(0);
         }
     }
 
-    /// Rows of C: with the slots that no pair fills, over n_sel.
-    KOKKOS_FORCEINLINE_FUNCTION void store_channels(const DevicePair<Real>& model, const Pack<Real> (&sum)[COMPONENTS], int channel,
+    /// To C: with the slots that no pair fills, over n_sel.
+    KOKKOS_FORCEINLINE_FUNCTION void store_channels(const DeviceTypePair<Real>& model, const Pack<Real> (&sum)[COMPONENTS], int channel,
                                                     const math::Slots& slots, int k) const {
         constexpr int width = Pack<Real>::width;
         const auto empty = static_cast<Real>(slots.empty);
@@ -102,18 +102,18 @@ struct ComputeMoments {
             sum[c].store(of[c]);
         }
         const int n = Kokkos::min(width, model.table.rank - channel);
-        for (int lane = 0; lane < n; ++lane) {
-            const int row = model.row_of_channel[channel + lane];
-            if (row < 0) {
+        for (int element = 0; element < n; ++element) {
+            const int moment = model.moment_of_channel[channel + element];
+            if (moment < 0) {
                 continue;
             }
-            Real* to = rows.of_atom(COMPONENTS * row, k);
+            Real* to = moments.of_atom(COMPONENTS * moment, k);
             if constexpr (COMPONENTS == 1) {  // of more, what a masked slot adds is 0
-                of[0][lane] += static_cast<Real>(slots.masked) * model.masked[channel + lane];
+                of[0][element] += static_cast<Real>(slots.masked) * model.masked[channel + element];
             }
-            of[0][lane] += empty * model.padding[channel + lane];
+            of[0][element] += empty * model.padding[channel + element];
             for (int c = 0; c < COMPONENTS; ++c) {
-                to[c * rows.lanes] = of[c][lane] * chunk.inverse_n_sel;
+                to[c * moments.lanes] = of[c][element] * chunk.inverse_n_sel;
             }
         }
     }

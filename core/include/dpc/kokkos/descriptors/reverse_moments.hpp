@@ -7,20 +7,20 @@
 
 namespace dpc::kokkos {
 
-/// Numbers that are summed over a group or the lanes of their packs together: on a processor 16 packs, on a GPU more need too many
+/// Numbers that are summed over a group or the elements of their packs together: on a processor 16 packs, on a GPU more need too many
 /// registers.
 constexpr int kSumsAtOnce = kPackBytes == 0 ? 8 : 16;
 
-/// Slope: math::RowIsArgument, or math::RowSlope for tables over the distance.
+/// Slope: math::EnvironmentIsArgument, or math::EnvironmentSlope for tables over the distance.
 template <class Real, int COMPONENTS, class Slope>
 struct ReverseMoments {
     static constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;
     DescribedChunk<Real> chunk;
-    Rows<Real> reverse_rows;  // dE/dC (n_rows, COMPONENTS, lanes)
+    TiledRows<Real> reverse_moments;  // dE/dC (n_moments, COMPONENTS, lanes)
 
     template <class Group>
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int b, int k) const {
-        const DevicePair<Real>& model = chunk.model_pairs[b];
+        const DeviceTypePair<Real>& model = chunk.type_pairs[b];
         const int n = chunk.n_pairs(b, k);
         if (n == 0) {
             return;
@@ -31,25 +31,25 @@ struct ReverseMoments {
     }
 
     template <int ORDER, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment,
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment,
                                                 int k) const {
         const int n_packs = (model.table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
         math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(),
                                     [&](auto count, int first) { pass<ORDER, decltype(count)::value>(group, model, segment, first, k); });
     }
 
-    /// dE/dmoments of pack v of channels of atom k; channels without a row have none.
+    /// dE/dmoments of pack v of channels of atom k; channels that are in no moment have none.
     template <int N>
-    KOKKOS_FORCEINLINE_FUNCTION void load_weights(const DevicePair<Real>& model, int first, int v, int k,
+    KOKKOS_FORCEINLINE_FUNCTION void load_weights(const DeviceTypePair<Real>& model, int first, int v, int k,
                                                   Pack<Real> (&weight)[COMPONENTS][N]) const {
         constexpr int width = Pack<Real>::width;
         const int channel = first + v * width;
         Real of[COMPONENTS][width];
-        for (int lane = 0; lane < width; ++lane) {
-            const int row = channel + lane < model.table.rank ? model.row_of_channel[channel + lane] : -1;
-            const Real* from = reverse_rows.of_atom(row < 0 ? 0 : COMPONENTS * row, k);
+        for (int element = 0; element < width; ++element) {
+            const int moment = channel + element < model.table.rank ? model.moment_of_channel[channel + element] : -1;
+            const Real* from = reverse_moments.of_atom(moment < 0 ? 0 : COMPONENTS * moment, k);
             for (int c = 0; c < COMPONENTS; ++c) {
-                of[c][lane] = row < 0 ? Real(0) : from[c * reverse_rows.lanes] * chunk.inverse_n_sel;
+                of[c][element] = moment < 0 ? Real(0) : from[c * reverse_moments.lanes] * chunk.inverse_n_sel;
             }
         }
         for (int c = 0; c < COMPONENTS; ++c) {
@@ -58,7 +58,7 @@ struct ReverseMoments {
     }
 
     template <int ORDER, int N, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DevicePair<Real>& model, const SegmentPairs<Real>& segment, int first,
+    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment, int first,
                                           int k) const {
         using P = Pack<Real>;
         P weight[COMPONENTS][N];  // every thread's own
@@ -81,7 +81,7 @@ struct ReverseMoments {
                     }
                     if (m < n) {
                         math::reverse_moments<ORDER>(segment.template place<ORDER>(pair + m, channel),
-                                                     [&](int c) { return segment.pairs.row[c][pair + m]; },
+                                                     [&](int c) { return segment.pairs.environment[c][pair + m]; },
                                                      math::slope_of(segment.pairs, pair + m, Slope{}), weight, e);
                     }
                     for (int c = 0; c < COMPONENTS; ++c) {
@@ -102,12 +102,12 @@ struct ReverseMoments {
             sums[m] = partial[m].v;
         }
 #else
-        simd::DPC_ISA::sum_lanes(partial, sums);
+        simd::DPC_ISA::sum_elements(partial, sums);
 #endif
         group.sum(sums);
         group.once([&] {
             for (int c = 0; c < COMPONENTS; ++c) {
-                Real* to = chunk.pairs.reverse_row[c] + pair;
+                Real* to = chunk.pairs.reverse_environment[c] + pair;
                 for (int m = 0; m < n; ++m) {
                     to[m] = sums[c * pairs_at_once + m] + (adds ? to[m] : Real(0));
                 }

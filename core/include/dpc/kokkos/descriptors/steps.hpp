@@ -33,36 +33,36 @@ struct DescriptorSteps {
     DescriptorSteps(const ExecSpace& exec, const GroupSizes& sizes, const Chunk& common, const DeviceDescriptor<Real>& of,
                     const DescriptorArrays<Real>& with, MatrixProduct<ExecSpace, Real>& multiply)
         : space(exec), groups(sizes), descriptor(of), arrays(with), product(multiply),
-          chunk{common, with.pairs, of.pairs, of.rcut2, of.inverse_n_sel, of.table_rcut, of.n_sel, of.padding_row} {}
+          chunk{common, with.pairs, of.type_pairs, of.rcut2, of.inverse_n_sel, of.table_rcut, of.n_sel, of.padding_moment} {}
 
     const Tiles& tiles() const { return chunk.common.tiles; }
 
-    /// C (n_rows, COMPONENTS, lanes) from the gathered pairs.
+    /// C (n_moments, COMPONENTS, lanes) from the gathered pairs.
     template <int COMPONENTS>
-    void compute_rows(const Rows<Real>& rows) const {
+    void compute_moments(const TiledRows<Real>& moments) const {
         const int n_types = chunk.common.n_types;
         for_each_segment("dpc::compute_environment", space, tiles(), n_types, groups.atom,
                          ComputeEnvironment<Real, COMPONENTS>{chunk, descriptor.environment});
-        for_each_segment("dpc::compute_moments", space, tiles(), n_types, groups.segment, ComputeMoments<Real, COMPONENTS>{chunk, rows});
+        for_each_segment("dpc::compute_moments", space, tiles(), n_types, groups.segment, ComputeMoments<Real, COMPONENTS>{chunk, moments});
     }
 
     template <int COMPONENTS, class Slope>
-    void reverse_moments(const Rows<Real>& reverse_rows) const {
+    void reverse_moments(const TiledRows<Real>& gradient) const {
         for_each_segment("dpc::reverse_moments", space, tiles(), chunk.common.n_types, groups.segment,
-                         ReverseMoments<Real, COMPONENTS, Slope>{chunk, reverse_rows});
+                         ReverseMoments<Real, COMPONENTS, Slope>{chunk, gradient});
     }
 
     /// Forces and virials from dE/dC.
     template <int COMPONENTS, class Output>
-    void reverse_rows(const Rows<Real>& reverse_rows, const ForceSums<Output>& forces) const {
+    void reverse_moments(const TiledRows<Real>& gradient, const ForceSums<Output>& forces) const {
         if constexpr (COMPONENTS > 1) {
             if (chunk.table_rcut > 0) {
-                reverse_moments<COMPONENTS, math::RowSlope<Real>>(reverse_rows);
+                reverse_moments<COMPONENTS, math::EnvironmentSlope<Real>>(gradient);
             } else {
-                reverse_moments<COMPONENTS, math::RowIsArgument>(reverse_rows);
+                reverse_moments<COMPONENTS, math::EnvironmentIsArgument>(gradient);
             }
         } else {
-            reverse_moments<COMPONENTS, math::RowIsArgument>(reverse_rows);
+            reverse_moments<COMPONENTS, math::EnvironmentIsArgument>(gradient);
         }
         for_each_segment("dpc::reverse_environment", space, tiles(), 1, groups.atom,
                          ReverseEnvironment<ExecSpace, Real, COMPONENTS, Output>{chunk, forces});
@@ -72,18 +72,18 @@ struct DescriptorSteps {
 /// Arrays for the steps above.
 template <int COMPONENTS, class Real>
 void place_pairs(ArrayPlaces& places, const DescriptorExtent& extent, std::size_t n_slots, PairArrays<Real>& pairs) {
-    places.add(n_slots, {&pairs.table_row});
+    places.add(n_slots, {&pairs.interval});
     places.add(n_slots, {&pairs.dx_over_r});
     places.add(n_slots, {&pairs.distance});
     if constexpr (COMPONENTS > 1) {
         places.add(n_slots, {&pairs.h, &pairs.dh_over_r});
         for (int c = 0; c < COMPONENTS; ++c) {
-            places.add(n_slots, {&pairs.row[c]});
+            places.add(n_slots, {&pairs.environment[c]});
         }
-        places.add(extent.looks_up_distance ? n_slots : 0, {&pairs.row_slope});
+        places.add(extent.looks_up_distance ? n_slots : 0, {&pairs.environment_slope});
     }
     for (int c = 0; c < COMPONENTS; ++c) {
-        places.add(n_slots, {&pairs.reverse_row[c]});
+        places.add(n_slots, {&pairs.reverse_environment[c]});
     }
 }
 

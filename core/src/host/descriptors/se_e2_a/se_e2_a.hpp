@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// se_e2_a (docs/theory.md sections 1 to 3): the features are products S_pq of rows of C, or of T = Vs C (direct form).
+// se_e2_a (docs/theory.md sections 1 to 3): the features are products S_pq of moments of C, or of T = Vs C (direct form).
 #pragma once
 
 #include "host/descriptors/pair_descriptor.hpp"
@@ -17,9 +17,9 @@ public:
     std::size_t bytes() const override;
 
 private:
-    AlignedArray<Real> rows_, reverse_rows_;          // C (n_rows, 4, lanes) and dE/dC
+    AlignedArray<Real> moments_, reverse_moments_;    // C (n_moments, 4, lanes) and dE/dC
     AlignedArray<Real> expanded_, reverse_expanded_;  // direct form: T (M, 4, lanes) and dE/dT
-    AlignedArray<Real> lane_scratch_;                 // one pack of atoms of C and dE/dC
+    AlignedArray<Real> pack_scratch_;                 // one pack of atoms of C and dE/dC
 };
 
 }  // namespace dpc::host

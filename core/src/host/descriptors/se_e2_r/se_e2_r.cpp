@@ -8,33 +8,33 @@ template <class Real>
 void SeE2R<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) {
     this->reserve_pairs(set, n_slots);
     if (set.has_direct(this->index_)) {
-        rows_.reserve(static_cast<std::size_t>(panel_rows(set.most_rows)) * static_cast<std::size_t>(lanes));
+        moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * static_cast<std::size_t>(lanes));
     }
 }
 
 template <class Real>
 void SeE2R<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) {
     if (!descriptor.is_direct()) {
-        this->compute_rows(descriptor, atoms, features);
+        this->compute_moments(descriptor, atoms, features);
         return;
     }
-    this->compute_rows(descriptor, atoms, rows_.data());
-    this->kernels_.net.multiply(descriptor.basis, atoms.lanes, rows_.data(), features);
+    this->compute_moments(descriptor, atoms, moments_.data());
+    this->kernels_.net.multiply(descriptor.basis, atoms.lanes, moments_.data(), features);
 }
 
 template <class Real>
 void SeE2R<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) {
     if (!descriptor.is_direct()) {
-        this->reverse_rows(descriptor, atoms, reverse_features);
+        this->reverse_moments(descriptor, atoms, reverse_features);
         return;
     }
-    this->kernels_.net.multiply(descriptor.reverse_basis, atoms.lanes, reverse_features, rows_.data());
-    this->reverse_rows(descriptor, atoms, rows_.data());
+    this->kernels_.net.multiply(descriptor.reverse_basis, atoms.lanes, reverse_features, moments_.data());
+    this->reverse_moments(descriptor, atoms, moments_.data());
 }
 
 template <class Real>
 std::size_t SeE2R<Real>::bytes() const {
-    return sizeof(*this) + this->bytes_of_pairs() + rows_.bytes();
+    return sizeof(*this) + this->bytes_of_pairs() + moments_.bytes();
 }
 
 template class SeE2R<double>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// se_e2_r (docs/theory.md section 1): the features are the rows of C, the sums of phi(x), or D = Vs C/5 (direct form).
+// se_e2_r (docs/theory.md section 1): the features are the moments of C, the sums of phi(x), or D = Vs C/5 (direct form).
 #pragma once
 
 #include "host/descriptors/pair_descriptor.hpp"
@@ -17,7 +17,7 @@ public:
     std::size_t bytes() const override;
 
 private:
-    AlignedArray<Real> rows_;  // direct form: C (n_rows, lanes), then dE/dC
+    AlignedArray<Real> moments_;  // direct form: C (n_moments, lanes), then dE/dC
 };
 
 }  // namespace dpc::host

@@ -17,16 +17,16 @@ void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int la
     PairArrays<Real>& a = pairs_;
     place(doubles_, n_slots, {&a.dx_over_r, &a.h, &a.dh_over_r, &a.x});
     place(reals_, n_slots,
-          {&a.row[0], &a.row[1], &a.row[2], &a.row[3], &a.reverse_row[0], &a.reverse_row[1], &a.reverse_row[2], &a.reverse_row[3]});
+          {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.reverse_environment[0], &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
     const std::size_t n_listed = kMostListed + kPairPadding;
-    place(listed_, n_listed, {&products_.distance, &products_.reverse_row[0]});
-    place(table_rows_, n_listed, {&products_.table_row});
+    place(listed_, n_listed, {&products_.distance, &products_.reverse_environment[0]});
+    place(intervals_, n_listed, {&products_.interval});
     pieces_.reserve(kMostListed);
     const auto stride = static_cast<std::size_t>(set.most_stride);
     sums_.reserve(2 * stride);
     weights_.reserve(stride);
     if (set.has_direct(index_)) {
-        rows_.reserve(static_cast<std::size_t>(panel_rows(set.most_rows)) * static_cast<std::size_t>(lanes));
+        moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * static_cast<std::size_t>(lanes));
     }
 }
 
@@ -38,8 +38,8 @@ void SeE3<Real>::compute_environment(const PackedDescriptor<Real>& descriptor, c
     pairs_.r2 = pairs.r2;
     const int padded = pairs.n + kPairPadding;
     for (int c = 0; c < 4; ++c) {
-        std::fill_n(pairs_.reverse_row[c], padded, Real(0));
-        std::fill_n(pairs_.row[c] + pairs.n, kPairPadding, Real(0));  // what packs of products touch must be finite
+        std::fill_n(pairs_.reverse_environment[c], padded, Real(0));
+        std::fill_n(pairs_.environment[c] + pairs.n, kPairPadding, Real(0));  // what packs of products touch must be finite
     }
     kernels_.pairs.compute_environment[4](descriptor.environment, pairs.n, pairs_);
 }
@@ -54,7 +54,7 @@ void SeE3<Real>::in_lists(const PackedTriple<Real>& triple, int atom, const Use&
     for (int j = first.begin; j < first.end; ++j) {
         for (int k = triple.b == triple.c ? j + 1 : second.begin; k < second.end;) {
             const int end = std::min(second.end, k + kMostListed - n);
-            kernels_.triples.locate(triple.table->grid, vectors(), j, k, end, {products_.table_row + n, products_.distance + n});
+            kernels_.triples.locate(triple.table->grid, vectors(), j, k, end, {products_.interval + n, products_.distance + n});
             pieces_.push_back({j, k, end, n});
             n += end - k;
             k = end;
@@ -77,7 +77,7 @@ void SeE3<Real>::squares_in_lists(const PackedTriple<Real>& triple, int atom, co
     const Range neighbours = range(triple.b, atom);
     for (int begin = neighbours.begin; triple.b == triple.c && begin < neighbours.end; begin += kMostListed) {
         const int end = std::min(neighbours.end, begin + kMostListed);
-        kernels_.triples.locate_squares(triple.table->grid, vectors(), begin, end, {products_.table_row, products_.distance});
+        kernels_.triples.locate_squares(triple.table->grid, vectors(), begin, end, {products_.interval, products_.distance});
         use(begin, end - begin);
     }
 }
@@ -93,8 +93,8 @@ void SeE3<Real>::add_moments(const PackedTable<Real>& table, int n, Real weight)
 }
 
 template <class Real>
-void SeE3<Real>::compute_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* rows) {
-    std::fill_n(rows, static_cast<std::size_t>(descriptor.n_rows) * static_cast<std::size_t>(atoms.lanes), Real(0));
+void SeE3<Real>::compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* moments) {
+    std::fill_n(moments, static_cast<std::size_t>(descriptor.n_moments) * static_cast<std::size_t>(atoms.lanes), Real(0));
     for (const PackedTriple<Real>& triple : descriptor.triples) {
         const PackedTable<Real>& table = *triple.table;
         const Real different = triple.b == triple.c ? Real(2) : Real(1);
@@ -103,9 +103,9 @@ void SeE3<Real>::compute_rows(const PackedDescriptor<Real>& descriptor, const Bl
             in_lists(triple, atoms.atoms[m], [&](int n) { add_moments(table, n, different); });
             squares_in_lists(triple, atoms.atoms[m], [&](int, int n) { add_moments(table, n, Real(1)); });
             for (int channel = 0; channel < table.rank; ++channel) {
-                const int row = triple.row_of_channel[static_cast<std::size_t>(channel)];
-                if (row >= 0) {
-                    rows[static_cast<std::ptrdiff_t>(row) * atoms.lanes + m] = sums_.data()[channel] * static_cast<Real>(triple.inverse_divisor);
+                const int moment = triple.moment_of_channel[static_cast<std::size_t>(channel)];
+                if (moment >= 0) {
+                    moments[static_cast<std::ptrdiff_t>(moment) * atoms.lanes + m] = sums_.data()[channel] * static_cast<Real>(triple.inverse_divisor);
                 }
             }
         }
@@ -113,20 +113,20 @@ void SeE3<Real>::compute_rows(const PackedDescriptor<Real>& descriptor, const Bl
 }
 
 template <class Real>
-void SeE3<Real>::reverse_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient) {
+void SeE3<Real>::reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient) {
     for (const PackedTriple<Real>& triple : descriptor.triples) {
         const PackedTable<Real>& table = *triple.table;
         std::fill_n(weights_.data(), table.stride, Real(0));
         for (int m = 0; m < atoms.n; ++m) {
             for (int channel = 0; channel < table.rank; ++channel) {
-                const int row = triple.row_of_channel[static_cast<std::size_t>(channel)];
-                if (row >= 0) {
-                    weights_.data()[channel] = gradient[static_cast<std::ptrdiff_t>(row) * atoms.lanes + m] * static_cast<Real>(triple.inverse_divisor);
+                const int moment = triple.moment_of_channel[static_cast<std::size_t>(channel)];
+                if (moment >= 0) {
+                    weights_.data()[channel] = gradient[static_cast<std::ptrdiff_t>(moment) * atoms.lanes + m] * static_cast<Real>(triple.inverse_divisor);
                 }
             }
             squares_in_lists(triple, atoms.atoms[m], [&](int begin, int n) {
                 kernels_.table.reverse_moments[1](table, 0, n, products_, weights_.data());
-                kernels_.triples.reverse_squares(vectors(), begin, begin + n, products_.reverse_row[0]);
+                kernels_.triples.reverse_squares(vectors(), begin, begin + n, products_.reverse_environment[0]);
             });
             for (int channel = 0; triple.b == triple.c && channel < table.rank; ++channel) {
                 weights_.data()[channel] *= 2;
@@ -134,7 +134,7 @@ void SeE3<Real>::reverse_rows(const PackedDescriptor<Real>& descriptor, const Bl
             in_lists(triple, atoms.atoms[m], [&](int n) {
                 kernels_.table.reverse_moments[1](table, 0, n, products_, weights_.data());
                 for (const Piece& piece : pieces_) {
-                    kernels_.triples.reverse(vectors(), piece.j, piece.begin, piece.end, products_.reverse_row[0] + piece.place);
+                    kernels_.triples.reverse(vectors(), piece.j, piece.begin, piece.end, products_.reverse_environment[0] + piece.place);
                 }
             });
         }
@@ -144,27 +144,27 @@ void SeE3<Real>::reverse_rows(const PackedDescriptor<Real>& descriptor, const Bl
 template <class Real>
 void SeE3<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) {
     if (!descriptor.is_direct()) {
-        compute_rows(descriptor, atoms, features);
+        compute_moments(descriptor, atoms, features);
         return;
     }
-    compute_rows(descriptor, atoms, rows_.data());
-    kernels_.net.multiply(descriptor.basis, atoms.lanes, rows_.data(), features);
+    compute_moments(descriptor, atoms, moments_.data());
+    kernels_.net.multiply(descriptor.basis, atoms.lanes, moments_.data(), features);
 }
 
 template <class Real>
 void SeE3<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) {
     if (!descriptor.is_direct()) {
-        reverse_rows(descriptor, atoms, reverse_features);
+        reverse_moments(descriptor, atoms, reverse_features);
         return;
     }
-    kernels_.net.multiply(descriptor.reverse_basis, atoms.lanes, reverse_features, rows_.data());
-    reverse_rows(descriptor, atoms, rows_.data());
+    kernels_.net.multiply(descriptor.reverse_basis, atoms.lanes, reverse_features, moments_.data());
+    reverse_moments(descriptor, atoms, moments_.data());
 }
 
 template <class Real>
 std::size_t SeE3<Real>::bytes() const {
-    return sizeof(*this) + doubles_.bytes() + reals_.bytes() + listed_.bytes() + table_rows_.bytes() + bytes_of(pieces_) + sums_.bytes() +
-           weights_.bytes() + rows_.bytes();
+    return sizeof(*this) + doubles_.bytes() + reals_.bytes() + listed_.bytes() + intervals_.bytes() + bytes_of(pieces_) + sums_.bytes() +
+           weights_.bytes() + moments_.bytes();
 }
 
 template class SeE3<double>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// se_e3 (docs/theory.md section 3): the features are the rows of C, the sums of phi(v_j . v_k) over the pairs of neighbours of two types
+// se_e3 (docs/theory.md section 3): the features are the moments of C, the sums of phi(v_j . v_k) over the pairs of neighbours of two types
 // divided by their slots, or D = Vs C (direct form).
 #pragma once
 
@@ -30,8 +30,8 @@ private:
         int begin, end;
     };
 
-    void compute_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* rows);
-    void reverse_rows(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
+    void compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* moments);
+    void reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
     template <class Use>
     void in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
     template <class Use>
@@ -39,20 +39,20 @@ private:
     void add_moments(const PackedTable<Real>& table, int n, Real weight);
     Range range(int b, int atom) const { return {block_->first(b, atom), block_->first(b, atom) + block_->count(b, atom)}; }
     NeighbourVectors<Real> vectors() const {
-        return {{pairs_.row[1], pairs_.row[2], pairs_.row[3]}, {pairs_.reverse_row[1], pairs_.reverse_row[2], pairs_.reverse_row[3]}};
+        return {{pairs_.environment[1], pairs_.environment[2], pairs_.environment[3]}, {pairs_.reverse_environment[1], pairs_.reverse_environment[2], pairs_.reverse_environment[3]}};
     }
 
     const int index_;
     const Kernels<Real>& kernels_;
     const BlockPairs* block_ = nullptr;
-    PairArrays<Real> pairs_{};     // of 4 components; row[1 .. 3] is v
-    PairArrays<Real> products_{};  // a list of products of one atom, as pairs of 1 component: table_row, distance, reverse_row[0]
+    PairArrays<Real> pairs_{};     // of 4 components; environment[1 .. 3] is v
+    PairArrays<Real> products_{};  // a list of products of one atom, as pairs of 1 component: interval, distance, reverse_environment[0]
     std::vector<Piece> pieces_;    // what they are of
     AlignedArray<double> doubles_;
     AlignedArray<Real> reals_, listed_;
-    AlignedArray<std::int32_t> table_rows_;
+    AlignedArray<std::int32_t> intervals_;
     AlignedArray<Real> sums_, weights_;  // (stride) of one atom and group
-    AlignedArray<Real> rows_;            // direct form: C (n_rows, lanes), then dE/dC
+    AlignedArray<Real> moments_;         // direct form: C (n_moments, lanes), then dE/dC
 };
 
 }  // namespace dpc::host

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// se_e2_a (docs/theory.md sections 1 to 3): the features are products S_pq of rows of C, or of T = Vs C (direct form).
+// se_e2_a (docs/theory.md sections 1 to 3): the features are products S_pq of moments of C, or of T = Vs C (direct form).
 #pragma once
 
 #include "dpc/kokkos/descriptors/se_e2_a/products.hpp"
@@ -15,52 +15,52 @@ struct SeE2A {
     static void place(ArrayPlaces& places, const DescriptorExtent& extent, std::size_t n_lanes, std::size_t n_slots,
                       DescriptorArrays<Real>& arrays) {
         place_pairs<components>(places, extent, n_slots, arrays.pairs);
-        const std::size_t n = components * n_lanes * static_cast<std::size_t>(extent.most_rows);
-        places.add(n, {&arrays.rows, &arrays.reverse_rows});
+        const std::size_t n = components * n_lanes * static_cast<std::size_t>(extent.most_moments);
+        places.add(n, {&arrays.moments, &arrays.reverse_moments});
         places.add(extent.has_direct ? n : 0, {&arrays.expanded, &arrays.reverse_expanded});
     }
 
-    static void compute(const Steps& steps, const Rows<Real>& features) {
+    static void compute(const Steps& steps, const TiledRows<Real>& features) {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
-        const Rows<Real> rows = rows_of(steps, steps.arrays.rows, descriptor.n_rows);
-        steps.template compute_rows<components>(rows);
+        const TiledRows<Real> moments = tiled(steps, steps.arrays.moments, descriptor.n_moments);
+        steps.template compute_moments<components>(moments);
         if (descriptor.is_direct) {
-            steps.product("dpc::expand_moments", steps.space, descriptor.basis, by_component(steps.tiles()), by_component(rows),
+            steps.product("dpc::expand_moments", steps.space, descriptor.basis, by_component(steps.tiles()), by_component(moments),
                           by_component(factors(steps)));
         }
-        for_each_row("dpc::compute_products", steps.space, steps.tiles(), descriptor.products.n_rows,
+        for_each_row("dpc::compute_products", steps.space, steps.tiles(), descriptor.products.n_factors,
                      ComputeProducts<Real>{descriptor.products, factors(steps), features});
     }
 
     template <class Output>
-    static void reverse(const Steps& steps, const Rows<Real>& features, const ForceSums<Output>& forces) {
+    static void reverse(const Steps& steps, const TiledRows<Real>& features, const ForceSums<Output>& forces) {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
-        const Rows<Real> reverse_rows = rows_of(steps, steps.arrays.reverse_rows, descriptor.n_rows);
-        const Rows<Real> reverse_factors =
-            descriptor.is_direct ? rows_of(steps, steps.arrays.reverse_expanded, descriptor.products.n_rows) : reverse_rows;
-        for_each_row("dpc::reverse_products", steps.space, steps.tiles(), descriptor.products.n_rows,
+        const TiledRows<Real> reverse_moments = tiled(steps, steps.arrays.reverse_moments, descriptor.n_moments);
+        const TiledRows<Real> reverse_factors =
+            descriptor.is_direct ? tiled(steps, steps.arrays.reverse_expanded, descriptor.products.n_factors) : reverse_moments;
+        for_each_row("dpc::reverse_products", steps.space, steps.tiles(), descriptor.products.n_factors,
                      ReverseProducts<Real>{descriptor.products, factors(steps), features, reverse_factors});
         if (descriptor.is_direct) {
             steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, by_component(steps.tiles()),
-                          by_component(reverse_factors), by_component(reverse_rows));
+                          by_component(reverse_factors), by_component(reverse_moments));
         }
-        steps.template reverse_rows<components>(reverse_rows, forces);
+        steps.template reverse_moments<components>(reverse_moments, forces);
     }
 
 private:
     /// (n_rows, components, lanes)
-    static Rows<Real> rows_of(const Steps& steps, Real* array, int n_rows) { return {array, components * n_rows, steps.tiles().lanes}; }
+    static TiledRows<Real> tiled(const Steps& steps, Real* array, int n_rows) { return {array, components * n_rows, steps.tiles().lanes}; }
     /// What the products are of: C, or T in the direct form.
-    static Rows<Real> factors(const Steps& steps) {
-        return steps.descriptor.is_direct ? rows_of(steps, steps.arrays.expanded, steps.descriptor.products.n_rows)
-                                          : rows_of(steps, steps.arrays.rows, steps.descriptor.n_rows);
+    static TiledRows<Real> factors(const Steps& steps) {
+        return steps.descriptor.is_direct ? tiled(steps, steps.arrays.expanded, steps.descriptor.products.n_factors)
+                                          : tiled(steps, steps.arrays.moments, steps.descriptor.n_moments);
     }
     /// The basis does the same to every component: as if these were more lanes.
     static Tiles by_component(Tiles tiles) {
         tiles.lanes *= components;
         return tiles;
     }
-    static Rows<Real> by_component(const Rows<Real>& rows) { return {rows.data, rows.n_rows / components, components * rows.lanes}; }
+    static TiledRows<Real> by_component(const TiledRows<Real>& rows) { return {rows.data, rows.n_rows / components, components * rows.lanes}; }
 };
 
 }  // namespace dpc::kokkos

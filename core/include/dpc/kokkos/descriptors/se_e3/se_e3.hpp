@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// se_e3 (docs/theory.md section 3): the features are the rows of C, the sums of phi(v_j . v_k) over the pairs of neighbours of two types
+// se_e3 (docs/theory.md section 3): the features are the moments of C, the sums of phi(v_j . v_k) over the pairs of neighbours of two types
 // divided by their slots, or D = Vs C (direct form).
 #pragma once
 
@@ -17,37 +17,37 @@ struct SeE3 {
                       DescriptorArrays<Real>& arrays) {
         place_pairs<components>(places, extent, n_slots, arrays.pairs);
         places.add(n_slots, {&arrays.inside});
-        places.add(extent.has_direct ? n_lanes * static_cast<std::size_t>(extent.most_rows) : 0, {&arrays.rows});
+        places.add(extent.has_direct ? n_lanes * static_cast<std::size_t>(extent.most_moments) : 0, {&arrays.moments});
     }
 
-    static void compute(const Steps& steps, const Rows<Real>& features) {
+    static void compute(const Steps& steps, const TiledRows<Real>& features) {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
         const int n_types = steps.chunk.common.n_types;
-        const Rows<Real> rows = descriptor.is_direct ? rows_of(steps) : features;
+        const TiledRows<Real> moments = descriptor.is_direct ? moments_of(steps) : features;
         for_each_segment("dpc::compute_environment", steps.space, steps.tiles(), n_types, steps.groups.atom,
                          ComputeEnvironment<Real, components, false>{steps.chunk, descriptor.environment});
         for_each_segment("dpc::compute_triples", steps.space, steps.tiles(), 1, steps.groups.segment,
-                         ComputeTriples<Real>{lists_of(steps), rows, descriptor.n_rows});
+                         ComputeTriples<Real>{lists_of(steps), moments, descriptor.n_moments});
         if (descriptor.is_direct) {
-            steps.product("dpc::expand_moments", steps.space, descriptor.basis, steps.tiles(), rows, features);
+            steps.product("dpc::expand_moments", steps.space, descriptor.basis, steps.tiles(), moments, features);
         }
     }
 
     template <class Output>
-    static void reverse(const Steps& steps, const Rows<Real>& features, const ForceSums<Output>& forces) {
+    static void reverse(const Steps& steps, const TiledRows<Real>& features, const ForceSums<Output>& forces) {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
-        const Rows<Real> reverse_rows = descriptor.is_direct ? rows_of(steps) : features;  // C is no longer needed
+        const TiledRows<Real> reverse_moments = descriptor.is_direct ? moments_of(steps) : features;  // C is no longer needed
         if (descriptor.is_direct) {
-            steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features, reverse_rows);
+            steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features, reverse_moments);
         }
         for_each_segment("dpc::reverse_triples", steps.space, steps.tiles(), 1, steps.groups.segment,
-                         ReverseTriples<Real>{lists_of(steps), reverse_rows});
+                         ReverseTriples<Real>{lists_of(steps), reverse_moments});
         for_each_segment("dpc::reverse_environment", steps.space, steps.tiles(), 1, steps.groups.atom,
                          ReverseEnvironment<ExecSpace, Real, components, Output>{steps.chunk, forces});
     }
 
 private:
-    static Rows<Real> rows_of(const Steps& steps) { return {steps.arrays.rows, steps.descriptor.n_rows, steps.tiles().lanes}; }
+    static TiledRows<Real> moments_of(const Steps& steps) { return {steps.arrays.moments, steps.descriptor.n_moments, steps.tiles().lanes}; }
     static TripleLists<Real> lists_of(const Steps& steps) {
         return {steps.chunk, steps.descriptor.triples, steps.descriptor.n_triples, steps.arrays.inside};
     }

@@ -16,8 +16,8 @@ struct TripleLists {
     int n_triples;
     int* inside;  // (slots), of the pairs inside this descriptor's cut-off
 
-    KOKKOS_FORCEINLINE_FUNCTION const Real* v(int c) const { return chunk.pairs.row[c + 1]; }
-    KOKKOS_FORCEINLINE_FUNCTION Real* reverse_v(int c) const { return chunk.pairs.reverse_row[c + 1]; }
+    KOKKOS_FORCEINLINE_FUNCTION const Real* v(int c) const { return chunk.pairs.environment[c + 1]; }
+    KOKKOS_FORCEINLINE_FUNCTION Real* reverse_v(int c) const { return chunk.pairs.reverse_environment[c + 1]; }
 
     /// From slot begin(b) of `inside` on the slots of the neighbours of type b. Returns how many.
     template <class Group>
@@ -35,7 +35,7 @@ struct TripleLists {
             const int place = begin + n, other = inside[place];
             const Real x = v(0)[j] * v(0)[other] + v(1)[j] * v(1)[other] + v(2)[j] * v(2)[other];
             double distance = 0;
-            chunk.pairs.table_row[place] = static_cast<std::int32_t>(math::locate_product(grid, static_cast<double>(x), distance));
+            chunk.pairs.interval[place] = static_cast<std::int32_t>(math::locate_product(grid, static_cast<double>(x), distance));
             chunk.pairs.distance[place] = static_cast<Real>(distance);
         });
         share(group);
@@ -51,12 +51,12 @@ struct TripleLists {
 template <class Real>
 struct ComputeTriples {
     TripleLists<Real> lists;
-    Rows<Real> rows;  // C (n_rows, lanes)
-    int n_rows;
+    TiledRows<Real> moments;  // C (n_moments, lanes)
+    int n_moments;
 
     template <class Group>
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int, int k) const {
-        group.for_each(n_rows, [&](int row) { *rows.of_atom(row, k) = Real(0); });
+        group.for_each(n_moments, [&](int moment) { *moments.of_atom(moment, k) = Real(0); });
         lists.share(group);
         for (int t = 0; t < lists.n_triples && lists.chunk.common.contributes(k); ++t) {
             const DeviceTriple<Real>& triple = lists.triples[t];
@@ -116,12 +116,12 @@ struct ComputeTriples {
     }
 
     KOKKOS_FORCEINLINE_FUNCTION void store(const DeviceTriple<Real>& triple, int channel, Pack<Real> sum, int k) const {
-        Real lanes[Pack<Real>::width];
-        sum.store(lanes);
-        for (int lane = 0; lane < Pack<Real>::width && channel + lane < triple.sums.table.rank; ++lane) {
-            const int row = triple.sums.row_of_channel[channel + lane];
-            if (row >= 0) {
-                *rows.of_atom(row, k) = lanes[lane] * triple.inverse_divisor;
+        Real elements[Pack<Real>::width];
+        sum.store(elements);
+        for (int element = 0; element < Pack<Real>::width && channel + element < triple.sums.table.rank; ++element) {
+            const int moment = triple.sums.moment_of_channel[channel + element];
+            if (moment >= 0) {
+                *moments.of_atom(moment, k) = elements[element] * triple.inverse_divisor;
             }
         }
     }
@@ -130,7 +130,7 @@ struct ComputeTriples {
 template <class Real>
 struct ReverseTriples {
     TripleLists<Real> lists;
-    Rows<Real> reverse_rows;  // dE/dC (n_rows, lanes)
+    TiledRows<Real> reverse_moments;  // dE/dC (n_moments, lanes)
 
     template <class Group>
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int, int k) const {
@@ -149,7 +149,7 @@ struct ReverseTriples {
 
     template <class Group>
     KOKKOS_FORCEINLINE_FUNCTION void clear(const Group& group, int c, int begin, int n) const {
-        Real* to = lists.chunk.pairs.reverse_row[c] + begin;
+        Real* to = lists.chunk.pairs.reverse_environment[c] + begin;
         group.for_each(n, [&](int pair) { to[pair] = Real(0); });
     }
 
@@ -160,7 +160,7 @@ struct ReverseTriples {
         const int n_second = is_same ? n_first : lists.find_inside(group, triple.c, k);
         lists.share(group);
         const int of_first = lists.chunk.begin(triple.b, k), of_second = lists.chunk.begin(triple.c, k), end = of_second + n_second;
-        ReverseMoments<Real, 1, math::RowIsArgument> slopes{lists.chunk, reverse_rows};
+        ReverseMoments<Real, 1, math::EnvironmentIsArgument> slopes{lists.chunk, reverse_moments};
         slopes.chunk.inverse_n_sel = is_same ? 2 * triple.inverse_divisor : triple.inverse_divisor;
         for (int n = 0; n < n_first; ++n) {
             const int j = lists.inside[of_first + n], begin = is_same ? of_second + n : of_second;
@@ -182,7 +182,7 @@ struct ReverseTriples {
         Real total[3] = {Real(0), Real(0), Real(0)};
         group.for_each(end - begin, [&](int n) {
             const int other = lists.inside[begin + n];
-            const Real e = lists.chunk.pairs.reverse_row[0][begin + n];
+            const Real e = lists.chunk.pairs.reverse_environment[0][begin + n];
             for (int c = 0; c < 3; ++c) {
                 total[c] += e * lists.v(c)[other];
                 if (other != j) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Environment matrix row of one neighbour and its derivatives (docs/theory.md section 1). With q = r + env_protection,
+// The environment R of a neighbour and its derivatives (docs/theory.md section 1). With q = r + env_protection,
 //     s(r) = sw(r) / q,    R = [ (s - mean) / std_r ,  h d ],    h(r) = sw(r) / (q^2 std_a),    d = r_j - r_i.
 // R depends on d through r and, in the last three components, directly.
 #pragma once
@@ -8,7 +8,7 @@
 
 namespace dpc::math {
 
-/// What the row of one centre type needs, in reciprocal form.
+/// What the environments around one centre type need, in reciprocal form.
 struct EnvParameters {
     double rcut_smth;
     double inverse_range;  // 1 / (rcut - rcut_smth)
@@ -21,10 +21,10 @@ struct EnvParameters {
 /// Radial functions of one neighbour.
 template <class V>
 struct EnvRadial {
-    V x;         // R_0, the scalar that enters the table
-    V dx_over_r; // (dR_0/dr) / r
-    V h;         // R_c = h d_c
-    V dh_over_r; // (dh/dr) / r
+    V x;          // R_0, the scalar that enters the table
+    V dx_over_r;  // (dR_0/dr) / r
+    V h;          // R_c = h d_c
+    V dh_over_r;  // (dh/dr) / r
 };
 
 /// sw(r), 1 below rcut_smth and 0 above rcut, twice differentiable; slope: dsw/dr.
@@ -65,8 +65,7 @@ DPC_FUNCTION void reverse_env_argument(const EnvRadial<V>& radial, const V (&d)[
 
 /// dE/dd of one neighbour from e = dE/dR (e[0]: R_0, the table's argument included).
 template <class V>
-DPC_FUNCTION void reverse_env_row(
-    const EnvRadial<V>& radial, const V (&d)[3], const V (&e)[4], V (&gradient)[3]) {
+DPC_FUNCTION void reverse_env(const EnvRadial<V>& radial, const V (&d)[3], const V (&e)[4], V (&gradient)[3]) {
     const V along = e[1] * d[0] + e[2] * d[1] + e[3] * d[2];
     const V factor = e[0] * radial.dx_over_r + along * radial.dh_over_r;
     for (int c = 0; c < 3; ++c) {
