@@ -137,6 +137,21 @@ def test_ids_with_gaps(ranks: int, lammps: Lammps, water: System, four: list[str
     np.testing.assert_allclose(rows[0, 7:], atoms, rtol=LAST_DIGIT, atol=SAME)
 
 
+@pytest.mark.parametrize("layout", ["processors 4 1 1", "comm_style tiled\nbalance 1.1 rcb"])
+@on_backends("host", "kk")
+def test_ranks_without_atoms_and_tiles(layout: str, lammps: Lammps, water: System, four: list[str]) -> None:
+    """Water in a quarter of a long box."""
+    replace(water, cell=water.cell * [[4], [1], [1]]).write(lammps.folder / "long.data")
+    rows = []
+    for words, ranks in (("", 1), (layout, 4)):
+        before, after = (words, "") if words.startswith("processors") else ("", words)
+        style = lammps.style(" ".join(four), f"{WORDS} out_freq 1 atomic")
+        script = setup("long.data", style, "* * O H").replace("read_data long.data", f"{before}\nread_data long.data\n{after}")
+        lammps.run(script + "timestep 0.0001\nfix 1 all nve\nrun 2\n", ranks)
+        rows.append(parse(lammps.folder / "model_devi.out")[1])
+    np.testing.assert_allclose(rows[1], rows[0], rtol=LAST_DIGIT, atol=SAME)
+
+
 def test_relative_numbers_have_no_unit(lammps: Lammps, water: System, four: list[str]) -> None:
     """The peer multiplies them by the unit of energy, a factor of 23 in real units: here they are the same in all."""
     kilocalories = 23.060549  # in an electronvolt, as LAMMPS has it: force->boltz of real and metal units

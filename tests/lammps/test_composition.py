@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""Models mixed with each other and with classical force fields: every force is the sum of what its parts give alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lammps_runs import Array, Lammps, Run, System, on_backends, setup, static
+
+WORDS = "overflow warn"
+SAME = 1e-11  # eV/angstrom: the same sums in another order
+STRESS = 1e-4  # bar angstrom^3
+RELATIVE = 1e-12
+COLUMNS = "fx fy fz c_e " + " ".join(f"c_s[{k}]" for k in range(1, 7))
+PER_ATOM = "compute e all pe/atom\ncompute s all stress/atom NULL virial\n"
+BOTH = "* * dpcompressed 1 O H\npair_coeff * * dpcompressed 2 O H"
+
+
+@pytest.fixture(scope="module")
+def two(tables: Callable[[str], Path]) -> list[Path]:
+    return [tables("se_e2_a-small"), tables("se_e2_r-small")]
+
+
+def alone(lammps: Lammps, file: Path) -> tuple[float, Array, Array]:
+    """Energy, virial, and (n, 10) forces, energies and stresses of atoms, of one model on the host."""
+    run = Lammps(lammps.folder).run(
+        setup("water.data", f"dpcompressed {file} {WORDS}", "* * O H") + PER_ATOM + static("alone.dump", COLUMNS)
+    )
+    return run.value("energy")[0], run.value("virial"), run.dump("alone.dump")
+
+
+def assert_is_sum(run: Run, parts: list[tuple[float, Array, Array]], factors: list[float]) -> None:
+    energy, virial, atoms = (sum(f * part[k] for f, part in zip(factors, parts, strict=True)) for k in range(3))
+    found = run.dump("all.dump")
+    assert run.value("energy")[0] == pytest.approx(energy, rel=RELATIVE)
+    np.testing.assert_allclose(run.value("virial"), virial, rtol=0, atol=STRESS * len(found))
+    np.testing.assert_allclose(found[:, :3], atoms[:, :3], rtol=0, atol=SAME)
+    np.testing.assert_allclose(found[:, 3], atoms[:, 3], rtol=1e-11)
+    np.testing.assert_allclose(found[:, 4:], atoms[:, 4:], rtol=0, atol=STRESS)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kk")
+def test_sum_of_two_models(ranks: int, lammps: Lammps, water: System, two: list[Path]) -> None:
+    style = f"hybrid/overlay dpcompressed {two[0]} {WORDS} dpcompressed {two[1]} {WORDS}"
+    run = lammps.run(setup("water.data", style, BOTH) + PER_ATOM + static("all.dump", COLUMNS), ranks)
+    assert_is_sum(run, [alone(lammps, file) for file in two], [1, 1])
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_scaled_sum_of_two_models(ranks: int, lammps: Lammps, water: System, two: list[Path]) -> None:
+    """Constant and variable factors, as for thermodynamic integration from one model to the other."""
+    style = f"hybrid/scaled 0.3 dpcompressed {two[0]} {WORDS} v_rest dpcompressed {two[1]} {WORDS}"
+    script = "variable rest equal 0.7\n" + setup("water.data", style, BOTH) + PER_ATOM + static("all.dump", COLUMNS)
+    assert_is_sum(lammps.run(script, ranks), [alone(lammps, file) for file in two], [0.3, 0.7])
+
+
+SOLVENT = """
+bond_style harmonic
+bond_coeff * 20.0 1.1
+special_bonds lj/coul 0 0 0
+"""
+CLASSICAL = "lj/cut/coul/long 5.0"
+LJ = """
+pair_coeff * * {style} 0.002 3.0
+pair_coeff 1*2 1*2 {style} 0.0 3.0
+kspace_style pppm 1e-8
+kspace_modify mesh 24 24 24 gewald 0.5
+"""
+
+
+def nearest_pairs(positions: Array, box: float) -> list[tuple[int, int]]:
+    """Indices, each once at most: every atom in turn with the nearest that is left."""
+    left, pairs = list(range(len(positions))), []
+    while len(left) > 1:
+        i = left.pop(0)
+        apart = positions[left] - positions[i]
+        pairs.append((i, left.pop(int(np.argmin(np.linalg.norm(apart - box * np.round(apart / box), axis=1))))))
+    return pairs
+
+
+def write_mixture(water: System, path: Path) -> None:
+    """A third of the water as types 1 and 2; the rest is solvent: type 3, charged dimers with a bond."""
+    solvent = np.flatnonzero(water.positions[:, 2] > 0.35 * water.cell[2, 2])
+    pairs = solvent[np.array(nearest_pairs(water.positions[solvent], water.cell[0, 0]))]
+    charges, types = np.zeros(len(water)), water.types.copy()
+    charges[pairs] = 0.4, -0.4
+    types[solvent] = 3
+    lines = [f"mixture\n\n{len(water)} atoms\n3 atom types\n{len(pairs)} bonds\n1 bond types\n"]
+    lines += [f"0 {water.cell[k, k]:.17g} {'xyz'[k]}lo {'xyz'[k]}hi" for k in range(3)]
+    lines += ["\nMasses\n\n1 16\n2 1\n3 20\n\nAtoms # full\n"]
+    for i, (t, q, r) in enumerate(zip(types, charges, water.positions, strict=True)):
+        lines.append(f"{i + 1} 1 {t} {q} {r[0]:.17g} {r[1]:.17g} {r[2]:.17g}")
+    lines += ["\nBonds\n", *(f"{k + 1} 1 {i + 1} {j + 1}" for k, (i, j) in enumerate(pairs))]
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_solute_in_a_classical_solvent(ranks: int, lammps: Lammps, water: System, small: Path) -> None:
+    """Charges, bonds and long-range forces around atoms of the model; bonds of NULL atoms may hide their pairs."""
+    write_mixture(water, lammps.folder / "mixture.data")
+
+    def script(style: str, coeff: str) -> str:
+        start = setup("mixture.data", style, coeff, atom_style="full")
+        head, tail = start.split("pair_style", 1)
+        return head + SOLVENT + "pair_style" + tail
+
+    classical = lammps.run(script(CLASSICAL, "* * 0.0 3.0") + LJ.format(style="") + static("classical.dump"))
+    model = lammps.run(script(f"dpcompressed {small} {WORDS}", "* * O H NULL") + "bond_coeff 1 0.0 1.1\n" + static("model.dump"))
+    both = f"hybrid/overlay dpcompressed {small} {WORDS} {CLASSICAL}"
+    mixed = lammps.run(
+        script(both, "* * dpcompressed O H NULL") + LJ.format(style="lj/cut/coul/long") + static("mixed.dump"), ranks
+    )
+    parts = [classical.dump("classical.dump"), model.dump("model.dump")]
+    assert min(np.abs(part).max() for part in parts) > 0.05
+    np.testing.assert_allclose(mixed.dump("mixed.dump"), sum(parts), rtol=0, atol=1e-9)
+    assert mixed.value("energy")[0] == pytest.approx(classical.value("energy")[0] + model.value("energy")[0], rel=1e-11)
