@@ -4,6 +4,8 @@ own results."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +56,21 @@ def test_model_equals_reference(
     model: str, ranks: int, lammps: Lammps, reference: Callable[[str], dict[str, Array]], tables: Callable[[str], Path]
 ) -> None:
     assert_reference(lammps, reference(model), tables(model), ranks)
+
+
+TENSORFLOW = ["v1.3-se_a", "se_e2_a-two_side-exclude", "se_e2_r-two_side", "se_e2_r-one_side-exclude"]
+
+
+@pytest.mark.parametrize("model", TENSORFLOW)
+@on_backends("host", "kk")
+def test_tensorflow_model_equals_reference(model: str, lammps: Lammps, shared: Path, tmp_path: Path) -> None:
+    folder = shared / "models-tf" / model
+    if not folder.is_dir():
+        pytest.skip(f"no shared models in {folder}")
+    command = [sys.executable, "-m", "pybuild", str(folder / "model.pb"), "tables.bin", "--min-nbor-dist", "0.885"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    with np.load(folder / "reference.npz") as arrays:
+        assert_reference(lammps, dict(arrays), tmp_path / "tables.bin", 2)
 
 
 @pytest.mark.parametrize(
