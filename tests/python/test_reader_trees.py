@@ -258,11 +258,13 @@ def test_refused_by_name(tree, tmp_path, path, value, message):
 
 
 def test_rules_of_tensorflow(tree, tmp_path):
-    assert (tree["model"]["@variables"]["out_std"] != 1).all()  # numbers that PyTorch does not use
-    with pytest.raises(UnsupportedModel, match="out_std"):
-        read(tree | {"backend": "TensorFlow"}, tmp_path)
-    made = changed(tree, "model", "@variables", "out_std", value=np.ones((1, 2, 1))) | {"backend": "TensorFlow"}
-    assert read(made, tmp_path).neighbour_rule == "per_type"
+    """Its factors of the energy count; PyTorch stores numbers that it does not use."""
+    assert (tree["model"]["@variables"]["out_std"] != 1).all()
+    made = changed(tree, "model", "@variables", "out_std", value=np.full((1, 2, 1), 0.5)) | {"backend": "TensorFlow"}
+    scaled, known = read(made, tmp_path), read(tree, tmp_path)
+    assert (scaled.neighbour_rule, known.neighbour_rule) == ("per_type", "total")
+    last, of_known = (model.fitting.nets[1].layers[-1].weight for model in (scaled, known))
+    np.testing.assert_array_equal(last, 0.5 * of_known)
     smooth = changed(made, "model", "descriptor", "smooth_type_embedding", value=True)
     with pytest.raises(UnsupportedModel, match="smooth type embedding that TensorFlow trained"):
         read(smooth, tmp_path)

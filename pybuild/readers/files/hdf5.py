@@ -47,7 +47,8 @@ def read(path: Path, attribute: str) -> Contents:
         raise ReadError(f"cannot be read: no process for it could be started ({error.strerror})") from error
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise ReadError(f"{DAMAGED}: {said[:200] if done.returncode > 0 and said else 'the HDF5 library crashed on it'}")
+        ended = done.returncode > 0 and said
+        raise ReadError(f"{DAMAGED}: {said[:200] if ended else 'the HDF5 library crashed on it or did not end'}")
     return _contents(done.stdout)
 
 

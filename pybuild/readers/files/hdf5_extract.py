@@ -16,6 +16,7 @@ import numpy as np
 
 MEMORY = 4 << 30  # bytes of address space, and EACH of a file's
 EACH = 4
+SECONDS = 60  # of a processor: libhdf5 never ends on some damaged files
 MAX_RANK = 16
 
 
@@ -25,10 +26,11 @@ def refuse(what: str) -> NoReturn:
 
 
 def limit(size: int) -> None:
-    """Of memory, for a file of `size` bytes; no core file where libhdf5 crashes."""
+    """Of memory, for a file of `size` bytes, and of time; no core file where libhdf5 crashes."""
     most = MEMORY + EACH * size
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
