@@ -25,14 +25,14 @@ Descriptor united(const Model& model) {
     Descriptor all;
     all.rcut = model.rcut();
     all.sel.assign(n, 0);
-    all.pairs.assign(n * n, {PairKind::absent, -1});
+    all.type_pairs.assign(n * n, {PairKind::absent, -1});
     for (const Descriptor& descriptor : model.descriptors) {
         for (std::size_t b = 0; b < n; ++b) {
             all.sel[b] = std::max(all.sel[b], descriptor.sel[b]);
         }
         for (std::size_t k = 0; k < n * n; ++k) {
-            const PairKind kind = descriptor.pairs[k].kind;
-            PairKind& of_all = all.pairs[k].kind;
+            const PairKind kind = descriptor.type_pairs[k].kind;
+            PairKind& of_all = all.type_pairs[k].kind;
             if (math::is_counted(kind)) {
                 of_all = PairKind::ordinary;
             } else if (kind != PairKind::absent && of_all == PairKind::absent) {
