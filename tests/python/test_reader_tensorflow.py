@@ -380,9 +380,6 @@ def test_other_models_by_name(tmp_path):
     for kind in ("dos", "dipole", "polar"):
         with pytest.raises(UnsupportedModel, match=f"a model of type '{kind}'"):
             read_model(write(tmp_path / "m.pb", replaced(nodes_of(OLD), gw.constant("model_attr/model_type", kind.encode()))))
-    parameters = replaced(nodes_of(OLD), gw.constant("fitting_attr/dfparam", np.array(2, np.int32), as_list=True))
-    with pytest.raises(UnsupportedModel, match="2 frame parameters"):
-        read_model(write(tmp_path / "m.pb", parameters))
 
 
 def test_a_pair_without_net_in_one_direction(tmp_path):
