@@ -37,9 +37,10 @@ bench: .venv/installed  ## speed against the peers that are installed, see bench
 bench-core: .venv/installed  ## where a step goes, stage by stage, without LAMMPS
 	$(BIN)/python benchmarks/bench_core.py
 
-lint: .venv-lint/installed  ## style of the Python code, and who may include or import what
+lint: .venv-lint/installed  ## style of the code, and who may include or import what
 	.venv-lint/bin/ruff check pybuild tests lammps_plugin examples benchmarks
 	.venv-lint/bin/python tests/check_layers.py
+	.venv-lint/bin/clang-format --dry-run --Werror $(FORMATTED)
 
 format: .venv-lint/installed  ## write the C++ code in the style that lint asks for
 	.venv-lint/bin/clang-format -i $(FORMATTED)

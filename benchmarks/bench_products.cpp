@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "dpc/errors.hpp"
 #include "dpc/aligned_array.hpp"
+#include "dpc/errors.hpp"
 #include "limits.hpp"
 
 namespace {
@@ -26,8 +26,8 @@ constexpr int kRepeats = 200;
 constexpr int kRowMajor = 101, kNoTranspose = 111, kTranspose = 112;  // of the CBLAS interface
 
 template <class Real>
-using Gemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, Real alpha, const Real* a, int lda, const Real* b, int ldb,
-                      Real beta, Real* c, int ldc);
+using Gemm = void (*)(int order, int transpose_a, int transpose_b, int m, int n, int k, Real alpha, const Real* a, int lda,
+                      const Real* b, int ldb, Real beta, Real* c, int ldc);
 
 struct Blas {
     Gemm<double> in_double = nullptr;
@@ -68,10 +68,18 @@ double blas_rate(Gemm<Real> gemm, int n_out, int n_in, int atoms) {
     std::fill_n(w, elements(n_out, n_in), Real(0.01));
     std::fill_n(in, elements(n_in, atoms), Real(0.5));
     const double seconds = std::min({
-        bench::best_seconds(kRepeats, [&] { gemm(kRowMajor, kTranspose, kNoTranspose, n_out, atoms, n_in, 1, w, n_out, in, atoms, 0, out, atoms); }),
-        bench::best_seconds(kRepeats, [&] { gemm(kRowMajor, kNoTranspose, kNoTranspose, n_out, atoms, n_in, 1, w, n_in, in, atoms, 0, out, atoms); }),
-        bench::best_seconds(kRepeats, [&] { gemm(kRowMajor, kNoTranspose, kNoTranspose, atoms, n_out, n_in, 1, in, n_in, w, n_out, 0, out, n_out); }),
-        bench::best_seconds(kRepeats, [&] { gemm(kRowMajor, kNoTranspose, kTranspose, atoms, n_out, n_in, 1, in, n_in, w, n_in, 0, out, n_out); }),
+        bench::best_seconds(
+            kRepeats,
+            [&] { gemm(kRowMajor, kTranspose, kNoTranspose, n_out, atoms, n_in, 1, w, n_out, in, atoms, 0, out, atoms); }),
+        bench::best_seconds(
+            kRepeats,
+            [&] { gemm(kRowMajor, kNoTranspose, kNoTranspose, n_out, atoms, n_in, 1, w, n_in, in, atoms, 0, out, atoms); }),
+        bench::best_seconds(
+            kRepeats,
+            [&] { gemm(kRowMajor, kNoTranspose, kNoTranspose, atoms, n_out, n_in, 1, in, n_in, w, n_out, 0, out, n_out); }),
+        bench::best_seconds(
+            kRepeats,
+            [&] { gemm(kRowMajor, kNoTranspose, kTranspose, atoms, n_out, n_in, 1, in, n_in, w, n_in, 0, out, n_out); }),
     });
     return 2.0 * n_out * n_in * atoms / seconds;
 }
@@ -94,7 +102,8 @@ void compare(const char* precision, Gemm<Real> gemm, const std::vector<std::pair
 }
 
 void run(int argc, char** argv) {
-    std::map<std::string, std::string> options = {{"--blas", ""}, {"--prefix", ""}, {"--inputs", "500"}, {"--neurons", "240"}, {"--atoms", "64"}};
+    std::map<std::string, std::string> options = {
+        {"--blas", ""}, {"--prefix", ""}, {"--inputs", "500"}, {"--neurons", "240"}, {"--atoms", "64"}};
     for (int k = 1; k < argc; k += 2) {
         if (options.count(argv[k]) == 0 || k + 1 == argc) {
             throw InputError("bench_products [--blas LIBRARY] [--prefix scipy_] [--inputs 500] [--neurons 240] [--atoms 64]");
@@ -108,7 +117,8 @@ void run(int argc, char** argv) {
         blas = load_blas(options["--blas"], options["--prefix"]);
         std::printf("%s\n", blas.name.c_str());
     }
-    const int inputs = std::stoi(options["--inputs"]), neurons = std::stoi(options["--neurons"]), atoms = std::stoi(options["--atoms"]);
+    const int inputs = std::stoi(options["--inputs"]), neurons = std::stoi(options["--neurons"]),
+              atoms = std::stoi(options["--atoms"]);
     const std::vector<std::pair<int, int>> shapes = {{neurons, inputs}, {neurons, neurons}, {inputs, neurons}};
     compare<double>("double", blas.in_double, shapes, atoms);
     compare<float>("float", blas.in_float, shapes, atoms);

@@ -92,8 +92,8 @@ StageClock::Seconds measure_stages(const std::shared_ptr<const Model>& model, co
 }
 
 /// Seconds of one Evaluator::compute. with_centres false: the same atoms, but none to evaluate.
-double measure_step(const std::shared_ptr<const Model>& model, Precision precision, const bench::Structure& structure, double seconds,
-                    bool with_centres = true) {
+double measure_step(const std::shared_ptr<const Model>& model, Precision precision, const bench::Structure& structure,
+                    double seconds, bool with_centres = true) {
     Evaluator evaluator(model, 1, precision);
     NeighbourRows rows = structure.list();
     rows.n_centres = with_centres ? rows.n_centres : 0;
@@ -123,7 +123,8 @@ StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model,
             const int j = rows.rows[i][n];
             const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(structure.types()[j])];
             if (structure.distance(i, j) < model->rcut() && pair.kind == PairKind::ordinary) {
-                const auto channels = static_cast<double>(std::count_if(pair.moment_of_channel.begin(), pair.moment_of_channel.end(), [](int moment) { return moment >= 0; }));
+                const auto channels = static_cast<double>(std::count_if(
+                    pair.moment_of_channel.begin(), pair.moment_of_channel.end(), [](int moment) { return moment >= 0; }));
                 const int order = pair.table->order;
                 sum[bench::compute_moments] += 2 * channels * (order + 4);
                 sum[bench::reverse_moments] += 2 * channels * (order + (order - 1) + 4 + 4 + 1);
@@ -151,7 +152,8 @@ Limits measure_limits(const Model& model) {
     limits.registers = bench::register_rate(kernels, kLimitRepeats);
     for (const Fitting& fitting : model.fittings) {
         for (const Layer& layer : fitting.layers) {
-            limits.products = std::max(limits.products, bench::product_rate(kernels, layer.n_out, layer.n_in, kBlockAtoms, kLimitRepeats));
+            limits.products =
+                std::max(limits.products, bench::product_rate(kernels, layer.n_out, layer.n_in, kBlockAtoms, kLimitRepeats));
         }
     }
     return limits;
@@ -181,8 +183,8 @@ Result measure(const std::shared_ptr<const Model>& model, const Settings& settin
 
 void print(const Result& r) {
     const double operations = total(r.operations);
-    std::printf("\n%s precision, %s kernels; multiply-adds in registers %.1f GFLOP/s, product kernel %.1f GFLOP/s\n", r.name.c_str(), r.kernels.c_str(),
-                r.limits.registers * 1e-9, r.limits.products * 1e-9);
+    std::printf("\n%s precision, %s kernels; multiply-adds in registers %.1f GFLOP/s, product kernel %.1f GFLOP/s\n",
+                r.name.c_str(), r.kernels.c_str(), r.limits.registers * 1e-9, r.limits.products * 1e-9);
     std::printf("  %-24s%12s%9s%14s%12s%14s\n", "stage", "us/atom", "share", "FLOP/atom", "GFLOP/s", "of registers");
     for (std::size_t k = 0; k < bench::n_stages; ++k) {
         if (r.stage[k] == 0 && r.operations[k] == 0) {
@@ -196,19 +198,22 @@ void print(const Result& r) {
         std::printf("\n");
     }
     std::printf("  %-24s%12.3f%9s%14.0f\n", "sum of stages", total(r.stage) * 1e6, "", operations);
-    std::printf("  %-24s%12.3f%9s%14s%12.1f%13.0f%%   %.0f %% of the product kernel's rate\n", "Evaluator::compute", r.whole * 1e6, "", "",
-                operations / r.whole * 1e-9, 100 * operations / r.whole / r.limits.registers, 100 * operations / r.whole / r.limits.products);
-    std::printf("  a step of %d atoms: %.1f us, of which stages %.1f us; the same step without centres %.1f us\n", kSmallSystem, r.small_step * 1e6,
-                r.small_stages * 1e6, r.empty_step * 1e6);
+    std::printf("  %-24s%12.3f%9s%14s%12.1f%13.0f%%   %.0f %% of the product kernel's rate\n", "Evaluator::compute",
+                r.whole * 1e6, "", "", operations / r.whole * 1e-9, 100 * operations / r.whole / r.limits.registers,
+                100 * operations / r.whole / r.limits.products);
+    std::printf("  a step of %d atoms: %.1f us, of which stages %.1f us; the same step without centres %.1f us\n", kSmallSystem,
+                r.small_step * 1e6, r.small_stages * 1e6, r.empty_step * 1e6);
 }
 
 std::string json(const Result& r) {
     std::ostringstream out;
-    out << "{\"precision\": \"" << r.name << "\", \"kernels\": \"" << r.kernels << "\", \"register_flops\": " << r.limits.registers
-        << ", \"product_flops\": " << r.limits.products << ", \"compute_us_per_atom\": " << r.whole * 1e6
-        << ", \"flop_per_atom\": " << total(r.operations) << ", \"of_product_rate\": " << total(r.operations) / r.whole / r.limits.products
-        << ", \"of_register_rate\": " << total(r.operations) / r.whole / r.limits.registers << ", \"small_step\": {\"atoms\": " << kSmallSystem
-        << ", \"us\": " << r.small_step * 1e6 << ", \"stages_us\": " << r.small_stages * 1e6 << ", \"without_centres_us\": " << r.empty_step * 1e6
+    out << "{\"precision\": \"" << r.name << "\", \"kernels\": \"" << r.kernels
+        << "\", \"register_flops\": " << r.limits.registers << ", \"product_flops\": " << r.limits.products
+        << ", \"compute_us_per_atom\": " << r.whole * 1e6 << ", \"flop_per_atom\": " << total(r.operations)
+        << ", \"of_product_rate\": " << total(r.operations) / r.whole / r.limits.products
+        << ", \"of_register_rate\": " << total(r.operations) / r.whole / r.limits.registers
+        << ", \"small_step\": {\"atoms\": " << kSmallSystem << ", \"us\": " << r.small_step * 1e6
+        << ", \"stages_us\": " << r.small_stages * 1e6 << ", \"without_centres_us\": " << r.empty_step * 1e6
         << "}, \"stages\": [";
     for (std::size_t k = 0; k < bench::n_stages; ++k) {
         out << (k == 0 ? "" : ", ") << "{\"stage\": \"" << bench::kStageNames[k] << "\", \"us_per_atom\": " << r.stage[k] * 1e6
@@ -225,7 +230,8 @@ Settings parse(int argc, char** argv) {
     settings.json = options.take("json", "");
     settings.seconds = std::stod(options.take("seconds", "5"));
     settings.structure = bench::take_structure(options);
-    options.finish("bench_stages TABLES [--structure fcc|water] [--atoms N] [--density ATOMS/A^3] [--composition Cu:1] [--seconds S] [--json FILE]");
+    options.finish(
+        "bench_stages TABLES [--structure fcc|water] [--atoms N] [--density ATOMS/A^3] [--composition Cu:1] [--seconds S] [--json FILE]");
     return settings;
 }
 
@@ -234,17 +240,17 @@ void run(const Settings& settings) {
     const bench::Structure structure(settings.structure, model->type_map, model->rcut() + kSkin);
     const double stream = bench::stream_rate(5);
     const double listed = structure.neighbours_within(model->rcut() + kSkin), inside = structure.neighbours_within(model->rcut());
-    std::printf("%s: %d atoms, %d with images, %.0f neighbours listed, %.0f inside the cut-off; memory streams %.1f GB/s\n", settings.tables.c_str(),
-                structure.n_atoms(), structure.n_all(), listed, inside, stream * 1e-9);
+    std::printf("%s: %d atoms, %d with images, %.0f neighbours listed, %.0f inside the cut-off; memory streams %.1f GB/s\n",
+                settings.tables.c_str(), structure.n_atoms(), structure.n_all(), listed, inside, stream * 1e-9);
     const Result results[] = {measure<double>(model, settings, structure), measure<float>(model, settings, structure)};
     for (const Result& result : results) {
         print(result);
     }
     if (!settings.json.empty()) {
         std::ofstream file(settings.json);
-        file << "{\"structure\": \"" << settings.structure.kind << "\", \"atoms\": " << structure.n_atoms() << ", \"listed\": " << listed
-             << ", \"inside\": " << inside << ", \"stream_bytes_per_s\": " << stream << ", \"precisions\": [" << json(results[0]) << ", "
-             << json(results[1]) << "]}\n";
+        file << "{\"structure\": \"" << settings.structure.kind << "\", \"atoms\": " << structure.n_atoms()
+             << ", \"listed\": " << listed << ", \"inside\": " << inside << ", \"stream_bytes_per_s\": " << stream
+             << ", \"precisions\": [" << json(results[0]) << ", " << json(results[1]) << "]}\n";
         if (!file.flush()) {
             throw InputError("cannot write " + settings.json);
         }

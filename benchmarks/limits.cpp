@@ -6,15 +6,15 @@
 #include <type_traits>
 #include <vector>
 
-#include "dpc/errors.hpp"
 #include "dpc/aligned_array.hpp"
+#include "dpc/errors.hpp"
 
 namespace dpc::bench {
 
-#define DPC_DECLARE_RATE(isa)   \
-    namespace isa {             \
-    double run_double(long n);  \
-    double run_float(long n);   \
+#define DPC_DECLARE_RATE(isa)  \
+    namespace isa {            \
+    double run_double(long n); \
+    double run_float(long n);  \
     }
 DPC_DECLARE_RATE(portable)
 #if defined(DPC_HAVE_X86_KERNELS)
@@ -46,9 +46,8 @@ double rate_of(const char* name, int repeats) {
         if (std::string(name) == loop.name) {
             constexpr long rounds = 20000;
             double operations = 0;
-            const double seconds = best_seconds(repeats, [&] {
-                operations = std::is_same_v<Real, double> ? loop.in_double(rounds) : loop.in_float(rounds);
-            });
+            const double seconds = best_seconds(
+                repeats, [&] { operations = std::is_same_v<Real, double> ? loop.in_double(rounds) : loop.in_float(rounds); });
             return operations / seconds;
         }
     }

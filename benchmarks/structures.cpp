@@ -72,8 +72,8 @@ std::vector<Site> water_molecule(const std::vector<std::string>& type_map, Seque
     for (int c = 0; c < 3; ++c) {
         const double across = (other[static_cast<std::size_t>(c)] - common * along[static_cast<std::size_t>(c)]) / norm;
         for (int k = 0; k < 2; ++k) {
-            h[k][static_cast<std::size_t>(c)] =
-                bond * (std::cos(half_angle) * along[static_cast<std::size_t>(c)] + (k == 0 ? 1 : -1) * std::sin(half_angle) * across);
+            h[k][static_cast<std::size_t>(c)] = bond * (std::cos(half_angle) * along[static_cast<std::size_t>(c)] +
+                                                        (k == 0 ? 1 : -1) * std::sin(half_angle) * across);
         }
     }
     const int type_h = type_index(type_map, "H");
@@ -81,7 +81,8 @@ std::vector<Site> water_molecule(const std::vector<std::string>& type_map, Seque
 }
 
 /// Four sites of the cubic fcc cell, types drawn by composition.
-std::vector<Site> fcc_cell(double edge, const StructureOptions& options, const std::vector<std::string>& type_map, Sequence& sequence) {
+std::vector<Site> fcc_cell(double edge, const StructureOptions& options, const std::vector<std::string>& type_map,
+                           Sequence& sequence) {
     double total = 0;
     for (const auto& part : options.composition) {
         total += part.second;
@@ -123,7 +124,8 @@ void Structure::make_atoms(const StructureOptions& options, const std::vector<st
         const int at[3] = {cell / (cells[1] * cells[2]), cell / cells[2] % cells[1], cell % cells[2]};
         for (const Site& site : water ? water_molecule(type_map, sequence) : fcc_cell(edge, options, type_map, sequence)) {
             for (int c = 0; c < 3; ++c) {
-                x_.push_back(edge * at[c] + site.at[static_cast<std::size_t>(c)] + options.displacement * (2 * sequence.next() - 1));
+                x_.push_back(edge * at[c] + site.at[static_cast<std::size_t>(c)] +
+                             options.displacement * (2 * sequence.next() - 1));
             }
             types_.push_back(site.type);
             centres_.push_back(static_cast<int>(centres_.size()));

@@ -12,10 +12,10 @@
 namespace dpc::bench {
 
 struct StructureOptions {
-    std::string kind = "fcc";  // or "water"
-    int n_atoms = 1536;        // at least; whole cells are made
-    double density = 0.0847;   // atoms per cubic angstrom
-    double displacement = 0.1; // largest component of random displacements, angstrom
+    std::string kind = "fcc";                                 // or "water"
+    int n_atoms = 1536;                                       // at least; whole cells are made
+    double density = 0.0847;                                  // atoms per cubic angstrom
+    double displacement = 0.1;                                // largest component of random displacements, angstrom
     std::vector<std::pair<std::string, double>> composition;  // fcc: symbol and share
 };
 

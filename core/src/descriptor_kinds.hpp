@@ -11,11 +11,11 @@ namespace dpc {
 struct KindRules {
     DescriptorKind kind;
     const char* name;
-    int n_bodies;             // 3: sums over pairs of neighbours, whose tables are over the product of two vectors
-    std::size_t n_std;        // columns of std: radial, angular; of three bodies angular
-    bool has_axis;            // axis_neuron
-    InputForm folded;         // of the first layer of a fitting net, beside direct
-    bool looks_excluded_up;   // excluded neighbours count as x = 0; otherwise they add nothing
+    int n_bodies;            // 3: sums over pairs of neighbours, whose tables are over the product of two vectors
+    std::size_t n_std;       // columns of std: radial, angular; of three bodies angular
+    bool has_axis;           // axis_neuron
+    InputForm folded;        // of the first layer of a fitting net, beside direct
+    bool looks_excluded_up;  // excluded neighbours count as x = 0; otherwise they add nothing
 };
 
 inline constexpr KindRules kKinds[] = {

@@ -40,7 +40,8 @@ int gpu_count() { return 0; }
 namespace {
 
 std::unique_ptr<Engine> make_kokkos(std::shared_ptr<const Model>, const EvaluatorOptions&) {
-    throw InputError("this build evaluates on the processor without Kokkos only: build it with -DDPC_KOKKOS=own -DKokkos_ROOT=...");
+    throw InputError(
+        "this build evaluates on the processor without Kokkos only: build it with -DDPC_KOKKOS=own -DKokkos_ROOT=...");
 }
 
 }  // namespace
@@ -51,7 +52,8 @@ namespace {
 
 void require_parameters(const char* what, const Span& given, std::size_t expected) {
     if (given.n != expected) {
-        throw InputError(std::to_string(given.n) + " " + what + " parameters were given, the model takes " + std::to_string(expected));
+        throw InputError(std::to_string(given.n) + " " + what + " parameters were given, the model takes " +
+                         std::to_string(expected));
     }
     if (!std::all_of(given.values, given.values + given.n, [](double value) { return std::isfinite(value); })) {
         throw InputError(std::string("a value of the ") + what + " parameters is not a finite number");
@@ -65,8 +67,8 @@ Evaluator::Evaluator(std::shared_ptr<const Model> model, const EvaluatorOptions&
     if (options.n_threads < 1) {
         throw InputError("the number of threads is " + std::to_string(options.n_threads) + ": expected at least 1");
     }
-    engine_ = options.backend == Backend::host ? host::make_engine(std::move(model), options)
-                                             : make_kokkos(std::move(model), options);
+    engine_ =
+        options.backend == Backend::host ? host::make_engine(std::move(model), options) : make_kokkos(std::move(model), options);
 }
 
 Evaluator::Evaluator(std::shared_ptr<const Model> model, int n_threads, Precision precision)

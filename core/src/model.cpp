@@ -99,7 +99,8 @@ void read_close_distance(SectionReader& sections, Model& model) {
     }
     for (std::size_t k = 0; k < model.close_distance.size(); ++k) {
         if (model.close_distance[k] > model.min_distance[k]) {
-            model_error(name, "is " + number_text(model.close_distance[k]) + ", larger than min_distance, " + number_text(model.min_distance[k]));
+            model_error(name, "is " + number_text(model.close_distance[k]) + ", larger than min_distance, " +
+                                  number_text(model.min_distance[k]));
         }
     }
 }
@@ -156,8 +157,8 @@ void read_sections(SectionReader& sections, Model& model) {
 }
 
 std::string newer_text(int minor) {
-    return "; the file has format 1." + std::to_string(minor) + ", this program reads format 1." + std::to_string(TableFile::kMinor) +
-           ": install a newer version, or make the file again with this one";
+    return "; the file has format 1." + std::to_string(minor) + ", this program reads format 1." +
+           std::to_string(TableFile::kMinor) + ": install a newer version, or make the file again with this one";
 }
 
 }  // namespace
@@ -175,8 +176,9 @@ bool Descriptor::shares_slots() const {
 }
 
 bool Descriptor::has_padding(int a) const {
-    return padding != nullptr && std::any_of(padding + static_cast<std::ptrdiff_t>(a) * width, padding + static_cast<std::ptrdiff_t>(a + 1) * width,
-                                             [](double value) { return value != 0; });
+    return padding != nullptr &&
+           std::any_of(padding + static_cast<std::ptrdiff_t>(a) * width, padding + static_cast<std::ptrdiff_t>(a + 1) * width,
+                       [](double value) { return value != 0; });
 }
 
 const char* name_of(DescriptorKind kind) { return rules_of(kind).name; }

@@ -34,12 +34,13 @@ void read_cutoff(SectionReader& sections, const std::string& prefix, Descriptor&
     descriptor.rcut_smth = sections.number(rcut_smth);
     descriptor.env_protection = sections.number(protection);
     if (!(descriptor.rcut > 0 && descriptor.rcut <= kMostRcut)) {
-        model_error(rcut, "is " + number_text(descriptor.rcut) + ", expected a positive number of at most " + number_text(kMostRcut));
+        model_error(rcut,
+                    "is " + number_text(descriptor.rcut) + ", expected a positive number of at most " + number_text(kMostRcut));
     }
     if (!(descriptor.rcut_smth >= 0 && descriptor.rcut_smth < descriptor.rcut &&
           std::isfinite(1 / (descriptor.rcut - descriptor.rcut_smth)))) {
-        model_error(rcut_smth,
-                    "is " + number_text(descriptor.rcut_smth) + ", expected 0 <= rcut_smth < rcut = " + number_text(descriptor.rcut));
+        model_error(rcut_smth, "is " + number_text(descriptor.rcut_smth) +
+                                   ", expected 0 <= rcut_smth < rcut = " + number_text(descriptor.rcut));
     }
     if (!(descriptor.env_protection >= 0)) {
         model_error(protection, "is " + number_text(descriptor.env_protection) + ", expected no negative number");
@@ -94,8 +95,8 @@ void read_widths(SectionReader& sections, const std::string& prefix, Descriptor&
     }
     descriptor.axis_neuron = sections.integer(prefix + "axis_neuron", 1);
     if (descriptor.axis_neuron > descriptor.width) {
-        model_error(prefix + "axis_neuron",
-                    "is " + std::to_string(descriptor.axis_neuron) + ", expected 1 to the width " + std::to_string(descriptor.width));
+        model_error(prefix + "axis_neuron", "is " + std::to_string(descriptor.axis_neuron) + ", expected 1 to the width " +
+                                                std::to_string(descriptor.width));
     }
 }
 
@@ -110,8 +111,7 @@ void read_pair(const std::string& prefix, std::size_t k, int kind, int table, De
         model_error(kind_name, "is " + std::to_string(kind) + which + ", expected 0 to " + std::to_string(last));
     }
     if (kind != absent && descriptor.sel[k % n] == 0) {
-        model_error(kind_name, "is " + std::to_string(kind) + which + ", but sel of that neighbour type is " +
-                                   "0: expected 3");
+        model_error(kind_name, "is " + std::to_string(kind) + which + ", but sel of that neighbour type is " + "0: expected 3");
     }
     if (!descriptor.is_three_body() && (table < -1 || (table == -1) != (kind == absent))) {
         model_error(prefix + "pair_table",
@@ -138,7 +138,8 @@ void check_tables_of_neighbours(const std::string& name, const Descriptor& descr
     for (int b = 0; b < n; ++b) {
         for (int c = 0; c < n; ++c) {
             const int table = descriptor.type_pair(b, c).table;
-            const std::string which = "is " + std::to_string(table) + " for neighbour types " + std::to_string(b) + " and " + std::to_string(c);
+            const std::string which =
+                "is " + std::to_string(table) + " for neighbour types " + std::to_string(b) + " and " + std::to_string(c);
             has_any = has_any || table >= 0;
             if (table < -1 || (table >= 0) != is_seen(descriptor, b, c)) {
                 model_error(name, which + ", expected a table where a centre type sees neighbours of both, -1 elsewhere");
@@ -165,7 +166,8 @@ void read_padding(SectionReader& sections, const std::string& prefix, Descriptor
     descriptor.padding = sections.doubles(name, {descriptor.sel.size(), static_cast<std::uint64_t>(descriptor.width)});
     const std::int64_t total = std::accumulate(descriptor.sel.begin(), descriptor.sel.end(), std::int64_t{0});
     if (!descriptor.shares_slots() && total != descriptor.n_sel) {
-        model_error(name, "is there, but sel is neither n_sel = " + std::to_string(descriptor.n_sel) + " for every type nor adds up to it");
+        model_error(name, "is there, but sel is neither n_sel = " + std::to_string(descriptor.n_sel) +
+                              " for every type nor adds up to it");
     }
     for (const TypePair& pair : descriptor.type_pairs) {
         if (pair.kind == PairKind::section_excluded) {
@@ -185,7 +187,8 @@ Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, s
     const std::int32_t* table = sections.integers(prefix + "pair_table", {n, n});
     descriptor.type_pairs.resize(n * n);
     for (std::size_t a = 0; a < n; ++a) {
-        if (std::all_of(kind + a * n, kind + (a + 1) * n, [](std::int32_t k) { return k == static_cast<int>(PairKind::absent); })) {
+        if (std::all_of(kind + a * n, kind + (a + 1) * n,
+                        [](std::int32_t k) { return k == static_cast<int>(PairKind::absent); })) {
             model_error(prefix + "pair_kind", "is 3 for all neighbours of centre type " + std::to_string(a));
         }
     }

@@ -86,8 +86,8 @@ std::vector<int> read_row_end_part(SectionReader& sections, const std::string& n
 
 /// The leading columns of the table of each group of neighbours that an ordinary centre takes in one precision; empty where the file
 /// does not say.
-std::vector<int> read_rank_part(SectionReader& sections, const std::string& name, const Model& model, const Descriptor& descriptor,
-                                int centre) {
+std::vector<int> read_rank_part(SectionReader& sections, const std::string& name, const Model& model,
+                                const Descriptor& descriptor, int centre) {
     const std::string group_name = descriptor.is_three_body() ? " for pair of neighbour types " : " for neighbour type ";
     std::vector<int> part;
     if (!sections.has(name)) {
@@ -117,7 +117,8 @@ int read_count_part(SectionReader& sections, const std::string& name, const Fitt
     }
     const int count = sections.integer(name, 1);
     if (count > static_cast<int>(input.columns.size())) {
-        model_error(name, "is " + std::to_string(count) + ", expected 1 to the " + std::to_string(input.columns.size()) + " columns");
+        model_error(name,
+                    "is " + std::to_string(count) + ", expected 1 to the " + std::to_string(input.columns.size()) + " columns");
     }
     return count;
 }
@@ -164,7 +165,8 @@ FittingInput read_input(SectionReader& sections, const std::string& prefix, cons
         input.n_mixed = read_count_part(sections, prefix + "n_mixed", input);
     }
     if (n_in < 1 || n_in > kMostInputs) {
-        model_error(prefix + "form", "gives " + std::to_string(n_in) + " inputs, format 1 allows 1 to " + std::to_string(kMostInputs));
+        model_error(prefix + "form",
+                    "gives " + std::to_string(n_in) + " inputs, format 1 allows 1 to " + std::to_string(kMostInputs));
     }
     input.n_inputs = static_cast<int>(n_in);
     return input;
@@ -183,7 +185,8 @@ int read_inputs(SectionReader& sections, const std::string& prefix, const Model&
     for (std::uint64_t k = 0; k < n; ++k) {
         const int d = descriptors[k];
         if (d < 0 || d >= static_cast<int>(model.descriptors.size())) {
-            model_error(name, "names descriptor " + std::to_string(d) + ", expected 0 to " + std::to_string(model.descriptors.size() - 1));
+            model_error(name, "names descriptor " + std::to_string(d) + ", expected 0 to " +
+                                  std::to_string(model.descriptors.size() - 1));
         }
         if (!seen.insert(d).second) {
             model_error(name, "names descriptor " + std::to_string(d) + " twice");

@@ -27,11 +27,13 @@ Table::Segment read_segment(const std::string& name, std::size_t k, const double
         model_error(name, which + " has the step " + number_text(step) + ", expected a positive number with a finite 1/step");
     }
     if (!(count >= 1 && count <= kMostIntervals && count == std::floor(count))) {
-        model_error(name, which + " has " + number_text(count) + " intervals, expected a whole number from 1 to " + std::to_string(kMostIntervals));
+        model_error(name, which + " has " + number_text(count) + " intervals, expected a whole number from 1 to " +
+                              std::to_string(kMostIntervals));
     }
     const Table::Segment segment{start, step, static_cast<int>(count)};
     if (!(start < segment.end() && std::isfinite(segment.end()))) {
-        model_error(name, which + " from " + number_text(start) + " to " + number_text(segment.end()) + " does not increase, or is not finite");
+        model_error(name, which + " from " + number_text(start) + " to " + number_text(segment.end()) +
+                              " does not increase, or is not finite");
     }
     return segment;
 }
@@ -51,12 +53,13 @@ void read_segments(SectionReader& sections, const std::string& name, Table& tabl
     for (std::size_t k = 0; k + 1 < n_segments; ++k) {
         const double start = table.segments[k].start, end = table.segments[k].end(), next = table.segments[k + 1].start;
         if (!(next > start && std::abs(next - end) <= joint_tolerance(start, end))) {
-            model_error(name, "segment " + std::to_string(k) + " ends at " + number_text(end) + ", but the one after it starts at " +
-                                  number_text(next));
+            model_error(name, "segment " + std::to_string(k) + " ends at " + number_text(end) +
+                                  ", but the one after it starts at " + number_text(next));
         }
     }
     if (n_intervals > kMostIntervals) {
-        model_error(name, "has " + std::to_string(n_intervals) + " intervals, format 1 allows at most " + std::to_string(kMostIntervals));
+        model_error(
+            name, "has " + std::to_string(n_intervals) + " intervals, format 1 allows at most " + std::to_string(kMostIntervals));
     }
     table.n_intervals = static_cast<int>(n_intervals);
 }
@@ -73,7 +76,8 @@ void read_upper(SectionReader& sections, const std::string& name, Table& table) 
 /// Order, rank and coefficients.
 void read_coefficients(SectionReader& sections, const std::string& name, int width, Table& table) {
     const auto n_intervals = static_cast<std::uint64_t>(table.n_intervals);
-    const std::vector<std::uint64_t>& shape = sections.get(name, DType::f64, {n_intervals, SectionReader::kAny, SectionReader::kAny}).shape;
+    const std::vector<std::uint64_t>& shape =
+        sections.get(name, DType::f64, {n_intervals, SectionReader::kAny, SectionReader::kAny}).shape;
     const std::uint64_t n_powers = shape[1], rank = shape[2];
     if (n_powers != 4 && n_powers != 6) {
         model_error(name, "has " + std::to_string(n_powers) + " coefficients of a polynomial, expected 4 or 6: order 3 or 5");
@@ -121,8 +125,9 @@ std::vector<int> table_widths(const Model& model) {
             has_largest = widths.empty() || pair.table > widths.rbegin()->first ? name : has_largest;
             const int known = widths.emplace(pair.table, width).first->second;
             if (known != width) {
-                model_error(name, "names table " + std::to_string(pair.table) + ", which a descriptor before it has for functions of width " +
-                                      std::to_string(known) + ", not " + std::to_string(width));
+                model_error(name, "names table " + std::to_string(pair.table) +
+                                      ", which a descriptor before it has for functions of width " + std::to_string(known) +
+                                      ", not " + std::to_string(width));
             }
         }
     }
@@ -141,7 +146,8 @@ std::vector<int> table_widths(const Model& model) {
 void require_inside(const Model& model, int t, double x, const std::string& what) {
     const Table& table = model.tables[static_cast<std::size_t>(t)];
     if (!(x >= table.lower() && x <= table.upper && x <= table.max() - kPaddingMargin * table.segments.back().step)) {
-        model_error("table." + std::to_string(t) + ".segments", "does not have the argument " + what + " inside its trained range");
+        model_error("table." + std::to_string(t) + ".segments",
+                    "does not have the argument " + what + " inside its trained range");
     }
 }
 
@@ -172,16 +178,18 @@ void check_over_r(const Descriptor& descriptor, const std::string& prefix, const
         model_error(prefix + "padding", "is missing, but table " + std::to_string(t) + " is over the distance");
     }
     if (!(table.lower() <= 0 && table.max() < descriptor.rcut)) {
-        model_error("table." + std::to_string(t) + ".segments", "runs from " + number_text(table.lower()) + " to " + number_text(table.max()) +
-                                                                   ", expected 0 to less than rcut = " + number_text(descriptor.rcut));
+        model_error("table." + std::to_string(t) + ".segments",
+                    "runs from " + number_text(table.lower()) + " to " + number_text(table.max()) +
+                        ", expected 0 to less than rcut = " + number_text(descriptor.rcut));
     }
 }
 
 /// Of a table over products: as much on both sides of 0, for distances tell of both ends.
 void check_over_products(const Table& table, int t) {
     if (!(table.upper >= 0 && std::abs(table.lower() + table.max()) <= joint_tolerance(table.lower(), table.max()))) {
-        model_error("table." + std::to_string(t) + ".segments", "go from " + number_text(table.lower()) + " to " + number_text(table.max()) +
-                                                                   ", expected as far on both sides of 0, and upper not below it");
+        model_error("table." + std::to_string(t) + ".segments",
+                    "go from " + number_text(table.lower()) + " to " + number_text(table.max()) +
+                        ", expected as far on both sides of 0, and upper not below it");
     }
 }
 
@@ -204,13 +212,14 @@ void set_argument(const Model& model, const std::string& prefix, Descriptor& des
     descriptor.argument = model.tables[static_cast<std::size_t>(first)].argument;
     for (const int t : numbers) {
         const Table& table = model.tables[static_cast<std::size_t>(t)];
-        const std::string name = "table." + std::to_string(t) + ".argument", is = "is " + std::to_string(static_cast<int>(table.argument));
+        const std::string name = "table." + std::to_string(t) + ".argument",
+                          is = "is " + std::to_string(static_cast<int>(table.argument));
         if (!has_argument(descriptor, table.argument)) {
             model_error(name, is + ", which a descriptor " + name_of(descriptor.kind) + " does not have");
         }
         if (table.argument != descriptor.argument) {
-            model_error(name, is + ", but " + std::to_string(static_cast<int>(descriptor.argument)) + " in table " + std::to_string(first) +
-                                  " of the same descriptor");
+            model_error(name, is + ", but " + std::to_string(static_cast<int>(descriptor.argument)) + " in table " +
+                                  std::to_string(first) + " of the same descriptor");
         }
         if (table.argument == TableArgument::r) {
             check_over_r(descriptor, prefix, table, t);

@@ -14,7 +14,8 @@ namespace dpc {
 NeighbourRule rule_for(const Model& model, Neighbours neighbours) {
     const NeighbourRule rule = neighbours == Neighbours::all ? NeighbourRule::all : model.neighbour_rule;
     if (model.descriptors.size() > 1 && (rule == NeighbourRule::total || rule == NeighbourRule::mixed)) {
-        throw ModelError("the model keeps the nearest neighbours of all types for each of " + std::to_string(model.descriptors.size()) +
+        throw ModelError("the model keeps the nearest neighbours of all types for each of " +
+                         std::to_string(model.descriptors.size()) +
                          " descriptors by itself, which this version cannot: install a newer version, or set `neighbors all`");
     }
     return model.descriptors.size() == 1 && rule == NeighbourRule::united ? NeighbourRule::total : rule;

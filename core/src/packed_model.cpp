@@ -24,7 +24,8 @@ double channel_at(const Table& table, const math::Grid& grid, int channel, doubl
     const std::size_t interval_size = static_cast<std::size_t>(table.order + 1) * static_cast<std::size_t>(table.rank);
     const double* first = table.coef + interval * interval_size + channel;
     const auto coefficient = [&](int power) { return first[power * table.rank]; };
-    return math::with_order(table.order, [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, distance); });
+    return math::with_order(table.order,
+                            [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, distance); });
 }
 
 /// The distance at which R_0 reaches x_end: s(r) falls monotonically, so bisection finds it. 0 if it never does.
@@ -44,8 +45,9 @@ math::EnvParameters environment_of(const Descriptor& descriptor, int a) {
     const auto at = static_cast<std::size_t>(a);
     const double inverse_std_angular = descriptor.std_angular.empty() ? 0 : 1 / descriptor.std_angular[at];
     const double inverse_std_radial = descriptor.std_radial.empty() ? inverse_std_angular : 1 / descriptor.std_radial[at];
-    return {descriptor.rcut_smth, 1 / (descriptor.rcut - descriptor.rcut_smth), descriptor.env_protection, descriptor.mean[at],
-            inverse_std_radial, inverse_std_angular};
+    return {descriptor.rcut_smth,      1 / (descriptor.rcut - descriptor.rcut_smth),
+            descriptor.env_protection, descriptor.mean[at],
+            inverse_std_radial,        inverse_std_angular};
 }
 
 /// Moments of C by channel of the table of a group of neighbours; null: centres of this type do not see it.
@@ -211,8 +213,8 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
 }
 
 template <class Real>
-PackedTypePair<Real> PackedModel<Real>::pack_pair(
-    const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment, const PackedSet<Real>& set) const {
+PackedTypePair<Real> PackedModel<Real>::pack_pair(const Descriptor& descriptor, int a, int b,
+                                                  const math::EnvParameters& environment, const PackedSet<Real>& set) const {
     PackedTypePair<Real> packed;
     const TypePair& pair = descriptor.type_pair(a, b);
     packed.kind = pair.kind;
@@ -248,7 +250,8 @@ void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const Packe
         for (int c = b; c < model->n_types(); ++c) {
             if (is_seen(b) && is_seen(c)) {
                 const PackedTable<Real>* table = &set.tables[static_cast<std::size_t>(descriptor.type_pair(b, c).table)];
-                const double divisor = static_cast<double>(descriptor.sel[static_cast<std::size_t>(b)]) * descriptor.sel[static_cast<std::size_t>(c)];
+                const double divisor = static_cast<double>(descriptor.sel[static_cast<std::size_t>(b)]) *
+                                       descriptor.sel[static_cast<std::size_t>(c)];
                 packed.triples.push_back({b, c, table, std::vector<int>(static_cast<std::size_t>(table->rank), -1), 1 / divisor});
             }
         }
@@ -281,7 +284,9 @@ void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent ext
     const double scale = descriptor.kind == DescriptorKind::se_e2_r ? kRadialScale : 1;
     const auto element = [&](int m, int moment) {
         const Source& from = moments[static_cast<std::size_t>(moment)];
-        return from.table == nullptr ? padding[m] : from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel] * scale;
+        return from.table == nullptr
+                   ? padding[m]
+                   : from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel] * scale;
     };
     packed.basis = pack_matrix(descriptor.width, packed.n_moments, element);
     packed.reverse_basis = pack_matrix(packed.n_moments, descriptor.width, [&](int moment, int m) { return element(m, moment); });
@@ -293,8 +298,8 @@ void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent ext
 }
 
 template <class Real>
-PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(
-    int a, const FittingInput& input, Extent extent, const PackedSet<Real>& set) const {
+PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(int a, const FittingInput& input, Extent extent,
+                                                          const PackedSet<Real>& set) const {
     const Taken<Real> taken(*model, a, input, extent);
     const Descriptor& descriptor = taken.descriptor();
     PackedDescriptor<Real> packed;
@@ -326,7 +331,9 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
         TypePairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
             const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
-            limits.sel = type.descriptors.size() == 1 && !descriptor.shares_slots ? pair.sel : limits.sel;  // also where only too many of all types are counted
+            limits.sel = type.descriptors.size() == 1 && !descriptor.shares_slots
+                             ? pair.sel
+                             : limits.sel;  // also where only too many of all types are counted
             if (!math::is_counted(pair.kind)) {
                 continue;
             }
@@ -354,8 +361,13 @@ PackedLayer<Real> PackedModel<Real>::pack_layer(const Layer& layer, const std::v
         return layer.weight[row * layer.n_out + out];
     };
     const auto n_out = static_cast<std::size_t>(layer.n_out);
-    return {pack_matrix(layer.n_out, n_in, [&](int out, int in) { return weight(in, out); }), pack_matrix(n_in, layer.n_out, weight),
-            layer.activation, layer.activation_parameter, layer.skip, keep(layer.bias, n_out), keep(layer.idt, n_out)};
+    return {pack_matrix(layer.n_out, n_in, [&](int out, int in) { return weight(in, out); }),
+            pack_matrix(n_in, layer.n_out, weight),
+            layer.activation,
+            layer.activation_parameter,
+            layer.skip,
+            keep(layer.bias, n_out),
+            keep(layer.idt, n_out)};
 }
 
 /// inputs: rows of the first layer's weight in use, empty: all.
@@ -405,7 +417,8 @@ void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
         inputs.push_back(first_input + model->n_fparam + k);
     }
     type.n_features += model->n_aparam;
-    const bool all_direct = std::all_of(type.descriptors.begin(), type.descriptors.end(), [](const auto& d) { return d.is_direct(); });
+    const bool all_direct =
+        std::all_of(type.descriptors.begin(), type.descriptors.end(), [](const auto& d) { return d.is_direct(); });
     pack_layers(a, all_direct && model->n_fparam == 0 ? std::vector<int>() : inputs, set);
     set.most_features = std::max(set.most_features, type.n_features);
 }
@@ -459,7 +472,8 @@ void PackedModel<Real>::set_parameters(const double* fparam, const double* apara
             continue;
         }
         const Layer& layer = model->fittings[a].layers.front();
-        const double* row = layer.weight + static_cast<std::ptrdiff_t>(layer.n_in - model->n_fparam - model->n_aparam) * layer.n_out;
+        const double* row =
+            layer.weight + static_cast<std::ptrdiff_t>(layer.n_in - model->n_fparam - model->n_aparam) * layer.n_out;
         std::vector<double> bias(layer.bias, layer.bias + layer.n_out);
         for (int k = 0; k < model->n_fparam + model->n_aparam; ++k, row += layer.n_out) {
             const double value = k < model->n_fparam ? fparam[k] : aparam != nullptr ? aparam[k - model->n_fparam] : 0;
@@ -494,7 +508,8 @@ std::size_t PackedSet<Real>::bytes() const {
     for (const PackedType<Real>& type : types) {
         total += bytes_of(type.descriptors) + bytes_of(type.limits) + bytes_of(type.fitting.layers);
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-            total += bytes_of(descriptor.type_pairs) + bytes_of(descriptor.triples) + bytes_of(descriptor.begin) + bytes_of(descriptor.end);
+            total += bytes_of(descriptor.type_pairs) + bytes_of(descriptor.triples) + bytes_of(descriptor.begin) +
+                     bytes_of(descriptor.end);
             for (const PackedTriple<Real>& triple : descriptor.triples) {
                 total += bytes_of(triple.moment_of_channel);
             }
@@ -508,7 +523,8 @@ std::size_t PackedSet<Real>::bytes() const {
 
 template <class Real>
 std::size_t PackedModel<Real>::bytes() const {
-    std::size_t total = ordinary.bytes() + (close_ ? sizeof(*close_) + close_->bytes() : 0) + bytes_of(grids_) + bytes_of(storage_);
+    std::size_t total =
+        ordinary.bytes() + (close_ ? sizeof(*close_) + close_->bytes() : 0) + bytes_of(grids_) + bytes_of(storage_);
     for (const TableGrid& grid : grids_) {
         total += grid.bytes();
     }

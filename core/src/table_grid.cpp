@@ -32,7 +32,8 @@ TableGrid::TableGrid(const Table& table) {
         int interval = 0;
         segments_.reserve(from.size());
         for (const Table::Segment& s : from) {
-            segments_.push_back({s.start, s.step, 1 / s.step, static_cast<double>(interval), static_cast<double>(s.n_intervals - 1)});
+            segments_.push_back(
+                {s.start, s.step, 1 / s.step, static_cast<double>(interval), static_cast<double>(s.n_intervals - 1)});
             interval += s.n_intervals;
         }
         make_buckets();

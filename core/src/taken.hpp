@@ -15,7 +15,11 @@ class Taken {
 public:
     /// By centres of type a.
     Taken(const Model& model, int a, const FittingInput& input, Extent extent)
-        : model_(model), descriptor_(model.descriptors[static_cast<std::size_t>(input.descriptor)]), a_(a), input_(input), extent_(extent) {}
+        : model_(model),
+          descriptor_(model.descriptors[static_cast<std::size_t>(input.descriptor)]),
+          a_(a),
+          input_(input),
+          extent_(extent) {}
 
     const FittingInput& input() const { return input_; }
     const Descriptor& descriptor() const { return descriptor_; }
@@ -80,7 +84,8 @@ public:
 private:
     static constexpr bool kIsDouble = std::is_same_v<Real, double>;
 
-    const std::vector<int>& part(const std::vector<int>& in_double, const std::vector<int>& in_mixed, const std::vector<int>& all) const {
+    const std::vector<int>& part(const std::vector<int>& in_double, const std::vector<int>& in_mixed,
+                                 const std::vector<int>& all) const {
         const std::vector<int>& ordinary = kIsDouble ? in_double : in_mixed;
         return extent_ == Extent::all || ordinary.empty() ? all : ordinary;
     }

@@ -47,7 +47,8 @@ constexpr double kLargerDistances[] = {3.0, 2.2, 2.2, 4.0};
 /// Close centres are those of the default distances; in the training data pairs were farther apart.
 inline TableBuilder apart_model() {
     TableBuilder file = nested_model(kLargerDistances);
-    file.f64("model.close_distance", {2, 2}, {kDefaultDistances[0], kDefaultDistances[1], kDefaultDistances[2], kDefaultDistances[3]});
+    file.f64("model.close_distance", {2, 2},
+             {kDefaultDistances[0], kDefaultDistances[1], kDefaultDistances[2], kDefaultDistances[3]});
     return file;
 }
 
@@ -95,7 +96,8 @@ struct Kinds {
                 const int b = system.types[static_cast<std::size_t>(j)];
                 const double* from = x.data() + 3 * i;
                 const double* to = x.data() + 3 * j;
-                const double r = std::sqrt(std::pow(to[0] - from[0], 2) + std::pow(to[1] - from[1], 2) + std::pow(to[2] - from[2], 2));
+                const double r =
+                    std::sqrt(std::pow(to[0] - from[0], 2) + std::pow(to[1] - from[1], 2) + std::pow(to[2] - from[2], 2));
                 if (j != i && b >= 0 && r < min_distance[2 * a + b]) {
                     (a == 1 && b == 1 ? has_excluded : is_close) = true;
                 }

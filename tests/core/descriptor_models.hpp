@@ -90,7 +90,8 @@ inline std::shared_ptr<const Model> radial_model(const PairKinds& kinds) {
 inline std::shared_ptr<const Model> mixed_model() {
     const std::shared_ptr<Model> model = load_smooth();
     const Descriptor angular = model->descriptors.front();  // H-H excluded
-    Descriptor small = radial(angular, {PairKind::descriptor_excluded, PairKind::ordinary, PairKind::ordinary, PairKind::ordinary});
+    Descriptor small =
+        radial(angular, {PairKind::descriptor_excluded, PairKind::ordinary, PairKind::ordinary, PairKind::ordinary});
     small.rcut = 4.5;
     small.rcut_smth = 1.0;
     small.sel = {3, 5};

@@ -124,14 +124,10 @@ private:
                                           UINT64_MAX - 63,
                                           UINT64_MAX};
         switch (below(4)) {
-            case 0:
-                return before + 1;
-            case 1:
-                return before - 1;
-            case 2:
-                return before ^ (1ULL << below(64));
-            default:
-                return boundary[below(std::size(boundary))];
+            case 0: return before + 1;
+            case 1: return before - 1;
+            case 2: return before ^ (1ULL << below(64));
+            default: return boundary[below(std::size(boundary))];
         }
     }
 

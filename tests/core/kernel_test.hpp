@@ -71,7 +71,7 @@ private:
 inline std::string instruction_set_name(const testing::TestParamInfo<const char*>& info) { return info.param; }
 
 #if defined(__x86_64__)
-#define DPC_TEST_EVERY_INSTRUCTION_SET(suite)                                                                          \
+#define DPC_TEST_EVERY_INSTRUCTION_SET(suite)                                                                 \
     INSTANTIATE_TEST_SUITE_P(Each, suite, testing::Values("portable", "x86_64_v2", "x86_64_v3", "x86_64_v4"), \
                              dpc::test::instruction_set_name)
 #else
@@ -150,12 +150,14 @@ struct PairStore {
         interval.assign(n_slots, 0);
         pairs.neighbour = neighbour.data();
         pairs.interval = interval.data();
-        for (double** array : {&pairs.d[0], &pairs.d[1], &pairs.d[2], &pairs.r2, &pairs.dx_over_r, &pairs.h, &pairs.dh_over_r, &pairs.x}) {
+        for (double** array :
+             {&pairs.d[0], &pairs.d[1], &pairs.d[2], &pairs.r2, &pairs.dx_over_r, &pairs.h, &pairs.dh_over_r, &pairs.x}) {
             doubles.emplace_back(n_slots, 1.0);
             *array = doubles.back().data();
         }
-        for (Real** array : {&pairs.environment[0], &pairs.environment[1], &pairs.environment[2], &pairs.environment[3], &pairs.distance, &pairs.reverse_environment[0],
-                             &pairs.reverse_environment[1], &pairs.reverse_environment[2], &pairs.reverse_environment[3]}) {
+        for (Real** array : {&pairs.environment[0], &pairs.environment[1], &pairs.environment[2], &pairs.environment[3],
+                             &pairs.distance, &pairs.reverse_environment[0], &pairs.reverse_environment[1],
+                             &pairs.reverse_environment[2], &pairs.reverse_environment[3]}) {
             reals.emplace_back(n_slots, Real(0));
             *array = reals.back().data();
         }

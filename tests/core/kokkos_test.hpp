@@ -93,8 +93,8 @@ struct Step {
         forces.assign(3 * n, kForce);
         atom_energy.assign(n, kAtomEnergy);
         atom_virial.assign(9 * n, kAtomVirial);
-        totals = evaluator.compute(
-            {x.data(), units}, {forces.data(), with_atoms ? atom_energy.data() : nullptr, with_atoms ? atom_virial.data() : nullptr});
+        totals = evaluator.compute({x.data(), units}, {forces.data(), with_atoms ? atom_energy.data() : nullptr,
+                                                       with_atoms ? atom_virial.data() : nullptr});
         overflow = evaluator.overflow();
     }
 };
@@ -107,7 +107,8 @@ inline double largest(const std::vector<double>& values) {
     return most;
 }
 
-inline void expect_same(const std::vector<double>& found, const std::vector<double>& expected, double tolerance, const char* what) {
+inline void expect_same(const std::vector<double>& found, const std::vector<double>& expected, double tolerance,
+                        const char* what) {
     ASSERT_EQ(found.size(), expected.size());
     const double allowed = tolerance * largest(expected);
     double worst = 0;

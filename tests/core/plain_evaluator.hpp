@@ -17,7 +17,9 @@ public:
     PlainEvaluator(const Model& model, Precision precision) : model_(model), is_mixed_(precision == Precision::mixed) {}
 
     /// Of atom i among all the others.
-    long double energy(const std::vector<int>& types, const std::vector<double>& x, int i) const { return energy(types, x, i, is_close(types, x, i)); }
+    long double energy(const std::vector<int>& types, const std::vector<double>& x, int i) const {
+        return energy(types, x, i, is_close(types, x, i));
+    }
 
     /// Of a close centre or another one, wherever its neighbours are: what is differentiated, for the energy jumps where that changes.
     long double energy(const std::vector<int>& types, const std::vector<double>& x, int i, bool close) const {
@@ -68,7 +70,8 @@ private:
         for (int j = 0; j < static_cast<int>(types.size()); ++j) {
             Neighbour n{types[static_cast<std::size_t>(j)], {}, 0};
             for (std::size_t c = 0; c < 3; ++c) {
-                n.d[c] = static_cast<long double>(x[3 * static_cast<std::size_t>(j) + c]) - x[3 * static_cast<std::size_t>(i) + c];
+                n.d[c] =
+                    static_cast<long double>(x[3 * static_cast<std::size_t>(j) + c]) - x[3 * static_cast<std::size_t>(i) + c];
             }
             n.r = std::sqrt(n.d[0] * n.d[0] + n.d[1] * n.d[1] + n.d[2] * n.d[2]);
             if (j != i && n.type >= 0) {
@@ -78,7 +81,9 @@ private:
         return all;
     }
 
-    const Descriptor& descriptor_of(const FittingInput& input) const { return model_.descriptors[static_cast<std::size_t>(input.descriptor)]; }
+    const Descriptor& descriptor_of(const FittingInput& input) const {
+        return model_.descriptors[static_cast<std::size_t>(input.descriptor)];
+    }
 
     static long double s_of(const Descriptor& d, long double r) {
         const long double u = (r - d.rcut_smth) / (static_cast<long double>(d.rcut) - d.rcut_smth);
@@ -181,17 +186,21 @@ private:
         }
         const Table& table = model_.tables[static_cast<std::size_t>(d.type_pair(b, c).table)];
         std::vector<Row> all(static_cast<std::size_t>(table.rank));
-        const auto is_seen = [&](const Neighbour& one) { return one.r < d.rcut && d.type_pair(a, one.type).kind == PairKind::ordinary; };
+        const auto is_seen = [&](const Neighbour& one) {
+            return one.r < d.rcut && d.type_pair(a, one.type).kind == PairKind::ordinary;
+        };
         const auto length = [&](const Neighbour& one) {
             return s_of(d, one.r) / (one.r + d.env_protection) / d.std_angular[static_cast<std::size_t>(a)];
         };
-        const long double divisor = static_cast<long double>(d.sel[static_cast<std::size_t>(b)]) * d.sel[static_cast<std::size_t>(c)];
+        const long double divisor =
+            static_cast<long double>(d.sel[static_cast<std::size_t>(b)]) * d.sel[static_cast<std::size_t>(c)];
         for (const Neighbour& one : neighbours) {
             for (const Neighbour& other : neighbours) {
                 if (one.type != b || other.type != c || !is_seen(one) || !is_seen(other)) {
                     continue;
                 }
-                const long double x = (one.d[0] * other.d[0] + one.d[1] * other.d[1] + one.d[2] * other.d[2]) * length(one) * length(other);
+                const long double x =
+                    (one.d[0] * other.d[0] + one.d[1] * other.d[1] + one.d[2] * other.d[2]) * length(one) * length(other);
                 for (int k = 0; k < table.rank; ++k) {
                     all[static_cast<std::size_t>(k)].c[0] += phi(table, k, x) / divisor;
                 }
@@ -207,7 +216,8 @@ private:
         return close || mine.empty() ? all : mine;
     }
 
-    void append(const FittingInput& input, int a, bool close, const std::vector<Neighbour>& neighbours, std::vector<long double>& y) const {
+    void append(const FittingInput& input, int a, bool close, const std::vector<Neighbour>& neighbours,
+                std::vector<long double>& y) const {
         const Descriptor& d = descriptor_of(input);
         std::vector<std::vector<Row>> by_group;
         for (int b = 0; b < (d.is_three_body() ? model_.n_types() * model_.n_types() : model_.n_types()); ++b) {
@@ -236,8 +246,8 @@ private:
         }
     }
 
-    void append_direct(const FittingInput& input, const Descriptor& d, int a, bool close, const std::vector<std::vector<Row>>& by_group,
-                       std::vector<long double>& y) const {
+    void append_direct(const FittingInput& input, const Descriptor& d, int a, bool close,
+                       const std::vector<std::vector<Row>>& by_group, std::vector<long double>& y) const {
         const std::vector<int> no_part, &ranks = part(close, input.rank_double, input.rank_mixed, no_part);
         std::vector<Row> t(static_cast<std::size_t>(d.width));
         for (std::size_t b = 0; b < by_group.size(); ++b) {
@@ -260,7 +270,9 @@ private:
         }
     }
 
-    static long double dot(const Row& a, const Row& b) { return a.c[0] * b.c[0] + a.c[1] * b.c[1] + a.c[2] * b.c[2] + a.c[3] * b.c[3]; }
+    static long double dot(const Row& a, const Row& b) {
+        return a.c[0] * b.c[0] + a.c[1] * b.c[1] + a.c[2] * b.c[2] + a.c[3] * b.c[3];
+    }
 
     static std::vector<long double> apply(const Layer& layer, const std::vector<long double>& x) {
         std::vector<long double> y;

@@ -52,9 +52,9 @@ using Segments = std::vector<std::array<double, 3>>;
 /// The table ends at 4, which pairs reach at 1.6 angstrom (around O) and 1.9 (around H): some of OpenSystem's are beyond.
 inline const Segments kTwoSegments = {{-1.0, 0.1, 10}, {0.0, 0.5, 8}};
 /// As a net with kinks has them: short and long ones, with steps of any size.
-inline const Segments kManySegments = {{-1.0, 0.05, 10}, {-0.5, 0.001, 1}, {-0.499, 0.499 / 3, 3}, {0.0, 0.125, 4},
-                                       {0.5, 0.25, 1},   {0.75, 0.01, 25}, {1.0, 1e-6, 2},         {1.000002, 0.499998, 1},
-                                       {1.5, 0.5, 5}};
+inline const Segments kManySegments = {{-1.0, 0.05, 10}, {-0.5, 0.001, 1},        {-0.499, 0.499 / 3, 3},
+                                       {0.0, 0.125, 4},  {0.5, 0.25, 1},          {0.75, 0.01, 25},
+                                       {1.0, 1e-6, 2},   {1.000002, 0.499998, 1}, {1.5, 0.5, 5}};
 
 /// Of products: fine around 0 and coarse on both sides, as nearly all are, and of more segments.
 inline const Segments kProducts = {{-6.0, 0.5, 8}, {-2.0, 0.1, 40}, {2.0, 0.5, 8}};
@@ -96,6 +96,8 @@ inline TableBuilder made_smooth(TableBuilder file, const Segments& segments) {
 }
 
 inline TableBuilder smooth_model(const Segments& segments = kTwoSegments) { return made_smooth(small_model(), segments); }
-inline TableBuilder smooth_radial_model(const Segments& segments = kTwoSegments) { return made_smooth(small_radial_model(), segments); }
+inline TableBuilder smooth_radial_model(const Segments& segments = kTwoSegments) {
+    return made_smooth(small_radial_model(), segments);
+}
 
 }  // namespace dpc::test

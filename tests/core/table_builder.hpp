@@ -215,7 +215,7 @@ inline TableBuilder small_model() {
     file.i32("fitting.0.inputs", {1}, {0});
     file.i32("fitting.0.input.0.form", {}, {1});
     file.i32("fitting.0.input.0.columns", {4, 2}, {0, 0, 1, 0, 0, 1, 1, 2});
-    file.i32("fitting.0.input.0.row_end", {4}, {4, 3, 3, 3});  // 4 + 2 + 1 + 0 products
+    file.i32("fitting.0.input.0.row_end", {4}, {4, 3, 3, 3});        // 4 + 2 + 1 + 0 products
     file.i32("fitting.0.input.0.row_end_mixed", {4}, {3, 2, 2, 3});  // 3 + 1 + 0 + 0 of them
     file.i32("fitting.0.layers", {4, 2}, {1, 0, 8, 1, 2, 2, 0, 0});
     file.f64("fitting.0.activation_parameter", {4}, {0.0, 3.0, 0.0, 0.0});

@@ -188,7 +188,9 @@ TEST_P(CloseCentres, MayBeOfOneTypeOnly) {
     }
 }
 
-std::string precision_name(const testing::TestParamInfo<Precision>& info) { return info.param == Precision::mixed ? "mixed" : "double"; }
+std::string precision_name(const testing::TestParamInfo<Precision>& info) {
+    return info.param == Precision::mixed ? "mixed" : "double";
+}
 INSTANTIATE_TEST_SUITE_P(Each, CloseCentres, testing::Values(Precision::float64, Precision::mixed), precision_name);
 
 class CloseCentresOfBlocks : public EveryInstructionSet {};
@@ -237,7 +239,8 @@ void expect_shared(const Model& model, const dpc::PackedModel<Real>& packed) {
     for (std::size_t a = 0; a < 2; ++a) {
         for (std::size_t l = 0; l < all.types[a].fitting.layers.size(); ++l) {
             const bool is_folded_input = a == 0 && l == 0;
-            EXPECT_EQ(part.types[a].fitting.layers[l].weight.panels == all.types[a].fitting.layers[l].weight.panels, !is_folded_input);
+            EXPECT_EQ(part.types[a].fitting.layers[l].weight.panels == all.types[a].fitting.layers[l].weight.panels,
+                      !is_folded_input);
         }
         EXPECT_FALSE(part.types[a].takes_all);
     }

@@ -72,7 +72,8 @@ TEST_P(Descriptors, GiveTheEnergiesOfPlainLoops) {
                 Results found;
                 evaluate(c.model, kernels, block_atoms, found);
                 for (std::size_t i = 0; i < kAtoms; ++i) {
-                    ASSERT_NEAR(found.atom_energy[i], expected[i], scale * (is_double ? kSameDouble : kSameMixed)) << "atom " << i;
+                    ASSERT_NEAR(found.atom_energy[i], expected[i], scale * (is_double ? kSameDouble : kSameMixed))
+                        << "atom " << i;
                 }
             }
         });
@@ -123,12 +124,14 @@ void expect_derivatives(const DescriptorCase& c, Precision precision, double tol
         largest = std::max(largest, std::abs(force));
     }
     for (std::size_t k = 0; k < 3 * kDisplaced; ++k) {
-        const double slope = derivative(plain, close, [&](const std::vector<double>& x, double h) { return with_moved(x, k, h); });
+        const double slope =
+            derivative(plain, close, [&](const std::vector<double>& x, double h) { return with_moved(x, k, h); });
         EXPECT_NEAR(found.forces[k], -slope, tolerance * largest) << "component " << k;
     }
     for (std::size_t a = 0; a < 3; ++a) {
         for (std::size_t b = 0; b < 3; ++b) {
-            const double slope = derivative(plain, close, [&](const std::vector<double>& x, double h) { return strained(x, a, b, h / kLength); });
+            const double slope =
+                derivative(plain, close, [&](const std::vector<double>& x, double h) { return strained(x, a, b, h / kLength); });
             double of_atoms = 0;
             for (std::size_t i = 0; i < kAtoms; ++i) {
                 of_atoms += found.atom_virial[9 * i + 3 * a + b];

@@ -54,7 +54,8 @@ struct Results {
         for (std::vector<double>* array : {&forces, &atom_energy, &atom_virial}) {
             std::fill(array->begin(), array->end(), 0.0);
         }
-        totals = evaluator.compute({x.data()}, {forces.data(), atom_energy.data(), with_atom_virial ? atom_virial.data() : nullptr});
+        totals =
+            evaluator.compute({x.data()}, {forces.data(), atom_energy.data(), with_atom_virial ? atom_virial.data() : nullptr});
     }
 };
 
@@ -131,12 +132,14 @@ TEST_P(SteadyStep, RepeatsBitwise) {
 
 std::string way_name(const testing::TestParamInfo<Way>& info) {
     const Way& way = info.param;
-    return (way.precision == Precision::mixed ? "mixed" : "double") + std::to_string(way.n_threads) + (way.with_atom_virial ? "virials" : "");
+    return (way.precision == Precision::mixed ? "mixed" : "double") + std::to_string(way.n_threads) +
+           (way.with_atom_virial ? "virials" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, SteadyStep,
-                         testing::Values(Way{Precision::float64, 1, false}, Way{Precision::float64, 1, true}, Way{Precision::float64, 2, false},
-                                         Way{Precision::float64, 2, true}, Way{Precision::mixed, 1, false}, Way{Precision::mixed, 1, true},
+                         testing::Values(Way{Precision::float64, 1, false}, Way{Precision::float64, 1, true},
+                                         Way{Precision::float64, 2, false}, Way{Precision::float64, 2, true},
+                                         Way{Precision::mixed, 1, false}, Way{Precision::mixed, 1, true},
                                          Way{Precision::mixed, 2, false}, Way{Precision::mixed, 2, true}),
                          way_name);
 
@@ -176,7 +179,9 @@ TEST_P(AnyPrecision, NumberOfThreadsChangesRoundingOnly) {
     EXPECT_NE(all[0].totals.energy, 0);
 }
 
-std::string precision_name(const testing::TestParamInfo<Precision>& info) { return info.param == Precision::mixed ? "mixed" : "double"; }
+std::string precision_name(const testing::TestParamInfo<Precision>& info) {
+    return info.param == Precision::mixed ? "mixed" : "double";
+}
 
 INSTANTIATE_TEST_SUITE_P(Each, AnyPrecision, testing::Values(Precision::float64, Precision::mixed), precision_name);
 

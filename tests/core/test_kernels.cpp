@@ -4,15 +4,15 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "table_grid.hpp"
 #include "kernel_test.hpp"
+#include "table_grid.hpp"
 
 namespace {
 
 using namespace dpc::test;
+using dpc::PackedTable;
 using dpc::host::kPairPadding;
 using dpc::host::Listed;
-using dpc::PackedTable;
 using dpc::host::PairArrays;
 using dpc::math::EnvParameters;
 using Real3 = long double[3];
@@ -85,7 +85,6 @@ std::vector<double> distances() {
     return out;
 }
 
-
 template <class Real>
 void check_environment(const Kernels<Real>& kernels, double protection) {
     const std::vector<double> lengths = distances();
@@ -102,7 +101,9 @@ void check_environment(const Kernels<Real>& kernels, double protection) {
         const long double scale = 1 + std::abs(environment[0]) + kMean / kStdRadial;
         EXPECT_TRUE(is_near(pairs.x[k], environment[0], in_double * scale)) << "r = " << lengths[static_cast<std::size_t>(k)];
         for (int c = 0; c < 4; ++c) {
-            EXPECT_TRUE(is_near(pairs.environment[c][k], environment[c], (in_double + in_real) * (scale + std::abs(environment[c])))) << c;
+            EXPECT_TRUE(
+                is_near(pairs.environment[c][k], environment[c], (in_double + in_real) * (scale + std::abs(environment[c]))))
+                << c;
         }
     }
 }
@@ -135,7 +136,8 @@ void check_reverse_environment(const Kernels<Real>& kernels, double protection) 
     std::fill_n(virial_scale, 9, 1.0L);
     for (int k = 0; k < n; ++k) {
         const Real3 d = {pairs.d[0][k], pairs.d[1][k], pairs.d[2][k]};
-        const double e[4] = {pairs.reverse_environment[0][k], pairs.reverse_environment[1][k], pairs.reverse_environment[2][k], pairs.reverse_environment[3][k]};
+        const double e[4] = {pairs.reverse_environment[0][k], pairs.reverse_environment[1][k], pairs.reverse_environment[2][k],
+                             pairs.reverse_environment[3][k]};
         Real3 expected;
         numerical_gradient(protection, d, e, expected);
         for (int a = 0; a < 3; ++a) {
@@ -214,7 +216,8 @@ void check_gather(const Kernels<Real>& kernels, int n_listed, double length) {
     std::fill_n(store.neighbour.begin(), first, -9);
     const double centre[3] = {0.25 / length, -0.5 / length, 0.125 / length};
     double closest = rcut2;
-    const int found = kernels.pairs.gather(x.data(), length, centre, Listed{listed.data(), n_listed}, rcut2, first, store.pairs, &closest);
+    const int found =
+        kernels.pairs.gather(x.data(), length, centre, Listed{listed.data(), n_listed}, rcut2, first, store.pairs, &closest);
 
     int n = first;
     long double expected_closest = rcut2;
@@ -276,7 +279,8 @@ template <class Real>
 void check_interval(const std::vector<long double>& knots, double x, int interval, long double distance) {
     const int n_intervals = static_cast<int>(knots.size()) - 1;
     const auto lower = static_cast<double>(knots.front()), end = static_cast<double>(knots.back());
-    const long double knot_error = 10 * rounding<double>() * std::max(std::abs(lower), std::abs(end));  // of a knot that the grid computes
+    const long double knot_error =
+        10 * rounding<double>() * std::max(std::abs(lower), std::abs(end));  // of a knot that the grid computes
     if (x >= end) {
         EXPECT_EQ(interval, n_intervals);
         EXPECT_TRUE(is_near(distance, x - static_cast<long double>(end), rounding<Real>() * (x - end) + knot_error));
@@ -284,7 +288,8 @@ void check_interval(const std::vector<long double>& knots, double x, int interva
     }
     ASSERT_GE(interval, 0);
     ASSERT_LT(interval, n_intervals);
-    const long double left = knots[static_cast<std::size_t>(interval)], step = knots[static_cast<std::size_t>(interval) + 1] - left;
+    const long double left = knots[static_cast<std::size_t>(interval)],
+                      step = knots[static_cast<std::size_t>(interval) + 1] - left;
     EXPECT_TRUE(is_near(left + distance, x, knot_error + rounding<Real>() * std::max(step, std::abs(distance))));
     if (x < lower) {
         EXPECT_EQ(interval, 0);
@@ -326,7 +331,8 @@ void check_locate(const Kernels<Real>& kernels, const std::vector<dpc::Table::Se
     kernels.table.locate(grid.grid(), begin, begin + n, store.pairs);
     for (int k = 0; k < n; ++k) {
         SCOPED_TRACE(testing::Message() << "x = " << x[static_cast<std::size_t>(k)]);
-        check_interval<Real>(knots, x[static_cast<std::size_t>(k)], store.interval[static_cast<std::size_t>(begin + k)], store.pairs.distance[begin + k]);
+        check_interval<Real>(knots, x[static_cast<std::size_t>(k)], store.interval[static_cast<std::size_t>(begin + k)],
+                             store.pairs.distance[begin + k]);
     }
     EXPECT_EQ(store.interval[begin - 1], -9);
     // The ends of segments are exact numbers.

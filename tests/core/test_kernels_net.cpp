@@ -10,11 +10,11 @@ namespace {
 
 using namespace dpc::test;
 using dpc::Activation;
-using dpc::Skip;
 using dpc::kPanelRows;
 using dpc::PackedLayer;
 using dpc::PackedMatrix;
 using dpc::ProductList;
+using dpc::Skip;
 
 class NetKernels : public EveryInstructionSet {};
 
@@ -55,7 +55,9 @@ void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int l
     EXPECT_TRUE(scratch.intact());
 
     std::vector<long double> expected(factors.size(), 0.0L);
-    const auto at = [&](int row, int component, int lane) { return size_of(4 * row + component, lanes) + static_cast<std::size_t>(lane); };
+    const auto at = [&](int row, int component, int lane) {
+        return size_of(4 * row + component, lanes) + static_cast<std::size_t>(lane);
+    };
     const long double tolerance = rounding<Real>() * 4 * static_cast<long double>(stairs.n_factors + 4);
     for (int lane = 0; lane < lanes; ++lane) {
         std::size_t product = static_cast<std::size_t>(lane);
@@ -117,7 +119,8 @@ struct Matrix {
     long double times(const Real* x, int lanes, int row, int lane, long double& magnitude) const {
         long double sum = magnitude = 0;
         for (int column = 0; column < n_in; ++column) {
-            const long double term = static_cast<long double>(element(row, column)) * x[size_of(column, lanes) + static_cast<std::size_t>(lane)];
+            const long double term =
+                static_cast<long double>(element(row, column)) * x[size_of(column, lanes) + static_cast<std::size_t>(lane)];
             sum += term;
             magnitude += std::abs(term);
         }
@@ -148,7 +151,8 @@ void check_multiply(const Kernels<Real>& kernels, int n_out, int n_in, int lanes
         for (int lane = 0; lane < lanes; ++lane) {
             long double magnitude = 0;
             const long double expected = row < n_out ? matrix.times(x.data(), lanes, row, lane, magnitude) : 0;
-            ASSERT_TRUE(is_near(y[size_of(row, lanes) + static_cast<std::size_t>(lane)], expected, rounding<Real>() * n_in * magnitude))
+            ASSERT_TRUE(
+                is_near(y[size_of(row, lanes) + static_cast<std::size_t>(lane)], expected, rounding<Real>() * n_in * magnitude))
                 << "row " << row << " lane " << lane;
         }
     }
@@ -170,8 +174,9 @@ TEST_P(NetKernels, MultiplyIsAMatrixProduct) {
     });
 }
 
-constexpr Activation kActivations[] = {Activation::linear, Activation::tanh, Activation::gelu, Activation::relu, Activation::relu6,
-                                       Activation::softplus, Activation::sigmoid, Activation::silu, Activation::silut};
+constexpr Activation kActivations[] = {Activation::linear,  Activation::tanh,  Activation::gelu,
+                                       Activation::relu,    Activation::relu6, Activation::softplus,
+                                       Activation::sigmoid, Activation::silu,  Activation::silut};
 /// silut's threshold is among the arguments that occur here.
 constexpr double parameter_of(Activation kind) { return kind == Activation::silut ? 1.25 : 0; }
 
@@ -194,7 +199,8 @@ struct LayerCase {
         numbers.fill(idt, 0.05, 0.15);
         numbers.fill(x, -2, 2);
         numbers.fill(reverse_y, -1, 1);
-        layer = {weight.packed(), reverse_weight.packed(), kind, parameter_of(kind), skip, bias.data(), with_idt ? idt.data() : nullptr};
+        layer = {weight.packed(), reverse_weight.packed(),        kind, parameter_of(kind), skip,
+                 bias.data(),     with_idt ? idt.data() : nullptr};
     }
     Matrix<Real> weight, reverse_weight;
     std::vector<Real> bias, idt, x, reverse_y;
@@ -222,9 +228,11 @@ void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool 
                 reverse_input[skipped] += c.reverse_y[at];
             }
             ASSERT_TRUE(is_near(y[at], expected, layer_tolerance<Real>(n_in) * (1 + magnitude))) << out << " lane " << lane;
-            ASSERT_TRUE(is_near(slope[at], f.slope * idt, layer_tolerance<Real>(n_in) * (1 + magnitude))) << out << " lane " << lane;
+            ASSERT_TRUE(is_near(slope[at], f.slope * idt, layer_tolerance<Real>(n_in) * (1 + magnitude)))
+                << out << " lane " << lane;
             for (int in = 0; in < n_in; ++in) {
-                reverse_input[size_of(in, lanes) + static_cast<std::size_t>(lane)] += c.weight.element(out, in) * f.slope * idt * c.reverse_y[at];
+                reverse_input[size_of(in, lanes) + static_cast<std::size_t>(lane)] +=
+                    c.weight.element(out, in) * f.slope * idt * c.reverse_y[at];
             }
         }
     }
@@ -241,8 +249,9 @@ TEST_P(NetKernels, LayersAndTheirGradient) {
             for (const Skip skip : {Skip::none, Skip::identity, Skip::doubled}) {
                 for (const bool with_idt : {false, true}) {
                     for (const int lanes : {16, 80}) {
-                        SCOPED_TRACE(testing::Message() << "activation " << static_cast<int>(kind) << ", skip " << static_cast<int>(skip)
-                                                        << (with_idt ? ", idt, " : ", ") << lanes << " lanes");
+                        SCOPED_TRACE(testing::Message()
+                                     << "activation " << static_cast<int>(kind) << ", skip " << static_cast<int>(skip)
+                                     << (with_idt ? ", idt, " : ", ") << lanes << " lanes");
                         check_layer(kernels, kind, skip, with_idt, lanes);
                     }
                 }

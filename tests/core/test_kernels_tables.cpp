@@ -92,7 +92,8 @@ void check_moments(const dpc::host::Kernels<Real>& kernels, int rank, int order,
             }
         }
         for (int component = 0; component < COMPONENTS; ++component) {
-            ASSERT_TRUE(is_near(moments[static_cast<std::size_t>(component * c.stride + channel)], expected[component], tolerance))
+            ASSERT_TRUE(
+                is_near(moments[static_cast<std::size_t>(component * c.stride + channel)], expected[component], tolerance))
                 << "channel " << channel << ", component " << component;
         }
     }

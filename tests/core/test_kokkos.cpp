@@ -53,7 +53,8 @@ TEST_P(KokkosEvaluator, EqualsHost) {
 
 /// Tables that end below, near and above the smallest distances of the training data.
 TEST_P(KokkosEvaluator, CountsWhatTheHostCounts) {
-    for (const std::vector<double>& min_distance : {std::vector<double>{0.5, 0.5, 0.5, 0.5}, {3.15, 3.2, 3.2, 3.0}, {4.0, 5.5, 5.5, 4.5}}) {
+    for (const std::vector<double>& min_distance :
+         {std::vector<double>{0.5, 0.5, 0.5, 0.5}, {3.15, 3.2, 3.2, 3.0}, {4.0, 5.5, 5.5, 4.5}}) {
         TableBuilder file = small_model();
         file.f64("model.min_distance", {2, 2}, min_distance);
         expect_as_host(load(file), the_system());

@@ -41,7 +41,8 @@ protected:
     static Step expected_at(const std::vector<double>& x, const double (&min_distance)[4] = kDefaultDistances) {
         const Kinds kinds(the_system(), x);
         const Precision precision = GetParam().precision;
-        Evaluator all(load(full_model(min_distance)), 1, precision), part(load(part_model(precision, min_distance)), 1, precision);
+        Evaluator all(load(full_model(min_distance)), 1, precision),
+            part(load(part_model(precision, min_distance)), 1, precision);
         Step close, others;
         compute(all, kinds.close, x, close);
         compute(part, kinds.ordinary, x, others);

@@ -63,7 +63,8 @@ TEST_P(KokkosDescriptors, HaveTheEnergiesOfPlainLoops) {
         for (int i = 0; i < system.n_atoms(); ++i) {
             const auto expected = static_cast<double>(plain.energy(system.types, system.x, i));
             const double energy = found.atom_energy[static_cast<std::size_t>(i)] - Step::kAtomEnergy;
-            EXPECT_NEAR(energy, expected, (is_mixed(GetParam()) ? kPlainMixed : kPlainDouble) * (1 + std::abs(expected))) << "atom " << i;
+            EXPECT_NEAR(energy, expected, (is_mixed(GetParam()) ? kPlainMixed : kPlainDouble) * (1 + std::abs(expected)))
+                << "atom " << i;
         }
     }
 }
@@ -92,7 +93,9 @@ TEST_P(KokkosDescriptors, HaveTheForcesOfPlainLoops) {
         EXPECT_GT(most, 0);
         for (std::size_t k = 0; k < 15; ++k) {
             const auto slope = static_cast<double>((energy_at(k, kStep) - energy_at(k, -kStep)) / (2 * kStep));
-            EXPECT_NEAR(found.forces[k] - Step::kForce, -slope, (is_mixed(GetParam()) ? kDerivativeMixed : kDerivativeDouble) * most) << k;
+            EXPECT_NEAR(found.forces[k] - Step::kForce, -slope,
+                        (is_mixed(GetParam()) ? kDerivativeMixed : kDerivativeDouble) * most)
+                << k;
         }
     }
 }

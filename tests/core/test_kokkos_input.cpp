@@ -167,8 +167,9 @@ TEST_P(KokkosInput, CoincidentAtoms) {
     } catch (const InputError& error) {
         EXPECT_EQ(std::min(error.atom_i, error.atom_j), 1);
         EXPECT_EQ(std::max(error.atom_i, error.atom_j), 2);
-        EXPECT_STREQ(error.what(), ("the atoms with indices " + std::to_string(error.atom_i) + " and " + std::to_string(error.atom_j) +
-                                    " are in the same place").c_str());
+        EXPECT_STREQ(error.what(), ("the atoms with indices " + std::to_string(error.atom_i) + " and " +
+                                    std::to_string(error.atom_j) + " are in the same place")
+                                       .c_str());
     }
     few.types = {0, 1, 1};  // pairs that the descriptor leaves out may coincide
     expect_as_host(few);

@@ -73,7 +73,8 @@ TYPED_TEST(Memory, OfABlock) {
     const auto model = the_model();
     const dpc::PackedModel<TypeParam> packed(model);
     dpc::host::NeighbourBlocks list;
-    list.build({*model, 1, dpc::NeighbourRule::all}, the_system().n_atoms(), the_system().types.data(), the_system().list(), kBlockAtoms);
+    list.build({*model, 1, dpc::NeighbourRule::all}, the_system().n_atoms(), the_system().types.data(), the_system().list(),
+               kBlockAtoms);
     const Since start;
     dpc::host::BlockEvaluator<TypeParam> blocks(packed, dpc::host::select_kernels<TypeParam>());
     start.expect(blocks.bytes());
@@ -126,7 +127,8 @@ std::string way_name(const testing::TestParamInfo<Way>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, MemoryOfAnEvaluator,
-                         testing::Values(Way{Precision::float64, 1}, Way{Precision::float64, 3}, Way{Precision::mixed, 1}, Way{Precision::mixed, 3}),
+                         testing::Values(Way{Precision::float64, 1}, Way{Precision::float64, 3}, Way{Precision::mixed, 1},
+                                         Way{Precision::mixed, 3}),
                          way_name);
 
 }  // namespace

@@ -146,10 +146,12 @@ const Wrong kDescriptor[] = {
          f.element("descriptor.0.rcut", 0, kDenormal);
          f.element("descriptor.0.rcut_smth", 0, 0.0);
      }},
-    {"env_protection", "descriptor.0.env_protection", "is -1, expected no negative", element("descriptor.0.env_protection", 0, -1.0)},
+    {"env_protection", "descriptor.0.env_protection", "is -1, expected no negative",
+     element("descriptor.0.env_protection", 0, -1.0)},
     {"sel_negative", "descriptor.0.sel", "has the value -1", code("descriptor.0.sel", 1, -1)},
     {"sel_all_zero", "descriptor.0.sel", "is 0 for every type", [](TableBuilder& f) { f.i32("descriptor.0.sel", {2}, {0, 0}); }},
-    {"sel_sum", "descriptor.0.sel", "has the sum 2147483651, format 1 allows at most 16777216", code("descriptor.0.sel", 1, INT32_MAX)},
+    {"sel_sum", "descriptor.0.sel", "has the sum 2147483651, format 1 allows at most 16777216",
+     code("descriptor.0.sel", 1, INT32_MAX)},
     {"n_sel", "descriptor.0.n_sel", "is 0, expected at least 1", code("descriptor.0.n_sel", 0, 0)},
     {"std_zero", "descriptor.0.std", "is 0 for type 0", element("descriptor.0.std", 1, 0.0)},
     {"std_denormal", "descriptor.0.std", "for type 1, expected a positive number with a finite reciprocal",
@@ -178,18 +180,18 @@ const Wrong kDescriptor[] = {
 const Wrong kTables[] = {
     {"argument", "table.0.argument", "is 3, expected 0 to 2", code("table.0.argument", 0, 3)},
     {"argument_negative", "table.0.argument", "is -1, expected at least 0", code("table.0.argument", 0, -1)},
-    {"argument_r", "table.1.argument", "is 1, but 0 in table 0 of the same descriptor",
-     code("table.1.argument", 0, 1)},
-    {"argument_product", "table.1.argument", "is 2, which a descriptor se_e2_a does not have",
-     code("table.1.argument", 0, 2)},
+    {"argument_r", "table.1.argument", "is 1, but 0 in table 0 of the same descriptor", code("table.1.argument", 0, 1)},
+    {"argument_product", "table.1.argument", "is 2, which a descriptor se_e2_a does not have", code("table.1.argument", 0, 2)},
     {"no_segment", "table.0.segments", "is empty", [](TableBuilder& f) { f.f64("table.0.segments", {0, 3}, {}); }},
     {"segment_shape", "table.0.segments", "has shape (2, 2), expected (any, 3)",
      [](TableBuilder& f) { f.f64("table.0.segments", {2, 2}, {-1.0, 0.1, 10.0, 0.0}); }},
     {"too_many_segments", "table.0.segments", "is 65537, format 1 allows at most 65536",
      [](TableBuilder& f) { f.f64("table.0.segments", {65537, 3}, std::vector<double>(3 * 65537, 1.0)); }},
-    {"step_negative", "table.1.segments", "segment 0 has the step -0.1, expected a positive number", element("table.1.segments", 1, -0.1)},
+    {"step_negative", "table.1.segments", "segment 0 has the step -0.1, expected a positive number",
+     element("table.1.segments", 1, -0.1)},
     {"step_denormal", "table.1.segments", "segment 1 has the step", element("table.1.segments", 4, kDenormal)},
-    {"half_an_interval", "table.0.segments", "segment 0 has 9.5 intervals, expected a whole number", element("table.0.segments", 2, 9.5)},
+    {"half_an_interval", "table.0.segments", "segment 0 has 9.5 intervals, expected a whole number",
+     element("table.0.segments", 2, 9.5)},
     {"no_interval", "table.0.segments", "segment 1 has 0 intervals", element("table.0.segments", 5, 0.0)},
     {"intervals_negative", "table.0.segments", "segment 1 has -2 intervals", element("table.0.segments", 5, -2.0)},
     {"intervals_huge", "table.0.segments", "segment 1 has 1e+300 intervals, expected a whole number from 1 to 16777216",
@@ -199,14 +201,17 @@ const Wrong kTables[] = {
     {"segment_overflows", "table.0.segments", "does not increase, or is not finite", element("table.0.segments", 4, 1e308)},
     {"segment_without_length", "table.0.segments", "does not increase",
      [](TableBuilder& f) { f.f64("table.0.segments", {1, 3}, {1e9, 1e-9, 1.0}); }},
-    {"gap", "table.0.segments", "segment 0 ends at 0, but the one after it starts at 1e-08", element("table.0.segments", 3, 1e-8)},
-    {"overlap", "table.0.segments", "segment 0 ends at 0, but the one after it starts at -1e-08", element("table.0.segments", 3, -1e-8)},
+    {"gap", "table.0.segments", "segment 0 ends at 0, but the one after it starts at 1e-08",
+     element("table.0.segments", 3, 1e-8)},
+    {"overlap", "table.0.segments", "segment 0 ends at 0, but the one after it starts at -1e-08",
+     element("table.0.segments", 3, -1e-8)},
     {"segments_the_wrong_way", "table.0.segments", "segment 0 ends at 1, but the one after it starts at -1",
      [](TableBuilder& f) { f.f64("table.0.segments", {2, 3}, {0.0, 0.5, 2.0, -1.0, 0.1, 10.0}); }},
     {"segment_not_finite", "table.0.segments", "element 3 is not a finite number", element("table.0.segments", 3, INFINITY)},
     {"upper_below", "table.0.upper", "is -1.5, expected -1 to 1, the ends of the table", element("table.0.upper", 0, -1.5)},
     {"upper_above", "table.0.upper", "is 1.5, expected -1 to 1", element("table.0.upper", 0, 1.5)},
-    {"no_function", "table.0.coef", "has 0 functions, expected 1 to the width 4", [](TableBuilder& f) { f.f64("table.0.coef", {12, 6, 0}, {}); }},
+    {"no_function", "table.0.coef", "has 0 functions, expected 1 to the width 4",
+     [](TableBuilder& f) { f.f64("table.0.coef", {12, 6, 0}, {}); }},
     {"rank_above_width", "table.0.coef", "has 5 functions, expected 1 to the width 4",
      [](TableBuilder& f) { f.f64("table.0.coef", {12, 6, 5}, numbers(12 * 6 * 5)); }},
     {"coef_rows", "table.1.coef", "has shape (12, 4, 3), expected (13, any, any)", element("table.1.segments", 5, 3.0)},
@@ -231,13 +236,14 @@ const Wrong kFitting[] = {
     {"no_inputs", "fitting.0.inputs", "is empty", [](TableBuilder& f) { f.i32("fitting.0.inputs", {0}, {}); }},
     {"input_of_no_descriptor", "fitting.0.inputs", "names descriptor 1, expected 0 to 0", code("fitting.0.inputs", 0, 1)},
     {"input_negative", "fitting.0.inputs", "names descriptor -1", code("fitting.0.inputs", 0, -1)},
-    {"input_twice", "fitting.0.inputs", "names descriptor 0 twice", [](TableBuilder& f) { f.i32("fitting.0.inputs", {2}, {0, 0}); }},
+    {"input_twice", "fitting.0.inputs", "names descriptor 0 twice",
+     [](TableBuilder& f) { f.i32("fitting.0.inputs", {2}, {0, 0}); }},
     {"several_nets", "fitting.1.weights", "sums several nets, which this version does not evaluate",
      [](TableBuilder& f) { f.f64("fitting.1.weights", {2}, {0.5, 0.5}); }},
     {"form", "fitting.0.input.0.form", "is 4, expected 0 to 3", code("fitting.0.input.0.form", 0, 4)},
     {"form_negative", "fitting.0.input.0.form", "is -1, expected at least 0", code("fitting.0.input.0.form", 0, -1)},
-    {"form_rectangular", "fitting.0.input.0.form", "is 2 (rectangular), which this version does not evaluate; install a newer version",
-     code("fitting.0.input.0.form", 0, 2)},
+    {"form_rectangular", "fitting.0.input.0.form",
+     "is 2 (rectangular), which this version does not evaluate; install a newer version", code("fitting.0.input.0.form", 0, 2)},
     {"form_linear", "fitting.0.input.0.form", "is 3 (linear), which a descriptor se_e2_a does not have",
      code("fitting.0.input.0.form", 0, 3)},
     {"column_type", "fitting.0.input.0.columns", "row 1 is neighbour type 2, channel 0, but there is no table",
@@ -248,7 +254,8 @@ const Wrong kFitting[] = {
      code("fitting.0.input.0.columns", 1, 2)},
     {"column_twice", "fitting.0.input.0.columns", "row 2 is neighbour type 0, channel 0, which occurs twice",
      code("fitting.0.input.0.columns", 5, 0)},
-    {"row_end_before_row", "fitting.0.input.0.row_end", "is 2 for row 3, expected 3 to 4", code("fitting.0.input.0.row_end", 3, 2)},
+    {"row_end_before_row", "fitting.0.input.0.row_end", "is 2 for row 3, expected 3 to 4",
+     code("fitting.0.input.0.row_end", 3, 2)},
     {"row_end_beyond", "fitting.0.input.0.row_end", "is 5 for row 0, expected 0 to 4", code("fitting.0.input.0.row_end", 0, 5)},
     {"row_end_increases", "fitting.0.input.0.row_end", "increases to 4 at row 1",
      [](TableBuilder& f) { f.i32("fitting.0.input.0.row_end", {4}, {3, 4, 3, 3}); }},
@@ -265,8 +272,10 @@ const Wrong kFitting[] = {
      [](TableBuilder& f) { f.i32("fitting.0.input.0.row_end_mixed", {3}, {3, 2, 2}); }},
     {"mixed_longer", "fitting.0.input.0.row_end_mixed", "has shape (5), expected (4)",
      [](TableBuilder& f) { f.i32("fitting.0.input.0.row_end_mixed", {5}, {3, 2, 2, 3, 4}); }},
-    {"mixed_before_row", "fitting.0.input.0.row_end_mixed", "is 0 for row 1, expected 1 to 4", code("fitting.0.input.0.row_end_mixed", 1, 0)},
-    {"mixed_beyond", "fitting.0.input.0.row_end_mixed", "is 5 for row 0, expected 0 to 4", code("fitting.0.input.0.row_end_mixed", 0, 5)},
+    {"mixed_before_row", "fitting.0.input.0.row_end_mixed", "is 0 for row 1, expected 1 to 4",
+     code("fitting.0.input.0.row_end_mixed", 1, 0)},
+    {"mixed_beyond", "fitting.0.input.0.row_end_mixed", "is 5 for row 0, expected 0 to 4",
+     code("fitting.0.input.0.row_end_mixed", 0, 5)},
     {"mixed_beyond_row_end", "fitting.0.input.0.row_end_mixed", "is 4 for row 3, which ends at 3 in row_end",
      code("fitting.0.input.0.row_end_mixed", 3, 4)},
     {"mixed_increases", "fitting.0.input.0.row_end_mixed", "increases to 3 at row 1",
@@ -336,11 +345,13 @@ const Wrong kFitting[] = {
 };
 
 const Wrong kRadial[] = {
-    {"axis_neuron", "descriptor.0.axis_neuron", "unknown to this version", [](TableBuilder& f) { f.i32("descriptor.0.axis_neuron", {}, {2}); }},
+    {"axis_neuron", "descriptor.0.axis_neuron", "unknown to this version",
+     [](TableBuilder& f) { f.i32("descriptor.0.axis_neuron", {}, {2}); }},
     {"std_columns", "descriptor.0.std", "has shape (2, 2), expected (2, 1)",
      [](TableBuilder& f) { f.f64("descriptor.0.std", {2, 2}, {0.1, 0.1, 0.1, 0.1}); }},
     {"std_zero", "descriptor.0.std", "is 0 for type 1", element("descriptor.0.std", 1, 0.0)},
-    {"form_square", "fitting.0.input.0.form", "is 1 (square), which a descriptor se_e2_r does not have", code("fitting.0.input.0.form", 0, 1)},
+    {"form_square", "fitting.0.input.0.form", "is 1 (square), which a descriptor se_e2_r does not have",
+     code("fitting.0.input.0.form", 0, 1)},
     {"no_columns", "fitting.0.input.0.form", "gives 0 inputs",
      [](TableBuilder& f) {
          f.i32("fitting.0.input.0.columns", {0, 2}, {});
@@ -357,21 +368,22 @@ const Wrong kRadial[] = {
      [](TableBuilder& f) { f.i32("fitting.0.input.0.row_end", {4}, {4, 3, 3, 3}); }},
     {"inputs", "fitting.0.0.weight", "has shape (4, 3), expected (3, any)",
      [](TableBuilder& f) { f.i32("fitting.0.input.0.columns", {3, 2}, {0, 0, 1, 0, 0, 1}); }},
-    {"direct_inputs", "fitting.1.0.weight", "has shape (8, 5), expected (4, any)", [](TableBuilder& f) { add_layer(f, "fitting.1.0.", 8, 5); }},
+    {"direct_inputs", "fitting.1.0.weight", "has shape (8, 5), expected (4, any)",
+     [](TableBuilder& f) { add_layer(f, "fitting.1.0.", 8, 5); }},
     {"skip_of_linear", "fitting.0.layers", "the first layer has a skip",
      [](TableBuilder& f) {
          f.i32("fitting.0.input.0.columns", {3, 2}, {0, 0, 1, 0, 0, 1});
          add_layer(f, "fitting.0.0.", 3, 3);
          f.element("fitting.0.layers", 1, std::int32_t{1});
      }},
-    {"zero_of_excluded_neighbours", "table.1.segments", "does not have the argument 0 of excluded neighbours around centre type 0",
-     element("table.1.upper", 0, -0.01)},
+    {"zero_of_excluded_neighbours", "table.1.segments",
+     "does not have the argument 0 of excluded neighbours around centre type 0", element("table.1.upper", 0, -0.01)},
 };
 
 const Wrong kTwo[] = {
     {"second", "descriptor.1.rcut", "is -4, expected a positive number", element("descriptor.1.rcut", 0, -4.0)},
-    {"widths_of_a_shared_table", "descriptor.1.pair_table", "names table 0, which a descriptor before it has for functions of width 4, not 5",
-     code("descriptor.1.width", 0, 5)},
+    {"widths_of_a_shared_table", "descriptor.1.pair_table",
+     "names table 0, which a descriptor before it has for functions of width 4, not 5", code("descriptor.1.width", 0, 5)},
     {"table_gap", "descriptor.1.pair_table", "names table 3 but not all tables before it",
      [](TableBuilder& f) { f.i32("descriptor.1.pair_table", {2, 2}, {0, 1, 3, 1}); }},
     {"descriptor_of_no_net", "descriptor.1.kind", "is in the inputs of no fitting net",
@@ -499,7 +511,8 @@ TEST(Model, LaterVersionIsNamed) {
         } catch (const dpc::ModelError& error) {
             const std::string message = error.what();
             EXPECT_NE(message.find("section '"), std::string::npos) << message;
-            EXPECT_NE(message.find("the file has format 1.3, this program reads format 1.0: install a newer version"), std::string::npos)
+            EXPECT_NE(message.find("the file has format 1.3, this program reads format 1.0: install a newer version"),
+                      std::string::npos)
                 << message;
         }
     }
@@ -594,7 +607,8 @@ TEST(Model, RanksOfATypeWithoutTableAreZero) {
     file.i32("fitting.1.input.0.rank_double", {2}, {1, 0});
     EXPECT_EQ(load(file)->fittings[1].inputs[0].rank_double, (std::vector<int>{1, 0}));
     file.i32("fitting.1.input.0.rank_double", {2}, {1, 1});
-    EXPECT_NE(refusal(file).find("fitting.1.input.0.rank_double': is 1 for neighbour type 1, which has no table, expected 0"), std::string::npos);
+    EXPECT_NE(refusal(file).find("fitting.1.input.0.rank_double': is 1 for neighbour type 1, which has no table, expected 0"),
+              std::string::npos);
 }
 
 TEST(Model, TypeWithoutEnergyHasNoFittingNet) {

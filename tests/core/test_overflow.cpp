@@ -113,16 +113,20 @@ TEST_P(OverflowCounts, TheWorstPairDoesNotDependOnTheThreads) {
     }
 }
 
-std::string precision_name(const testing::TestParamInfo<Precision>& info) { return info.param == Precision::mixed ? "mixed" : "double"; }
+std::string precision_name(const testing::TestParamInfo<Precision>& info) {
+    return info.param == Precision::mixed ? "mixed" : "double";
+}
 
 INSTANTIATE_TEST_SUITE_P(Each, OverflowCounts, testing::Values(Precision::float64, Precision::mixed), precision_name);
 
-Overflow::Pair pair_at(int i, double distance, double limit, double table_limit) { return {i, 9, 0, 0, distance, limit, table_limit}; }
+Overflow::Pair pair_at(int i, double distance, double limit, double table_limit) {
+    return {i, 9, 0, 0, distance, limit, table_limit};
+}
 
 /// From the worst on: beyond the table, however small the part of the other limit that is left; then what is merely close.
 TEST(OverflowOrder, BeyondTheTableIsWorseThanClose) {
     const std::vector<Overflow::Pair> order = {
-        pair_at(7, 0.0, 1.0, 0.5),  pair_at(6, 0.2, 1.0, 0.5),  pair_at(5, 1.0, 0.9, 1.2),  pair_at(4, 1.19, 0.9, 1.2),
+        pair_at(7, 0.0, 1.0, 0.5),  pair_at(6, 0.2, 1.0, 0.5), pair_at(5, 1.0, 0.9, 1.2),  pair_at(4, 1.19, 0.9, 1.2),
         pair_at(3, 0.51, 2.0, 0.5), pair_at(2, 0.8, 1.0, 0.5), pair_at(1, 0.99, 1.0, 0.0), Overflow::Pair{},
     };
     for (std::size_t a = 0; a < order.size(); ++a) {

@@ -12,8 +12,8 @@
 
 #include "dpc/errors.hpp"
 #include "dpc/model.hpp"
-#include "table_file.hpp"
 #include "table_builder.hpp"
+#include "table_file.hpp"
 
 namespace {
 
@@ -78,8 +78,10 @@ const Damage kHeaderDamage[] = {
     {"pytorch_model",
      "zip archive, as PyTorch writes trained models; compress the model first: python -m pybuild MODEL tables.bin",
      [](Bytes& b) { start_with(b, std::string("PK\x03\x04\x00\x00", 6)); }},
-    {"hdf5_model", "an HDF5 file, as DeePMD-kit writes trained models; compress the model first", [](Bytes& b) { start_with(b, "\x89HDF\r\n\x1a\n..."); }},
-    {"tensorflow_model", "a TensorFlow graph, as DeePMD-kit writes trained models; compress the model first: python -m pybuild MODEL tables.bin",
+    {"hdf5_model", "an HDF5 file, as DeePMD-kit writes trained models; compress the model first",
+     [](Bytes& b) { start_with(b, "\x89HDF\r\n\x1a\n..."); }},
+    {"tensorflow_model",
+     "a TensorFlow graph, as DeePMD-kit writes trained models; compress the model first: python -m pybuild MODEL tables.bin",
      [](Bytes& b) {
          start_with(b,
                     "\x0a\x3b\x0a\x06t_type\x12\x05"

@@ -21,8 +21,7 @@ struct ModelError : std::runtime_error {
 /// atoms to blame, -1: none; adapters turn them into the names their users know (LAMMPS: atom IDs).
 struct InputError : std::runtime_error {
     using std::runtime_error::runtime_error;
-    InputError(const std::string& what, int i, int j = -1)
-        : std::runtime_error(what), atom_i(i), atom_j(j) {}
+    InputError(const std::string& what, int i, int j = -1) : std::runtime_error(what), atom_i(i), atom_j(j) {}
     int atom_i = -1;
     int atom_j = -1;
 };

@@ -23,9 +23,9 @@ enum class Precision { float64, mixed };
 /// tag: which of equally near neighbours beyond sel is dropped must not depend on the order of the atoms: that of the larger tag.
 struct NeighbourRows {
     int n_centres = 0;
-    const int* centre = nullptr;      // (n_centres) atom index
-    const int* count = nullptr;       // by atom index
-    const int* const* rows = nullptr; // by atom index
+    const int* centre = nullptr;       // (n_centres) atom index
+    const int* count = nullptr;        // by atom index
+    const int* const* rows = nullptr;  // by atom index
     int index_mask = ~0;
     const std::int64_t* tag = nullptr;  // by atom index, the same for an atom and its images; null: the index
 };

@@ -48,21 +48,21 @@ struct Table {
 /// What a type pair does in a descriptor.
 struct TypePair {
     PairKind kind = PairKind::ordinary;  // of centre and neighbour
-    int table = -1;                      // index into Model::tables, -1 where absent; of three bodies both types are of neighbours
+    int table = -1;  // index into Model::tables, -1 where absent; of three bodies both types are of neighbours
 };
 
 /// Section 1 of docs/theory.md: what makes features of a centre's neighbours. N types.
 struct Descriptor {
     DescriptorKind kind = DescriptorKind::se_e2_a;
     double rcut = 0, rcut_smth = 0, env_protection = 0;  // angstrom
-    std::vector<int> sel;             // (N)
-    int n_sel = 1;                    // divisor of the sum over neighbours; of three bodies none
-    std::vector<double> mean;         // (N); of three bodies 0
-    std::vector<double> std_radial;   // (N), empty where the kind has none
-    std::vector<double> std_angular;  // (N), the same
-    int width = 0;                    // M
-    int axis_neuron = 0;              // A; 0 where the kind has none
-    std::vector<TypePair> type_pairs; // (N, N)
+    std::vector<int> sel;                                // (N)
+    int n_sel = 1;                                       // divisor of the sum over neighbours; of three bodies none
+    std::vector<double> mean;                            // (N); of three bodies 0
+    std::vector<double> std_radial;                      // (N), empty where the kind has none
+    std::vector<double> std_angular;                     // (N), the same
+    int width = 0;                                       // M
+    int axis_neuron = 0;                                 // A; 0 where the kind has none
+    std::vector<TypePair> type_pairs;                    // (N, N)
     const double* padding = nullptr;  // (N, M) what one of the n_sel slots adds where it is empty; null: each type has its own
     TableArgument argument = TableArgument::x;  // of all its tables
 
@@ -97,7 +97,7 @@ struct FittingInput {
         int group;  // of neighbours, see Descriptor; kEmptySlots: of the slots without neighbour
         int channel;
     };
-    int descriptor = 0;           // index into Model::descriptors
+    int descriptor = 0;  // index into Model::descriptors
     InputForm form = InputForm::direct;
     std::vector<Column> columns;  // square, linear: moments of C, P of them
     std::vector<int> row_end;     // square: products (p, q), q = p .. row_end[p] - 1
@@ -116,13 +116,13 @@ struct Fitting {
 
 struct Model {
     std::vector<std::string> type_map;
-    std::vector<double> energy_bias;   // (N) eV
-    std::vector<char> has_energy;      // (N)
-    std::vector<double> min_distance;  // (N, N) smallest distance of a pair of types in the training data, angstrom
+    std::vector<double> energy_bias;     // (N) eV
+    std::vector<char> has_energy;        // (N)
+    std::vector<double> min_distance;    // (N, N) smallest distance of a pair of types in the training data, angstrom
     std::vector<double> close_distance;  // (N, N) of a centre with a closer neighbour all columns and products are taken
     int check_frequency = 10;
     NeighbourRule neighbour_rule = NeighbourRule::all;
-    int n_fparam = 0, n_aparam = 0;  // frame and atomic parameters
+    int n_fparam = 0, n_aparam = 0;      // frame and atomic parameters
     std::vector<double> default_fparam;  // (n_fparam) where a caller gives none; empty: it must
 
     std::vector<Descriptor> descriptors;

@@ -23,7 +23,7 @@ struct Overflow {
     std::int64_t n_over_sel = 0;       // centres with more neighbours of a type, or of all types, than sel
     struct Crowd {
         int i = -1, type_i = -1, type_j = -1, count = 0, sel = 0;  // type_j: of the neighbours, or kEveryType
-    } crowd;  // of smallest margin
+    } crowd;                                                       // of smallest margin
 };
 
 /// Type of the neighbours of a crowd where all types share the slots.

@@ -26,9 +26,9 @@ struct PackedTypePair {
     PairKind kind = PairKind::ordinary;
     int sel = 0;                               // slots for the neighbours
     const PackedTable<Real>* table = nullptr;  // null: absent
-    std::vector<int> moment_of_channel;           // (K) of C, -1: not used
-    std::vector<Real> padding;                 // (K) what one empty slot adds to component 0: phi(x_pad) x_pad, se_e2_r: phi(x_pad)
-    std::vector<Real> masked;                  // (K) what one masked slot adds, se_e2_r: phi(0); empty: nothing
+    std::vector<int> moment_of_channel;        // (K) of C, -1: not used
+    std::vector<Real> padding;  // (K) what one empty slot adds to component 0: phi(x_pad) x_pad, se_e2_r: phi(x_pad)
+    std::vector<Real> masked;   // (K) what one masked slot adds, se_e2_r: phi(0); empty: nothing
 };
 
 /// What the pairs of neighbours of two types b <= c add to the moments of C of a descriptor of three bodies.
@@ -37,7 +37,7 @@ struct PackedTriple {
     int b = 0, c = 0;
     const PackedTable<Real>* table = nullptr;
     std::vector<int> moment_of_channel;  // (K) of C, -1: not used
-    double inverse_divisor = 0;       // 1/(sel_b sel_c)
+    double inverse_divisor = 0;          // 1/(sel_b sel_c)
 };
 
 /// What all descriptors of a centre type together have to say of the neighbours of one type: the worst of each.
@@ -46,10 +46,10 @@ struct TypePairLimits {
     double close_distance = 0;     // a centre with a closer neighbour takes all columns and products
     double table_limit = 0;        // the largest distance at which a table ends
     double checked_distance2 = 0;  // square of the larger of the two: closer pairs are counted. 0: no descriptor has such pairs
-    int sel = kUnlimited;          // slots of the only descriptor, if types do not share them; of several each has its own cut-off
-    int least_sel = kUnlimited;    // slots of the descriptor that has the fewest, of those that count them
-    bool is_counted = false;       // some descriptor counts them
-    bool is_stored = false;        // some descriptor needs the pairs themselves, not only their number
+    int sel = kUnlimited;        // slots of the only descriptor, if types do not share them; of several each has its own cut-off
+    int least_sel = kUnlimited;  // slots of the descriptor that has the fewest, of those that count them
+    bool is_counted = false;     // some descriptor counts them
+    bool is_stored = false;      // some descriptor needs the pairs themselves, not only their number
 
     static constexpr int kUnlimited = 1 << 30;
 };
@@ -58,16 +58,16 @@ struct TypePairLimits {
 template <class Real>
 struct PackedDescriptor {
     DescriptorKind kind = DescriptorKind::se_e2_a;
-    int index = 0;                            // into Model::descriptors
+    int index = 0;  // into Model::descriptors
     InputForm form = InputForm::direct;
-    double rcut = 0;                          // angstrom
-    int n_sel = 0;                            // divisor of the sum over neighbours
-    math::EnvParameters environment{};        // of three bodies R_0 is s/std', the length of the vector in R
-    std::vector<PackedTypePair<Real>> type_pairs; // by neighbour type; of three bodies without tables
-    std::vector<PackedTriple<Real>> triples;  // of three bodies: those that centres of this type see
+    double rcut = 0;                               // angstrom
+    int n_sel = 0;                                 // divisor of the sum over neighbours
+    math::EnvParameters environment{};             // of three bodies R_0 is s/std', the length of the vector in R
+    std::vector<PackedTypePair<Real>> type_pairs;  // by neighbour type; of three bodies without tables
+    std::vector<PackedTriple<Real>> triples;       // of three bodies: those that centres of this type see
     TableArgument argument = TableArgument::x;
     bool shares_slots = false;                // n_sel of them, for neighbours of any type
-    int padding_moment = -1;                     // moment of C: (empty slots)/n_sel in its first component; -1: none
+    int padding_moment = -1;                  // moment of C: (empty slots)/n_sel in its first component; -1: none
     int n_moments = 0;                        // of C
     PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_moments), T = Vs C, and its transpose; se_e2_r: Vs/5, D = Vs C/5
     std::vector<int> begin, end;              // se_e2_a: products, see ProductList
@@ -90,11 +90,11 @@ struct PackedFitting {
 template <class Real>
 struct PackedType {
     std::vector<PackedDescriptor<Real>> descriptors;  // in the order of their features in the first layer's input
-    std::vector<TypePairLimits> limits;                   // by neighbour type
+    std::vector<TypePairLimits> limits;               // by neighbour type
     PackedFitting<Real> fitting;
-    double rcut = 0;                                  // the largest of the descriptors, angstrom
-    int n_features = 0;                               // inputs of the first layer: of all descriptors, then atomic parameters
-    bool takes_all = true;                            // all descriptors do: close centres need nothing else
+    double rcut = 0;        // the largest of the descriptors, angstrom
+    int n_features = 0;     // inputs of the first layer: of all descriptors, then atomic parameters
+    bool takes_all = true;  // all descriptors do: close centres need nothing else
 };
 
 /// What one kind of centre is evaluated with.
@@ -102,10 +102,10 @@ template <class Real>
 struct PackedSet {
     std::vector<PackedTable<Real>> tables;
     std::vector<PackedType<Real>> types;
-    int most_stride = 0;     // channels of the widest table, padded
-    int most_moments = 0;    // of C (or rows of T) of any descriptor of any type
-    int most_features = 0;   // inputs of any first layer
-    int most_neurons = 0;    // width of any hidden layer
+    int most_stride = 0;    // channels of the widest table, padded
+    int most_moments = 0;   // of C (or rows of T) of any descriptor of any type
+    int most_features = 0;  // inputs of any first layer
+    int most_neurons = 0;   // width of any hidden layer
     int most_layers = 0;
 
     PackedSet() = default;
@@ -151,7 +151,8 @@ private:
     PackedDescriptor<Real> pack_descriptor(int a, const FittingInput& input, Extent extent, const PackedSet<Real>& set) const;
     void add_limits(int a, PackedType<Real>& type) const;
     void pack_triples(PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const;
-    PackedTypePair<Real> pack_pair(const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment, const PackedSet<Real>& set) const;
+    PackedTypePair<Real> pack_pair(const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment,
+                                   const PackedSet<Real>& set) const;
     void pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed);
     void pack_layers(int a, const std::vector<int>& inputs, PackedSet<Real>& set);
     PackedLayer<Real> pack_layer(const Layer& layer, const std::vector<int>* inputs);
@@ -160,7 +161,7 @@ private:
     template <class Element>
     PackedMatrix<Real> pack_matrix(int n_out, int n_in, const Element& element);
 
-    std::vector<TableGrid> grids_;  // of the tables
+    std::vector<TableGrid> grids_;            // of the tables
     std::vector<AlignedArray<Real>> biases_;  // by type: of the first layer, with parameters; none of models without them
     std::unique_ptr<PackedSet<Real>> close_;
     std::vector<std::unique_ptr<AlignedArray<Real>>> storage_;

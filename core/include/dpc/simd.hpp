@@ -242,9 +242,11 @@ DPC_FUNCTION Pack<T> merge_halves(Pack<T> a, Pack<T> b, std::integer_sequence<in
     constexpr int half = GROUP / 2, groups = SPAN / UNIT / GROUP;
     constexpr auto source = [](int element) {
         const int span = element / SPAN, unit = element % SPAN / UNIT, group = unit / half;
-        return span * SPAN + ((group % groups) * GROUP + unit % half) * UNIT + element % UNIT + (group < groups ? 0 : Pack<T>::width);
+        return span * SPAN + ((group % groups) * GROUP + unit % half) * UNIT + element % UNIT +
+               (group < groups ? 0 : Pack<T>::width);
     };
-    return Pack<T>(__builtin_shufflevector(a.v, b.v, source(ELEMENT)...)) + Pack<T>(__builtin_shufflevector(a.v, b.v, (source(ELEMENT) + half * UNIT)...));
+    return Pack<T>(__builtin_shufflevector(a.v, b.v, source(ELEMENT)...)) +
+           Pack<T>(__builtin_shufflevector(a.v, b.v, (source(ELEMENT) + half * UNIT)...));
 }
 
 /// Merge N packs pairwise until their groups are single elements. In-register 16-byte spans first: these moves are the cheapest.

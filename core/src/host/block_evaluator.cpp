@@ -72,7 +72,8 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
 
 template <class Real>
 std::size_t BlockEvaluator<Real>::bytes() const {
-    std::size_t total = nearest_.bytes() + bytes_of(own_nearest_) + bytes_of(is_crowded_) + bytes_of(descriptors_) + bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) + gathered_.bytes() +
+    std::size_t total = nearest_.bytes() + bytes_of(own_nearest_) + bytes_of(is_crowded_) + bytes_of(descriptors_) +
+                        bytes_of(all_atoms_) + bytes_of(is_close_) + bytes_of(chosen_atoms_) + gathered_.bytes() +
                         bytes_of(narrowed_) + gradients_.bytes() + features_.bytes() + energy_.bytes() + net_.bytes();
     for (const auto& descriptor : descriptors_) {
         total += descriptor->bytes();
@@ -87,8 +88,7 @@ std::size_t BlockEvaluator<Real>::bytes() const {
 }
 
 template <class Real>
-void BlockEvaluator<Real>::evaluate(
-    const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums) {
+void BlockEvaluator<Real>::evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums) {
     const Type& type = ordinary_type(block);
     const Units& units = inputs.units;
     gather(list, block, inputs.x, units.length, sums);
@@ -130,8 +130,8 @@ void BlockEvaluator<Real>::evaluate_close(const NeighbourBlocks& list, const Blo
 
 /// From the pairs of the present atoms to their energies and the gradient of these pairs.
 template <class Real>
-void BlockEvaluator<Real>::evaluate_atoms(
-    const Type& type, const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums) {
+void BlockEvaluator<Real>::evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Inputs& inputs,
+                                          Sums& sums) {
     atoms_.lanes = padded(atoms_.n, kLaneMultiple);
     Real* features = features_.data();
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
@@ -150,7 +150,8 @@ void BlockEvaluator<Real>::evaluate_atoms(
 
 /// Atomic parameters behind the features, counted from those of the first atom (PackedModel::set_parameters).
 template <class Real>
-void BlockEvaluator<Real>::place_parameters(const NeighbourBlocks& list, const Block& block, const Span& aparam, Real* features) const {
+void BlockEvaluator<Real>::place_parameters(const NeighbourBlocks& list, const Block& block, const Span& aparam,
+                                            Real* features) const {
     const int n = model_.model->n_aparam;
     for (int c = 0; c < n; ++c) {
         Real* row = features + static_cast<std::ptrdiff_t>(c) * atoms_.lanes;
@@ -190,8 +191,8 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
             }
             const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
             double closest2 = rcut2;
-            const int found = kernels_.pairs.gather(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2, pairs.n,
-                                                    arrays, &closest2);
+            const int found = kernels_.pairs.gather(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2,
+                                                    pairs.n, arrays, &closest2);
             pairs.counts[segment] = found;
             count_crowd(block, centre, b, found, sums);
             may_overflow = may_overflow || nearest_.may_overflow(b, found);
@@ -214,8 +215,8 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
 
 /// The rare case: some centre may have more neighbours than the model keeps. What was said of the pairs that go is taken back.
 template <class Real>
-void BlockEvaluator<Real>::keep_nearest(
-    const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums) {
+void BlockEvaluator<Real>::keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length,
+                                        Overflow& close, Sums& sums) {
     BlockPairs& pairs = gathered_.pairs;
     nearest_.keep(list, block, x, length, pairs, sums.overflow);
     if (ordinary_type(block).descriptors.size() > 1) {
@@ -237,8 +238,8 @@ void BlockEvaluator<Real>::keep_nearest(
 
 /// Note where the closest neighbour of a centre and type is closer than in the training data or beyond the table.
 template <class Real>
-void BlockEvaluator<Real>::check_distances(
-    const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums) {
+void BlockEvaluator<Real>::check_distances(const Block& block, int centre, int b, int atom, double closest2, Overflow& found,
+                                           Sums& sums) {
     const TypePairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
     if (closest2 < limits.checked_distance2) {
         if (closest2 < limits.close_distance * limits.close_distance) {
@@ -308,7 +309,8 @@ void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block
             for (const PackedDescriptor<Real>& descriptor : ordinary_type(block).descriptors) {
                 const int sel = descriptor.type_pairs[static_cast<std::size_t>(b)].sel;
                 const int n = narrowed_[static_cast<std::size_t>(descriptor.index)].pairs.count(b, k);
-                const Overflow::Crowd crowd{list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, b, n, sel};
+                const Overflow::Crowd crowd{list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, b, n,
+                                            sel};
                 if (n > sel) {
                     is_crowded_[static_cast<std::size_t>(descriptor.index)] = 1;
                     found.n_over_sel = 1;
@@ -335,8 +337,8 @@ void BlockEvaluator<Real>::mark_close(const Block& block, int atom) {
 
 /// The rare case: some pair of this centre is closer than the training data or beyond the table.
 template <class Real>
-void BlockEvaluator<Real>::count_overflow(
-    const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all, Sums& sums) const {
+void BlockEvaluator<Real>::count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all,
+                                          Sums& sums) const {
     const TypePairLimits& limits = ordinary_type(block).limits[static_cast<std::size_t>(b)];
     const BlockPairs& pairs = gathered_.pairs;
     Overflow found;
@@ -375,12 +377,14 @@ bool BlockEvaluator<Real>::check_shared_slots(const NeighbourBlocks& list, const
         int n = 0, n_uncounted = 0;  // the latter are listed only
         for (int b = 0; b < pairs.n_types; ++b) {
             n += pairs.count(b, k);
-            n_uncounted += ordinary_type(block).limits[static_cast<std::size_t>(b)].is_counted ? 0 : list.listed(block, b, k).count;
+            n_uncounted +=
+                ordinary_type(block).limits[static_cast<std::size_t>(b)].is_counted ? 0 : list.listed(block, b, k).count;
         }
         if (n > nearest_.n_slots()) {
             Overflow found;
             found.n_over_sel = 1;
-            found.crowd = {list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, kEveryType, n, nearest_.n_slots()};
+            found.crowd = {list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, kEveryType, n,
+                           nearest_.n_slots()};
             merge(sums.overflow, found);
         }
         may_overflow = may_overflow || nearest_.may_overflow_shared(n + n_uncounted);
@@ -389,8 +393,8 @@ bool BlockEvaluator<Real>::check_shared_slots(const NeighbourBlocks& list, const
 }
 
 template <class Real>
-void BlockEvaluator<Real>::compute_energy(
-    const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
+void BlockEvaluator<Real>::compute_energy(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units,
+                                          Sums& sums) {
     compute_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, features_.data(), net_, energy_.data());
     for (int m = 0; m < atoms_.n; ++m) {
         const double energy = (energy_.data()[m] + type.fitting.energy_bias) * units.energy;
@@ -403,8 +407,8 @@ void BlockEvaluator<Real>::compute_energy(
 
 /// Of the pairs of one descriptor: force dE/dd on the centre and its opposite on the neighbour, virial from pair vector and pair force.
 template <class Real>
-void BlockEvaluator<Real>::add_forces(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs, const NeighbourBlocks& list,
-                                      const Block& block, const Units& units, Sums& sums) {
+void BlockEvaluator<Real>::add_forces(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs,
+                                      const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums) {
     double virial[9] = {};
     code_of(descriptor).reverse_environment(gradient_, virial);
     for (int c = 0; c < 9; ++c) {
@@ -426,7 +430,8 @@ void BlockEvaluator<Real>::add_forces(const PackedDescriptor<Real>& descriptor, 
                     neighbour[c] -= force;
                 }
             }
-            double* to = sums.forces + 3 * static_cast<std::ptrdiff_t>(list.centres[static_cast<std::size_t>(block.first_centre + k)]);
+            double* to =
+                sums.forces + 3 * static_cast<std::ptrdiff_t>(list.centres[static_cast<std::size_t>(block.first_centre + k)]);
             for (int c = 0; c < 3; ++c) {
                 to[c] += centre[c];
             }

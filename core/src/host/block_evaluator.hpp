@@ -5,9 +5,9 @@
 // block that has any.
 #pragma once
 
+#include "descriptors/block_descriptor.hpp"
 #include "dpc/evaluator.hpp"
 #include "dpc/packed_model.hpp"
-#include "descriptors/block_descriptor.hpp"
 #include "fitting_net.hpp"
 #include "host/kernels/kernels.hpp"
 #include "nearest_neighbours.hpp"
@@ -39,9 +39,12 @@ private:
     using Type = PackedType<Real>;
 
     const Type& ordinary_type(const Block& block) const { return model_.ordinary.types[static_cast<std::size_t>(block.type)]; }
-    BlockDescriptor<Real>& code_of(const PackedDescriptor<Real>& descriptor) { return *descriptors_[static_cast<std::size_t>(descriptor.index)]; }
+    BlockDescriptor<Real>& code_of(const PackedDescriptor<Real>& descriptor) {
+        return *descriptors_[static_cast<std::size_t>(descriptor.index)];
+    }
     void gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
-    void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close, Sums& sums);
+    void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close,
+                      Sums& sums);
     void keep_own(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
     void check_distances(const Block& block, int centre, int b, int atom, double closest2, Overflow& found, Sums& sums);
     /// The gathered pairs, or of a type with several descriptors those of them that are this one's.
@@ -55,30 +58,31 @@ private:
     void evaluate_close(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
     void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
     void place_parameters(const NeighbourBlocks& list, const Block& block, const Span& aparam, Real* features) const;
-    void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all, Sums& sums) const;
+    void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all,
+                        Sums& sums) const;
     void count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const;
     bool check_shared_slots(const NeighbourBlocks& list, const Block& block, Sums& sums) const;
     void compute_energy(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
-    void add_forces(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs, const NeighbourBlocks& list, const Block& block,
-                    const Units& units, Sums& sums);
+    void add_forces(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs, const NeighbourBlocks& list,
+                    const Block& block, const Units& units, Sums& sums);
 
     const PackedModel<Real>& model_;
     const Kernels<Real>& kernels_;
-    NearestNeighbours nearest_;               // of the only descriptor, or where the rule is united of all together
+    NearestNeighbours nearest_;                   // of the only descriptor, or where the rule is united of all together
     std::vector<NearestNeighbours> own_nearest_;  // by descriptor, where there are several and not all are kept
-    std::vector<char> is_crowded_;            // by descriptor: some centre of the block has more neighbours than its slots
+    std::vector<char> is_crowded_;                // by descriptor: some centre of the block has more neighbours than its slots
     std::vector<std::unique_ptr<BlockDescriptor<Real>>> descriptors_;  // as in Model::descriptors
-    BlockAtoms atoms_;                   // of the block, those that are evaluated at present
-    std::vector<int> all_atoms_;         // 0, 1, 2, ..
-    std::vector<char> is_close_;         // (atom), void unless any_close_
-    std::vector<int> chosen_atoms_;      // ordinary or close ones of a block that has close ones
+    BlockAtoms atoms_;                                                 // of the block, those that are evaluated at present
+    std::vector<int> all_atoms_;                                       // 0, 1, 2, ..
+    std::vector<char> is_close_;                                       // (atom), void unless any_close_
+    std::vector<int> chosen_atoms_;                                    // ordinary or close ones of a block that has close ones
     bool any_close_ = false;
-    PairStore gathered_;                 // inside the largest cut-off
-    std::vector<PairStore> narrowed_;    // by descriptor: its own, where a block has several descriptors
+    PairStore gathered_;               // inside the largest cut-off
+    std::vector<PairStore> narrowed_;  // by descriptor: its own, where a block has several descriptors
     AlignedArray<double> gradients_;
-    double* gradient_[3] = {};           // dE/dd of every pair of one descriptor
-    AlignedArray<Real> features_;        // (n_features, lanes), then their gradient
-    AlignedArray<double> energy_;        // (lanes)
+    double* gradient_[3] = {};     // dE/dd of every pair of one descriptor
+    AlignedArray<Real> features_;  // (n_features, lanes), then their gradient
+    AlignedArray<double> energy_;  // (lanes)
     NetScratch<Real> net_;
 };
 

@@ -14,7 +14,7 @@ namespace dpc::host {
 /// Pairs inside a cut-off, by neighbour type, then atom of the block. Behind the last one are kPairPadding that a kernel may touch.
 struct BlockPairs {
     int n_types = 0, n_atoms = 0;
-    int n = 0;            // in the arrays
+    int n = 0;                 // in the arrays
     int* neighbour = nullptr;  // atom index
     double* d[3] = {};         // r_j - r_i, angstrom
     double* r2 = nullptr;      // |d|^2

@@ -130,7 +130,8 @@ void HostEngine<Real>::run_thread(int t, const Inputs& inputs, const Output& out
             std::fill_n(thread.sums.atom_virial, 9 * n, 0.0);
         }
     }
-    for (int k = list_->thread_blocks[static_cast<std::size_t>(t)]; k < list_->thread_blocks[static_cast<std::size_t>(t) + 1]; ++k) {
+    for (int k = list_->thread_blocks[static_cast<std::size_t>(t)]; k < list_->thread_blocks[static_cast<std::size_t>(t) + 1];
+         ++k) {
         thread.blocks.evaluate(*list_, list_->blocks[static_cast<std::size_t>(k)], inputs, thread.sums);
     }
 }

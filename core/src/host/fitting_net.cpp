@@ -81,7 +81,6 @@ template void reverse_fitting_net(const Kernels<double>&, const std::vector<Pack
 template struct NetScratch<float>;
 template void compute_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, int, const float*,
                                   NetScratch<float>&, double*);
-template void reverse_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, int, NetScratch<float>&,
-                                  float*);
+template void reverse_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, int, NetScratch<float>&, float*);
 
 }  // namespace dpc::host

@@ -118,8 +118,8 @@ void NearestNeighbours::collect_stored(const NeighbourBlocks& list, const BlockP
 }
 
 /// Of pairs that have no slots.
-void NearestNeighbours::collect_listed(
-    const NeighbourBlocks& list, const Block& block, int atom, int b, const double* x, double length) {
+void NearestNeighbours::collect_listed(const NeighbourBlocks& list, const Block& block, int atom, int b, const double* x,
+                                       double length) {
     const double* from = x + 3 * static_cast<std::ptrdiff_t>(list.centres[static_cast<std::size_t>(block.first_centre + atom)]);
     const Listed listed = list.listed(block, b, atom);
     for (int n = 0; n < listed.count; ++n) {

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "block_pairs.hpp"
 #include "dpc/aligned_array.hpp"
 #include "dpc/evaluator.hpp"
-#include "block_pairs.hpp"
 #include "dpc/math/neighbour_slots.hpp"
 #include "neighbour_blocks.hpp"
 

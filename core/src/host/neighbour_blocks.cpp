@@ -16,12 +16,12 @@ namespace {
 
 int type_of(int n_types, int n_all, const int* types, int atom) {
     if (atom < 0 || atom >= n_all) {
-        throw InputError("atom index " + std::to_string(atom) + " in the neighbour list, but there are " +
-                         std::to_string(n_all) + " atoms");
+        throw InputError("atom index " + std::to_string(atom) + " in the neighbour list, but there are " + std::to_string(n_all) +
+                         " atoms");
     }
     if (types[atom] >= n_types) {
-        throw InputError("atom type " + std::to_string(types[atom]) + ", but the model has " +
-                             std::to_string(n_types) + " types, numbered from 0",
+        throw InputError("atom type " + std::to_string(types[atom]) + ", but the model has " + std::to_string(n_types) +
+                             " types, numbered from 0",
                          atom);
     }
     return types[atom];
@@ -68,10 +68,10 @@ Grouping::Grouping(const Model& model, int threads, NeighbourRule neighbour_rule
     : n_types(model.n_types()), n_threads(threads), rule(neighbour_rule), has_energy(model.has_energy) {
     for (int a = 0; a < n_types; ++a) {
         for (int b = 0; b < n_types; ++b) {
-            is_listed.push_back(counts_all_types(rule) ||
-                                std::any_of(model.descriptors.begin(), model.descriptors.end(), [&](const Descriptor& descriptor) {
-                                    return math::is_counted(descriptor.type_pair(a, b).kind);
-                                }));
+            is_listed.push_back(
+                counts_all_types(rule) ||
+                std::any_of(model.descriptors.begin(), model.descriptors.end(),
+                            [&](const Descriptor& descriptor) { return math::is_counted(descriptor.type_pair(a, b).kind); }));
         }
     }
 }
@@ -133,13 +133,15 @@ void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, 
     for (int t = 1; t <= n_threads; ++t) {
         const std::size_t share = cost.back() / static_cast<std::size_t>(n_threads) * static_cast<std::size_t>(t);
         const auto at = std::lower_bound(cost.begin(), cost.end(), t == n_threads ? cost.back() : share);
-        thread_blocks[static_cast<std::size_t>(t)] = t == n_threads ? static_cast<int>(blocks.size()) : static_cast<int>(at - cost.begin());
+        thread_blocks[static_cast<std::size_t>(t)] =
+            t == n_threads ? static_cast<int>(blocks.size()) : static_cast<int>(at - cost.begin());
     }
     grouping = how;
 }
 
 std::size_t NeighbourBlocks::bytes() const {
-    return bytes_of(centres) + bytes_of(blocks) + bytes_of(segments) + bytes_of(neighbours) + bytes_of(tags) + bytes_of(thread_blocks);
+    return bytes_of(centres) + bytes_of(blocks) + bytes_of(segments) + bytes_of(neighbours) + bytes_of(tags) +
+           bytes_of(thread_blocks);
 }
 
 }  // namespace dpc::host

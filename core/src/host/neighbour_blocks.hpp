@@ -13,8 +13,8 @@
 namespace dpc::host {
 
 struct Block {
-    int type = 0;                // of the centres
-    int first_centre = 0;        // into NeighbourBlocks::centres
+    int type = 0;          // of the centres
+    int first_centre = 0;  // into NeighbourBlocks::centres
     int n_atoms = 0;
     std::size_t first_segment = 0;  // segment of (neighbour type b, atom k): first_segment + b * n_atoms + k
 };
@@ -30,13 +30,14 @@ struct Grouping {
     Grouping(const Model& model, int n_threads, NeighbourRule rule);
     bool lists(int a, int b) const { return is_listed[static_cast<std::size_t>(a * n_types + b)] != 0; }
     friend bool operator==(const Grouping& a, const Grouping& b) {
-        return a.n_types == b.n_types && a.n_threads == b.n_threads && a.rule == b.rule && a.has_energy == b.has_energy && a.is_listed == b.is_listed;
+        return a.n_types == b.n_types && a.n_threads == b.n_threads && a.rule == b.rule && a.has_energy == b.has_energy &&
+               a.is_listed == b.is_listed;
     }
 };
 
 struct NeighbourBlocks {
     Grouping grouping;
-    std::vector<int> centres;           // atom indices, by block
+    std::vector<int> centres;  // atom indices, by block
     std::vector<Block> blocks;
     std::vector<std::size_t> segments;  // begin of each segment in neighbours; one more at the end
     std::vector<int> neighbours;        // atom indices

@@ -297,8 +297,9 @@ std::unique_ptr<Engine> make_own_engine(std::shared_ptr<const Model> model, cons
             default: break;
         }
     }
-    throw InputError(options.backend == Backend::gpu ? "there is no GPU here that this build can use: it needs a Kokkos with CUDA or HIP, and a driver"
-                                                     : "the Kokkos of this build, or this machine, lacks the execution space that was asked for");
+    throw InputError(options.backend == Backend::gpu
+                         ? "there is no GPU here that this build can use: it needs a Kokkos with CUDA or HIP, and a driver"
+                         : "the Kokkos of this build, or this machine, lacks the execution space that was asked for");
 }
 
 }  // namespace dpc::kokkos

@@ -74,8 +74,8 @@ void start_kokkos(int n_threads, int device) {
         throw InputError("Kokkos has ended in this program and cannot be started again");
     }
     if (device >= 0 && device >= count_gpus()) {
-        throw InputError("GPU " + std::to_string(device) + " was asked for, but this machine has " + std::to_string(count_gpus()) +
-                         ", numbered from 0");
+        throw InputError("GPU " + std::to_string(device) + " was asked for, but this machine has " +
+                         std::to_string(count_gpus()) + ", numbered from 0");
     }
     const std::lock_guard<std::mutex> lock(registry().mutex);
     if (!Kokkos::is_initialized()) {

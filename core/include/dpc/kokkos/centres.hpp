@@ -143,12 +143,12 @@ void check_list(const ExecSpace& space, int n_types, int n_all, const Types& typ
         return;
     }
     if (fault.type < 0) {
-        throw InputError("atom index " + std::to_string(fault.atom) + " in the neighbour list, but there are " + std::to_string(n_all) +
-                         " atoms");
+        throw InputError("atom index " + std::to_string(fault.atom) + " in the neighbour list, but there are " +
+                         std::to_string(n_all) + " atoms");
     }
-    throw InputError("atom type " + std::to_string(fault.type) + ", but the model has " + std::to_string(n_types) +
-                         " types, numbered from 0",
-                     fault.atom);
+    throw InputError(
+        "atom type " + std::to_string(fault.type) + ", but the model has " + std::to_string(n_types) + " types, numbered from 0",
+        fault.atom);
 }
 
 /// An array that is at least this long; contents are lost when it grows.
@@ -181,7 +181,8 @@ void Centres<ExecSpace>::build(const ExecSpace& space, const Model& model, const
 
 template <class ExecSpace>
 template <class List>
-void Centres<ExecSpace>::build_marked(const ExecSpace& space, const Centres& all, const char* marks, const List& list, int padding) {
+void Centres<ExecSpace>::build_marked(const ExecSpace& space, const Centres& all, const char* marks, const List& list,
+                                      int padding) {
     begin_.clear();
     grow(centres_, space, "dpc::centres", static_cast<std::size_t>(all.n_centres()));
     std::vector<int> begin = {0};

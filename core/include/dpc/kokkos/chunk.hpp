@@ -25,7 +25,9 @@ struct TiledRows {
     /// Of atom k of the chunk.
     KOKKOS_INLINE_FUNCTION Real* of_atom(int row, int k) const { return at(k / lanes, row, k % lanes); }
     /// The same tiles, rows counted from another one on.
-    KOKKOS_INLINE_FUNCTION TiledRows from(int row) const { return {data + static_cast<std::int64_t>(row) * lanes, n_rows, lanes}; }
+    KOKKOS_INLINE_FUNCTION TiledRows from(int row) const {
+        return {data + static_cast<std::int64_t>(row) * lanes, n_rows, lanes};
+    }
 };
 
 /// The pairs inside the largest cut-off, by centre, then neighbour type; a centre's first slot comes from prefix sums of listed counts.
@@ -44,17 +46,17 @@ struct Chunk {
     double rcut2 = 0;                        // the largest
     const int* centres = nullptr;            // atom indices, from the chunk's first on
     const std::int64_t* slots = nullptr;     // prefix sums, from the chunk's first centre on
-    const TypePairLimits* limits = nullptr;      // by neighbour type
+    const TypePairLimits* limits = nullptr;  // by neighbour type
     GatheredPairs pairs;
-    int* counts = nullptr;                   // (n_types, atoms): neighbours inside the cut-off that are kept
-    int* within = nullptr;                   // (n_types, atoms): all of them; of several descriptors those inside the cut-off of the
-    int* within_sel = nullptr;               //     one that they exceed most, and its slots
-    bool keeps_own = false;                  // of several descriptors each keeps the nearest that it has slots for
-    int* firsts = nullptr;                   // (n_types, atoms): first pair
-    double* closest2 = nullptr;              // (n_types, atoms): smallest r2 of a pair, infinity: none
-    double* virial = nullptr;                // (9, atoms)
-    char* is_close = nullptr;                // (atoms): contributes nothing here, but with all columns and products later; null: no atom
-    double* energy = nullptr;                // (atoms)
+    int* counts = nullptr;       // (n_types, atoms): neighbours inside the cut-off that are kept
+    int* within = nullptr;       // (n_types, atoms): all of them; of several descriptors those inside the cut-off of the
+    int* within_sel = nullptr;   //     one that they exceed most, and its slots
+    bool keeps_own = false;      // of several descriptors each keeps the nearest that it has slots for
+    int* firsts = nullptr;       // (n_types, atoms): first pair
+    double* closest2 = nullptr;  // (n_types, atoms): smallest r2 of a pair, infinity: none
+    double* virial = nullptr;    // (9, atoms)
+    char* is_close = nullptr;    // (atoms): contributes nothing here, but with all columns and products later; null: no atom
+    double* energy = nullptr;    // (atoms)
 
     KOKKOS_INLINE_FUNCTION bool contributes(int k) const { return is_close == nullptr || is_close[k] == 0; }
     KOKKOS_INLINE_FUNCTION int segment(int b, int k) const { return b * tiles.n_atoms + k; }

@@ -19,10 +19,10 @@ template <class Real>
 struct DeviceTypePair {
     PairKind kind;
     bool has_table;
-    PackedTable<Real> table;    // coef: device memory
+    PackedTable<Real> table;       // coef: device memory
     const int* moment_of_channel;  // (K)
-    const Real* padding;        // (K)
-    const Real* masked;         // (K), null: a masked slot adds nothing
+    const Real* padding;           // (K)
+    const Real* masked;            // (K), null: a masked slot adds nothing
     int sel;
 };
 
@@ -81,7 +81,7 @@ struct DeviceDescriptor {
 /// What the scratch arrays of one descriptor of the model must have room for, around any centre.
 struct DescriptorExtent {
     DescriptorKind kind = DescriptorKind::se_e2_a;
-    int most_moments = 0;        // of C or T
+    int most_moments = 0;     // of C or T
     bool has_direct = false;  // some net takes all of it
     bool looks_up_distance = false;
 };
@@ -97,9 +97,9 @@ struct CutoffSlots {
 template <class Real>
 struct DeviceType {
     std::vector<DeviceDescriptor<Real>> descriptors;  // in the order of their features
-    const TypePairLimits* limits = nullptr;               // by neighbour type, device memory
+    const TypePairLimits* limits = nullptr;           // by neighbour type, device memory
     CutoffSlots slots;
-    double rcut2 = 0;                                 // the largest
+    double rcut2 = 0;  // the largest
     int n_features = 0;
     std::vector<DeviceLayer<Real>> layers;
     bool takes_all = true;
@@ -119,7 +119,7 @@ public:
 
     std::vector<DeviceType<Real>> types;
     std::vector<DescriptorExtent> descriptors;  // of the model
-    int n_types = 0, n_slots = 0;  // n_slots: of all types
+    int n_types = 0, n_slots = 0;               // n_slots: of all types
     int most_rank = 0, most_features = 0, most_neurons = 0, most_layers = 1;
 
     /// The biases of the first layers as PackedModel::set_parameters left them.
@@ -141,7 +141,7 @@ private:
     DeviceMatrix<Real> upload(const PackedMatrix<Real>& matrix);
     PackedTable<Real> upload(const PackedTable<Real>& table);
     DeviceTypePair<Real> upload(const PackedTypePair<Real>& pair, const std::vector<PackedTable<Real>>& host,
-                            const std::vector<PackedTable<Real>>& device);
+                                const std::vector<PackedTable<Real>>& device);
     DeviceTriple<Real> upload(const PackedTriple<Real>& triple, const std::vector<PackedTable<Real>>& host,
                               const std::vector<PackedTable<Real>>& device);
     DeviceProducts upload_products(const PackedDescriptor<Real>& descriptor);
@@ -164,7 +164,8 @@ const T* DeviceModel<ExecSpace, Real>::upload(const T* values, std::size_t n) {
     if (values == nullptr || n == 0) {
         return nullptr;
     }
-    Kokkos::View<unsigned char*, Memory> memory(Kokkos::view_alloc(space_, Kokkos::WithoutInitializing, "dpc::model"), n * sizeof(T));
+    Kokkos::View<unsigned char*, Memory> memory(Kokkos::view_alloc(space_, Kokkos::WithoutInitializing, "dpc::model"),
+                                                n * sizeof(T));
     const Kokkos::View<const unsigned char*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged> from(
         reinterpret_cast<const unsigned char*>(values), n * sizeof(T));
     Kokkos::deep_copy(space_, memory, from);
@@ -233,8 +234,9 @@ PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& 
 }
 
 template <class ExecSpace, class Real>
-DeviceTypePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTypePair<Real>& pair, const std::vector<PackedTable<Real>>& host,
-                                                      const std::vector<PackedTable<Real>>& device) {
+DeviceTypePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTypePair<Real>& pair,
+                                                          const std::vector<PackedTable<Real>>& host,
+                                                          const std::vector<PackedTable<Real>>& device) {
     DeviceTypePair<Real> out{};
     out.kind = pair.kind;
     out.has_table = pair.table != nullptr;
@@ -249,7 +251,8 @@ DeviceTypePair<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTypePair<R
 }
 
 template <class ExecSpace, class Real>
-DeviceTriple<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTriple<Real>& triple, const std::vector<PackedTable<Real>>& host,
+DeviceTriple<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTriple<Real>& triple,
+                                                        const std::vector<PackedTable<Real>>& host,
                                                         const std::vector<PackedTable<Real>>& device) {
     DeviceTriple<Real> out{};
     out.b = triple.b;
@@ -273,7 +276,8 @@ DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedDescrip
 }
 
 template <class ExecSpace, class Real>
-DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescriptor<Real>& from, const std::vector<PackedTable<Real>>& host,
+DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescriptor<Real>& from,
+                                                            const std::vector<PackedTable<Real>>& host,
                                                             const std::vector<PackedTable<Real>>& device) {
     DeviceDescriptor<Real> to;
     to.kind = from.kind;
@@ -325,7 +329,8 @@ CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const Model& model, int a
         const Descriptor all = united(model);
         rcut2.push_back(all.rcut * all.rcut);
         for (int b = 0; b < n_types; ++b) {
-            sel.push_back(math::is_counted(all.type_pair(a, b).kind) ? TypePairLimits::kUnlimited : all.sel[static_cast<std::size_t>(b)]);
+            sel.push_back(math::is_counted(all.type_pair(a, b).kind) ? TypePairLimits::kUnlimited
+                                                                     : all.sel[static_cast<std::size_t>(b)]);
         }
     }
     return {static_cast<int>(rcut2.size()), 0, upload(rcut2), upload(sel)};
@@ -363,7 +368,8 @@ void DeviceModel<ExecSpace, Real>::update_biases(const PackedSet<Real>& set) {
 }
 
 template <class ExecSpace, class Real>
-DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space, const DeviceModel* before)
+DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space,
+                                          const DeviceModel* before)
     : n_types(model.n_types()),
       n_slots(count_slots(model.neighbour_rule == NeighbourRule::united ? united(model) : model.descriptors.front())),
       most_features(set.most_features),

@@ -28,8 +28,12 @@ public:
     /// scratch_bytes bounds the scratch arrays as far as that is possible, 0: a default (plan.hpp).
     explicit Evaluator(std::shared_ptr<const Model> model, ExecSpace space = {}, std::size_t scratch_bytes = 0,
                        Neighbours neighbours = Neighbours::trained)
-        : space_(space), rule_(rule_for(*model, neighbours)), packed_(std::move(model)),
-          model_(*packed_.model, packed_.ordinary, space_), product_(space_), scratch_bytes_(scratch_bytes) {
+        : space_(space),
+          rule_(rule_for(*model, neighbours)),
+          packed_(std::move(model)),
+          model_(*packed_.model, packed_.ordinary, space_),
+          product_(space_),
+          scratch_bytes_(scratch_bytes) {
         if (&packed_.close() != &packed_.ordinary) {
             close_model_ = std::make_unique<DeviceModel<ExecSpace, Real>>(*packed_.model, packed_.close(), space_, &model_);
         }
@@ -96,15 +100,17 @@ public:
 
     std::string describe() const {
         return std::string(std::is_same_v<Real, double> ? "double" : "mixed") + " precision, Kokkos " + ExecSpace::name() + ", " +
-               (is_gpu<ExecSpace> ? std::string(MatrixProduct<ExecSpace, Real>::name())
-                                  : std::to_string(count_workers(space_)) + (count_workers(space_) == 1 ? " thread" : " threads"));
+               (is_gpu<ExecSpace>
+                    ? std::string(MatrixProduct<ExecSpace, Real>::name())
+                    : std::to_string(count_workers(space_)) + (count_workers(space_) == 1 ? " thread" : " threads"));
     }
 
     /// Memory of the model, on the host and on the device, of centres and scratch.
     std::size_t memory_bytes() const {
-        return packed_.bytes() + model_.bytes() + (close_model_ ? sizeof(*close_model_) + close_model_->bytes() : 0) + centres_.bytes() +
-               close_centres_.bytes() + is_close_.size() + scratch_.bytes() + sizeof(StepSums) +
-               (aparam_.size() + energies_.size() + worker_forces_.size() + worker_virials_.size()) * sizeof(double) + chunk_sums_.size() * sizeof(ChunkSums);
+        return packed_.bytes() + model_.bytes() + (close_model_ ? sizeof(*close_model_) + close_model_->bytes() : 0) +
+               centres_.bytes() + close_centres_.bytes() + is_close_.size() + scratch_.bytes() + sizeof(StepSums) +
+               (aparam_.size() + energies_.size() + worker_forces_.size() + worker_virials_.size()) * sizeof(double) +
+               chunk_sums_.size() * sizeof(ChunkSums);
     }
 
     const ExecSpace& space() const { return space_; }
@@ -126,11 +132,12 @@ private:
     template <class List, class Positions, class Output>
     void evaluate(const Pass& pass, const Positions& x, const List& list, const Units& units, const Output& output);
     template <class List, class Positions, class Output>
-    void evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list, const Units& units, const Output& output,
-                        const WorkerSums& workers);
+    void evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list, const Units& units,
+                        const Output& output, const WorkerSums& workers);
     /// call(kind, steps, features) for the descriptors of a type in their order; features: from the descriptor's first on.
     template <class Call>
-    void for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const Plan& plan, const TiledRows<Real>& features, const Call& call);
+    void for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const Plan& plan, const TiledRows<Real>& features,
+                             const Call& call);
     template <class List, class Positions, class Output>
     void evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output, Totals& totals);
     template <class Positions, class Output>
@@ -151,7 +158,7 @@ private:
     Plan plan_;
     Kokkos::View<char*, Memory> is_close_;
     Scratch<ExecSpace, Real> scratch_;
-    Kokkos::View<double*, Memory> aparam_;  // (n_all, n_aparam)
+    Kokkos::View<double*, Memory> aparam_;                                     // (n_all, n_aparam)
     Kokkos::View<double*, Memory> energies_, worker_forces_, worker_virials_;  // energies of all centres, by type
     Kokkos::View<ChunkSums*, Memory> chunk_sums_;
     Kokkos::View<StepSums, Memory> step_sums_{"dpc::step_sums"};
@@ -200,21 +207,23 @@ Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) cons
 /// All chunks, and the forces of all workers.
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
-void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, const List& list, const Units& units, const Output& output) {
+void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, const List& list, const Units& units,
+                                          const Output& output) {
     const WorkerSums workers = clear_worker_sums(output);
     for (std::size_t c = 0; c < pass.plan.chunks.size(); ++c) {
         evaluate_chunk(pass, c, x, list, units, output, workers);
     }
     if (workers.forces != nullptr) {
-        Kokkos::parallel_for("dpc::add_worker_sums", Range(space_, 0, n_all_), AddWorkerSums<Output>{output, workers, count_workers(space_)});
+        Kokkos::parallel_for("dpc::add_worker_sums", Range(space_, 0, n_all_),
+                             AddWorkerSums<Output>{output, workers, count_workers(space_)});
     }
 }
 
 /// One chunk: the steps of docs/kokkos.md in order, forward then reverse.
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
-void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list, const Units& units,
-                                                const Output& output, const WorkerSums& workers) {
+void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list,
+                                                const Units& units, const Output& output, const WorkerSums& workers) {
     const Chunk chunk = chunk_of(pass, c);
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(chunk.type)];
     const TiledRows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
@@ -227,11 +236,13 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
         const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
         for_each_segment<kFewestTeams / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
     }
-    for_each_descriptor(type, chunk, pass.plan, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
+    for_each_descriptor(type, chunk, pass.plan, features,
+                        [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
     const int n_aparam = packed_.model->n_aparam;
     if (n_aparam > 0) {
         for_each_row("dpc::place_parameters", space_, chunk.tiles, n_aparam,
-                     PlaceParameters<Real>{features.from(type.n_features - n_aparam), chunk.centres, aparam_.data(), n_aparam, chunk.tiles.n_atoms});
+                     PlaceParameters<Real>{features.from(type.n_features - n_aparam), chunk.centres, aparam_.data(), n_aparam,
+                                           chunk.tiles.n_atoms});
     }
     FittingNet<ExecSpace, Real> net(space_, type, scratch_, chunk, product_);
     net.compute();
@@ -251,7 +262,8 @@ void Evaluator<ExecSpace, Real>::for_each_descriptor(const DeviceType<Real>& typ
                                                      const TiledRows<Real>& features, const Call& call) {
     int first = 0;
     for (const DeviceDescriptor<Real>& descriptor : type.descriptors) {
-        const DescriptorSteps<ExecSpace, Real> steps(space_, plan.groups, chunk, descriptor, scratch_.descriptor(descriptor.index), product_);
+        const DescriptorSteps<ExecSpace, Real> steps(space_, plan.groups, chunk, descriptor,
+                                                     scratch_.descriptor(descriptor.index), product_);
         with_kind<ExecSpace, Real>(descriptor.kind, [&](auto kind) { call(kind, steps, features.from(first)); });
         first += descriptor.n_features;
     }
@@ -260,7 +272,8 @@ void Evaluator<ExecSpace, Real>::for_each_descriptor(const DeviceType<Real>& typ
 /// The close centres of a step, with all columns and products, in chunks that fit the scratch arrays that are there.
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
-void Evaluator<ExecSpace, Real>::evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output, Totals& totals) {
+void Evaluator<ExecSpace, Real>::evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output,
+                                                Totals& totals) {
     const int n_all = std::exchange(n_all_, -1);  // should memory fail, the list is void
     close_centres_.build_marked(space_, centres_, is_close_.data(), list, kSlotPadding);
     const Plan plan = make_plan(space_, *close_model_, close_centres_, scratch_.bytes(), 0);
@@ -281,11 +294,12 @@ StepSums Evaluator<ExecSpace, Real>::collect(const Pass& pass, const Positions& 
     const auto at = [](auto* member) {
         return Kokkos::View<std::remove_pointer_t<decltype(member)>, Memory, Kokkos::MemoryUnmanaged>(member);
     };
-    Kokkos::parallel_reduce("dpc::sum_energies", Range(space_, 0, pass.centres.n_centres()),
-                            SumCentreEnergies<Output>{energies_.data(), pass.centres.centres(), pass.is_close, output, units.energy},
-                            at(&device->energy));
-    Kokkos::parallel_reduce("dpc::collect_chunks", Range(space_, 0, static_cast<int>(pass.plan.chunks.size())), CollectChunks{chunk_sums_.data()},
-                            at(&device->chunks));
+    Kokkos::parallel_reduce(
+        "dpc::sum_energies", Range(space_, 0, pass.centres.n_centres()),
+        SumCentreEnergies<Output>{energies_.data(), pass.centres.centres(), pass.is_close, output, units.energy},
+        at(&device->energy));
+    Kokkos::parallel_reduce("dpc::collect_chunks", Range(space_, 0, static_cast<int>(pass.plan.chunks.size())),
+                            CollectChunks{chunk_sums_.data()}, at(&device->chunks));
     Kokkos::parallel_reduce("dpc::find_not_finite", Range(space_, 0, n_all_), FindNotFinite<Positions>{x},
                             Kokkos::Min<int, Memory>(at(&device->not_finite)));
     StepSums sums;
@@ -298,12 +312,14 @@ StepSums Evaluator<ExecSpace, Real>::collect(const Pass& pass, const Positions& 
 template <class ExecSpace, class Real>
 void Evaluator<ExecSpace, Real>::check(const StepSums& sums) {
     if (sums.not_finite != kNone) {
-        throw InputError("the position of the atom with index " + std::to_string(sums.not_finite) + " is not a finite number", sums.not_finite);
+        throw InputError("the position of the atom with index " + std::to_string(sums.not_finite) + " is not a finite number",
+                         sums.not_finite);
     }
     const int* pair = sums.chunks.coincident;
     if (pair[0] >= 0) {
-        throw InputError("the atoms with indices " + std::to_string(pair[0]) + " and " + std::to_string(pair[1]) + " are in the same place",
-                         pair[0], pair[1]);
+        throw InputError(
+            "the atoms with indices " + std::to_string(pair[0]) + " and " + std::to_string(pair[1]) + " are in the same place",
+            pair[0], pair[1]);
     }
 }
 

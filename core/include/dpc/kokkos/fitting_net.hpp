@@ -56,8 +56,8 @@ struct SumEnergy {
     static constexpr int width = Pack<Real>::width;
     const Real* weight;  // (n_in)
     TiledRows<Real> y;
-    double bias;         // of layer and type
-    double* energy;      // (n_atoms)
+    double bias;     // of layer and type
+    double* energy;  // (n_atoms)
     int n_atoms;
 
     KOKKOS_INLINE_FUNCTION void operator()(int tile, int, int lane) const {
@@ -113,7 +113,12 @@ class FittingNet {
 public:
     FittingNet(const ExecSpace& space, const DeviceType<Real>& type, const Scratch<ExecSpace, Real>& scratch, const Chunk& chunk,
                MatrixProduct<ExecSpace, Real>& product)
-        : space_(space), type_(type), layers_(type.layers), scratch_(scratch), chunk_(chunk), product_(product),
+        : space_(space),
+          type_(type),
+          layers_(type.layers),
+          scratch_(scratch),
+          chunk_(chunk),
+          product_(product),
           input_(scratch.features(type.n_features, chunk.tiles.lanes)) {}
 
     /// chunk.energy, the type's bias included.
@@ -126,7 +131,8 @@ public:
             for_each_row("dpc::activate", space_, chunk_.tiles, y.n_rows, Activate<Real>{layer, x, y, slope(l)});
             x = y;
         }
-        for_each_row("dpc::sum_energy", space_, chunk_.tiles, 1, SumEnergy<Real>{type_.energy_weight, x, type_.energy_bias, chunk_.energy, chunk_.tiles.n_atoms});
+        for_each_row("dpc::sum_energy", space_, chunk_.tiles, 1,
+                     SumEnergy<Real>{type_.energy_weight, x, type_.energy_bias, chunk_.energy, chunk_.tiles.n_atoms});
     }
 
     /// The input becomes dE/dinput.

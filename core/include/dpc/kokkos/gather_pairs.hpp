@@ -70,7 +70,8 @@ struct GatherPairs {
         group.for_each(n_inside, [&](int n) { place(origin, candidates[n], first + n); });
         group.for_each(group.size(), [](int) {});  // what one thread wrote the others may read from here on
         for (int b = 0; b < chunk.n_types; ++b) {
-            note_crowd(group, b, k, n_inside, [&](int c, double rcut2) { return types(candidates[c]) == b && chunk.pairs.r2[first + c] < rcut2; });
+            note_crowd(group, b, k, n_inside,
+                       [&](int c, double rcut2) { return types(candidates[c]) == b && chunk.pairs.r2[first + c] < rcut2; });
         }
         slots.choose(group, n_inside, keep.n_slots, chunk.rcut2);
         group.for_each(keep.n_slots, [&](int n) { candidates[n] = chunk.pairs.chosen[first + n]; });
@@ -81,8 +82,11 @@ struct GatherPairs {
     /// beyond its slots.
     template <class Group, class IsInside>
     KOKKOS_FORCEINLINE_FUNCTION void note_crowd(const Group& group, int b, int k, int n, const IsInside& is_inside) const {
-        const auto count = [&](double rcut2) { return NearestSlots<List>::count(group, n, [&](int c) { return is_inside(c, rcut2); }); };
-        int found = cutoffs.n == 0 ? count(chunk.rcut2) : 0, sel = cutoffs.n == 0 ? chunk.limits[b].sel : TypePairLimits::kUnlimited;
+        const auto count = [&](double rcut2) {
+            return NearestSlots<List>::count(group, n, [&](int c) { return is_inside(c, rcut2); });
+        };
+        int found = cutoffs.n == 0 ? count(chunk.rcut2) : 0,
+            sel = cutoffs.n == 0 ? chunk.limits[b].sel : TypePairLimits::kUnlimited;
         for (int d = 0; d < cutoffs.n; ++d) {
             const int inside = count(cutoffs.rcut2[d]), slots = cutoffs.sel[d * chunk.n_types + b];
             const bool is_worse = inside - slots > found - sel;

@@ -192,16 +192,19 @@ struct GroupSegments {
 
 /// body(group, worker, segment, atom) for all segments of all atoms, group_threads threads of a GPU for each.
 template <int FEWEST_TEAMS = kFewestTeams, class ExecSpace, class Body>
-void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, int group_threads, const Body& body) {
+void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, int group_threads,
+                      const Body& body) {
     if constexpr (is_gpu<ExecSpace>) {
         using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kTeamThreads, FEWEST_TEAMS>>;
         const int team = kTeamThreads / group_threads;
         const int league = (n_segments * tiles.n_atoms + team - 1) / team;
-        Kokkos::parallel_for(label, Policy(space, league, team, group_threads), GroupSegments<Body>{body, tiles.n_atoms, n_segments, group_threads});
+        Kokkos::parallel_for(label, Policy(space, league, team, group_threads),
+                             GroupSegments<Body>{body, tiles.n_atoms, n_segments, group_threads});
     } else {
         using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
         const int n_workers = count_workers(space);
-        Kokkos::parallel_for(label, Policy(space, 0, n_workers).set_chunk_size(1), WorkerSegments<Body>{body, tiles, n_segments, n_workers});
+        Kokkos::parallel_for(label, Policy(space, 0, n_workers).set_chunk_size(1),
+                             WorkerSegments<Body>{body, tiles, n_segments, n_workers});
     }
 }
 

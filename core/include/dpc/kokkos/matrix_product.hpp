@@ -41,8 +41,8 @@ public:
     explicit MatrixProduct(const ExecSpace& space) : library_(space) {}
 
     /// tiles: of x and y; their lanes may be several rows of something else.
-    void operator()(const std::string& label, const ExecSpace& space, const DeviceMatrix<Real>& matrix, const Tiles& tiles, const TiledRows<Real>& x,
-                    const TiledRows<Real>& y) {
+    void operator()(const std::string& label, const ExecSpace& space, const DeviceMatrix<Real>& matrix, const Tiles& tiles,
+                    const TiledRows<Real>& x, const TiledRows<Real>& y) {
         if constexpr (VendorBlas<ExecSpace>::is_there) {
             library_.multiply(tiles.lanes, matrix.n_out, matrix.n_in, x.data, matrix.rows, y.data);
         } else {

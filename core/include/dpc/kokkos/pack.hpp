@@ -33,7 +33,7 @@ constexpr int kTeamThreads = 1;
 #else
 template <class ExecSpace>
 inline constexpr bool is_gpu = !Kokkos::SpaceAccessibility<ExecSpace, Kokkos::HostSpace>::accessible;
-constexpr int kGroupThreads = 32;    // that share an atom: a warp
+constexpr int kGroupThreads = 32;  // that share an atom: a warp
 constexpr int kTeamThreads = 128;
 #endif
 

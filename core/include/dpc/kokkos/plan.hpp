@@ -23,16 +23,17 @@ struct Plan {
     GroupSizes groups;
 };
 
-constexpr int kWorkerAtoms = 64;        // of a chunk, per thread of a processor
-constexpr int kMostGpuAtoms = 65536;    // of a chunk on a GPU: more do not make it busier
-constexpr int kFewestGpuAtoms = 1024;   // however little memory there is
-constexpr double kGpuMemoryShare = 0.1; // of the free memory, for scratch
+constexpr int kWorkerAtoms = 64;         // of a chunk, per thread of a processor
+constexpr int kMostGpuAtoms = 65536;     // of a chunk on a GPU: more do not make it busier
+constexpr int kFewestGpuAtoms = 1024;    // however little memory there is
+constexpr double kGpuMemoryShare = 0.1;  // of the free memory, for scratch
 constexpr int kGpuLaneMultiple = 32;
 
 /// Lanes of a tile. On a processor those of one product tile.
 template <class ExecSpace, class Real>
 int tile_lanes(int n_atoms) {
-    return is_gpu<ExecSpace> ? (n_atoms + kGpuLaneMultiple - 1) / kGpuLaneMultiple * kGpuLaneMultiple : kTilePacks * Pack<Real>::width;
+    return is_gpu<ExecSpace> ? (n_atoms + kGpuLaneMultiple - 1) / kGpuLaneMultiple * kGpuLaneMultiple
+                             : kTilePacks * Pack<Real>::width;
 }
 
 /// Bytes that scratch may take by default: no limit on a processor, where chunks are small anyway. held: what it has already.
@@ -72,7 +73,8 @@ Plan cut(const ExecSpace& space, int n_types, const Centres<ExecSpace>& centres,
             tiles.lanes = tile_lanes<ExecSpace, Real>(tiles.n_atoms);
             tiles.n_tiles = (tiles.n_atoms + tiles.lanes - 1) / tiles.lanes;
             plan.chunks.push_back({a, centres.begin(a) + begin, tiles});
-            plan.most_lanes = std::max(plan.most_lanes, static_cast<std::size_t>(tiles.lanes) * static_cast<std::size_t>(tiles.n_tiles));
+            plan.most_lanes =
+                std::max(plan.most_lanes, static_cast<std::size_t>(tiles.lanes) * static_cast<std::size_t>(tiles.n_tiles));
             ends.push_back(centres.begin(a) + end);
         }
     }
@@ -97,8 +99,8 @@ constexpr int fewest_atoms() {
 
 /// scratch_bytes 0: the default. held: bytes of scratch that exist already.
 template <class ExecSpace, class Real>
-Plan make_plan(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, const Centres<ExecSpace>& centres, std::size_t scratch_bytes,
-               std::size_t held) {
+Plan make_plan(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, const Centres<ExecSpace>& centres,
+               std::size_t scratch_bytes, std::size_t held) {
     const std::size_t limit = scratch_bytes > 0 ? scratch_bytes : default_scratch_bytes(space, held);
     const int fewest = fewest_atoms<ExecSpace, Real>();
     int most_atoms = default_most_atoms(space);

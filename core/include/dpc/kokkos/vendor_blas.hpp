@@ -42,11 +42,13 @@ public:
     /// y (n_out, lanes) = matrix (n_out, n_in) x (n_in, lanes), rows contiguous: to a library of column-major arrays, y^T = x^T matrix^T.
     void multiply(int lanes, int n_out, int n_in, const double* x, const double* matrix, double* y) {
         const double one = 1, zero = 0;
-        check(cublasDgemm(handle_, CUBLAS_OP_N, CUBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes), "cublasDgemm");
+        check(cublasDgemm(handle_, CUBLAS_OP_N, CUBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes),
+              "cublasDgemm");
     }
     void multiply(int lanes, int n_out, int n_in, const float* x, const float* matrix, float* y) {
         const float one = 1, zero = 0;
-        check(cublasSgemm(handle_, CUBLAS_OP_N, CUBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes), "cublasSgemm");
+        check(cublasSgemm(handle_, CUBLAS_OP_N, CUBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes),
+              "cublasSgemm");
     }
 
 private:
@@ -76,11 +78,15 @@ public:
 
     void multiply(int lanes, int n_out, int n_in, const double* x, const double* matrix, double* y) {
         const double one = 1, zero = 0;
-        check(hipblasDgemm(handle_, HIPBLAS_OP_N, HIPBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes), "hipblasDgemm");
+        check(
+            hipblasDgemm(handle_, HIPBLAS_OP_N, HIPBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes),
+            "hipblasDgemm");
     }
     void multiply(int lanes, int n_out, int n_in, const float* x, const float* matrix, float* y) {
         const float one = 1, zero = 0;
-        check(hipblasSgemm(handle_, HIPBLAS_OP_N, HIPBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes), "hipblasSgemm");
+        check(
+            hipblasSgemm(handle_, HIPBLAS_OP_N, HIPBLAS_OP_N, lanes, n_out, n_in, &one, x, lanes, matrix, n_in, &zero, y, lanes),
+            "hipblasSgemm");
     }
 
 private:

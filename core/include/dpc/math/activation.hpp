@@ -92,8 +92,7 @@ DPC_FUNCTION ValueSlope<V> silut(V x, double threshold) {
     const double c = at_threshold.slope;
     const V t = tanh_of(V(c * (x - threshold)));
     const auto is_below = x < threshold;
-    return {select(is_below, below.value, V(at_threshold.value + t)),
-            select(is_below, below.slope, V(c * (1.0 - t * t)))};
+    return {select(is_below, below.value, V(at_threshold.value + t)), select(is_below, below.slope, V(c * (1.0 - t * t)))};
 }
 
 template <class V>

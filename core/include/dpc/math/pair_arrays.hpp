@@ -18,7 +18,7 @@ struct PairArrays {
     double* r2;                         // |d|^2
     double *dx_over_r, *h, *dh_over_r;  // EnvRadial
     Real* environment[4];               // R
-    Real* environment_slope;                    // dR_0/d(the table's argument); null: they are the same
+    Real* environment_slope;            // dR_0/d(the table's argument); null: they are the same
     std::int32_t* interval;             // of the table
     Real* distance;                     // x - left knot
     Real* reverse_environment[4];       // dE/dR, [0] with the table's argument included

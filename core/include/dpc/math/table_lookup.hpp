@@ -94,7 +94,9 @@ DPC_FUNCTION V locate_in_two(const Grid& g, V x, V& distance) {
 template <class V>
 DPC_FUNCTION V locate_in_three(const Segment (&s)[3], double lower, double max, double n_intervals, V x, V& distance) {
     const auto in_second = x >= s[1].start, in_third = x >= s[2].start;
-    const auto of_segment = [&](double first, double second, double third) { return select(in_third, V(third), select(in_second, V(second), V(first))); };
+    const auto of_segment = [&](double first, double second, double third) {
+        return select(in_third, V(third), select(in_second, V(second), V(first)));
+    };
     const V origin = of_segment(s[0].start, s[1].start, s[2].start);
     V interval = floor((x - origin) * of_segment(s[0].inverse_step, s[1].inverse_step, s[2].inverse_step));
     const V last = of_segment(s[0].last, s[1].last, s[2].last);

@@ -13,8 +13,9 @@ void PairDescriptor<Real, COMPONENTS>::reserve_pairs(const PackedSet<Real>& set,
     PairArrays<Real>& a = arrays_;
     if constexpr (COMPONENTS == 4) {
         place(doubles_, n_slots, {&a.dx_over_r, &a.h, &a.dh_over_r, &a.x});
-        place(reals_, n_slots, {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.distance, &a.reverse_environment[0], &a.reverse_environment[1],
-                                &a.reverse_environment[2], &a.reverse_environment[3]});
+        place(reals_, n_slots,
+              {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.distance, &a.reverse_environment[0],
+               &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
         place(slopes_, set.looks_up_distance(index_) ? n_slots : 0, {&a.environment_slope});
     } else {
         place(doubles_, n_slots, {&a.dx_over_r, &a.x});
@@ -47,7 +48,8 @@ void PairDescriptor<Real, COMPONENTS>::compute_environment(const PackedDescripto
 
 /// type_moments_ of an atom with n neighbours of one type, and the slots that those do not fill.
 template <class Real, int COMPONENTS>
-void PairDescriptor<Real, COMPONENTS>::store(const PackedTypePair<Real>& pair, int n, Real inverse_n_sel, int lanes, Real* moments) const {
+void PairDescriptor<Real, COMPONENTS>::store(const PackedTypePair<Real>& pair, int n, Real inverse_n_sel, int lanes,
+                                             Real* moments) const {
     const math::Slots slots = math::slots_of(pair.kind, pair.sel, n);
     const auto empty = static_cast<Real>(slots.empty), masked = static_cast<Real>(slots.masked);
     const bool adds_masked = slots.masked != 0 && !pair.masked.empty();
@@ -69,8 +71,10 @@ void PairDescriptor<Real, COMPONENTS>::store(const PackedTypePair<Real>& pair, i
 }
 
 template <class Real, int COMPONENTS>
-void PairDescriptor<Real, COMPONENTS>::compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* moments) {
-    std::fill_n(moments, COMPONENTS * static_cast<std::size_t>(descriptor.n_moments) * static_cast<std::size_t>(atoms.lanes), Real(0));
+void PairDescriptor<Real, COMPONENTS>::compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms,
+                                                       Real* moments) {
+    std::fill_n(moments, COMPONENTS * static_cast<std::size_t>(descriptor.n_moments) * static_cast<std::size_t>(atoms.lanes),
+                Real(0));
     const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
     for (int b = 0; b < block_->n_types; ++b) {
         const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
@@ -103,7 +107,8 @@ int PairDescriptor<Real, COMPONENTS>::count_all(int atom) const {
 }
 
 template <class Real, int COMPONENTS>
-void PairDescriptor<Real, COMPONENTS>::reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient) {
+void PairDescriptor<Real, COMPONENTS>::reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms,
+                                                       const Real* gradient) {
     const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
     const auto reverse = descriptor.argument == TableArgument::r ? kernels_.table.reverse_moments_over_r
                                                                  : kernels_.table.reverse_moments[COMPONENTS];

@@ -24,7 +24,9 @@ protected:
     void compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* moments);
     /// dE/dR of every pair of these atoms from dE/dC.
     void reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
-    std::size_t bytes_of_pairs() const { return doubles_.bytes() + reals_.bytes() + slopes_.bytes() + intervals_.bytes() + type_moments_.bytes(); }
+    std::size_t bytes_of_pairs() const {
+        return doubles_.bytes() + reals_.bytes() + slopes_.bytes() + intervals_.bytes() + type_moments_.bytes();
+    }
 
     const int index_;
     const Kernels<Real>& kernels_;

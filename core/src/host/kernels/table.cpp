@@ -93,8 +93,9 @@ void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin
         for (int pair = 0; pair < n; ++pair) {
             const int k = first + pair;
             P e[COMPONENTS];
-            math::reverse_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.environment[c][k]; },
-                                         math::slope_of(pairs, k, Slope{}), weight, e);
+            math::reverse_moments<ORDER>(
+                place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.environment[c][k]; },
+                math::slope_of(pairs, k, Slope{}), weight, e);
             for (int c = 0; c < COMPONENTS; ++c) {
                 partial[c * pairs_at_once + pair] = e[c];
             }
@@ -137,7 +138,8 @@ void compute_moments(const PackedTable<Real>& table, int begin, int end, const P
 template <class Real, int COMPONENTS, class Slope>
 void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
     in_passes_over(table, [&](auto order, auto count, int channel) {
-        reverse_moments_pass<Real, COMPONENTS, Slope, decltype(order)::value, decltype(count)::value>(table, channel, begin, end, pairs, moments);
+        reverse_moments_pass<Real, COMPONENTS, Slope, decltype(order)::value, decltype(count)::value>(table, channel, begin, end,
+                                                                                                      pairs, moments);
     });
 }
 
@@ -146,7 +148,8 @@ constexpr TableKernels<Real> functions() {
     TableKernels<Real> table{};
     table.locate = locate<Real>;
     table.compute_moments = {compute_moments<Real, 4>, compute_moments<Real, 1>};
-    table.reverse_moments = {reverse_moments<Real, 4, math::EnvironmentIsArgument>, reverse_moments<Real, 1, math::EnvironmentIsArgument>};
+    table.reverse_moments = {reverse_moments<Real, 4, math::EnvironmentIsArgument>,
+                             reverse_moments<Real, 1, math::EnvironmentIsArgument>};
     table.reverse_moments_over_r = reverse_moments<Real, 4, math::EnvironmentSlope<Real>>;
     return table;
 }

@@ -24,7 +24,7 @@ struct DescribedChunk {
     Chunk common;
     PairArrays<Real> pairs{};
     const DeviceTypePair<Real>* type_pairs = nullptr;  // by neighbour type
-    double rcut2 = 0;                               // of this descriptor
+    double rcut2 = 0;                                  // of this descriptor
     Real inverse_n_sel{};
     double table_rcut = 0;  // of tables over the distance, 0: over x
     int n_sel = 0, padding_moment = -1;
@@ -46,7 +46,9 @@ struct DescribedChunk {
         }
         return n;
     }
-    KOKKOS_INLINE_FUNCTION int kept(int b, int n) const { return common.keeps_own && n > type_pairs[b].sel ? type_pairs[b].sel : n; }
+    KOKKOS_INLINE_FUNCTION int kept(int b, int n) const {
+        return common.keeps_own && n > type_pairs[b].sel ? type_pairs[b].sel : n;
+    }
     KOKKOS_INLINE_FUNCTION math::Slots slots(int b, int k) const {
         const DeviceTypePair<Real>& model = type_pairs[b];
         int n = common.counts[common.segment(b, k)];

@@ -16,7 +16,8 @@ struct ComputeEnvironment {
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int b, int k) const {
         using P = Pack<double>;
         const int first = chunk.begin(b, k), n = chunk.n_pairs(b, k);
-        group.for_each((n + P::width - 1) / P::width, [&](int pack) { compute(chunk.type_pairs[b].table.grid, first + pack * P::width); });
+        group.for_each((n + P::width - 1) / P::width,
+                       [&](int pack) { compute(chunk.type_pairs[b].table.grid, first + pack * P::width); });
         if (n < chunk.common.n_stored(b, k)) {  // of another descriptor
             group.for_each(group.size(), [](int) {});
             group.for_each(chunk.common.n_stored(b, k) - n, [&](int pair) { make_neutral(first + n + pair); });

@@ -4,8 +4,8 @@
 #pragma once
 
 #include "dpc/kokkos/descriptors/described_chunk.hpp"
-#include "dpc/math/moments.hpp"
 #include "dpc/math/counts.hpp"
+#include "dpc/math/moments.hpp"
 
 namespace dpc::kokkos {
 
@@ -22,7 +22,8 @@ struct SegmentPairs {
     template <int ORDER>
     KOKKOS_FORCEINLINE_FUNCTION math::TablePlace<Real> place(int pair, int channel) const {
         const int interval_size = (ORDER + 1) * table.stride;
-        return {table.coef + static_cast<std::ptrdiff_t>(pairs.interval[pair]) * interval_size + channel, table.stride, pairs.distance[pair]};
+        return {table.coef + static_cast<std::ptrdiff_t>(pairs.interval[pair]) * interval_size + channel, table.stride,
+                pairs.distance[pair]};
     }
 };
 
@@ -46,8 +47,8 @@ struct ComputeMoments {
     }
 
     template <int ORDER, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment, int b,
-                                                int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTypePair<Real>& model,
+                                                const SegmentPairs<Real>& segment, int b, int k) const {
         constexpr int width = Pack<Real>::width;
         const math::Slots slots = chunk.slots(b, k);
         const int n_packs = (model.table.rank + width - 1) / width;
@@ -63,8 +64,8 @@ struct ComputeMoments {
 
     /// N packs of channels from `channel` on.
     template <int ORDER, int N>
-    KOKKOS_FORCEINLINE_FUNCTION void sum_channels(const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment, int channel,
-                                                  const math::Slots& slots, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void sum_channels(const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment,
+                                                  int channel, const math::Slots& slots, int k) const {
         using P = Pack<Real>;
         P sum[COMPONENTS][N];
         for (auto& component : sum) {
@@ -73,7 +74,8 @@ struct ComputeMoments {
             }
         }
         for (int pair = segment.begin; pair < segment.end; ++pair) {
-            math::add_moments<ORDER>(segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.environment[c][pair]; }, sum);
+            math::add_moments<ORDER>(
+                segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.environment[c][pair]; }, sum);
         }
         for (int v = 0; v < N; ++v) {
             P of_pack[COMPONENTS];
@@ -93,8 +95,8 @@ struct ComputeMoments {
     }
 
     /// To C: with the slots that no pair fills, over n_sel.
-    KOKKOS_FORCEINLINE_FUNCTION void store_channels(const DeviceTypePair<Real>& model, const Pack<Real> (&sum)[COMPONENTS], int channel,
-                                                    const math::Slots& slots, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void store_channels(const DeviceTypePair<Real>& model, const Pack<Real> (&sum)[COMPONENTS],
+                                                    int channel, const math::Slots& slots, int k) const {
         constexpr int width = Pack<Real>::width;
         const auto empty = static_cast<Real>(slots.empty);
         Real of[COMPONENTS][width];

@@ -31,11 +31,12 @@ struct ReverseMoments {
     }
 
     template <int ORDER, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment,
-                                                int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTypePair<Real>& model,
+                                                const SegmentPairs<Real>& segment, int k) const {
         const int n_packs = (model.table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
-        math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(),
-                                    [&](auto count, int first) { pass<ORDER, decltype(count)::value>(group, model, segment, first, k); });
+        math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(), [&](auto count, int first) {
+            pass<ORDER, decltype(count)::value>(group, model, segment, first, k);
+        });
     }
 
     /// dE/dmoments of pack v of channels of atom k; channels that are in no moment have none.
@@ -58,8 +59,8 @@ struct ReverseMoments {
     }
 
     template <int ORDER, int N, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment, int first,
-                                          int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DeviceTypePair<Real>& model,
+                                          const SegmentPairs<Real>& segment, int first, int k) const {
         using P = Pack<Real>;
         P weight[COMPONENTS][N];  // every thread's own
         int channel = 0;
@@ -80,9 +81,10 @@ struct ReverseMoments {
                         component = P(0.0);
                     }
                     if (m < n) {
-                        math::reverse_moments<ORDER>(segment.template place<ORDER>(pair + m, channel),
-                                                     [&](int c) { return segment.pairs.environment[c][pair + m]; },
-                                                     math::slope_of(segment.pairs, pair + m, Slope{}), weight, e);
+                        math::reverse_moments<ORDER>(
+                            segment.template place<ORDER>(pair + m, channel),
+                            [&](int c) { return segment.pairs.environment[c][pair + m]; },
+                            math::slope_of(segment.pairs, pair + m, Slope{}), weight, e);
                     }
                     for (int c = 0; c < COMPONENTS; ++c) {
                         partial[c * pairs_at_once + m] = e[c];
@@ -95,7 +97,8 @@ struct ReverseMoments {
 
     /// Sums over group and packs to the pairs' dE/dR. adds: to what the pass before left there.
     template <class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void store(const Group& group, const Pack<Real> (&partial)[kSumsAtOnce], int pair, int n, bool adds) const {
+    KOKKOS_FORCEINLINE_FUNCTION void store(const Group& group, const Pack<Real> (&partial)[kSumsAtOnce], int pair, int n,
+                                           bool adds) const {
         Real sums[kSumsAtOnce];
 #if defined(DPC_PACKS_OF_ONE)
         for (int m = 0; m < kSumsAtOnce; ++m) {

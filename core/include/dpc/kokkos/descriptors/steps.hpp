@@ -32,7 +32,11 @@ struct DescriptorSteps {
 
     DescriptorSteps(const ExecSpace& exec, const GroupSizes& sizes, const Chunk& common, const DeviceDescriptor<Real>& of,
                     const DescriptorArrays<Real>& with, MatrixProduct<ExecSpace, Real>& multiply)
-        : space(exec), groups(sizes), descriptor(of), arrays(with), product(multiply),
+        : space(exec),
+          groups(sizes),
+          descriptor(of),
+          arrays(with),
+          product(multiply),
           chunk{common, with.pairs, of.type_pairs, of.rcut2, of.inverse_n_sel, of.table_rcut, of.n_sel, of.padding_moment} {}
 
     const Tiles& tiles() const { return chunk.common.tiles; }
@@ -43,7 +47,8 @@ struct DescriptorSteps {
         const int n_types = chunk.common.n_types;
         for_each_segment("dpc::compute_environment", space, tiles(), n_types, groups.atom,
                          ComputeEnvironment<Real, COMPONENTS>{chunk, descriptor.environment});
-        for_each_segment("dpc::compute_moments", space, tiles(), n_types, groups.segment, ComputeMoments<Real, COMPONENTS>{chunk, moments});
+        for_each_segment("dpc::compute_moments", space, tiles(), n_types, groups.segment,
+                         ComputeMoments<Real, COMPONENTS>{chunk, moments});
     }
 
     template <int COMPONENTS, class Slope>

@@ -34,7 +34,8 @@ void SeE2A<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockA
     const bool is_direct = descriptor.is_direct();
     const Real* factors = is_direct ? expanded_.data() : moments_.data();
     Real* reverse_factors = is_direct ? reverse_expanded_.data() : reverse_moments_.data();
-    this->kernels_.products.reverse(descriptor.products(), atoms.lanes, factors, reverse_features, pack_scratch_.data(), reverse_factors);
+    this->kernels_.products.reverse(descriptor.products(), atoms.lanes, factors, reverse_features, pack_scratch_.data(),
+                                    reverse_factors);
     if (is_direct) {
         this->kernels_.net.multiply(descriptor.reverse_basis, 4 * atoms.lanes, reverse_expanded_.data(), reverse_moments_.data());
     }
@@ -43,8 +44,8 @@ void SeE2A<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockA
 
 template <class Real>
 std::size_t SeE2A<Real>::bytes() const {
-    return sizeof(*this) + this->bytes_of_pairs() + moments_.bytes() + reverse_moments_.bytes() + expanded_.bytes() + reverse_expanded_.bytes() +
-           pack_scratch_.bytes();
+    return sizeof(*this) + this->bytes_of_pairs() + moments_.bytes() + reverse_moments_.bytes() + expanded_.bytes() +
+           reverse_expanded_.bytes() + pack_scratch_.bytes();
 }
 
 template class SeE2A<double>;

@@ -17,7 +17,8 @@ void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int la
     PairArrays<Real>& a = pairs_;
     place(doubles_, n_slots, {&a.dx_over_r, &a.h, &a.dh_over_r, &a.x});
     place(reals_, n_slots,
-          {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.reverse_environment[0], &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
+          {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.reverse_environment[0],
+           &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
     const std::size_t n_listed = kMostListed + kPairPadding;
     place(listed_, n_listed, {&products_.distance, &products_.reverse_environment[0]});
     place(intervals_, n_listed, {&products_.interval});
@@ -105,7 +106,8 @@ void SeE3<Real>::compute_moments(const PackedDescriptor<Real>& descriptor, const
             for (int channel = 0; channel < table.rank; ++channel) {
                 const int moment = triple.moment_of_channel[static_cast<std::size_t>(channel)];
                 if (moment >= 0) {
-                    moments[static_cast<std::ptrdiff_t>(moment) * atoms.lanes + m] = sums_.data()[channel] * static_cast<Real>(triple.inverse_divisor);
+                    moments[static_cast<std::ptrdiff_t>(moment) * atoms.lanes + m] =
+                        sums_.data()[channel] * static_cast<Real>(triple.inverse_divisor);
                 }
             }
         }
@@ -121,7 +123,8 @@ void SeE3<Real>::reverse_moments(const PackedDescriptor<Real>& descriptor, const
             for (int channel = 0; channel < table.rank; ++channel) {
                 const int moment = triple.moment_of_channel[static_cast<std::size_t>(channel)];
                 if (moment >= 0) {
-                    weights_.data()[channel] = gradient[static_cast<std::ptrdiff_t>(moment) * atoms.lanes + m] * static_cast<Real>(triple.inverse_divisor);
+                    weights_.data()[channel] = gradient[static_cast<std::ptrdiff_t>(moment) * atoms.lanes + m] *
+                                               static_cast<Real>(triple.inverse_divisor);
                 }
             }
             squares_in_lists(triple, atoms.atoms[m], [&](int begin, int n) {
@@ -134,7 +137,8 @@ void SeE3<Real>::reverse_moments(const PackedDescriptor<Real>& descriptor, const
             in_lists(triple, atoms.atoms[m], [&](int n) {
                 kernels_.table.reverse_moments[1](table, 0, n, products_, weights_.data());
                 for (const Piece& piece : pieces_) {
-                    kernels_.triples.reverse(vectors(), piece.j, piece.begin, piece.end, products_.reverse_environment[0] + piece.place);
+                    kernels_.triples.reverse(vectors(), piece.j, piece.begin, piece.end,
+                                             products_.reverse_environment[0] + piece.place);
                 }
             });
         }
@@ -163,8 +167,8 @@ void SeE3<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockAt
 
 template <class Real>
 std::size_t SeE3<Real>::bytes() const {
-    return sizeof(*this) + doubles_.bytes() + reals_.bytes() + listed_.bytes() + intervals_.bytes() + bytes_of(pieces_) + sums_.bytes() +
-           weights_.bytes() + moments_.bytes();
+    return sizeof(*this) + doubles_.bytes() + reals_.bytes() + listed_.bytes() + intervals_.bytes() + bytes_of(pieces_) +
+           sums_.bytes() + weights_.bytes() + moments_.bytes();
 }
 
 template class SeE3<double>;

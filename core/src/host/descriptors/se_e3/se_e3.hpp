@@ -39,15 +39,17 @@ private:
     void add_moments(const PackedTable<Real>& table, int n, Real weight);
     Range range(int b, int atom) const { return {block_->first(b, atom), block_->first(b, atom) + block_->count(b, atom)}; }
     NeighbourVectors<Real> vectors() const {
-        return {{pairs_.environment[1], pairs_.environment[2], pairs_.environment[3]}, {pairs_.reverse_environment[1], pairs_.reverse_environment[2], pairs_.reverse_environment[3]}};
+        return {{pairs_.environment[1], pairs_.environment[2], pairs_.environment[3]},
+                {pairs_.reverse_environment[1], pairs_.reverse_environment[2], pairs_.reverse_environment[3]}};
     }
 
     const int index_;
     const Kernels<Real>& kernels_;
     const BlockPairs* block_ = nullptr;
-    PairArrays<Real> pairs_{};     // of 4 components; environment[1 .. 3] is v
-    PairArrays<Real> products_{};  // a list of products of one atom, as pairs of 1 component: interval, distance, reverse_environment[0]
-    std::vector<Piece> pieces_;    // what they are of
+    PairArrays<Real> pairs_{};  // of 4 components; environment[1 .. 3] is v
+    PairArrays<Real>
+        products_{};  // a list of products of one atom, as pairs of 1 component: interval, distance, reverse_environment[0]
+    std::vector<Piece> pieces_;  // what they are of
     AlignedArray<double> doubles_;
     AlignedArray<Real> reals_, listed_;
     AlignedArray<std::int32_t> intervals_;

@@ -19,11 +19,13 @@ struct ComputeProducts {
         using P = Pack<Real>;
         const int lanes = factors.lanes;
         const Real* factor = factors.at(tile, 4 * p, lane);
-        const P a = P::load(factor), b = P::load(factor + lanes), c = P::load(factor + 2 * lanes), d = P::load(factor + 3 * lanes);
+        const P a = P::load(factor), b = P::load(factor + lanes), c = P::load(factor + 2 * lanes),
+                d = P::load(factor + 3 * lanes);
         Real* out = products.at(tile, list.first[p], lane);
         const Real* other = factors.at(tile, 4 * list.begin[p], lane);
         for (int q = list.begin[p]; q < list.end[p]; ++q) {
-            const P product = a * P::load(other) + b * P::load(other + lanes) + c * P::load(other + 2 * lanes) + d * P::load(other + 3 * lanes);
+            const P product =
+                a * P::load(other) + b * P::load(other + lanes) + c * P::load(other + 2 * lanes) + d * P::load(other + 3 * lanes);
             product.store(out);
             out += lanes;
             other += 4 * lanes;

@@ -25,8 +25,8 @@ struct SeE2A {
         const TiledRows<Real> moments = tiled(steps, steps.arrays.moments, descriptor.n_moments);
         steps.template compute_moments<components>(moments);
         if (descriptor.is_direct) {
-            steps.product("dpc::expand_moments", steps.space, descriptor.basis, by_component(steps.tiles()), by_component(moments),
-                          by_component(factors(steps)));
+            steps.product("dpc::expand_moments", steps.space, descriptor.basis, by_component(steps.tiles()),
+                          by_component(moments), by_component(factors(steps)));
         }
         for_each_row("dpc::compute_products", steps.space, steps.tiles(), descriptor.products.n_factors,
                      ComputeProducts<Real>{descriptor.products, factors(steps), features});
@@ -49,7 +49,9 @@ struct SeE2A {
 
 private:
     /// (n_rows, components, lanes)
-    static TiledRows<Real> tiled(const Steps& steps, Real* array, int n_rows) { return {array, components * n_rows, steps.tiles().lanes}; }
+    static TiledRows<Real> tiled(const Steps& steps, Real* array, int n_rows) {
+        return {array, components * n_rows, steps.tiles().lanes};
+    }
     /// What the products are of: C, or T in the direct form.
     static TiledRows<Real> factors(const Steps& steps) {
         return steps.descriptor.is_direct ? tiled(steps, steps.arrays.expanded, steps.descriptor.products.n_factors)
@@ -60,7 +62,9 @@ private:
         tiles.lanes *= components;
         return tiles;
     }
-    static TiledRows<Real> by_component(const TiledRows<Real>& rows) { return {rows.data, rows.n_rows / components, components * rows.lanes}; }
+    static TiledRows<Real> by_component(const TiledRows<Real>& rows) {
+        return {rows.data, rows.n_rows / components, components * rows.lanes};
+    }
 };
 
 }  // namespace dpc::kokkos

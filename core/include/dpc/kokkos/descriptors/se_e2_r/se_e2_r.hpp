@@ -36,12 +36,15 @@ struct SeE2R {
             return;
         }
         const TiledRows<Real> reverse_moments = moments_of(steps);  // C is no longer needed
-        steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features, reverse_moments);
+        steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features,
+                      reverse_moments);
         steps.template reverse_moments<components>(reverse_moments, forces);
     }
 
 private:
-    static TiledRows<Real> moments_of(const Steps& steps) { return {steps.arrays.moments, steps.descriptor.n_moments, steps.tiles().lanes}; }
+    static TiledRows<Real> moments_of(const Steps& steps) {
+        return {steps.arrays.moments, steps.descriptor.n_moments, steps.tiles().lanes};
+    }
 };
 
 }  // namespace dpc::kokkos

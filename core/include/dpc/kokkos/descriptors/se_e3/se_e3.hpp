@@ -38,7 +38,8 @@ struct SeE3 {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
         const TiledRows<Real> reverse_moments = descriptor.is_direct ? moments_of(steps) : features;  // C is no longer needed
         if (descriptor.is_direct) {
-            steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features, reverse_moments);
+            steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features,
+                          reverse_moments);
         }
         for_each_segment("dpc::reverse_triples", steps.space, steps.tiles(), 1, steps.groups.segment,
                          ReverseTriples<Real>{lists_of(steps), reverse_moments});
@@ -47,7 +48,9 @@ struct SeE3 {
     }
 
 private:
-    static TiledRows<Real> moments_of(const Steps& steps) { return {steps.arrays.moments, steps.descriptor.n_moments, steps.tiles().lanes}; }
+    static TiledRows<Real> moments_of(const Steps& steps) {
+        return {steps.arrays.moments, steps.descriptor.n_moments, steps.tiles().lanes};
+    }
     static TripleLists<Real> lists_of(const Steps& steps) {
         return {steps.chunk, steps.descriptor.triples, steps.descriptor.n_triples, steps.arrays.inside};
     }

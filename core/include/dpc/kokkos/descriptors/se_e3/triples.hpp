@@ -69,7 +69,8 @@ struct ComputeTriples {
     }
 
     template <int ORDER, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTriple<Real>& triple, int n_first, int n_second, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTriple<Real>& triple, int n_first, int n_second,
+                                                int k) const {
         constexpr int width = Pack<Real>::width;
         const int n_packs = (triple.sums.table.rank + width - 1) / width;
         math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(), [&](auto count, int first) {
@@ -79,10 +80,12 @@ struct ComputeTriples {
 
     /// N packs of channels of each thread. Of neighbours of one type every pair of different ones counts twice, each with itself once.
     template <int ORDER, int N, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DeviceTriple<Real>& triple, int first, int n_first, int n_second, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DeviceTriple<Real>& triple, int first, int n_first,
+                                          int n_second, int k) const {
         using P = Pack<Real>;
         const bool is_same = triple.b == triple.c;
-        const int of_first = lists.chunk.begin(triple.b, k), of_second = lists.chunk.begin(triple.c, k), end = of_second + n_second;
+        const int of_first = lists.chunk.begin(triple.b, k), of_second = lists.chunk.begin(triple.c, k),
+                  end = of_second + n_second;
         const PairArrays<Real>& pairs = lists.chunk.pairs;
         P different[1][N], squares[1][N];  // every thread's own
         for (int v = 0; v < N; ++v) {
@@ -159,7 +162,8 @@ struct ReverseTriples {
         const int n_first = lists.find_inside(group, triple.b, k);
         const int n_second = is_same ? n_first : lists.find_inside(group, triple.c, k);
         lists.share(group);
-        const int of_first = lists.chunk.begin(triple.b, k), of_second = lists.chunk.begin(triple.c, k), end = of_second + n_second;
+        const int of_first = lists.chunk.begin(triple.b, k), of_second = lists.chunk.begin(triple.c, k),
+                  end = of_second + n_second;
         ReverseMoments<Real, 1, math::EnvironmentIsArgument> slopes{lists.chunk, reverse_moments};
         slopes.chunk.inverse_n_sel = is_same ? 2 * triple.inverse_divisor : triple.inverse_divisor;
         for (int n = 0; n < n_first; ++n) {
@@ -169,8 +173,9 @@ struct ReverseTriples {
             }
             lists.locate(group, triple.sums.table.grid, j, begin, end);
             const SegmentPairs<Real> segment{lists.chunk.pairs, triple.sums.table, begin, end};
-            math::with_order(triple.sums.table.order,
-                             [&](auto order) { slopes.template all_passes<decltype(order)::value>(group, triple.sums, segment, k); });
+            math::with_order(triple.sums.table.order, [&](auto order) {
+                slopes.template all_passes<decltype(order)::value>(group, triple.sums, segment, k);
+            });
             lists.share(group);
             to_vectors(group, j, begin, end);
         }
