@@ -40,7 +40,7 @@ bench-core: .venv/installed  ## where a step goes, stage by stage, without LAMMP
 lint: .venv-lint/installed  ## style of the code, and who may include or import what
 	.venv-lint/bin/ruff check pybuild tests lammps_plugin examples benchmarks
 	.venv-lint/bin/python tests/check_layers.py
-	.venv-lint/bin/clang-format --dry-run --Werror $(FORMATTED)
+	@.venv-lint/bin/clang-format --dry-run --Werror $(FORMATTED)
 
 format: .venv-lint/installed  ## write the C++ code in the style that lint asks for
 	.venv-lint/bin/clang-format -i $(FORMATTED)
