@@ -14,7 +14,7 @@ from .compress.accuracy import pair_names
 from .compress.stored import n_inputs
 from .descriptors.radial import Radial
 from .model.description import PairKind
-from .model.descriptor import Form
+from .model.descriptor import Argument, Form
 from .tablefile.tableset import DescriptorArrays, FittingArrays, InputArrays, NeighbourRule, TableSet
 
 RULES = {
@@ -108,7 +108,8 @@ def _parameter_lines(t: TableSet) -> list[str]:
 
 
 def _descriptor_lines(t: TableSet, d: DescriptorArrays, name: str) -> list[str]:
-    sel = ", ".join(f"{name} {n}" for name, n in zip(t.type_map, d.sel.tolist(), strict=True))
+    by_type = ", ".join(f"{name} {n}" for name, n in zip(t.type_map, d.sel.tolist(), strict=True))
+    sel = f"{d.n_sel} for all types" if t.neighbour_rule is NeighbourRule.MIXED else by_type
     protection = f", env_protection {d.env_protection:g} A" if d.env_protection else ""
     axis = f", axis_neuron {d.axis_neuron}" if d.axis_neuron else ""
     lines = [
@@ -129,9 +130,12 @@ def _table_lines(t: TableSet) -> list[str]:
         d, centre = next((d, a) for d in t.descriptors for a in range(len(d.sel)) if k in d.tables_around(a).values())
         radial = Radial(d.rcut, d.rcut_smth, d.env_protection, d.mean, d.std[:, 0])
         ends = np.array([table.upper, table.max])
-        reach = "{:.3f}, {:.3f}".format(*radial.distance(centre, ends if d.n_bodies == 2 else np.sqrt(ends)))
+        over_r = table.argument is Argument.R
+        distances = d.rcut - ends if over_r else radial.distance(centre, ends if d.n_bodies == 2 else np.sqrt(ends))
+        reach = "{:.3f}, {:.3f}".format(*distances)
+        knots = f"{'rcut - r: ' if over_r else ''}{table.lower:g} .. {table.upper:g} .. {table.max:g}"
         lines.append(
-            f"{k:>5}  {f'{table.lower:g} .. {table.upper:g} .. {table.max:g}':>20}  {reach:>19}  {len(table.coef):>6} "
+            f"{k:>5}  {knots:>20}  {reach:>19}  {len(table.coef):>6} "
             f"{table.coef.shape[1] - 1:>5} {f'{table.rank}/{len(table.basis)}':>8} {table.coef.nbytes / 1000:>7.0f}  "
             f"{pair_names(t, k)}"
         )

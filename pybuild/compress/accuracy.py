@@ -15,7 +15,7 @@ import numpy as np
 
 from ..blas import one_blas_thread
 from ..model.description import ModelDescription
-from ..model.descriptor import Form
+from ..model.descriptor import Argument, Form
 from ..model.piecewise import Piecewise
 from ..progress import track
 from ..tablefile.tableset import InputArrays, TableSet
@@ -93,7 +93,7 @@ def _taken(tables: TableSet, d: int) -> dict[str, InputArrays]:
 def report_lines(build: Build, reports: list[TableReport], options: Options) -> list[str]:
     """The report as text."""
     lines = [
-        f"{'table':<18}{'range of x':>22}{'rows':>7}{'rank':>9}{'kB':>8}   "
+        f"{'table':<18}{_range_name(build.tables):>22}{'rows':>7}{'rank':>9}{'kB':>8}   "
         f"{'error: value':>12} {'slope':>8}   {'(coarse range)':>18}"
     ]
     for r in reports:
@@ -117,6 +117,11 @@ def report_lines(build: Build, reports: list[TableReport], options: Options) -> 
 
 def _is_of_tables(build: Build) -> bool:
     return any(isinstance(plan.function.net, Piecewise) for plan in build.plans)
+
+
+def _range_name(tables: TableSet) -> str:
+    over_r = {table.argument is Argument.R for table in tables.tables}
+    return {frozenset({True}): "range of rcut - r", frozenset({False}): "range of x"}.get(frozenset(over_r), "x, or rcut - r")
 
 
 def _between_lines(build: Build) -> list[str]:

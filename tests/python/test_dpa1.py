@@ -13,6 +13,7 @@ from pybuild.compress.build import Options, build
 from pybuild.compress.functions import GatedAlongR
 from pybuild.compress.grid import grid_of, plan_tables
 from pybuild.errors import InputError, UnsupportedModel
+from pybuild.info import info_lines
 from pybuild.model.descriptor import Argument
 from pybuild.model.kept_types import keep_types
 from pybuild.oracles import reference, reference_tables, reference_torch
@@ -166,6 +167,15 @@ def test_forces_are_derivatives_of_the_tables(tables_of, folder):
         np.testing.assert_allclose((down - up) / (2 * step), found.forces[1, 0], rtol=1e-5, atol=1e-6)
         if r > M:
             np.testing.assert_allclose(found.forces, reference.evaluate(model, x, [0, 0, 1]).forces, atol=TABLES)
+
+
+def test_info_tells_distances(folder):
+    """Where the fine range and the table end."""
+    tables = build(trained(folder, "smooth")[0], M).tables
+    lines = info_lines(tables)
+    assert any("sel 10 for all types" in line for line in lines)
+    (line,) = (line for line in lines if "rcut - r: " in line and line.endswith("A-A"))
+    assert f"{M:.3f}, {4.0 - tables.tables[0].max:.3f}" in line
 
 
 def test_a_given_step(folder):
