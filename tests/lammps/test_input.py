@@ -34,8 +34,8 @@ def the_error(lammps: Lammps, script: str, ranks: int = 1) -> str:
         ("{file} {file} out_file", "keyword 'out_file' has no value"),
         ("{file} {file} relative -0.1", "relative must be a number of at least 0, not '-0.1'"),
         ("{file} {file} relative_v much", "relative_v must be a number of at least 0, not 'much'"),
-        ("{file} fparam 0.2", "frame or atomic parameters are not supported, neither here nor by python -m pybuild"),
-        ("{file} aparam_from_compute ke", "run them with pair_style deepmd"),
+        ("{file} fparam 0.2", "the model takes no frame parameters, keyword fparam has 1: leave it out"),
+        ("{file} aparam_from_compute ke", "frame and atomic parameters are constants here"),
         ("{file} virtual_len 0.4", "run them with pair_style deepspin"),
     ],
 )
