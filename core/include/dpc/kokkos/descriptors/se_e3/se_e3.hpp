@@ -41,8 +41,9 @@ struct SeE3 {
             steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features,
                           reverse_moments);
         }
-        for_each_segment("dpc::reverse_triples", steps.space, steps.tiles(), 1, steps.groups.segment,
-                         ReverseTriples<Real>{lists_of(steps), reverse_moments});
+        // Half the teams a multiprocessor: with fewer registers it spills.
+        for_each_segment<kFewestTeams / 2>("dpc::reverse_triples", steps.space, steps.tiles(), 1, steps.groups.segment,
+                                           ReverseTriples<Real>{lists_of(steps), reverse_moments});
         for_each_segment("dpc::reverse_environment", steps.space, steps.tiles(), 1, steps.groups.atom,
                          ReverseEnvironment<ExecSpace, Real, components, Output>{steps.chunk, forces});
     }
