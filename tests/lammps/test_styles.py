@@ -155,11 +155,11 @@ class TestRestart:
     @pytest.mark.parametrize("ranks", [1, 2])
     @pytest.mark.parametrize("length", [-5, 2**30])
     def test_damaged_length(self, length: int, ranks: int, lammps: Lammps, water: System, small: Path) -> None:
-        """The settings are a length and so many bytes; "my tables.bin" ends them."""
+        """The settings are a length and so many bytes; the line of "my tables.bin" ends them."""
         self.write(lammps, small)
         file = lammps.folder / "saved.restart"
         content = file.read_bytes()
-        end = content.index(b"my tables.bin") + len(b"my tables.bin")
+        end = content.index(b"my tables.bin\n") + len(b"my tables.bin\n")
         start = next(k for k in range(end - 14, 0, -1) if struct.unpack_from("<i", content, k - 4)[0] == end - k)
         file.write_bytes(content[: start - 4] + struct.pack("<i", length) + content[start:])
         run = lammps.run("read_restart saved.restart\n" + static("after.dump"), ranks=ranks, check=False)

@@ -277,9 +277,9 @@ class TestReader:
             read_tables(tmp_path / "model.pth")
 
     @pytest.mark.parametrize("start", [b"\x89HDF\r\n\x1a\n...", b"\x0a\x3b\x0a\x06t_type\x12\x05Const*\x0f"])
-    def test_models_that_pybuild_does_not_read_are_to_be_converted(self, start: bytes, tmp_path: Path) -> None:
+    def test_models_are_to_be_compressed_first(self, start: bytes, tmp_path: Path) -> None:
         (tmp_path / "model").write_bytes(start)
-        with pytest.raises(FormatError, match=rf"dp convert-backend {tmp_path}/model model\.pth.*python -m pybuild model\.pth"):
+        with pytest.raises(FormatError, match=rf"python -m pybuild {tmp_path}/model tables\.bin"):
             read_tables(tmp_path / "model")
 
     def test_message_starts_with_the_path(self, tables: TableSet, tmp_path: Path) -> None:
