@@ -78,7 +78,7 @@ def _dimer_model() -> ModelDescription:
         nets=(embedding,), net_of=[[0]], excluded=frozenset(),
     )  # fmt: skip
     energy = EnergyFitting((fitting,), [0], [3.0], frozenset(), frozenset())
-    return ModelDescription(("X",), descriptor, energy, frozenset(), None, Provenance("none", "0" * 64, "by hand", "float64"))
+    return ModelDescription(("X",), (descriptor,), energy, frozenset(), None, Provenance("none", "0" * 64, "by hand", "float64"))
 
 
 def _dimer_energy(r: float) -> float:
