@@ -3,8 +3,8 @@
 
     python docs/make_model_table.py SHARED   the folder that holds models, models-tf and models-public; pybuild is installed
 
-Each file with a `reference.npz` beside it: the model itself by the NumPy oracle, and its tables by the compiled evaluator, against the
-numbers of the program that trained it; largest differences over all frames, in eV/atom, eV/A and eV.
+Each file with a `reference.npz` beside it: the model itself by the NumPy oracle, and its tables by the compiled evaluator,
+against the numbers of the program that trained it; largest differences over all frames, in eV/atom, eV/A and eV.
 """
 
 from __future__ import annotations
@@ -127,9 +127,9 @@ def main() -> None:
     lines = [
         "# Model files that were tried",
         "",
-        f"Made by `make_model_table.py`: {len(found)} files, {read} read, {len(found) - read} refused by name. Differences are the",
-        "largest over all frames, atoms and components, against the program that trained the model: energy, eV/atom; forces, eV/A;",
-        "virial, eV. Tables are built with the default tolerance and the smallest distance of file and frames.",
+        f"Made by `make_model_table.py`: {len(found)} files, {read} read, {len(found) - read} refused by name. Differences are",
+        "the largest over all frames, atoms and components, against the program that trained the model: energy, eV/atom; forces,",
+        "eV/A; virial, eV. Tables are built with the default tolerance and the smallest distance of file and frames.",
         "",
         "| file | format | model | the model itself | its tables |",
         "|---|---|---|---|---|",
