@@ -80,6 +80,8 @@ def _parse(command: str, words: list[str]) -> argparse.Namespace | int:
             return parse(command, words)
         except SystemExit as done:
             return int(done.code or 0)
+        except OSError:  # what was wrong cannot be written, which newer versions of argparse hide
+            return 2
 
 
 def _check_log(o: argparse.Namespace) -> None:
