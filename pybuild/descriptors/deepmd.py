@@ -154,3 +154,16 @@ def _layer(tree: Tree, where: str) -> Layer:
         raise ModelError(f"{where}: {error}") from error
     bias = variables["b"] if variables["b"] is not None else np.zeros(n_out)
     return Layer(weight, bias, variables["idt"], activation, skip)
+
+
+def one_per_centre(mean: Array, std: Array) -> tuple[Array, Array]:
+    """mean (N,) of s(r), and std (N, 2) of it and of the angular components, of all four components (N, 4)."""
+    if mean[:, 1:].any():
+        raise unsupported(
+            "a descriptor with a mean (davg) of the angular components other than 0", "one mean per component in the table file"
+        )
+    if (std[:, 1:] != std[:, 1:2]).any():
+        raise unsupported(
+            "a descriptor whose dstd differ between x, y and z", "one standard deviation per component in the table file"
+        )
+    return mean[:, 0], std[:, :2]

@@ -23,8 +23,7 @@ from ...arrays import Array
 from ...errors import ReadError
 from ...model.activations import parse
 from ...model.net import Layer, Net, Skip
-from ..deepmd import Tree, net_of_tree, slot_statistics, symmetric, unsupported
-from ..se_e2_a.deepmd import one_per_centre
+from ..deepmd import Tree, net_of_tree, one_per_centre, slot_statistics, symmetric, unsupported
 from ..se_e2_a.descriptor import SeE2A
 from .type_embedding import type_embedding
 

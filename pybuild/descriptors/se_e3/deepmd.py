@@ -7,7 +7,7 @@ import numpy as np
 
 from ...arrays import IntArray
 from ...errors import ReadError
-from ..deepmd import Tree, two_body_numbers, unsupported
+from ..deepmd import Tree, one_per_centre, two_body_numbers
 from .descriptor import SeE3
 
 
@@ -16,20 +16,12 @@ def make(tree: Tree, n_types: int) -> SeE3:
     if n_types > 1 and tree["embeddings"]["ndim"] != 2:
         raise ReadError(f"se_e3 with {tree['embeddings']['ndim']} types per embedding net: 2 are needed")
     numbers = two_body_numbers(tree, n_types, 4)
-    mean, std = tree["@variables"]["davg"][:, 0], numbers["std"]
-    if mean[:, 1:].any():
-        raise unsupported(
-            "a descriptor with a mean (davg) of the angular components other than 0", "one mean per component in the table file"
-        )
-    if (std[:, 1:] != std[:, 1:2]).any():
-        raise unsupported(
-            "a descriptor whose dstd differ between x, y and z", "one standard deviation per component in the table file"
-        )
+    _, std = one_per_centre(tree["@variables"]["davg"][:, 0], numbers["std"])
     used = _nets_in_order(n_types)
     if any(tree["embeddings"]["networks"][k] is None for k in used):
         raise ReadError("se_e3 without the embedding net of some pair of types; the file is damaged")
     nets = tuple(numbers["nets"][numbers["net_of"][k % n_types, k // n_types]] for k in used)
-    return SeE3(**numbers | {"std": std[:, :2], "nets": nets, "net_of": _places(used, n_types)})
+    return SeE3(**numbers | {"std": std, "nets": nets, "net_of": _places(used, n_types)})
 
 
 def _nets_in_order(n_types: int) -> list[int]:

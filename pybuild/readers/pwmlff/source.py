@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array
-from ...descriptors.deepmd import slot_statistics
+from ...descriptors.deepmd import one_per_centre, slot_statistics
 from ...descriptors.radial import Radial
 from ...descriptors.se_e2_a import SeE2A
-from ...descriptors.se_e2_a.deepmd import one_per_centre
 from ...errors import ReadError, UnsupportedModel
 from ...model.activations import parse
 from ...model.description import EnergyFitting, ModelDescription, Provenance
