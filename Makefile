@@ -5,6 +5,7 @@ EXTRAS ?= ase,deepmd,mpi,plot,test
 BIN := .venv/bin
 RUFF := $(shell sed -n 's/^required-version = "\([^"]*\)".*/ruff\1/p' pyproject.toml)
 CLANG_FORMAT := clang-format==20.1.8
+MYPY := mypy==1.18.2
 FORMATTED := $(shell find core cython_ext tests/core benchmarks -name '*.[ch]pp')
 SOURCES := CMakeLists.txt pyproject.toml $(shell find core cmake cython_ext lammps_plugin pybuild -type f -not -path '*/__pycache__/*')
 
@@ -37,9 +38,10 @@ bench: .venv/installed  ## speed against the peers that are installed, see bench
 bench-core: .venv/installed  ## where a step goes, stage by stage, without LAMMPS
 	$(BIN)/python benchmarks/bench_core.py
 
-lint: .venv-lint/installed  ## style of the code, and who may include or import what
+lint: .venv-lint/installed  ## style and types of the code, and who may include or import what
 	.venv-lint/bin/ruff check pybuild tests lammps_plugin examples benchmarks
 	.venv-lint/bin/python tests/check_layers.py
+	.venv-lint/bin/mypy
 	@.venv-lint/bin/clang-format --dry-run --Werror $(FORMATTED)
 
 format: .venv-lint/installed  ## write the C++ code in the style that lint asks for
@@ -60,7 +62,7 @@ help:  ## this list
 
 .venv-lint/installed: pyproject.toml Makefile
 	test -x .venv-lint/bin/python || $(PYTHON) -m venv .venv-lint
-	.venv-lint/bin/pip install --quiet '$(RUFF)' '$(CLANG_FORMAT)'
+	.venv-lint/bin/pip install --quiet "$(RUFF)" "$(CLANG_FORMAT)" "$(MYPY)" numpy types-PyYAML
 	touch $@
 
 .PHONY: demo test test-core test-core-checked test-python bench bench-core lint format help

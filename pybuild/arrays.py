@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError
 
 Array = NDArray[np.float64]
-IntArray = NDArray[np.int32]
+IntArray = NDArray[np.integer[Any]]
 BoolArray = NDArray[np.bool_]
 Index = NDArray[np.int64]
 

@@ -199,6 +199,9 @@ class DPCompressed(Calculator):
         self.path = os.path.abspath(os.fspath(tables))
         self.model = load(self.path)
         self.evaluator: Any = None
+        self._vesin: Any = None
+        self._built_for: Any = None
+        self._images: Any = None
         self._crowd_was_said = False
         super().__init__(**words)  # calls set
 
@@ -281,8 +284,7 @@ class DPCompressed(Calculator):
         return self._images
 
     def _forget_list(self) -> None:
-        self._built_for: Any = None
-        self._images: Any = None
+        self._built_for, self._images = None, None
 
     def _types(self) -> NDArray[np.int32]:
         index = {name: k for k, name in enumerate(self.model.type_map)}
@@ -352,13 +354,13 @@ class DPCompressed(Calculator):
     def _start(self, model: Any, words: Mapping[str, Any]) -> None:
         self.model = model
         self.evaluator = _make_evaluator(model, words["n_threads"], words["precision"], words["backend"], words["neighbors"])
-        self._vesin: Any = None
+        self._vesin = None
         self._forget_list()
 
 
 def _core() -> Any:
     try:
-        from . import _core as core
+        from . import _core as core  # type: ignore[attr-defined]  # compiled
     except ImportError as error:
         raise PybuildError(f"the compiled part pybuild._core is missing ({error}): install with `pip install .`") from error
     return core

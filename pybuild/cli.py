@@ -143,14 +143,15 @@ def _together(comm: Any | None, work: Callable[[], Result]) -> Result:
     """The result of work that every rank does by itself. Where one fails all do, so that none waits for another."""
     if comm is None:
         return work()
-    result, problem = None, None
+    result: Result | None = None
+    problem: PybuildError | None = None
     try:
         result = work()
     except PybuildError as error:
         problem = error
-    for error in comm.allgather(problem):
-        if error is not None:
-            raise error
+    for found in comm.allgather(problem):
+        if found is not None:
+            raise found
     assert result is not None
     return result
 

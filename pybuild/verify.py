@@ -54,10 +54,10 @@ def verify(
     )
     good = True
     for s in structures:
-        given = {"fparam": s.fparam, "aparam": s.aparam}
-        got = calculator.evaluate(compiled, s.positions, s.types, s.cell, **given)
+        got = calculator.evaluate(compiled, s.positions, s.types, s.cell, fparam=s.fparam, aparam=s.aparam)
         for name, oracle in oracles.items():
-            errors = difference(got, oracle(model, s.positions, s.types, s.cell, **given), len(s.types))
+            exact = oracle(model, s.positions, s.types, s.cell, fparam=s.fparam, aparam=s.aparam)
+            errors = difference(got, exact, len(s.types))
             fine = within(errors, allowed)
             good = good and fine
             log.info(

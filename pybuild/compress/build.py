@@ -199,14 +199,12 @@ class _Evidence:
         near = self._close(low, self._distances, NEAR_SEEDS[which])
         far = self._close(self._ends, low, FAR_SEEDS[which])
         self._n_synthetic += len(structures) + len(near) + len(far) - (len(self._given) if keep else 0)
-        cases = Cases([], [], [])
+        parts: tuple[list[Case], list[Case], list[Case]] = ([], [], [])
         for structure in track([*structures, *near, *far], "exact model"):
             limits = self._distances, low, self._ends
-            for part, centres in zip(
-                (cases.ordinary, cases.near, cases.far), split_centres(self._model, structure, *limits), strict=True
-            ):
+            for part, centres in zip(parts, split_centres(self._model, structure, *limits), strict=True):
                 part += self._exact(structure, centres, keep)
-        return cases
+        return Cases(*parts)
 
     def cases_between(self, factor: float) -> list[Case]:
         """Centres whose closest neighbour is at that factor to once the smallest distance."""
@@ -242,14 +240,13 @@ def _projected(cases: Sequence[Case], bases: Mapping[Pair, Basis]) -> list[Case]
 def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Grid]:
     if options.step is not None:
         return [make_grid(plan, given_steps(plan, options.step, COARSE_OVER_FINE * options.step)) for plan in plans]
-    trained, beyond = (
-        {a: moment_gradients(model, part, a) for a in model.active_types} for part in (cases.ordinary, [*cases.near, *cases.far])
-    )
+    of_all = [cases.ordinary, [*cases.near, *cases.far]]
+    gradients = [{a: moment_gradients(model, part, a) for a in model.active_types} for part in of_all]
     goal = StepGoal(options.tolerances["near"], options.tolerances["far"])
     grids = []
     for plan in track(list(plans), "steps"):
-        mine = ({a: by_descriptor[plan.descriptor] for a, by_descriptor in of_types.items()} for of_types in (trained, beyond))
-        grids.append(choose_grid(model, plan, *mine, options.order, goal))
+        trained, beyond = ({a: of[plan.descriptor] for a, of in of_types.items()} for of_types in gradients)
+        grids.append(choose_grid(model, plan, trained, beyond, options.order, goal))
     return grids
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, BoolArray, Index
+from ..arrays import Array, BoolArray, Index, IntArray
 from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
-from ..model.descriptor import CentreNeighbours, Descriptor, Rows
+from ..model.descriptor import CentreNeighbours, Descriptor, Rows, ThreeBodyDescriptor, TwoBodyDescriptor
 from ..structures.nearest import Pairs, Slots, nearest_pairs
 from ..structures.neighbours import neighbour_pairs
 from ..structures.structure import Structure
@@ -28,7 +29,7 @@ class PairBlock:
     """A group of neighbours of the centres of one type, ordered by centre. Its terms are these pairs, or of three bodies pairs of
     such neighbours."""
 
-    start: Index  # (n_centres + 1,) terms of centre c are start[c] .. start[c + 1] - 1
+    start: IntArray  # (n_centres + 1,) terms of centre c are start[c] .. start[c + 1] - 1
     i: Index  # (p,) atom index of the centre
     j: Index  # (p,) atom index of the neighbour
     vector: Array  # (p, 3) from i to j
@@ -52,7 +53,7 @@ class Environment:
     n_atoms: int
     centres: dict[int, Index]  # type -> atom indices
     blocks: dict[Pair, PairBlock]
-    n_empty: dict[tuple[int, int], Array]
+    n_empty: dict[tuple[int, int], Index]
     parameters: dict[int, Array]  # type -> (n_centres, n_fparam + n_aparam)
 
     @property
@@ -106,9 +107,9 @@ def build_environment(
     wanted[slice(None) if only is None else only] = True
     centres = {a: np.flatnonzero((types == a) & wanted) for a in range(model.n_types)}
     blocks = {}
-    n_empty = {}
+    n_empty: dict[tuple[int, int], Index] = {}
     for d, (kinds, taken) in enumerate(zip(model.pair_kinds, pairs.taken, strict=True)):
-        descriptor = model.descriptors[d]
+        descriptor: Any = model.descriptors[d]  # of two or three bodies
         for a, group in product(range(model.n_types), descriptor.groups(kinds)):
             members = descriptor.members(group)
             if descriptor.n_bodies == 2 and kinds[a, group] == PairKind.ABSENT:
@@ -128,7 +129,7 @@ def build_environment(
     return Environment(model.descriptors, len(types), centres, blocks, n_empty, {a: rows[atoms] for a, atoms in centres.items()})
 
 
-def _block(descriptor: Descriptor, centres: Index, of_types: tuple[int, int], kind: int, pairs: Pairs) -> PairBlock:
+def _block(descriptor: TwoBodyDescriptor, centres: Index, of_types: tuple[int, int], kind: int, pairs: Pairs) -> PairBlock:
     a, b = of_types
     i, j, d = pairs
     counts = np.searchsorted(i, centres, side="right") - np.searchsorted(i, centres, side="left")
@@ -149,7 +150,7 @@ def _block(descriptor: Descriptor, centres: Index, of_types: tuple[int, int], ki
 
 
 def _triple_block(
-    descriptor: Descriptor, centres: Index, of: tuple[int, int], types: Index, seen: bool, pairs: Pairs
+    descriptor: ThreeBodyDescriptor, centres: Index, of: tuple[int, int], types: Index, seen: bool, pairs: Pairs
 ) -> PairBlock:
     """of: type of the centres, and group. seen: these centres see both of its types."""
     i, j, d = pairs if seen else (pairs[0][:0], pairs[1][:0], pairs[2][:0])

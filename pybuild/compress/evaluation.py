@@ -226,7 +226,7 @@ def moments_of(env: Environment, features: Mapping[Pair, Features], a: int) -> l
         if centre == a:
             moments[d][b] = _moment(block, features[pair], env.descriptors[d].divisor(b))
     for d, descriptor in enumerate(env.descriptors):
-        if (d, a) in env.n_empty and descriptor.padding[a].any():
+        if descriptor.padding is not None and (d, a) in env.n_empty and descriptor.padding[a].any():
             moments[d][EMPTY] = np.zeros((len(env.centres[a]), 1, descriptor.n_components))
             moments[d][EMPTY][:, 0, 0] = env.n_empty[d, a] / descriptor.n_sel
     return moments

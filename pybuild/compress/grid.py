@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -179,7 +180,7 @@ def plan_tables(model: ModelDescription, min_distance: float, extrapolate: float
     """The tables of a model, and of each descriptor (N, N) the table of each pair of types (of a centre and a neighbour, or of
     two neighbours; -1 where there is none)."""
     plans: list[TablePlan] = []
-    pair_tables = []
+    pair_tables: list[IntArray] = []
     for d, (descriptor, kinds) in enumerate(zip(model.descriptors, model.pair_kinds, strict=True)):
         users: dict[tuple[object, ...], TypePairs] = {}
         for a, group in product(range(model.n_types), descriptor.groups(kinds)):
@@ -205,7 +206,7 @@ def _entry(descriptor: Descriptor, a: int, group: int) -> tuple[int, ...]:
 
 
 def _plan(model: ModelDescription, d: int, pairs: TypePairs, min_distance: float, extrapolate: float) -> TablePlan:
-    descriptor = model.descriptors[d]
+    descriptor: Any = model.descriptors[d]
     function = function_of(descriptor, *pairs[0])
     lower, upper = table_range(model, d, pairs, min_distance)
     end = end_of_table(upper, extrapolate)
@@ -213,7 +214,7 @@ def _plan(model: ModelDescription, d: int, pairs: TypePairs, min_distance: float
     # Rounded to quarters, as U is to whole numbers: lengths that usual steps divide.
     nears = [descriptor.ranges(a, NEAR * min_distance) for a in live]
     near = min(end, max([upper, *(math.ceil(4 * x) / 4 for x in nears)]))
-    starts = (lower, near) if end > near else (lower,)
+    starts: tuple[float, ...] = (lower, near) if end > near else (lower,)
     if descriptor.n_bodies == 3:
         lower, starts = -end, (-end, -near, near) if end > near else (-end,)
     constants = np.unique(_constants(model, d, pairs))
@@ -242,10 +243,10 @@ def _plan_over_r(model: ModelDescription, d: int, pairs: TypePairs, min_distance
     farther = np.arange(-int(np.log(FARTHEST * rcut / (rcut - near)) / -np.log(GRADED)), 0)
     closer = np.arange(0, int(np.log(closest / (rcut - near)) / np.log(GRADED)) + 1)
     graded = rcut - (rcut - near) * GRADED ** np.concatenate([farther, closer])
-    starts = np.unique(np.concatenate([[0.0], function.joints(), graded]))
-    starts = tuple(starts[(starts >= 0.0) & (starts < end)].tolist())
-    of_constants, ranges = (constants, np.ones(len(constants))), (min_distance, beyond, starts)
-    return TablePlan(d, function, 0.0, upper, near, end, tuple(pairs), *of_constants, not live, knots, *ranges)
+    all_starts = np.unique(np.concatenate([[0.0], function.joints(), graded]))
+    starts = tuple(all_starts[(all_starts >= 0.0) & (all_starts < end)].tolist())
+    weights, ranges = np.ones(len(constants)), (min_distance, beyond, starts)
+    return TablePlan(d, function, 0.0, upper, near, end, tuple(pairs), constants, weights, not live, knots, *ranges)
 
 
 def _kinks(function: Function, lower: float, upper: float) -> Array:

@@ -24,7 +24,7 @@ def derivatives_along(net: Net | Piecewise, x: Array) -> tuple[Array, Array, Arr
     if isinstance(net, Piecewise):
         return net.derivatives(x)
     width = net.layers[-1].weight.shape[1]
-    out = tuple(np.empty((x.size, width)) for _ in range(3))
+    out = np.empty((x.size, width)), np.empty((x.size, width)), np.empty((x.size, width))
     for start in range(0, x.size, CHUNK):
         part = slice(start, start + CHUNK)
         point = np.asarray(x[part], dtype=np.float64)[:, None]
@@ -39,22 +39,21 @@ def derivatives_along(net: Net | Piecewise, x: Array) -> tuple[Array, Array, Arr
 def _layer_derivatives(layer: Layer, x: Array, dx: Array, ddx: Array) -> tuple[Array, Array, Array]:
     f, df, ddf = layer.activation.evaluate(x @ layer.weight + layer.bias)
     dz = dx @ layer.weight
-    y = [f, df * dz, df * (ddx @ layer.weight) + ddf * dz**2]
-    if layer.idt is not None:
-        y = [values * layer.idt for values in y]
-    return tuple(values + layer.skipped(before) for values, before in zip(y, (x, dx, ddx), strict=True))
+    factor = 1.0 if layer.idt is None else layer.idt
+    y, dy, ddy = f * factor, df * dz * factor, (df * (ddx @ layer.weight) + ddf * dz**2) * factor
+    return y + layer.skipped(x), dy + layer.skipped(dx), ddy + layer.skipped(ddx)
 
 
 def kinks(net: Net | Piecewise, lower: float, upper: float) -> Array:
     """(n,) increasing x between lower and upper where the first or second derivative of the net jumps: some neuron's sum is at
     a corner of its activation. Neurons are followed layer by layer between the kinks of the layers before. A function at knots
     has its ends."""
-    found = net.knots[[0, -1]] if isinstance(net, Piecewise) else np.empty(0)
-    for depth, layer in enumerate(() if isinstance(net, Piecewise) else net.layers):
+    found, layers = (net.knots[[0, -1]], ()) if isinstance(net, Piecewise) else (np.empty(0), net.layers)
+    for depth, layer in enumerate(layers):
         corners = layer.activation.corners
         if corners:
             grid = np.unique(np.concatenate([np.linspace(lower, upper, SAMPLES + 1), found]))
-            roots = [_roots(Net(net.layers[: depth + 1]), grid, corner) for corner in corners]
+            roots = [_roots(Net(layers[: depth + 1]), grid, corner) for corner in corners]
             found = np.unique(np.concatenate([found, *roots]))
     inside = found[(found > lower + APART * (1 + abs(lower))) & (found < upper - APART * (1 + abs(upper)))]
     return inside[np.diff(inside, prepend=-np.inf) > APART * (1 + np.abs(inside))]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from ..arrays import Array
 from ..model.description import ModelDescription
-from ..model.descriptor import Descriptor
 from .environment import Pair
 from .evaluation import Fitting, WeightedInput, direct_part, fitting_of
 from .lowrank import Basis
@@ -27,7 +27,8 @@ class Place:
     d: int
 
     @property
-    def descriptor(self) -> Descriptor:
+    def descriptor(self) -> Any:
+        """Descriptor, of a kind whose fields the caller knows."""
         return self.model.descriptors[self.d]
 
     @property

@@ -33,7 +33,7 @@ def select(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choi
         double = search.choice(search.rankings, search.last)
     if double is None:
         return None
-    row_ends = dict(double.row_ends)
+    row_ends: Mapping[int, IntArray] = double.row_ends
     for part, tolerance in ((cases.near, goal.near), (cases.far, goal.far)):
         row_ends = _with_products_of(place, search.products, row_ends, part, tolerance)
     taken = {a: search.products[a].part(row_end) for a, row_end in row_ends.items()}
@@ -116,7 +116,9 @@ class _FoldedSearch:
     def cheapest(self, rankings: Mapping[int, Ranking], last: int, tolerance: float, pack: int) -> _Level | None:
         """The lowest level within the tolerance; or one with narrower tables and more products, where that costs less."""
         best = self._within(rankings, last, tolerance)
-        caps = {} if best is None else self._narrower(best, pack)
+        if best is None:
+            return None
+        caps = self._narrower(best, pack)
         if caps:
             other = self._within({a: r.limited(self._columns_below(a, caps)) for a, r in rankings.items()}, last, tolerance)
             if other is not None and self._cost(other, pack) < self._cost(best, pack):

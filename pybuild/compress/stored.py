@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, IntArray
+from ..arrays import Array
 from ..model.descriptor import Descriptor, Form
 from ..model.net import Net
 from ..tablefile.tableset import InputArrays, TableSet
@@ -18,8 +18,9 @@ from .environment import Environment, Pair
 from .evaluation import EMPTY, DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, LinearInput
 from .grid import grid_of
 
-# What ordinary centres take in a precision: ends of rows, columns by neighbour type, or of all columns so many; None: all.
-Part = IntArray | int | None
+# What ordinary centres take in a precision, IntArray | int | None: ends of rows, columns by neighbour type, or of all columns
+# so many; None: all.
+Part = Any
 
 
 def input_arrays(d: int, first: FirstLayerInput, double: Part, mixed: Part) -> InputArrays:

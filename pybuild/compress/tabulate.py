@@ -31,8 +31,8 @@ def build_table(plan: TablePlan, grid: Grid, basis: Basis, order: int) -> TableA
 def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projector: Array | None = None) -> Array:
     """Coefficients (n, order + 1, K) of the function, or of its projection (M, K), on intervals from left (n,) that hold
     no kink but at their ends."""
-    ends = [_one_sided(plan, x, aside, projector) for x, aside in ((left, ASIDE), (left + steps, -ASIDE))]
-    return hermite.coefficients(*ends, steps, order)
+    start, end = _one_sided(plan, left, ASIDE, projector), _one_sided(plan, left + steps, -ASIDE, projector)
+    return hermite.coefficients(start, end, steps, order)
 
 
 def _one_sided(plan: TablePlan, x: Array, aside: float, projector: Array | None) -> hermite.Derivatives:
@@ -48,7 +48,10 @@ def _one_sided(plan: TablePlan, x: Array, aside: float, projector: Array | None)
 
 
 def _projected(derivatives: hermite.Derivatives, projector: Array | None) -> hermite.Derivatives:
-    return derivatives if projector is None else tuple(g @ projector for g in derivatives)
+    if projector is None:
+        return derivatives
+    value, slope, curvature = derivatives
+    return value @ projector, slope @ projector, curvature @ projector
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -62,7 +63,18 @@ class Case:
         return accumulate(self.env, self.features, fittings, self.moments)
 
 
-def difference(got: Result, exact: Result, n_centres: int) -> Errors:
+class Differing(Protocol):
+    """Any result: energy eV; forces (n, 3) eV/A; virial (3, 3) eV."""
+
+    @property
+    def energy(self) -> float: ...
+    @property
+    def forces(self) -> Array: ...
+    @property
+    def virial(self) -> Array: ...
+
+
+def difference(got: Differing, exact: Differing, n_centres: int) -> Errors:
     """Largest differences of two results for the same atoms; energy and virial are divided by the number of centres."""
     n = max(1, n_centres)
     return Errors(
@@ -82,7 +94,7 @@ def direct_fittings(
 
 def padding_vectors(model: ModelDescription) -> dict[Pair, Array]:
     """(M, 1) by descriptor and centre type what an empty slot of all types adds, where that is not 0: like a table's basis."""
-    found = {}
+    found: dict[Pair, Array] = {}
     for d, descriptor in enumerate(model.descriptors):
         if descriptor.padding is not None:
             found |= {(d, a, EMPTY): v[:, None] for a, v in enumerate(descriptor.padding) if v.any()}

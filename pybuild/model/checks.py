@@ -28,7 +28,7 @@ def _read_only(value: Any, dtype: type, name: str) -> Any:
     if kept and value.base is None:
         return value
     try:
-        array = np.array(value, dtype=dtype, order="C")
+        array: Any = np.array(value, dtype=dtype, order="C")
     except (TypeError, ValueError) as error:
         raise ModelError(f"{name}: not an array of numbers ({error})") from error
     array.setflags(write=False)

@@ -84,19 +84,32 @@ class Descriptor(Protocol):
     n_bodies: ClassVar[int]  # 2 or 3
     n_components: ClassVar[int]
     form: ClassVar[Form]  # that the first layer of the fitting net can be folded into
-    rcut: float
-    rcut_smth: float
-    env_protection: float
-    sel: tuple[int, ...]
-    n_sel: int
-    mean: Array
-    std: Array
-    nets: tuple[Net | Piecewise, ...]
-    net_of: IntArray
-    excluded: frozenset[tuple[int, int]]
-    exclusion: str
-    padding: Array | None
-    gates: Array | None
+    @property
+    def rcut(self) -> float: ...
+    @property
+    def rcut_smth(self) -> float: ...
+    @property
+    def env_protection(self) -> float: ...
+    @property
+    def sel(self) -> tuple[int, ...]: ...
+    @property
+    def n_sel(self) -> int: ...
+    @property
+    def mean(self) -> Array: ...
+    @property
+    def std(self) -> Array: ...
+    @property
+    def nets(self) -> tuple[Net | Piecewise, ...]: ...
+    @property
+    def net_of(self) -> IntArray: ...
+    @property
+    def excluded(self) -> frozenset[tuple[int, int]]: ...
+    @property
+    def exclusion(self) -> str: ...
+    @property
+    def padding(self) -> Array | None: ...
+    @property
+    def gates(self) -> Array | None: ...
 
     @property
     def shares_slots(self) -> bool:
@@ -144,20 +157,11 @@ class Descriptor(Protocol):
     def constants(self, a: int, kind: int) -> list[float]:
         """Arguments that slots without neighbour (first) and those of excluded neighbours (if they add anything) have."""
 
-    def constant_row(self, x: float) -> Array:
-        """R (components,) of such a slot."""
-
     def mean_s(self) -> Array:
         """(N,) mean of s(r) over all slots of the training data, 0 where it is not known."""
 
-    def rows(self, a: int, vector: Array) -> Rows:
-        """Of two bodies: of neighbours at vector (p, 3) from a centre of type a."""
-
-    def triples(self, a: int, group: int, neighbours: CentreNeighbours) -> tuple[Rows, IntArray]:
-        """Of three bodies: the pairs of neighbours of a group, and (n + 1,) where those of each of the n centres start."""
-
-    def reverse_rows(self, rows: Rows, d_row: Array, d_x: Array) -> Array:
-        """dE/d vector (p, 3) of the neighbours from dE/dR (t, components) and dE/dx (t,)."""
+    def reverse_rows(self, rows: Any, d_row: Array, d_x: Array) -> Array:
+        """dE/d vector (p, 3) of the neighbours from Rows of its own, dE/dR (t, components) and dE/dx (t,)."""
 
     def rows_along_r(self, a: int, group: int, x: Array, closest: float) -> AlongR:
         """For bounds of the error in a force, with no neighbours closer than ``closest`` where x is none of theirs."""
@@ -167,3 +171,20 @@ class Descriptor(Protocol):
 
     def reverse_features(self, t: Array, gradient: Array) -> Array:
         """dE/dT from dE/d features."""
+
+
+class TwoBodyDescriptor(Descriptor, Protocol):
+    """n_bodies is 2."""
+
+    def rows(self, a: int, vector: Array) -> Rows:
+        """Of neighbours at vector (p, 3) from a centre of type a."""
+
+    def constant_row(self, x: float) -> Array:
+        """R (components,) of a slot whose argument is a constant."""
+
+
+class ThreeBodyDescriptor(Descriptor, Protocol):
+    """n_bodies is 3."""
+
+    def triples(self, a: int, group: int, neighbours: CentreNeighbours) -> tuple[Rows, IntArray]:
+        """The pairs of neighbours of a group, and (n + 1,) where those of each of the n centres start."""

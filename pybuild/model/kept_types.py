@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from .description import EnergyFitting, ModelDescription
-from .descriptor import Descriptor
 
 BY_TYPE = ("mean", "std", "padding")  # of a descriptor, first index a type
-BY_PAIR = ("net_of", "gates")  # first two indices types
+BY_PAIR = ("gates",)  # first two indices types; so are those of net_of
 
 
 def keep_types(model: ModelDescription, names: Sequence[str]) -> ModelDescription:
@@ -36,13 +36,14 @@ def keep_types(model: ModelDescription, names: Sequence[str]) -> ModelDescriptio
     return restricted
 
 
-def _descriptor(d: Descriptor, kept: list[int]) -> Descriptor:
+def _descriptor(d: Any, kept: list[int]) -> Any:
     arrays = {name: getattr(d, name)[kept] for name in BY_TYPE}
     pairs = {name: getattr(d, name) for name in BY_PAIR}
     of_pairs = {name: None if array is None else array[np.ix_(kept, kept)] for name, array in pairs.items()}
-    used = sorted(set(of_pairs["net_of"].ravel().tolist()))
-    of_pairs["net_of"] = np.searchsorted(used, of_pairs["net_of"])
+    net_of = d.net_of[np.ix_(kept, kept)]
+    used = sorted(set(net_of.ravel().tolist()))
     nets = tuple(d.nets[k] for k in used)
+    of_pairs["net_of"] = np.searchsorted(used, net_of)
     changes = {**arrays, **of_pairs, "nets": nets, "sel": tuple(d.sel[a] for a in kept), "excluded": _pairs(d.excluded, kept)}
     return replace(d, **{f.name: changes[f.name] for f in fields(d) if f.name in changes})
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..arrays import Array, BoolArray, Index, checked_parameters
+from ..arrays import Array, BoolArray, Index, IntArray, checked_parameters
 from ..model.description import PairKind
 from ..model.descriptor import Argument, Form
 from ..model.net import Layer, Net
@@ -227,7 +227,7 @@ def _input(
     ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
     bases = {b: table.basis[:, : table.rank if ranks is None else ranks[b]] for b, table in used.items()}
     bases |= {EMPTY: d.padding[a][:, None]} if EMPTY in moments else {}
-    whole = sum(basis @ moments[b][: basis.shape[1]] for b, basis in bases.items())[None]
+    whole = np.sum([basis @ moments[b][: basis.shape[1]] for b, basis in bases.items()], axis=0)[None]
 
     def reverse(gradient: Array) -> Moments:
         d_whole = kind.reverse_features(d, whole, gradient[None])[0]
@@ -267,7 +267,7 @@ def _columns(f: InputArrays, moments: Moments, part: str) -> Input:
     return np.arange(n), np.array([moments[b][k, 0] for b, k in taken.tolist()]), reverse, len(f.columns)
 
 
-def _by_type(columns: Array, d_rows: Array, moments: Moments) -> Moments:
+def _by_type(columns: IntArray, d_rows: Array, moments: Moments) -> Moments:
     """dE/dC_b from the derivatives with respect to some of their rows, columns (P, 2) neighbour type and channel."""
     out = {b: np.zeros_like(moment) for b, moment in moments.items()}
     for (b, k), d_row in zip(columns.tolist(), d_rows, strict=True):

@@ -41,7 +41,8 @@ def evaluate_block(
     absent = {b for b in range(model.n_types) if d.exclusion == "absent" and (a, b) in d.excluded - model.pair_excluded}
     for b in (b for b in range(model.n_types) if d.sel[b] and b not in absent):
         part = np.flatnonzero(neighbour_types == b)
-        n_empty, n_excluded = d.sel[b] - np.bincount(local[part], minlength=len(centres)).astype(np.float64), 0.0
+        n_empty = d.sel[b] - np.bincount(local[part], minlength=len(centres)).astype(np.float64)
+        n_excluded = np.zeros(len(centres))
         if (a, b) in model.pair_excluded:  # the neighbours vanish
             part, n_empty = part[:0], np.full(len(centres), float(d.sel[b]))
         elif (a, b) in d.excluded:

@@ -24,7 +24,9 @@ class Choices:
 class Source(Protocol):
     """A file that was read: of which format it is, and how to make a description of it."""
 
-    format: str  # "DeePMD-kit PyTorch frozen model", ...
+    @property
+    def format(self) -> str:
+        """"DeePMD-kit PyTorch frozen model", ..."""
 
     def precision(self) -> str:
         """What it was trained in: "float64", "descriptor float32, fitting float64", ..."""

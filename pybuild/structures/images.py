@@ -33,7 +33,7 @@ class ImageList:
         return values[: self.n] + np.column_stack(columns)
 
 
-def list_with_images(x: Array, cell: Array | None, i: NDArray[Any], j: NDArray[Any], shift: NDArray[Any]) -> ImageList:
+def list_with_images(x: Array, cell: Array | None, i: NDArray[Any], j: NDArray[Any], shift: NDArray[Any] | None) -> ImageList:
     """From pairs i (p,), j (p,) in any order, the second atom displaced by shift (p, 3) cells."""
     n = len(x)
     i, j = np.asarray(i).astype(np.int32), np.asarray(j).astype(np.int32)  # half the memory to go through
@@ -54,10 +54,10 @@ def shifts_of(x: Array, cell: Array, i: NDArray[Any], j: NDArray[Any], d: Array)
 
 def _near_shifts(
     x: Array, cell: Array, i: NDArray[np.int32], j: NDArray[np.int32], shift: NDArray[Any]
-) -> tuple[list[NDArray[Any]], Index]:
+) -> tuple[list[NDArray[Any]], NDArray[Any]]:
     """The shifts (p,) of each direction as if all atoms were in the first cell, small wherever they have gone, and the cells
     (n, 3) that they are in; 0 along directions without images."""
-    home = np.floor(x @ np.linalg.inv(cell)).astype(np.int32)
+    home: NDArray[Any] = np.floor(x @ np.linalg.inv(cell)).astype(np.int32)
     columns = []
     for c in range(3):
         column = shift[:, c].astype(np.int32)
@@ -77,7 +77,7 @@ def _number_images(n: int, j: NDArray[np.int32], shifts: list[NDArray[Any]]) -> 
     shape = tuple(int(s.max(initial=0)) - least + 1 for s, least in zip(shifts, low, strict=True))
     # A number for every atom in every cell that occurs: few beside the pairs, and faster than sorting.
     n_numbers = int(np.prod(shape)) * n
-    key = np.zeros(len(j), dtype=np.int32 if n_numbers < 2**31 else np.int64)
+    key: NDArray[Any] = np.zeros(len(j), dtype=np.int32 if n_numbers < 2**31 else np.int64)
     for s, least, extent in zip(shifts, low, shape, strict=True):
         key *= extent
         key += s

@@ -29,7 +29,7 @@ def nearest_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs)
         return taken
     if rule == "union":
         most = np.max([s.sel for s in slots], axis=0)
-        listed = _nearest(most, most.sum(), types, pairs, np.any(taken, axis=0))
+        listed = _nearest(most, most.sum(), types, pairs, np.logical_or.reduce(taken))
         taken = [mine & listed for mine in taken]
     totals = [{"total": sum(s.sel), "mixed": max(s.sel)}.get(rule) for s in slots]
     return [_nearest(np.asarray(s.sel), n, types, pairs, mine) for s, n, mine in zip(slots, totals, taken, strict=True)]
@@ -40,7 +40,7 @@ def _nearest(sel: Index, total: int | None, types: Index, pairs: Pairs, among: B
     i, j, d = pairs
     n = len(sel)
     counts = np.bincount(i[among] * n + types[j[among]], minlength=len(types) * n).reshape(-1, n)
-    crowded = (counts > sel).any(axis=1)
+    crowded: BoolArray = np.logical_or.reduce(counts > sel, axis=1)
     if total is not None:
         crowded |= counts.sum(axis=1) > total
     kept = among & ~crowded[i]

@@ -51,7 +51,7 @@ def make(tree: Tree, n_types: int) -> SeE2A:
         mean=mean,
         std=std,
         nets=tuple(different.values()),
-        net_of=[[numbers[id(nets[a, b])] for b in range(n_types)] for a in range(n_types)],
+        net_of=np.array([[numbers[id(nets[a, b])] for b in range(n_types)] for a in range(n_types)]),
         excluded=symmetric(tree["exclude_types"]),
         exclusion=tree["exclusion"],
         padding=_padding(tree, nets, -mean / std[:, 0]),

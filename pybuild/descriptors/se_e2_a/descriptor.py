@@ -80,7 +80,8 @@ class SeE2A(TwoBody):
     def reverse_rows(self, rows: AngularRows, d_row: Array, d_x: Array) -> Array:
         """dE/d vector: ds/dr = sw'/q - sw/q^2, and the other components are h d with h = sw/q^2. d_x: of the tables' argument."""
         q, sw, dsw = rows.q, rows.sw, rows.dsw
-        d_x, d_r = (d_x, 0.0) if self.argument is Argument.X else (0.0, -d_x)
+        zero = np.zeros_like(d_x)
+        d_x, d_r = (d_x, zero) if self.argument is Argument.X else (zero, -d_x)
         d_s, d_angular = (d_row[:, 0] + d_x) / rows.std[0], d_row[:, 1:] / rows.std[1]
         along = d_r + d_s * (dsw / q - sw / q**2) + np.sum(d_angular * rows.vector, axis=1) * (dsw / q**2 - 2.0 * sw / q**3)
         return along[:, None] * (rows.vector / rows.r[:, None]) + (sw / q**2)[:, None] * d_angular

@@ -179,7 +179,7 @@ def _networks(member: Member) -> tuple[list[Tree | None], int]:
 
 def _net(member: Member, scope: str, which: str, table: Tree | None) -> Tree | None:
     """Layers 1, 2, ... of a scope; without any the table, which may be missing, too."""
-    layers = []
+    layers: list[Tree] = []
     while member.graph.is_constant(f"{scope}/matrix_{len(layers) + 1}{which}"):
         if len(layers) == MOST_LAYERS:
             raise ReadError(f"the net in '{scope}' has more than {MOST_LAYERS} layers")

@@ -97,7 +97,7 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
         nets, bias = _scaled(nets, factors), bias * factors
     return EnergyFitting(
         nets=tuple(nets),
-        net_of=[0 if mixed else a for a in range(n_types)],
+        net_of=np.zeros(n_types, dtype=np.int32) if mixed else np.arange(n_types),
         energy_bias=out_bias + bias,
         vacuum_subtracted=_vacuum_types(tree["vacuum"], mixed, n_types),
         excluded=excluded,
@@ -131,8 +131,8 @@ def _with_constants(fitting: EnergyFitting, constants: Array) -> EnergyFitting:
         return fitting
     n_after = fitting.parameters.n_inputs
     nets = [_without_inputs(fitting.net(a), numbers, n_after) for a, numbers in enumerate(constants)]
-    vacuum = [fitting.energy_constant(a) for a in range(len(nets))]
-    return replace(fitting, nets=tuple(nets), net_of=range(len(nets)), energy_bias=vacuum, vacuum_subtracted=frozenset())
+    vacuum = np.array([fitting.energy_constant(a) for a in range(len(nets))])
+    return replace(fitting, nets=tuple(nets), net_of=np.arange(len(nets)), energy_bias=vacuum, vacuum_subtracted=frozenset())
 
 
 def _without_inputs(net: Net, constants: Array, n_after: int) -> Net:

@@ -93,7 +93,7 @@ def main(path: str, attribute: str) -> None:
         found = extract(path, attribute)
     except Exception as error:  # whatever libhdf5 finds: the one line is what the caller passes on
         refuse(f"{type(error).__name__}: {error}".replace("\n", " ")[:200])
-    np.savez(sys.stdout.buffer, **found)
+    np.savez(sys.stdout.buffer, allow_pickle=False, **found)
 
 
 if __name__ == "__main__":

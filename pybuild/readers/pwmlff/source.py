@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, IntArray
 from ...descriptors.deepmd import one_per_centre, slot_statistics
 from ...descriptors.radial import Radial
 from ...descriptors.se_e2_a import SeE2A
@@ -119,7 +119,7 @@ class PwmlffSource:
         by_slot = {name: array.reshape(n, slots, 4) for name, array in (("davg", parts.davg), ("dstd", parts.dstd))}
         return one_per_centre(*slot_statistics(by_slot, n, slots, 4))
 
-    def _embedding(self) -> tuple[tuple[Net, ...], Array]:
+    def _embedding(self) -> tuple[tuple[Net, ...], IntArray]:
         """The nets of the elements passed, and (n, n) which of them each pair has."""
         parts, n = self.parts, len(self.passed)
         _check_complete(parts.embedding, "embedding_net")

@@ -19,6 +19,7 @@ from .kinds import KINDS
 
 GELU, SILUT, LAST_ACTIVATION, LAST_SKIP = CODES["gelu"], CODES["silut"], max(CODES.values()), max(Skip)
 MOST_LAYERS, MOST_INPUTS, MOST_NEURONS = 256, 2**24, 2**16
+PRECISIONS = ("double", "mixed")
 EMPTY = -1  # in place of a neighbour type: the slots without neighbour, where they are counted for all types together
 ARRAYS = ("columns", "row_end", "row_end_double", "row_end_mixed", "rank_double", "rank_mixed", "n_double", "n_mixed")
 
@@ -95,8 +96,8 @@ def _read_input(
     ranks = {group: tables[t].rank for group, t in d.tables_around(a).items()}
     first = InputArrays(index, form)
     if form == Form.DIRECT:
-        parts = {name: _read_rank_part(s, prefix + name, d.n_groups, ranks) for name in ("rank_double", "rank_mixed")}
-        first, n_in = replace(first, **parts), d.width * max(1, d.axis_neuron)
+        double, mixed = (_read_rank_part(s, f"{prefix}rank_{part}", d.n_groups, ranks) for part in PRECISIONS)
+        first, n_in = replace(first, rank_double=double, rank_mixed=mixed), d.width * max(1, d.axis_neuron)
     else:
         if d.padding is not None:
             ranks[EMPTY] = 1
@@ -104,10 +105,12 @@ def _read_input(
         first, n_in = replace(first, columns=columns), len(columns)
         if form == Form.SQUARE:
             row_end = _read_row_end(s, prefix + "row_end", n_in)
-            parts = {name: _read_row_end_part(s, prefix + name, row_end) for name in ("row_end_double", "row_end_mixed")}
-            first, n_in = replace(first, row_end=row_end, **parts), int((row_end.astype(np.int64) - np.arange(n_in)).sum())
+            double, mixed = (_read_row_end_part(s, f"{prefix}row_end_{part}", row_end) for part in PRECISIONS)
+            first = replace(first, row_end=row_end, row_end_double=double, row_end_mixed=mixed)
+            n_in = int((row_end.astype(np.int64) - np.arange(n_in)).sum())
         else:
-            first = replace(first, **{name: _read_count_part(s, prefix + name, n_in) for name in ("n_double", "n_mixed")})
+            n_double, n_mixed = (_read_count_part(s, f"{prefix}n_{part}", n_in) for part in PRECISIONS)
+            first = replace(first, n_double=n_double, n_mixed=n_mixed)
     require(1 <= n_in <= MOST_INPUTS, prefix + "form", f"gives {n_in} inputs, format 1 allows 1 to {MOST_INPUTS}")
     return first, n_in
 
