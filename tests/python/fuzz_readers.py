@@ -2,10 +2,12 @@
 """Readers fed with damaged and made-up files: the answer is a valid model or one PybuildError, in bounded time.
 
     cd tests && python python/fuzz_readers.py [--inputs 100000] [--seed 0] [TARGET ...]
+    cd tests && python python/fuzz_readers.py --cut [FORMAT ...]
 
 Bytes are changed, and values of the tree or of a pickle's objects are put in others' places. The files are made of the small
 models of this repository. h5py runs in child processes here, too, since libhdf5
-crashes on some and never ends on others; how often is counted.
+crashes on some and never ends on others; how often is counted. --cut: a file of each format, cut off after every byte; what is
+read all the same must be the whole model.
 """
 
 from __future__ import annotations
@@ -26,8 +28,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import graph_writer
 import numpy as np
 from deepmd_files import write_dp, write_json, write_package, write_yaml, written_out
+from pwmlff_files import Archive, checkpoint_root, random_pwmlff
+from test_reader_tensorflow_hostile import tiny as tiny_graph
 
 from pybuild.errors import PybuildError
 from pybuild.model.description import Provenance
@@ -46,6 +51,7 @@ SMALL, CHECKPOINT, HEAD = OPTIONS / "atom_exclude.pth", OPTIONS / "two_heads.pt"
 SECONDS = 20.0  # for one input, on a busy machine
 DP_SECONDS = 10  # for libhdf5; hdf5_extract.py waits longer
 BATCH = 100  # inputs of one child process
+CUT_STEPS = {"dp": 97, "yaml": 61}  # each with a process of its own, or much to parse: not every byte
 NUMBERS = (0, -1, 1, 2**31, 2**63, 2**70, 1e308, -0.0, math.nan, math.inf)
 STRANGE = (None, True, False, *NUMBERS, "", "x", "linear", [], {}, [[]], [None])
 SOURCE = Provenance("fuzz", "0" * 64, "made by a test", "float64")
@@ -269,14 +275,56 @@ TARGETS: dict[str, Callable[[Fuzz], str]] = {
 }  # fmt: skip
 
 
+def whole_files(fuzz: Fuzz) -> dict[str, bytes]:
+    """A small file of every format, each of which is read without --head."""
+    packed = {"pth": SMALL.read_bytes(), "pb": graph_writer.encode(tiny_graph()), "pbtxt": graph_writer.as_text(tiny_graph())}
+    archive = Archive()
+    small = random_pwmlff(widths=(2,), hidden=(3, 3), m2=1)
+    pwmlff = archive.write(fuzz.path, checkpoint_root(small, archive)).read_bytes()
+    return {**fuzz.texts, **packed, "ckpt": pwmlff}
+
+
+def numbers_of(model: Any) -> tuple[Any, ...]:
+    """What tells two models apart."""
+    nets = [*model.fitting.nets, *(net for d in model.descriptors for net in d.nets)]
+    weights = [layer.weight.tobytes() + layer.bias.tobytes() for net in nets for layer in net.layers]
+    statistics = [d.mean.tobytes() + d.std.tobytes() for d in model.descriptors]
+    rules = model.type_map, model.fitting.excluded, model.pair_excluded, model.neighbour_rule
+    return weights, statistics, model.fitting.energy_bias.tobytes(), rules
+
+
+def cut_everywhere(fuzz: Fuzz, name: str, data: bytes) -> str:
+    """Every beginning of a file. What is read must be the whole model."""
+    fuzz.path.write_bytes(data)
+    whole = numbers_of(read_model(fuzz.path))
+    n_read = 0
+
+    def read() -> Any:
+        model = read_model(fuzz.path)
+        assert numbers_of(model) == whole, f"{name} cut off after {length} bytes reads as another model"
+        return model
+
+    for length in range(0, len(data), CUT_STEPS.get(name, 1)):
+        fuzz.path.write_bytes(data[:length])
+        n_read += fuzz.answer(read) == "read"
+    return f"{name}: {len(data)} bytes, every {CUT_STEPS.get(name, 1)}; {n_read} of its beginnings read as the whole model"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("targets", nargs="*", default=list(TARGETS), help=f"of {', '.join(TARGETS)}")
+    parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}")
     parser.add_argument("--inputs", type=int, default=1000, help="of each target")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cut", action="store_true", help="cut off files of the formats named (default: all) after every byte")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         fuzz = Fuzz(Path(folder), arguments.seed)
+        if arguments.cut:
+            for name, data in whole_files(fuzz).items():
+                if name in arguments.targets or not arguments.targets:
+                    print(cut_everywhere(fuzz, name, data), f"slowest {fuzz.slowest:.2f} s", flush=True)
+            return 0
+        arguments.targets = arguments.targets or list(TARGETS)
         for target in arguments.targets:
             fuzz.run(target, arguments.inputs // BATCH if target == "dp_bytes" else arguments.inputs)
             said = {answer: count for (name, answer), count in fuzz.counts.items() if name == target}
