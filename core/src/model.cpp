@@ -43,7 +43,7 @@ void read_type_map(SectionReader& sections, Model& model) {
     for (const char c : sections.text(name)) {
         if (c == '\n') {
             names.emplace_back();
-        } else if ((c >= 0 && c <= ' ') || c == 0x7F) {
+        } else if (static_cast<unsigned char>(c) <= ' ' || c == 0x7F) {
             model_error(name, "the name of type " + std::to_string(names.size() - 1) + " has a blank or control character");
         } else {
             names.back() += c;

@@ -10,6 +10,8 @@
 #include <utility>
 #if defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "dpc/math/portable.hpp"
@@ -25,6 +27,13 @@
 namespace dpc::simd::DPC_ISA {
 
 using math::select;
+
+/// Registers for packs.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
 
 template <class T>
 struct VectorOf;
@@ -97,6 +106,8 @@ DPC_FUNCTION Pack<double> sqrt(Pack<double> a) {
     return Pack<double>(_mm256_sqrt_pd(a.v));
 #elif defined(__SSE2__)
     return Pack<double>(_mm_sqrt_pd(a.v));
+#elif defined(__aarch64__)
+    return Pack<double>(vsqrtq_f64(a.v));
 #else
     for (int element = 0; element < Pack<double>::width; ++element) {
         a.v[element] = __builtin_sqrt(a.v[element]);

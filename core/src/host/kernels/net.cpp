@@ -28,7 +28,7 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
 }
 
 /// Packs of lanes of a tile: as many as the sums of kPanelRows rows leave registers for.
-constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : DPC_PACK_BYTES == 32 ? 2 : 1;
+constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : simd::DPC_ISA::kRegisters == 32 ? 3 : DPC_PACK_BYTES == 32 ? 2 : 1;
 
 /// One panel times all lanes, which are a multiple of kLaneMultiple. The panel, some hundred weights a row, stays in the
 /// first-level cache over the tiles.

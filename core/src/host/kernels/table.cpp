@@ -14,7 +14,7 @@ using simd::DPC_ISA::sum_elements;
 using PackD = Pack<double>;
 
 /// Packs of channels that fit the registers at once: 4 N sums and what the polynomials need.
-constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : 2;
+constexpr int kPacksAtOnce = simd::DPC_ISA::kRegisters == 32 ? 4 : 2;
 /// Sums over channels that are made together: one for each component of some pairs.
 constexpr int kSumsAtOnce = 16;
 
