@@ -2,6 +2,8 @@
 """TensorFlow graphs with a type embedding: slots that all types share or that are each type's, embeddings beside x or as a
 factor, TensorFlow's switch, means that are not 0; against DeePMD-kit's energies (tests/data/tensorflow)."""
 
+import re
+
 import graph_writer as gw
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from test_reader_tensorflow import FOLDER, SAME, assert_energies, nodes_of, repl
 from pybuild import calculator
 from pybuild.compress.build import Options, build
 from pybuild.compress.functions import GatedAlongX, function_of
-from pybuild.errors import ModelError, ReadError, UnsupportedModel
+from pybuild.errors import ModelError, PybuildError, ReadError, UnsupportedModel
 from pybuild.model.descriptor import Argument
 from pybuild.model.piecewise import Piecewise
 from pybuild.oracles import reference, reference_tables, reference_torch
@@ -69,6 +71,25 @@ def test_tables(name, backend, tmp_path):
         found = calculator.evaluate(tmp_path / "t.bin", positions, types, cell, backend=backend)
         np.testing.assert_allclose(found.atom_energy, energy, rtol=0, atol=1e-8)
         np.testing.assert_allclose(found.forces, reference.evaluate(model, positions, types, cell).forces, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+def test_virtual_atoms(backend, tmp_path):
+    """Of type -1: as if they were not there, wherever they are, and themselves without energy and force."""
+    pytest.importorskip("pybuild._core", reason="the compiled evaluator")
+    model = with_mean(SMOOTH, tmp_path)
+    write_tables(tmp_path / "t.bin", build(model, 0.9).tables)
+    positions, types, cell, _ = structures(SMOOTH)[0]
+    more = np.vstack([np.zeros((4, 3)), positions, positions[:3], positions[:2] + 0.3])
+    of_all = np.concatenate([[-1] * 4, types, [-1] * 5])
+    alone = calculator.evaluate(tmp_path / "t.bin", positions, types, cell, backend=backend)
+    found = calculator.evaluate(tmp_path / "t.bin", more, of_all, cell, backend=backend)
+    real = of_all >= 0
+    np.testing.assert_allclose(found.atom_energy[real], alone.atom_energy, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.forces[real], alone.forces, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found.virial, alone.virial, rtol=0, atol=1e-10)
+    assert not found.forces[~real].any()
+    assert not found.atom_energy[~real].any()
 
 
 @pytest.mark.parametrize("options", [Options(form="direct"), Options(form="folded"), Options(rank="full", step=0.01)], ids=str)
@@ -215,3 +236,27 @@ def test_a_smooth_model_without_switch(tmp_path):
     changed = [made | {"op": "Identity"} if made["op"] == "Neg" else made for made in nodes_of(SMOOTH)]
     with pytest.raises(ReadError, match="no switch for its type embedding"):
         read_model(write(tmp_path / "m.pb", changed))
+
+
+def test_a_divisor_that_is_no_number(tmp_path):
+    for value in (np.array([24.0, 48.0]), b"24 48"):
+        nodes = replaced(nodes_of(SECTIONS), gw.constant("descrpt_attr/original_sel", value))
+        with pytest.raises(ReadError, match=r"original_sel.*not made of integers"):
+            read_model(write(tmp_path / "m.pb", nodes))
+
+
+@pytest.mark.parametrize("name", [SMOOTH, SECTIONS])
+def test_constants_that_do_not_fit(name, tmp_path):
+    """Of other shapes and types: one error about the file, or a legal model."""
+    nodes = nodes_of(name)
+    weights = re.compile(r"(filter_type_all|type_embed_net)/(matrix|bias)_[12].*|descrpt_attr/(t_avg|t_std)")
+    outcomes = set()
+    for made in (n for n in nodes if n["op"] == "Const" and weights.fullmatch(n["name"])):
+        old = gw.value_of(made)
+        for value in (old.reshape(-1), old[:0], np.zeros((2, 2)), old.astype(np.int32), np.full_like(old, 7)):
+            try:
+                read_model(write(tmp_path / "m.pb", replaced(nodes, gw.constant(made["name"], value)))).validate()
+                outcomes.add("a model")
+            except PybuildError as error:
+                outcomes.add(str(error).partition(": ")[0])
+    assert outcomes == {"a model", str(tmp_path / "m.pb")}

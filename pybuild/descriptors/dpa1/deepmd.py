@@ -24,8 +24,8 @@ import numpy as np
 from ...arrays import Array
 from ...errors import ReadError
 from ...model.activations import parse
-from ...model.net import Layer, Net, Skip
-from ...model.piecewise import Piecewise
+from ...model.net import Layer, Net, Skip, check_net
+from ...model.piecewise import Piecewise, check_piecewise
 from ..deepmd import Tree, function_of_tree, net_of_tree, one_per_centre, slot_statistics, symmetric, unsupported
 from ..se_e2_a.descriptor import SeE2A
 from .type_embedding import type_embedding
@@ -89,8 +89,11 @@ def _pair_nets(tree: Tree, n_types: int) -> dict[Pair, Function]:
     """For every centre type and neighbour type, N included: strip, without the factor of the types."""
     (network,) = _networks(tree, "embeddings")
     if _is_strip(tree):
-        return dict.fromkeys(_pairs(n_types), function_of_tree(network, "descriptor"))
+        function = function_of_tree(network, "descriptor")
+        _check(function, 1)
+        return dict.fromkeys(_pairs(n_types), function)
     net, inputs = net_of_tree(network, "descriptor"), _type_inputs(tree, n_types)
+    _check(net, 1 + inputs.shape[2])
     return _for_pairs(tree, n_types, lambda a, b: _beside(inputs[a, b], net))
 
 
@@ -126,15 +129,16 @@ def _gates(tree: Tree, n_types: int) -> Array:
     if tree["type_factors"] is not None:
         return _stored_gates(tree["type_factors"], n_types)
     (network,) = _networks(tree, "embeddings_strip")
-    inputs = _type_inputs(tree, n_types)
-    flat = net_of_tree(network, "descriptor").forward(inputs.reshape(-1, inputs.shape[2]))[0]
+    net, inputs = net_of_tree(network, "descriptor"), _type_inputs(tree, n_types)
+    check_net(net, "descriptor.embeddings_strip", inputs.shape[2])
+    flat = net.forward(inputs.reshape(-1, inputs.shape[2]))[0]
     return flat.reshape(*inputs.shape[:2], -1)
 
 
 def _stored_gates(factors: Array, n_types: int) -> Array:
     """Of factors ((N + 1)^2, M), centre types first, or (N + 1, M) of neighbour types alone."""
     n, width = n_types + 1, factors.shape[-1]
-    if factors.shape not in ((n * n, width), (n, width)):
+    if factors.shape not in ((n * n, width), (n, width)) or not np.isfinite(factors).all():
         raise ReadError(f"the factors of {n_types} types have shape {factors.shape}; the file is damaged")
     return np.broadcast_to(factors.astype(np.float64).reshape(-1, n, width), (n, n, width))
 
@@ -146,12 +150,17 @@ def _networks(tree: Tree, name: str) -> list[Any]:
     return list(networks)
 
 
+def _check(function: Function, n_in: int) -> None:
+    """Of the embedding net, before it is evaluated. Raises ModelError."""
+    if isinstance(function, Piecewise):
+        check_piecewise(function, "descriptor.nets[0]")
+    else:
+        check_net(function, "descriptor.nets[0]", n_in)
+
+
 def _beside(constants: Array, net: Net) -> Net:
     """A net of [x, constants] as one of x."""
-    n_in = 1 + len(constants)
-    if net.n_in != n_in:
-        raise ReadError(f"the embedding net takes {net.n_in} numbers, must be {n_in}: x and the type embeddings")
-    weight, bias = np.eye(1, n_in), np.concatenate([[0.0], constants])
+    weight, bias = np.eye(1, 1 + len(constants)), np.concatenate([[0.0], constants])
     return Net((Layer(weight, bias, None, parse("linear"), Skip.NONE), *net.layers))
 
 

@@ -116,6 +116,8 @@ def common_tree(member: Member, excluded: list[tuple[int, int]]) -> Tree:
     """What all kinds have; excluded: pairs of types."""
     rcut, rcut_smth = _cutoff(member)
     original = member.graph.optional(f"descrpt_attr{member.suffix}/original_sel")
+    if original is not None and original.dtype.kind != "i":
+        raise ReadError(f"constant 'descrpt_attr{member.suffix}/original_sel' is not made of integers; the file is damaged")
     return {
         "rcut": rcut,
         "rcut_smth": rcut_smth,

@@ -40,7 +40,7 @@ def tree_with_types(member: Member, script: dict[Any, Any] | None, alone: bool) 
     factors = graph.optional(f"{scope}/embedding_lookup/params_0")
     ops = table_ops(member, scope)
     net = net_of_scope(graph, scope, "") or (table_of(graph, ops[0], False) if len(ops) == 1 else None)
-    if net is None or len(sides) > 1 or (ops and factors is None):
+    if net is None or len(sides) > 1 or (ops and (factors is None or factors.ndim != 2)):
         raise ReadError(f"the graph has no embedding net in '{scope}', or several; the file is damaged or of an unknown version")
     strip = bool(sides or ops)
     one_sided = SIDES[sides[0]] if sides else len(factors) == n + 1 if ops else _sees_one(net, embedding)
