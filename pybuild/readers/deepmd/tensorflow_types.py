@@ -43,7 +43,8 @@ def tree_with_types(member: Member, script: dict[Any, Any] | None, alone: bool) 
     if net is None or len(sides) > 1 or (ops and (factors is None or factors.ndim != 2)):
         raise ReadError(f"the graph has no embedding net in '{scope}', or several; the file is damaged or of an unknown version")
     strip = bool(sides or ops)
-    one_sided = SIDES[sides[0]] if sides else len(factors) == n + 1 if ops else _sees_one(net, embedding)
+    numbers = factors if ops else None
+    one_sided = SIDES[sides[0]] if sides else _sees_one(net, embedding) if numbers is None else len(numbers) == n + 1
     common = common_tree(member, excluded_by_words(member, script, alone))
     smooth, radius = _smooth(member, script)
     if strip and smooth and radius is None:
@@ -56,7 +57,7 @@ def tree_with_types(member: Member, script: dict[Any, Any] | None, alone: bool) 
         "sections": None if member.op.op == MIXED else member.sel,
         "embeddings": {"ndim": 0, "networks": [net]},
         "embeddings_strip": {"ndim": 0, "networks": [net_of_scope(graph, scope, sides[0])]} if sides else None,
-        "type_factors": factors if ops else None,
+        "type_factors": numbers,
         "tebd_input_mode": "strip" if strip else "concat",
         "type_one_side": one_sided,
         "smooth_type_embedding": smooth,
