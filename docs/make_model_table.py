@@ -21,6 +21,7 @@ import numpy as np
 from pybuild import calculator
 from pybuild.compress.build import build
 from pybuild.errors import PybuildError
+from pybuild.model.kept_types import keep_types
 from pybuild.oracles import reference
 from pybuild.readers import describe, read_source
 from pybuild.structures.neighbours import neighbour_pairs
@@ -48,7 +49,7 @@ def frames(path: Path, type_map: tuple[str, ...]) -> list[Frame]:
     """Those of a reference.npz, the one with more neighbours than sel among them; types by the model's own order."""
     data = np.load(path)
     names = data["type_map"].tolist()
-    order = [type_map.index(name) for name in names] if set(names) <= set(type_map) else None
+    order = [type_map.index(name) if name in type_map else -1 for name in names] if set(names) & set(type_map) else None
     found = []
     for prefix, suffix in [*(("", str(k)) for k in range(10)), ("overflow_", "")]:
         if f"{prefix}positions{suffix}" not in data:
@@ -93,6 +94,10 @@ def entry(path: Path, folder: Path) -> list[str]:
     known = path.parent / "reference.npz"
     if not known.exists() or "type_map" not in np.load(known):  # PWMLFF's have another form: tests/python/test_pwmlff.py
         return [name, source.format, f"{kinds}: read", "", ""]
+    if all(d.shares_slots for d in model.descriptors):  # of many elements those of the frames
+        data = np.load(known)
+        model = keep_types(model, sorted({data["type_map"][t] for key in data if key.endswith("types") for t in data[key]}))
+        kinds += f", {' '.join(model.type_map)}"
     found = frames(known, model.type_map)
     exact = np.max([differences(reference.evaluate(model, *f[:3], **f.parameters), f) for f in found], axis=0)
     with tempfile.TemporaryDirectory() as place:

@@ -48,7 +48,7 @@ NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to c
 CLOSE_FACTORS = 0.9, 0.95  # times the smallest distances: from where on a centre takes all columns and products, tried in turn
 CLOSE_SHARE = 100  # times the tolerances, at most FAR_TOLERANCE: what the others may miss between there and these distances
 CLOSE_SEEDS = 4001, 4002
-MOST_BYTES = 200e6  # of all tables of a file
+MOST_BYTES = 500e6  # of all tables of a file: 16 pairs of elements of a published model need 290 MB
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a table holds: functions of the one argument that it is looked up at.
 
-Those of a pair of types are the outputs G of an embedding net along x; or G_ab(r) = net(x(r)) (1 + sw(r) g_ab) along t = rcut -
-r, which is smooth where x is not: r(x) has a root at the cutoff. Those of two neighbours, whose product x multiplies their net's
-outputs, are h(x) = x G(x).
+Those of a pair of types are the outputs G of an embedding net along x, which may be multiplied by 1 + w(s) g_ab with
+TensorFlow's switch w; or G_ab(r) = net(x(r)) (1 + sw(r) g_ab) along t = rcut - r, which is smooth where x is not: r(x) has a root
+at the cutoff. Those of two neighbours, whose product x multiplies their net's outputs, are h(x) = x G(x).
 """
 
 from __future__ import annotations
@@ -84,6 +84,31 @@ class NetAlongX:
 
 
 @dataclass(frozen=True)
+class GatedAlongX(NetAlongX):
+    """net(x) (1 + w gate) around centres of one type, w = 1 - u^3, u = 1 - radius s or, where that is negative, 0; s = std x +
+    mean. That s is negative does not happen."""
+
+    gate: Array  # (M,)
+    radius: float  # angstrom
+    mean: float
+    std: float
+
+    @property
+    def knots(self) -> Array | None:
+        return None  # of degree eight where the net's are five
+
+    def derivatives(self, t: Array) -> Derivatives:
+        g, dg, ddg = derivatives_along(self.net, t)
+        u, du = np.maximum(1.0 - self.radius * (self.std * t + self.mean), 0.0)[:, None], -self.radius * self.std
+        f, df, ddf = 1.0 + (1.0 - u**3) * self.gate, -3.0 * u**2 * du * self.gate, -6.0 * u * du**2 * self.gate
+        return g * f, dg * f + g * df, ddg * f + 2.0 * dg * df + g * ddf
+
+    def joints(self) -> Array:
+        """The switch begins there."""
+        return np.array([(1.0 / self.radius - self.mean) / self.std])
+
+
+@dataclass(frozen=True)
 class GatedAlongR:
     """net(x(r)) (1 + sw(r) gate) around centres of one type, along t = rcut - r."""
 
@@ -161,7 +186,10 @@ def function_of(descriptor: Descriptor, a: int, group: int) -> NetAlongX | Gated
     """That of a group of neighbours of centres of type a."""
     net = descriptor.net(a, group)
     if descriptor.gates is not None:
-        return GatedAlongR(net, descriptor.gates[a, group], descriptor.radial, a)
+        gate, radial = descriptor.gates[a, group], descriptor.radial
+        if descriptor.switch_radius is not None:
+            return GatedAlongX(net, gate, descriptor.switch_radius, float(radial.mean[a]), float(radial.std[a]))
+        return GatedAlongR(net, gate, radial, a)
     return ProductTimesNet(net) if descriptor.n_bodies == 3 else NetAlongX(net)
 
 

@@ -52,8 +52,10 @@ class TwoBody:
     # (N, M) what an empty slot, of which there are n_sel in all, adds to n_sel T_0, by centre type; None: each type has slots of
     # its own, and an empty one adds what a neighbour of that type with s = 0 does.
     padding: Array | None = None
-    # (N, N, M) g of a centre and a neighbour type where G_ab(r) = net(x) (1 + sw(r) g_ab); None: G_ab = net(x).
+    # (N, N, M) g of a centre and a neighbour type where G_ab = net(x) (1 + w g_ab); None: G_ab = net(x).
     gates: Array | None = None
+    # w = 1 - (1 - switch_radius s)^3, angstrom, and 1 where that is larger (TensorFlow); None: w = sw(r).
+    switch_radius: float | None = None
 
     def __post_init__(self) -> None:
         own(self, np.float64, "mean", "std", "padding", "gates")
@@ -94,7 +96,7 @@ class TwoBody:
     @property
     def argument(self) -> Argument:
         """x, but where G is a smooth function of the distance alone: at the cutoff r(x) has a root."""
-        return Argument.X if self.gates is None else Argument.R
+        return Argument.X if self.gates is None or self.switch_radius is not None else Argument.R
 
     def distance(self, a: int, x: float) -> float:
         """Where the argument x of the tables is reached."""
@@ -140,6 +142,10 @@ class TwoBody:
         if self.gates is not None:
             check_array(self.gates, "descriptor.gates", (n_types, n_types, self.width))
             require(self.padding is not None, "descriptor.gates", "are given, but no padding: empty slots are not looked up")
+        if self.switch_radius is not None:
+            check_number(self.switch_radius, "descriptor.switch_radius")
+            require(self.switch_radius > 0.0, "descriptor.switch_radius", f"is {self.switch_radius}, must be positive")
+            require(self.gates is not None, "descriptor.switch_radius", "is given, but no gates to switch")
 
     def _check_padding(self, n_types: int) -> None:
         if self.padding is not None:

@@ -169,7 +169,7 @@ def _moment(
     x, rows = kind.rows_of(torch, d, a, sw / (r + d.env_protection), vector)
     g = _net(torch, d.net(*pair), x)
     if d.gates is not None:
-        g = g * (1.0 + sw * torch.tensor(d.gates[pair]))
+        g = g * (1.0 + _gate_switch(d, sw, r) * torch.tensor(d.gates[pair]))
     return moment.index_add(0, torch.from_numpy(centre), g[:, :, None] * rows[:, None, :])
 
 
@@ -178,6 +178,13 @@ def _switch(d: Any, vector: Tensor) -> tuple[Tensor, Tensor]:
     r = vector.norm(dim=1, keepdim=True)
     u = ((r - d.rcut_smth) / (d.rcut - d.rcut_smth)).clamp(0.0, 1.0)
     return 1.0 - u**3 * (6.0 * u**2 - 15.0 * u + 10.0), r
+
+
+def _gate_switch(d: Any, sw: Tensor, r: Tensor) -> Tensor:
+    """What multiplies the factors of the types: sw(r), or 1 - (1 - radius s)^3 between 0 and 1."""
+    if d.switch_radius is None:
+        return sw
+    return (1.0 - (1.0 - d.switch_radius * sw / (r + d.env_protection)) ** 3).clamp(0.0, 1.0)
 
 
 def _between_knots(torch: Any, function: Piecewise, x: Tensor) -> Tensor:

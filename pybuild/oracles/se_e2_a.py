@@ -2,7 +2,8 @@
 """se_e2_a for reference.py: the descriptor of a block of centres of one type, every forward step with its reverse beside it.
 
 With q = r + env_protection, s = sw(r)/q and v = sw(r) d/q^2, d = r_j - r_i, a neighbour's row is R = ((s - mean)/std, v/std').
-Its embedding is G = net(x), x = R_0, or net(x) (1 + sw(r) g) with a vector g of the pair of types.
+Its embedding is G = net(x), x = R_0, or net(x) (1 + w g) with a vector g of the pair of types, w = sw(r) or TensorFlow's
+switch of s.
 """
 
 from __future__ import annotations
@@ -95,9 +96,18 @@ def embed(d: SeE2A, a: int, b: int, rows: Rows) -> tuple[Array, Callable[[Array]
     g, tape = net_forward(d.net(a, b), rows.row[:, :1])
     if d.gates is None:
         return g, lambda d_g: (net_reverse(tape, d_g)[:, 0], np.zeros(len(d_g)))
-    gate = d.gates[a, b]
-    factor = 1.0 + np.outer(rows.sw, gate)
-    return g * factor, lambda d_g: (net_reverse(tape, d_g * factor)[:, 0], (d_g * g) @ gate * rows.dsw)
+    gate, (w, dw) = d.gates[a, b], gate_switch(d, rows)
+    factor = 1.0 + np.outer(w, gate)
+    return g * factor, lambda d_g: (net_reverse(tape, d_g * factor)[:, 0], (d_g * g) @ gate * dw)
+
+
+def gate_switch(d: SeE2A, rows: Rows) -> tuple[Array, Array]:
+    """w and dw/dr (p,) of what multiplies the factors of the types."""
+    if d.switch_radius is None:
+        return rows.sw, rows.dsw
+    u = 1.0 - d.switch_radius * rows.sw / rows.q
+    slope = 3.0 * u**2 * d.switch_radius * (rows.dsw / rows.q - rows.sw / rows.q**2)
+    return np.clip(1.0 - u**3, 0.0, 1.0), np.where(u > 0.0, slope, 0.0)
 
 
 def _reverse_pairs(rows: Rows, g: Array, reverse: Callable[[Array], tuple[Array, Array]], d_moment: Array) -> Array:

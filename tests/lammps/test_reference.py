@@ -7,11 +7,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import THREADED, Array, Lammps, System, evaluate_frames, from_reference, on_backends
+from lammps_runs import THREADED, Array, Lammps, System, evaluate_frames, from_reference, on_backends, setup, static
 
 from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
@@ -58,19 +59,41 @@ def test_model_equals_reference(
     assert_reference(lammps, reference(model), tables(model), ranks)
 
 
-TENSORFLOW = ["v1.3-se_a", "se_e2_a-two_side-exclude", "se_e2_r-two_side", "se_e2_r-one_side-exclude"]
+TENSORFLOW = [
+    "v1.3-se_a", "se_e2_a-two_side-exclude", "se_e2_r-two_side", "se_e2_r-one_side-exclude", "se_atten_v2", "se_a_tebd_v2",
+]  # fmt: skip
+
+
+def tensorflow_tables(shared: Path, model: str, folder: Path) -> tuple[Path, dict[str, Array]]:
+    """Tables of a model, and DeePMD-kit's results."""
+    source = shared / "models-tf" / model
+    if not source.is_dir():
+        pytest.skip(f"no shared models in {source}")
+    command = [sys.executable, "-m", "pybuild", str(source / "model.pb"), "tables.bin", "--min-nbor-dist", "0.885"]
+    subprocess.run(command, check=True, cwd=folder)
+    with np.load(source / "reference.npz") as arrays:
+        return folder / "tables.bin", dict(arrays)
 
 
 @pytest.mark.parametrize("model", TENSORFLOW)
 @on_backends("host", "kk")
 def test_tensorflow_model_equals_reference(model: str, lammps: Lammps, shared: Path, tmp_path: Path) -> None:
-    folder = shared / "models-tf" / model
-    if not folder.is_dir():
-        pytest.skip(f"no shared models in {folder}")
-    command = [sys.executable, "-m", "pybuild", str(folder / "model.pb"), "tables.bin", "--min-nbor-dist", "0.885"]
-    subprocess.run(command, check=True, cwd=tmp_path)
-    with np.load(folder / "reference.npz") as arrays:
-        assert_reference(lammps, dict(arrays), tmp_path / "tables.bin", 2)
+    tables, expected = tensorflow_tables(shared, model, tmp_path)
+    assert_reference(lammps, expected, tables, 2)
+
+
+@on_backends("host", "kk")
+def test_virtual_atoms(lammps: Lammps, shared: Path, tmp_path: Path) -> None:
+    """TensorFlow's type -1 is NULL: such atoms are as if they were not there, wherever they are, and take no slot."""
+    tables, expected = tensorflow_tables(shared, "se_atten_v2", tmp_path)
+    known = from_reference(expected, 0)
+    positions, types = np.vstack([known.positions, known.positions[:9] + 0.05]), np.append(known.types, [3] * 9)
+    replace(known, names=(*known.names, "X"), positions=positions, types=types).write(lammps.folder / "more.data")
+    run = lammps.run(setup("more.data", lammps.style(tables, "overflow warn"), "* * O H NULL") + static())
+    assert abs(run.value("energy")[0] - expected["energy0"]) < ENERGY_PER_ATOM * len(known)
+    forces = run.dump("forces.dump")
+    np.testing.assert_allclose(forces[: len(known)], expected["forces0"], rtol=0, atol=FORCE)
+    np.testing.assert_array_equal(forces[len(known) :], 0)
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,14 @@ def value_of(made):
     return np.frombuffer(next(fields[key] for key in (4, 5, 6) if key in fields), dtype).reshape(shape)
 
 
+def with_mean(nodes, mean):
+    """The graph with another mean of s(r), a number for each centre type, in all slots; angular components are left."""
+    (old,) = (made for made in nodes if made["name"] == "descrpt_attr/t_avg")
+    value = value_of(old).copy()
+    value[:, ::4] = np.array(mean)[:, None]
+    return [constant(old["name"], value) if made is old else made for made in nodes]
+
+
 def as_text(nodes):
     """The nodes as a text graph; every byte of a tensor's content is escaped in octal."""
     return "".join(_text("node", made) for made in nodes).encode()

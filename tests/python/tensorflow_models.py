@@ -39,12 +39,13 @@ class Known:
     types: tuple[str, ...] | None = None
     head: str | None = None
     without_modifier: bool = False
+    keep: tuple[str, ...] | None = None  # of many elements those of the reference, in the model's order
     limits: tuple[float, float, float] = DOUBLE
     small: bool = True  # its tables are made in seconds
     evaluated: bool = True  # its tables are compared here, too
 
     def read(self, shared: Path) -> ModelDescription:
-        return read_model(shared / self.path, self.head, self.types, self.without_modifier)
+        return read_model(shared / self.path, self.head, self.types, self.without_modifier, keep_types=self.keep)
 
 
 READ = [
@@ -67,6 +68,17 @@ READ = [
     Known("models-tf/se_e2_a-cu/model.pb"),
     Known("models-tf/se_e2_r-two_side/model.pb"),
     Known("models-tf/se_e2_r-one_side-exclude/model.pb"),
+    Known("models-tf/se_atten-concat/model.pb"),
+    Known("models-tf/se_atten-concat-one_side-exclude/model.pb"),
+    Known("models-tf/se_atten-strip/model.pb"),
+    Known("models-tf/se_atten-strip/model-compressed.pb"),
+    Known("models-tf/se_atten_v2/model.pb"),
+    Known("models-tf/v2.2-se_atten_v2/model.pb"),
+    Known("models-tf/se_a_tebd-concat/model.pb"),
+    Known("models-tf/se_a_tebd-concat-one_side/model.pb"),
+    Known("models-tf/se_a_tebd_v2/model.pb"),
+    Known("models-tf/se_a_tebd_v2/model-compressed.pb"),
+    Known("models-tf/se_a_tebd_v2-one_side/model.pb"),
     Known("models-tf/water-full/model.pb", small=False),
     Known("models-tf/se_e3-small/model.pb", evaluated=False),
     Known("models-tf/se_e3-small/model-compressed.pb", evaluated=False),
@@ -88,14 +100,15 @@ READ = [
     Known("models-public/dk-sea_012/sea_012.pbtxt", types=("O", "H")),
     Known("models-public/dk-pt-se_e2_a/se_e2_a.pbtxt"),
     Known("models-public/dk-lrmodel/lrmodel.pbtxt", without_modifier=True),
+    Known("models-public/dk-se_atten_no_atten_1/se_atten_no_atten_1.pbtxt"),
+    Known("models-public/dk-virtual_type/virtual_type.pbtxt"),
+    Known("models-public/dk-se_e2_a_tebd/se_e2_a_tebd.pbtxt"),
+    Known("models-public/pfd-kit-atten_v2/frozen_model.pb", keep=("Li", "P", "S", "Cl"), small=False),
 ]
 REFUSED = {
     "models-tf/linear-a_r/model.pb": "type 'linear_ener'",
     "models-tf/zbl-se_e2_a/model.pb": "type 'zbl'",
-    "models-tf/se_atten-concat/model.pb": "descriptor 'se_atten'",
-    "models-tf/se_atten_v2/model.pb": "descriptor 'se_atten'",
-    "models-tf/se_a_tebd-concat/model.pb": "descriptor 'se_e2_a with type embedding'",
-    "models-tf/se_a_tebd_v2/model-compressed.pb": "descriptor 'se_e2_a with type embedding'",
+    "models-tf/se_atten-strip-smooth-exclude/model.pb": "energies change where atoms are turned",
     "models-public/openmm-lw_pimd/lw_pimd.v1.pb": "descriptor 'loc_frame'",
     "models-public/dk-deepspin/deepspin.pbtxt": "type 'spin_ener'",
     "models-public/dk-deepdipole/deepdipole.pbtxt": "type 'dipole'",
@@ -114,6 +127,8 @@ def frames(shared: Path, known: Known) -> Iterator[Frame]:
     keys += [("overflow_", "")] if "overflow_positions" in data else []
     for before, after in keys:
         types = data["overflow_types"] if before else data["types"]
+        if known.keep:
+            types = np.array([known.keep.index(data["type_map"][t]) for t in types])
         cell, energy, forces, virial = (data.get(f"{before}{key}{after}") for key in ("cell", "energy", "forces", "virial"))
         yield data[f"{before}positions{after}"], types.astype(np.int64), cell, float(energy), forces, virial
 

@@ -8,6 +8,7 @@ import itertools
 import json
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from pybuild.tablefile.file import write_tables
 
 # Per atom, force component and virial component; DeePMD-kit's own back ends differ by 1e-14 of the energy.
 ENERGY, FORCE, VIRIAL = 1e-9, 1e-8, 1e-6
+GRAPHS = Path(__file__).resolve().parents[1] / "data" / "tensorflow"
 
 
 def differences(a, b, where="model"):
@@ -268,6 +270,42 @@ def test_rules_of_tensorflow(tree, tmp_path):
     smooth = changed(made, "model", "descriptor", "smooth_type_embedding", value=True)
     with pytest.raises(UnsupportedModel, match="smooth type embedding that TensorFlow trained"):
         read(smooth, tmp_path)
+
+
+OWN_KEYS = ("exclusion", "padding_type", "sections", "switch_radius", "type_factors")  # of the readers, in no file
+
+
+def test_slots_that_all_types_share_by_tensorflow(tmp_path):
+    """As `dp convert-backend` writes a graph: the zero embedding in empty slots, rows of excluded pairs 0, its own energy of the
+    vacuum."""
+    source = read_source(GRAPHS / "se_atten-concat-one_side-exclude.pb")
+    model = source.tree | {"descriptor": {k: v for k, v in source.tree["descriptor"].items() if k not in OWN_KEYS}}
+    means = np.zeros((2, 72, 4))
+    means[:, :, 0] = 0.1
+    source.tree["descriptor"]["@variables"]["davg"] = model["descriptor"]["@variables"]["davg"] = means
+    made = {"backend": "TensorFlow", "model": model, "min_nbor_dist": source.min_nbor_dist}
+    known = describe(GRAPHS / "se_atten-concat-one_side-exclude.pb", source)
+    assert known.descriptors[0].padding.any()
+    assert_equal(read(made, tmp_path), known)
+    means[:] = 0.0
+    made = changed(made, "model", "fitting", "atom_ener", value=[-1.5, None])
+    found = read(made, tmp_path)
+    assert found.fitting.vacuum_subtracted == {0, 1}
+    alone = reference.evaluate(found, np.zeros((1, 3)), np.array([1]), None)
+    assert alone.energy == pytest.approx(found.fitting.energy_bias[1], abs=1e-13)
+
+
+@pytest.mark.parametrize(("backend", "cubic"), [("TensorFlow", float(np.float32(0.044715))), ("PyTorch", 0.044715)])
+def test_the_constant_of_gelu(tree, tmp_path, backend, cubic):
+    """TensorFlow's gelu_tf has it rounded, its gelu has not."""
+    made = copy.deepcopy(tree) | {"backend": backend}
+    for net, name in ((made["model"]["descriptor"]["embeddings"], "gelu_tf"), (made["model"]["fitting"]["nets"], "gelu")):
+        for layers in (network["layers"] for network in net["networks"]):
+            for layer in layers[: -1 if name == "gelu" else None]:
+                layer["activation_function"] = name
+    model = read(made, tmp_path)
+    assert {layer.activation.cubic for net in model.descriptors[0].nets for layer in net.layers} == {cubic}
+    assert {layer.activation.cubic for net in model.fitting.nets for layer in net.layers[:-1]} == {0.044715}
 
 
 def test_a_head_is_refused(tree, tmp_path):

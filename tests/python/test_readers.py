@@ -17,6 +17,7 @@ from pybuild.errors import InputError, ReadError, UnsupportedModel
 from pybuild.model.activations import parse
 from pybuild.model.description import ModelDescription, Provenance
 from pybuild.model.net import Skip
+from pybuild.oracles import reference
 from pybuild.readers import read_model
 from pybuild.readers.deepmd.options import check_options
 from pybuild.readers.deepmd.torch_checkpoint import checkpoint_tree
@@ -474,3 +475,17 @@ def test_options_that_change_the_model_are_refused(changes, message):
 def test_options_that_are_off_or_comments_pass():
     check_options(_script(modifier=None, use_srtab=None, spin={}, new_switch=False, _comment="text", bridging_method="None"))
     check_options(json.loads(json.dumps(_script(fitting_net={"default_fparam": None, "seed": [1, 2], "trainable": [True]}))))
+
+
+@pytest.mark.parametrize("name", ["ema", "ema_mean", "finetuned"])
+def test_checkpoints_of_a_training(option_models, name):
+    """As DeePMD-kit's training writes them: its own weights, whatever running mean of them lies beside; the script of a model
+    that was trained further."""
+    data = np.load(option_models / f"{name}.npz")
+    model = read_model(option_models / f"{name}.pt")
+    found = reference.evaluate(model, data["positions"], data["types"].astype(np.int64), data["cell"])
+    np.testing.assert_allclose(found.atom_energy, data["atom_energy"], rtol=0, atol=1e-11)
+    np.testing.assert_allclose(found.forces, data["forces"], rtol=0, atol=1e-11)
+    if name == "ema":  # the mean is another model
+        mean = np.load(option_models / "ema_mean.npz")["atom_energy"]
+        assert np.abs(mean - data["atom_energy"]).max() > 1e-6

@@ -7,9 +7,11 @@ The type embeddings E are vectors of numbers, so for a pair of types the embeddi
 - strip: G = net(x) (1 + w g), g = strip net([E_j, E_i]), with w = sw(r) (smooth) or w = 1: one more linear layer.
 
 One-sided, E_i is left out. What is summed is se_e2_a's. E_i appended to the descriptor goes into the first bias of the fitting
-net.
+net. TensorFlow has a switch w of its own, gives g as numbers where it compressed the model, and calls se_e2_a what has slots of
+each type (tree["sections"]).
 Of an empty slot DeePMD-kit's PyTorch back end takes the type of the structure's first atom, which matters where the mean is not
-0 and nothing switches it off: our own key tree["padding_type"] says of which type that is, N for the zero embedding.
+0 and nothing switches it off: our own key tree["padding_type"] says of which type that is, N for the zero embedding. With concat
+and slots of each type it is the slot's type.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ import numpy as np
 from ...arrays import Array
 from ...errors import ReadError
 from ...model.activations import parse
-from ...model.net import Layer, Net, Skip
-from ..deepmd import Tree, net_of_tree, one_per_centre, slot_statistics, symmetric, unsupported
+from ...model.net import Layer, Net, Skip, check_net
+from ...model.piecewise import Piecewise, check_piecewise
+from ..deepmd import Tree, function_of_tree, net_of_tree, one_per_centre, slot_statistics, symmetric, unsupported
 from ..se_e2_a.descriptor import SeE2A
 from .type_embedding import type_embedding
 
@@ -40,22 +43,24 @@ def make(tree: Tree, n_types: int) -> SeE2A:
             gates = gate[:n_types, :n_types]
         else:
             nets = _for_pairs(tree, n_types, lambda a, b: _scaled(nets[a, b], 1.0 + gate[a, b]))
+    padding = _padding(tree, nets, -mean / std[:, 0])
     different = {id(nets[a, b]): nets[a, b] for a, b in np.ndindex(n_types, n_types)}
     numbers = {key: k for k, key in enumerate(different)}
     return SeE2A(
         rcut=tree["rcut"],
         rcut_smth=tree["rcut_smth"],
         env_protection=tree["env_protection"],
-        sel=(n_slots,) * n_types,
-        n_sel=n_slots,
+        sel=tuple(tree["sections"] or (n_slots,) * n_types),
+        n_sel=tree["n_sel"] or n_slots,
         mean=mean,
         std=std,
         nets=tuple(different.values()),
         net_of=np.array([[numbers[id(nets[a, b])] for b in range(n_types)] for a in range(n_types)]),
         excluded=symmetric(tree["exclude_types"]),
-        exclusion=tree["exclusion"],
-        padding=_padding(tree, nets, -mean / std[:, 0]),
+        exclusion=_exclusion(tree, padding),
+        padding=padding,
         gates=gates,
+        switch_radius=None if gates is None else tree["switch_radius"],
         axis_neuron=tree["axis_neuron"],
     )
 
@@ -66,7 +71,7 @@ def _refuse(tree: Tree) -> None:
             f"attention between neighbours (attn_layer = {tree['attn_layer']})",
             "sums over pairs of neighbours that no table can hold",
         )
-    if tree["n_sel"] not in (0, sum(tree["sel"])):
+    if tree["n_sel"] not in (0, sum(tree["sel"])) and tree["sections"] is None:
         raise unsupported("a number of slots that was changed after training", "a divisor other than the number of slots")
     if tree["lmax"] != 1:
         raise unsupported(f"a basis beyond l = 1 (lmax = {tree['lmax']})", "more components in the moments")
@@ -77,15 +82,18 @@ def _is_strip(tree: Tree) -> bool:
 
 
 Pair = tuple[int, int]  # centre and neighbour type; N: neither
+Function = Net | Piecewise
 
 
-def _pair_nets(tree: Tree, n_types: int) -> dict[Pair, Net]:
+def _pair_nets(tree: Tree, n_types: int) -> dict[Pair, Function]:
     """For every centre type and neighbour type, N included: strip, without the factor of the types."""
     (network,) = _networks(tree, "embeddings")
-    net = net_of_tree(network, "descriptor")
     if _is_strip(tree):
-        return dict.fromkeys(_pairs(n_types), net)
-    inputs = _type_inputs(tree, n_types)
+        function = function_of_tree(network, "descriptor")
+        _check(function, 1)
+        return dict.fromkeys(_pairs(n_types), function)
+    net, inputs = net_of_tree(network, "descriptor"), _type_inputs(tree, n_types)
+    _check(net, 1 + inputs.shape[2])
     return _for_pairs(tree, n_types, lambda a, b: _beside(inputs[a, b], net))
 
 
@@ -93,7 +101,7 @@ def _pairs(n_types: int) -> list[Pair]:
     return [(a, b) for a in range(n_types) for b in range(n_types + 1)]
 
 
-def _for_pairs(tree: Tree, n_types: int, make: Callable[[int, int], Net]) -> dict[Pair, Net]:
+def _for_pairs(tree: Tree, n_types: int, make: Callable[[int, int], Function]) -> dict[Pair, Function]:
     """A net for each pair of types; one-sided, the very same for every centre type."""
     if tree["type_one_side"]:
         of_neighbour = [make(0, b) for b in range(n_types + 1)]
@@ -118,38 +126,58 @@ def appended(tree: Tree, n_types: int) -> Array:
 
 def _gates(tree: Tree, n_types: int) -> Array:
     """g (N + 1, N + 1, M)."""
+    if tree["type_factors"] is not None:
+        return _stored_gates(tree["type_factors"], n_types)
     (network,) = _networks(tree, "embeddings_strip")
-    inputs = _type_inputs(tree, n_types)
-    flat = net_of_tree(network, "descriptor").forward(inputs.reshape(-1, inputs.shape[2]))[0]
+    net, inputs = net_of_tree(network, "descriptor"), _type_inputs(tree, n_types)
+    check_net(net, "descriptor.embeddings_strip", inputs.shape[2])
+    flat = net.forward(inputs.reshape(-1, inputs.shape[2]))[0]
     return flat.reshape(*inputs.shape[:2], -1)
 
 
+def _stored_gates(factors: Array, n_types: int) -> Array:
+    """Of factors ((N + 1)^2, M), centre types first, or (N + 1, M) of neighbour types alone."""
+    n, width = n_types + 1, factors.shape[-1]
+    if factors.shape not in ((n * n, width), (n, width)) or not np.isfinite(factors).all():
+        raise ReadError(f"the factors of {n_types} types have shape {factors.shape}; the file is damaged")
+    return np.broadcast_to(factors.astype(np.float64).reshape(-1, n, width), (n, n, width))
+
+
 def _networks(tree: Tree, name: str) -> list[Any]:
-    networks = tree[name]["networks"]
+    networks = (tree[name] or {"networks": []})["networks"]
     if len(networks) != 1:
         raise ReadError(f"{len(networks)} {name} of DPA-1: one for all types is needed")
     return list(networks)
 
 
+def _check(function: Function, n_in: int) -> None:
+    """Of the embedding net, before it is evaluated. Raises ModelError."""
+    if isinstance(function, Piecewise):
+        check_piecewise(function, "descriptor.nets[0]")
+    else:
+        check_net(function, "descriptor.nets[0]", n_in)
+
+
 def _beside(constants: Array, net: Net) -> Net:
     """A net of [x, constants] as one of x."""
-    n_in = 1 + len(constants)
-    if net.n_in != n_in:
-        raise ReadError(f"the embedding net takes {net.n_in} numbers, must be {n_in}: x and the type embeddings")
-    weight, bias = np.eye(1, n_in), np.concatenate([[0.0], constants])
+    weight, bias = np.eye(1, 1 + len(constants)), np.concatenate([[0.0], constants])
     return Net((Layer(weight, bias, None, parse("linear"), Skip.NONE), *net.layers))
 
 
-def _scaled(net: Net, factor: Array) -> Net:
+def _scaled(net: Function, factor: Array) -> Function:
     """A net whose outputs are multiplied."""
     if factor.shape != (net.n_out,):
         raise ReadError(f"the strip net has {len(factor)} outputs, the embedding net {net.n_out}")
+    if isinstance(net, Piecewise):
+        return Piecewise(net.knots, *(numbers * factor for numbers in (net.value, net.slope, net.curvature)))
     return Net((*net.layers, Layer(np.diag(factor), np.zeros(net.n_out), None, parse("linear"), Skip.NONE)))
 
 
-def _padding(tree: Tree, nets: dict[Pair, Net], x_pad: Array) -> Array:
-    """(N, M) what an empty slot adds, by centre type."""
+def _padding(tree: Tree, nets: dict[Pair, Function], x_pad: Array) -> Array | None:
+    """(N, M) what an empty slot adds, by centre type; None where it adds what a neighbour of its type with s = 0 does."""
     n_types, width = len(x_pad), nets[0, 0].n_out
+    if tree["sections"] is not None and not (_is_strip(tree) and x_pad.any()):
+        return None
     if not x_pad.any():
         return np.zeros((n_types, width))
     off = _is_strip(tree) and tree["smooth_type_embedding"]  # the factor of the types is switched off
@@ -160,4 +188,19 @@ def _padding(tree: Tree, nets: dict[Pair, Net], x_pad: Array) -> Array:
             "type of the structure's first atom, so that its energies depend on the order of the atoms,",
             "to be told of which element that atom was in training: --padding-type NAME",
         )
-    return np.concatenate([nets[a, b].forward(x_pad[a : a + 1, None])[0] * x_pad[a] for a in range(n_types)])
+    return np.concatenate([_value(nets[a, b], x_pad[a : a + 1]) * x_pad[a] for a in range(n_types)])
+
+
+def _exclusion(tree: Tree, padding: Array | None) -> str:
+    """As in descriptors/two_body.py; nobody knows of what type an empty slot is that all are counted together."""
+    if padding is None or not tree["exclude_types"] or tree["exclusion"] == "slots":
+        return "slots" if padding is not None else str(tree["exclusion"])
+    raise unsupported(
+        "se_e2_a with the type embedding as a factor (se_a_ebd_v2), exclude_types and a mean (davg) that is not 0",
+        "empty slots of each type that have the embedding of none; a model that was trained with set_davg_zero has no such",
+    )
+
+
+def _value(net: Function, x: Array) -> Array:
+    """(n, M) at x (n,)."""
+    return net.derivatives(x)[0] if isinstance(net, Piecewise) else net.forward(x[:, None])[0]

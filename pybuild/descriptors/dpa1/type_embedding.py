@@ -7,6 +7,7 @@ import numpy as np
 
 from ...arrays import Array
 from ...errors import ReadError
+from ...model.net import check_net
 from ..deepmd import Tree, net_of_tree, unsupported
 
 
@@ -20,6 +21,7 @@ def type_embedding(tree: Tree, n_types: int) -> Array:
                 "a type embedding of electron configurations (use_econf_tebd) in a file that does not have them",
                 "the frozen model (.pth), which has",
             )
-    if inputs.shape != (n_types, net.n_in):
-        raise ReadError(f"the type embedding takes {net.n_in} numbers of {n_types} types, but there are {inputs.shape}")
+    if inputs.ndim != 2 or len(inputs) != n_types:
+        raise ReadError(f"the electron configurations of {n_types} types have shape {inputs.shape}; the file is damaged")
+    check_net(net, "descriptor.type_embedding", inputs.shape[1])
     return net.forward(inputs.astype(np.float64))[0]

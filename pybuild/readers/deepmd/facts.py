@@ -42,7 +42,7 @@ def _members(descriptor: Tree) -> Iterator[Tree]:
 def _descriptor(d: Tree, type_map: list[str]) -> Facts:
     facts: Facts = {"kind": d["type"]}
     facts |= {key: d[key] for key in ("rcut", "rcut_smth", "env_protection", "axis_neuron", "attn_layer") if d.get(key)}
-    sel = d.get("sel", ())
+    sel = d.get("sections") or d.get("sel", ())
     facts["sel"] = dict(zip(type_map, sel, strict=True)) if len(sel) == len(type_map) else list(sel)
     if d.get("exclude_types"):
         facts["exclude_types"] = _named(d["exclude_types"], type_map)

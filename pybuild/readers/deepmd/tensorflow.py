@@ -22,12 +22,12 @@ from ..files.graphdef import Graph, read_graph
 from ..source import Choices
 from .refusals import no_descriptor, no_model, with_modifier
 from .source import DeepmdSource
-from .tensorflow_descriptor import Member, descriptor_tree, members
+from .tensorflow_descriptor import WITH_TYPES, Member, descriptor_tree, members
 from .tensorflow_nets import layer
+from .tensorflow_types import has_types, tree_with_types
 from .tree_type import is_off
 
 FORMAT, COMPRESSED = "DeePMD-kit TensorFlow graph", "DeePMD-kit TensorFlow graph, compressed by DeePMD-kit"
-READ_WHOLE = ("se_e2_a", "se_e2_r", "se_e3")  # kinds of which a tree is made
 ENERGIES = ("o_energy", "energy_test")  # the second one before 1.0
 MOST_LAYERS = 256
 # Words of a training script that change what the graph computes in places that are not looked at.
@@ -173,10 +173,10 @@ def _descriptor(found: list[Member], script: dict[Any, Any]) -> Tree:
 
 
 def _one_descriptor(member: Member, options: dict[Any, Any] | None, alone: bool) -> Tree:
-    kind = member.kind
-    if kind not in READ_WHOLE:
-        needs = "a reader for its nets; PyTorch's files of DPA-1 are read, and se_e2_a can be trained on the same data"
-        raise unsupported(f"TensorFlow's descriptor '{kind}'", needs)
+    if member.kind in WITH_TYPES:
+        return tree_with_types(member, options, alone)
+    if has_types(member.graph):
+        raise unsupported(f"a type embedding beside descriptor '{member.kind}'", "one that goes into the descriptor's nets")
     return descriptor_tree(member, options, alone)
 
 
@@ -208,6 +208,7 @@ def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -
             "mixed_types": mixed,
             # A second evaluation of a net beside the first one is that of zeros, which is subtracted.
             "vacuum": [f"{net[0]}_1/MatMul" in graph.nodes for net in scopes],
+            "vacuum_has_types": has_types(graph),
             "nets": {"networks": nets},
             "@variables": {
                 "bias_atom_e": bias,

@@ -24,6 +24,7 @@ from .tensorflow_nets import layer
 ANGULAR = ("ProdEnvMatA", "DescrptSeA", "DescrptNorot", "ProdEnvMatAMix")
 RADIAL = ("ProdEnvMatR", "DescrptSeR")
 MIXED = "ProdEnvMatAMix"
+WITH_TYPES = ("se_atten", "se_e2_a with type embedding")  # kinds that tensorflow_types.py reads
 TABLE = "TabulateFusion"
 MOST_LAYERS = 64
 THROUGH = ("Reshape", "Identity", "Cast")  # between a section of the environment and what is looked up
@@ -59,16 +60,16 @@ class Member:
     def kind(self) -> str:
         """By the operation and the number of indices in the names of the matrices."""
         if self.op.op == MIXED:
-            return "se_atten"
+            return WITH_TYPES[0]
         if self.radial:
             return "se_e2_r"
         pattern = re.compile(rf"{re.escape(self.shared)}/matrix_1((?:_[0-9]+)*)(_two_side_ebd|_one_side_ebd)?")
         found = [match for match in map(pattern.fullmatch, self.graph.nodes) if match]
         types = any(match.group(1) == "" or match.group(2) for match in found)
         if types or self.graph.is_constant(f"{self.shared}/embedding_lookup/params_0"):
-            return "se_e2_a with type embedding"
+            return WITH_TYPES[1]
         three = any(match.group(1).count("_") == 2 for match in found)
-        return "se_e3" if three or any(n.op == f"{TABLE}SeT" for n in _table_ops(self, self.shared)) else "se_e2_a"
+        return "se_e3" if three or any(n.op == f"{TABLE}SeT" for n in table_ops(self, self.shared)) else "se_e2_a"
 
 
 def members(graph: Graph) -> list[Member]:
@@ -103,22 +104,28 @@ def _member(graph: Graph, suffix: str, mean: str, std: str) -> Member:
 
 def descriptor_tree(member: Member, script: dict[Any, Any] | None, alone: bool) -> Tree:
     """Of se_e2_a, se_e2_r or se_e3. script: its part of the training script, where there is one; alone: not in a hybrid."""
-    kind = member.kind
     networks, ndim = _networks(member)
+    return common_tree(member, _excluded(member, networks, ndim, script, alone)) | {
+        "type": member.kind,
+        "exclusion": "section" if ndim == 1 else "absent",
+        "embeddings": {"ndim": ndim, "networks": networks},
+    }
+
+
+def common_tree(member: Member, excluded: list[tuple[int, int]]) -> Tree:
+    """What all kinds have; excluded: pairs of types."""
     rcut, rcut_smth = _cutoff(member)
     original = member.graph.optional(f"descrpt_attr{member.suffix}/original_sel")
-    n_slots = sum(member.sel)
+    if original is not None and original.dtype.kind != "i":
+        raise ReadError(f"constant 'descrpt_attr{member.suffix}/original_sel' is not made of integers; the file is damaged")
     return {
-        "type": kind,
-        "exclusion": "section" if ndim == 1 else "absent",
         "rcut": rcut,
         "rcut_smth": rcut_smth,
         "sel": member.sel,
-        "n_sel": n_slots if original is None else int(original.astype(np.int64).sum()),
-        **({"axis_neuron": _axis(member)} if kind == "se_e2_a" else {}),
+        "n_sel": sum(member.sel) if original is None else int(original.astype(np.int64).sum()),
+        **({"axis_neuron": _axis(member)} if member.kind not in ("se_e2_r", "se_e3") else {}),
         "env_protection": 0.0,
-        "exclude_types": _excluded(member, networks, ndim, script, alone),
-        "embeddings": {"ndim": ndim, "networks": networks},
+        "exclude_types": excluded,
         "@variables": {"davg": _statistics(member, member.mean), "dstd": _statistics(member, member.std)},
     }
 
@@ -138,15 +145,21 @@ def _cutoff(member: Member) -> tuple[float, float]:
 
 
 def _axis(member: Member) -> int:
-    """The columns of T that the first factor has: the size of a slice."""
+    """The columns of T that the first factor has: the size of a slice, in no scope where all types share the slots."""
     scopes = [member.shared, *(s for a in range(member.n_types) for s in (member.scope(a), f"DS_layer_type_{a}"))]
-    pattern = re.compile(rf"({'|'.join(map(re.escape, scopes))})/Slice(_[0-9]+)?/size")
+    within = "" if member.op.op == MIXED else f"({'|'.join(map(re.escape, scopes))})/"
+    pattern, found = re.compile(rf"{within}Slice(_[0-9]+)?/size"), set()
     for name in member.graph.nodes:
         if pattern.fullmatch(name) and member.graph.is_constant(name):
             size = member.graph.constant(name)
             if size.shape == (3,) and size.dtype.kind == "i" and tuple(size[:2]) == (-1, -1):
-                return int(size[2])
-    raise ReadError("the graph does not say axis_neuron (a slice of the last axis); the file is damaged or of an unknown version")
+                found.add(int(size[2]))
+    if len(found) != 1:
+        raise ReadError(
+            f"the graph has {len(found)} sizes of axis_neuron (a slice of the last axis), must have one; the file is damaged or "
+            "of an unknown version"
+        )
+    return found.pop()
 
 
 def _statistics(member: Member, name: str) -> NDArray[Any]:
@@ -178,17 +191,22 @@ def _networks(member: Member) -> tuple[list[Tree | None], int]:
 
 
 def _net(member: Member, scope: str, which: str, table: Tree | None) -> Tree | None:
-    """Layers 1, 2, ... of a scope; without any the table, which may be missing, too."""
+    """A net of a scope; without any the table, which may be missing, too."""
+    return net_of_scope(member.graph, scope, which) or table
+
+
+def net_of_scope(graph: Graph, scope: str, which: str) -> Tree | None:
+    """Layers 1, 2, ... of a net in a scope; which: the end of their names; None where there are none."""
     layers: list[Tree] = []
-    while member.graph.is_constant(f"{scope}/matrix_{len(layers) + 1}{which}"):
+    while graph.is_constant(f"{scope}/matrix_{len(layers) + 1}{which}"):
         if len(layers) == MOST_LAYERS:
             raise ReadError(f"the net in '{scope}' has more than {MOST_LAYERS} layers")
         names = tuple(f"{scope}/{part}_{len(layers) + 1}{which}" for part in ("matrix", "bias", "idt"))
-        layers.append(layer(member.graph, (names[0], names[1], names[2]), residual=True))
-    return {"layers": layers} if layers else table
+        layers.append(layer(graph, (names[0], names[1], names[2]), residual=True))
+    return {"layers": layers} if layers else None
 
 
-def _table_ops(member: Member, scope: str) -> list[Node]:
+def table_ops(member: Member, scope: str) -> list[Node]:
     """The look-ups in tables of a scope, in the order in which they were made."""
     found = [
         (int(match.group(1) or 0), node)
@@ -203,15 +221,20 @@ def _table_ops(member: Member, scope: str) -> list[Node]:
 def _tables(member: Member, scope: str) -> dict[int, Tree]:
     """Neighbour type (three-body: place in the order) -> table of a compressed model."""
     tables: dict[int, Tree] = {}
-    for place, op in enumerate(_table_ops(member, scope)):
-        if len(op.inputs) < 3:
-            raise ReadError(f"node '{op.name}' has {len(op.inputs)} inputs; the file is damaged")
+    for place, op in enumerate(table_ops(member, scope)):
         which = place if op.op.endswith("SeT") else _section(member, op)
         if which in tables:
             raise ReadError(f"'{scope}' has two tables for neighbours of type {which}; the file is damaged")
-        coef, info = (member.graph.constant(name) for name in op.inputs[:2])
-        tables[which] = {"table": {"coef": coef, "info": info, "symmetric": op.op.endswith("SeT")}}
+        tables[which] = table_of(member.graph, op, op.op.endswith("SeT"))
     return tables
+
+
+def table_of(graph: Graph, op: Node, symmetric: bool) -> Tree:
+    """That of a look-up; symmetric: of three bodies."""
+    if len(op.inputs) < 3:
+        raise ReadError(f"node '{op.name}' has {len(op.inputs)} inputs; the file is damaged")
+    coef, info = (graph.constant(name) for name in op.inputs[:2])
+    return {"table": {"coef": coef, "info": info, "symmetric": symmetric}}
 
 
 def _section(member: Member, op: Node) -> int:
@@ -255,6 +278,11 @@ def _excluded(
     for b, net in enumerate(networks):
         if net is None and member.sel[b]:
             raise ReadError(f"the graph has no embedding net of neighbours of type {b}; the file is damaged")
+    return excluded_by_words(member, script, alone)
+
+
+def excluded_by_words(member: Member, script: dict[Any, Any] | None, alone: bool) -> list[tuple[int, int]]:
+    """Those of the script or, without one, of the mask; alone: not in a hybrid."""
     if script is not None:
         return get.type_pairs(script.get("exclude_types") or [], "training_script, exclude_types")
     masks = [mask for name in member.graph.nodes if (mask := _mask(member, name)) is not None]
@@ -264,9 +292,10 @@ def _excluded(
 
 
 def _mask(member: Member, name: str) -> NDArray[Any] | None:
-    """A nameless constant (N, N) of zeros and ones, not of ones alone."""
+    """A nameless constant (N, N) of zeros and ones, not of ones alone; with shared slots (N, N + 1), the last for empty ones."""
     if re.fullmatch(r"Const(_[0-9]+)?", name) is None or not member.graph.is_constant(name):
         return None
     value = member.graph.constant(name)
-    legal = value.shape == (member.n_types, member.n_types) and value.dtype.kind == "f" and set(np.unique(value)) <= {0.0, 1.0}
+    shape = (member.n_types, member.n_types + (member.op.op == MIXED))
+    legal = value.shape == shape and value.dtype.kind == "f" and set(np.unique(value)) <= {0.0, 1.0}
     return value if legal and (value == 0).any() else None

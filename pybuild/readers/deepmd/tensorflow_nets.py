@@ -88,23 +88,23 @@ def _argument(graph: Graph, name: str) -> str:
     node = graph.nodes.get(name)
     if node is not None and node.op == "Mul" and len(node.inputs) == 2:
         for factor, rest in (node.inputs, node.inputs[::-1]):
-            if _scalar(graph, factor) == 1.0:
+            if scalar(graph, factor) == 1.0:
                 return rest
     return name
 
 
 def _gelu(graph: Graph, power: Node) -> str:
     """x/2 (1 + tanh(sqrt(2/pi) (x + c x^3))): the constant c differs between versions, by rounding to float32."""
-    exponent = _scalar(graph, power.inputs[1]) if len(power.inputs) == 2 else None
+    exponent = scalar(graph, power.inputs[1]) if len(power.inputs) == 2 else None
     for product in graph.users.get(power.name, []):
         for name in product.inputs:
-            cubic = None if name == power.name else _scalar(graph, name)
+            cubic = None if name == power.name else scalar(graph, name)
             if exponent == 3.0 and product.op == "Mul" and cubic is not None and 0.044 < cubic < 0.045:
                 return "gelu" if cubic == GELU_CUBIC else f"gelu:{cubic!r}"
     raise unsupported(f"an activation with the operation '{power.name}', which is not that of gelu", "another activation")
 
 
-def _scalar(graph: Graph, name: str) -> float | None:
+def scalar(graph: Graph, name: str) -> float | None:
     """A constant of one number, behind conversions between types of numbers."""
     node = graph.nodes.get(name)
     for _ in range(2):

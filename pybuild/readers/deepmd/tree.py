@@ -51,7 +51,7 @@ def description_of_tree(
     description = ModelDescription(
         type_map=type_map,
         descriptors=descriptors,
-        fitting=_with_constants(_fitting(model, n_types), np.hstack([np.zeros((n_types, 0)), *appended])),
+        fitting=_with_constants(model, _fitting(model, n_types), np.hstack([np.zeros((n_types, 0)), *appended])),
         pair_excluded=symmetric(model["pair_exclude_types"]),
         min_nbor_dist=known_distance(min_nbor_dist),
         provenance=provenance,
@@ -124,13 +124,15 @@ def _scaled(nets: list[Net], factors: Array) -> list[Net]:
     ]
 
 
-def _with_constants(fitting: EnergyFitting, constants: Array) -> EnergyFitting:
+def _with_constants(model: Tree, fitting: EnergyFitting, constants: Array) -> EnergyFitting:
     """The last inputs of every net before the parameters are constants (N, n) of the centre's type: into the bias of its first
-    layer. Without an atom's descriptor they are 0, too."""
+    layer. Without an atom's descriptor they are 0, too, where the tree does not say that they stay."""
     if not constants.size:
         return fitting
     n_after = fitting.parameters.n_inputs
     nets = [_without_inputs(fitting.net(a), numbers, n_after) for a, numbers in enumerate(constants)]
+    if model["fitting"]["vacuum_has_types"]:
+        return replace(fitting, nets=tuple(nets), net_of=np.arange(len(nets)))
     vacuum = np.array([fitting.energy_constant(a) for a in range(len(nets))])
     return replace(fitting, nets=tuple(nets), net_of=np.arange(len(nets)), energy_bias=vacuum, vacuum_subtracted=frozenset())
 

@@ -205,6 +205,9 @@ DESCRIPTORS = {
             "attn_layer": Key(get.integer),
             "lmax": Key(get.integer, 1),
             "padding_type": Key(get.integer, None),
+            "sections": Key(get.integers, None),
+            "type_factors": Key(array, None),
+            "switch_radius": Key(get.number, None),
             "@variables": Key(record(STATISTICS | {"degree_gain_raw": Key(array, None)})),
         },
         ATTENTION_NOTES,
@@ -257,6 +260,7 @@ ENERGY_FITTING = record(
     {
         "mixed_types": Key(get.flag),
         "vacuum": Key(_vacuum, list),
+        "vacuum_has_types": Key(get.flag, False),
         "exclude_types": Key(_types, list),
         "numb_fparam": Key(get.integer, 0),
         "numb_aparam": Key(get.integer, 0),

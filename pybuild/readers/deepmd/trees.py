@@ -16,6 +16,7 @@ import numpy as np
 
 from ...descriptors.deepmd import Tree, unsupported
 from ...errors import InputError, ReadError, UnsupportedModel
+from ...model.activations import GELU_CUBIC
 from ..files import access as get
 from ..files import hdf5
 from ..files.text_tree import MAX_DEPTH, decode, loads_json, loads_yaml
@@ -23,8 +24,9 @@ from ..files.zip_archive import ZipArchive
 from ..source import Choices
 from .refusals import with_modifier
 from .source import DeepmdSource
-from .tree_type import is_off, refuse_other_kinds, vacuum_flags
+from .tree_type import descriptor_type, is_off, refuse_other_kinds, vacuum_flags
 
+GELU_TF = f"gelu:{float(np.float32(GELU_CUBIC))!r}"
 PACKAGED_TREE = "/extra/model.json"
 VARIABLES = "@variables"
 TYPES = ("float64", "float32", "float16", "int64", "int32", "bool")
@@ -174,24 +176,43 @@ def _set_rules(model: Tree, backend: str) -> None:
     if isinstance(model.get("descriptor"), dict):
         model["neighbour_rule"] = "per_type" if tensorflow else "total"
         if tensorflow:
-            _set_descriptor_rules(model["descriptor"])
+            _set_descriptor_rules(model["descriptor"], len(get.sequence(model.get("type_map") or [], "model.type_map")))
+            _round_gelu(model)
     if isinstance(model.get("fitting"), dict):
         energies = model["fitting"].get("atom_ener")
         model["fitting"]["vacuum"] = vacuum_flags(get.sequence(energies or [], "model.fitting.atom_ener"))
+        model["fitting"]["vacuum_has_types"] = tensorflow and _has_types(model.get("descriptor"))
 
 
-def _set_descriptor_rules(descriptor: Tree) -> None:
-    """TensorFlow's: excluded sections vanish, and radii are float32 numbers, as is their difference."""
+def _has_types(descriptor: Any) -> bool:
+    """Of slots that all types share."""
+    return isinstance(descriptor, dict) and descriptor_type(descriptor.get("type"), "model.descriptor.type") == "dpa1"
+
+
+def _round_gelu(tree: Any) -> None:
+    """TensorFlow's gelu_tf has its constant rounded to float32, and its gelu has not."""
+    for value in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        _round_gelu(value)
+    if isinstance(tree, dict) and str(tree.get("activation_function")).lower() == "gelu_tf":
+        tree["activation_function"] = GELU_TF
+
+
+def _set_descriptor_rules(descriptor: Tree, n_types: int) -> None:
+    """TensorFlow's: excluded sections vanish, slots that all types share have the zero embedding where they are empty, and radii
+    are float32 numbers, as is their difference."""
     if isinstance(descriptor.get("list"), list):
         for inner in descriptor["list"]:
-            _set_descriptor_rules(get.mapping(inner, "model.descriptor.list"))
+            _set_descriptor_rules(get.mapping(inner, "model.descriptor.list"), n_types)
         return
     if not is_off(descriptor.get("smooth_type_embedding")) or descriptor.get("type") == "se_atten_v2":
         raise unsupported(
             "a smooth type embedding that TensorFlow trained, in another file than TensorFlow's,",
             "TensorFlow's own switch, which is not that of the file's tree; give the .pb",
         )
-    descriptor["exclusion"] = "section"
+    if _has_types(descriptor):
+        descriptor["padding_type"] = n_types
+    else:
+        descriptor["exclusion"] = "section"
     if {"rcut", "rcut_smth"} <= descriptor.keys():
         outer, inner = (np.float32(get.number(descriptor[key], f"model.descriptor.{key}")) for key in ("rcut", "rcut_smth"))
         descriptor |= {"rcut": float(inner) + float(outer - inner), "rcut_smth": float(inner)}

@@ -5,11 +5,13 @@
 
 MODELS: a folder with a folder for each of NAMES, with a frozen model.pb of the DeePMD-kit that NAMES says; EVALUATOR: a Python
 file that evaluates such graphs (Pb, derive, pairs, energy), which gives DeePMD-kit's energies to the last bit. Of each graph the
-nodes stay that the energy needs and the constants that are read by name; weights and other numbers are as they were.
+nodes stay that the energy needs and the constants that are read by name; weights and other numbers are as they were. Of models
+with a type embedding the energies with another mean (MEAN) are there, too: what trained ones have may be 0.
 """
 
 import importlib.util
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,12 @@ NAMES = {  # DeePMD-kit and TensorFlow
     "se_e2_a-two_side-exclude": "3.2.0, 2.21",
     "se_e2_r-one_side-exclude": "3.2.0, 2.21",
     "se_e2_a-float32": "3.2.0, 2.21",
+    "se_atten_v2": "3.2.0, 2.21",
+    "se_atten-concat-one_side-exclude": "3.2.0, 2.21",
+    "se_a_tebd-concat": "3.2.0, 2.21",
+    "se_a_tebd_v2": "3.2.0, 2.21",
 }
+MEAN = (0.03, 0.11)  # of s(r), by centre type
 KEPT = ("train_attr/", "model_attr/", "fitting_attr/", "descrpt_attr/", "model_type")
 
 
@@ -46,6 +53,14 @@ def structure(seed):
     return grid @ cell + rng.uniform(-0.2, 0.2, (27, 3)), rng.permutation(np.arange(27) % 3 // 2), cell
 
 
+def other_mean_energy(evaluator, path, model, atoms, rcut):
+    """Atomic energies with MEAN."""
+    positions, types, cell = atoms
+    with tempfile.NamedTemporaryFile(suffix=".pb") as file:
+        Path(file.name).write_bytes(graph_writer.encode(graph_writer.with_mean(graph_writer.parse(path.read_bytes()), MEAN)))
+        return evaluator.energy(evaluator.Pb(file.name), model, types, evaluator.pairs(positions, cell, rcut + 1e-3))
+
+
 def main():
     models, script = Path(sys.argv[1]), Path(sys.argv[2])
     spec = importlib.util.spec_from_file_location("evaluator", script)
@@ -61,6 +76,8 @@ def main():
             positions, types, cell = structure(k)
             energy = evaluator.energy(graph, model, types, evaluator.pairs(positions, cell, rcut + 1e-3))
             found |= {f"positions{k}": positions, f"types{k}": types, f"cell{k}": cell, f"atom_energy{k}": energy}
+            if graph.get("type_embed_net/matrix_1") is not None:
+                found[f"mean_atom_energy{k}"] = other_mean_energy(evaluator, path, model, structure(k), rcut)
         np.savez_compressed(HERE / f"{name}.npz", **found)
 
 
