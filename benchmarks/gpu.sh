@@ -209,7 +209,7 @@ stage_sanitize() {
         left_out "compute-sanitizer is not here, or there is nothing for it to look at"
         return
     fi
-    for tool in memcheck racecheck; do
+    for tool in memcheck initcheck synccheck; do
         step "$tool, small models" "$sanitizer" --tool $tool --error-exitcode 9 "$build/core/$tests" --gtest_filter='*EqualsHost*gpu*:-*Folder*'
     done
     step "memcheck, water" "$sanitizer" --tool memcheck --error-exitcode 9 "$build/core/$bench" "$folder/tables/water-full.bin" --structure water \
