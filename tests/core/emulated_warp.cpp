@@ -81,7 +81,7 @@ struct WarpState {
 
 thread_local WarpState warp;
 
-[[gnu::noinline, noreturn]] void resume(void** registers) { __builtin_longjmp(registers, 1); }
+DPC_NOT_CHECKED [[noreturn]] void resume(void** registers) { __builtin_longjmp(registers, 1); }
 
 DPC_NOT_CHECKED void change(Context& from, Context& to) {
 #if defined(__SANITIZE_ADDRESS__)
