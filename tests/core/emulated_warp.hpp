@@ -12,7 +12,7 @@ namespace dpc::test {
 class EmulatedWarp {
 public:
     struct Settings {
-        int size = 32;            // at most kMostThreads, a power of two
+        int size = 8;             // at most kMostThreads, a power of two; few are fast
         bool backward = false;    // the order in which threads run between two calls
         bool has_barrier = true;  // false: a planted bug, with DPC_PLANTED=barrier in the environment from the start
     };

@@ -20,23 +20,33 @@ using Group = dpc::kokkos::ThreadGroup<dpc::kokkos::Warp<Kokkos::Serial>>;
 
 /// Size of a warp, and whether its threads run from the last to the first.
 struct Shape {
-    int size;
-    bool backward;
+    int size = 32;
+    bool backward = false;
 };
 void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.size << (shape.backward ? "backward" : "forward"); }
 
+/// The emulator's settings for the length of a test.
+class Emulated {
+public:
+    explicit Emulated(const Shape& shape, bool has_barrier = true) {
+        EmulatedWarp::settings().size = shape.size;
+        EmulatedWarp::settings().backward = shape.backward;
+        EmulatedWarp::settings().has_barrier = has_barrier && before_.has_barrier;
+    }
+    ~Emulated() { EmulatedWarp::settings() = before_; }
+    Emulated(const Emulated&) = delete;
+    Emulated& operator=(const Emulated&) = delete;
+
+private:
+    EmulatedWarp::Settings before_ = EmulatedWarp::settings();
+};
+
 class EmulatedWarps : public testing::TestWithParam<Shape> {
 protected:
-    void SetUp() override {
-        before_ = EmulatedWarp::settings();
-        EmulatedWarp::settings().size = GetParam().size;
-        EmulatedWarp::settings().backward = GetParam().backward;
-    }
-    void TearDown() override { EmulatedWarp::settings() = before_; }
     static int size() { return GetParam().size; }
 
 private:
-    EmulatedWarp::Settings before_;
+    Emulated emulated_{GetParam()};
 };
 
 /// A number of each thread: whole ones, so that sums are exact in any order.
@@ -168,10 +178,11 @@ INSTANTIATE_TEST_SUITE_P(All, EmulatedWarps,
 TEST(EmulatedWarp, AMissingBarrierGivesOtherForces) {
     const auto model = load(smooth_model());
     const Way way{dpc::Backend::kokkos_serial, 1, dpc::Precision::float64};
-    const Step expected = step_of(model, some_atoms(), way.options());
-    EmulatedWarp::settings().has_barrier = false;
-    const Step found = step_of(model, some_atoms(), way.options());
-    EmulatedWarp::settings().has_barrier = true;
+    const auto step_with = [&](bool has_barrier) {
+        const Emulated emulated(Shape{}, has_barrier);
+        return step_of(model, some_atoms(), way.options());
+    };
+    const Step expected = step_with(true), found = step_with(false);
     double worst = 0;
     for (std::size_t k = 0; k < expected.forces.size(); ++k) {
         worst = std::max(worst, std::abs(found.forces[k] - expected.forces[k]));
@@ -182,7 +193,7 @@ TEST(EmulatedWarp, AMissingBarrierGivesOtherForces) {
 TEST(EmulatedWarpDeathTest, ThreadsInDifferentCalls) {
     const auto differ = [] {
         EmulatedWarp::run([] {
-            if (EmulatedWarp::thread() < 16) {
+            if (EmulatedWarp::thread() < 4) {
                 EmulatedWarp::barrier();
             } else {
                 EmulatedWarp::exchange(1.0, 1);
