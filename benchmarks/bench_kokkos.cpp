@@ -31,7 +31,7 @@ using Forces = Kokkos::View<double* [3], Kokkos::LayoutRight, Memory>;
 constexpr const char* kUsage =
     "bench_kokkos TABLES [--structure fcc|water] [--atoms N] [--density ATOMS/A^3] [--composition Cu:1] [--precision "
     "double|mixed|both]\n"
-    "    [--seconds S] [--threads N] [--scratch-mb MB] [--host yes|no] [--limits yes|no] [--largest yes|no] [--json FILE]";
+    "    [--seconds S] [--threads N] [--scratch-mb MB] [--host yes|no] [--limits yes|no] [--largest yes|no] [--list right|left] [--json FILE]";
 constexpr double kSkin = 2.0;     // angstrom
 constexpr int kCellAtoms = 1536;  // made on the host, repeated on the device
 constexpr int kFewestSteps = 3, kMostSteps = 2000;
@@ -45,11 +45,11 @@ struct Settings {
     double seconds;
     int threads;
     std::size_t scratch_bytes;
-    bool host, limits, largest;
+    bool host, limits, largest, left;
 };
 
 struct Limits {
-    double registers = 0, products = 0;  // operations per second
+    double registers = 0, products = 0, data_sheet = 0;  // operations per second; data_sheet: of products
 };
 
 /// Seconds of a step, over all that were timed.
@@ -132,23 +132,27 @@ auto on_host(const View& view) {
 /// The host evaluator on a copy of the same structure.
 struct HostRun {
     decltype(on_host(std::declval<Device::Positions>())) x;
-    decltype(on_host(std::declval<Device::List>().neighbours)) neighbours;
+    std::vector<std::vector<int>> neighbours;
     Evaluator evaluator;
     std::vector<double> forces;
 
     HostRun(const std::shared_ptr<const Model>& model, const Device& structure, int threads, Precision precision)
         : x(on_host(structure.positions())),
-          neighbours(on_host(structure.list().neighbours)),
           evaluator(model, threads, precision),
           forces(3 * static_cast<std::size_t>(structure.n_all())) {
         const auto types = on_host(structure.types());
         const auto begins = on_host(structure.list().begins);
+        const auto listed = on_host(structure.list().neighbours), n_listed = on_host(structure.list().counts);
         std::vector<int> centres, counts;
         std::vector<const int*> rows;
         for (int i = 0; i < structure.n_atoms(); ++i) {
             centres.push_back(i);
-            counts.push_back(static_cast<int>(begins(i + 1) - begins(i)));
-            rows.push_back(neighbours.data() + begins(i));
+            counts.push_back(n_listed(i));
+            neighbours.emplace_back();
+            for (int k = 0; k < n_listed(i); ++k) {
+                neighbours.back().push_back(listed(begins(i) + k * structure.list().step));
+            }
+            rows.push_back(neighbours.back().data());
         }
         evaluator.set_neighbours(structure.n_all(), types.data(),
                                  {structure.n_atoms(), centres.data(), counts.data(), rows.data(), ~0});
@@ -204,6 +208,7 @@ template <class Real>
 Limits measure_limits(const Model& model) {
     Limits limits;
     limits.registers = device_register_rate<Space, Real>(Space());
+    limits.data_sheet = data_sheet_rate<Space, Real>(Space());
     for (const Fitting& fitting : model.fittings) {
         for (const Layer& layer : fitting.layers) {
             if (layer.n_out > 1) {
@@ -246,8 +251,12 @@ double share_of_limit(const Cost& cost, double seconds, const Limits& limits, do
 
 void print(const Result& r, double stream) {
     const double step = r.device.quantile(0.5), n = r.n_atoms;
-    std::printf("\n%s (%s); multiply-adds %.0f Gop/s, products %.0f Gop/s\n", r.name.c_str(), r.describe.c_str(),
+    std::printf("\n%s (%s); multiply-adds %.0f Gop/s, products %.0f Gop/s", r.name.c_str(), r.describe.c_str(),
                 r.limits.registers * 1e-9, r.limits.products * 1e-9);
+    if (r.limits.data_sheet > 0) {
+        std::printf(", %.0f%% of the card's data sheet", 100 * r.limits.products / r.limits.data_sheet);
+    }
+    std::printf("\n");
     std::printf("  %d atoms: %.4f us per atom (%.4f .. %.4f), %.4g atom-steps/s\n", r.n_atoms, step / n * 1e6,
                 r.device.quantile(0) / n * 1e6, r.device.quantile(1) / n * 1e6, n / step);
     if (!r.host.seconds.empty()) {
@@ -289,8 +298,8 @@ std::string json(const Result& r, double stream) {
     out << "{\"precision\": \"" << r.name << "\", \"evaluator\": \"" << r.describe
         << "\", \"atom_steps_per_s\": " << n / r.device.quantile(0.5) << ", \"us_per_atom\": " << json(r.device, n)
         << ", \"multiply_add_flops\": " << r.limits.registers << ", \"product_flops\": " << r.limits.products
-        << ", \"evaluator_bytes\": " << r.evaluator_bytes << ", \"list_bytes\": " << r.list_bytes
-        << ", \"device_bytes\": " << r.device_bytes;
+        << ", \"data_sheet_flops\": " << r.limits.data_sheet << ", \"evaluator_bytes\": " << r.evaluator_bytes
+        << ", \"list_bytes\": " << r.list_bytes << ", \"device_bytes\": " << r.device_bytes;
     if (!r.host.seconds.empty()) {
         out << ", \"host\": {\"evaluator\": \"" << r.host_describe << "\", \"us_per_atom\": " << json(r.host, n)
             << ", \"kokkos_over_host\": " << r.device.quantile(0.5) / r.host.quantile(0.5)
@@ -384,7 +393,8 @@ std::string run_steps(const std::shared_ptr<const Model>& model, const Settings&
                  listed = counts.listed / n_cell;
     const double inside = std::accumulate(counts.inside.begin(), counts.inside.end(), 0.0) / n_cell;
     std::optional<Device> structure;
-    const double made = seconds_of([&] { structure.emplace(Space(), cell, settings.structure.n_atoms, model->rcut() + kSkin); });
+    const double made =
+        seconds_of([&] { structure.emplace(Space(), cell, settings.structure.n_atoms, model->rcut() + kSkin, settings.left); });
     std::printf(
         "%s on %s: %d atoms, %d with images, %.0f neighbours listed, %.0f inside the cut-off (made in %.1f s); copies %.1f "
         "GB/s\n",
@@ -429,6 +439,7 @@ Settings parse(int argc, char** argv) {
     settings.host = options.take("host", kokkos::is_gpu<Space> ? "no" : "yes") == "yes";
     settings.limits = options.take("limits", "yes") == "yes";
     settings.largest = options.take("largest", "no") == "yes";
+    settings.left = options.take("list", kokkos::is_gpu<Space> ? "left" : "right") == "left";
     options.finish(kUsage);
     return settings;
 }

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <stdexcept>
+#include <type_traits>
 
 #include "dpc/kokkos/matrix_product.hpp"
 
@@ -92,6 +94,33 @@ double device_register_rate(const ExecSpace& space) {
                              MultiplyAdd<Real, Memory>{rounds, out});
     });
     return 2.0 * kDeviceSums * kokkos::Pack<Real>::width * rounds * n / seconds;
+}
+
+/// Operations per second of matrix products by the data sheet of a card of NVIDIA: matrix units in double, none in float, at the highest
+/// clock. 0: not known.
+template <class ExecSpace, class Real>
+double data_sheet_rate([[maybe_unused]] const ExecSpace& space) {
+#if defined(KOKKOS_ENABLE_CUDA)
+    struct Architecture {
+        int compute_capability;
+        double of_double, of_float;  // multiply-adds a clock and multiprocessor
+    };
+    constexpr Architecture known[] = {{80, 64, 64}, {86, 2, 128}, {89, 2, 128}, {90, 128, 128}, {100, 64, 128}};
+    if constexpr (std::is_same_v<ExecSpace, Kokkos::Cuda>) {
+        const cudaDeviceProp& card = space.cuda_device_prop();
+        int kilohertz = 0;
+        if (cudaDeviceGetAttribute(&kilohertz, cudaDevAttrClockRate, space.cuda_device()) != cudaSuccess) {
+            throw std::runtime_error("the device does not say how fast its clock is");
+        }
+        for (const Architecture& each : known) {
+            if (each.compute_capability == 10 * card.major + card.minor) {
+                return 2.0 * (sizeof(Real) == sizeof(double) ? each.of_double : each.of_float) * card.multiProcessorCount *
+                       kilohertz * 1e3;
+            }
+        }
+    }
+#endif
+    return 0;
 }
 
 /// Numbers in (-1, 1): zeros would draw less power, and a GPU would run faster.

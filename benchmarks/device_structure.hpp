@@ -126,6 +126,8 @@ struct ListNeighbours {
     double cutoff2;
     Kokkos::View<std::int64_t*, Memory> begins;
     Kokkos::View<int*, Memory> neighbours;  // empty: count
+    std::int64_t step;                      // from one neighbour of an atom to the next
+    Kokkos::View<int*, Memory> counts;
 
     KOKKOS_FUNCTION void operator()(int i) const {
         const bool write = neighbours.data() != nullptr;
@@ -142,15 +144,28 @@ struct ListNeighbours {
                         if (write) {
                             neighbours(at) = j;
                         }
-                        ++at;
+                        at += write ? step : 1;
                     }
                 }
             }
         }
         if (!write) {
             begins(i) = at;
+            counts(i) = static_cast<int>(at);
         }
     }
+};
+
+template <class View>
+struct LargestCount {
+    View counts;
+    KOKKOS_FUNCTION void operator()(int i, int& most) const { most = Kokkos::max(most, counts(i)); }
+};
+
+template <class View>
+struct PlaceSideBySide {
+    View begins;
+    KOKKOS_FUNCTION void operator()(int i) const { begins(i) = i; }
 };
 
 template <class ExecSpace>
@@ -160,21 +175,25 @@ public:
     using Positions = Kokkos::View<const double* [3], Kokkos::LayoutRight, Memory>;
     using Types = Kokkos::View<const int*, Memory>;
 
+    /// One neighbour of an atom is `step` numbers behind the other.
     struct List {
         int n_centres = 0;
+        std::int64_t step = 1;
         Kokkos::View<const std::int64_t*, Memory> begins;
-        Kokkos::View<const int*, Memory> neighbours;
+        Kokkos::View<const int*, Memory> counts, neighbours;
         KOKKOS_FUNCTION int centre(int c) const { return c; }
-        KOKKOS_FUNCTION int count(int i) const { return static_cast<int>(begins(i + 1) - begins(i)); }
-        KOKKOS_FUNCTION int neighbour(int i, int k) const { return neighbours(begins(i) + k); }
+        KOKKOS_FUNCTION int count(int i) const { return counts(i); }
+        KOKKOS_FUNCTION int neighbour(int i, int k) const { return neighbours(begins(i) + k * step); }
         KOKKOS_FUNCTION long long tag(int i) const { return i; }
     };
 
-    /// At least n_atoms atoms, in whole cells.
-    DeviceStructure(const ExecSpace& space, const Structure& cell, int n_atoms, double cutoff) : space_(space) {
+    /// At least n_atoms atoms, in whole cells. left: the first neighbours of all atoms lie side by side, then the second ones, as in
+    /// LAMMPS on a GPU; otherwise those of an atom.
+    DeviceStructure(const ExecSpace& space, const Structure& cell, int n_atoms, double cutoff, bool left = false)
+        : space_(space) {
         repeat(cell, n_atoms);
         add_images(cutoff);
-        list_neighbours(cutoff);
+        list_neighbours(cutoff, left);
     }
 
     int n_atoms() const { return list_.n_centres; }
@@ -182,7 +201,9 @@ public:
     const Positions& positions() const { return x_; }
     const Types& types() const { return types_; }
     const List& list() const { return list_; }
-    std::size_t list_bytes() const { return list_.neighbours.size() * sizeof(int) + list_.begins.size() * sizeof(std::int64_t); }
+    std::size_t list_bytes() const {
+        return (list_.neighbours.size() + list_.counts.size()) * sizeof(int) + list_.begins.size() * sizeof(std::int64_t);
+    }
 
 private:
     using Range = Kokkos::RangePolicy<ExecSpace>;
@@ -264,20 +285,33 @@ private:
         return bins;
     }
 
-    void list_neighbours(double cutoff) {
+    void list_neighbours(double cutoff, bool left) {
         const auto n = static_cast<std::size_t>(n_atoms());
-        ListNeighbours<Memory> list{x_, make_bins(cutoff), cutoff * cutoff, {}, {}};
+        ListNeighbours<Memory> list{x_, make_bins(cutoff), cutoff * cutoff, {}, {}, 1, {}};
+        list.counts = decltype(list.counts)("bench::counts", n);
         list.begins = decltype(list.begins)("bench::begins", n + 1);
         Kokkos::parallel_for("bench::count_neighbours", Range(space_, 0, n_atoms()), list);
         std::int64_t total = 0;
-        Kokkos::parallel_scan("bench::begins", Range(space_, 0, n_atoms() + 1), SumCounts<decltype(list.begins)>{list.begins},
-                              total);
+        if (left) {
+            int most = 0;
+            Kokkos::parallel_reduce("bench::most_neighbours", Range(space_, 0, n_atoms()),
+                                    LargestCount<decltype(list.counts)>{list.counts}, Kokkos::Max<int>(most));
+            Kokkos::parallel_for("bench::begins", Range(space_, 0, n_atoms()),
+                                 PlaceSideBySide<decltype(list.begins)>{list.begins});
+            list.step = n_atoms();
+            total = list.step * most;
+        } else {
+            Kokkos::parallel_scan("bench::begins", Range(space_, 0, n_atoms() + 1), SumCounts<decltype(list.begins)>{list.begins},
+                                  total);
+        }
         space_.fence();
         list.neighbours = decltype(list.neighbours)(Kokkos::view_alloc(Kokkos::WithoutInitializing, "bench::neighbours"),
                                                     static_cast<std::size_t>(total));
         Kokkos::parallel_for("bench::list_neighbours", Range(space_, 0, n_atoms()), list);
         space_.fence();
+        list_.step = list.step;
         list_.begins = list.begins;
+        list_.counts = list.counts;
         list_.neighbours = list.neighbours;
     }
 

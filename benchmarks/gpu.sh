@@ -8,7 +8,7 @@
 #   --backend cuda|serial      serial: Kokkos on one core of the processor, to try the script itself (default: cuda where there is a GPU)
 #   --build FOLDER             (default build/gpu in the repository)    --jobs N     (default: all cores)
 #   --limit SECONDS            of this call: what is not done then is listed as failed (default 3000)
-#   --sizes "N ..."            atoms (default 1536 to 4 million)        --seconds S  of timing each case (default 3)
+#   --sizes "N ..."            atoms (default 192 to 4 million)        --seconds S  of timing each case (default 3)
 #   --build-only --arch NAME   compile for that architecture (Kokkos' name, HOPPER90) where there is no GPU
 # A step that fails is listed at the end, and the exit status is 1. DPC_PEER_TORCH: virtual environment of a peer (README.md), for lammps.
 # DPC_CUBLAS: cublas_v2.h, where neither the toolkit nor the first Python has it.
@@ -209,7 +209,7 @@ stage_sanitize() {
         left_out "compute-sanitizer is not here, or there is nothing for it to look at"
         return
     fi
-    for tool in memcheck racecheck; do
+    for tool in memcheck initcheck synccheck; do
         step "$tool, small models" "$sanitizer" --tool $tool --error-exitcode 9 "$build/core/$tests" --gtest_filter='*EqualsHost*gpu*:-*Folder*'
     done
     step "memcheck, water" "$sanitizer" --tool memcheck --error-exitcode 9 "$build/core/$bench" "$folder/tables/water-full.bin" --structure water \
@@ -274,7 +274,7 @@ parse_run() {
     shift
     [[ ${1:---} == --* ]] || { out=$1; shift; }
     stages="build test sanitize bench largest lammps-build lammps" backend= build=$repository/build/gpu jobs=$(nproc) limit=3000
-    sizes="1536 12288 98304 786432 4194304" seconds=3 architecture= build_only=
+    sizes="192 1536 12288 98304 786432 4194304" seconds=3 architecture= build_only=
     while [ $# -gt 0 ]; do
         case $1 in
             --stages | --backend | --build | --jobs | --limit | --sizes | --seconds) printf -v "${1#--}" %s "${2?$1 needs a value}"; shift 2 ;;

@@ -83,18 +83,22 @@ void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
     }
     add("dpc::compute_products", (factors + products) * real, 2 * 4 * products);
     add("dpc::reverse_products", (2 * factors + products) * real, 2 * 8 * products);
-    for (const PackedLayer<Real>& layer : type.fitting.layers) {
-        const double in = layer.weight.n_in, out = layer.weight.n_out, skip = layer.skip != Skip::none ? 1 : 0;
-        if (&layer == &type.fitting.layers.back()) {
-            add("dpc::sum_energy", 2 * in * real + wide, 2 * in);
+    const auto& layers = type.fitting.layers;
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        const double in = layers[l].weight.n_in, out = layers[l].weight.n_out, skip = layers[l].skip != Skip::none ? 1 : 0;
+        const bool is_last = l + 2 == layers.size();
+        if (l + 1 == layers.size()) {
+            add("dpc::sum_energy", in * real + wide, 2 * in);
             continue;
         }
         add("dpc::compute_layer", (in + out) * real, 2 * in * out);
         add("dpc::activate", (3 * out + skip * in) * real, 0);
-        add("dpc::scale_slope", 3 * out * real, out);
         add("dpc::reverse_layer", (in + out) * real, 2 * in * out);
-        if (skip > 0) {
-            add("dpc::add_skip", (2 * in + out) * real, out);
+        const double skipped = skip * (is_last ? 0 : out), kept = l > 0 && layers[l - 1].skip != Skip::none ? in : 0;
+        if (l > 0) {
+            add("dpc::reverse_activate", (3 * in + skipped + kept) * real, in + skip * out);
+        } else if (skip > 0) {
+            add("dpc::reverse_skip", (2 * in + skipped) * real, out);
         }
     }
     add("dpc::reverse_environment", (2 * 3 + 9) * wide, 0);  // force read and written, virial written

@@ -364,14 +364,18 @@ PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate(std::
         atomKK->modified(execution_space, datamask_modify);
     }
     if (wants_energy) {
-        const auto energies =
-            Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), atom_energy_);
+        if (host_atom_energy_.extent(0) != atom_energy_.extent(0)) {
+            host_atom_energy_ = Kokkos::create_mirror_view(atom_energy_);
+        }
+        Kokkos::deep_copy(host_atom_energy_, atom_energy_);
         for (int i = 0; i < atom->nlocal; i++) {
-            eatom[i] += energies(i);
+            eatom[i] += host_atom_energy_(i);
         }
     }
     if (wants_virial) {
-        host_atom_virial_ = Kokkos::create_mirror_view(atom_virial_);
+        if (host_atom_virial_.extent(0) != atom_virial_.extent(0)) {
+            host_atom_virial_ = Kokkos::create_mirror_view(atom_virial_);
+        }
         Kokkos::deep_copy(host_atom_virial_, atom_virial_);
         results.atom_virial = host_atom_virial_.data();
     }

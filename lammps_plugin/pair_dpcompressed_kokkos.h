@@ -58,6 +58,7 @@ private:
     Kokkos::View<int*, Memory> device_types_;   // (n_all) types_ on the device, which is ahead of it
     Kokkos::View<double*, Memory> atom_energy_;
     Kokkos::View<double* [9], Kokkos::LayoutRight, Memory> atom_virial_;
+    decltype(Kokkos::create_mirror_view(atom_energy_)) host_atom_energy_;
     decltype(Kokkos::create_mirror_view(atom_virial_)) host_atom_virial_;
 };
 

@@ -48,15 +48,15 @@ public:
     }
     /// Add what is there to an array of the host.
     void add_to(const ExecSpace& space, T* to, std::size_t n) {
-        host_.resize(std::max(host_.size(), n));
-        Kokkos::deep_copy(space, Kokkos::View<T*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(host_.data(), n), room(space, n));
+        grow(host_, space, "host: caller", n);
+        Kokkos::deep_copy(space, Kokkos::subview(host_, std::make_pair(std::size_t(0), n)), room(space, n));
         space.fence("dpc: results on the host");
         for (std::size_t k = 0; k < n; ++k) {
-            to[k] += host_[k];
+            to[k] += host_(k);
         }
     }
 
-    std::size_t bytes() const { return view_.size() * sizeof(T) + bytes_of(host_); }
+    std::size_t bytes() const { return (view_.size() + host_.size()) * sizeof(T); }
 
 private:
     View room(const ExecSpace& space, std::size_t n) {
@@ -64,7 +64,7 @@ private:
         return View(view_, std::make_pair(std::size_t(0), n));
     }
     View view_;
-    std::vector<T> host_;
+    Kokkos::View<T*, PinnedSpace<ExecSpace>> host_;
 };
 
 /// The caller's list and types where an execution space finds them.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dpc/errors.hpp"
@@ -99,6 +100,15 @@ struct SumSlots {
     }
 };
 
+/// Of the chunks between two bounds.
+struct MostSlots {
+    const int* bounds;
+    const std::int64_t* slots;
+    KOKKOS_FUNCTION void operator()(int chunk, std::int64_t& most) const {
+        most = Kokkos::max(most, slots[bounds[chunk + 1]] - slots[bounds[chunk]]);
+    }
+};
+
 template <class ExecSpace>
 class Centres {
 public:
@@ -119,9 +129,9 @@ public:
     int begin(int a) const { return begin_[static_cast<std::size_t>(a)]; }
     const int* centres() const { return centres_.data(); }
     const std::int64_t* slots() const { return slots_.data(); }
-    /// Slots of the centres before each of the given ones.
-    std::vector<std::int64_t> slots_before(const ExecSpace& space, const std::vector<int>& centres) const;
-    std::size_t bytes() const { return centres_.size() * sizeof(int) + slots_.size() * sizeof(std::int64_t); }
+    /// The most slots of any of the chunks that begin at these centres and end where the next one begins.
+    std::int64_t most_slots(const ExecSpace& space, const std::vector<int>& bounds);
+    std::size_t bytes() const { return (centres_.size() + bounds_.size()) * sizeof(int) + slots_.size() * sizeof(std::int64_t); }
 
 private:
     using Range = Kokkos::RangePolicy<ExecSpace>;
@@ -129,7 +139,7 @@ private:
     template <class List>
     void sum_slots(const ExecSpace& space, const List& list, int padding, const std::vector<int>& begin);
 
-    Kokkos::View<int*, Memory> centres_;
+    Kokkos::View<int*, Memory> centres_, bounds_;
     Kokkos::View<std::int64_t*, Memory> slots_;
     std::vector<int> begin_;
 };
@@ -205,15 +215,17 @@ void Centres<ExecSpace>::sum_slots(const ExecSpace& space, const List& list, int
 }
 
 template <class ExecSpace>
-std::vector<std::int64_t> Centres<ExecSpace>::slots_before(const ExecSpace& space, const std::vector<int>& centres) const {
-    std::vector<std::int64_t> out(centres.size());
-    for (std::size_t k = 0; k < centres.size(); ++k) {
-        const Kokkos::View<const std::int64_t, Memory, Kokkos::MemoryUnmanaged> from(slots_.data() + centres[k]);
-        const Kokkos::View<std::int64_t, Kokkos::HostSpace, Kokkos::MemoryUnmanaged> to(&out[k]);
-        Kokkos::deep_copy(space, to, from);
+std::int64_t Centres<ExecSpace>::most_slots(const ExecSpace& space, const std::vector<int>& bounds) {
+    if (bounds.size() < 2) {
+        return 0;
     }
-    space.fence("dpc: prefix sums on the host");
-    return out;
+    grow(bounds_, space, "dpc::bounds", bounds.size());
+    Kokkos::deep_copy(space, Kokkos::subview(bounds_, std::make_pair(std::size_t(0), bounds.size())),
+                      Kokkos::View<const int*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(bounds.data(), bounds.size()));
+    std::int64_t most = 0;
+    Kokkos::parallel_reduce("dpc::most_slots", Range(space, 0, static_cast<int>(bounds.size()) - 1),
+                            MostSlots{bounds_.data(), slots_.data()}, Kokkos::Max<std::int64_t>(most));
+    return most;
 }
 
 }  // namespace dpc::kokkos

@@ -108,7 +108,7 @@ public:
     /// Memory of the model, on the host and on the device, of centres and scratch.
     std::size_t memory_bytes() const {
         return packed_.bytes() + model_.bytes() + (close_model_ ? sizeof(*close_model_) + close_model_->bytes() : 0) +
-               centres_.bytes() + close_centres_.bytes() + is_close_.size() + scratch_.bytes() + sizeof(StepSums) +
+               centres_.bytes() + close_centres_.bytes() + is_close_.size() + scratch_.bytes() + 2 * sizeof(StepSums) +
                (aparam_.size() + energies_.size() + worker_forces_.size() + worker_virials_.size()) * sizeof(double) +
                chunk_sums_.size() * sizeof(ChunkSums);
     }
@@ -136,8 +136,7 @@ private:
                         const Output& output, const WorkerSums& workers);
     /// call(kind, steps, features) for the descriptors of a type in their order; features: from the descriptor's first on.
     template <class Call>
-    void for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const Plan& plan, const TiledRows<Real>& features,
-                             const Call& call);
+    void for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const TiledRows<Real>& features, const Call& call);
     template <class List, class Positions, class Output>
     void evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output, Totals& totals);
     template <class Positions, class Output>
@@ -162,6 +161,7 @@ private:
     Kokkos::View<double*, Memory> energies_, worker_forces_, worker_virials_;  // energies of all centres, by type
     Kokkos::View<ChunkSums*, Memory> chunk_sums_;
     Kokkos::View<StepSums, Memory> step_sums_{"dpc::step_sums"};
+    Kokkos::View<StepSums, PinnedSpace<ExecSpace>> host_sums_{"host: step_sums"};
     Overflow overflow_;
 };
 
@@ -231,13 +231,12 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     const CutoffSlots cutoffs = type.slots;
     if (rule_ == NeighbourRule::all) {
         const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
-        for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
+        for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
     } else {
         const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
-        for_each_segment<kFewestTeams / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, pass.plan.groups.atom, gather);
+        for_each_segment<kFewestTeams / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
     }
-    for_each_descriptor(type, chunk, pass.plan, features,
-                        [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
+    for_each_descriptor(type, chunk, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
     const int n_aparam = packed_.model->n_aparam;
     if (n_aparam > 0) {
         for_each_row("dpc::place_parameters", space_, chunk.tiles, n_aparam,
@@ -248,22 +247,22 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     net.compute();
     net.reverse();
     ForceSums<Output> forces{output, workers, units.length, units.energy};
-    for_each_descriptor(type, chunk, pass.plan, features, [&](auto kind, const auto& steps, const auto& own) {
+    for_each_descriptor(type, chunk, features, [&](auto kind, const auto& steps, const auto& own) {
         kind.reverse(steps, own, forces);
         forces.is_first = false;
     });
     const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + c);
-    Kokkos::parallel_reduce("dpc::collect_chunk", Range(space_, 0, chunk.tiles.n_atoms), CollectChunk{chunk, type.slots}, sums);
+    Kokkos::parallel_reduce("dpc::collect_chunk", light<CollectChunk>(Range(space_, 0, chunk.tiles.n_atoms)),
+                            CollectChunk{chunk, type.slots}, sums);
 }
 
 template <class ExecSpace, class Real>
 template <class Call>
-void Evaluator<ExecSpace, Real>::for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const Plan& plan,
+void Evaluator<ExecSpace, Real>::for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk,
                                                      const TiledRows<Real>& features, const Call& call) {
     int first = 0;
     for (const DeviceDescriptor<Real>& descriptor : type.descriptors) {
-        const DescriptorSteps<ExecSpace, Real> steps(space_, plan.groups, chunk, descriptor,
-                                                     scratch_.descriptor(descriptor.index), product_);
+        const DescriptorSteps<ExecSpace, Real> steps(space_, chunk, descriptor, scratch_.descriptor(descriptor.index), product_);
         with_kind<ExecSpace, Real>(descriptor.kind, [&](auto kind) { call(kind, steps, features.from(first)); });
         first += descriptor.n_features;
     }
@@ -302,10 +301,9 @@ StepSums Evaluator<ExecSpace, Real>::collect(const Pass& pass, const Positions& 
                             CollectChunks{chunk_sums_.data()}, at(&device->chunks));
     Kokkos::parallel_reduce("dpc::find_not_finite", Range(space_, 0, n_all_), FindNotFinite<Positions>{x},
                             Kokkos::Min<int, Memory>(at(&device->not_finite)));
-    StepSums sums;
-    Kokkos::deep_copy(space_, Kokkos::View<StepSums, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(&sums), step_sums_);
+    Kokkos::deep_copy(space_, host_sums_, step_sums_);
     space_.fence("dpc: sums of a step");
-    return sums;
+    return host_sums_();
 }
 
 /// What is wrong with the input.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The fitting net on a chunk: energies, then dE/d(first layer's input). y_l = act(W_l^T y_{l-1} + b) idt + skip(y_{l-1}); every array
-// is (tile, neuron, lane). Biases, activations, slopes, time steps and skip connections are one pass after each product.
+// is (tile, neuron, lane). Biases, activations, slopes, time steps and skip connections are one pass after each product, on both ways.
 #pragma once
 
 #include "dpc/kokkos/matrix_product.hpp"
@@ -9,12 +9,13 @@
 
 namespace dpc::kokkos {
 
-/// y holds W^T x and becomes the output; slope = act'(..) idt.
+/// y holds W^T x and becomes the output; slope = act'(..) idt, times dE/dy where that is a number of the neuron: before the last layer.
 template <class Real>
 struct Activate {
     static constexpr int width = Pack<Real>::width;
     DeviceLayer<Real> layer;
     TiledRows<Real> x, y, slope;
+    const Real* reverse_y;  // (n_out), null: not yet known
 
     KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
         using P = Pack<Real>;
@@ -28,7 +29,11 @@ struct Activate {
             value += P::load(x.at(tile, neuron % layer.weight.n_in, lane));
         }
         value.store(at);
-        P(f.slope * scale).store(slope.at(tile, neuron, lane));
+        P to_argument = f.slope * scale;
+        if (reverse_y != nullptr) {
+            to_argument = to_argument * P(reverse_y[neuron]);
+        }
+        to_argument.store(slope.at(tile, neuron, lane));
     }
 };
 
@@ -50,7 +55,7 @@ struct PlaceParameters {
     }
 };
 
-/// The last layer: energies in double, and in y, whose values are no longer needed, dE/dy.
+/// The last layer: energies in double; without any other layer its weights, which are dE/dy, replace y.
 template <class Real>
 struct SumEnergy {
     static constexpr int width = Pack<Real>::width;
@@ -59,6 +64,7 @@ struct SumEnergy {
     double bias;     // of layer and type
     double* energy;  // (n_atoms)
     int n_atoms;
+    bool is_only;
 
     KOKKOS_INLINE_FUNCTION void operator()(int tile, int, int lane) const {
         double sum[width];
@@ -70,7 +76,9 @@ struct SumEnergy {
             for (int n = 0; n < width; ++n) {
                 sum[n] += static_cast<double>(weight[neuron]) * static_cast<double>(from[n]);
             }
-            Pack<Real>(weight[neuron]).store(from);
+            if (is_only) {
+                Pack<Real>(weight[neuron]).store(from);
+            }
         }
         const int first = tile * y.lanes + lane;
         for (int n = 0; n < width && first + n < n_atoms; ++n) {
@@ -79,31 +87,44 @@ struct SumEnergy {
     }
 };
 
-/// slope *= dE/dy.
+/// dE/dx of a layer, from the product with its weights, and what went past the layer.
 template <class Real>
-struct ScaleSlope {
+struct ReverseSkip {
     static constexpr int width = Pack<Real>::width;
-    TiledRows<Real> slope, reverse_y;
-    KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
+    TiledRows<Real> reverse_x;
+    int n_skipped = 0;          // rows of dE/dy, 0: the layer has no skip connection
+    TiledRows<Real> reverse_y;  // dE/dy, without data: `weights`
+    const Real* weights = nullptr;
+
+    KOKKOS_INLINE_FUNCTION Pack<Real> gradient(int tile, int neuron, int lane) const {
         using P = Pack<Real>;
-        Real* at = slope.at(tile, neuron, lane);
-        P(P::load(at) * P::load(reverse_y.at(tile, neuron, lane))).store(at);
+        P value = P::load(reverse_x.at(tile, neuron, lane));
+        for (int from = neuron; from < n_skipped; from += reverse_x.n_rows) {
+            value += reverse_y.data != nullptr ? P::load(reverse_y.at(tile, from, lane)) : P(weights[from]);
+        }
+        return value;
+    }
+    KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
+        gradient(tile, neuron, lane).store(reverse_x.at(tile, neuron, lane));
     }
 };
 
-/// dE/dx of a layer with a skip connection: what went past the layer.
+/// The same, and slope *= dE/dx for the layer before.
 template <class Real>
-struct AddSkip {
+struct ReverseActivate {
     static constexpr int width = Pack<Real>::width;
-    TiledRows<Real> reverse_x, reverse_y;
+    ReverseSkip<Real> behind;
+    TiledRows<Real> slope;
+    bool keeps_gradient;  // the layer before has a skip connection, too
+
     KOKKOS_INLINE_FUNCTION void operator()(int tile, int neuron, int lane) const {
         using P = Pack<Real>;
-        Real* at = reverse_x.at(tile, neuron, lane);
-        P value = P::load(at);
-        for (int from = neuron; from < reverse_y.n_rows; from += reverse_x.n_rows) {
-            value += P::load(reverse_y.at(tile, from, lane));
+        const P gradient = behind.gradient(tile, neuron, lane);
+        if (keeps_gradient) {
+            gradient.store(behind.reverse_x.at(tile, neuron, lane));
         }
-        value.store(at);
+        Real* at = slope.at(tile, neuron, lane);
+        P(P::load(at) * gradient).store(at);
     }
 };
 
@@ -124,31 +145,39 @@ public:
     /// chunk.energy, the type's bias included.
     void compute() {
         TiledRows<Real> x = input_;
-        for (std::size_t l = 0; l + 1 < layers_.size(); ++l) {
+        for (std::size_t l = 0; l < n_hidden(); ++l) {
             const DeviceLayer<Real>& layer = layers_[l];
             const TiledRows<Real> y = output(l);
             product_("dpc::compute_layer", space_, layer.weight, chunk_.tiles, x, y);
-            for_each_row("dpc::activate", space_, chunk_.tiles, y.n_rows, Activate<Real>{layer, x, y, slope(l)});
+            for_each_row("dpc::activate", space_, chunk_.tiles, y.n_rows,
+                         Activate<Real>{layer, x, y, slope(l), l + 1 == n_hidden() ? type_.energy_weight : nullptr});
             x = y;
         }
-        for_each_row("dpc::sum_energy", space_, chunk_.tiles, 1,
-                     SumEnergy<Real>{type_.energy_weight, x, type_.energy_bias, chunk_.energy, chunk_.tiles.n_atoms});
+        for_each_row(
+            "dpc::sum_energy", space_, chunk_.tiles, 1,
+            SumEnergy<Real>{type_.energy_weight, x, type_.energy_bias, chunk_.energy, chunk_.tiles.n_atoms, n_hidden() == 0});
     }
 
     /// The input becomes dE/dinput.
     void reverse() {
-        for (std::size_t l = layers_.size() - 1; l-- > 0;) {
+        for (std::size_t l = n_hidden(); l-- > 0;) {
             const DeviceLayer<Real>& layer = layers_[l];
-            const TiledRows<Real> reverse_y = output(l), reverse_x = l > 0 ? output(l - 1) : input_;
-            for_each_row("dpc::scale_slope", space_, chunk_.tiles, reverse_y.n_rows, ScaleSlope<Real>{slope(l), reverse_y});
+            const TiledRows<Real> reverse_x = l > 0 ? output(l - 1) : input_;
             product_("dpc::reverse_layer", space_, layer.reverse_weight, chunk_.tiles, slope(l), reverse_x);
-            if (layer.skip != Skip::none) {
-                for_each_row("dpc::add_skip", space_, chunk_.tiles, reverse_x.n_rows, AddSkip<Real>{reverse_x, reverse_y});
+            const bool is_last = l + 1 == n_hidden(), skips = layer.skip != Skip::none;
+            const ReverseSkip<Real> gradient{reverse_x, skips ? layer.weight.n_out : 0, is_last ? TiledRows<Real>{} : output(l),
+                                             type_.energy_weight};
+            if (l > 0) {
+                for_each_row("dpc::reverse_activate", space_, chunk_.tiles, reverse_x.n_rows,
+                             ReverseActivate<Real>{gradient, slope(l - 1), layers_[l - 1].skip != Skip::none});
+            } else if (skips) {
+                for_each_row("dpc::reverse_skip", space_, chunk_.tiles, reverse_x.n_rows, gradient);
             }
         }
     }
 
 private:
+    std::size_t n_hidden() const { return layers_.size() - 1; }
     TiledRows<Real> output(std::size_t l) const { return scratch_.output(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
     TiledRows<Real> slope(std::size_t l) const { return scratch_.slope(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
 

@@ -35,15 +35,16 @@ struct GatherPairs {
         const int i = chunk.centres[k], first = chunk.first_slot(k);
         const double origin[3] = {static_cast<double>(x(i, 0)), static_cast<double>(x(i, 1)), static_cast<double>(x(i, 2))};
         int* candidates = chunk.pairs.candidates + first;
+        int j = 0;  // the last one that was looked at
         int n_inside = group.compact(
             list.count(i),
             [&](int n) {
-                const int j = list.neighbour(i, n);
+                j = list.neighbour(i, n);
                 const int b = types(j);
                 return vector_to(origin, j).r2 < chunk.rcut2 && b >= 0 &&
                        ((KEEPS_NEAREST && keep.of_all_types) || chunk.limits[b].is_counted);
             },
-            [&](int n, int at) { candidates[at] = list.neighbour(i, n); });
+            [&](int, int at) { candidates[at] = j; });
         const bool is_cut = KEEPS_NEAREST && keep.of_all_types && n_inside > keep.n_slots;
         if constexpr (KEEPS_NEAREST) {
             if (is_cut) {
@@ -64,18 +65,17 @@ struct GatherPairs {
 
     /// The nearest n_slots of the candidates. The number of each type inside the cut-off is noted.
     template <class Group>
-    KOKKOS_FUNCTION void keep_nearest(const Group& group, int k, const double (&origin)[3], int* candidates, int n_inside) const {
+    KOKKOS_FORCEINLINE_FUNCTION void keep_nearest(const Group& group, int k, const double (&origin)[3], int* candidates,
+                                                  int n_inside) const {
         const int first = chunk.first_slot(k);
         const NearestSlots<List> slots{chunk.pairs, list, first};
         group.for_each(n_inside, [&](int n) { place(origin, candidates[n], first + n); });
-        group.for_each(group.size(), [](int) {});  // what one thread wrote the others may read from here on
         for (int b = 0; b < chunk.n_types; ++b) {
             note_crowd(group, b, k, n_inside,
                        [&](int c, double rcut2) { return types(candidates[c]) == b && chunk.pairs.r2[first + c] < rcut2; });
         }
         slots.choose(group, n_inside, keep.n_slots, chunk.rcut2);
         group.for_each(keep.n_slots, [&](int n) { candidates[n] = chunk.pairs.chosen[first + n]; });
-        group.for_each(group.size(), [](int) {});
     }
 
     /// How many of n neighbours of type b are inside the cut-off (is_inside(n, rcut2)): of several descriptors, of the one that has the most
@@ -101,11 +101,10 @@ struct GatherPairs {
 
     /// The same of those of one type, which lie in slots already.
     template <class Group>
-    KOKKOS_FUNCTION void keep_nearest_of_type(const Group& group, int sel, const double (&origin)[3], int first,
-                                              int found) const {
+    KOKKOS_FORCEINLINE_FUNCTION void keep_nearest_of_type(const Group& group, int sel, const double (&origin)[3], int first,
+                                                          int found) const {
         NearestSlots<List>{chunk.pairs, list, first}.choose(group, found, sel, chunk.rcut2);
         group.for_each(sel, [&](int n) { place(origin, chunk.pairs.chosen[first + n], first + n); });
-        group.for_each(group.size(), [](int) {});
     }
 
     /// The candidates of type b from slot `first` on. Returns how many stay there. is_cut: there were too many of all types.
@@ -124,7 +123,6 @@ struct GatherPairs {
             if (cutoffs.n == 0) {
                 group.once([&] { chunk.within[segment] = found; });
             } else {
-                group.for_each(group.size(), [](int) {});
                 note_crowd(group, b, k, found, [&](int n, double rcut2) { return chunk.pairs.r2[first + n] < rcut2; });
             }
         }
@@ -135,7 +133,6 @@ struct GatherPairs {
             } else if (cutoffs.n > 0 && found > chunk.limits[b].least_sel) {
                 NearestSlots<List>{chunk.pairs, list, first}.sort(group, found);
                 group.for_each(found, [&](int n) { place(origin, chunk.pairs.chosen[first + n], first + n); });
-                group.for_each(group.size(), [](int) {});
             }
         }
         double closest = Kokkos::Experimental::infinity_v<double>;

@@ -7,8 +7,10 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 
 #include "dpc/kokkos/pack.hpp"
+#include "dpc/kokkos/warp.hpp"
 
 namespace dpc::kokkos {
 
@@ -23,95 +25,124 @@ struct Tiles {
     }
 };
 
-/// Threads of a GPU that work on one atom: a warp, or a part of one. Variables outside of for_each exist once per thread.
-template <class Member>
-struct ThreadGroup {
-    const Member& member;
-    int n_threads;
+/// Threads of a GPU that work on one pair: they share its channels. A group has several pairs at once.
+constexpr int kPairThreads = 4;
 
-    KOKKOS_FORCEINLINE_FUNCTION int size() const { return n_threads; }
+/// Threads of a GPU that work on one atom: a warp. Variables outside of for_each exist once per thread. What one thread wrote in
+/// for_each, compact or once the others may read afterwards.
+template <class Warp>
+struct ThreadGroup {
+    /// Channels of a table that one thread takes at a time, and how often.
+    template <class Real>
+    using Channels = Few<Real, 2>;
+    static constexpr int most_packs = 3;
+
+    KOKKOS_FORCEINLINE_FUNCTION static constexpr int size() { return Warp::size(); }
+    KOKKOS_FORCEINLINE_FUNCTION static void barrier() { Warp::barrier(); }
+
     template <class Body>
     KOKKOS_FORCEINLINE_FUNCTION void for_each(int n, const Body& body) const {
-        Kokkos::parallel_for(Kokkos::ThreadVectorRange(member, n), body);
+        for (int k = Warp::thread(); k < n; k += size()) {
+            body(k);
+        }
+        barrier();
     }
     /// place(k, at) for every k < n with keep(k), at = 0, 1, .. in the order of k. Returns how many.
     template <class Keep, class Place>
     KOKKOS_FORCEINLINE_FUNCTION int compact(int n, const Keep& keep, const Place& place) const {
         int total = 0;
-        Kokkos::parallel_scan(
-            Kokkos::ThreadVectorRange(member, n),
-            [&](int k, int& at, bool is_final) {
-                const bool kept = keep(k);
-                if (is_final && kept) {
-                    place(k, at);
-                }
-                at += kept ? 1 : 0;
-            },
-            total);
-        for_each(n_threads, [](int) {});  // what one thread wrote the others may read from here on
+        for (int first = 0; first < n; first += size()) {
+            const int k = first + Warp::thread();
+            const bool kept = k < n && keep(k);
+            const Votes votes = Warp::vote(kept);
+            if (kept) {
+                place(k, total + votes.before);
+            }
+            total += votes.all;
+        }
+        barrier();
         return total;
     }
     /// Every element: the sum over the threads, in all of them.
     template <class T, int N>
-    KOKKOS_FORCEINLINE_FUNCTION void sum(T (&values)[N]) const;
+    KOKKOS_FORCEINLINE_FUNCTION void sum(T (&values)[N]) const {
+        add_others<N>(values, 1, size());
+    }
     KOKKOS_FORCEINLINE_FUNCTION void smallest(double& value) const {
-        double of_all = value;
-        Kokkos::parallel_reduce(
-            Kokkos::ThreadVectorRange(member, n_threads), [&](int, double& partial) { partial = Kokkos::min(partial, value); },
-            Kokkos::Min<double>(of_all));
-        value = of_all;
+        for (int mask = 1; mask < size(); mask *= 2) {
+            value = Kokkos::min(value, Warp::exchange(value, mask));
+        }
     }
     template <class Body>
     KOKKOS_FORCEINLINE_FUNCTION void once(const Body& body) const {
-        Kokkos::single(Kokkos::PerThread(member), body);
-    }
-};
-
-template <class T, int N>
-struct Numbers {
-    T v[N];
-    KOKKOS_FORCEINLINE_FUNCTION Numbers() {
-        for (T& number : v) {
-            number = T(0);
+        if (Warp::thread() == 0) {
+            body();
         }
+        barrier();
     }
-    KOKKOS_FORCEINLINE_FUNCTION Numbers& operator+=(const Numbers& other) {
-        for (int k = 0; k < N; ++k) {
-            v[k] += other.v[k];
-        }
-        return *this;
+    /// take(k, sum over the threads of values[k]) once for every k, by some thread. values are void then.
+    template <class T, int N, class Take>
+    KOKKOS_FORCEINLINE_FUNCTION void sum_each(T (&values)[N], const Take& take) const {
+        share_sums<N>(values, 1, size(), 0, take);
     }
-};
 
-}  // namespace dpc::kokkos
+    KOKKOS_FORCEINLINE_FUNCTION static int n_pairs() { return size() / kPairThreads; }
+    KOKKOS_FORCEINLINE_FUNCTION static int pair() { return Warp::thread() / kPairThreads; }
+    KOKKOS_FORCEINLINE_FUNCTION static int part() { return Warp::thread() % kPairThreads; }
+    /// sum_each over the pairs, for each part.
+    template <class T, int N, class Take>
+    KOKKOS_FORCEINLINE_FUNCTION void sum_over_pairs(T (&values)[N], const Take& take) const {
+        share_sums<N>(values, kPairThreads, size(), 0, take);
+    }
+    /// sum_each over the parts, for each pair.
+    template <class T, int N, class Take>
+    KOKKOS_FORCEINLINE_FUNCTION void sum_over_parts(T (&values)[N], const Take& take) const {
+        share_sums<N>(values, 1, kPairThreads, 0, take);
+    }
 
-template <class T, int N>
-struct Kokkos::reduction_identity<dpc::kokkos::Numbers<T, N>> {
-    KOKKOS_FORCEINLINE_FUNCTION static dpc::kokkos::Numbers<T, N> sum() { return {}; }
-};
-
-namespace dpc::kokkos {
-
-template <class Member>
-template <class T, int N>
-KOKKOS_FORCEINLINE_FUNCTION void ThreadGroup<Member>::sum(T (&values)[N]) const {
-    Numbers<T, N> total;
-    Kokkos::parallel_reduce(
-        Kokkos::ThreadVectorRange(member, n_threads),
-        [&](int, Numbers<T, N>& partial) {
+private:
+    /// The first N of values += those of the threads whose numbers differ in the bits from mask on, below end.
+    template <int N, class T, int ALL>
+    KOKKOS_FORCEINLINE_FUNCTION static void add_others(T (&values)[ALL], int mask, int end) {
+        for (; mask < end; mask *= 2) {
             for (int k = 0; k < N; ++k) {
-                partial.v[k] += values[k];
+                values[k] += Warp::exchange(values[k], mask);
             }
-        },
-        Kokkos::Sum<Numbers<T, N>>(total));
-    for (int k = 0; k < N; ++k) {
-        values[k] = total.v[k];
+        }
     }
-}
+    /// Two threads halve their values between them as long as there is a half: N = 2^p values take N - 1 exchanges instead of
+    /// N log2(threads), and a few more for the bits that are left.
+    template <int N, class T, int ALL, class Take>
+    KOKKOS_FORCEINLINE_FUNCTION static void share_sums(T (&values)[ALL], int mask, int end, int first, const Take& take) {
+        if constexpr (N % 2 == 0) {
+            if (mask < end) {
+                const bool is_upper = (Warp::thread() & mask) != 0;
+                for (int k = 0; k < N / 2; ++k) {
+                    const T given = is_upper ? values[k] : values[k + N / 2];
+                    const T kept = is_upper ? values[k + N / 2] : values[k];
+                    values[k] = kept + Warp::exchange(given, mask);
+                }
+                share_sums<N / 2>(values, 2 * mask, end, is_upper ? first + N / 2 : first, take);
+                return;
+            }
+        }
+        add_others<N>(values, mask, end);
+        if ((Warp::thread() & (end - mask)) == 0) {  // of threads with the same sums the first
+            for (int k = 0; k < N; ++k) {
+                take(first + k, values[k]);
+            }
+        }
+    }
+};
 
 /// The same for one thread of a processor, which has packs instead.
 struct SoleThread {
-    KOKKOS_FORCEINLINE_FUNCTION int size() const { return 1; }
+    template <class Real>
+    using Channels = Pack<Real>;
+    static constexpr int most_packs = kMostPacks;
+
+    KOKKOS_FORCEINLINE_FUNCTION static constexpr int size() { return 1; }
+    KOKKOS_FORCEINLINE_FUNCTION static void barrier() {}
     template <class Body>
     KOKKOS_FORCEINLINE_FUNCTION void for_each(int n, const Body& body) const {
         for (int k = 0; k < n; ++k) {
@@ -136,6 +167,12 @@ struct SoleThread {
     KOKKOS_FORCEINLINE_FUNCTION void once(const Body& body) const {
         body();
     }
+    template <class T, int N, class Take>
+    KOKKOS_FORCEINLINE_FUNCTION void sum_each(T (&values)[N], const Take& take) const {
+        for (int k = 0; k < N; ++k) {
+            take(k, values[k]);
+        }
+    }
 };
 
 /// Threads of this instance. As long as Kokkos has its deprecated code, OpenMP::concurrency is static and must be told the instance.
@@ -154,8 +191,10 @@ int count_workers(const ExecSpace& space) {
     return is_gpu<ExecSpace> ? 1 : concurrency_of(space, 0);
 }
 
-/// Teams that must fit a multiprocessor: 80 registers a thread, which is what the largest kernels need.
+/// Teams that must fit a multiprocessor: 80 registers a thread; 128 or 168 for kernels that hold sums or weights of many channels.
 constexpr int kFewestTeams = 6;
+template <class Real>
+inline constexpr int few_teams = sizeof(Real) == sizeof(float) ? 4 : 3;
 
 /// Processor: one worker's atoms.
 template <class Body>
@@ -176,30 +215,49 @@ struct WorkerSegments {
 };
 
 /// GPU: some groups.
-template <class Body>
+template <class Body, class Warp>
 struct GroupSegments {
     Body body;
-    int n_atoms, n_segments, group_threads;
+    int n_atoms, n_segments;
 
-    template <class Member>
+    KOKKOS_FORCEINLINE_FUNCTION void call(int k) const { body(ThreadGroup<Warp>{}, 0, k / n_atoms, k % n_atoms); }
+    template <class Member, class = std::enable_if_t<!std::is_integral_v<Member>>>
     KOKKOS_FUNCTION void operator()(const Member& member) const {
-        const int k = member.league_rank() * member.team_size() + member.team_rank();
+        const int k = member.league_rank() * (kTeamThreads / Warp::size()) + member.team_rank();
         if (k < n_segments * n_atoms) {
-            body(ThreadGroup<Member>{member, group_threads}, 0, k / n_atoms, k % n_atoms);
+            call(k);
         }
     }
+#if defined(DPC_KOKKOS_LIKE_GPU)
+    void operator()(int k) const {
+        Warp::run([&] { call(k); });
+    }
+#endif
 };
 
-/// body(group, worker, segment, atom) for all segments of all atoms, group_threads threads of a GPU for each.
+/// Kokkos launches a kernel of more than 512 bytes from constant memory, and the host waits for the one before it, unless it is told
+/// that this one is light. Arguments of a kernel have 4 kB.
+constexpr std::size_t kMostFunctorBytes = 3584;
+template <class Functor, class Policy>
+auto light(const Policy& policy) {
+    static_assert(sizeof(Functor) <= kMostFunctorBytes, "too large for a kernel's arguments");
+    return Kokkos::Experimental::require(policy, Kokkos::Experimental::WorkItemProperty::HintLightWeight);
+}
+
+/// body(group, worker, segment, atom) for all segments of all atoms.
 template <int FEWEST_TEAMS = kFewestTeams, class ExecSpace, class Body>
-void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, int group_threads,
-                      const Body& body) {
+void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, const Body& body) {
     if constexpr (is_gpu<ExecSpace>) {
+        using Groups = GroupSegments<Body, Warp<ExecSpace>>;
+        const Groups groups{body, tiles.n_atoms, n_segments};
+#if defined(DPC_KOKKOS_LIKE_GPU)
+        Kokkos::parallel_for(label, Kokkos::RangePolicy<ExecSpace>(space, 0, n_segments * tiles.n_atoms), groups);
+#else
         using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kTeamThreads, FEWEST_TEAMS>>;
-        const int team = kTeamThreads / group_threads;
+        const int group = Warp<ExecSpace>::size(), team = kTeamThreads / group;
         const int league = (n_segments * tiles.n_atoms + team - 1) / team;
-        Kokkos::parallel_for(label, Policy(space, league, team, group_threads),
-                             GroupSegments<Body>{body, tiles.n_atoms, n_segments, group_threads});
+        Kokkos::parallel_for(label, light<Groups>(Policy(space, league, team, group)), groups);
+#endif
     } else {
         using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
         const int n_workers = count_workers(space);
@@ -262,7 +320,8 @@ void for_each_row(const std::string& label, const ExecSpace& space, const Tiles&
     const int n = is_gpu<ExecSpace> ? (tiles.lanes + kLaneRun - 1) / kLaneRun * kLaneRun * n_rows : n_workers;
     using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
     Policy policy(space, 0, n);
-    Kokkos::parallel_for(label, is_gpu<ExecSpace> ? policy : policy.set_chunk_size(1), loop);
+    Kokkos::parallel_for(label, light<RowLoop<ExecSpace, GROUP, Body>>(is_gpu<ExecSpace> ? policy : policy.set_chunk_size(1)),
+                         loop);
 }
 
 }  // namespace dpc::kokkos

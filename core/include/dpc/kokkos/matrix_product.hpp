@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include <Kokkos_Profiling_ScopedRegion.hpp>
+
 #include "dpc/kokkos/chunk.hpp"
 #include "dpc/kokkos/vendor_blas.hpp"
 #include "dpc/math/product_tile.hpp"
@@ -44,6 +46,7 @@ public:
     void operator()(const std::string& label, const ExecSpace& space, const DeviceMatrix<Real>& matrix, const Tiles& tiles,
                     const TiledRows<Real>& x, const TiledRows<Real>& y) {
         if constexpr (VendorBlas<ExecSpace>::is_there) {
+            const Kokkos::Profiling::ScopedRegion region(label);  // what Kokkos' tools see of it
             library_.multiply(tiles.lanes, matrix.n_out, matrix.n_in, x.data, matrix.rows, y.data);
         } else {
             using Tile = ProductTile<ExecSpace, Real>;

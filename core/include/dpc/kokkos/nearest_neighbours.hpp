@@ -20,16 +20,16 @@ struct NearestSlots {
     const List& list;
     int first;
 
-    KOKKOS_FUNCTION math::NeighbourOrder order(int n) const {
+    KOKKOS_FORCEINLINE_FUNCTION math::NeighbourOrder order(int n) const {
         const int slot = first + n;
         const long long tag = list.tag(pairs.neighbour[slot]);
         return math::order_of(pairs.r2[slot], tag, pairs.d[0][slot], pairs.d[1][slot], pairs.d[2][slot]);
     }
-    KOKKOS_FUNCTION long long distance(int n) const { return math::rounded(pairs.r2[first + n]); }
+    KOKKOS_FORCEINLINE_FUNCTION long long distance(int n) const { return math::rounded(pairs.r2[first + n]); }
 
     /// The atoms of the nearest `most` (at least 1) of n > most pairs into pairs.chosen, from its slot `first` on, in their order.
     template <class Group>
-    KOKKOS_FUNCTION void choose(const Group& group, int n, int most, double rcut2) const {
+    KOKKOS_FORCEINLINE_FUNCTION void choose(const Group& group, int n, int most, double rcut2) const {
         const math::NeighbourOrder last = order_at(group, n, most - 1, rcut2);
         group.compact(
             n, [&](int k) { return !is_nearer(last, order(k)); },
@@ -38,7 +38,7 @@ struct NearestSlots {
 
     /// The atoms of all n pairs, the nearest first, into pairs.chosen.
     template <class Group>
-    KOKKOS_FUNCTION void sort(const Group& group, int n) const {
+    KOKKOS_FORCEINLINE_FUNCTION void sort(const Group& group, int n) const {
         group.for_each(n, [&](int k) {
             const math::NeighbourOrder mine = order(k);
             int nearer = 0;
@@ -48,12 +48,11 @@ struct NearestSlots {
             }
             pairs.chosen[first + nearer] = pairs.neighbour[first + k];
         });
-        group.for_each(group.size(), [](int) {});  // what one thread wrote the others may read from here on
     }
 
     /// Of the neighbour that `place` others are nearer than.
     template <class Group>
-    KOKKOS_FUNCTION math::NeighbourOrder order_at(const Group& group, int n, int place, double rcut2) const {
+    KOKKOS_FORCEINLINE_FUNCTION math::NeighbourOrder order_at(const Group& group, int n, int place, double rcut2) const {
         long long low = 0, high = math::rounded(rcut2);
         while (low < high) {  // the smallest distance with more than `place` neighbours up to it
             const long long middle = low + (high - low) / 2;
@@ -71,7 +70,7 @@ struct NearestSlots {
         return order(static_cast<int>(found));
     }
 
-    KOKKOS_FUNCTION int count_nearer_equals(int k, int n) const {
+    KOKKOS_FORCEINLINE_FUNCTION int count_nearer_equals(int k, int n) const {
         const math::NeighbourOrder mine = order(k);
         int nearer = 0;
         for (int other = 0; other < n; ++other) {
@@ -84,7 +83,7 @@ struct NearestSlots {
     }
 
     template <class Group, class Test>
-    KOKKOS_FUNCTION static int count(const Group& group, int n, const Test& test) {
+    KOKKOS_FORCEINLINE_FUNCTION static int count(const Group& group, int n, const Test& test) {
         int found[1] = {0};
         group.for_each(n, [&](int k) { found[0] += test(k) ? 1 : 0; });
         group.sum(found);

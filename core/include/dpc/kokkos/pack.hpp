@@ -7,11 +7,12 @@
 #include <Kokkos_Core.hpp>
 
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "dpc/math/portable.hpp"
 
-// DPC_KOKKOS_LIKE_GPU: tests run what a GPU runs (one tile, groups of threads, atomic additions) on a processor, with groups of one.
+// DPC_KOKKOS_LIKE_GPU: tests run what a GPU runs (one tile, groups of threads, atomic additions) on a processor, with an emulator of warps.
 #if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP) || defined(KOKKOS_ENABLE_SYCL) || defined(DPC_KOKKOS_LIKE_GPU)
 #define DPC_PACKS_OF_ONE
 #else
@@ -28,14 +29,15 @@ using math::select;
 #if defined(DPC_KOKKOS_LIKE_GPU)
 template <class ExecSpace>
 inline constexpr bool is_gpu = true;
-constexpr int kGroupThreads = 1;
-constexpr int kTeamThreads = 1;
 #else
 template <class ExecSpace>
 inline constexpr bool is_gpu = !Kokkos::SpaceAccessibility<ExecSpace, Kokkos::HostSpace>::accessible;
-constexpr int kGroupThreads = 32;  // that share an atom: a warp
-constexpr int kTeamThreads = 128;
 #endif
+constexpr int kTeamThreads = 128;  // of a GPU
+
+/// Memory of the host that a GPU writes to without a detour.
+template <class ExecSpace>
+using PinnedSpace = std::conditional_t<is_gpu<ExecSpace>, Kokkos::SharedHostPinnedSpace, Kokkos::HostSpace>;
 
 /// The members and functions of simd::Pack for a single number.
 template <class T>
@@ -72,6 +74,45 @@ struct One {
     DPC_FUNCTION friend void store_integers(One a, std::int32_t* to) { *to = static_cast<std::int32_t>(a.v); }
 };
 
+/// Some channels of a table, one load on a GPU.
+template <class T, int N>
+struct alignas(N * sizeof(T)) Few {
+    static constexpr int width = N;
+    T v[N];
+
+    Few() = default;
+    DPC_FUNCTION Few(T scalar) {
+        for (T& number : v) {
+            number = scalar;
+        }
+    }
+    DPC_FUNCTION static Few load(const T* from) {
+        Few few;
+        std::memcpy(&few, __builtin_assume_aligned(from, sizeof(Few)), sizeof(Few));
+        return few;
+    }
+    DPC_FUNCTION friend Few operator+(Few a, const Few& b) { return a += b; }
+    DPC_FUNCTION friend Few operator*(Few a, const Few& b) {
+        for (int k = 0; k < N; ++k) {
+            a.v[k] *= b.v[k];
+        }
+        return a;
+    }
+    DPC_FUNCTION Few& operator+=(const Few& b) {
+        for (int k = 0; k < N; ++k) {
+            v[k] += b.v[k];
+        }
+        return *this;
+    }
+    DPC_FUNCTION friend T sum(const Few& a) {
+        T total = a.v[0];
+        for (int k = 1; k < N; ++k) {
+            total += a.v[k];
+        }
+        return total;
+    }
+};
+
 #if defined(DPC_PACKS_OF_ONE)
 constexpr int kPackBytes = 0;
 template <class T>
@@ -81,6 +122,9 @@ constexpr int kPackBytes = DPC_PACK_BYTES;
 template <class T>
 using Pack = simd::DPC_ISA::Pack<T>;
 #endif
+
+/// Packs of channels that fit the registers of a processor at once: the sums of four components each, and what the polynomials need.
+constexpr int kMostPacks = kPackBytes == 64 ? 4 : kPackBytes == 32 ? 2 : 1;
 
 /// Rows of a product tile and packs in it: as many sums as the registers hold.
 template <class ExecSpace>

@@ -20,7 +20,6 @@ struct PlannedChunk {
 struct Plan {
     std::vector<PlannedChunk> chunks;
     std::size_t most_lanes = 0, most_slots = 0;  // of any chunk
-    GroupSizes groups;
 };
 
 constexpr int kWorkerAtoms = 64;         // of a chunk, per thread of a processor
@@ -60,9 +59,9 @@ std::size_t default_scratch_bytes(const ExecSpace&, [[maybe_unused]] std::size_t
 
 /// Chunks of at most this many atoms.
 template <class ExecSpace, class Real>
-Plan cut(const ExecSpace& space, int n_types, const Centres<ExecSpace>& centres, int most_atoms) {
+Plan cut(const ExecSpace& space, int n_types, Centres<ExecSpace>& centres, int most_atoms) {
     Plan plan;
-    std::vector<int> ends = {0};
+    std::vector<int> bounds = {0};
     for (int a = 0; a < n_types; ++a) {
         const long long n = centres.begin(a + 1) - centres.begin(a);
         const long long n_chunks = (n + most_atoms - 1) / most_atoms;
@@ -75,13 +74,10 @@ Plan cut(const ExecSpace& space, int n_types, const Centres<ExecSpace>& centres,
             plan.chunks.push_back({a, centres.begin(a) + begin, tiles});
             plan.most_lanes =
                 std::max(plan.most_lanes, static_cast<std::size_t>(tiles.lanes) * static_cast<std::size_t>(tiles.n_tiles));
-            ends.push_back(centres.begin(a) + end);
+            bounds.push_back(centres.begin(a) + end);
         }
     }
-    const std::vector<std::int64_t> slots = centres.slots_before(space, ends);
-    for (std::size_t c = 0; c < plan.chunks.size(); ++c) {
-        plan.most_slots = std::max(plan.most_slots, static_cast<std::size_t>(slots[c + 1] - slots[c]));
-    }
+    plan.most_slots = static_cast<std::size_t>(centres.most_slots(space, bounds));
     return plan;
 }
 
@@ -97,25 +93,24 @@ constexpr int fewest_atoms() {
     return is_gpu<ExecSpace> ? kFewestGpuAtoms : kTilePacks * Pack<Real>::width;
 }
 
-/// scratch_bytes 0: the default. held: bytes of scratch that exist already.
+/// scratch_bytes 0: the default. held: bytes of scratch that exist already; the device is asked for its memory where these do not do.
 template <class ExecSpace, class Real>
-Plan make_plan(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, const Centres<ExecSpace>& centres,
+Plan make_plan(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, Centres<ExecSpace>& centres,
                std::size_t scratch_bytes, std::size_t held) {
-    const std::size_t limit = scratch_bytes > 0 ? scratch_bytes : default_scratch_bytes(space, held);
+    std::size_t limit = std::max(scratch_bytes, held);
     const int fewest = fewest_atoms<ExecSpace, Real>();
     int most_atoms = default_most_atoms(space);
     Plan plan;
     for (;;) {
         plan = cut<ExecSpace, Real>(space, model.n_types, centres, most_atoms);
-        if (Scratch<ExecSpace, Real>::bytes_of(model, plan.most_lanes, plan.most_slots) <= limit || most_atoms <= fewest) {
+        const std::size_t bytes = Scratch<ExecSpace, Real>::bytes_of(model, plan.most_lanes, plan.most_slots);
+        if (bytes > limit && scratch_bytes == 0) {
+            limit = std::max(limit, default_scratch_bytes(space, held));
+        }
+        if (bytes <= limit || most_atoms <= fewest) {
             break;
         }
         most_atoms = std::max(fewest, most_atoms / 2);
-    }
-    plan.groups.atom = is_gpu<ExecSpace> ? kGroupThreads : 1;
-    plan.groups.segment = plan.groups.atom;
-    while (plan.groups.segment > 8 && plan.groups.segment / 2 >= model.most_rank) {
-        plan.groups.segment /= 2;
     }
     return plan;
 }

@@ -33,7 +33,8 @@ public:
     explicit VendorBlas(const Kokkos::Cuda& space) {
         check(cublasCreate(&handle_), "cublasCreate");
         check(cublasSetStream(handle_, space.cuda_stream()), "cublasSetStream");
-        check(cublasSetMathMode(handle_, CUBLAS_PEDANTIC_MATH), "cublasSetMathMode");  // float products in float, not in TF32
+        // The matrix units of doubles, which the pedantic mode leaves alone; float products in float: TF32 is a mode of its own.
+        check(cublasSetMathMode(handle_, CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
     }
     ~VendorBlas() { cublasDestroy(handle_); }
     VendorBlas(const VendorBlas&) = delete;

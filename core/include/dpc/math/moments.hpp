@@ -8,6 +8,10 @@
 
 namespace dpc::math {
 
+/// From one pack of channels to the next of the same thread. Threads of a GPU that share a pair take packs in turn.
+template <class P>
+inline constexpr int kChannelStep = P::width;
+
 /// Coefficients of one pack of channels of one interval.
 template <class P, class Real>
 struct IntervalCoefficients {
@@ -30,7 +34,7 @@ DPC_FUNCTION void add_moments(const TablePlace<Real>& place, const Environment& 
     const P t(place.distance);
     P phi[N];
     for (int v = 0; v < N; ++v) {
-        phi[v] = polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * P::width, place.stride}, t);
+        phi[v] = polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * kChannelStep<P>, place.stride}, t);
     }
     if constexpr (COMPONENTS == 1) {
         for (int v = 0; v < N; ++v) {
@@ -58,7 +62,8 @@ DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environme
     }
     for (int v = 0; v < N; ++v) {
         P slope;
-        const P phi = polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * P::width, place.stride}, t, slope);
+        const P phi =
+            polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * kChannelStep<P>, place.stride}, t, slope);
         if constexpr (COMPONENTS == 1) {
             reverse[0] += slope * gradient[0][v];
         } else {

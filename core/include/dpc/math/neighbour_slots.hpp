@@ -24,12 +24,16 @@ DPC_FUNCTION NeighbourOrder order_of(double r2, long long tag, double dx, double
 }
 
 DPC_FUNCTION bool is_nearer(const NeighbourOrder& a, const NeighbourOrder& b) {
-    const long long of_a[5] = {a.r2, a.tag, a.d[0], a.d[1], a.d[2]}, of_b[5] = {b.r2, b.tag, b.d[0], b.d[1], b.d[2]};
-    int k = 0;
-    while (k < 4 && of_a[k] == of_b[k]) {
-        ++k;
+    if (a.r2 != b.r2) {
+        return a.r2 < b.r2;
     }
-    return of_a[k] < of_b[k];
+    if (a.tag != b.tag) {
+        return a.tag < b.tag;
+    }
+    if (a.d[0] != b.d[0]) {
+        return a.d[0] < b.d[0];
+    }
+    return a.d[1] != b.d[1] ? a.d[1] < b.d[1] : a.d[2] < b.d[2];
 }
 
 }  // namespace dpc::math

@@ -19,7 +19,6 @@ struct ComputeEnvironment {
         group.for_each((n + P::width - 1) / P::width,
                        [&](int pack) { compute(chunk.type_pairs[b].table.grid, first + pack * P::width); });
         if (n < chunk.common.n_stored(b, k)) {  // of another descriptor
-            group.for_each(group.size(), [](int) {});
             group.for_each(chunk.common.n_stored(b, k) - n, [&](int pair) { make_neutral(first + n + pair); });
         }
         if constexpr (P::width > 1) {

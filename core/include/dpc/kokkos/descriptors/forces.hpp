@@ -62,7 +62,11 @@ struct ReverseEnvironment {
         }
         group.for_each((end - begin + P::width - 1) / P::width, [&](int pack) {
             const int first = begin + pack * P::width;
-            add_pairs(worker, first, end - first < P::width ? end - first : P::width, sums);
+            if constexpr (P::width == 1) {
+                add_pairs(worker, first, 1, sums);
+            } else {
+                add_pairs(worker, first, end - first < P::width ? end - first : P::width, sums);
+            }
         });
         double total[12];
         for (int c = 0; c < 3; ++c) {
@@ -71,14 +75,12 @@ struct ReverseEnvironment {
         for (int c = 0; c < 9; ++c) {
             total[3 + c] = sum(sums.virial[c]);
         }
-        group.sum(total);
-        group.once([&] {
-            for (int c = 0; c < 3; ++c) {
-                add_force(worker, chunk.centres[k], c, total[c]);
-            }
-            for (int c = 0; c < 9; ++c) {
-                double& virial = chunk.virial[c * chunk.tiles.n_atoms + k];
-                virial = (to.is_first ? 0.0 : virial) - total[3 + c] * to.energy;
+        group.sum_each(total, [&](int n, double of_all) {
+            if (n < 3) {
+                add_force(worker, chunk.centres[k], n, of_all);
+            } else {
+                double& virial = chunk.virial[(n - 3) * chunk.tiles.n_atoms + k];
+                virial = (to.is_first ? 0.0 : virial) - of_all * to.energy;
             }
         });
     }

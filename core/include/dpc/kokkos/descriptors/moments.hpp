@@ -1,28 +1,35 @@
 // SPDX-License-Identifier: MIT
-// Step compute_moments: C from the pairs of one atom and neighbour type, all channels at once. On a GPU a thread of the group has a
-// channel; on a processor a pack has several, and a pass takes several packs.
+// Step compute_moments: C from the pairs of one atom and neighbour type, several packs of channels at once. On a GPU some threads of the
+// group share the channels of a pair, and the group has several pairs at once.
 #pragma once
 
 #include "dpc/kokkos/descriptors/described_chunk.hpp"
 #include "dpc/math/counts.hpp"
 #include "dpc/math/moments.hpp"
 
+template <class T, int N>
+inline constexpr int dpc::math::kChannelStep<dpc::kokkos::Few<T, N>> = N * dpc::kokkos::kPairThreads;
+
 namespace dpc::kokkos {
 
-/// Packs of channels that fit the registers at once: the sums of four components each, and what the polynomials need.
-constexpr int kMostPacks = kPackBytes == 64 ? 4 : kPackBytes == 32 ? 2 : 1;
-
-/// The pairs of one centre and neighbour type.
+/// The pairs of one centre and neighbour type, and their table: copies, for what is read through a reference is read for every pair.
 template <class Real>
 struct SegmentPairs {
     const PairArrays<Real>& pairs;
-    const PackedTable<Real>& table;
-    int begin, end;
+    const Real* coefficients;
+    int stride, begin, end;
+
+    KOKKOS_FORCEINLINE_FUNCTION SegmentPairs(const PairArrays<Real>& all, const PackedTable<Real>& table, int first, int behind)
+        : pairs(all), coefficients(table.coef), stride(table.stride), begin(first), end(behind) {
+#if defined(__CUDA_ARCH__)
+        __builtin_assume(__isGlobal(coefficients));  // the pointer itself comes from memory: the compiler cannot know
+#endif
+    }
 
     template <int ORDER>
     KOKKOS_FORCEINLINE_FUNCTION math::TablePlace<Real> place(int pair, int channel) const {
-        const int interval_size = (ORDER + 1) * table.stride;
-        return {table.coef + static_cast<std::ptrdiff_t>(pairs.interval[pair]) * interval_size + channel, table.stride,
+        const int interval_size = (ORDER + 1) * stride;
+        return {coefficients + static_cast<std::ptrdiff_t>(pairs.interval[pair]) * interval_size + channel, stride,
                 pairs.distance[pair]};
     }
 };
@@ -46,43 +53,61 @@ struct ComputeMoments {
         math::with_order(model.table.order, [&](auto order) { all_passes<decltype(order)::value>(group, model, segment, b, k); });
     }
 
-    template <int ORDER, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTypePair<Real>& model,
+    template <int ORDER>
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const SoleThread&, const DeviceTypePair<Real>& model,
                                                 const SegmentPairs<Real>& segment, int b, int k) const {
-        constexpr int width = Pack<Real>::width;
+        using P = Pack<Real>;
         const math::Slots slots = chunk.slots(b, k);
-        const int n_packs = (model.table.rank + width - 1) / width;
-        math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(), [&](auto count, int first) {
-            group.for_each(group.size(), [&](int thread) {
-                const int channel = (first * group.size() + thread) * width;
-                if (channel < model.table.rank) {
-                    sum_channels<ORDER, decltype(count)::value>(model, segment, channel, slots, k);
+        math::in_passes<kMostPacks>((model.table.rank + P::width - 1) / P::width, [&](auto count, int first) {
+            P sum[COMPONENTS][decltype(count)::value];
+            const int channel = first * P::width;
+            add_pairs<ORDER>(segment, segment.begin, 1, channel, sum);
+            for (int v = 0; v < decltype(count)::value; ++v) {
+                P of_pack[COMPONENTS];
+                for (int c = 0; c < COMPONENTS; ++c) {
+                    of_pack[c] = sum[c][v];
                 }
+                store_pack(model, of_pack, channel + v * P::width, slots, k);
+            }
+        });
+    }
+
+    template <int ORDER, class Warp>
+    KOKKOS_FORCEINLINE_FUNCTION void all_passes(const ThreadGroup<Warp>& group, const DeviceTypePair<Real>& model,
+                                                const SegmentPairs<Real>& segment, int b, int k) const {
+        using P = typename ThreadGroup<Warp>::template Channels<Real>;
+        constexpr int at_once = math::kChannelStep<P>;
+        math::in_passes<ThreadGroup<Warp>::most_packs>((model.table.rank + at_once - 1) / at_once, [&](auto count, int first) {
+            constexpr int n_packs = decltype(count)::value;
+            P sum[COMPONENTS][n_packs];
+            const int channel = first * at_once + group.part() * P::width;
+            add_pairs<ORDER>(segment, segment.begin + group.pair(), group.n_pairs(), channel, sum);
+            Real sums[COMPONENTS * n_packs * P::width];  // (component, pack, element)
+            for (int c = 0; c < COMPONENTS; ++c) {
+                for (int n = 0; n < n_packs * P::width; ++n) {
+                    sums[c * n_packs * P::width + n] = sum[c][n / P::width].v[n % P::width];
+                }
+            }
+            const math::Slots slots = chunk.slots(b, k);  // not before: the loop above needs the registers
+            group.sum_over_pairs(sums, [&](int n, Real total) {
+                const int c = n / (n_packs * P::width), pack = n / P::width % n_packs;
+                store(model, c, total, channel + pack * at_once + n % P::width, slots, k);
             });
         });
     }
 
-    /// N packs of channels from `channel` on.
-    template <int ORDER, int N>
-    KOKKOS_FORCEINLINE_FUNCTION void sum_channels(const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment,
-                                                  int channel, const math::Slots& slots, int k) const {
-        using P = Pack<Real>;
-        P sum[COMPONENTS][N];
+    /// N packs of channels from `channel` on, over every `step`th pair from `first` on.
+    template <int ORDER, int N, class P>
+    KOKKOS_FORCEINLINE_FUNCTION void add_pairs(const SegmentPairs<Real>& segment, int first, int step, int channel,
+                                               P (&sum)[COMPONENTS][N]) const {
         for (auto& component : sum) {
             for (P& pack : component) {
                 pack = P(0.0);
             }
         }
-        for (int pair = segment.begin; pair < segment.end; ++pair) {
+        for (int pair = first; pair < segment.end; pair += step) {
             math::add_moments<ORDER>(
                 segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.environment[c][pair]; }, sum);
-        }
-        for (int v = 0; v < N; ++v) {
-            P of_pack[COMPONENTS];
-            for (int c = 0; c < COMPONENTS; ++c) {
-                of_pack[c] = sum[c][v];
-            }
-            store_channels(model, of_pack, channel + v * P::width, slots, k);
         }
     }
 
@@ -95,10 +120,28 @@ struct ComputeMoments {
     }
 
     /// To C: with the slots that no pair fills, over n_sel.
-    KOKKOS_FORCEINLINE_FUNCTION void store_channels(const DeviceTypePair<Real>& model, const Pack<Real> (&sum)[COMPONENTS],
-                                                    int channel, const math::Slots& slots, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION Real with_slots(const DeviceTypePair<Real>& model, int c, Real sum, int channel,
+                                                const math::Slots& slots) const {
+        if (c == 0) {
+            if constexpr (COMPONENTS == 1) {  // of more, what a masked slot adds is 0
+                sum += static_cast<Real>(slots.masked) * model.masked[channel];
+            }
+            sum += static_cast<Real>(slots.empty) * model.padding[channel];
+        }
+        return sum * chunk.inverse_n_sel;
+    }
+
+    KOKKOS_FORCEINLINE_FUNCTION void store(const DeviceTypePair<Real>& model, int c, Real sum, int channel,
+                                           const math::Slots& slots, int k) const {
+        const int moment = channel < model.table.rank ? model.moment_of_channel[channel] : -1;
+        if (moment >= 0) {
+            *moments.of_atom(COMPONENTS * moment + c, k) = with_slots(model, c, sum, channel, slots);
+        }
+    }
+
+    KOKKOS_FORCEINLINE_FUNCTION void store_pack(const DeviceTypePair<Real>& model, const Pack<Real> (&sum)[COMPONENTS],
+                                                int channel, const math::Slots& slots, int k) const {
         constexpr int width = Pack<Real>::width;
-        const auto empty = static_cast<Real>(slots.empty);
         Real of[COMPONENTS][width];
         for (int c = 0; c < COMPONENTS; ++c) {
             sum[c].store(of[c]);
@@ -110,12 +153,8 @@ struct ComputeMoments {
                 continue;
             }
             Real* to = moments.of_atom(COMPONENTS * moment, k);
-            if constexpr (COMPONENTS == 1) {  // of more, what a masked slot adds is 0
-                of[0][element] += static_cast<Real>(slots.masked) * model.masked[channel + element];
-            }
-            of[0][element] += empty * model.padding[channel + element];
             for (int c = 0; c < COMPONENTS; ++c) {
-                to[c * moments.lanes] = of[c][element] * chunk.inverse_n_sel;
+                to[c * moments.lanes] = with_slots(model, c, of[c][element], channel + element, slots);
             }
         }
     }

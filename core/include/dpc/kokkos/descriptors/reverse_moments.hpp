@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Step reverse_moments: dE/dR of every pair from dE/dC. On a GPU a thread of the group has a channel, so that the components of a pair
-// are sums over the threads; on a processor packs of several pairs are summed together.
+// Step reverse_moments: dE/dR of every pair from dE/dC. On a GPU the components of a pair are sums over the threads that share it; on a
+// processor packs of several pairs are summed together.
 #pragma once
 
 #include "dpc/kokkos/descriptors/moments.hpp"
 
 namespace dpc::kokkos {
 
-/// Numbers that are summed over a group or the elements of their packs together: on a processor 16 packs, on a GPU more need too many
-/// registers.
-constexpr int kSumsAtOnce = kPackBytes == 0 ? 8 : 16;
+/// Packs that are summed over their elements together.
+constexpr int kSumsAtOnce = 16;
 
 /// Slope: math::EnvironmentIsArgument, or math::EnvironmentSlope for tables over the distance.
 template <class Real, int COMPONENTS, class Slope>
 struct ReverseMoments {
-    static constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;
+    static constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;  // of a processor
     DescribedChunk<Real> chunk;
     TiledRows<Real> reverse_moments;  // dE/dC (n_moments, COMPONENTS, lanes)
 
@@ -33,72 +32,70 @@ struct ReverseMoments {
     template <int ORDER, class Group>
     KOKKOS_FORCEINLINE_FUNCTION void all_passes(const Group& group, const DeviceTypePair<Real>& model,
                                                 const SegmentPairs<Real>& segment, int k) const {
-        const int n_packs = (model.table.rank + Pack<Real>::width - 1) / Pack<Real>::width;
-        math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(), [&](auto count, int first) {
-            pass<ORDER, decltype(count)::value>(group, model, segment, first, k);
+        using P = typename Group::template Channels<Real>;
+        constexpr int at_once = math::kChannelStep<P>;
+        math::in_passes<Group::most_packs>((model.table.rank + at_once - 1) / at_once, [&](auto count, int first) {
+            pass<ORDER, decltype(count)::value>(group, model, segment, first * at_once, k);
         });
     }
 
-    /// dE/dmoments of pack v of channels of atom k; channels that are in no moment have none.
-    template <int N>
-    KOKKOS_FORCEINLINE_FUNCTION void load_weights(const DeviceTypePair<Real>& model, int first, int v, int k,
-                                                  Pack<Real> (&weight)[COMPONENTS][N]) const {
-        constexpr int width = Pack<Real>::width;
-        const int channel = first + v * width;
-        Real of[COMPONENTS][width];
-        for (int element = 0; element < width; ++element) {
-            const int moment = channel + element < model.table.rank ? model.moment_of_channel[channel + element] : -1;
-            const Real* from = reverse_moments.of_atom(moment < 0 ? 0 : COMPONENTS * moment, k);
+    /// dE/dmoments of N packs of channels of atom k; channels that are in no moment have none.
+    template <int N, class P>
+    KOKKOS_FORCEINLINE_FUNCTION void load_weights(const DeviceTypePair<Real>& model, int first, int k,
+                                                  P (&weight)[COMPONENTS][N]) const {
+        for (int v = 0; v < N; ++v) {
+            const int channel = first + v * math::kChannelStep<P>;
+            alignas(P) Real of[COMPONENTS][P::width];
+            for (int element = 0; element < P::width; ++element) {
+                const int moment = channel + element < model.table.rank ? model.moment_of_channel[channel + element] : -1;
+                const Real* from = reverse_moments.of_atom(moment < 0 ? 0 : COMPONENTS * moment, k);
+                for (int c = 0; c < COMPONENTS; ++c) {
+                    of[c][element] = moment < 0 ? Real(0) : from[c * reverse_moments.lanes] * chunk.inverse_n_sel;
+                }
+            }
             for (int c = 0; c < COMPONENTS; ++c) {
-                of[c][element] = moment < 0 ? Real(0) : from[c * reverse_moments.lanes] * chunk.inverse_n_sel;
+                weight[c][v] = P::load(of[c]);
             }
-        }
-        for (int c = 0; c < COMPONENTS; ++c) {
-            weight[c][v] = Pack<Real>::load(of[c]);
         }
     }
 
-    template <int ORDER, int N, class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void pass(const Group& group, const DeviceTypePair<Real>& model,
-                                          const SegmentPairs<Real>& segment, int first, int k) const {
+    /// What N packs of channels add to dE/dR of a pair, still spread over the elements.
+    template <int ORDER, int N, class P>
+    KOKKOS_FORCEINLINE_FUNCTION void reverse(const SegmentPairs<Real>& segment, int pair, int channel,
+                                             const P (&weight)[COMPONENTS][N], P (&e)[COMPONENTS]) const {
+        math::reverse_moments<ORDER>(
+            segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.environment[c][pair]; },
+            math::slope_of(segment.pairs, pair, Slope{}), weight, e);
+    }
+
+    /// N packs of channels from `channel` on.
+    template <int ORDER, int N>
+    KOKKOS_FORCEINLINE_FUNCTION void pass(const SoleThread&, const DeviceTypePair<Real>& model, const SegmentPairs<Real>& segment,
+                                          int channel, int k) const {
         using P = Pack<Real>;
-        P weight[COMPONENTS][N];  // every thread's own
-        int channel = 0;
-        group.for_each(group.size(), [&](int thread) {
-            channel = (first * group.size() + thread) * P::width;
-            for (int v = 0; v < N; ++v) {
-                load_weights(model, channel, v, k, weight);
-            }
-            channel = channel < model.table.stride ? channel : 0;  // idle threads, with weights 0, read some interval
-        });
+        P weight[COMPONENTS][N];
+        load_weights(model, channel, k, weight);
         for (int pair = segment.begin; pair < segment.end; pair += pairs_at_once) {
             const int left = segment.end - pair, n = left < pairs_at_once ? left : pairs_at_once;
             P partial[kSumsAtOnce];  // (component, pair)
-            group.for_each(group.size(), [&](int) {
-                for (int m = 0; m < pairs_at_once; ++m) {
-                    P e[COMPONENTS];
-                    for (P& component : e) {
-                        component = P(0.0);
-                    }
-                    if (m < n) {
-                        math::reverse_moments<ORDER>(
-                            segment.template place<ORDER>(pair + m, channel),
-                            [&](int c) { return segment.pairs.environment[c][pair + m]; },
-                            math::slope_of(segment.pairs, pair + m, Slope{}), weight, e);
-                    }
-                    for (int c = 0; c < COMPONENTS; ++c) {
-                        partial[c * pairs_at_once + m] = e[c];
-                    }
+            for (int m = 0; m < pairs_at_once; ++m) {
+                P e[COMPONENTS];
+                for (P& component : e) {
+                    component = P(0.0);
                 }
-            });
-            store(group, partial, pair, n, first > 0);
+                if (m < n) {
+                    reverse<ORDER>(segment, pair + m, channel, weight, e);
+                }
+                for (int c = 0; c < COMPONENTS; ++c) {
+                    partial[c * pairs_at_once + m] = e[c];
+                }
+            }
+            store(partial, pair, n, channel > 0);
         }
     }
 
-    /// Sums over group and packs to the pairs' dE/dR. adds: to what the pass before left there.
-    template <class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void store(const Group& group, const Pack<Real> (&partial)[kSumsAtOnce], int pair, int n,
-                                           bool adds) const {
+    /// Sums over packs to the pairs' dE/dR. adds: to what the pass before left there.
+    KOKKOS_FORCEINLINE_FUNCTION void store(const Pack<Real> (&partial)[kSumsAtOnce], int pair, int n, bool adds) const {
         Real sums[kSumsAtOnce];
 #if defined(DPC_PACKS_OF_ONE)
         for (int m = 0; m < kSumsAtOnce; ++m) {
@@ -107,15 +104,43 @@ struct ReverseMoments {
 #else
         simd::DPC_ISA::sum_elements(partial, sums);
 #endif
-        group.sum(sums);
-        group.once([&] {
-            for (int c = 0; c < COMPONENTS; ++c) {
-                Real* to = chunk.pairs.reverse_environment[c] + pair;
-                for (int m = 0; m < n; ++m) {
-                    to[m] = sums[c * pairs_at_once + m] + (adds ? to[m] : Real(0));
+        for (int c = 0; c < COMPONENTS; ++c) {
+            Real* to = chunk.pairs.reverse_environment[c] + pair;
+            for (int m = 0; m < n; ++m) {
+                to[m] = sums[c * pairs_at_once + m] + (adds ? to[m] : Real(0));
+            }
+        }
+    }
+
+    template <int ORDER, int N, class Warp>
+    KOKKOS_FORCEINLINE_FUNCTION void pass(const ThreadGroup<Warp>& group, const DeviceTypePair<Real>& model,
+                                          const SegmentPairs<Real>& segment, int first, int k) const {
+        using P = typename ThreadGroup<Warp>::template Channels<Real>;
+        P weight[COMPONENTS][N];
+        const int channel = first + group.part() * P::width;
+        load_weights(model, channel, k, weight);
+        for (int first_pair = segment.begin; first_pair < segment.end; first_pair += group.n_pairs()) {
+            const int pair = first_pair + group.pair();
+            const bool is_pair = pair < segment.end;
+            Real sums[COMPONENTS];
+            for (Real& sum_of_component : sums) {
+                sum_of_component = Real(0);
+            }
+            if (is_pair) {
+                P e[COMPONENTS];
+                reverse<ORDER>(segment, pair, channel, weight, e);
+                for (int c = 0; c < COMPONENTS; ++c) {
+                    sums[c] = sum(e[c]);
                 }
             }
-        });
+            group.sum_over_parts(sums, [&](int c, Real total) {
+                if (is_pair) {
+                    Real& to = chunk.pairs.reverse_environment[c][pair];
+                    to = first > 0 ? to + total : total;
+                }
+            });
+        }
+        group.barrier();
     }
 };
 

@@ -15,25 +15,17 @@
 
 namespace dpc::kokkos {
 
-/// Threads that share work on a GPU.
-struct GroupSizes {
-    int atom = 1;     // on an atom
-    int segment = 1;  // on an atom and neighbour type
-};
-
 template <class ExecSpace, class Real>
 struct DescriptorSteps {
     const ExecSpace& space;
-    const GroupSizes& groups;
     const DeviceDescriptor<Real>& descriptor;
     const DescriptorArrays<Real>& arrays;
     MatrixProduct<ExecSpace, Real>& product;
     DescribedChunk<Real> chunk;
 
-    DescriptorSteps(const ExecSpace& exec, const GroupSizes& sizes, const Chunk& common, const DeviceDescriptor<Real>& of,
+    DescriptorSteps(const ExecSpace& exec, const Chunk& common, const DeviceDescriptor<Real>& of,
                     const DescriptorArrays<Real>& with, MatrixProduct<ExecSpace, Real>& multiply)
         : space(exec),
-          groups(sizes),
           descriptor(of),
           arrays(with),
           product(multiply),
@@ -45,16 +37,16 @@ struct DescriptorSteps {
     template <int COMPONENTS>
     void compute_moments(const TiledRows<Real>& moments) const {
         const int n_types = chunk.common.n_types;
-        for_each_segment("dpc::compute_environment", space, tiles(), n_types, groups.atom,
+        for_each_segment("dpc::compute_environment", space, tiles(), n_types,
                          ComputeEnvironment<Real, COMPONENTS>{chunk, descriptor.environment});
-        for_each_segment("dpc::compute_moments", space, tiles(), n_types, groups.segment,
-                         ComputeMoments<Real, COMPONENTS>{chunk, moments});
+        for_each_segment<few_teams<Real>>("dpc::compute_moments", space, tiles(), n_types,
+                                          ComputeMoments<Real, COMPONENTS>{chunk, moments});
     }
 
     template <int COMPONENTS, class Slope>
     void reverse_moments(const TiledRows<Real>& gradient) const {
-        for_each_segment("dpc::reverse_moments", space, tiles(), chunk.common.n_types, groups.segment,
-                         ReverseMoments<Real, COMPONENTS, Slope>{chunk, gradient});
+        for_each_segment<few_teams<Real>>("dpc::reverse_moments", space, tiles(), chunk.common.n_types,
+                                          ReverseMoments<Real, COMPONENTS, Slope>{chunk, gradient});
     }
 
     /// Forces and virials from dE/dC.
@@ -69,7 +61,7 @@ struct DescriptorSteps {
         } else {
             reverse_moments<COMPONENTS, math::EnvironmentIsArgument>(gradient);
         }
-        for_each_segment("dpc::reverse_environment", space, tiles(), 1, groups.atom,
+        for_each_segment("dpc::reverse_environment", space, tiles(), 1,
                          ReverseEnvironment<ExecSpace, Real, COMPONENTS, Output>{chunk, forces});
     }
 };

@@ -22,8 +22,9 @@ struct ComputeProducts {
         const P a = P::load(factor), b = P::load(factor + lanes), c = P::load(factor + 2 * lanes),
                 d = P::load(factor + 3 * lanes);
         Real* out = products.at(tile, list.first[p], lane);
-        const Real* other = factors.at(tile, 4 * list.begin[p], lane);
-        for (int q = list.begin[p]; q < list.end[p]; ++q) {
+        const int begin = list.begin[p], end = list.end[p];
+        const Real* other = factors.at(tile, 4 * begin, lane);
+        for (int q = begin; q < end; ++q) {
             const P product =
                 a * P::load(other) + b * P::load(other + lanes) + c * P::load(other + 2 * lanes) + d * P::load(other + 3 * lanes);
             product.store(out);
@@ -47,8 +48,9 @@ struct ReverseProducts {
         const int lanes = factors.lanes;
         P sum[4] = {P(0.0), P(0.0), P(0.0), P(0.0)};
         const Real* gradient = reverse.at(tile, list.first[p], lane);
-        const Real* other = factors.at(tile, 4 * list.begin[p], lane);
-        for (int q = list.begin[p]; q < list.end[p]; ++q) {
+        const int begin = list.begin[p], end = list.end[p];
+        const Real* other = factors.at(tile, 4 * begin, lane);
+        for (int q = begin; q < end; ++q) {
             add(P::load(gradient), other, sum);
             gradient += lanes;
             other += 4 * lanes;

@@ -24,9 +24,9 @@ struct SeE3 {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
         const int n_types = steps.chunk.common.n_types;
         const TiledRows<Real> moments = descriptor.is_direct ? moments_of(steps) : features;
-        for_each_segment("dpc::compute_environment", steps.space, steps.tiles(), n_types, steps.groups.atom,
+        for_each_segment("dpc::compute_environment", steps.space, steps.tiles(), n_types,
                          ComputeEnvironment<Real, components, false>{steps.chunk, descriptor.environment});
-        for_each_segment("dpc::compute_triples", steps.space, steps.tiles(), 1, steps.groups.segment,
+        for_each_segment("dpc::compute_triples", steps.space, steps.tiles(), 1,
                          ComputeTriples<Real>{lists_of(steps), moments, descriptor.n_moments});
         if (descriptor.is_direct) {
             steps.product("dpc::expand_moments", steps.space, descriptor.basis, steps.tiles(), moments, features);
@@ -42,9 +42,9 @@ struct SeE3 {
                           reverse_moments);
         }
         // Half the teams a multiprocessor: with fewer registers it spills.
-        for_each_segment<kFewestTeams / 2>("dpc::reverse_triples", steps.space, steps.tiles(), 1, steps.groups.segment,
+        for_each_segment<kFewestTeams / 2>("dpc::reverse_triples", steps.space, steps.tiles(), 1,
                                            ReverseTriples<Real>{lists_of(steps), reverse_moments});
-        for_each_segment("dpc::reverse_environment", steps.space, steps.tiles(), 1, steps.groups.atom,
+        for_each_segment("dpc::reverse_environment", steps.space, steps.tiles(), 1,
                          ReverseEnvironment<ExecSpace, Real, components, Output>{steps.chunk, forces});
     }
 

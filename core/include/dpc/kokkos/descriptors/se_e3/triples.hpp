@@ -38,13 +38,6 @@ struct TripleLists {
             chunk.pairs.interval[place] = static_cast<std::int32_t>(math::locate_product(grid, static_cast<double>(x), distance));
             chunk.pairs.distance[place] = static_cast<Real>(distance);
         });
-        share(group);
-    }
-
-    /// What one thread wrote the others may read from here on.
-    template <class Group>
-    KOKKOS_FORCEINLINE_FUNCTION static void share(const Group& group) {
-        group.for_each(group.size(), [](int) {});
     }
 };
 
@@ -57,12 +50,10 @@ struct ComputeTriples {
     template <class Group>
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int, int, int k) const {
         group.for_each(n_moments, [&](int moment) { *moments.of_atom(moment, k) = Real(0); });
-        lists.share(group);
         for (int t = 0; t < lists.n_triples && lists.chunk.common.contributes(k); ++t) {
             const DeviceTriple<Real>& triple = lists.triples[t];
             const int n_first = lists.find_inside(group, triple.b, k);
             const int n_second = triple.b == triple.c ? n_first : lists.find_inside(group, triple.c, k);
-            lists.share(group);
             math::with_order(triple.sums.table.order,
                              [&](auto order) { all_passes<decltype(order)::value>(group, triple, n_first, n_second, k); });
         }
@@ -108,7 +99,6 @@ struct ComputeTriples {
                     math::add_moments<ORDER>(segment.template place<ORDER>(place, channel), none, different);
                 }
             });
-            lists.share(group);
         }
         group.for_each(group.size(), [&](int thread) {
             for (int v = 0; v < N; ++v) {
@@ -143,7 +133,6 @@ struct ReverseTriples {
         for (int c = 0; c < 4; ++c) {
             clear(group, c, begin, n);
         }
-        lists.share(group);
         for (int t = 0; t < lists.n_triples && chunk.contributes(k); ++t) {
             add(group, lists.triples[t], k);
         }
@@ -161,7 +150,6 @@ struct ReverseTriples {
         const bool is_same = triple.b == triple.c;
         const int n_first = lists.find_inside(group, triple.b, k);
         const int n_second = is_same ? n_first : lists.find_inside(group, triple.c, k);
-        lists.share(group);
         const int of_first = lists.chunk.begin(triple.b, k), of_second = lists.chunk.begin(triple.c, k),
                   end = of_second + n_second;
         ReverseMoments<Real, 1, math::EnvironmentIsArgument> slopes{lists.chunk, reverse_moments};
@@ -176,7 +164,6 @@ struct ReverseTriples {
             math::with_order(triple.sums.table.order, [&](auto order) {
                 slopes.template all_passes<decltype(order)::value>(group, triple.sums, segment, k);
             });
-            lists.share(group);
             to_vectors(group, j, begin, end);
         }
     }
@@ -201,7 +188,6 @@ struct ReverseTriples {
                 lists.reverse_v(c)[j] += total[c];
             }
         });
-        lists.share(group);
     }
 };
 

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""What nvcc made of the kernels that work on pairs, and whether it is as it should be.
+
+    cuobjdump -sass FILE | python .ci/machine_code.py [--bounds]
+
+A line for each kernel: all instructions, those on local memory, and the loop with the most arithmetic: its instructions,
+arithmetic ones and exchanges between threads. With --bounds the exit status is 1 where a kernel looks for masks at run time
+(MATCH), has local memory (LDL, STL) in a loop that does arithmetic, is launched from constant memory, or has more in its loop
+than BOUNDS says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# Kernel, value type, components: the most instructions and exchanges of its loop. A round of it is 8 pairs of 24 channels, with
+# tables of order 5, in the kernels of moments; 8 products of neighbours' vectors in those of triples; 32 pairs in the others.
+BOUNDS = {
+    "GatherPairs<false>": (150, 2),
+    "GatherPairs<true>": (150, 2),
+    "ComputeEnvironment<double, 1, true>": (240, 0),
+    "ComputeEnvironment<double, 4, false>": (290, 0),
+    "ComputeEnvironment<double, 4, true>": (360, 0),
+    "ComputeEnvironment<float, 1, true>": (245, 0),
+    "ComputeEnvironment<float, 4, false>": (305, 0),
+    "ComputeEnvironment<float, 4, true>": (370, 0),
+    "ComputeMoments<double, 1>": (100, 0),
+    "ComputeMoments<double, 4>": (205, 0),
+    "ComputeMoments<float, 1>": (100, 0),
+    "ComputeMoments<float, 4>": (205, 0),
+    "ComputeTriples<double>": (140, 0),
+    "ComputeTriples<float>": (140, 0),
+    "ReverseEnvironment<double, 1>": (135, 0),
+    "ReverseEnvironment<double, 4>": (165, 0),
+    "ReverseEnvironment<float, 1>": (140, 0),
+    "ReverseEnvironment<float, 4>": (175, 0),
+    "ReverseMoments<double, 1>": (150, 4),
+    "ReverseMoments<double, 4>": (265, 6),
+    "ReverseMoments<float, 1>": (145, 2),
+    "ReverseMoments<float, 4>": (235, 3),
+    "ReverseMoments over r<double, 4>": (270, 6),
+    "ReverseMoments over r<float, 4>": (240, 3),
+    "ReverseTriples<double>": (150, 4),
+    "ReverseTriples<float>": (145, 2),
+}
+ARITHMETIC = {"DFMA", "DMUL", "DADD", "FFMA", "FMUL", "FADD", "FFMA2", "FMUL2", "FADD2"}
+EXCHANGES = {"SHFL", "VOTE", "VOTEU"}
+LOCAL = {"LDL", "STL"}
+LEAST_SHARE = 8  # one instruction of so many is arithmetic: less is not a loop over pairs
+
+NAME = re.compile(r"dpc::kokkos::(GatherPairs|Compute(?:Environment|Moments|Triples)|Reverse(?:Environment|Moments|Triples))<")
+
+
+class Kernel(NamedTuple):
+    """One kernel of the machine code: its operations, and those of its innermost loops."""
+
+    name: str
+    from_constant: bool
+    operations: list[str]
+    loops: list[list[str]]
+
+    def loop(self) -> list[str]:
+        return max(self.loops, key=lambda loop: count(loop, ARITHMETIC), default=[])
+
+
+def count(operations: list[str], names: set[str]) -> int:
+    return sum(operation in names for operation in operations)
+
+
+def demangled(names: list[str]) -> list[str]:
+    return subprocess.run(["c++filt"], input="\n".join(names), text=True, capture_output=True, check=True).stdout.splitlines()
+
+
+def short(name: str) -> str | None:
+    """`ReverseMoments<float, 4>` of a kernel's full name; None: not a kernel of pairs."""
+    found = NAME.search(name)
+    if not found:
+        return None
+    words = re.match(r"[^<>()]*", name[found.end() :])
+    arguments = [word.strip() for word in words.group().split(",")] if words else []
+    kept = [word for word in arguments if re.fullmatch(r"double|float|true|false|\d+", word)]
+    slope = " over r" if "EnvironmentSlope" in name else ""
+    return f"{found.group(1)}{slope}<{', '.join(kept)}>"
+
+
+def kernels(text: str) -> Iterator[Kernel]:
+    parts = re.split(r"\n\s*Function : ", text)[1:]
+    for name, part in zip(demangled([part.split("\n", 1)[0].strip() for part in parts]), parts, strict=True):
+        label = short(name)
+        if label:
+            code = [(int(at, 16), words.strip()) for at, words in re.findall(r"/\*([0-9a-f]{4,})\*/\s+(.*?);", part)]
+            operations = [re.sub(r"^@\S+\s+", "", words).split()[0].split(".")[0] for _, words in code]
+            yield Kernel(label, "constant_memory" in name, operations, list(innermost(code, operations)))
+
+
+def innermost(code: list[tuple[int, str]], operations: list[str]) -> Iterator[list[str]]:
+    """Loops that do arithmetic, without another such one inside. A loop: from the target of a branch back to it."""
+    loops = {}
+    for at, words in code:
+        target = re.search(r"\bBRA\b.*?(0x[0-9a-f]+)", words)
+        if target and int(target.group(1), 16) < at:
+            begin = int(target.group(1), 16)
+            inside = [operation for (place, _), operation in zip(code, operations, strict=True) if begin <= place <= at]
+            if count(inside, ARITHMETIC) * LEAST_SHARE > len(inside):
+                loops[begin, at] = inside
+    for (begin, end), inside in loops.items():
+        if not any((a, b) != (begin, end) and begin <= a and b <= end for a, b in loops):
+            yield inside
+
+
+def complaints(kernel: Kernel) -> Iterator[str]:
+    if "MATCH" in kernel.operations:
+        yield "looks for masks at run time (MATCH)"
+    if any(count(loop, LOCAL) for loop in kernel.loops):
+        yield "local memory in a loop"
+    if kernel.from_constant:
+        yield "is launched from constant memory"
+    size, exchanges = BOUNDS.get(kernel.name, (0, 0))
+    found, exchanged = len(kernel.loop()), count(kernel.loop(), EXCHANGES)
+    if found > size or exchanged > exchanges:
+        yield f"{found} instructions and {exchanged} exchanges in its loop, at most {size} and {exchanges} wanted"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--bounds", action="store_true")
+    chosen = parser.parse_args()
+    found = sorted(kernels(sys.stdin.read()), key=lambda kernel: kernel.name)
+    wrong = 0 if found else 1
+    titles = "kernel", "all", "local memory", "loop", "arithmetic", "exchanges"
+    print("{:38}{:>8}{:>14}{:>8}{:>12}{:>11}".format(*titles) if found else "no kernels of pairs in what was read")
+    for kernel in found:
+        loop, all_of_it = kernel.loop(), kernel.operations
+        numbers = len(all_of_it), count(all_of_it, LOCAL), len(loop), count(loop, ARITHMETIC), count(loop, EXCHANGES)
+        print("{:38}{:8}{:14}{:8}{:12}{:11}".format(kernel.name, *numbers))
+        for complaint in complaints(kernel) if chosen.bounds else ():
+            print(f"    {complaint}")
+            wrong += 1
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
