@@ -255,6 +255,20 @@ void PairDPCompressedBase::warn_of_settings() {
         warn("pair_modify shift and pair_modify tail have no effect: the energy of the model ends "
              "smoothly at its cutoff");
     }
+    for (const ModelInUse& in_use : models_) {
+        if (const std::string advice = dpcompressed::advice_on_elements(*in_use.model, used_types(in_use)); !advice.empty()) {
+            warn(named(in_use.file, advice));
+        }
+    }
+}
+
+/// Types of this model that atoms may have; kNotInModel among them.
+std::vector<int> PairDPCompressedBase::used_types(const ModelInUse& in_use) const {
+    std::vector<int> used = model_type_;
+    for (int& type : used) {
+        type = in_use.type_of.empty() ? type : dpcompressed::type_in_other(in_use.type_of.data(), type);
+    }
+    return used;
 }
 
 void PairDPCompressedBase::log_start(const std::string& engine) {

@@ -164,6 +164,7 @@ private:
     void log_start(const std::string& engine);
     void start_deviation();
     void warn_of_settings();
+    std::vector<int> used_types(const ModelInUse& in_use) const;
     void update_list();
     void take_new_list();
     void follow_types();

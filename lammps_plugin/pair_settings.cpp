@@ -279,6 +279,41 @@ std::vector<int> types_in_other(const dpc::Model& first, const dpc::Model& other
     return first.type_map == other.type_map ? std::vector<int>() : map;
 }
 
+/// The program that wrote the trained model, as the table file's provenance says it.
+std::string source_format(const dpc::Model& model) {
+    constexpr char kKey[] = "\"format\": \"";  // quotes inside of values are escaped: this is a key
+    const std::size_t begin = model.provenance.find(kKey);
+    if (begin == std::string::npos) {
+        return {};
+    }
+    const std::size_t first = begin + std::strlen(kKey);
+    return model.provenance.substr(first, model.provenance.find('"', first) - first);
+}
+
+std::string advice_on_elements(const dpc::Model& model, const std::vector<int>& used) {
+    const std::string format = source_format(model);
+    if (format.find("PWMLFF") == std::string::npos && format.find("MatPL") == std::string::npos) {
+        return {};
+    }
+    std::vector<std::string> names;
+    for (int type = 0; type < model.n_types(); type++) {
+        if (std::find(used.begin(), used.end(), type) != used.end()) {
+            names.push_back(model.type_map[static_cast<std::size_t>(type)]);
+        }
+    }
+    if (names.size() == model.type_map.size()) {
+        return {};
+    }
+    const dpc::Descriptor& descriptor = model.descriptors.front();
+    return text("pair_coeff has ", names.size(), " (", listed(names), ") of the ", model.type_map.size(), " elements (",
+                listed(model.type_map), ") that the tables were built for. PWMLFF and MatPL divide each sum over neighbours by ",
+                descriptor.sel.front(), " times the number of elements that they are given: ", descriptor.n_sel,
+                " in these tables, ", static_cast<std::size_t>(descriptor.sel.front()) * names.size(),
+                " in their pair style after this pair_coeff, which is another model with other energies. For that one, build the "
+                "tables with python -m pybuild ... --types ",
+                listed(names));
+}
+
 /// keyword=value, a line each, with the words of pair_style; the files come last, in their order.
 std::string pack(const StyleSettings& settings) {
     const auto* device = std::find_if(std::begin(kDevices), std::end(kDevices), [&](const DeviceWord& known) {

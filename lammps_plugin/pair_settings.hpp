@@ -67,6 +67,10 @@ std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
 /// first that atoms may have. Throws dpc::InputError where the other lacks one of them.
 std::vector<int> types_in_other(const dpc::Model& first, const dpc::Model& other, const std::vector<int>& used);
 
+/// PWMLFF's and MatPL's pair style divides by the number of elements in pair_coeff, a table file by that of the elements it was
+/// built for. used: model types that atoms may have. What to say where those are fewer; "": nothing.
+std::string advice_on_elements(const dpc::Model& model, const std::vector<int>& used);
+
 /// Bytes of a restart file; the two are inverse. Neither holds pointers or platform types wider
 /// than the file's own machine.
 std::string pack(const StyleSettings& settings);
