@@ -29,6 +29,16 @@ struct DeviationSettings {
     }
 };
 
+/// Where frame and atomic parameters come from: one source each, or none.
+struct ParameterSettings {
+    std::vector<double> fparam, aparam;  // constants; atomic ones the same for all atoms
+    std::string fparam_compute, fparam_fix, aparam_compute;  // IDs
+    int fparam_index = 0;  // of fparam_fix' vector, where the parameters begin; 0: all are its scalar
+
+    bool has_fparam_source() const { return !fparam_compute.empty() || !fparam_fix.empty(); }
+    bool has_sources() const { return has_fparam_source() || !aparam_compute.empty(); }
+};
+
 /// pair_style dpcompressed FILE [FILE2 ...] [keyword value ...]
 struct StyleSettings {
     std::vector<std::string> files;  // of table files; the first drives
@@ -39,14 +49,14 @@ struct StyleSettings {
     int memory = 0;  // MB (10^6 bytes) of scratch arrays of the Kokkos engines; 0: their default
     dpc::Neighbours neighbours = dpc::Neighbours::trained;
     DeviationSettings deviation;
-    std::vector<double> fparam, aparam;  // frame parameters, and atomic ones, the same for all atoms
+    ParameterSettings parameters;
 };
 
 /// Throws dpc::InputError with the sentence to print.
 StyleSettings parse_style(int narg, char** arg);
 
-/// Throws dpc::InputError unless there are as many parameters as the model takes.
-void check_parameters(const StyleSettings& settings, const dpc::Model& model);
+/// Throws dpc::InputError unless there are as many constants as the model takes, and no source for what it does not take.
+void check_parameters(const ParameterSettings& settings, const dpc::Model& model);
 
 /// Element names of pair_coeff, one per LAMMPS type; none: in the order of the model.
 /// Throws dpc::InputError where pair_coeff does not start with * *, or the number of names is

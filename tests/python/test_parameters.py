@@ -130,6 +130,22 @@ def test_evaluators_agree(model, make_structure, tmp_path):
     np.testing.assert_allclose(mixed.forces, found.forces, rtol=0, atol=1e-4 * np.abs(found.forces).max())
 
 
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+def test_the_gradient_along_frame_parameters(model, make_structure, backend):
+    x, types, cell = make_structure(seed=3)
+    fparam, aparam = np.array([0.9, 305.0]), np.random.default_rng(1).normal(size=(len(x), 1))
+    core = calculator._core().Model.from_bytes(to_bytes(build(model, M).tables))
+
+    def energy(shift):
+        return reference.evaluate(model, x, types, cell, fparam + shift, aparam).energy
+
+    expected = [(energy(h * unit) - energy(-h * unit)) / (2 * h) for h, unit in zip((1e-4, 1e-2), np.eye(2), strict=True)]
+    for precision, tolerance in (("double", 1e-7), ("mixed", 1e-5)):
+        given = {"fparam": fparam, "aparam": aparam, "n_threads": 2, "precision": precision, "backend": backend}
+        found = calculator.evaluate(core, x, types, cell, **given)
+        np.testing.assert_allclose(found.fparam_gradient, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
+
+
 def test_two_oracles_agree_and_forces_are_derivatives(model, make_structure):
     x, types, cell = make_structure(seed=3)
     given = {"fparam": np.array([0.9, 305.0]), "aparam": np.random.default_rng(1).normal(size=(len(x), 1))}
@@ -198,6 +214,9 @@ def test_the_calculator(model, make_structure, tmp_path):
     atoms.calc.set(fparam=[0.1, 290.0])
     expected = reference.evaluate(renamed, x, types, cell, [0.1, 290.0], aparam)
     np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=1e-8)
+    h = np.array([0.0, 1e-2])
+    ahead, behind = (reference.evaluate(renamed, x, types, cell, [0.1, 290.0] + k * h, aparam).energy for k in (1, -1))
+    assert atoms.calc.results["fparam_gradient"][1] == pytest.approx((ahead - behind) / 2e-2, rel=1e-6)
     atoms.calc.set(aparam=None)
     with pytest.raises(InputError, match="give aparam"):
         atoms.get_potential_energy()
