@@ -221,6 +221,24 @@ def test_parameters_of_a_fix(lammps: Lammps, made: Callable, words: str, fparam_
     assert_forces(run, model, data["cell"], lambda step, c: (fparam_at(max(0, step - 1)), np.full((len(c), 1), 1.3)))
 
 
+def test_the_mean_electron_temperature_of_fix_ttm(lammps: Lammps, made: Callable) -> None:
+    """The recipe of docs/lammps.md, which stands for keyword ttm."""
+    data = write_atoms(lammps, "parameters")
+    model, tables = made("two_one")
+    before = (
+        "change_box all xy final 0 xz final 0 yz final 0 ortho\n"
+        "fix electrons all ttm 1234 0.7 1.9 0.1 0.01 0.0 1.0 2 2 2 set 0.6\n"
+        "variable Te equal f_electrons[1]/(0.7*1.9*vol)\nfix Te all ave/time 1 1 1 v_Te\n"
+    )
+    end = 'run 0\nprint "energy: $(pe:%.17g)"\nprint "temperature: $(f_Te:%.17g)"\n'
+    run = lammps.run(script(lammps, tables, "fparam_from_fix Te aparam 1.3", before, end))
+    assert run.value("temperature")[0] == pytest.approx(0.6, rel=1e-12)
+    columns = run.dump("all.dump")
+    x, types = columns[:, 1:4], columns[:, 0].astype(int) - 1
+    expected = reference.evaluate(model, x, types, np.diag(np.diag(data["cell"])), [0.6, 0.6], np.full((27, 1), 1.3))
+    assert run.value("energy")[0] == pytest.approx(expected.energy, abs=TABLES * 27)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
