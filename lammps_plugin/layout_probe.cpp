@@ -168,7 +168,7 @@ struct ComputeProbe : Compute {
                compute.holds(offsetof(ComputeProbe, invoked_scalar), bigint(-1)) &&
                compute.holds(offsetof(ComputeProbe, invoked_local), bigint(-1)) &&
                compute.holds(offsetof(ComputeProbe, datamask_read), kAllAtomData) &&
-               compute.holds(offsetof(ComputeProbe, vbiasall), Null()) && compute.holds(offsetof(ComputeProbe, maxbias), 0) &&
+               compute.holds(offsetof(ComputeProbe, vbiasall), Null()) &&
                is_at(table, &ComputeProbe::setup, "_ZN9LAMMPS_NS7Compute5setupEv") &&
                is_at(table, &ComputeProbe::compute_scalar, "_ZN9LAMMPS_NS7Compute14compute_scalarEv") &&
                is_at(table, &ComputeProbe::compute_peratom, "_ZN9LAMMPS_NS7Compute15compute_peratomEv");
