@@ -369,7 +369,7 @@ def test_derivatives_of_the_energy(lammps: Lammps, made: Callable, ranks: int) -
     assert_forces(run, model, data["cell"], lambda step, c: ([0.7 + 0.1 * step, -0.4], c[:, 1:2]))
 
 
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_openmp-2", "kk-2")
 def test_a_scalar_derivative_in_other_units(lammps: Lammps, made: Callable) -> None:
     """Of one frame parameter, scaled, in mixed precision, and with the words of the peer's command."""
     data = write_atoms(lammps, "parameters")
