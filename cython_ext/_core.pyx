@@ -182,8 +182,9 @@ cdef class Evaluator:
         self.n_all = n_all
 
     def compute(self, const double[:, ::1] x not None, bint with_atom_virial=True, const double[::1] fparam=None,
-                const double[:, ::1] aparam=None):
+                const double[:, ::1] aparam=None, double[::1] fparam_gradient=None):
         """Evaluate at positions x (n_all, 3), angstrom. fparam (n_fparam,), aparam (n_all, n_aparam): of models that take them.
+        To fparam_gradient (n_fparam,) the derivatives of the energy along the frame parameters are added.
 
         Returns energy (eV), atom_energy (n_all,), forces (n_all, 3), virial (3, 3), atom_virial (n_all, 9), or None unless
         with_atom_virial: forces and atomic virials also on atoms that are no centres. Raises InputError for positions that are
@@ -206,6 +207,10 @@ cdef class Evaluator:
             output.atom_energy = &energy_view[0]
             if with_atom_virial:
                 output.atom_virial = &virial_view[0, 0]
+        if fparam_gradient is not None and fparam_gradient.shape[0] != self.model.n_fparam:
+            raise InputError(f"fparam_gradient has {fparam_gradient.shape[0]} numbers, the model takes {self.model.n_fparam}")
+        if fparam_gradient is not None and fparam_gradient.shape[0] > 0:
+            output.fparam_gradient = &fparam_gradient[0]
         if fparam is not None and fparam.shape[0] > 0:
             inputs.fparam.values = &fparam[0]
             inputs.fparam.n = fparam.shape[0]

@@ -73,6 +73,7 @@ cdef extern from "dpc/evaluator.hpp" namespace "dpc":
         double* forces
         double* atom_energy
         double* atom_virial
+        double* fparam_gradient
 
     cdef cppclass CppTotals "dpc::Totals":
         double energy

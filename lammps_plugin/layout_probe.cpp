@@ -9,6 +9,8 @@
 
 #include "atom.h"
 #include "comm.h"
+#include "compute.h"
+#include "fix.h"
 #include "force.h"
 #include "lammps.h"
 #include "neigh_list.h"
@@ -55,13 +57,11 @@ const char* first_wrong_address(const RunningLammps& lammps) {
 class Constructed {
 public:
     Constructed(const RunningLammps& lammps, const char* constructor) {
-        memset(memory_, kUntouched, sizeof memory_);
-        void (*construct)(void*, void*);
-        find_symbol(construct, constructor);
-        if (construct != nullptr) {
-            construct(memory_, lammps.instance);
-            done_ = true;
-        }
+        construct<void (*)(void*, void*)>(constructor, lammps.instance);
+    }
+    /// Of a class that a command makes; its copies of the words stay in memory.
+    Constructed(const RunningLammps& lammps, const char* constructor, int narg, char** arg) {
+        construct<void (*)(void*, void*, int, char**)>(constructor, lammps.instance, narg, arg);
     }
     /// A constructor that is not exported proves nothing.
     template <class Value>
@@ -70,6 +70,17 @@ public:
     }
 
 private:
+    template <class Function, class... Arguments>
+    void construct(const char* constructor, Arguments... arguments) {
+        memset(memory_, kUntouched, sizeof memory_);
+        Function function;
+        find_symbol(function, constructor);
+        if (function != nullptr) {
+            function(memory_, arguments...);
+            done_ = true;
+        }
+    }
+
     static constexpr int kUntouched = 0xA5;
     static constexpr size_t kSize = 32768;  // Pair has 1 kB
     alignas(64) char memory_[kSize];
@@ -84,6 +95,32 @@ bool neighbour_list_fits(const RunningLammps& lammps) {
            list.holds(offsetof(NeighList, gnum), 0) && list.holds(offsetof(NeighList, ilist), Null()) &&
            list.holds(offsetof(NeighList, numneigh), Null()) && list.holds(offsetof(NeighList, firstneigh), Null()) &&
            list.holds(offsetof(NeighList, ijskip), Null()) && list.holds(offsetof(NeighList, listcopy), Null());
+}
+
+/// Whether LAMMPS' table of a class' virtual functions has `symbol` where a call of `function` would look for it. The Itanium ABI
+/// keeps a pointer to a virtual function as 1 + its offset in bytes; the table's symbol begins two pointers earlier.
+template <class Function>
+bool is_at(const char* table_symbol, Function function, const char* symbol) {
+#if defined(__x86_64__) && defined(__GLIBC__)
+    ptrdiff_t place;
+    memcpy(&place, &function, sizeof place);
+    const size_t offset = static_cast<size_t>(place - 1) + 2 * sizeof(void*);
+    const void* expected = dlsym(RTLD_DEFAULT, symbol);
+    const char* table = static_cast<const char*>(dlsym(RTLD_DEFAULT, table_symbol));
+    Dl_info object;
+    void* entry = nullptr;
+    if (expected == nullptr || table == nullptr || dladdr1(table, &object, &entry, RTLD_DL_SYMENT) == 0 || entry == nullptr) {
+        return true;  // not exported: proves nothing
+    }
+    const void* found = nullptr;
+    if (offset + sizeof found <= static_cast<const ElfW(Sym)*>(entry)->st_size) {
+        memcpy(&found, table + offset, sizeof found);
+    }
+    return found == expected;
+#else
+    (void)table_symbol, (void)function, (void)symbol;
+    return true;
+#endif
 }
 
 /// Opens the protected members.
@@ -105,37 +142,49 @@ struct PairProbe : Pair {
     }
 
     static bool virtual_functions_fit() {
-        return is_at(&PairProbe::init_style, "_ZN9LAMMPS_NS4Pair10init_styleEv") &&
-               is_at(&PairProbe::write_restart, "_ZN9LAMMPS_NS4Pair13write_restartEP8_IO_FILE") &&
-               is_at(&PairProbe::memory_usage, "_ZN9LAMMPS_NS4Pair12memory_usageEv") &&
-               is_at(&PairProbe::ev_setup, "_ZN9LAMMPS_NS4Pair8ev_setupEiii");
+        const char* table = "_ZTVN9LAMMPS_NS4PairE";
+        return is_at(table, &PairProbe::init_style, "_ZN9LAMMPS_NS4Pair10init_styleEv") &&
+               is_at(table, &PairProbe::write_restart, "_ZN9LAMMPS_NS4Pair13write_restartEP8_IO_FILE") &&
+               is_at(table, &PairProbe::memory_usage, "_ZN9LAMMPS_NS4Pair12memory_usageEv") &&
+               is_at(table, &PairProbe::ev_setup, "_ZN9LAMMPS_NS4Pair8ev_setupEiii");
     }
+};
 
-private:
-    /// Whether LAMMPS' table of Pair's virtual functions has `symbol` where a call of `function` would look for it. The Itanium
-    /// ABI keeps a pointer to a virtual function as 1 + its offset in bytes; the table's symbol begins two pointers earlier.
-    template <class Function>
-    static bool is_at(Function function, const char* symbol) {
-#if defined(__x86_64__) && defined(__GLIBC__)
-        ptrdiff_t place;
-        memcpy(&place, &function, sizeof place);
-        const size_t offset = static_cast<size_t>(place - 1) + 2 * sizeof(void*);
-        const void* expected = dlsym(RTLD_DEFAULT, symbol);
-        const char* table = static_cast<const char*>(dlsym(RTLD_DEFAULT, "_ZTVN9LAMMPS_NS4PairE"));
-        Dl_info object;
-        void* entry = nullptr;
-        if (expected == nullptr || table == nullptr || dladdr1(table, &object, &entry, RTLD_DL_SYMENT) == 0 || entry == nullptr) {
-            return true;  // not exported: proves nothing
-        }
-        const void* found = nullptr;
-        if (offset + sizeof found <= static_cast<const ElfW(Sym)*>(entry)->st_size) {
-            memcpy(&found, table + offset, sizeof found);
-        }
-        return found == expected;
-#else
-        (void)function, (void)symbol;
-        return true;
-#endif
+/// Words of a command that makes a compute or a fix of all atoms.
+struct Command {
+    char id[4] = "dpc", group[4] = "all", style[4] = "dpc";
+    char* words[3] = {id, group, style};
+};
+
+constexpr unsigned int kAllAtomData = 0xffffffff;  // what a compute or fix reads that does not say it
+
+struct ComputeProbe : Compute {
+    static bool fits(const RunningLammps& lammps) {
+        Command command;
+        const Constructed compute(lammps, "_ZN9LAMMPS_NS7ComputeC2EPNS_6LAMMPSEiPPc", 3, command.words);
+        const char* table = "_ZTVN9LAMMPS_NS7ComputeE";
+        return compute.holds(offsetof(ComputeProbe, scalar_flag), 0) && compute.holds(offsetof(ComputeProbe, vector_flag), 0) &&
+               compute.holds(offsetof(ComputeProbe, peratom_flag), 0) && compute.holds(offsetof(ComputeProbe, peflag), 0) &&
+               compute.holds(offsetof(ComputeProbe, invoked_scalar), bigint(-1)) &&
+               compute.holds(offsetof(ComputeProbe, invoked_local), bigint(-1)) &&
+               compute.holds(offsetof(ComputeProbe, datamask_read), kAllAtomData) &&
+               compute.holds(offsetof(ComputeProbe, vbiasall), Null()) &&
+               is_at(table, &ComputeProbe::setup, "_ZN9LAMMPS_NS7Compute5setupEv") &&
+               is_at(table, &ComputeProbe::compute_scalar, "_ZN9LAMMPS_NS7Compute14compute_scalarEv") &&
+               is_at(table, &ComputeProbe::compute_peratom, "_ZN9LAMMPS_NS7Compute15compute_peratomEv");
+    }
+};
+
+struct FixProbe : Fix {
+    static bool fits(const RunningLammps& lammps) {
+        Command command;
+        const Constructed fix(lammps, "_ZN9LAMMPS_NS3FixC2EPNS_6LAMMPSEiPPc", 3, command.words);
+        const char* table = "_ZTVN9LAMMPS_NS3FixE";
+        return fix.holds(offsetof(FixProbe, scalar_flag), 0) && fix.holds(offsetof(FixProbe, vector_flag), 0) &&
+               fix.holds(offsetof(FixProbe, datamask_read), kAllAtomData) &&
+               is_at(table, &FixProbe::end_of_step, "_ZN9LAMMPS_NS3Fix11end_of_stepEv") &&
+               is_at(table, &FixProbe::compute_scalar, "_ZN9LAMMPS_NS3Fix14compute_scalarEv") &&
+               is_at(table, &FixProbe::compute_vector, "_ZN9LAMMPS_NS3Fix14compute_vectorEi");
     }
 };
 
@@ -148,6 +197,12 @@ const char* class_laid_out_differently(const RunningLammps& lammps) {
     }
     if (name == nullptr && !(PairProbe::members_fit(lammps) && PairProbe::virtual_functions_fit())) {
         name = "Pair";
+    }
+    if (name == nullptr && !ComputeProbe::fits(lammps)) {
+        name = "Compute";
+    }
+    if (name == nullptr && !FixProbe::fits(lammps)) {
+        name = "Fix";
     }
     return name;
 }

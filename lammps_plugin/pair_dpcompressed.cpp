@@ -122,6 +122,7 @@ PairDPCompressedBase::Results PairDPCompressed::evaluate(std::size_t k, const Ta
         out.atom_virial = atom_virial_.data();
         results.atom_virial = atom_virial_.data();
     }
+    out.fparam_gradient = task.fparam_gradient;
     dpc::Inputs inputs{any ? atom->x[0] : nullptr, task.units};
     add_parameters(*models_[k].model, inputs);
     results.totals = engines_[k]->compute(inputs, out);

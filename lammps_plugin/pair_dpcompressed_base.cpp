@@ -148,6 +148,21 @@ void PairDPCompressedBase::load_models() {
         });
     }
     models_ = std::move(models);
+    check_same_parameters();
+}
+
+/// One source gives all models the same.
+void PairDPCompressedBase::check_same_parameters() {
+    for (const ModelInUse& in_use : models_) {
+        const dpc::Model& model = *in_use.model;
+        const bool agrees = (!settings_.parameters.has_fparam_source() || model.n_fparam == first().n_fparam) &&
+                            (settings_.parameters.aparam_compute.empty() || model.n_aparam == first().n_aparam);
+        if (!agrees) {
+            fail_all(named(in_use.file, text("the model takes ", model.n_fparam, " frame and ", model.n_aparam,
+                                             " atomic parameters, the first one ", first().n_fparam, " and ", first().n_aparam,
+                                             ": models that take them from a compute or fix must agree")));
+        }
+    }
 }
 
 /// may_be_word: the file may be a keyword that was not understood.
@@ -158,7 +173,7 @@ void PairDPCompressedBase::load_model(ModelInUse& in_use, bool may_be_word) {
         throw dpc::FormatError(e.what() + (may_be_word ? dpcompressed::advice_on_file(in_use.file) : ""));
     }
     try {
-        dpcompressed::check_parameters(settings_, *in_use.model);
+        dpcompressed::check_parameters(settings_.parameters, *in_use.model);
     } catch (const dpc::InputError& e) {
         throw dpc::InputError(named(in_use.file, e.what()));
     }
@@ -233,6 +248,10 @@ void PairDPCompressedBase::init_style() {
     if (model_type_.empty()) {
         map_types();
     }
+    on_all_ranks([this] {
+        sources().check();
+        return true;
+    });
     units_ = {1.0 / force->angstrom, force->boltz / kBoltz};
     start_deviation();
     if (!has_engines()) {
@@ -242,6 +261,8 @@ void PairDPCompressedBase::init_style() {
     say_pending();  // of a run that ended with an error, in a program that went on
     taken_.any = false;
     is_set_up_ = true;
+    wants_fparam_gradient_ = false;
+    fparam_gradient_.clear();
     request_list();
 }
 
@@ -255,6 +276,20 @@ void PairDPCompressedBase::warn_of_settings() {
         warn("pair_modify shift and pair_modify tail have no effect: the energy of the model ends "
              "smoothly at its cutoff");
     }
+    for (const ModelInUse& in_use : models_) {
+        if (const std::string advice = dpcompressed::advice_on_elements(*in_use.model, used_types(in_use)); !advice.empty()) {
+            warn(named(in_use.file, advice));
+        }
+    }
+}
+
+/// Types of this model that atoms may have; kNotInModel among them.
+std::vector<int> PairDPCompressedBase::used_types(const ModelInUse& in_use) const {
+    std::vector<int> used = model_type_;
+    for (int& type : used) {
+        type = in_use.type_of.empty() ? type : dpcompressed::type_in_other(in_use.type_of.data(), type);
+    }
+    return used;
 }
 
 void PairDPCompressedBase::log_start(const std::string& engine) {
@@ -275,7 +310,7 @@ void PairDPCompressedBase::log_start(const std::string& engine) {
             lmp, text(kStyle, models_.front().file, ", ", described(first()), "; atom types", types, "\n  ", engine,
                       "\n  overflow is checked every ", check_every(), " steps, ",
                       settings_.overflow_stops ? "and stops the run" : "and is warned of",
-                      "\n  of more neighbours than sel ", dpc::describe(models_.front().rule), others, "\n",
+                      "\n  of more neighbours than sel ", dpc::describe(models_.front().rule), others, "\n", sources().describe(),
                       deviation_ ? text("  deviation of the ", models_.size(), " models in ", settings_.deviation.file, " every ",
                                         settings_.deviation.every, " steps\n")
                                  : ""));
@@ -306,14 +341,31 @@ bool PairDPCompressedBase::needs_tags() const {
                        [](const ModelInUse& in_use) { return in_use.rule != dpc::NeighbourRule::all; });
 }
 
-/// The parameters of a model, of the atoms that are here.
-void PairDPCompressedBase::add_parameters(const dpc::Model& model, dpc::Inputs& inputs) {
-    const std::vector<double>& fparam = settings_.fparam.empty() ? model.default_fparam : settings_.fparam;
-    const std::size_t n = settings_.aparam.size();
+dpcompressed::ParameterSources PairDPCompressedBase::sources() const {
+    return {lmp, settings_.parameters, first().n_fparam, first().n_aparam};
+}
+
+/// Those of the step, of the atoms that are here.
+void PairDPCompressedBase::update_parameters() {
+    const dpcompressed::ParameterSettings& given = settings_.parameters;
+    fparam_ = given.fparam;
+    const std::size_t n = given.aparam.size();
     aparam_.resize(static_cast<std::size_t>(n_all()) * n);
     for (std::size_t k = 0; k < aparam_.size(); k++) {
-        aparam_[k] = settings_.aparam[k % n];
+        aparam_[k] = given.aparam[k % n];
     }
+    if (!given.has_sources()) {
+        return;
+    }
+    try {
+        sources().read([this](Compute& compute) { sync_for(compute); }, n_all(), fparam_, aparam_);
+    } catch (const dpc::InputError&) {  // not those of LAMMPS, which it has printed
+        fail_with_exception();
+    }
+}
+
+void PairDPCompressedBase::add_parameters(const dpc::Model& model, dpc::Inputs& inputs) const {
+    const std::vector<double>& fparam = fparam_.empty() ? model.default_fparam : fparam_;
     inputs.fparam = {fparam.data(), fparam.size()};
     inputs.aparam = {aparam_.data(), aparam_.size()};
 }
@@ -478,15 +530,21 @@ void PairDPCompressedBase::compute(int eflag, int vflag) {
                  "must do it again, without `pre no`");
     }
     ev_init(eflag, vflag);
+    fparam_gradient_.clear();
     const double scale = common_scale();
     update_list();
+    update_parameters();
     const bool measures = deviation_ && update->ntimestep % settings_.deviation.every == 0;
     const Results driving = on_this_rank([&] {
         if (measures) {
             deviation_->start(n_all());
         }
         const bool is_alone = measures && scale == 1;
-        return evaluate(0, {true, {units_.length, units_.energy * scale}, is_alone ? deviation_->forces(0) : nullptr});
+        fparam_gradient_.assign(wants_fparam_gradient_ ? static_cast<std::size_t>(first().n_fparam) : 0, 0.0);
+        return evaluate(0, {true,
+                            {units_.length, units_.energy * scale},
+                            is_alone ? deviation_->forces(0) : nullptr,
+                            wants_fparam_gradient_ ? fparam_gradient_.data() : nullptr});
     });
     note_overflow(0);
     tally(driving);
@@ -497,6 +555,15 @@ void PairDPCompressedBase::compute(int eflag, int vflag) {
         update->ntimestep % check_every() == 0) {
         report_overflow();
     }
+}
+
+std::vector<double> PairDPCompressedBase::fparam_gradient() {
+    if (fparam_gradient_.empty()) {
+        fail_all("the energy's derivatives along the frame parameters are asked for before there are forces");
+    }
+    std::vector<double> sum(fparam_gradient_.size());
+    MPI_Allreduce(fparam_gradient_.data(), sum.data(), static_cast<int>(sum.size()), MPI_DOUBLE, MPI_SUM, world);
+    return sum;
 }
 
 void PairDPCompressedBase::tally(const Results& results) {

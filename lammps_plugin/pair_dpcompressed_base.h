@@ -19,6 +19,7 @@
 #include "overflow_log.hpp"
 #include "pair.h"
 #include "pair_settings.hpp"
+#include "parameter_sources.hpp"
 
 namespace dpcompressed {
 constexpr char kStyle[] = "pair_style dpcompressed: ";  // begins every message
@@ -48,6 +49,13 @@ public:
     void write_restart_settings(FILE* fp) override;
     void read_restart_settings(FILE* fp) override;
 
+    /// Frame parameters that the models take; -1: the models have not been read yet.
+    int n_fparam() const { return models_.empty() ? -1 : first().n_fparam; }
+    /// From the next evaluation on, until the next init_style: what fparam_gradient gives.
+    void want_fparam_gradient() { wants_fparam_gradient_ = true; }
+    /// Derivatives of the energy along the frame parameters in the last evaluation, of the first model; units of the run. Collective.
+    std::vector<double> fparam_gradient();
+
     /// What this rank knows and has not been reported: for a run that LAMMPS ends with an error.
     void say_pending();
 
@@ -68,6 +76,7 @@ protected:
         bool drives;        // adds its forces to the atoms' and energies to eatom where eflag_atom says so
         dpc::Units units;
         double* forces;     // (n_all, 3) on the host, filled with the forces of this model alone; null: not wanted
+        double* fparam_gradient = nullptr;  // (n_fparam) added to, of the atoms of this rank; null: not wanted
     };
 
     struct Results {
@@ -102,6 +111,8 @@ protected:
     virtual const dpc::Overflow& overflow_found(std::size_t k) const = 0;
     /// Bring IDs, types, groups and bonds of the atoms into LAMMPS' host arrays.
     virtual void sync_host() {}
+    /// Bring the atoms to where a compute of LAMMPS reads them.
+    virtual void sync_for(Compute&) {}
 
     int n_all() const;
     bool wants_atom_virial() const { return vflag_atom || cvflag_atom; }
@@ -109,7 +120,7 @@ protected:
     void comm_reverse_forces(double* forces);
     int absent_bits() const { return rules_.absent_bits(); }
     bool needs_tags() const;
-    void add_parameters(const dpc::Model& model, dpc::Inputs& inputs);
+    void add_parameters(const dpc::Model& model, dpc::Inputs& inputs) const;
     [[noreturn]] void fail_all(const std::string& what);
     /// Past LAMMPS' limit of 100 warnings in a run, and without using it up. On rank 0.
     void warn(const std::string& what);
@@ -117,7 +128,7 @@ protected:
     dpcompressed::StyleSettings settings_;
     std::vector<ModelInUse> models_;  // the first drives
     std::vector<int> model_type_;     // of the first model, per LAMMPS type, [0] unused
-    std::vector<double> aparam_;      // (n_all, n_aparam)
+    std::vector<double> fparam_, aparam_;  // of this step: (n_fparam), empty: those of the model; (n_all, n_aparam)
     std::vector<int> types_;          // (n_all) of the first model, on the host, see atom_types.hpp
 
 private:
@@ -157,6 +168,7 @@ private:
     void take_settings(dpcompressed::StyleSettings settings);
     void load_models();
     void load_model(ModelInUse& in_use, bool may_be_word);
+    void check_same_parameters();
     void map_types();
     std::vector<int> types_in(const ModelInUse& other) const;
     void set_flags();
@@ -164,6 +176,9 @@ private:
     void log_start(const std::string& engine);
     void start_deviation();
     void warn_of_settings();
+    std::vector<int> used_types(const ModelInUse& in_use) const;
+    dpcompressed::ParameterSources sources() const;
+    void update_parameters();
     void update_list();
     void take_new_list();
     void follow_types();
@@ -197,6 +212,8 @@ private:
     // pvector; 0 on other ranks than the first, as LAMMPS adds them up
     std::array<double, dpcompressed::ModelDeviation::kValues> values_{};
     double* reversed_ = nullptr;      // the forces of comm_reverse_forces
+    bool wants_fparam_gradient_ = false;
+    std::vector<double> fparam_gradient_;  // (n_fparam) of this rank's atoms; empty: not evaluated
 
     /// The list that the engines have: LAMMPS' build, and what else could change without one.
     struct Taken {

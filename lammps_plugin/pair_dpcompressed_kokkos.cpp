@@ -10,6 +10,7 @@
 #include "atom_kokkos.h"
 #include "atom_masks.h"
 #include "comm.h"
+#include "compute.h"
 #include "dpc/kokkos/evaluator.hpp"
 #include "kokkos.h"
 #include "neigh_list_kokkos.h"
@@ -137,9 +138,9 @@ public:
     virtual ~ViewEngine() = default;
     virtual void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types,
                                 const Rows& rows) = 0;
-    /// inputs: parameters and units, on the host.
+    /// inputs: parameters and units, on the host; fparam_gradient: as in dpc::Output.
     virtual dpc::Totals compute(const PositionView<DeviceType>& x, const Rows& rows,
-                                const dpc::Inputs& inputs, const Output& out) = 0;
+                                const dpc::Inputs& inputs, const Output& out, double* fparam_gradient) = 0;
     virtual const dpc::Overflow& overflow() const = 0;
     virtual std::string describe() const = 0;
     virtual std::size_t memory_bytes() const = 0;
@@ -162,9 +163,9 @@ public:
         evaluator_.set_neighbours(n_all, types, rows);
     }
     dpc::Totals compute(const PositionView<DeviceType>& x, const typename Base::Rows& rows,
-                        const dpc::Inputs& inputs, const typename Base::Output& out) override {
+                        const dpc::Inputs& inputs, const typename Base::Output& out, double* fparam_gradient) override {
         evaluator_.set_parameters(inputs.fparam, inputs.aparam);
-        return evaluator_.compute(x, rows, inputs.units, out);
+        return evaluator_.compute(x, rows, inputs.units, out, fparam_gradient);
     }
     const dpc::Overflow& overflow() const override { return evaluator_.overflow(); }
     std::string describe() const override { return evaluator_.describe(); }
@@ -356,7 +357,7 @@ PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate(std::
     dpc::Inputs inputs{nullptr, task.units};
     add_parameters(*models_[k].model, inputs);
     results.totals = engines_[k]->compute(atomKK->k_x.template view<DeviceType>(),
-                                          rows_of<DeviceType>(list, *atomKK), inputs, out);
+                                          rows_of<DeviceType>(list, *atomKK), inputs, out, task.fparam_gradient);
     if (task.forces != nullptr) {
         hand_over(task);
     }
@@ -390,6 +391,12 @@ const dpc::Overflow& PairDPCompressedKokkos<DeviceType>::overflow_found(std::siz
 template <class DeviceType>
 void PairDPCompressedKokkos<DeviceType>::sync_host() {
     atomKK->sync(Host, TAG_MASK | TYPE_MASK | MASK_MASK | MOLECULE_MASK | SPECIAL_MASK);
+}
+
+template <class DeviceType>
+void PairDPCompressedKokkos<DeviceType>::sync_for(Compute& compute) {
+    sync_host();  // group counts
+    atomKK->sync(compute.execution_space, compute.datamask_read);
 }
 
 template <class DeviceType>

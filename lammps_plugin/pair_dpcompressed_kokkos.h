@@ -34,6 +34,7 @@ protected:
     Results evaluate(std::size_t k, const Task& task) override;
     const dpc::Overflow& overflow_found(std::size_t k) const override;
     void sync_host() override;
+    void sync_for(Compute& compute) override;
 
 private:
     using Memory = typename DeviceType::memory_space;

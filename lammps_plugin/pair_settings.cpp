@@ -12,6 +12,7 @@
 #include <initializer_list>
 #include <iterator>
 #include <limits>
+#include <utility>
 
 #include "dpc/errors.hpp"
 #include "text.hpp"
@@ -22,7 +23,8 @@ namespace {
 constexpr char kUsage[] =
     "pair_style dpcompressed FILE [FILE2 ...] [check N] [overflow warn|stop] [precision double|mixed] "
     "[device cpu|gpu|auto] [memory MB] [neighbors trained|all] [out_freq N] [out_file F] [atomic] "
-    "[relative L] [relative_v L] [fparam V ...] [aparam V ...]";
+    "[relative L] [relative_v L] [fparam V ... | fparam_from_compute ID | fparam_from_fix ID [N]] "
+    "[aparam V ... | aparam_from_compute ID]";
 
 struct DeviceWord {
     const char* word;
@@ -85,12 +87,12 @@ DeviceChoice parse_device(const char* word) {
     throw dpc::InputError(text("device must be cpu, gpu or auto, not '", word, "': ", kUsage));
 }
 
-constexpr int kNumbers = -1;
+constexpr int kNumbers = -1, kWordAndNumber = -2;
 
 /// parse: of each value, or once where there is none.
 struct Keyword {
     const char* word;
-    int n_values;  // kNumbers: one and all numbers that follow
+    int n_values;  // kNumbers: one and all numbers that follow; kWordAndNumber: one and a whole number, if one follows
     void (*parse)(const char* keyword, const char* value, StyleSettings& settings);
 };
 constexpr Keyword kKeywords[] = {
@@ -118,9 +120,19 @@ constexpr Keyword kKeywords[] = {
     {"relative_v", 1,
      [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative_v = parse_level(k, v); }},
     {"fparam", kNumbers,
-     [](const char* k, const char* v, StyleSettings& s) { s.fparam.push_back(parse_parameter(k, v)); }},
+     [](const char* k, const char* v, StyleSettings& s) { s.parameters.fparam.push_back(parse_parameter(k, v)); }},
     {"aparam", kNumbers,
-     [](const char* k, const char* v, StyleSettings& s) { s.aparam.push_back(parse_parameter(k, v)); }},
+     [](const char* k, const char* v, StyleSettings& s) { s.parameters.aparam.push_back(parse_parameter(k, v)); }},
+    {"fparam_from_compute", 1, [](const char*, const char* v, StyleSettings& s) { s.parameters.fparam_compute = v; }},
+    {"fparam_from_fix", kWordAndNumber,
+     [](const char* k, const char* v, StyleSettings& s) {
+         if (s.parameters.fparam_fix.empty()) {
+             s.parameters.fparam_fix = v;
+         } else {
+             s.parameters.fparam_index = parse_number(k, v, "an element of the fix's vector", 1);
+         }
+     }},
+    {"aparam_from_compute", 1, [](const char*, const char* v, StyleSettings& s) { s.parameters.aparam_compute = v; }},
 };
 
 /// Null: no keyword.
@@ -137,8 +149,10 @@ bool is_one_of(const char* word, std::initializer_list<const char*> words) {
 
 /// What a word of pair_style deepmd means there, and what to do instead; "" for other words.
 std::string deepmd_advice(const char* word) {
-    if (is_one_of(word, {"fparam_from_compute", "fparam_from_fix", "aparam_from_compute", "ttm"})) {
-        return "frame and atomic parameters are constants here (keywords fparam and aparam)";
+    if (is_one_of(word, {"ttm"})) {
+        return "LAMMPS shows other styles no electron temperature of a cell of fix ttm. The mean follows from the total "
+               "electron energy f_ID[1]: variable Te equal f_ID[1]/(C_e*rho_e*vol), fix Te all ave/time 1 1 1 v_Te, and "
+               "fparam_from_fix Te; atomic parameters from a per-atom compute: aparam_from_compute";
     }
     if (is_one_of(word, {"charge_spin"})) {
         return "models with charge and spin are not supported, neither here nor by python -m pybuild: run them with "
@@ -159,13 +173,41 @@ void refuse_words_of_deepmd(const char* word) {
 
 /// Values of a keyword among the words after it.
 int count_values(const Keyword& keyword, int n_words, char** words) {
-    if (keyword.n_values != kNumbers) {
+    if (keyword.n_values >= 0) {
         return keyword.n_values;
     }
+    const int most = keyword.n_values == kNumbers ? n_words : std::min(2, n_words);
     int n = 1;
-    for (double value = 0; n < n_words && is_number(words[n], value); n++) {
+    for (double value = 0; n < most && is_number(words[n], value); n++) {
     }
     return n;
+}
+
+/// The keywords that a StyleSettings has a value of.
+void check_exclusive(std::initializer_list<std::pair<const char*, bool>> keywords) {
+    std::vector<std::string> given;
+    for (const auto& [keyword, is_given] : keywords) {
+        if (is_given) {
+            given.emplace_back(keyword);
+        }
+    }
+    if (given.size() > 1) {
+        throw dpc::InputError(text("keywords ", given[0], " and ", given[1], " exclude each other: give one of them; ", kUsage));
+    }
+}
+
+void check_exclusive(const ParameterSettings& p) {
+    check_exclusive({{"fparam", !p.fparam.empty()},
+                     {"fparam_from_compute", !p.fparam_compute.empty()},
+                     {"fparam_from_fix", !p.fparam_fix.empty()}});
+    check_exclusive({{"aparam", !p.aparam.empty()}, {"aparam_from_compute", !p.aparam_compute.empty()}});
+}
+
+/// A source of parameters that the model does not take.
+void check_taken(const std::string& id, const char* keyword, const char* kind, int taken) {
+    if (!id.empty() && taken == 0) {
+        throw dpc::InputError(text("the model takes no ", kind, " parameters, keyword ", keyword, " gives some: leave it out; ", kUsage));
+    }
 }
 
 void check_number(const char* keyword, const char* kind, std::size_t given, int taken, bool has_default) {
@@ -180,9 +222,16 @@ void check_number(const char* keyword, const char* kind, std::size_t given, int 
 
 }  // namespace
 
-void check_parameters(const StyleSettings& settings, const dpc::Model& model) {
-    check_number("fparam", "frame", settings.fparam.size(), model.n_fparam, !model.default_fparam.empty());
-    check_number("aparam", "atomic", settings.aparam.size(), model.n_aparam, false);
+void check_parameters(const ParameterSettings& settings, const dpc::Model& model) {
+    check_taken(settings.fparam_compute, "fparam_from_compute", "frame", model.n_fparam);
+    check_taken(settings.fparam_fix, "fparam_from_fix", "frame", model.n_fparam);
+    check_taken(settings.aparam_compute, "aparam_from_compute", "atomic", model.n_aparam);
+    if (!settings.has_fparam_source()) {
+        check_number("fparam", "frame", settings.fparam.size(), model.n_fparam, !model.default_fparam.empty());
+    }
+    if (settings.aparam_compute.empty()) {
+        check_number("aparam", "atomic", settings.aparam.size(), model.n_aparam, false);
+    }
 }
 
 StyleSettings parse_style(int narg, char** arg) {
@@ -210,6 +259,7 @@ StyleSettings parse_style(int narg, char** arg) {
         }
         i += 1 + n_values;
     }
+    check_exclusive(settings.parameters);
     return settings;
 }
 
@@ -279,6 +329,41 @@ std::vector<int> types_in_other(const dpc::Model& first, const dpc::Model& other
     return first.type_map == other.type_map ? std::vector<int>() : map;
 }
 
+/// The program that wrote the trained model, as the table file's provenance says it.
+std::string source_format(const dpc::Model& model) {
+    constexpr char kKey[] = "\"format\": \"";  // quotes inside of values are escaped: this is a key
+    const std::size_t begin = model.provenance.find(kKey);
+    if (begin == std::string::npos) {
+        return {};
+    }
+    const std::size_t first = begin + std::strlen(kKey);
+    return model.provenance.substr(first, model.provenance.find('"', first) - first);
+}
+
+std::string advice_on_elements(const dpc::Model& model, const std::vector<int>& used) {
+    const std::string format = source_format(model);
+    if (format.find("PWMLFF") == std::string::npos && format.find("MatPL") == std::string::npos) {
+        return {};
+    }
+    std::vector<std::string> names;
+    for (int type = 0; type < model.n_types(); type++) {
+        if (std::find(used.begin(), used.end(), type) != used.end()) {
+            names.push_back(model.type_map[static_cast<std::size_t>(type)]);
+        }
+    }
+    if (names.size() == model.type_map.size()) {
+        return {};
+    }
+    const dpc::Descriptor& descriptor = model.descriptors.front();
+    return text("pair_coeff has ", names.size(), " (", listed(names), ") of the ", model.type_map.size(), " elements (",
+                listed(model.type_map), ") that the tables were built for. PWMLFF and MatPL divide each sum over neighbours by ",
+                descriptor.sel.front(), " times the number of elements that they are given: ", descriptor.n_sel,
+                " in these tables, ", static_cast<std::size_t>(descriptor.sel.front()) * names.size(),
+                " in their pair style after this pair_coeff, which is another model with other energies. For that one, build the "
+                "tables with python -m pybuild ... --types ",
+                listed(names));
+}
+
 /// keyword=value, a line each, with the words of pair_style; the files come last, in their order.
 std::string pack(const StyleSettings& settings) {
     const auto* device = std::find_if(std::begin(kDevices), std::end(kDevices), [&](const DeviceWord& known) {
@@ -305,12 +390,17 @@ std::string pack(const StyleSettings& settings) {
     put_if(deviation.each_atom, "atomic", "");
     put_if(deviation.relative >= 0, "relative", deviation.relative);
     put_if(deviation.relative_v >= 0, "relative_v", deviation.relative_v);
-    for (const double value : settings.fparam) {
+    const ParameterSettings& parameters = settings.parameters;
+    for (const double value : parameters.fparam) {
         put_if(true, "fparam", value);
     }
-    for (const double value : settings.aparam) {
+    for (const double value : parameters.aparam) {
         put_if(true, "aparam", value);
     }
+    put_if(!parameters.fparam_compute.empty(), "fparam_from_compute", parameters.fparam_compute);
+    put_if(!parameters.fparam_fix.empty(), "fparam_from_fix", parameters.fparam_fix);
+    put_if(parameters.fparam_index > 0, "fparam_from_fix", parameters.fparam_index);
+    put_if(!parameters.aparam_compute.empty(), "aparam_from_compute", parameters.aparam_compute);
     for (const std::string& file : settings.files) {
         put_if(true, "file", file);
     }

@@ -29,6 +29,16 @@ struct DeviationSettings {
     }
 };
 
+/// Where frame and atomic parameters come from: one source each, or none.
+struct ParameterSettings {
+    std::vector<double> fparam, aparam;  // constants; atomic ones the same for all atoms
+    std::string fparam_compute, fparam_fix, aparam_compute;  // IDs
+    int fparam_index = 0;  // of fparam_fix' vector, where the parameters begin; 0: all are its scalar
+
+    bool has_fparam_source() const { return !fparam_compute.empty() || !fparam_fix.empty(); }
+    bool has_sources() const { return has_fparam_source() || !aparam_compute.empty(); }
+};
+
 /// pair_style dpcompressed FILE [FILE2 ...] [keyword value ...]
 struct StyleSettings {
     std::vector<std::string> files;  // of table files; the first drives
@@ -39,14 +49,14 @@ struct StyleSettings {
     int memory = 0;  // MB (10^6 bytes) of scratch arrays of the Kokkos engines; 0: their default
     dpc::Neighbours neighbours = dpc::Neighbours::trained;
     DeviationSettings deviation;
-    std::vector<double> fparam, aparam;  // frame parameters, and atomic ones, the same for all atoms
+    ParameterSettings parameters;
 };
 
 /// Throws dpc::InputError with the sentence to print.
 StyleSettings parse_style(int narg, char** arg);
 
-/// Throws dpc::InputError unless there are as many parameters as the model takes.
-void check_parameters(const StyleSettings& settings, const dpc::Model& model);
+/// Throws dpc::InputError unless there are as many constants as the model takes, and no source for what it does not take.
+void check_parameters(const ParameterSettings& settings, const dpc::Model& model);
 
 /// Element names of pair_coeff, one per LAMMPS type; none: in the order of the model.
 /// Throws dpc::InputError where pair_coeff does not start with * *, or the number of names is
@@ -66,6 +76,10 @@ std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
 /// Types of another model by those of the first; -1: not in it. Empty: the same. used: model types of the
 /// first that atoms may have. Throws dpc::InputError where the other lacks one of them.
 std::vector<int> types_in_other(const dpc::Model& first, const dpc::Model& other, const std::vector<int>& used);
+
+/// PWMLFF's and MatPL's pair style divides by the number of elements in pair_coeff, a table file by that of the elements it was
+/// built for. used: model types that atoms may have. What to say where those are fewer; "": nothing.
+std::string advice_on_elements(const dpc::Model& model, const std::vector<int>& used);
 
 /// Bytes of a restart file; the two are inverse. Neither holds pointers or platform types wider
 /// than the file's own machine.

@@ -2,6 +2,7 @@
 // Entry of dpcompressed_pair.so: tells LAMMPS which styles there are. Called by the loader once it
 // knows that this module fits. (The suffix of `-suffix kk` is part of a style's name for LAMMPS;
 // where /kk is absent it takes the style without suffix.)
+#include "compute_fparam_dedn.h"
 #include "pair_dpcompressed.h"
 #include "plugin_abi.hpp"
 #ifdef DPC_HAVE_LAMMPS_KOKKOS
@@ -20,6 +21,10 @@ struct Style {
 template <class PairStyle>
 void* create(void* lammps) {
     return static_cast<Pair*>(new PairStyle(static_cast<LAMMPS*>(lammps)));
+}
+
+void* create_compute(void* lammps, int narg, char** arg) {
+    return static_cast<Compute*>(new ComputeFparamDedn(static_cast<LAMMPS*>(lammps), narg, arg));
 }
 
 constexpr Style kStyles[] = {
@@ -44,4 +49,9 @@ extern "C" __attribute__((visibility("default"))) void dpcompressed_register_sty
         plugin->creator.v1 = style.create;
         register_plugin(plugin, lammps);
     }
+    plugin->style = "compute";
+    plugin->name = "dpcompressed/fparam/dedn";
+    plugin->info = "Derivatives of the energy along the frame parameters";
+    plugin->creator.v2 = create_compute;
+    register_plugin(plugin, lammps);
 }

@@ -44,6 +44,7 @@ class Result:
     virial: Array  # (3, 3) eV, sum of d_a f_b over pairs: LAMMPS' sign
     atom_virial: Array  # (n, 9) eV, xx xy xz yx yy yz zx zy zz, assigned to the neighbour of each pair
     overflow: dict[str, Any]  # pairs outside the training data, see _core.Evaluator.overflow
+    fparam_gradient: Array  # (n_fparam,) eV, derivatives of the energy along the frame parameters
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -112,9 +113,12 @@ def _compute(
 ) -> Result:
     fparam, aparam = parameters
     of_images = np.ascontiguousarray(aparam[images.owner]) if aparam.size else aparam
-    energy, atom_energy, forces, virial, atom_virial = evaluator.compute(images.points(x), with_atom_virial, fparam, of_images)
+    gradient = np.zeros(evaluator.model.n_fparam)
+    energy, atom_energy, forces, virial, atom_virial = evaluator.compute(
+        images.points(x), with_atom_virial, fparam, of_images, gradient
+    )
     folded = images.fold(atom_virial) if with_atom_virial else np.zeros((0, 9))
-    return Result(energy, atom_energy[: images.n], images.fold(forces), virial, folded, evaluator.overflow)
+    return Result(energy, atom_energy[: images.n], images.fold(forces), virial, folded, evaluator.overflow, gradient)
 
 
 def _make_evaluator(model: Any, n_threads: int, precision: str, backend: str, neighbors: str) -> Any:
@@ -162,7 +166,8 @@ def _model_types(types: ArrayLike, n: int, n_types: int) -> NDArray[np.int32]:
 
 
 class DPCompressed(Calculator):
-    """ASE calculator: energy, energies, forces, stress, stresses of a tables.bin. Needs ase and vesin.
+    """ASE calculator: energy, energies, forces, stress, stresses of a tables.bin; in `results` of models with frame parameters
+    also fparam_gradient, the energy's derivatives along these. Needs ase and vesin.
 
     tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
     the table, "warn" only warns; a pair closer than the training data is warned of in both, more neighbours than sel once;
@@ -255,6 +260,8 @@ class DPCompressed(Calculator):
             "energies": result.atom_energy,
             "forces": result.forces,
         }
+        if self.model.n_fparam > 0:
+            self.results["fparam_gradient"] = result.fparam_gradient
         if self.atoms.pbc.any():
             self._add_stress(result)
 

@@ -163,6 +163,11 @@ std::string newer_text(int minor) {
 
 }  // namespace
 
+const double* Model::parameter_weights(int a) const {
+    const Layer& first = fittings[static_cast<std::size_t>(a)].layers.front();
+    return first.weight + static_cast<std::ptrdiff_t>(first.n_in - n_parameters()) * first.n_out;
+}
+
 double Model::rcut() const {
     double largest = 0;
     for (const Descriptor& descriptor : descriptors) {

@@ -449,7 +449,7 @@ PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std:
             takes_all = takes_all && Taken<Real>(*model, a, input, Extent::ordinary).is_all();
         }
     }
-    if (model->n_fparam + model->n_aparam > 0) {
+    if (model->n_parameters() > 0) {
         for (const Fitting& fitting : model->fittings) {
             biases_.emplace_back();
             biases_.back().reserve(fitting.layers.empty() ? 0 : static_cast<std::size_t>(fitting.layers.front().n_out));
@@ -472,10 +472,9 @@ void PackedModel<Real>::set_parameters(const double* fparam, const double* apara
             continue;
         }
         const Layer& layer = model->fittings[a].layers.front();
-        const double* row =
-            layer.weight + static_cast<std::ptrdiff_t>(layer.n_in - model->n_fparam - model->n_aparam) * layer.n_out;
+        const double* row = model->parameter_weights(static_cast<int>(a));
         std::vector<double> bias(layer.bias, layer.bias + layer.n_out);
-        for (int k = 0; k < model->n_fparam + model->n_aparam; ++k, row += layer.n_out) {
+        for (int k = 0; k < model->n_parameters(); ++k, row += layer.n_out) {
             const double value = k < model->n_fparam ? fparam[k] : aparam != nullptr ? aparam[k - model->n_fparam] : 0;
             for (int neuron = 0; neuron < layer.n_out; ++neuron) {
                 bias[static_cast<std::size_t>(neuron)] += row[neuron] * value;

@@ -35,7 +35,11 @@ def the_error(lammps: Lammps, script: str, ranks: int = 1) -> str:
         ("{file} {file} relative -0.1", "relative must be a number of at least 0, not '-0.1'"),
         ("{file} {file} relative_v much", "relative_v must be a number of at least 0, not 'much'"),
         ("{file} fparam 0.2", "the model takes no frame parameters, keyword fparam has 1: leave it out"),
-        ("{file} aparam_from_compute ke", "frame and atomic parameters are constants here"),
+        ("{file} aparam_from_compute ke", "the model takes no atomic parameters, keyword aparam_from_compute gives some"),
+        ("{file} fparam_from_fix", "keyword 'fparam_from_fix' has no value"),
+        ("{file} ttm electrons", "LAMMPS shows other styles no electron temperature of a cell of fix ttm"),
+        ("{file} charge_spin 0 1", "models with charge and spin are not supported"),
+        ("{file} spin_norm 1.2", "run them with pair_style deepspin"),
         ("{file} virtual_len 0.4", "run them with pair_style deepspin"),
     ],
 )

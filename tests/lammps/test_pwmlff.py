@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Lammps, System, evaluate_frames, on_backends
+from lammps_runs import Array, Lammps, System, evaluate_frames, on_backends, setup, static
 
 from pybuild.cli import main
 
@@ -64,3 +65,28 @@ def test_a_torchscript_model(shared: Path, lammps: Lammps) -> None:
         pytest.skip(f"no shared models in {folder}")
     data = dict(np.load(folder / "reference.npz"))
     assert_agrees(lammps, [script_frame(data, k) for k in range(3)], folder / "jit_dp.pt", ("--min-nbor-dist", "1.6"))
+
+
+def test_fewer_elements_than_the_tables_are_for(shared: Path, lammps: Lammps) -> None:
+    """Their number divides the sum over neighbours: said once, with the way to the other model."""
+    folder, tables = shared / "models" / "pwmlff" / "b_oh", lammps.folder / "tables.bin"
+    data = dict(np.load(folder / "reference.npz"))
+    oxygen, (energy, _, _) = checkpoint_frame(data, 3)  # O alone, given O
+    oxygen.write(lammps.folder / "o.data")
+    replace(oxygen, names=("O", "H")).write(lammps.folder / "oh.data")
+
+    def said(atoms: str, elements: str) -> tuple[list[str], float]:
+        run = lammps.run(setup(atoms, lammps.style(tables, "overflow warn"), elements) + static() + "run 0\n")
+        return [line for line in run.warnings if "elements" in line], run.value("energy")[0]
+
+    assert main([str(folder / "dp_model.ckpt"), str(tables)]) == 0
+    assert said("oh.data", "* * O H")[0] == []
+    warnings, other = said("o.data", "* * O")
+    assert len(warnings) == 1
+    assert "has 1 (O) of the 2 elements (O H) that the tables were built for" in warnings[0]
+    assert warnings[0].endswith("--types O")
+    assert abs(other - energy) > 1.0
+    assert main([str(folder / "dp_model.ckpt"), str(tables), "--types", "O"]) == 0
+    warnings, found = said("o.data", "* * O")
+    assert warnings == []
+    assert abs(found - energy) < ENERGY_PER_ATOM * len(oxygen)

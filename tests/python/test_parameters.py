@@ -17,6 +17,7 @@ from pybuild.model.net import Layer, Net, Skip
 from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
 from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
+from pybuild.tablefile.tableset import FittingArrays
 
 ENERGY, FORCE, VIRIAL = 1e-9, 1e-8, 1e-6  # eV/atom, eV/A, eV: tables against DeePMD-kit
 SAME = 1e-12  # the nets themselves against DeePMD-kit
@@ -130,6 +131,54 @@ def test_evaluators_agree(model, make_structure, tmp_path):
     np.testing.assert_allclose(mixed.forces, found.forces, rtol=0, atol=1e-4 * np.abs(found.forces).max())
 
 
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+def test_the_gradient_along_frame_parameters(model, make_structure, backend):
+    x, types, cell = make_structure(seed=3)
+    fparam, aparam = np.array([0.9, 305.0]), np.random.default_rng(1).normal(size=(len(x), 1))
+    core = calculator._core().Model.from_bytes(to_bytes(build(model, M).tables))
+
+    def energy(shift):
+        return reference.evaluate(model, x, types, cell, fparam + shift, aparam).energy
+
+    expected = [(energy(h * unit) - energy(-h * unit)) / (2 * h) for h, unit in zip((1e-4, 1e-2), np.eye(2), strict=True)]
+    for precision, tolerance in (("double", 1e-7), ("mixed", 1e-5)):
+        given = {"fparam": fparam, "aparam": aparam, "n_threads": 2, "precision": precision, "backend": backend}
+        found = calculator.evaluate(core, x, types, cell, **given)
+        np.testing.assert_allclose(found.fparam_gradient, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+def test_the_gradient_of_close_centres_and_of_a_net_of_one_layer(tables, make_structure, backend):
+    """Tables of random numbers, of which ordinary centres of one type take a part; against differences of the energy."""
+    rng = np.random.default_rng(4)
+    x, types, cell = make_structure(seed=3)
+    fparam, aparam = np.array([0.3, -0.2]), rng.normal(size=(len(x), 1))
+    (square,), (direct,) = (fitting.inputs for fitting in tables.fittings)
+    first, *others = tables.fittings[0].layers
+    deep = (dataclasses.replace(first, weight=np.vstack([first.weight, rng.normal(size=(3, 3))])), *others)
+    shallow = (Layer(rng.normal(size=(11, 1)), rng.normal(size=1), None, others[-1].activation, Skip.NONE),)
+    square = dataclasses.replace(square, row_end_double=square.row_end_mixed)
+    nets = (FittingArrays((square,), deep), FittingArrays((direct,), shallow))
+    with_both = dataclasses.replace(tables, n_fparam=2, n_aparam=1, fittings=nets)
+    gradients = []
+    for close_distance in (with_both.close_distance, np.full((2, 2), 0.01), np.full((2, 2), 2.9)):
+        made = dataclasses.replace(with_both, close_distance=close_distance, min_distance=np.full((2, 2), 2.9))
+        core = calculator._core().Model.from_bytes(to_bytes(made))
+        for precision, h, tolerance in (("mixed", 1e-2, 1e-3), ("double", 1e-4, 1e-7)):
+
+            def found(shift, core=core, precision=precision):
+                return calculator.evaluate(
+                    core, x, types, cell, n_threads=2, precision=precision, backend=backend, fparam=fparam + shift, aparam=aparam
+                )
+
+            gradient = found(0.0).fparam_gradient
+            expected = [(found(h * unit).energy - found(-h * unit).energy) / (2 * h) for unit in np.eye(2)]
+            np.testing.assert_allclose(gradient, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+        gradients.append(gradient)
+    of_some, of_none, of_all = gradients
+    assert min(np.abs(of_some - of_none).max(), np.abs(of_some - of_all).max(), np.abs(of_all - of_none).max()) > 1e-3
+
+
 def test_two_oracles_agree_and_forces_are_derivatives(model, make_structure):
     x, types, cell = make_structure(seed=3)
     given = {"fparam": np.array([0.9, 305.0]), "aparam": np.random.default_rng(1).normal(size=(len(x), 1))}
@@ -198,6 +247,9 @@ def test_the_calculator(model, make_structure, tmp_path):
     atoms.calc.set(fparam=[0.1, 290.0])
     expected = reference.evaluate(renamed, x, types, cell, [0.1, 290.0], aparam)
     np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=1e-8)
+    h = np.array([0.0, 1e-3])
+    ahead, behind = (reference.evaluate(renamed, x, types, cell, [0.1, 290.0] + k * h, aparam).energy for k in (1, -1))
+    assert atoms.calc.results["fparam_gradient"][1] == pytest.approx((ahead - behind) / 2e-3, rel=1e-6)
     atoms.calc.set(aparam=None)
     with pytest.raises(InputError, match="give aparam"):
         atoms.get_potential_energy()

@@ -52,9 +52,10 @@ struct Inputs {
 
 /// Where results go; every pointer is added to, never overwritten. Caller's units.
 struct Output {
-    double* forces = nullptr;       // (n_all, 3), neighbours that are no centres included
-    double* atom_energy = nullptr;  // (n_all), centres only; may be null
-    double* atom_virial = nullptr;  // (n_all, 9) xx xy xz yx yy yz zx zy zz, position component first; may be null
+    double* forces = nullptr;           // (n_all, 3), neighbours that are no centres included
+    double* atom_energy = nullptr;      // (n_all), centres only; may be null
+    double* atom_virial = nullptr;      // (n_all, 9) xx xy xz yx yy yz zx zy zz, position component first; may be null
+    double* fparam_gradient = nullptr;  // (Model::n_fparam) derivatives of the energy along the frame parameters; may be null
 };
 
 struct Totals {

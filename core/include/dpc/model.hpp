@@ -133,6 +133,9 @@ struct Model {
     std::uint32_t header_crc = 0;   // of the file's header, which holds the checksums of all arrays: tells contents apart
 
     int n_types() const { return static_cast<int>(type_map.size()); }
+    int n_parameters() const { return n_fparam + n_aparam; }
+    /// (n_parameters, n_out) of the first layer of the fitting net of type a, which has energy: its last rows, frame parameters first.
+    const double* parameter_weights(int a) const;
     /// The largest of the descriptors', angstrom.
     double rcut() const;
     /// Of min_distance or close_distance.

@@ -141,10 +141,27 @@ void BlockEvaluator<Real>::evaluate_atoms(const Type& type, const NeighbourBlock
     place_parameters(list, block, inputs.aparam, features);
     compute_energy(type, list, block, inputs.units, sums);
     reverse_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, net_, features_.data());
+    if (sums.fparam_gradient != nullptr) {
+        add_fparam_gradient(type, block, inputs.units, sums.fparam_gradient);
+    }
     const Real* reverse_features = features_.data();
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         code_of(descriptor).reverse(descriptor, atoms_, reverse_features);
         reverse_features += static_cast<std::ptrdiff_t>(descriptor.n_features) * atoms_.lanes;
+    }
+}
+
+/// Of the present atoms: frame parameters are added to the sums of the first layer's neurons.
+template <class Real>
+void BlockEvaluator<Real>::add_fparam_gradient(const Type& type, const Block& block, const Units& units, double* gradient) const {
+    const auto& layers = type.fitting.layers;
+    const double* weights = model_.model->parameter_weights(block.type);
+    const int n_out = layers.front().weight.n_out;
+    for (int neuron = 0; neuron < n_out; ++neuron) {
+        const double sum = units.energy * first_layer_gradient(layers, atoms_.lanes, atoms_.n, net_, neuron);
+        for (int k = 0; k < model_.model->n_fparam; ++k) {
+            gradient[k] += weights[static_cast<std::ptrdiff_t>(k) * n_out + neuron] * sum;
+        }
     }
 }
 

@@ -20,6 +20,7 @@ struct Sums {
     double* forces = nullptr;
     double* atom_energy = nullptr;
     double* atom_virial = nullptr;
+    double* fparam_gradient = nullptr;
     Totals totals;
     Overflow overflow;
     int coincident[2] = {-1, -1};  // atom indices of a pair at distance 0: the results are void
@@ -58,6 +59,7 @@ private:
     void evaluate_close(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
     void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
     void place_parameters(const NeighbourBlocks& list, const Block& block, const Span& aparam, Real* features) const;
+    void add_fparam_gradient(const Type& type, const Block& block, const Units& units, double* gradient) const;
     void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all,
                         Sums& sums) const;
     void count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const;

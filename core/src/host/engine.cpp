@@ -57,6 +57,7 @@ private:
         Thread(const PackedModel<Real>& model, const Kernels<Real>& kernels, NeighbourRule rule) : blocks(model, kernels, rule) {}
         BlockEvaluator<Real> blocks;
         AlignedArray<double> forces, atom_virial;  // threads other than the first
+        std::vector<double> fparam_gradient;       // all threads
         Sums sums;
     };
 
@@ -65,7 +66,7 @@ private:
     void reserve_sums(bool with_atom_virial);
     void run_thread(int t, const Inputs& inputs, const Output& output);
     void add_thread_sums(int t, const Output& output);
-    Totals collect();
+    Totals collect(const Output& output);
 
     PackedModel<Real> packed_;
     Grouping grouping_;
@@ -105,6 +106,9 @@ void HostEngine<Real>::reserve_blocks() {
 template <class Real>
 void HostEngine<Real>::reserve_sums(bool with_atom_virial) {
     const auto n = static_cast<std::size_t>(list_->n_all);
+    for (Thread& thread : threads_) {
+        thread.fparam_gradient.resize(static_cast<std::size_t>(packed_.model->n_fparam));
+    }
     for (std::size_t t = 1; t < threads_.size(); ++t) {
         threads_[t].forces.reserve(3 * n);
         if (with_atom_virial) {
@@ -118,6 +122,10 @@ void HostEngine<Real>::run_thread(int t, const Inputs& inputs, const Output& out
     Thread& thread = threads_[static_cast<std::size_t>(t)];
     thread.sums = Sums{};
     thread.sums.atom_energy = output.atom_energy;  // centres belong to one thread each
+    if (output.fparam_gradient != nullptr) {
+        std::fill(thread.fparam_gradient.begin(), thread.fparam_gradient.end(), 0.0);
+        thread.sums.fparam_gradient = thread.fparam_gradient.data();
+    }
     if (t == 0) {
         thread.sums.forces = output.forces;
         thread.sums.atom_virial = output.atom_virial;
@@ -153,7 +161,7 @@ void HostEngine<Real>::add_thread_sums(int t, const Output& output) {
 }
 
 template <class Real>
-Totals HostEngine<Real>::collect() {
+Totals HostEngine<Real>::collect(const Output& output) {
     Totals totals;
     overflow = Overflow{};
     for (const Thread& thread : threads_) {
@@ -166,6 +174,9 @@ Totals HostEngine<Real>::collect() {
         totals.energy += sums.totals.energy;
         for (int c = 0; c < 9; ++c) {
             totals.virial[c] += sums.totals.virial[c];
+        }
+        for (std::size_t k = 0; output.fparam_gradient != nullptr && k < thread.fparam_gradient.size(); ++k) {
+            output.fparam_gradient[k] += thread.fparam_gradient[k];
         }
         merge(overflow, sums.overflow);
     }
@@ -196,7 +207,7 @@ Totals HostEngine<Real>::compute(const Inputs& inputs, const Output& output) {
             }
         }
     }
-    return collect();
+    return collect(output);
 }
 
 template <class Real>
@@ -209,7 +220,8 @@ template <class Real>
 std::size_t HostEngine<Real>::memory_bytes() const {
     std::size_t total = sizeof(*this) + packed_.bytes() + list_->bytes() / static_cast<std::size_t>(list_.use_count());
     for (const Thread& thread : threads_) {
-        total += sizeof(thread) + thread.blocks.bytes() + thread.forces.bytes() + thread.atom_virial.bytes();
+        total += sizeof(thread) + thread.blocks.bytes() + thread.forces.bytes() + thread.atom_virial.bytes() +
+                 bytes_of(thread.fparam_gradient);
     }
     return total;
 }

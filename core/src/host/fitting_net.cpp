@@ -3,6 +3,7 @@
 #include "fitting_net.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace dpc::host {
 namespace {
@@ -73,14 +74,27 @@ void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedL
     }
 }
 
+/// reverse_layer has left it where the slopes were.
+template <class Real>
+double first_layer_gradient(const std::vector<PackedLayer<Real>>& layers, int lanes, int n_atoms, const NetScratch<Real>& scratch,
+                            int neuron) {
+    if (layers.size() == 1) {
+        return n_atoms;  // the only layer is linear
+    }
+    const Real* gradient = scratch.slope.front().data() + static_cast<std::ptrdiff_t>(neuron) * lanes;
+    return std::accumulate(gradient, gradient + n_atoms, 0.0);
+}
+
 template struct NetScratch<double>;
 template void compute_fitting_net(const Kernels<double>&, const std::vector<PackedLayer<double>>&, int, const double*,
                                   NetScratch<double>&, double*);
 template void reverse_fitting_net(const Kernels<double>&, const std::vector<PackedLayer<double>>&, int, NetScratch<double>&,
                                   double*);
+template double first_layer_gradient(const std::vector<PackedLayer<double>>&, int, int, const NetScratch<double>&, int);
 template struct NetScratch<float>;
 template void compute_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, int, const float*,
                                   NetScratch<float>&, double*);
 template void reverse_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, int, NetScratch<float>&, float*);
+template double first_layer_gradient(const std::vector<PackedLayer<float>>&, int, int, const NetScratch<float>&, int);
 
 }  // namespace dpc::host

@@ -227,7 +227,7 @@ DeviceOutput<typename ExecSpace::memory_space> OwnEngine<ExecSpace, Real>::State
 template <class ExecSpace, class Real>
 Totals OwnEngine<ExecSpace, Real>::State::compute_in_place(const Inputs& inputs, const Output& output) {
     return evaluator.compute(Positions(inputs.x, static_cast<std::size_t>(n_all)), neighbours->list(), inputs.units,
-                             wrap(output.forces, output.atom_energy, output.atom_virial));
+                             wrap(output.forces, output.atom_energy, output.atom_virial), output.fparam_gradient);
 }
 
 template <class ExecSpace, class Real>
@@ -237,7 +237,8 @@ Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const Inputs& inputs
     double* f = forces.zeros(space, 3 * n).data();
     double* e = output.atom_energy != nullptr ? atom_energy.zeros(space, n).data() : nullptr;
     double* w = output.atom_virial != nullptr ? atom_virial.zeros(space, 9 * n).data() : nullptr;
-    const Totals totals = evaluator.compute(Positions(device_x.data(), n), neighbours->list(), inputs.units, wrap(f, e, w));
+    const Totals totals =
+        evaluator.compute(Positions(device_x.data(), n), neighbours->list(), inputs.units, wrap(f, e, w), output.fparam_gradient);
     forces.add_to(space, output.forces, 3 * n);
     if (e != nullptr) {
         atom_energy.add_to(space, output.atom_energy, n);

@@ -4,6 +4,7 @@
 // the close centres of a step that has any.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -62,7 +63,7 @@ public:
 
     /// For the next compute, of models that take parameters: as in dpc::Inputs, on the host.
     void set_parameters(const Span& fparam, const Span& aparam) {
-        if (packed_.model->n_fparam + packed_.model->n_aparam == 0) {
+        if (packed_.model->n_parameters() == 0) {
             return;
         }
         packed_.set_parameters(fparam.values, aparam.values);
@@ -77,13 +78,19 @@ public:
     }
 
     /// Evaluate all centres of the list of the last set_neighbours. x: (n_all, 3), x(i, c) on the device. Throws InputError for positions
-    /// that are not finite and for two atoms in the same place, naming the atom indices; output is then void.
+    /// that are not finite and for two atoms in the same place, naming the atom indices; output is then void. fparam_gradient: as in
+    /// dpc::Output, on the host.
     template <class List, class Positions, class Output>
-    Totals compute(const Positions& x, const List& list, const Units& units, const Output& output) {
+    Totals compute(const Positions& x, const List& list, const Units& units, const Output& output,
+                   double* fparam_gradient = nullptr) {
         if (n_all_ < 0) {
             throw InputError("compute was called before set_neighbours");
         }
-        const Pass pass{model_, centres_, plan_, is_close_.data()};
+        if (fparam_gradient != nullptr) {
+            grow(first_layer_, space_, "dpc::first_layer", static_cast<std::size_t>(model_.n_types) * first_layer_stride());
+            Kokkos::deep_copy(space_, first_layer_, 0.0);
+        }
+        const Pass pass{model_, centres_, plan_, is_close_.data(), fparam_gradient != nullptr ? first_layer_.data() : nullptr};
         evaluate(pass, x, list, units, output);
         const StepSums sums = collect(pass, x, units, output);
         check(sums);
@@ -91,7 +98,10 @@ public:
         Totals totals;
         add(sums, totals);
         if (sums.chunks.n_close > 0) {
-            evaluate_close(x, list, units, output, totals);
+            evaluate_close(pass, x, list, units, output, totals);
+        }
+        if (fparam_gradient != nullptr) {
+            add_fparam_gradient(units, fparam_gradient);
         }
         return totals;
     }
@@ -109,7 +119,8 @@ public:
     std::size_t memory_bytes() const {
         return packed_.bytes() + model_.bytes() + (close_model_ ? sizeof(*close_model_) + close_model_->bytes() : 0) +
                centres_.bytes() + close_centres_.bytes() + is_close_.size() + scratch_.bytes() + 2 * sizeof(StepSums) +
-               (aparam_.size() + energies_.size() + worker_forces_.size() + worker_virials_.size()) * sizeof(double) +
+               (aparam_.size() + first_layer_.size() + energies_.size() + worker_forces_.size() + worker_virials_.size()) *
+                   sizeof(double) +
                chunk_sums_.size() * sizeof(ChunkSums);
     }
 
@@ -123,8 +134,12 @@ private:
         const DeviceModel<ExecSpace, Real>& model;
         const Centres<ExecSpace>& centres;
         const Plan& plan;
-        char* is_close;  // (n_centres) set, and left out; null: all contribute
+        char* is_close;                 // (n_centres) set, and left out; null: all contribute
+        double* first_layer = nullptr;  // first_layer_, null: not wanted
     };
+
+    std::size_t first_layer_stride() const { return static_cast<std::size_t>(std::max(1, packed_.close().most_neurons)); }
+    void add_fparam_gradient(const Units& units, double* gradient) const;
 
     template <class Output>
     WorkerSums clear_worker_sums(const Output& output);
@@ -138,7 +153,8 @@ private:
     template <class Call>
     void for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const TiledRows<Real>& features, const Call& call);
     template <class List, class Positions, class Output>
-    void evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output, Totals& totals);
+    void evaluate_close(const Pass& ordinary, const Positions& x, const List& list, const Units& units, const Output& output,
+                        Totals& totals);
     template <class Positions, class Output>
     StepSums collect(const Pass& pass, const Positions& x, const Units& units, const Output& output);
     static void check(const StepSums& sums);
@@ -157,7 +173,8 @@ private:
     Plan plan_;
     Kokkos::View<char*, Memory> is_close_;
     Scratch<ExecSpace, Real> scratch_;
-    Kokkos::View<double*, Memory> aparam_;                                     // (n_all, n_aparam)
+    Kokkos::View<double*, Memory> aparam_;       // (n_all, n_aparam)
+    Kokkos::View<double*, Memory> first_layer_;  // (types, first_layer_stride) sums over atoms of dE/d(sum of a neuron)
     Kokkos::View<double*, Memory> energies_, worker_forces_, worker_virials_;  // energies of all centres, by type
     Kokkos::View<ChunkSums*, Memory> chunk_sums_;
     Kokkos::View<StepSums, Memory> step_sums_{"dpc::step_sums"};
@@ -246,6 +263,9 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     FittingNet<ExecSpace, Real> net(space_, type, scratch_, chunk, product_);
     net.compute();
     net.reverse();
+    if (pass.first_layer != nullptr) {
+        net.add_first_layer_gradient(pass.first_layer + static_cast<std::size_t>(chunk.type) * first_layer_stride());
+    }
     ForceSums<Output> forces{output, workers, units.length, units.energy};
     for_each_descriptor(type, chunk, features, [&](auto kind, const auto& steps, const auto& own) {
         kind.reverse(steps, own, forces);
@@ -268,18 +288,38 @@ void Evaluator<ExecSpace, Real>::for_each_descriptor(const DeviceType<Real>& typ
     }
 }
 
+/// Frame parameters are added to the sums of the first layers' neurons.
+template <class ExecSpace, class Real>
+void Evaluator<ExecSpace, Real>::add_fparam_gradient(const Units& units, double* gradient) const {
+    const Model& model = *packed_.model;
+    const auto sums = Kokkos::create_mirror_view_and_copy(Kokkos::HostSpace(), first_layer_);
+    for (int a = 0; a < model.n_types(); ++a) {
+        if (!model.has_energy[static_cast<std::size_t>(a)]) {
+            continue;
+        }
+        const double* weight = model.parameter_weights(a);
+        const int n_out = model.fittings[static_cast<std::size_t>(a)].layers.front().n_out;
+        for (int k = 0; k < model.n_fparam; ++k) {
+            for (int neuron = 0; neuron < n_out; ++neuron, ++weight) {
+                gradient[k] += units.energy * *weight *
+                               sums(static_cast<std::size_t>(a) * first_layer_stride() + static_cast<std::size_t>(neuron));
+            }
+        }
+    }
+}
+
 /// The close centres of a step, with all columns and products, in chunks that fit the scratch arrays that are there.
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
-void Evaluator<ExecSpace, Real>::evaluate_close(const Positions& x, const List& list, const Units& units, const Output& output,
-                                                Totals& totals) {
+void Evaluator<ExecSpace, Real>::evaluate_close(const Pass& ordinary, const Positions& x, const List& list, const Units& units,
+                                                const Output& output, Totals& totals) {
     const int n_all = std::exchange(n_all_, -1);  // should memory fail, the list is void
     close_centres_.build_marked(space_, centres_, is_close_.data(), list, kSlotPadding);
     const Plan plan = make_plan(space_, *close_model_, close_centres_, scratch_.bytes(), 0);
     scratch_.reserve(space_, *close_model_, plan.most_lanes, plan.most_slots);
     grow(chunk_sums_, space_, "dpc::chunk_sums", plan.chunks.size());
     n_all_ = n_all;
-    const Pass pass{*close_model_, close_centres_, plan, nullptr};
+    const Pass pass{*close_model_, close_centres_, plan, nullptr, ordinary.first_layer};
     evaluate(pass, x, list, units, output);
     add(collect(pass, x, units, output), totals);
     scratch_.reserve(space_, model_, plan_.most_lanes, plan_.most_slots);  // where the next step expects its arrays

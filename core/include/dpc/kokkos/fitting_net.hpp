@@ -128,6 +128,29 @@ struct ReverseActivate {
     }
 };
 
+/// Sums over the atoms of a chunk, one neuron of the first layer a team: dE/d(what it sums up, its bias included).
+template <class ExecSpace, class Real>
+struct SumFirstLayer {
+    using Member = typename Kokkos::TeamPolicy<ExecSpace>::member_type;
+    TiledRows<Real> gradient;  // of a net of one layer, which is linear, without data: 1
+    Chunk chunk;
+    double* sums;  // (n_rows) added to
+
+    KOKKOS_FUNCTION void operator()(const Member& member) const {
+        const int neuron = member.league_rank();
+        double sum = 0;
+        Kokkos::parallel_reduce(
+            Kokkos::TeamThreadRange(member, chunk.tiles.n_atoms),
+            [&](int k, double& partial) {
+                if (chunk.contributes(k)) {
+                    partial += gradient.data == nullptr ? 1.0 : static_cast<double>(*gradient.of_atom(neuron, k));
+                }
+            },
+            sum);
+        Kokkos::single(Kokkos::PerTeam(member), [&]() { sums[neuron] += sum; });
+    }
+};
+
 /// The arrays of a chunk in the net.
 template <class ExecSpace, class Real>
 class FittingNet {
@@ -174,6 +197,14 @@ public:
                 for_each_row("dpc::reverse_skip", space_, chunk_.tiles, reverse_x.n_rows, gradient);
             }
         }
+    }
+
+    /// After reverse: what a bias of the first layer would get, over the atoms that contribute. sums: (neurons), added to.
+    void add_first_layer_gradient(double* sums) const {
+        const int n = layers_.front().weight.n_out;
+        const TiledRows<Real> gradient = layers_.size() > 1 ? slope(0) : TiledRows<Real>{};
+        Kokkos::parallel_for("dpc::sum_first_layer", Kokkos::TeamPolicy<ExecSpace>(space_, n, Kokkos::AUTO),
+                             SumFirstLayer<ExecSpace, Real>{gradient, chunk_, sums});
     }
 
 private:
