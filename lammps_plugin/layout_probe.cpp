@@ -15,6 +15,7 @@
 #include "lammps.h"
 #include "neigh_list.h"
 #include "pair.h"
+#include "timer.h"
 #include "update.h"
 
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"  // single inheritance throughout: well defined for these compilers
@@ -67,6 +68,12 @@ public:
     template <class Value>
     bool holds(size_t offset, Value value) const {
         return !done_ || memcmp(memory_ + offset, &value, sizeof value) == 0;
+    }
+    /// The object itself; null: not constructed.
+    template <class Class>
+    const Class* as() const {
+        static_assert(sizeof(Class) <= kSize);
+        return done_ ? reinterpret_cast<const Class*>(memory_) : nullptr;
     }
 
 private:
@@ -121,6 +128,13 @@ bool is_at(const char* table_symbol, Function function, const char* symbol) {
     (void)table_symbol, (void)function, (void)symbol;
     return true;
 #endif
+}
+
+/// A new timer is at its default, `timer normal`.
+bool timer_fits(const RunningLammps& lammps) {
+    const Constructed timer(lammps, "_ZN9LAMMPS_NS5TimerC1EPNS_6LAMMPSE");
+    const auto* made = timer.as<Timer>();
+    return made == nullptr || (made->has_normal() && !made->has_full());
 }
 
 /// Opens the protected members.
@@ -194,6 +208,9 @@ const char* class_laid_out_differently(const RunningLammps& lammps) {
     const char* name = lammps.extract_global != nullptr ? first_wrong_address(lammps) : nullptr;
     if (name == nullptr && !neighbour_list_fits(lammps)) {
         name = "NeighList";
+    }
+    if (name == nullptr && !timer_fits(lammps)) {
+        name = "Timer";
     }
     if (name == nullptr && !(PairProbe::members_fit(lammps) && PairProbe::virtual_functions_fit())) {
         name = "Pair";

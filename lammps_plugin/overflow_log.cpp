@@ -140,6 +140,8 @@ OverflowLog::Report OverflowLog::end_run(MPI_Comm world, std::int64_t step) {
         last.close.clear();  // part of the summary
         last.summary = summary();
     }
+    last.counts = run_.counts;
+    last.worst = run_.pair.pair;
     held_ = {};
     run_ = {};
     n_held_back_ = 0;

@@ -36,12 +36,18 @@ public:
         }
     }
 
+    struct Counts {
+        std::int64_t close = 0, beyond = 0, over_sel = 0;
+    };
+
     /// Sentences to print; empty: nothing to say.
     struct Report {
         std::string beyond;   // beyond the table: only `overflow warn` goes on
         std::string close;    // closer than the training data, and all inside the table
         std::string crowd;    // more neighbours than sel; said once per run
         std::string summary;  // of the run, where reports were held back
+        Counts counts;              // of the run, where it ends
+        dpc::Overflow::Pair worst;  // the same
     };
 
     /// Collective over `world`, the same on all ranks. What was added on all ranks since the last
@@ -60,9 +66,6 @@ public:
     void start_run();
 
 private:
-    struct Counts {
-        std::int64_t close = 0, beyond = 0, over_sel = 0;
-    };
     struct WorstPair {
         std::int64_t step = 0, id_i = 0, id_j = 0;
         dpc::Overflow::Pair pair;

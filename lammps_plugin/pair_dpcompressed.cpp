@@ -116,6 +116,7 @@ PairDPCompressedBase::Results PairDPCompressed::evaluate(std::size_t k, const Ta
     Results results;
     dpc::Output out;
     out.forces = task.forces != nullptr ? task.forces : forces;
+    out.measures = task.measures;
     out.atom_energy = task.drives && eflag_atom ? eatom : nullptr;
     if (task.drives && wants_atom_virial()) {
         atom_virial_.assign(9 * static_cast<std::size_t>(n_all()), 0.0);

@@ -21,6 +21,7 @@
 #include "neighbor.h"
 #include "shared_model.hpp"
 #include "text.hpp"
+#include "timer.h"
 #include "unsaid_at_exit.hpp"
 #include "update.h"
 #include "utils.h"
@@ -149,6 +150,7 @@ void PairDPCompressedBase::load_models() {
     }
     models_ = std::move(models);
     check_same_parameters();
+    summary_ = dpcompressed::RunSummary(first().n_types());
 }
 
 /// One source gives all models the same.
@@ -448,6 +450,7 @@ void PairDPCompressedBase::give_list() {
     for (ModelInUse& in_use : models_) {
         in_use.has_list = false;
     }
+    const auto watch = summary_.time_list();
     on_this_rank([this] { take_list(0); });
     models_.front().has_list = true;
 }
@@ -532,6 +535,7 @@ void PairDPCompressedBase::compute(int eflag, int vflag) {
     ev_init(eflag, vflag);
     fparam_gradient_.clear();
     const double scale = common_scale();
+    summary_.take_times(settings_.says_summary && timer->has_full());
     update_list();
     update_parameters();
     const bool measures = deviation_ && update->ntimestep % settings_.deviation.every == 0;
@@ -544,15 +548,16 @@ void PairDPCompressedBase::compute(int eflag, int vflag) {
         return evaluate(0, {true,
                             {units_.length, units_.energy * scale},
                             is_alone ? deviation_->forces(0) : nullptr,
-                            wants_fparam_gradient_ ? fparam_gradient_.data() : nullptr});
+                            wants_fparam_gradient_ ? fparam_gradient_.data() : nullptr,
+                            summary_.measures(settings_.says_summary && is_check())});
     });
     note_overflow(0);
     tally(driving);
     if (measures) {
+        const auto watch = summary_.time_deviation();
         measure_deviation(scale == 1 ? &driving.totals : nullptr);
     }
-    if (update->setupflag || update->ntimestep == update->laststep ||
-        update->ntimestep % check_every() == 0) {
+    if (is_check()) {
         report_overflow();
     }
 }

@@ -20,6 +20,7 @@
 #include "pair.h"
 #include "pair_settings.hpp"
 #include "parameter_sources.hpp"
+#include "run_summary.hpp"
 
 namespace dpcompressed {
 constexpr char kStyle[] = "pair_style dpcompressed: ";  // begins every message
@@ -77,6 +78,7 @@ protected:
         dpc::Units units;
         double* forces;     // (n_all, 3) on the host, filled with the forces of this model alone; null: not wanted
         double* fparam_gradient = nullptr;  // (n_fparam) added to, of the atoms of this rank; null: not wanted
+        dpc::Measures measures{};
     };
 
     struct Results {
@@ -193,6 +195,8 @@ private:
     void measure_deviation(const dpc::Totals* of_first);
     dpc::Totals evaluate_alone(std::size_t k);
     void report_overflow();
+    bool is_check() const;
+    void say_summary(const std::vector<dpcompressed::OverflowLog::Report>& of_models);
     void say(const std::string& file, const dpcompressed::OverflowLog::Report& report);
     std::string named(const std::string& file, const std::string& message) const;
     int check_every() const;
@@ -211,6 +215,7 @@ private:
     std::unique_ptr<dpcompressed::DeviationFile> deviation_file_;  // on rank 0
     // pvector; 0 on other ranks than the first, as LAMMPS adds them up
     std::array<double, dpcompressed::ModelDeviation::kValues> values_{};
+    dpcompressed::RunSummary summary_;
     double* reversed_ = nullptr;      // the forces of comm_reverse_forces
     bool wants_fparam_gradient_ = false;
     std::vector<double> fparam_gradient_;  // (n_fparam) of this rank's atoms; empty: not evaluated

@@ -140,7 +140,8 @@ public:
                                 const Rows& rows) = 0;
     /// inputs: parameters and units, on the host; fparam_gradient: as in dpc::Output.
     virtual dpc::Totals compute(const PositionView<DeviceType>& x, const Rows& rows,
-                                const dpc::Inputs& inputs, const Output& out, double* fparam_gradient) = 0;
+                                const dpc::Inputs& inputs, const Output& out, double* fparam_gradient,
+                                const dpc::Measures& measures) = 0;
     virtual const dpc::Overflow& overflow() const = 0;
     virtual std::string describe() const = 0;
     virtual std::size_t memory_bytes() const = 0;
@@ -163,9 +164,10 @@ public:
         evaluator_.set_neighbours(n_all, types, rows);
     }
     dpc::Totals compute(const PositionView<DeviceType>& x, const typename Base::Rows& rows,
-                        const dpc::Inputs& inputs, const typename Base::Output& out, double* fparam_gradient) override {
+                        const dpc::Inputs& inputs, const typename Base::Output& out, double* fparam_gradient,
+                        const dpc::Measures& measures) override {
         evaluator_.set_parameters(inputs.fparam, inputs.aparam);
-        return evaluator_.compute(x, rows, inputs.units, out, fparam_gradient);
+        return evaluator_.compute(x, rows, inputs.units, out, fparam_gradient, measures);
     }
     const dpc::Overflow& overflow() const override { return evaluator_.overflow(); }
     std::string describe() const override { return evaluator_.describe(); }
@@ -357,7 +359,7 @@ PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate(std::
     dpc::Inputs inputs{nullptr, task.units};
     add_parameters(*models_[k].model, inputs);
     results.totals = engines_[k]->compute(atomKK->k_x.template view<DeviceType>(),
-                                          rows_of<DeviceType>(list, *atomKK), inputs, out, task.fparam_gradient);
+                                          rows_of<DeviceType>(list, *atomKK), inputs, out, task.fparam_gradient, task.measures);
     if (task.forces != nullptr) {
         hand_over(task);
     }

@@ -29,9 +29,35 @@ void PairDPCompressedBase::report_overflow() {
 /// End of a run: what a minimiser that stopped early, or a run between two checks, has not reported
 /// yet.
 void PairDPCompressedBase::finish() {
+    std::vector<dpcompressed::OverflowLog::Report> reports;
     for (ModelInUse& in_use : models_) {
-        say(in_use.file, in_use.overflow->end_run(world, update->ntimestep));
+        reports.push_back(in_use.overflow->end_run(world, update->ntimestep));
+        say(in_use.file, reports.back());
     }
+    if (settings_.says_summary && summary_.has_any()) {
+        say_summary(reports);
+    }
+    summary_ = dpcompressed::RunSummary(models_.empty() ? 0 : first().n_types());
+}
+
+/// Collective.
+void PairDPCompressedBase::say_summary(const std::vector<dpcompressed::OverflowLog::Report>& of_models) {
+    std::string overflow;
+    for (std::size_t k = 0; k < models_.size(); k++) {
+        const auto& counts = of_models[k].counts;
+        overflow += text("  overflow", models_.size() > 1 ? " of " + models_[k].file : "", ": ", counts.close,
+                         " closer than the training data, ", counts.beyond, " beyond the tables, ", counts.over_sel,
+                         " times more neighbours than sel\n");
+    }
+    const std::string lines = summary_.lines(world, first(), of_models.front().worst) + overflow + summary_.times(world);
+    if (rank_ == 0) {
+        utils::logmesg(lmp, text(kStyle, "summary of this run with ", models_.front().file, ", ", summary_.n_evaluations(),
+                                 " evaluations, neighbours counted in ", summary_.n_counted(), " of them\n", lines));
+    }
+}
+
+bool PairDPCompressedBase::is_check() const {
+    return update->setupflag || update->ntimestep == update->laststep || update->ntimestep % check_every() == 0;
 }
 
 /// Of several models the message says which.

@@ -23,7 +23,7 @@ namespace {
 constexpr char kUsage[] =
     "pair_style dpcompressed FILE [FILE2 ...] [check N] [overflow warn|stop] [precision double|mixed] "
     "[device cpu|gpu|auto] [memory MB] [neighbors trained|all] [out_freq N] [out_file F] [atomic] "
-    "[relative L] [relative_v L] [fparam V ... | fparam_from_compute ID | fparam_from_fix ID [N]] "
+    "[relative L] [relative_v L] [summary yes|no] [fparam V ... | fparam_from_compute ID | fparam_from_fix ID [N]] "
     "[aparam V ... | aparam_from_compute ID]";
 
 struct DeviceWord {
@@ -119,6 +119,8 @@ constexpr Keyword kKeywords[] = {
      [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative = parse_level(k, v); }},
     {"relative_v", 1,
      [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative_v = parse_level(k, v); }},
+    {"summary", 1,
+     [](const char* k, const char* v, StyleSettings& s) { s.says_summary = parse_choice(k, v, "no", "yes"); }},
     {"fparam", kNumbers,
      [](const char* k, const char* v, StyleSettings& s) { s.parameters.fparam.push_back(parse_parameter(k, v)); }},
     {"aparam", kNumbers,
@@ -390,6 +392,7 @@ std::string pack(const StyleSettings& settings) {
     put_if(deviation.each_atom, "atomic", "");
     put_if(deviation.relative >= 0, "relative", deviation.relative);
     put_if(deviation.relative_v >= 0, "relative_v", deviation.relative_v);
+    put_if(!settings.says_summary, "summary", "no");
     const ParameterSettings& parameters = settings.parameters;
     for (const double value : parameters.fparam) {
         put_if(true, "fparam", value);

@@ -50,6 +50,7 @@ struct StyleSettings {
     dpc::Neighbours neighbours = dpc::Neighbours::trained;
     DeviationSettings deviation;
     ParameterSettings parameters;
+    bool says_summary = true;  // at the end of every run
 };
 
 /// Throws dpc::InputError with the sentence to print.

@@ -49,6 +49,7 @@ LAMMPS_HEADERS = {
     "neigh_request",
     "neighbor",
     "pair",
+    "timer",
     "universe",
     "update",
     "utils",

@@ -96,6 +96,7 @@ def test_another_mpi_is_refused(macro: str, said: str, lammps: Lammps, plugin_fo
         ("lammps.h", "class Atom *atom;", "void *added;", "Atom"),
         ("update.h", "bigint ntimestep;", "bigint added;", "Update"),
         ("force.h", "double boltz;", "double added;", "Force"),
+        ("timer.h", "int _level;", "int added[2];", "Timer"),
     ],
 )
 def test_another_layout_is_refused(

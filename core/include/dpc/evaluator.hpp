@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dpc/measures.hpp"
 #include "dpc/model.hpp"
 #include "dpc/neighbour_rule.hpp"
 #include "dpc/overflow.hpp"
@@ -56,6 +57,7 @@ struct Output {
     double* atom_energy = nullptr;      // (n_all), centres only; may be null
     double* atom_virial = nullptr;      // (n_all, 9) xx xy xz yx yy yz zx zy zz, position component first; may be null
     double* fparam_gradient = nullptr;  // (Model::n_fparam) derivatives of the energy along the frame parameters; may be null
+    Measures measures{};
 };
 
 struct Totals {

@@ -91,10 +91,12 @@ template <class Real>
 void BlockEvaluator<Real>::evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums) {
     const Type& type = ordinary_type(block);
     const Units& units = inputs.units;
+    sums.watch.start();
     gather(list, block, inputs.x, units.length, sums);
     if (type.descriptors.size() > 1) {
         keep_own(list, block, inputs.x, units.length, sums);
     }
+    sums.watch.charge(&StageTimes::pairs);
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         code_of(descriptor).compute_environment(descriptor, pairs_of(descriptor, type));
     }
@@ -109,6 +111,7 @@ void BlockEvaluator<Real>::evaluate(const NeighbourBlocks& list, const Block& bl
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         add_forces(descriptor, pairs_of(descriptor, type), list, block, units, sums);
     }
+    sums.watch.charge(&StageTimes::forces);
 }
 
 /// The close centres of a block with all columns and products. Leaves the other ones as those that are evaluated next.
@@ -139,16 +142,19 @@ void BlockEvaluator<Real>::evaluate_atoms(const Type& type, const NeighbourBlock
         features += static_cast<std::ptrdiff_t>(descriptor.n_features) * atoms_.lanes;
     }
     place_parameters(list, block, inputs.aparam, features);
+    sums.watch.charge(&StageTimes::descriptor);
     compute_energy(type, list, block, inputs.units, sums);
     reverse_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, net_, features_.data());
     if (sums.fparam_gradient != nullptr) {
         add_fparam_gradient(type, block, inputs.units, sums.fparam_gradient);
     }
+    sums.watch.charge(&StageTimes::fitting_net);
     const Real* reverse_features = features_.data();
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         code_of(descriptor).reverse(descriptor, atoms_, reverse_features);
         reverse_features += static_cast<std::ptrdiff_t>(descriptor.n_features) * atoms_.lanes;
     }
+    sums.watch.charge(&StageTimes::forces);
 }
 
 /// Of the present atoms: frame parameters are added to the sums of the first layer's neurons.
@@ -223,8 +229,15 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
     } else if (type.descriptors.front().shares_slots) {
         may_overflow = check_shared_slots(list, block, sums);
     }
+    const bool is_single = type.descriptors.size() == 1;
+    if (sums.statistics != nullptr && is_single) {
+        measure(block, *sums.statistics);
+    }
     if (may_overflow) {
         keep_nearest(list, block, x, length, close, sums);
+    }
+    if (sums.statistics != nullptr && !is_single) {
+        measure(block, *sums.statistics);
     }
     merge(sums.overflow, close);
     gathered_.pad(rcut2);
@@ -336,6 +349,26 @@ void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block
             }
             merge(sums.overflow, found);
         }
+    }
+}
+
+/// How many pairs the centres of the block have, and the shortest ones.
+template <class Real>
+void BlockEvaluator<Real>::measure(const Block& block, NeighbourStatistics& statistics) const {
+    const BlockPairs& pairs = gathered_.pairs;
+    statistics.n_centres[static_cast<std::size_t>(block.type)] += block.n_atoms;
+    for (int k = 0; k < block.n_atoms; ++k) {
+        int of_all_types = 0;
+        for (int b = 0; b < pairs.n_types; ++b) {
+            const int n = pairs.count(b, k);
+            const double* r2 = pairs.r2 + pairs.first(b, k);
+            of_all_types += n;
+            statistics.add_centre(block.type, b, n);
+            if (n > 0 && ordinary_type(block).limits[static_cast<std::size_t>(b)].checked_distance2 > 0) {
+                statistics.add_pair(block.type, b, std::sqrt(*std::min_element(r2, r2 + n)));
+            }
+        }
+        statistics.add_centre(block.type, pairs.n_types, of_all_types);
     }
 }
 

@@ -23,7 +23,9 @@ struct Sums {
     double* fparam_gradient = nullptr;
     Totals totals;
     Overflow overflow;
-    int coincident[2] = {-1, -1};  // atom indices of a pair at distance 0: the results are void
+    int coincident[2] = {-1, -1};               // atom indices of a pair at distance 0: the results are void
+    NeighbourStatistics* statistics = nullptr;  // null: not wanted
+    StageWatch watch;
 };
 
 template <class Real>
@@ -55,6 +57,7 @@ private:
     void narrow(const Type& type);
     void narrow_to(const PackedDescriptor<Real>& descriptor, BlockPairs& own) const;
     void count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums);
+    void measure(const Block& block, NeighbourStatistics& statistics) const;
     void mark_close(const Block& block, int atom);
     void evaluate_close(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
     void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);

@@ -59,11 +59,13 @@ private:
         AlignedArray<double> forces, atom_virial;  // threads other than the first
         std::vector<double> fparam_gradient;       // all threads
         Sums sums;
+        NeighbourStatistics statistics;
+        StageTimes times;
     };
 
     int n_threads() const { return static_cast<int>(threads_.size()); }
     void reserve_blocks();
-    void reserve_sums(bool with_atom_virial);
+    void reserve_sums(const Output& output);
     void run_thread(int t, const Inputs& inputs, const Output& output);
     void add_thread_sums(int t, const Output& output);
     Totals collect(const Output& output);
@@ -104,16 +106,20 @@ void HostEngine<Real>::reserve_blocks() {
 
 /// Outside the parallel region, where a failed allocation can be reported.
 template <class Real>
-void HostEngine<Real>::reserve_sums(bool with_atom_virial) {
+void HostEngine<Real>::reserve_sums(const Output& output) {
     const auto n = static_cast<std::size_t>(list_->n_all);
     for (Thread& thread : threads_) {
         thread.fparam_gradient.resize(static_cast<std::size_t>(packed_.model->n_fparam));
     }
     for (std::size_t t = 1; t < threads_.size(); ++t) {
         threads_[t].forces.reserve(3 * n);
-        if (with_atom_virial) {
+        if (output.atom_virial != nullptr) {
             threads_[t].atom_virial.reserve(9 * n);
         }
+    }
+    for (Thread& thread : threads_) {
+        thread.statistics = NeighbourStatistics(output.measures.statistics != nullptr ? packed_.model->n_types() : 0);
+        thread.times = StageTimes{};
     }
 }
 
@@ -126,6 +132,8 @@ void HostEngine<Real>::run_thread(int t, const Inputs& inputs, const Output& out
         std::fill(thread.fparam_gradient.begin(), thread.fparam_gradient.end(), 0.0);
         thread.sums.fparam_gradient = thread.fparam_gradient.data();
     }
+    thread.sums.statistics = output.measures.statistics != nullptr ? &thread.statistics : nullptr;
+    thread.sums.watch = StageWatch(output.measures.times != nullptr ? &thread.times : nullptr);
     if (t == 0) {
         thread.sums.forces = output.forces;
         thread.sums.atom_virial = output.atom_virial;
@@ -179,6 +187,12 @@ Totals HostEngine<Real>::collect(const Output& output) {
             output.fparam_gradient[k] += thread.fparam_gradient[k];
         }
         merge(overflow, sums.overflow);
+        if (output.measures.statistics != nullptr) {
+            merge(*output.measures.statistics, thread.statistics);
+        }
+        if (output.measures.times != nullptr) {
+            add_share(*output.measures.times, thread.times, 1.0 / n_threads());
+        }
     }
     return totals;
 }
@@ -190,7 +204,7 @@ Totals HostEngine<Real>::compute(const Inputs& inputs, const Output& output) {
     }
     check_finite(inputs.x, list_->n_all);
     packed_.set_parameters(inputs.fparam.values, inputs.aparam.values);
-    reserve_sums(output.atom_virial != nullptr);
+    reserve_sums(output);
     const int n = n_threads();
     if (n == 1) {
         run_thread(0, inputs, output);

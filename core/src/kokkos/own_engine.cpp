@@ -227,7 +227,8 @@ DeviceOutput<typename ExecSpace::memory_space> OwnEngine<ExecSpace, Real>::State
 template <class ExecSpace, class Real>
 Totals OwnEngine<ExecSpace, Real>::State::compute_in_place(const Inputs& inputs, const Output& output) {
     return evaluator.compute(Positions(inputs.x, static_cast<std::size_t>(n_all)), neighbours->list(), inputs.units,
-                             wrap(output.forces, output.atom_energy, output.atom_virial), output.fparam_gradient);
+                             wrap(output.forces, output.atom_energy, output.atom_virial), output.fparam_gradient,
+                             output.measures);
 }
 
 template <class ExecSpace, class Real>
@@ -238,7 +239,8 @@ Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const Inputs& inputs
     double* e = output.atom_energy != nullptr ? atom_energy.zeros(space, n).data() : nullptr;
     double* w = output.atom_virial != nullptr ? atom_virial.zeros(space, 9 * n).data() : nullptr;
     const Totals totals =
-        evaluator.compute(Positions(device_x.data(), n), neighbours->list(), inputs.units, wrap(f, e, w), output.fparam_gradient);
+        evaluator.compute(Positions(device_x.data(), n), neighbours->list(), inputs.units, wrap(f, e, w),
+                          output.fparam_gradient, output.measures);
     forces.add_to(space, output.forces, 3 * n);
     if (e != nullptr) {
         atom_energy.add_to(space, output.atom_energy, n);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dpc/kokkos/centres.hpp"
+#include "dpc/kokkos/device_statistics.hpp"
 #include "dpc/kokkos/fitting_net.hpp"
 #include "dpc/kokkos/gather_pairs.hpp"
 #include "dpc/kokkos/plan.hpp"
@@ -82,9 +83,14 @@ public:
     /// dpc::Output, on the host.
     template <class List, class Positions, class Output>
     Totals compute(const Positions& x, const List& list, const Units& units, const Output& output,
-                   double* fparam_gradient = nullptr) {
+                   double* fparam_gradient = nullptr, const Measures& measures = {}) {
         if (n_all_ < 0) {
             throw InputError("compute was called before set_neighbours");
+        }
+        watch_ = StageWatch(measures.times);
+        measures_neighbours_ = measures.statistics != nullptr;
+        if (measures_neighbours_) {
+            statistics_.start(space_, model_.n_types);
         }
         if (fparam_gradient != nullptr) {
             grow(first_layer_, space_, "dpc::first_layer", static_cast<std::size_t>(model_.n_types) * first_layer_stride());
@@ -97,6 +103,10 @@ public:
         overflow_ = sums.chunks.overflow;
         Totals totals;
         add(sums, totals);
+        if (measures_neighbours_) {
+            statistics_.add_to(space_, *measures.statistics);
+            measures_neighbours_ = false;  // close centres were counted
+        }
         if (sums.chunks.n_close > 0) {
             evaluate_close(pass, x, list, units, output, totals);
         }
@@ -121,7 +131,7 @@ public:
                centres_.bytes() + close_centres_.bytes() + is_close_.size() + scratch_.bytes() + 2 * sizeof(StepSums) +
                (aparam_.size() + first_layer_.size() + energies_.size() + worker_forces_.size() + worker_virials_.size()) *
                    sizeof(double) +
-               chunk_sums_.size() * sizeof(ChunkSums);
+               chunk_sums_.size() * sizeof(ChunkSums) + statistics_.bytes();
     }
 
     const ExecSpace& space() const { return space_; }
@@ -157,6 +167,7 @@ private:
                         Totals& totals);
     template <class Positions, class Output>
     StepSums collect(const Pass& pass, const Positions& x, const Units& units, const Output& output);
+    void charge(double StageTimes::* stage);
     static void check(const StepSums& sums);
     static void add(const StepSums& sums, Totals& totals);
 
@@ -180,7 +191,19 @@ private:
     Kokkos::View<StepSums, Memory> step_sums_{"dpc::step_sums"};
     Kokkos::View<StepSums, PinnedSpace<ExecSpace>> host_sums_{"host: step_sums"};
     Overflow overflow_;
+    StageWatch watch_;  // of the step
+    bool measures_neighbours_ = false;
+    DeviceStatistics<ExecSpace> statistics_;
 };
+
+/// Kernels run on while the host is ahead: only a stage that is timed is waited for.
+template <class ExecSpace, class Real>
+void Evaluator<ExecSpace, Real>::charge(double StageTimes::* stage) {
+    if (watch_.is_on()) {
+        space_.fence("dpc: the time of a stage");
+        watch_.charge(stage);
+    }
+}
 
 template <class ExecSpace, class Real>
 template <class Output>
@@ -246,6 +269,7 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     const TiledRows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
     const KeepRule keep{counts_all_types(rule_), pass.model.n_slots};
     const CutoffSlots cutoffs = type.slots;
+    watch_.start();
     if (rule_ == NeighbourRule::all) {
         const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
         for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
@@ -253,6 +277,10 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
         const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
         for_each_segment<kFewestTeams / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
     }
+    if (measures_neighbours_) {
+        statistics_.measure(space_, chunk, cutoffs.n > 0);
+    }
+    charge(&StageTimes::pairs);
     for_each_descriptor(type, chunk, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
     const int n_aparam = packed_.model->n_aparam;
     if (n_aparam > 0) {
@@ -260,12 +288,14 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
                      PlaceParameters<Real>{features.from(type.n_features - n_aparam), chunk.centres, aparam_.data(), n_aparam,
                                            chunk.tiles.n_atoms});
     }
+    charge(&StageTimes::descriptor);
     FittingNet<ExecSpace, Real> net(space_, type, scratch_, chunk, product_);
     net.compute();
     net.reverse();
     if (pass.first_layer != nullptr) {
         net.add_first_layer_gradient(pass.first_layer + static_cast<std::size_t>(chunk.type) * first_layer_stride());
     }
+    charge(&StageTimes::fitting_net);
     ForceSums<Output> forces{output, workers, units.length, units.energy};
     for_each_descriptor(type, chunk, features, [&](auto kind, const auto& steps, const auto& own) {
         kind.reverse(steps, own, forces);
@@ -274,6 +304,7 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + c);
     Kokkos::parallel_reduce("dpc::collect_chunk", light<CollectChunk>(Range(space_, 0, chunk.tiles.n_atoms)),
                             CollectChunk{chunk, type.slots}, sums);
+    charge(&StageTimes::forces);
 }
 
 template <class ExecSpace, class Real>
