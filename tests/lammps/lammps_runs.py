@@ -191,6 +191,13 @@ def program(name: str) -> str:
     return found
 
 
+def has_style(lammps: Lammps, name: str) -> bool:
+    """Whether the LAMMPS of the fixture has a style or command: what `lmp -h` lists."""
+    command = [lammps.backend.lmp or program("lmp"), "-h"]
+    environment = {**os.environ, **lammps.backend.environment}
+    return name in subprocess.run(command, env=environment, text=True, stdout=subprocess.PIPE, check=False).stdout.split()
+
+
 def mpi_folder() -> str:
     """Where the MPI of this Python environment's LAMMPS lies, for programs that do not look there by themselves."""
     return next(str(f.locate().parent) for f in metadata.files("mpich") if f.name.startswith("libmpi.so"))

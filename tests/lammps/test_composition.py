@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Lammps, Run, System, on_backends, setup, static
+from lammps_runs import Array, Lammps, Run, System, has_style, on_backends, setup, static
 
 WORDS = "overflow warn"
 SAME = 1e-11  # eV/angstrom: the same sums in another order
@@ -56,6 +56,78 @@ def test_scaled_sum_of_two_models(ranks: int, lammps: Lammps, water: System, two
     style = f"hybrid/scaled 0.3 dpcompressed {two[0]} {WORDS} v_rest dpcompressed {two[1]} {WORDS}"
     script = "variable rest equal 0.7\n" + setup("water.data", style, BOTH) + PER_ATOM + static("all.dump", COLUMNS)
     assert_is_sum(lammps.run(script, ranks), [alone(lammps, file) for file in two], [0.3, 0.7])
+
+
+def test_scaled_sum_with_itself(lammps: Lammps, water: System, two: list[Path]) -> None:
+    """Shares of one file that add up to 1 are that file; each style has engines, lists and reports of its own."""
+    style = f"hybrid/scaled 0.3 dpcompressed {two[0]} {WORDS} 0.7 dpcompressed {two[0]} {WORDS}"
+    run = lammps.run(setup("water.data", style, BOTH) + PER_ATOM + static("all.dump", COLUMNS))
+    assert_is_sum(run, [alone(lammps, two[0])], [1])
+    assert run.output.count("summary of this run") == 2
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_alchemy(ranks: int, lammps: Lammps, water: System, two: list[Path]) -> None:
+    """Forces are those of both models, each times its own partition's variable at that step: the two must add up to 1.
+
+    At step k of 8 the first one's share is 1 - k/8."""
+    if not has_style(lammps, "alchemy"):
+        pytest.skip("this LAMMPS has no package REPLICA")
+    script = f"variable file world {two[0]} {two[1]}\nvariable w world first second\n"
+    script += "variable from world 1 0\nvariable to world 0 1\nvariable share equal ramp(${from},${to})\n"
+    script += setup("water.data", "dpcompressed ${file} " + WORDS, "* * O H").replace(
+        "read_data", "atom_modify map array\nread_data"
+    )
+    script += """
+fix a all alchemy v_share
+fix nve all nve
+timestep 0.0002
+dump d all custom 1 ${w}.dump id type x y z fx fy fz
+dump_modify d format float %.17g
+fix p all print 1 "$(f_a:%.17g)" file ${w}.txt title "" screen no
+run 8
+"""
+    lammps.run(script, 2 * ranks, ("-partition", f"2x{ranks}", "-plog", "none", "-pscreen", "none"))
+    files = [Run(0, "", lammps.folder).dumps(f"{w}.dump") for w in ("first", "second")]
+    shares = 1 - np.arange(9) / 8
+    for w, expected in (("first", shares), ("second", 1 - shares)):
+        np.testing.assert_allclose(np.loadtxt(lammps.folder / f"{w}.txt"), expected, rtol=0, atol=1e-15)
+    for k in (0, 2, 6, 8):
+        first, second = files[0][k], files[1][k]
+        np.testing.assert_array_equal(first, second)
+        water.moved(first[:, 1:4]).write(lammps.folder / "water.data")
+        parts = [alone(lammps, file)[2][:, :3] for file in two]
+        np.testing.assert_allclose(first[:, 4:], shares[k] * parts[0] + (1 - shares[k]) * parts[1], rtol=0, atol=SAME)
+        assert np.abs(parts[0] - parts[1]).max() > 0.1
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(
+    ("style", "coeff"),
+    [
+        ("zbl 1.0 2.0", "1 1 zbl 8 8\npair_coeff 1 2 zbl 8 1\npair_coeff 2 2 zbl 1 1"),
+        ("dispersion/d3 original pbe 8.0 5.0", "* * dispersion/d3 O H"),
+    ],
+    ids=["zbl", "d3"],
+)
+def test_classical_terms_on_top(ranks: int, style: str, coeff: str, lammps: Lammps, water: System, two: list[Path]) -> None:
+    """A repulsive core and a correction for dispersion, which is of many bodies and communicates by itself."""
+    name = style.split()[0]
+    if not has_style(lammps, name):
+        pytest.skip(f"this LAMMPS has no pair style {name}")
+    both = f"* * dpcompressed O H\npair_coeff {coeff}"
+    run = lammps.run(
+        setup("water.data", f"hybrid/overlay dpcompressed {two[0]} {WORDS} {style}", both)
+        + PER_ATOM
+        + static("all.dump", COLUMNS),
+        ranks,
+    )
+    classical = Lammps(lammps.folder).run(
+        setup("water.data", style, coeff.replace(f"{name} ", "")) + PER_ATOM + static("classical.dump", COLUMNS)
+    )
+    parts = [alone(lammps, two[0]), (classical.value("energy")[0], classical.value("virial"), classical.dump("classical.dump"))]
+    assert np.abs(parts[1][2][:, :3]).max() > 1e-3
+    assert_is_sum(run, parts, [1, 1])
 
 
 SOLVENT = """
@@ -118,3 +190,25 @@ def test_solute_in_a_classical_solvent(ranks: int, lammps: Lammps, water: System
     assert min(np.abs(part).max() for part in parts) > 0.05
     np.testing.assert_allclose(mixed.dump("mixed.dump"), sum(parts), rtol=0, atol=1e-9)
     assert mixed.value("energy")[0] == pytest.approx(classical.value("energy")[0] + model.value("energy")[0], rel=1e-11)
+
+
+def test_long_range_forces_on_ranks_of_their_own(lammps: Lammps, water: System, small: Path) -> None:
+    """run_style verlet/split: the second partition has the part in k-space, the first one all others."""
+    if not has_style(lammps, "verlet/split"):
+        pytest.skip("this LAMMPS has no package REPLICA")
+    write_mixture(water, lammps.folder / "mixture.data")
+    style = f"hybrid/overlay dpcompressed {small} {WORDS} {CLASSICAL}"
+    head, tail = setup("mixture.data", style, "* * dpcompressed O H NULL", atom_style="full").split("pair_style", 1)
+    script = head + SOLVENT + "pair_style" + tail + LJ.format(style="lj/cut/coul/long")
+    script += """
+velocity all create 300 17 loop geom
+fix nve all nve
+timestep 0.000002
+{}
+run 5
+write_dump all custom {} id x y z fx fy fz modify format float %.17g
+"""
+    whole = lammps.run(script.format("", "whole.dump")).dump("whole.dump")
+    split = script.format("run_style verlet/split", "split.dump").replace("write_dump", "partition yes 1 write_dump")
+    lammps.run(split, 2, ("-partition", "1", "1", "-plog", "none", "-pscreen", "none"))
+    np.testing.assert_allclose(Run(0, "", lammps.folder).dump("split.dump"), whole, rtol=0, atol=1e-9)
