@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dpcompressed_lammps import builder, plugin_folder
+from dpcompressed_lammps import builder, kokkos, plugin_folder
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--mpi-include", type=Path, metavar="DIR", help="folder of the mpi.h that LAMMPS was built with")
     build.add_argument("--output", type=Path, metavar="DIR", help="put the plugin there instead, for LAMMPS_PLUGIN_PATH")
     build.add_argument("--jobs", type=int, metavar="N", help="compile N files at a time (default: one per core)")
+    kokkos.add_options(build)
     return parser
 
 

@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from dpcompressed_lammps.errors import CannotBuild
+from dpcompressed_lammps.kokkos import Kokkos, compile_kokkos, find_kokkos
+
 MODULES = ("dpcompressedplugin.so", "dpcompressed_pair.so")
 BUILDS = "builds"  # loader.cpp looks there
 LOG_LINES = 40  # of a failed command
-
-
-class CannotBuild(Exception):
-    """What was wrong and what to do, for the user."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ def build(options: argparse.Namespace, plugin_folder: Path) -> str:
     start = time.monotonic()
     lammps = find_lammps(options)
     tools = find_tools()
+    kokkos = find_kokkos(options, source_folder(plugin_folder))
     output = options.output.resolve() if options.output else None
     parent = output.parent if output else plugin_folder / BUILDS
     try:
@@ -56,7 +56,7 @@ def build(options: argparse.Namespace, plugin_folder: Path) -> str:
             refuse_foreign_files(output)
         parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=parent) as scratch:
-            name = compile_modules(Path(scratch), source_folder(plugin_folder), lammps, tools, options)
+            name = compile_modules(Path(scratch), source_folder(plugin_folder), lammps, tools, kokkos, options)
             target = output or parent / name
             put_in_place(Path(scratch), target)
     except OSError as problem:
@@ -149,16 +149,20 @@ def source_folder(plugin_folder: Path) -> Path:
     raise CannotBuild(f"{plugin_folder / 'source'} is missing: install dpcompressed again.")
 
 
-def compile_modules(scratch: Path, source: Path, lammps: Lammps, tools: Tools, options: argparse.Namespace) -> str:
+def compile_modules(
+    scratch: Path, source: Path, lammps: Lammps, tools: Tools, kokkos: Kokkos, options: argparse.Namespace
+) -> str:
     """Leaves the modules in scratch/result. The name under which they go beside those for other LAMMPSs."""
     tree = scratch / "tree"
-    configure: list[str | Path] = [tools.cmake, "-S", source, "-B", tree, f"-DPython_EXECUTABLE={lammps.python}", *lammps.options]
-    configure += ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tools.ninja}"] if tools.ninja else ["-G", "Unix Makefiles"]
+    jobs = options.jobs or len(os.sched_getaffinity(0))
+    generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tools.ninja}"] if tools.ninja else ["-G", "Unix Makefiles"]
+    of_kokkos = compile_kokkos(kokkos, scratch, [tools.cmake, *generator], jobs, _run)
+    configure: list[str | Path] = [tools.cmake, *generator, "-S", source, "-B", tree, *lammps.options, *of_kokkos]
+    configure.append(f"-DPython_EXECUTABLE={lammps.python}")
     if options.mpi_include:
         configure.append(f"-DDPC_MPI_INCLUDE={options.mpi_include.resolve()}")
     print(f"compiling for {lammps.name} (a minute or two) ...", flush=True)
     _run(configure)
-    jobs = options.jobs or len(os.sched_getaffinity(0))
     targets = [Path(module).stem for module in MODULES]
     _run([tools.cmake, "--build", tree, "--parallel", str(jobs), "--target", *targets])
     (scratch / "result").mkdir()

@@ -18,6 +18,7 @@ RELEASE = running()
 UPDATE, NAME, DESCRIPTOR = RELEASE.update, RELEASE.name, RELEASE.descriptor(RELEASE.update)
 OTHER = 2  # another update of that release, which has the same date
 REMEDY = "python -m dpcompressed_lammps build"
+NO_GPU_TOOLS = {"PATH": "/usr/bin:/bin"}
 REFUSAL = "pair_style dpcompressed is not available"
 USE = "units metal\nregion b block 0 9 0 9 0 9\ncreate_box 1 b\nmass 1 1.0\npair_style dpcompressed no-such-file\n"
 ACCEPTED = "pair_style dpcompressed: no-such-file: no such file"
@@ -191,6 +192,13 @@ def run_build(site: Path, *options: str, **environment: str) -> subprocess.Compl
         (("--source-dir", "."), {}, "not a LAMMPS source tree"),
         (("--sizes", "BIGBIG"), {}, "--sizes goes with --source-dir"),
         (("--output", "."), {}, "holds something else (site); give a new folder"),
+        (("--cuda",), NO_GPU_TOOLS, "nvcc (CUDA 12 or 13"),
+        (("--cuda",), NO_GPU_TOOLS, "the source of Kokkos 4.5 to 5, --kokkos-source DIR"),
+        (("--hip",), NO_GPU_TOOLS, "hipcc (ROCm"),
+        (("--kokkos", "lammps"), {}, "the source tree of LAMMPS, --source-dir DIR"),
+        (("--kokkos", "own", "--kokkos-root", "."), {}, "an installed Kokkos in --kokkos-root ."),
+        (("--kokkos", "own", "--kokkos-source", "."), {}, "--kokkos-source DIR (. is none)"),
+        (("--gpu-arch", "HOPPER90"), {}, "--gpu-arch goes with --kokkos, --cuda or --hip"),
     ],
     ids=str,
 )
@@ -231,3 +239,55 @@ def test_which_lammps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "bin" / "lmp").write_text("#!/bin/sh\n")
     (tmp_path / "bin" / "lmp").chmod(0o755)
     assert builder.find_lammps(options).options == (f"-DLAMMPS_ROOT={tmp_path.resolve()}",)
+
+
+@pytest.mark.parametrize(
+    ("words", "of_kokkos", "of_plugin"),
+    [
+        (("--kokkos", "own"), ("-DKokkos_ENABLE_OPENMP=ON", "-DKokkos_ARCH_NATIVE=ON"), ()),
+        (
+            ("--cuda", "--gpu-arch", "HOPPER90"),
+            ("-DKokkos_ENABLE_CUDA=ON", "-DKokkos_ARCH_HOPPER90=ON", "-DCMAKE_CXX_COMPILER={source}/bin/nvcc_wrapper"),
+            ("-DCMAKE_CXX_COMPILER={source}/bin/nvcc_wrapper",),
+        ),
+        (
+            ("--hip", "--gpu-arch", "AMD_GFX942"),
+            ("-DKokkos_ENABLE_HIP=ON", "-DKokkos_ARCH_AMD_GFX942=ON", "-DCMAKE_CXX_COMPILER=hipcc"),
+            ("-DCMAKE_CXX_COMPILER=hipcc",),
+        ),
+    ],
+    ids=["processor", "cuda", "hip"],
+)
+def test_kokkos_is_compiled_first(
+    words: tuple[str, ...],
+    of_kokkos: tuple[str, ...],
+    of_plugin: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The commands for a Kokkos source tree and compilers that say nothing: what would be run, and with what."""
+    from dpcompressed_lammps import builder, kokkos
+    from dpcompressed_lammps.__main__ import _parser
+
+    source, tools = tmp_path / "source", tmp_path / "tools"
+    for file in (source / "core/src/Kokkos_Core.hpp", source / "bin/nvcc_wrapper", tools / "nvcc", tools / "hipcc"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("#!/bin/sh\n")
+        file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    options = _parser().parse_args(["build", *words, "--kokkos-source", str(source), "--jobs", "1"])
+    found = kokkos.find_kokkos(options, tmp_path)
+    commands: list[list[str]] = []
+    monkeypatch.setattr(builder, "_run", lambda command: commands.append([str(word) for word in command]))
+    with pytest.raises(FileNotFoundError):  # nothing was compiled
+        builder.compile_modules(
+            tmp_path, Path("here"), builder.find_lammps(options), builder.Tools("cmake", "ninja"), found, options
+        )
+    configure, install, plugin, _ = commands
+    assert install[-2:] == ["--target", "install"]
+    assert str(source) in configure
+    assert {word.format(source=source) for word in of_kokkos} <= set(configure)
+    assert {"-DDPC_KOKKOS=own", f"-DKokkos_ROOT={tmp_path / 'kokkos'}", *(w.format(source=source) for w in of_plugin)} <= set(
+        plugin
+    )
+    assert {"-DCMAKE_POSITION_INDEPENDENT_CODE=ON", "-DBUILD_SHARED_LIBS=OFF"} <= set(configure)
