@@ -70,7 +70,8 @@ inline void add_share(StageTimes& into, const StageTimes& from, double share) {
 /// Charges the time since the last call to a stage; without times it does nothing.
 class StageWatch {
 public:
-    explicit StageWatch(StageTimes* times = nullptr) : times_(times) {}
+    StageWatch() = default;
+    explicit StageWatch(StageTimes* times) : times_(times) {}
     bool is_on() const { return times_ != nullptr; }
     void start() {
         if (is_on()) {
@@ -87,7 +88,7 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-    StageTimes* times_;
+    StageTimes* times_ = nullptr;
     Clock::time_point last_;
 };
 

@@ -238,9 +238,8 @@ Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const Inputs& inputs
     double* f = forces.zeros(space, 3 * n).data();
     double* e = output.atom_energy != nullptr ? atom_energy.zeros(space, n).data() : nullptr;
     double* w = output.atom_virial != nullptr ? atom_virial.zeros(space, 9 * n).data() : nullptr;
-    const Totals totals =
-        evaluator.compute(Positions(device_x.data(), n), neighbours->list(), inputs.units, wrap(f, e, w),
-                          output.fparam_gradient, output.measures);
+    const Totals totals = evaluator.compute(Positions(device_x.data(), n), neighbours->list(), inputs.units, wrap(f, e, w),
+                                            output.fparam_gradient, output.measures);
     forces.add_to(space, output.forces, 3 * n);
     if (e != nullptr) {
         atom_energy.add_to(space, output.atom_energy, n);
