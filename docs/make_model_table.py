@@ -95,9 +95,9 @@ def entry(path: Path, folder: Path) -> list[str]:
     if not known.exists() or "type_map" not in np.load(known):  # PWMLFF's have another form: tests/python/test_pwmlff.py
         return [name, source.format, f"{kinds}: read", "", ""]
     if all(d.shares_slots for d in model.descriptors):  # of many elements those of the frames
-        data = np.load(known)
+        data, n_types = np.load(known), model.n_types
         model = keep_types(model, sorted({data["type_map"][t] for key in data if key.endswith("types") for t in data[key]}))
-        kinds += f", {' '.join(model.type_map)}"
+        kinds += f", {' '.join(model.type_map)} of {n_types} types" if model.n_types < n_types else ""
     found = frames(known, model.type_map)
     exact = np.max([differences(reference.evaluate(model, *f[:3], **f.parameters), f) for f in found], axis=0)
     with tempfile.TemporaryDirectory() as place:
