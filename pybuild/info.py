@@ -109,7 +109,7 @@ def _parameter_lines(t: TableSet) -> list[str]:
 
 def _descriptor_lines(t: TableSet, d: DescriptorArrays, name: str) -> list[str]:
     by_type = ", ".join(f"{name} {n}" for name, n in zip(t.type_map, d.sel.tolist(), strict=True))
-    sel = f"{d.n_sel} for all types" if t.neighbour_rule is NeighbourRule.MIXED else by_type
+    sel = f"{d.n_sel} for all types" if t.neighbour_rule is NeighbourRule.MIXED and d.shares_slots else by_type
     protection = f", env_protection {d.env_protection:g} A" if d.env_protection else ""
     axis = f", axis_neuron {d.axis_neuron}" if d.axis_neuron else ""
     lines = [

@@ -177,7 +177,8 @@ double Model::rcut() const {
 }
 
 bool Descriptor::shares_slots() const {
-    return padding != nullptr && std::all_of(sel.begin(), sel.end(), [this](int slots) { return slots == n_sel; });
+    return (padding != nullptr || rules_of(kind).has_gates) &&
+           std::all_of(sel.begin(), sel.end(), [this](int slots) { return slots == n_sel; });
 }
 
 bool Descriptor::has_padding(int a) const {

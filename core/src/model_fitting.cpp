@@ -154,7 +154,7 @@ FittingInput read_input(SectionReader& sections, const std::string& prefix, cons
         input.rank_mixed = read_rank_part(sections, prefix + "rank_mixed", model, descriptor, centre);
     } else {
         read_columns(sections, prefix + "columns", model, centre, input);
-        n_in = static_cast<std::int64_t>(input.columns.size());
+        n_in = static_cast<std::int64_t>(input.columns.size()) * descriptor.n_per_column();
     }
     if (input.form == InputForm::square) {
         n_in = read_row_end(sections, prefix + "row_end", input.columns.size(), input.row_end);

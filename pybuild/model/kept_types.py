@@ -37,7 +37,8 @@ def keep_types(model: ModelDescription, names: Sequence[str]) -> ModelDescriptio
 
 
 def _descriptor(d: Any, kept: list[int]) -> Any:
-    arrays = {name: getattr(d, name)[kept] for name in BY_TYPE}
+    own = {name: getattr(d, name) for name in BY_TYPE}
+    arrays = {name: None if array is None else array[kept] for name, array in own.items()}
     pairs = {name: getattr(d, name) for name in BY_PAIR}
     of_pairs = {name: None if array is None else array[np.ix_(kept, kept)] for name, array in pairs.items()}
     net_of = d.net_of[np.ix_(kept, kept)]

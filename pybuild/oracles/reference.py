@@ -22,7 +22,7 @@ from ..model.description import ModelDescription
 from .kinds import KINDS
 from .parts import Pairs, energy_and_reverse, net_parameters
 
-Slots = tuple[float, Index]  # cutoff in angstrom, sel (N,)
+Slots = tuple[float, Index, bool]  # cutoff in angstrom, sel (N,), whether each slot is for neighbours of any type
 BLOCK = 64  # centres at once: 64 x 200 neighbours x 240 channels are 25 MB
 EQUALLY_NEAR = 2.0**-30  # A^2 and A: squared distances and components that round to the same multiple are the same
 DISTANCES_AT_ONCE = 4_000_000  # centre x image distances compared at once: 100 MB
@@ -130,7 +130,7 @@ def find_neighbours(x: Array, cell: Array | None, rcut: float) -> Pairs:
 
 def slots_of(descriptors: Sequence[Any]) -> list[Slots]:
     """Of descriptors of a model, or of a table file."""
-    return [(d.rcut, np.asarray(d.sel)) for d in descriptors]
+    return [(d.rcut, np.asarray(d.sel), d.shares_slots) for d in descriptors]
 
 
 def taken_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs) -> list[BoolArray]:
@@ -139,14 +139,17 @@ def taken_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs) -
     z)."""
     order = _nearest_first(pairs)
     if rule == "union":
-        most = np.max([sel for _, sel in slots], axis=0)
+        most = np.max([sel for _, sel, _ in slots], axis=0)
         order = _first_of_each_type(_first_of_all(order, most.sum(), pairs), most, types, pairs)
+    totals = [sel.max() if shared else sel.sum() for _, sel, shared in slots]
+    if rule == "mixed":
+        order = _first_of_all(order, max(totals), pairs)
     distance = np.linalg.norm(pairs.vector, axis=1)
     taken = []
-    for rcut, sel in slots:
+    for (rcut, sel, shared), total in zip(slots, totals, strict=True):
         mine = order[distance[order] < rcut]
-        if rule in ("total", "mixed"):  # mixed: neighbours of every type may have all slots
-            mine = _first_of_all(mine, sel.sum() if rule == "total" else sel.max(), pairs)
+        if rule == "total" or (rule == "mixed" and shared):  # then neighbours of every type may have all slots
+            mine = _first_of_all(mine, total, pairs)
         if rule != "all":
             mine = _first_of_each_type(mine, sel, types, pairs)
         taken.append(np.isin(np.arange(len(pairs.centre)), mine))

@@ -28,6 +28,7 @@ MODELS = [
     "dpa1-concat-attn0",
     "dpa1-strip-attn0",
     "se_e3-small",
+    "se_e3_tebd-strip",
     "water-full",
     "cu-full",
 ]

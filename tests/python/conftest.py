@@ -322,6 +322,23 @@ def triple_tables(tables: TableSet) -> TableSet:
 
 
 @pytest.fixture(scope="session")
+def gated_tables(triple_tables: TableSet) -> TableSet:
+    """The same with a descriptor se_e3_tebd: slots that all types share, and gates."""
+    rng, n_sel = np.random.default_rng(9), 12
+    gates = rng.normal(size=(2, 2, triple_tables.descriptors[0].width))
+    descriptor = dataclasses.replace(
+        triple_tables.descriptors[0],
+        kind="se_e3_tebd",
+        sel=np.full(2, n_sel, np.int32),
+        n_sel=n_sel,
+        gates=gates + gates.transpose(1, 0, 2),
+    )
+    linear, direct = triple_tables.fittings
+    nets = (dataclasses.replace(linear, layers=(random_layer(rng, 8, 3, "tanh"), *linear.layers[1:])), direct)
+    return dataclasses.replace(triple_tables, descriptors=(descriptor,), fittings=nets)
+
+
+@pytest.fixture(scope="session")
 def double_tables(tables: TableSet, radial_tables: TableSet) -> TableSet:
     """Both descriptors, the second with a table of its own beside a shared one; one net takes it after the first, the other
     before."""

@@ -30,7 +30,6 @@ from pybuild.readers.files.restricted_pickle import loads as restricted_loads
 from pybuild.readers.files.torch_archive import TorchArchive
 
 REFUSED = {
-    "se_e3_tebd-strip": "descriptor 'se_e3_tebd'",
     "zbl-dpa1": "type 'zbl'",
 }
 PAIRS_OF_FILES = ["se_e2_a-small", "se_e2_a-two_side-exclude"]

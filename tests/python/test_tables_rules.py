@@ -324,7 +324,15 @@ WRONG_SHARED = {
     "empty slots": ("fitting.0.input.0.columns", set_to((1, 1), 1), "expected a channel of 0 to 0"),
     "another type": ("fitting.0.input.0.columns", set_to((1, 0), -2), "there is no table for that"),
 }
+WRONG_GATED = {
+    "sel": ("descriptor.0.sel", set_to(0, 4), "must be n_sel = 12 for every type: the slots of se_e3_tebd are for all types"),
+    "gates shape": ("descriptor.0.gates", lambda a: a[:, :1].copy(), r"has shape \(2, 1, 4\), expected \(2, 2, 4\)"),
+    "gates nan": ("descriptor.0.gates", set_to((0, 0, 0), np.nan), "finite"),
+    "gates": ("descriptor.0.gates", set_to((0, 1, 2), 7.0), "must be symmetric"),
+    "columns": ("fitting.0.input.0.columns", lambda a: a[:3].copy(), r"weight.*has shape \(8, 3\), expected \(6, 'any'\)"),
+}
 ALL_WRONG = [
+    ("gated_tables", WRONG_GATED),
     ("shared_tables", WRONG_SHARED),
     ("tables", WRONG), ("radial_tables", WRONG_RADIAL), ("double_tables", WRONG_DOUBLE), ("triple_tables", WRONG_TRIPLE)
 ]  # fmt: skip
@@ -436,7 +444,7 @@ class TestBothReadersAgree:
         python, cpp = self.verdicts(repair(DAMAGED[name][0]))
         assert python.split(":")[0] == cpp.split(":")[0]
 
-    @pytest.mark.parametrize("of", ["tables", "radial_tables", "double_tables", "triple_tables"])
+    @pytest.mark.parametrize("of", ["tables", "radial_tables", "double_tables", "triple_tables", "gated_tables"])
     def test_mutants(self, of: str, request: pytest.FixtureRequest) -> None:
         bare = replace(request.getfixturevalue(of), provenance={})
         data, rng = to_bytes(bare), np.random.default_rng(11)

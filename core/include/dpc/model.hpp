@@ -56,7 +56,7 @@ struct Descriptor {
     DescriptorKind kind = DescriptorKind::se_e2_a;
     double rcut = 0, rcut_smth = 0, env_protection = 0;  // angstrom
     std::vector<int> sel;                                // (N)
-    int n_sel = 1;                                       // divisor of the sum over neighbours; of three bodies none
+    int n_sel = 1;                                       // divisor of the sum over neighbours; se_e3: none
     std::vector<double> mean;                            // (N); of three bodies 0
     std::vector<double> std_radial;                      // (N), empty where the kind has none
     std::vector<double> std_angular;                     // (N), the same
@@ -64,6 +64,7 @@ struct Descriptor {
     int axis_neuron = 0;                                 // A; 0 where the kind has none
     std::vector<TypePair> type_pairs;                    // (N, N)
     const double* padding = nullptr;  // (N, M) what one of the n_sel slots adds where it is empty; null: each type has its own
+    const double* gates = nullptr;    // (N, N, M) of two neighbour types, in any order: g of se_e3_tebd; null: there is none
     TableArgument argument = TableArgument::x;  // of all its tables
 
     /// Every slot is for neighbours of any type.
@@ -73,7 +74,9 @@ struct Descriptor {
     const TypePair& type_pair(int centre, int neighbour) const {
         return type_pairs[static_cast<std::size_t>(centre) * sel.size() + static_cast<std::size_t>(neighbour)];
     }
-    bool is_three_body() const { return kind == DescriptorKind::se_e3; }
+    bool is_three_body() const { return dpc::is_three_body(kind); }
+    /// Inputs that a first layer of linear form takes of each column.
+    int n_per_column() const { return gates != nullptr ? 2 : 1; }
     /// Groups of neighbours, each with a sum of its own: of type g; of three bodies the pairs of neighbours of two types b <= c, g = b N + c.
     int n_groups() const { return static_cast<int>(is_three_body() ? sel.size() * sel.size() : sel.size()); }
     /// Of a group around a centre, -1: none.

@@ -11,12 +11,13 @@
 namespace dpc::host {
 namespace {
 
-/// What is kept of the pairs of a block before each descriptor takes its own. Of several descriptors only a united list keeps some.
+/// What is kept of the pairs of a block before each descriptor takes its own. Of several descriptors only a list of all keeps some.
 NearestNeighbours nearest_of(const Model& model, NeighbourRule rule) {
-    if (rule == NeighbourRule::united) {
-        return {model, united(model), NeighbourRule::total};
+    const int n_slots = count_slots(model, rule);
+    if (rule == NeighbourRule::united || (rule == NeighbourRule::mixed && model.descriptors.size() > 1)) {
+        return {model, united(model), rule == NeighbourRule::united ? NeighbourRule::total : rule, n_slots};
     }
-    return {model, model.descriptors.front(), model.descriptors.size() == 1 ? rule : NeighbourRule::all};
+    return {model, model.descriptors.front(), model.descriptors.size() == 1 ? rule : NeighbourRule::all, n_slots};
 }
 
 int padded(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -35,7 +36,10 @@ BlockEvaluator<Real>::BlockEvaluator(const PackedModel<Real>& model, const Kerne
     narrowed_.resize(descriptors_.size());
     is_crowded_.resize(descriptors_.size());
     for (std::size_t d = 0; rule != NeighbourRule::all && d < descriptors_.size(); ++d) {
-        own_nearest_.emplace_back(*model.model, model.model->descriptors[d], NeighbourRule::per_type);
+        const Descriptor& descriptor = model.model->descriptors[d];
+        own_nearest_.emplace_back(*model.model, descriptor,
+                                  descriptor.shares_slots() ? NeighbourRule::mixed : NeighbourRule::per_type,
+                                  count_slots(descriptor));
     }
 }
 
@@ -220,8 +224,10 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
     if (type.descriptors.size() > 1) {
         narrow(type);
         count_crowds(list, block, sums);
+        may_overflow = may_overflow || may_overflow_shared(list, block);
     } else if (type.descriptors.front().shares_slots) {
-        may_overflow = check_shared_slots(list, block, sums);
+        count_shared_crowds(type.descriptors.front(), pairs, list, block, sums);
+        may_overflow = may_overflow_shared(list, block);
     }
     if (may_overflow) {
         keep_nearest(list, block, x, length, close, sums);
@@ -235,8 +241,10 @@ template <class Real>
 void BlockEvaluator<Real>::keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length,
                                         Overflow& close, Sums& sums) {
     BlockPairs& pairs = gathered_.pairs;
-    nearest_.keep(list, block, x, length, pairs, sums.overflow);
-    if (ordinary_type(block).descriptors.size() > 1) {
+    const bool is_united = ordinary_type(block).descriptors.size() > 1;
+    Overflow of_shared_list;  // what is said of it each descriptor says
+    nearest_.keep(list, block, x, length, pairs, is_united && nearest_.is_shared() ? of_shared_list : sums.overflow);
+    if (is_united) {
         narrow(ordinary_type(block));
     }
     close = Overflow{};
@@ -320,6 +328,12 @@ void BlockEvaluator<Real>::narrow_to(const PackedDescriptor<Real>& descriptor, B
 template <class Real>
 void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums) {
     std::fill(is_crowded_.begin(), is_crowded_.end(), char(0));
+    for (const PackedDescriptor<Real>& descriptor : ordinary_type(block).descriptors) {
+        const auto index = static_cast<std::size_t>(descriptor.index);
+        if (descriptor.shares_slots) {
+            is_crowded_[index] = count_shared_crowds(descriptor, narrowed_[index].pairs, list, block, sums) ? 1 : 0;
+        }
+    }
     for (int b = 0; b < gathered_.pairs.n_types; ++b) {
         for (int k = 0; k < block.n_atoms; ++k) {
             Overflow found;
@@ -328,7 +342,7 @@ void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block
                 const int n = narrowed_[static_cast<std::size_t>(descriptor.index)].pairs.count(b, k);
                 const Overflow::Crowd crowd{list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, b, n,
                                             sel};
-                if (n > sel) {
+                if (n > sel && !descriptor.shares_slots) {
                     is_crowded_[static_cast<std::size_t>(descriptor.index)] = 1;
                     found.n_over_sel = 1;
                     found.crowd = is_worse(crowd, found.crowd) ? crowd : found.crowd;
@@ -385,26 +399,43 @@ void BlockEvaluator<Real>::count_crowd(const Block& block, int centre, int b, in
     }
 }
 
-/// Where neighbours of all types share the slots: note the centres with too many. Whether the model may keep fewer.
+/// Where neighbours of all types share the slots of a descriptor: note the centres that have too many among its pairs. Whether any may
+/// have, those included that are listed only.
 template <class Real>
-bool BlockEvaluator<Real>::check_shared_slots(const NeighbourBlocks& list, const Block& block, Sums& sums) const {
-    const BlockPairs& pairs = gathered_.pairs;
-    bool may_overflow = false;
+bool BlockEvaluator<Real>::count_shared_crowds(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs,
+                                               const NeighbourBlocks& list, const Block& block, Sums& sums) const {
+    bool may_be_crowded = false;
     for (int k = 0; k < block.n_atoms; ++k) {
-        int n = 0, n_uncounted = 0;  // the latter are listed only
+        int n = 0, n_uncounted = 0;
         for (int b = 0; b < pairs.n_types; ++b) {
-            n += pairs.count(b, k);
-            n_uncounted +=
-                ordinary_type(block).limits[static_cast<std::size_t>(b)].is_counted ? 0 : list.listed(block, b, k).count;
+            const bool is_counted = math::is_counted(descriptor.type_pairs[static_cast<std::size_t>(b)].kind);
+            n += is_counted ? pairs.count(b, k) : 0;
+            n_uncounted += is_counted ? 0 : list.listed(block, b, k).count;
         }
-        if (n > nearest_.n_slots()) {
+        if (n > descriptor.n_sel) {
             Overflow found;
             found.n_over_sel = 1;
             found.crowd = {list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, kEveryType, n,
-                           nearest_.n_slots()};
+                           descriptor.n_sel};
             merge(sums.overflow, found);
         }
-        may_overflow = may_overflow || nearest_.may_overflow_shared(n + n_uncounted);
+        may_be_crowded = may_be_crowded || n + n_uncounted > descriptor.n_sel;
+    }
+    return may_be_crowded;
+}
+
+/// Whether the model may keep fewer than the neighbours of all types.
+template <class Real>
+bool BlockEvaluator<Real>::may_overflow_shared(const NeighbourBlocks& list, const Block& block) const {
+    const BlockPairs& pairs = gathered_.pairs;
+    bool may_overflow = false;
+    for (int k = 0; k < block.n_atoms && nearest_.is_shared(); ++k) {
+        int n = 0;
+        for (int b = 0; b < pairs.n_types; ++b) {
+            const bool is_counted = ordinary_type(block).limits[static_cast<std::size_t>(b)].is_counted;
+            n += is_counted ? pairs.count(b, k) : list.listed(block, b, k).count;
+        }
+        may_overflow = may_overflow || nearest_.may_overflow_shared(n);
     }
     return may_overflow;
 }

@@ -63,7 +63,9 @@ private:
     void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all,
                         Sums& sums) const;
     void count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const;
-    bool check_shared_slots(const NeighbourBlocks& list, const Block& block, Sums& sums) const;
+    bool count_shared_crowds(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs, const NeighbourBlocks& list,
+                             const Block& block, Sums& sums) const;
+    bool may_overflow_shared(const NeighbourBlocks& list, const Block& block) const;
     void compute_energy(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
     void add_forces(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs, const NeighbourBlocks& list,
                     const Block& block, const Units& units, Sums& sums);

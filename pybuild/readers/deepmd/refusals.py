@@ -10,7 +10,6 @@ from ...errors import UnsupportedModel
 MESSAGES = "message passing between atoms, which cannot be tabulated"
 NO_ENERGY = "energies and forces, which such a model does not have"
 DESCRIPTOR_NEEDS = {
-    "se_e3_tebd": "three-body tables with a type embedding",
     "loc_frame": "an evaluator of its own; train with se_e2_a",
     "se_a_mask": "an evaluator of its own; train with se_e2_a",
     "se_a_ebd_v2": "tables with a type embedding; train with se_e2_a",
@@ -61,8 +60,6 @@ def refuse_unknown(model: Tree) -> None:
 def _refuse_descriptor(descriptor: Tree) -> None:
     if descriptor["type"] == "hybrid":
         for member in descriptor["list"]:
-            if member["type"] == "dpa1":
-                raise unsupported("descriptor 'dpa1' inside 'hybrid'", "slots that all types share, beside those of each type")
             _refuse_descriptor(member)
     elif descriptor["type"] not in MAKERS:
         raise no_descriptor(descriptor["type"])

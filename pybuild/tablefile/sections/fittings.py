@@ -111,6 +111,7 @@ def _read_input(
         else:
             n_double, n_mixed = (_read_count_part(s, f"{prefix}n_{part}", n_in) for part in PRECISIONS)
             first = replace(first, n_double=n_double, n_mixed=n_mixed)
+            n_in *= d.n_per_column
     require(1 <= n_in <= MOST_INPUTS, prefix + "form", f"gives {n_in} inputs, format 1 allows 1 to {MOST_INPUTS}")
     return first, n_in
 

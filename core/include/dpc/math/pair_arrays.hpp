@@ -68,6 +68,15 @@ DPC_FUNCTION PackD follow_distance(double rcut, const PairArrays<Real>& pairs, i
     return rcut - r;
 }
 
+/// R_0 is sw(r) from here on, and dx_over_r its derivative over r: of kinds whose tables are not looked up at a distance.
+template <class PackD, class Real>
+DPC_FUNCTION void follow_switch(const EnvParameters& parameters, const PairArrays<Real>& pairs, int at) {
+    const PackD r = sqrt(PackD::load(pairs.r2 + at));
+    PackD slope;
+    store_from_double(PackD(switch_function(parameters, r, slope)), pairs.environment[0] + at);
+    PackD(slope / r).store(pairs.dx_over_r + at);
+}
+
 /// dE/dd of a pack of pairs from dE/dR; virial[3 a + b] += d_a dE/dd_b.
 template <int COMPONENTS, class PackD, class Real>
 DPC_FUNCTION void reverse_environment(const PairArrays<Real>& pairs, int at, PackD (&gradient)[3], PackD (&virial)[9]) {

@@ -62,6 +62,13 @@ void follow_distance(double rcut, int n_pairs, const PairArrays<Real>& pairs) {
     }
 }
 
+template <class Real>
+void follow_switch(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs) {
+    for (int k = 0; k < n_pairs; k += PackD::width) {
+        math::follow_switch<PackD>(parameters, pairs, k);
+    }
+}
+
 /// The same the other way. The nine sums of the virial stay in registers over the block and are made single numbers once.
 template <class Real, int COMPONENTS>
 void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial) {
@@ -89,9 +96,10 @@ constexpr PairKernels<Real> functions() {
 #else
     table.gather = gather_pairs<Real>;
 #endif
-    table.compute_environment = {compute_environment<Real, 4>, compute_environment<Real, 1>};
+    table.compute_environment = {compute_environment<Real, 4>, compute_environment<Real, 1>, nullptr};
     table.follow_distance = follow_distance<Real>;
-    table.reverse_environment = {reverse_environment<Real, 4>, reverse_environment<Real, 1>};
+    table.follow_switch = follow_switch<Real>;
+    table.reverse_environment = {reverse_environment<Real, 4>, reverse_environment<Real, 1>, nullptr};
     return table;
 }
 
