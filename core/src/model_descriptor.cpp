@@ -164,10 +164,14 @@ void read_padding(SectionReader& sections, const std::string& prefix, Descriptor
     if (!sections.has(name)) {
         return;
     }
-    if (!rules_of(descriptor.kind).has_axis) {
+    if (!rules_of(descriptor.kind).has_padding) {
         model_error(name, std::string("is there, which a descriptor ") + name_of(descriptor.kind) + " does not have");
     }
     descriptor.padding = sections.doubles(name, {descriptor.sel.size(), static_cast<std::uint64_t>(descriptor.width)});
+    const double* end = descriptor.padding + static_cast<std::ptrdiff_t>(descriptor.sel.size()) * descriptor.width;
+    if (!rules_of(descriptor.kind).has_axis && std::any_of(descriptor.padding, end, [](double value) { return value != 0; })) {
+        model_error(name, std::string("is not 0 everywhere, as that of a descriptor ") + name_of(descriptor.kind) + " must be");
+    }
     const std::int64_t total = std::accumulate(descriptor.sel.begin(), descriptor.sel.end(), std::int64_t{0});
     if (!descriptor.shares_slots() && total != descriptor.n_sel) {
         model_error(name, "is there, but sel is neither n_sel = " + std::to_string(descriptor.n_sel) +

@@ -5,26 +5,64 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import InputError
+from .combined import AnyModel, CombinedModel, PairTable
 from .description import EnergyFitting, ModelDescription
+
+PartOfAny = TypeVar("PartOfAny", ModelDescription, PairTable)
 
 BY_TYPE = ("mean", "std", "padding")  # of a descriptor, first index a type
 BY_PAIR = ("gates",)  # first two indices types; so are those of net_of
 
 
-def keep_types(model: ModelDescription, names: Sequence[str]) -> ModelDescription:
+def keep_types(model: AnyModel, names: Sequence[str]) -> AnyModel:
     """The same model of some of its types, in the model's order. Raises InputError for names that it does not have, and for a
     descriptor whose slots belong to types: those of the others would be empty, but add something."""
     for name in names:
         if name not in model.type_map:
             raise InputError(f"--keep-types {name}: the model has the types {' '.join(model.type_map)}")
-    if not all(d.shares_slots for d in model.descriptors):
-        raise InputError("--keep-types: each type has slots of its own, which add something where they are empty; leave it out")
-    kept = [a for a, name in enumerate(model.type_map) if name in names]
+    kept = [name for name in model.type_map if name in names]
+    if isinstance(model, CombinedModel):
+        parts = tuple(with_types(part, kept, "--keep-types") for part in model.parts)
+        restricted = replace(model, parts=parts)
+        restricted.validate()
+        return restricted
+    return with_types(model, kept, "--keep-types")
+
+
+def with_types(part: PartOfAny, names: Sequence[str], why: str) -> PartOfAny:
+    """The same of some of its types in another order. Raises InputError where types are left out whose slots are their own; why:
+    begins its message."""
+    if tuple(names) == part.type_map:
+        return part
+    kept = [part.type_map.index(name) for name in names]
+    if isinstance(part, PairTable):
+        return _pair_table(part, kept)
+    return _network(part, kept, why)
+
+
+def _pair_table(table: PairTable, kept: list[int]) -> PairTable:
+    """Slots of left-out types are not filled, and add nothing."""
+    restricted = replace(
+        table,
+        type_map=tuple(table.type_map[a] for a in kept),
+        cubic=table.cubic[np.ix_(kept, kept)],
+        sel=tuple(table.sel[a] for a in kept),
+        energy_bias=table.energy_bias[kept],
+        excluded=frozenset(kept.index(a) for a in table.excluded if a in kept),
+        pair_excluded=_pairs(table.pair_excluded, kept),
+    )
+    restricted.validate()
+    return restricted
+
+
+def _network(model: ModelDescription, kept: list[int], why: str) -> ModelDescription:
+    if len(kept) < model.n_types and not all(d.shares_slots for d in model.descriptors):
+        raise InputError(f"{why}: each type has slots of its own, which add something where they are empty; leave it out")
     restricted = replace(
         model,
         type_map=tuple(model.type_map[a] for a in kept),

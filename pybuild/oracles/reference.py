@@ -48,12 +48,13 @@ def evaluate(
     cell: ArrayLike | None = None,
     fparam: ArrayLike | None = None,
     aparam: ArrayLike | None = None,
+    factors: Array | None = None,
 ) -> Result:
     """Evaluate one structure.
 
     positions (n, 3) angstrom; types (n,) indices into model.type_map; cell (3, 3) angstrom, rows a, b, c, periodic in all three
-    directions, or None for open boundaries; fparam (n_fparam,), aparam (n, n_aparam) of models that take parameters. Raises
-    InputError for shapes, types or numbers that make no sense, and for atoms at the same place.
+    directions, or None for open boundaries; fparam (n_fparam,), aparam (n, n_aparam) of models that take parameters; factors (n,) of
+    the atoms' energies, None: 1. Raises InputError for shapes, types or numbers that make no sense, and for atoms at the same place.
     """
     x, t, box = checked_structure(model.type_map, positions, types, cell)
     pairs = find_neighbours(x, box, model.rcut)
@@ -70,7 +71,9 @@ def evaluate(
             inputs.append(numbers)
             reverses.append((mine, reverse))
         of_centres = np.concatenate(inputs, axis=1), parameters[centres]
-        atom_energy[centres], d_inputs = energy_and_reverse(model.fitting, a, *of_centres)
+        energies, d_inputs = energy_and_reverse(model.fitting, a, *of_centres)
+        factor = np.ones(len(centres)) if factors is None else factors[centres]
+        atom_energy[centres], d_inputs = factor * energies, factor[:, None] * d_inputs
         ends = np.cumsum([numbers.shape[1] for numbers in inputs])
         for (mine, reverse), d_numbers in zip(reverses, np.split(d_inputs, ends[:-1], axis=1), strict=True):
             gradient[mine] += reverse(d_numbers)

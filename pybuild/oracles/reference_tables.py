@@ -36,9 +36,11 @@ def evaluate(
     mixed: bool = False,
     fparam: ArrayLike | None = None,
     aparam: ArrayLike | None = None,
+    factors: Array | None = None,
 ) -> Result:
     """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None; mixed: with what mixed precision
-    takes, but in float64; fparam (n_fparam,), aparam (n, n_aparam) of models that take them. Raises InputError for bad input."""
+    takes, but in float64; fparam (n_fparam,), aparam (n, n_aparam) of models that take them; factors (n,) of the atoms' energies.
+    Raises InputError for bad input."""
     x, t, box = checked_structure(tables.type_map, positions, types, cell)
     pairs = find_neighbours(x, box, max(d.rcut for d in tables.descriptors))
     taken = taken_pairs(tables.neighbour_rule.name.lower(), slots_of(tables.descriptors), t, pairs)
@@ -52,7 +54,9 @@ def evaluate(
             parameters = np.append(frame, atomic[i])
             around = _Around(a, t[pairs.neighbour[mine]], pairs.vector[mine], [mask[mine] for mask in taken], parameters)
             part = "all" if _is_close(tables, around) else "mixed" if mixed else "double"
-            atom_energy[i], gradient[mine] = _centre(tables, around, part)
+            energy, d_pairs = _centre(tables, around, part)
+            factor = 1.0 if factors is None else factors[i]
+            atom_energy[i], gradient[mine] = factor * energy, factor * d_pairs
     return result_of(atom_energy, pairs, gradient)
 
 
@@ -121,7 +125,7 @@ def _sums_of_two(tables: TableSet, d: DescriptorArrays, around: _Around, mask: B
         moments[b], reverses[b] = _moment(kind, tables, d, a, b, around.vector[mask & (around.types == b)])
     if d.padding is not None and d.padding[a].any():
         n_filled = np.sum(mask & (d.pair_kind[a, around.types] != PairKind.MODEL))
-        moments[EMPTY] = np.zeros((1, 4))
+        moments[EMPTY] = np.zeros((1, 4))  # of se_e2_a: no other kind has such slots
         moments[EMPTY][0, 0] = (d.n_sel - n_filled) / d.n_sel
 
     def reverse(d_moments: Moments) -> Array:

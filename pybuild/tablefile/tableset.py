@@ -160,3 +160,31 @@ class TableSet:
     default_fparam: Array | None = None  # (n_fparam,) where a caller gives none; None: it must
     close_distance: Array | None = None  # (N, N) with a closer neighbour a centre takes all; None: min_distance
     provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SwitchArrays:
+    """Of two parts: E_i = w E_near + (1 - w) E_far (model/combined.py: Switch)."""
+
+    near: int
+    far: int
+    rmin: float
+    rmax: float
+    alpha: float
+    least_sum: float
+
+
+@dataclass(frozen=True)
+class CombinedTables:
+    """Of a model of several parts, whose energies are added but for a switch between two."""
+
+    parts: tuple[TableSet, ...]
+    switch: SwitchArrays | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def type_map(self) -> tuple[str, ...]:
+        return self.parts[0].type_map
+
+
+AnyTables = TableSet | CombinedTables

@@ -117,6 +117,15 @@ struct Fitting {
     std::vector<Layer> layers;  // empty for a type without energy
 };
 
+/// Two parts of a model of several, of which each atom's energy takes what its closest neighbours say: E_i = w E_near + (1 - w) E_far, w(sigma)
+/// 1 below rmin, 0 from rmax on, and sigma the mean distance of the neighbours weighted with exp(-r/alpha).
+struct PartSwitch {
+    int near = -1, far = -1;      // parts; -1: there is no switch. Whose neighbours they are: those that `near` sums over
+    double rmin = 0, rmax = 0;    // angstrom
+    double alpha = 0;             // angstrom
+    double least_sum = 0;         // the sum of the weights is divided by where it is smaller: sigma falls where all neighbours are far
+};
+
 struct Model {
     std::vector<std::string> type_map;
     std::vector<double> energy_bias;     // (N) eV
@@ -128,7 +137,12 @@ struct Model {
     int n_fparam = 0, n_aparam = 0;      // frame and atomic parameters
     std::vector<double> default_fparam;  // (n_fparam) where a caller gives none; empty: it must
 
-    std::vector<Descriptor> descriptors;
+    /// Of a model of several, whose energies are added: each a whole one. What stands beside them here is what they have in common:
+    /// evaluators look at the parts, and at the switch between two of them.
+    std::vector<std::shared_ptr<const Model>> parts;
+    PartSwitch part_switch;
+
+    std::vector<Descriptor> descriptors;  // of all parts one after the other
     std::vector<Table> tables;
     std::vector<Fitting> fittings;  // (N)
     std::string provenance;         // JSON text, may be empty

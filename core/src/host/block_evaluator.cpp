@@ -92,7 +92,9 @@ std::size_t BlockEvaluator<Real>::bytes() const {
 }
 
 template <class Real>
-void BlockEvaluator<Real>::evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums) {
+void BlockEvaluator<Real>::evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, const double* factors,
+                                    Sums& sums) {
+    factors_ = factors;
     const Type& type = ordinary_type(block);
     const Units& units = inputs.units;
     gather(list, block, inputs.x, units.length, sums);
@@ -148,6 +150,9 @@ void BlockEvaluator<Real>::evaluate_atoms(const Type& type, const NeighbourBlock
     if (sums.fparam_gradient != nullptr) {
         add_fparam_gradient(type, block, inputs.units, sums.fparam_gradient);
     }
+    if (factors_ != nullptr) {
+        multiply_by_factors(list, block, type.n_features);
+    }
     const Real* reverse_features = features_.data();
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         code_of(descriptor).reverse(descriptor, atoms_, reverse_features);
@@ -165,6 +170,21 @@ void BlockEvaluator<Real>::add_fparam_gradient(const Type& type, const Block& bl
         const double sum = units.energy * first_layer_gradient(layers, atoms_.lanes, atoms_.n, net_, neuron);
         for (int k = 0; k < model_.model->n_fparam; ++k) {
             gradient[k] += weights[static_cast<std::ptrdiff_t>(k) * n_out + neuron] * sum;
+        }
+    }
+}
+
+/// The gradient of the features of the present atoms, times the factors of their energies.
+template <class Real>
+void BlockEvaluator<Real>::multiply_by_factors(const NeighbourBlocks& list, const Block& block, int n_features) {
+    for (int m = 0; m < atoms_.n; ++m) {
+        const int centre = list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])];
+        energy_.data()[m] = factor_of(centre);  // the energies have been added
+    }
+    for (int feature = 0; feature < n_features; ++feature) {
+        Real* row = features_.data() + static_cast<std::ptrdiff_t>(feature) * atoms_.lanes;
+        for (int m = 0; m < atoms_.n; ++m) {
+            row[m] *= static_cast<Real>(energy_.data()[m]);
         }
     }
 }
@@ -205,12 +225,13 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
             const Listed listed = list.listed(block, b, k);
             const std::size_t segment = pairs.segment(b, k);
             pairs.firsts[segment] = pairs.n;
-            if (!limits.is_counted) {
+            const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
+            const bool is_left_out = factor_of(centre) == 0;
+            if (!limits.is_counted || is_left_out) {
                 pairs.counts[segment] = 0;
-                may_overflow = may_overflow || nearest_.may_overflow(b, listed.count);
+                may_overflow = may_overflow || (!is_left_out && nearest_.may_overflow(b, listed.count));
                 continue;
             }
-            const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
             double closest2 = rcut2;
             const int found = kernels_.pairs.gather(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2,
                                                     pairs.n, arrays, &closest2);
@@ -445,10 +466,11 @@ void BlockEvaluator<Real>::compute_energy(const Type& type, const NeighbourBlock
                                           Sums& sums) {
     compute_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, features_.data(), net_, energy_.data());
     for (int m = 0; m < atoms_.n; ++m) {
-        const double energy = (energy_.data()[m] + type.fitting.energy_bias) * units.energy;
+        const int centre = list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])];
+        const double energy = (energy_.data()[m] + type.fitting.energy_bias) * units.energy * factor_of(centre);
         sums.totals.energy += energy;
         if (sums.atom_energy != nullptr) {
-            sums.atom_energy[list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])]] += energy;
+            sums.atom_energy[centre] += energy;
         }
     }
 }

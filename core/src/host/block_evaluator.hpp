@@ -33,7 +33,8 @@ public:
 
     /// Make room for every block of the list, so that evaluate allocates nothing.
     void reserve(const NeighbourBlocks& list);
-    void evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
+    /// factors: (n_all) of the energies of centres, 0: left out; null: all are 1.
+    void evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, const double* factors, Sums& sums);
     std::size_t bytes() const;
 
 private:
@@ -43,6 +44,8 @@ private:
     BlockDescriptor<Real>& code_of(const PackedDescriptor<Real>& descriptor) {
         return *descriptors_[static_cast<std::size_t>(descriptor.index)];
     }
+    double factor_of(int centre) const { return factors_ == nullptr ? 1 : factors_[centre]; }
+    void multiply_by_factors(const NeighbourBlocks& list, const Block& block, int n_features);
     void gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
     void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close,
                       Sums& sums);
@@ -72,6 +75,7 @@ private:
 
     const PackedModel<Real>& model_;
     const Kernels<Real>& kernels_;
+    const double* factors_ = nullptr;  // of the present call
     NearestNeighbours nearest_;                   // of the only descriptor, or where the rule is united of all together
     std::vector<NearestNeighbours> own_nearest_;  // by descriptor, where there are several and not all are kept
     std::vector<char> is_crowded_;                // by descriptor: some centre of the block has more neighbours than its slots

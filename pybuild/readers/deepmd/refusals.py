@@ -17,10 +17,7 @@ DESCRIPTOR_NEEDS = {
     **dict.fromkeys(("dpa2", "dpa3", "dpa4"), MESSAGES),
 }
 MODEL_NEEDS = {
-    "zbl": "a pair table that replaces the model at short distance",
-    "linear_ener": "several models in one table file",
     "spin_ener": "virtual atoms for spins",
-    "pairtab": "a pair table only: pair_style table of LAMMPS does that",
     "pairwise_dprc": "the two models of DPRC, for atoms in and out of the quantum region",
     **dict.fromkeys(("dipole", "polar", "dos", "property", "population"), NO_ENERGY),
 }
@@ -51,9 +48,8 @@ def with_modifier() -> UnsupportedModel:
 
 
 def refuse_unknown(model: Tree) -> None:
-    """Raise UnsupportedModel for a checked tree (tree_type.py) of a kind without evaluator: the one place that decides it."""
-    if model["type"] != "standard":
-        raise no_model(model["type"])
+    """Raise UnsupportedModel for a checked tree (tree_type.py) of a model with nets of a kind without evaluator: the one place
+    that decides it."""
     _refuse_descriptor(model["descriptor"])
 
 

@@ -111,11 +111,11 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
     mixed = tree["mixed_types"]
     if len(nets) != (1 if mixed else n_types):
         raise ReadError(f"{len(nets)} fitting nets for {n_types} types: {1 if mixed else n_types} are needed")
-    bias = _per_type(tree, "bias_atom_e", n_types)
-    out_bias = _per_type(model, "out_bias", n_types)
+    bias = per_type(tree, "bias_atom_e", n_types)
+    out_bias = per_type(model, "out_bias", n_types)
     if model["@variables"]["out_std"] is not None:
-        factors = _per_type(model, "out_std", n_types)
-        nets, bias = _scaled(nets, factors), bias * factors
+        factors = per_type(model, "out_std", n_types)
+        nets, bias = scaled(nets, factors), bias * factors
     return EnergyFitting(
         nets=tuple(nets),
         net_of=np.zeros(n_types, dtype=np.int32) if mixed else np.arange(n_types),
@@ -126,7 +126,7 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
     )
 
 
-def _per_type(tree: Tree, name: str, n_types: int) -> Array:
+def per_type(tree: Tree, name: str, n_types: int) -> Array:
     """A variable of one number a type."""
     array: Array = tree["@variables"][name].reshape(-1).astype(np.float64)
     if array.shape != (n_types,):
@@ -134,7 +134,7 @@ def _per_type(tree: Tree, name: str, n_types: int) -> Array:
     return array
 
 
-def _scaled(nets: list[Net], factors: Array) -> list[Net]:
+def scaled(nets: Sequence[Net], factors: Array) -> list[Net]:
     """Nets whose output is multiplied by factors (N,), in their last layer."""
     if len(nets) != len(factors) and (factors != factors[0]).any():
         raise unsupported("factors of the energy by type (out_std) with one fitting net for all", "a net for each type")

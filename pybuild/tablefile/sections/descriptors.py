@@ -97,8 +97,10 @@ def _read_padding(
     name = prefix + "padding"
     if not s.has(name):
         return None
-    require(KINDS[kind].has_axis, name, f"is there, which a descriptor {kind} does not have")
+    require(KINDS[kind].has_padding, name, f"is there, which a descriptor {kind} does not have")
     padding = s.f64(name, len(sel), width)
+    legal = KINDS[kind].has_axis or not padding.any()
+    require(legal, name, f"is not 0 everywhere, as that of a descriptor {kind} must be")
     fits = bool((sel == n_sel).all()) or int(sel.sum(dtype=np.int64)) == n_sel
     require(fits, name, f"is there, but sel is neither n_sel = {n_sel} for every type nor adds up to it")
     require(not (pair_kind == PairKind.SECTION).any(), name, "is there, but a pair of types is excluded by section")

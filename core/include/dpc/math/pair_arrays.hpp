@@ -60,10 +60,12 @@ DPC_FUNCTION EnvironmentSlope<Real> slope_of(const PairArrays<Real>& pairs, int 
 }
 
 /// Tables are looked up at t = rcut - r instead of x: dx_over_r is (dt/dr)/r from here on. Returns t in double.
-template <class PackD, class Real>
+template <int COMPONENTS, class PackD, class Real>
 DPC_FUNCTION PackD follow_distance(double rcut, const PairArrays<Real>& pairs, int at) {
     const PackD r = sqrt(PackD::load(pairs.r2 + at));
-    store_from_double(PackD(-1.0 * r * PackD::load(pairs.dx_over_r + at)), pairs.environment_slope + at);
+    if constexpr (COMPONENTS > 1) {
+        store_from_double(PackD(-1.0 * r * PackD::load(pairs.dx_over_r + at)), pairs.environment_slope + at);
+    }
     PackD(-1.0 / r).store(pairs.dx_over_r + at);
     return rcut - r;
 }

@@ -36,10 +36,8 @@ struct ComputeEnvironment {
         using P = Pack<double>;
         P x = math::compute_environment<COMPONENTS, P>(parameters, chunk.pairs, at);
         if constexpr (LOCATES) {
-            if constexpr (COMPONENTS > 1) {
-                if (chunk.table_rcut > 0) {
-                    x = math::follow_distance<P>(chunk.table_rcut, chunk.pairs, at);
-                }
+            if (chunk.table_rcut > 0) {
+                x = math::follow_distance<COMPONENTS, P>(chunk.table_rcut, chunk.pairs, at);
             }
             if (chunk.ignores_beyond) {
                 clear_beyond(at);
