@@ -11,7 +11,7 @@
 #include "atom_masks.h"
 #include "comm.h"
 #include "compute.h"
-#include "dpc/kokkos/evaluator.hpp"
+#include "dpc/kokkos/combined.hpp"
 #include "kokkos.h"
 #include "neigh_list_kokkos.h"
 #include "neigh_request.h"
@@ -148,7 +148,8 @@ public:
 
 namespace {
 
-template <class DeviceType, class Real>
+/// Of: dpc::kokkos::Evaluator, or CombinedEvaluator for a model of several parts.
+template <class DeviceType, class Of>
 class ViewEngineOf final : public PairDPCompressedKokkos<DeviceType>::ViewEngine {
     using Base = typename PairDPCompressedKokkos<DeviceType>::ViewEngine;
     using Memory = typename DeviceType::memory_space;
@@ -172,8 +173,20 @@ public:
     std::size_t memory_bytes() const override { return evaluator_.memory_bytes(); }
 
 private:
-    dpc::kokkos::Evaluator<DeviceType, Real> evaluator_;
+    Of evaluator_;
 };
+
+template <class DeviceType, class Real>
+std::unique_ptr<typename PairDPCompressedKokkos<DeviceType>::ViewEngine> make_engine(const std::shared_ptr<const dpc::Model>& model,
+                                                                                     std::size_t scratch_bytes,
+                                                                                     dpc::Neighbours neighbours) {
+    if (model->parts.empty()) {
+        using Of = dpc::kokkos::Evaluator<DeviceType, Real>;
+        return std::make_unique<ViewEngineOf<DeviceType, Of>>(model, scratch_bytes, neighbours);
+    }
+    using Of = dpc::kokkos::CombinedEvaluator<DeviceType, Real>;
+    return std::make_unique<ViewEngineOf<DeviceType, Of>>(model, scratch_bytes, neighbours);
+}
 
 template <class DeviceType>
 ListRows<DeviceType> rows_of(NeighList* list, AtomKokkos& atoms) {
@@ -216,9 +229,9 @@ std::string PairDPCompressedKokkos<DeviceType>::start_engines() {
     other_types_.clear();
     for (const ModelInUse& in_use : models_) {
         if (settings_.precision == dpc::Precision::mixed) {
-            engines_.push_back(std::make_unique<ViewEngineOf<DeviceType, float>>(in_use.model, scratch, settings_.neighbours));
+            engines_.push_back(make_engine<DeviceType, float>(in_use.model, scratch, settings_.neighbours));
         } else {
-            engines_.push_back(std::make_unique<ViewEngineOf<DeviceType, double>>(in_use.model, scratch, settings_.neighbours));
+            engines_.push_back(make_engine<DeviceType, double>(in_use.model, scratch, settings_.neighbours));
         }
         other_types_.push_back({copied<Kokkos::View<int*, Memory>>("dpc::type_of", in_use.type_of), {}});
     }

@@ -12,6 +12,15 @@
 namespace dpc {
 
 NeighbourRule rule_for(const Model& model, Neighbours neighbours) {
+    for (const auto& part : model.parts) {
+        const NeighbourRule of_part = rule_for(*part, neighbours);
+        if (of_part != NeighbourRule::all) {
+            return of_part;
+        }
+    }
+    if (!model.parts.empty()) {
+        return NeighbourRule::all;
+    }
     const NeighbourRule rule = neighbours == Neighbours::all ? NeighbourRule::all : model.neighbour_rule;
     if (model.descriptors.size() > 1 && rule == NeighbourRule::total) {
         throw ModelError("the model keeps the nearest neighbours of all types for each of " +

@@ -89,7 +89,8 @@ def _descriptor(d: Any, kept: list[int]) -> Any:
 
 def _fitting(f: EnergyFitting, kept: list[int]) -> EnergyFitting:
     used = sorted(set(f.net_of[kept].tolist()))
-    return EnergyFitting(
+    return replace(
+        f,
         nets=tuple(f.nets[k] for k in used),
         net_of=np.searchsorted(used, f.net_of[kept]),
         energy_bias=f.energy_bias[kept],

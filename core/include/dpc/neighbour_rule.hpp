@@ -8,7 +8,7 @@ namespace dpc {
 
 enum class Neighbours { trained, all };
 
-/// The rule that an evaluator follows. Throws ModelError for several descriptors with the rule `total`, which is of one.
+/// The rule that an evaluator follows; of several parts that of the first that does not keep all. Throws ModelError for several descriptors with the rule `total`, which is of one.
 NeighbourRule rule_for(const Model& model, Neighbours neighbours);
 
 /// For the log: what happens to neighbours beyond sel.

@@ -60,7 +60,9 @@ struct Chunk {
     double* virial = nullptr;    // (9, atoms)
     char* is_close = nullptr;    // (atoms): contributes nothing here, but with all columns and products later; null: no atom
     double* energy = nullptr;    // (atoms)
+    const double* factors = nullptr;  // of the energies, by atom index; 0: left out; null: all are 1
 
+    KOKKOS_INLINE_FUNCTION double factor(int k) const { return factors == nullptr ? 1 : factors[centres[k]]; }
     KOKKOS_INLINE_FUNCTION bool contributes(int k) const { return is_close == nullptr || is_close[k] == 0; }
     KOKKOS_INLINE_FUNCTION int segment(int b, int k) const { return b * tiles.n_atoms + k; }
     KOKKOS_INLINE_FUNCTION int* shared(int place, int b, int k) const {

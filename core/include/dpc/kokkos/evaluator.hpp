@@ -79,10 +79,11 @@ public:
 
     /// Evaluate all centres of the list of the last set_neighbours. x: (n_all, 3), x(i, c) on the device. Throws InputError for positions
     /// that are not finite and for two atoms in the same place, naming the atom indices; output is then void. fparam_gradient: as in
-    /// dpc::Output, on the host.
+    /// dpc::Output, on the host. factors: (n_all), on the device, of the energies of centres; those of factor 0 are left out, null: all are 1;
+    /// not together with a gradient.
     template <class List, class Positions, class Output>
     Totals compute(const Positions& x, const List& list, const Units& units, const Output& output,
-                   double* fparam_gradient = nullptr) {
+                   double* fparam_gradient = nullptr, const double* factors = nullptr) {
         if (n_all_ < 0) {
             throw InputError("compute was called before set_neighbours");
         }
@@ -90,6 +91,7 @@ public:
             grow(first_layer_, space_, "dpc::first_layer", static_cast<std::size_t>(model_.n_types) * first_layer_stride());
             Kokkos::deep_copy(space_, first_layer_, 0.0);
         }
+        factors_ = factors;
         const Pass pass{model_, centres_, plan_, is_close_.data(), fparam_gradient != nullptr ? first_layer_.data() : nullptr};
         evaluate(pass, x, list, units, output);
         const StepSums sums = collect(pass, x, units, output);
@@ -168,6 +170,7 @@ private:
     MatrixProduct<ExecSpace, Real> product_;
     std::size_t scratch_bytes_;
     int n_all_ = -1;
+    const double* factors_ = nullptr;  // of the present call
     TypesView types_;
     Centres<ExecSpace> centres_, close_centres_;
     Plan plan_;
@@ -217,6 +220,7 @@ Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) cons
     chunk.limits = type.limits;
     chunk.is_close = pass.is_close != nullptr && !type.takes_all ? pass.is_close + planned.first_centre : nullptr;
     chunk.energy = energies_.data() + planned.first_centre;
+    chunk.factors = factors_;
     chunk.keeps_own = type.slots.n > 0 && rule_ != NeighbourRule::all;
     return chunk;
 }
@@ -335,7 +339,7 @@ StepSums Evaluator<ExecSpace, Real>::collect(const Pass& pass, const Positions& 
     };
     Kokkos::parallel_reduce(
         "dpc::sum_energies", Range(space_, 0, pass.centres.n_centres()),
-        SumCentreEnergies<Output>{energies_.data(), pass.centres.centres(), pass.is_close, output, units.energy},
+        SumCentreEnergies<Output>{energies_.data(), pass.centres.centres(), pass.is_close, output, units.energy, factors_},
         at(&device->energy));
     Kokkos::parallel_reduce("dpc::collect_chunks", Range(space_, 0, static_cast<int>(pass.plan.chunks.size())),
                             CollectChunks{chunk_sums_.data()}, at(&device->chunks));

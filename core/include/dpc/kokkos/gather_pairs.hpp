@@ -37,7 +37,7 @@ struct GatherPairs {
         int* candidates = chunk.pairs.candidates + first;
         int j = 0;  // the last one that was looked at
         int n_inside = group.compact(
-            list.count(i),
+            chunk.factor(k) == 0 ? 0 : list.count(i),
             [&](int n) {
                 j = list.neighbour(i, n);
                 const int b = types(j);

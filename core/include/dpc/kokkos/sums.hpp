@@ -130,11 +130,12 @@ struct SumCentreEnergies {
     const char* is_close;  // null: all contribute
     Output output;
     double scale;
+    const double* factors;  // by atom index, null: all are 1
     KOKKOS_FUNCTION void operator()(int c, double& total) const {
         if (is_close != nullptr && is_close[c] != 0) {
             return;
         }
-        const double energy = energies[c] * scale;
+        const double energy = energies[c] * scale * (factors != nullptr ? factors[centres[c]] : 1);
         total += energy;
         if (output.atom_energy.data() != nullptr) {
             output.atom_energy(centres[c]) += energy;
