@@ -93,7 +93,8 @@ void read_switch(SectionReader& sections, Model& whole) {
         model_error("switch.far", "is the same part as switch.near");
     }
     if (near.descriptors.size() != 1 || near.descriptors.front().is_three_body()) {
-        model_error("switch.near", "is a part of other descriptors than one of two bodies, whose neighbours are those of the switch");
+        model_error("switch.near",
+                    "is a part of other descriptors than one of two bodies, whose neighbours are those of the switch");
     }
     const double* range = sections.doubles("switch.range", {2});
     between.rmin = range[0];

@@ -271,9 +271,6 @@ void check_ends(const std::string& prefix, const Model& model, const Fitting& fi
 
 Fitting read_fitting(SectionReader& sections, const Model& model, int centre) {
     const std::string prefix = "fitting." + std::to_string(centre) + ".";
-    if (sections.has(prefix + "weights")) {
-        not_evaluated(prefix + "weights", "sums several nets");
-    }
     Fitting fitting;
     int n_in = read_inputs(sections, prefix, model, centre, fitting);
     const std::uint64_t n_layers = sections.get(prefix + "layers", DType::i32, {SectionReader::kAny, 2}).shape[0];

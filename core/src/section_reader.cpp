@@ -129,7 +129,8 @@ void SectionReader::refuse_unknown() const {
     for (const Section& section : file_.sections()) {
         const bool is_mine = section.name.compare(0, prefix_.size(), prefix_) == 0;
         if (section.required && is_mine && known_->count(section.name) == 0) {
-            model_error(section.name.substr(prefix_.size()), "is required by the file but unknown to this version, or not of this model");
+            model_error(section.name.substr(prefix_.size()),
+                        "is required by the file but unknown to this version, or not of this model");
         }
     }
 }

@@ -70,7 +70,9 @@ def _role(model: CombinedModel, k: int) -> str:
     s = model.switch
     if s is None or k not in (s.near, s.far):
         return ""
-    return f", for close neighbours (w = 1 below {s.rmin:g} A, 0 from {s.rmax:g} A)" if k == s.near else ", for all others (1 - w)"
+    if k == s.far:
+        return ", for all others (1 - w)"
+    return f", for close neighbours (w = 1 below {s.rmin:g} A, 0 from {s.rmax:g} A)"
 
 
 def _provenance(model: CombinedModel, of_parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A pair table as a table file has it: an se_e2_r of width 1 whose tables are over rcut - r, with the cubics as they are.
 
-Energies are sums over the pairs, E_i = bias + sum_b n_sel/2 C_b with C_b = (1/n_sel) sum_j phi(rcut - r_j); empty slots add nothing.
+Energies are sums over the pairs, E_i = bias + sum_b n_sel/2 C_b with C_b = (1/n_sel) sum_j phi(rcut - r_j); empty slots
+add nothing.
 """
 
 from __future__ import annotations

@@ -143,8 +143,8 @@ class CombinedModel:
         return next((p for p in found if p.n_fparam + p.n_aparam > 0), Parameters())
 
     def validate(self) -> None:
-        """Raise ModelError, naming the field, unless this is a legal model: parts that are, with the same types, which take the same
-        parameters or none; a switch between two different ones, the near one a pair table."""
+        """Raise ModelError, naming the field, unless this is a legal model: parts that are, with the same types, which take
+        the same parameters or none; a switch between two different ones, the near one a pair table."""
         require(len(self.parts) > 0, "parts", "is empty")
         for index, part in enumerate(self.parts):
             require(part.type_map == self.type_map, f"parts[{index}].type_map", "is not that of the first part")

@@ -53,8 +53,9 @@ def evaluate(
     """Evaluate one structure.
 
     positions (n, 3) angstrom; types (n,) indices into model.type_map; cell (3, 3) angstrom, rows a, b, c, periodic in all three
-    directions, or None for open boundaries; fparam (n_fparam,), aparam (n, n_aparam) of models that take parameters; factors (n,) of
-    the atoms' energies, None: 1. Raises InputError for shapes, types or numbers that make no sense, and for atoms at the same place.
+    directions, or None for open boundaries; fparam (n_fparam,), aparam (n, n_aparam) of models that take parameters; factors (n,)
+    of the atoms' energies, None: 1. Raises InputError for shapes, types or numbers that make no sense, and for atoms at the same
+    place.
     """
     x, t, box = checked_structure(model.type_map, positions, types, cell)
     pairs = find_neighbours(x, box, model.rcut)

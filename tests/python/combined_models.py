@@ -16,10 +16,10 @@ SOURCE = Provenance("random", "0" * 64, "made by a test", "float64")
 RCUT = 4.0  # of the random models
 
 
-def pair_table(seed: int = 0, n_types: int = 2, first: float = 0.5, step: float = 0.1, end: float = RCUT, **changes: Any) -> PairTable:
-    """Repulsive energies that go to 0 at their end with their slopes, as cubics that have these values and slopes at the knots."""
+def pair_table(seed: int = 0, n_types: int = 2, first: float = 0.5, end: float = RCUT, **changes: Any) -> PairTable:
+    """Repulsive energies that go to 0 at their end with their slopes, as cubics with these values and slopes at the knots."""
     rng = np.random.default_rng(seed)
-    n = int(round((end - first) / step))
+    step, n = 0.1, round((end - first) / 0.1)
     knots = first + step * np.arange(n + 1)
     cubic = np.zeros((n_types, n_types, n, 4))
     for a in range(n_types):

@@ -120,10 +120,10 @@ struct Fitting {
 /// Two parts of a model of several, of which each atom's energy takes what its closest neighbours say: E_i = w E_near + (1 - w) E_far, w(sigma)
 /// 1 below rmin, 0 from rmax on, and sigma the mean distance of the neighbours weighted with exp(-r/alpha).
 struct PartSwitch {
-    int near = -1, far = -1;      // parts; -1: there is no switch. Whose neighbours they are: those that `near` sums over
-    double rmin = 0, rmax = 0;    // angstrom
-    double alpha = 0;             // angstrom
-    double least_sum = 0;         // the sum of the weights is divided by where it is smaller: sigma falls where all neighbours are far
+    int near = -1, far = -1;    // parts; -1: there is no switch. Whose neighbours they are: those that `near` sums over
+    double rmin = 0, rmax = 0;  // angstrom
+    double alpha = 0;           // angstrom
+    double least_sum = 0;  // the sum of the weights is divided by where it is smaller: sigma falls where all neighbours are far
 };
 
 struct Model {

@@ -75,7 +75,7 @@ private:
 
     const PackedModel<Real>& model_;
     const Kernels<Real>& kernels_;
-    const double* factors_ = nullptr;  // of the present call
+    const double* factors_ = nullptr;             // of the present call
     NearestNeighbours nearest_;                   // of the only descriptor, or where the rule is united of all together
     std::vector<NearestNeighbours> own_nearest_;  // by descriptor, where there are several and not all are kept
     std::vector<char> is_crowded_;                // by descriptor: some centre of the block has more neighbours than its slots

@@ -58,7 +58,9 @@ void CentreList::take(int n_atoms, const int* atom_types, const NeighbourRows& r
 struct ListView {
     const CentreList& of;
     int count(int i) const { return of.counts[static_cast<std::size_t>(i)]; }
-    int neighbour(int i, int k) const { return of.neighbours[of.begin[static_cast<std::size_t>(i)] + static_cast<std::size_t>(k)]; }
+    int neighbour(int i, int k) const {
+        return of.neighbours[of.begin[static_cast<std::size_t>(i)] + static_cast<std::size_t>(k)];
+    }
     long long tag(int i) const { return of.tags.empty() ? i : of.tags[static_cast<std::size_t>(i)]; }
 };
 
@@ -76,7 +78,8 @@ using HostSwitch = math::CentreSwitch<ListView, PositionsView, TypesView>;
 
 class CombinedEngine final : public Engine {
 public:
-    CombinedEngine(const Model& model, const EvaluatorOptions& options) : switch_(model.part_switch), n_threads_(options.n_threads) {
+    CombinedEngine(const Model& model, const EvaluatorOptions& options)
+        : switch_(model.part_switch), n_threads_(options.n_threads) {
         for (const auto& part : model.parts) {
             EvaluatorOptions own = options;
             own.precision = is_pair_table(*part) ? Precision::float64 : options.precision;
@@ -202,7 +205,7 @@ void CombinedEngine::add_switch(const HostSwitch& between, const Units& units, c
         }
         // Of energies in the caller's units.
         const double d_weight = unweighted_difference(w, near_energy_[at], far_energy_[at]);
-        between.reverse(i, d_weight, [&](const HostSwitch::Neighbour& n, const double(&gradient)[3]) {
+        between.reverse(i, d_weight, [&](const HostSwitch::Neighbour& n, const double (&gradient)[3]) {
             for (int a = 0; a < 3; ++a) {
                 const double force = gradient[a] * units.length;
                 output.forces[3 * static_cast<std::ptrdiff_t>(i) + a] += force;

@@ -21,8 +21,8 @@ from ...model.kept_types import with_types
 from .tree import description_of_tree, known_distance, per_type, scaled
 
 FAR_WARNING = (
-    "warning: an atom whose closest neighbour is farther than {reach:.2f} A gets the energy of the pair table instead of the net's, "
-    "as the trained model gives it: there the weights of all neighbours are too small"
+    "warning: an atom whose closest neighbour is farther than {reach:.2f} A gets the energy of the pair table instead of the "
+    "net's, as the trained model gives it: there the weights of all neighbours are too small"
 )
 OnePart = TypeVar("OnePart", ModelDescription, PairTable)
 

@@ -9,8 +9,8 @@ from typing import Any
 from ...descriptors.deepmd import Tree
 from ...model.combined import AnyModel
 from ...model.description import Provenance
-from .facts import facts_of_tree
 from .combined import model_of_tree
+from .facts import facts_of_tree
 from .tree import known_distance
 from .tree_type import checked
 

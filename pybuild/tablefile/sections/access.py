@@ -100,7 +100,8 @@ class Sections:
     def refuse_unknown(self) -> None:
         for name, section in self._container.sections.items():
             unknown = section.info.required and name.startswith(self._prefix) and name not in self._known
-            require(not unknown, name.removeprefix(self._prefix), "is required by the file but unknown to this version, or not of this model")
+            mine = name.removeprefix(self._prefix)
+            require(not unknown, mine, "is required by the file but unknown to this version, or not of this model")
 
 
 def as_f64(values: Any) -> NDArray[Any]:

@@ -68,7 +68,6 @@ def _read_fitting(
     s: Sections, a: int, n_parameters: int, descriptors: Sequence[DescriptorArrays], tables: Sequence[TableArrays]
 ) -> FittingArrays:
     prefix = f"fitting.{a}."
-    require_evaluated(not s.has(prefix + "weights"), prefix + "weights", "sums several nets")
     name = prefix + "inputs"
     numbers = s.i32(name, None).tolist()
     require(len(numbers) > 0, name, "is empty")

@@ -3,8 +3,8 @@
 
     python make_combined.py      # in an environment with deepmd-kit[torch]==3.2.0; writes *.pth, *.pt and *.npz here
 
-Weights, statistics and biases are random numbers. NAME.npz as in ../neighbour_rules, whose structure this is: atoms are 1.2 to 2.5 A
-apart. Some models have fewer slots than atoms have neighbours.
+Weights, statistics and biases are random numbers. NAME.npz as in ../neighbour_rules, whose structure this is: atoms are 1.2 to
+2.5 A apart. Some models have fewer slots than atoms have neighbours.
 """
 
 import copy

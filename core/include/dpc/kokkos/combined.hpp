@@ -60,7 +60,7 @@ struct AddSwitch {
             return;
         }
         const double d_weight = unweighted_difference(w, near_energy[i], far_energy[i]);
-        between.reverse(i, d_weight, [&](const typename Switch::Neighbour& n, const double(&gradient)[3]) {
+        between.reverse(i, d_weight, [&](const typename Switch::Neighbour& n, const double (&gradient)[3]) {
             for (int a = 0; a < 3; ++a) {
                 add(output.forces(i, a), gradient[a] * between.length);
                 add(output.forces(n.atom, a), -gradient[a] * between.length);
@@ -95,7 +95,8 @@ public:
         : space_(space), switch_(model->part_switch) {
         for (const auto& part : model->parts) {
             if (is_pair_table(*part)) {
-                parts_.push_back({nullptr, std::make_unique<Evaluator<ExecSpace, double>>(part, space, scratch_bytes, neighbours)});
+                parts_.push_back(
+                    {nullptr, std::make_unique<Evaluator<ExecSpace, double>>(part, space, scratch_bytes, neighbours)});
             } else {
                 parts_.push_back({std::make_unique<Evaluator<ExecSpace, Real>>(part, space, scratch_bytes, neighbours), nullptr});
             }
@@ -167,7 +168,8 @@ private:
     template <class T>
     Kokkos::View<T*, Memory> upload(const std::vector<T>& from) const {
         Kokkos::View<T*, Memory> to(Kokkos::view_alloc(space_, Kokkos::WithoutInitializing, "dpc::switch"), from.size());
-        Kokkos::deep_copy(space_, to, Kokkos::View<const T*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(from.data(), from.size()));
+        Kokkos::deep_copy(space_, to,
+                          Kokkos::View<const T*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>(from.data(), from.size()));
         space_.fence("dpc: the switch is on the device");
         return to;
     }
@@ -177,8 +179,8 @@ private:
         return view.data();
     }
     template <class List, class Positions, class Output>
-    void compute_part(int k, const Positions& x, const List& list, const Units& units, const Output& output, const double* factors,
-                      Totals& totals);
+    void compute_part(int k, const Positions& x, const List& list, const Units& units, const Output& output,
+                      const double* factors, Totals& totals);
     template <class List, class Positions, class Output>
     void add_switch(const math::CentreSwitch<List, Positions, TypesView>& between, const Output& output, Totals& totals) const;
 
@@ -210,7 +212,8 @@ void CombinedEvaluator<ExecSpace, Real>::compute_part(int k, const Positions& x,
 
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
-Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const List& list, const Units& units, const Output& output) {
+Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const List& list, const Units& units,
+                                                   const Output& output) {
     if (n_all_ < 0) {
         throw InputError("compute was called before set_neighbours");
     }
@@ -253,7 +256,8 @@ template <class List, class Positions, class Output>
 void CombinedEvaluator<ExecSpace, Real>::add_switch(const math::CentreSwitch<List, Positions, TypesView>& between,
                                                     const Output& output, Totals& totals) const {
     using Switch = math::CentreSwitch<List, Positions, TypesView>;
-    const AddSwitch<is_gpu<ExecSpace>, Switch, Output> add{between, near_.data(), near_energy_.data(), far_energy_.data(), output};
+    const AddSwitch<is_gpu<ExecSpace>, Switch, Output> add{between, near_.data(), near_energy_.data(), far_energy_.data(),
+                                                           output};
     SwitchVirial virial;
     if constexpr (is_gpu<ExecSpace>) {
         Kokkos::parallel_reduce("dpc::add_switch", Range(space_, 0, between.list.n_centres), add, virial);

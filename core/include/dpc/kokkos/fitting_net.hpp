@@ -214,7 +214,8 @@ public:
             }
         }
         if (chunk_.factors != nullptr) {
-            for_each_row("dpc::multiply_by_factors", space_, chunk_.tiles, input_.n_rows, MultiplyByFactors<Real>{input_, chunk_});
+            for_each_row("dpc::multiply_by_factors", space_, chunk_.tiles, input_.n_rows,
+                         MultiplyByFactors<Real>{input_, chunk_});
         }
     }
 

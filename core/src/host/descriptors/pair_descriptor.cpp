@@ -111,8 +111,7 @@ void PairDescriptor<Real, COMPONENTS>::reverse_moments(const PackedDescriptor<Re
                                                        const Real* gradient) {
     const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
     const bool has_slopes = COMPONENTS > 1 && descriptor.argument == TableArgument::r;  // R is not the table's argument
-    const auto reverse =
-        has_slopes ? kernels_.table.reverse_moments_over_r : kernels_.table.reverse_moments[COMPONENTS];
+    const auto reverse = has_slopes ? kernels_.table.reverse_moments_over_r : kernels_.table.reverse_moments[COMPONENTS];
     for (int b = 0; b < block_->n_types; ++b) {
         const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
         if (pair.kind != PairKind::ordinary) {
