@@ -225,11 +225,12 @@ PackedTypePair<Real> PackedModel<Real>::pack_pair(const Descriptor& descriptor, 
     const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
     packed.table = &set.tables[static_cast<std::size_t>(pair.table)];
     packed.moment_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
+    const bool has_vector = descriptor.kind == DescriptorKind::se_e2_a;
     if (descriptor.padding != nullptr) {  // counted for all types together
         packed.padding.assign(packed.moment_of_channel.size(), Real(0));
+        packed.masked.assign(has_vector ? 0 : packed.moment_of_channel.size(), Real(0));
         return packed;
     }
-    const bool has_vector = descriptor.kind == DescriptorKind::se_e2_a;
     const double x_pad = -environment.mean * environment.inverse_std_radial;
     for (int channel = 0; channel < packed.table->rank; ++channel) {
         const auto phi = [&](double x) { return channel_at(table, packed.table->grid, channel, x); };

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from .combined import AnyModel, CombinedModel, PairTable
+from .combined import AnyModel, CombinedModel, PairTable, Part
 from .description import EnergyFitting, ModelDescription
-
-PartOfAny = TypeVar("PartOfAny", ModelDescription, PairTable)
 
 BY_TYPE = ("mean", "std", "padding")  # of a descriptor, first index a type
 BY_PAIR = ("gates",)  # first two indices types; so are those of net_of
@@ -31,10 +29,10 @@ def keep_types(model: AnyModel, names: Sequence[str]) -> AnyModel:
         restricted = replace(model, parts=parts)
         restricted.validate()
         return restricted
-    return with_types(model, kept, "--keep-types")
+    return _network(model, [model.type_map.index(name) for name in kept], "--keep-types")
 
 
-def with_types(part: PartOfAny, names: Sequence[str], why: str) -> PartOfAny:
+def with_types(part: Part, names: Sequence[str], why: str) -> Part:
     """The same of some of its types in another order. Raises InputError where types are left out whose slots are their own; why:
     begins its message."""
     if tuple(names) == part.type_map:

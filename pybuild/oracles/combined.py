@@ -6,20 +6,21 @@ slow and obvious; model/combined.py has the equations.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..arrays import Array, Index
-from ..model.combined import AnyModel, CombinedModel, PairTable, Switch
+from ..model.combined import AnyModel, CombinedModel, PairTable, Part, Switch
 from ..model.description import PairKind
 from ..tablefile.tableset import AnyTables, CombinedTables, SwitchArrays, TableSet
 from . import reference, reference_tables
 from .parts import Pairs
 from .reference import Result, checked_structure, find_neighbours, result_of, taken_pairs
 
-Evaluate = Callable[..., Result]
+Structure = tuple[Array, Index, Array | None]  # positions, types, cell
+Evaluate = Callable[[Array | None], Result]  # of the factors of the atoms' energies, None: 1
 
 
 def evaluate(
@@ -62,22 +63,26 @@ def evaluate_tables(
     return _switched(tables.switch, parts, _pairs_of_tables(tables.parts[tables.switch.near], structure), len(structure[1]))
 
 
-def _evaluator(part: Any, structure: Any, fparam: ArrayLike | None, aparam: ArrayLike | None) -> Evaluate:
+def _evaluator(part: Part, structure: Structure, fparam: ArrayLike | None, aparam: ArrayLike | None) -> Evaluate:
     """Of one part, as a function of the factors of the atoms' energies."""
+    x, t, box = structure
     if isinstance(part, PairTable):
-        return lambda factors: evaluate_pair_table(part, *structure, factors)
+        return lambda factors: evaluate_pair_table(part, x, t, box, factors)
     p = part.fitting.parameters
-    given = (fparam if p.n_fparam else None, aparam if p.n_aparam else None)
-    return lambda factors: reference.evaluate(part, *structure, *given, factors=factors)
+    frame, atomic = fparam if p.n_fparam else None, aparam if p.n_aparam else None
+    return lambda factors: reference.evaluate(part, x, t, box, frame, atomic, factors)
 
 
-def _table_evaluator(part: TableSet, structure: Any, mixed: bool, fparam: ArrayLike | None, aparam: ArrayLike | None) -> Evaluate:
-    given = {"fparam": fparam if part.n_fparam else None, "aparam": aparam if part.n_aparam else None}
-    return lambda factors: reference_tables.evaluate(part, *structure, mixed, **given, factors=factors)
+def _table_evaluator(
+    part: TableSet, structure: Structure, mixed: bool, fparam: ArrayLike | None, aparam: ArrayLike | None
+) -> Evaluate:
+    x, t, box = structure
+    frame, atomic = fparam if part.n_fparam else None, aparam if part.n_aparam else None
+    return lambda factors: reference_tables.evaluate(part, x, t, box, mixed, frame, atomic, factors)
 
 
 def _added(results: Sequence[Result]) -> Result:
-    return Result(*(sum(getattr(r, name) for r in results) for name in Result.__dataclass_fields__))
+    return Result(*(sum(getattr(r, f.name) for r in results) for f in fields(Result)))
 
 
 # Pair tables
@@ -110,7 +115,7 @@ def _cubics(table: PairTable, t: Index, pairs: Pairs) -> tuple[Array, Array]:
     return np.where(none, 0.0, value), np.where(none, 0.0, slope)
 
 
-def _pairs_of_table(table: PairTable, structure: Any) -> Pairs:
+def _pairs_of_table(table: PairTable, structure: Structure) -> Pairs:
     """The pairs that it sums over."""
     x, t, box = structure
     pairs = find_neighbours(x, box, table.rcut)
@@ -123,7 +128,7 @@ def _pairs_of_table(table: PairTable, structure: Any) -> Pairs:
     return Pairs(pairs.centre[keep], pairs.neighbour[keep], pairs.vector[keep])
 
 
-def _pairs_of_tables(tables: TableSet, structure: Any) -> Pairs:
+def _pairs_of_tables(tables: TableSet, structure: Structure) -> Pairs:
     """The same of the tables of one descriptor."""
     x, t, box = structure
     (d,) = tables.descriptors

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -24,7 +23,6 @@ FAR_WARNING = (
     "warning: an atom whose closest neighbour is farther than {reach:.2f} A gets the energy of the pair table instead of the "
     "net's, as the trained model gives it: there the weights of all neighbours are too small"
 )
-OnePart = TypeVar("OnePart", ModelDescription, PairTable)
 
 
 def model_of_tree(model: Tree, min_nbor_dist: float | None, provenance: Provenance, padding_type: str | None = None) -> AnyModel:
@@ -88,7 +86,7 @@ def _weights(model: Tree, n: int) -> list[float]:
     return [float(w) for w in weights]
 
 
-def _weighted(part: OnePart, weight: float) -> OnePart:
+def _weighted(part: Part, weight: float) -> Part:
     if weight == 1:
         return part
     if isinstance(part, PairTable):
@@ -98,7 +96,7 @@ def _weighted(part: OnePart, weight: float) -> OnePart:
     return replace(part, fitting=replace(f, nets=tuple(nets), energy_bias=f.energy_bias * weight))
 
 
-def _with_exclusions(part: OnePart, model: Tree) -> OnePart:
+def _with_exclusions(part: Part, model: Tree) -> Part:
     """Those of the whole model hold for its parts."""
     types, pairs = frozenset(model["atom_exclude_types"]), symmetric(model["pair_exclude_types"])
     if isinstance(part, PairTable):
@@ -107,7 +105,7 @@ def _with_exclusions(part: OnePart, model: Tree) -> OnePart:
     return replace(part, fitting=fitting, pair_excluded=part.pair_excluded | pairs)
 
 
-def _with_bias(part: OnePart, bias: Array) -> OnePart:
+def _with_bias(part: Part, bias: Array) -> Part:
     if not bias.any():
         return part
     if isinstance(part, PairTable):
