@@ -16,7 +16,9 @@ from pybuild.compress.pair_tables import pair_tables
 from pybuild.compress.trials import within
 from pybuild.compress.truncation import difference
 from pybuild.errors import ModelError, ReadError, UnsupportedModel
+from pybuild.model import kept_types
 from pybuild.model.combined import CombinedModel
+from pybuild.model.description import Parameters
 from pybuild.model.kept_types import with_types
 from pybuild.oracles import combined, reference
 from pybuild.readers import read_model, read_source
@@ -366,3 +368,9 @@ def test_command_line(option_models, tmp_path, capsys):
     assert main(["info", str(tables)]) == 0
     assert main(["show", str(path)]) == 0
     assert "compressible: yes" in capsys.readouterr().out
+
+
+def test_kept_types_keep_parameters(make_model):
+    p = Parameters(fparam_mean=np.array([1.0]), fparam_scale=np.array([2.0]))
+    fitting = replace(make_model(0).fitting, parameters=p)
+    assert kept_types._fitting(fitting, [1, 0]).parameters is p
