@@ -2,7 +2,7 @@
 // See dpc/combined.hpp.
 #include "dpc/combined.hpp"
 
-#include <algorithm>
+#include "dpc/errors.hpp"
 
 namespace dpc {
 
@@ -32,6 +32,14 @@ math::SwitchParameters SwitchTables::parameters() const {
     complete.sel = sel.data();
     complete.is_counted = is_counted.data();
     return complete;
+}
+
+void refuse_gradient(bool has_switch, const double* fparam_gradient) {
+    if (has_switch && fparam_gradient != nullptr) {
+        throw InputError(
+            "the derivative of the energy along the frame parameters is not computed for a model that is switched to a "
+            "pair table");
+    }
 }
 
 bool is_pair_table(const Model& part) {

@@ -47,6 +47,11 @@ class PairTable:
         return len(self.type_map)
 
     @property
+    def shares_slots(self) -> bool:
+        """Every slot is for neighbours of any type."""
+        return self.neighbour_rule == "mixed"
+
+    @property
     def n_intervals(self) -> int:
         return int(self.cubic.shape[2])
 

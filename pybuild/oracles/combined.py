@@ -17,7 +17,7 @@ from ..model.description import PairKind
 from ..tablefile.tableset import AnyTables, CombinedTables, SwitchArrays, TableSet
 from . import reference, reference_tables
 from .parts import Pairs
-from .reference import Result, checked_structure, find_neighbours, result_of, taken_pairs
+from .reference import Result, checked_structure, find_neighbours, result_of, slots_of, taken_pairs
 
 Structure = tuple[Array, Index, Array | None]  # positions, types, cell
 Evaluate = Callable[[Array | None], Result]  # of the factors of the atoms' energies, None: 1
@@ -119,7 +119,7 @@ def _pairs_of_table(table: PairTable, structure: Structure) -> Pairs:
     """The pairs that it sums over."""
     x, t, box = structure
     pairs = find_neighbours(x, box, table.rcut)
-    (taken,) = taken_pairs(table.neighbour_rule, [(table.rcut, np.asarray(table.sel))], t, pairs)
+    (taken,) = taken_pairs(table.neighbour_rule, slots_of([table]), t, pairs)
     excluded = np.zeros((table.n_types, table.n_types), dtype=bool)
     for pair in table.pair_excluded:
         excluded[pair] = True
@@ -133,7 +133,7 @@ def _pairs_of_tables(tables: TableSet, structure: Structure) -> Pairs:
     x, t, box = structure
     (d,) = tables.descriptors
     pairs = find_neighbours(x, box, d.rcut)
-    (taken,) = taken_pairs(tables.neighbour_rule.name.lower(), [(d.rcut, np.asarray(d.sel))], t, pairs)
+    (taken,) = taken_pairs(tables.neighbour_rule.name.lower(), slots_of([d]), t, pairs)
     keep = taken & (d.pair_kind[t[pairs.centre], t[pairs.neighbour]] == PairKind.ORDINARY)
     return Pairs(pairs.centre[keep], pairs.neighbour[keep], pairs.vector[keep])
 

@@ -24,6 +24,9 @@ struct SwitchTables {
 /// A pair table is evaluated in double whatever the precision: its energies span many orders of magnitude.
 bool is_pair_table(const Model& part);
 
+/// Throws InputError for a derivative along the frame parameters, where a model has a switch.
+void refuse_gradient(bool has_switch, const double* fparam_gradient);
+
 /// E_near - E_far of a centre whose energies times w and 1 - w are given, 0 < w < 1.
 DPC_FUNCTION double unweighted_difference(double w, double near, double far) { return near / w - far / (1 - w); }
 

@@ -84,6 +84,7 @@ public:
             EvaluatorOptions own = options;
             own.precision = is_pair_table(*part) ? Precision::float64 : options.precision;
             parts_.push_back(make_engine(part, own));
+            has_parameters_.push_back(part->n_fparam > 0 ? 1 : 0);
         }
         if (has_switch()) {
             tables_ = std::make_unique<SwitchTables>(model, options.neighbours);
@@ -105,6 +106,7 @@ private:
     PartSwitch switch_;
     int n_threads_;
     std::vector<std::unique_ptr<Engine>> parts_;
+    std::vector<char> has_parameters_;  // of the parts: frame parameters
     std::unique_ptr<SwitchTables> tables_;
     std::shared_ptr<CentreList> list_ = std::make_shared<CentreList>();  // of the switch; maybe other engines', too
     std::vector<double> near_, far_;                                     // (n_all) w and 1 - w of centres
@@ -155,7 +157,9 @@ bool CombinedEngine::find_weights(const HostSwitch& between) {
 }
 
 Totals CombinedEngine::compute_part(std::size_t k, const Inputs& inputs, const double* factors, const Output& output) {
-    const Totals totals = parts_[k]->compute(inputs, factors, output);
+    Output own = output;
+    own.fparam_gradient = has_parameters_[k] != 0 ? output.fparam_gradient : nullptr;
+    const Totals totals = parts_[k]->compute(inputs, factors, own);
     merge(overflow, parts_[k]->overflow);
     return totals;
 }
@@ -168,6 +172,7 @@ void add(Totals& into, const Totals& from) {
 }
 
 Totals CombinedEngine::compute(const Inputs& inputs, const double*, const Output& output) {
+    refuse_gradient(has_switch(), output.fparam_gradient);
     overflow = Overflow{};
     Totals totals;
     for (std::size_t k = 0; k < parts_.size(); ++k) {

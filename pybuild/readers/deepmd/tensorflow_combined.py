@@ -88,7 +88,7 @@ def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tre
         "type": "pairtab",
         "rcut": rcut,
         "sel": widest["sel"],
-        "neighbour_rule": "per_type",
+        "neighbour_rule": "per_type" if len(widest["sel"]) == n_types else "total",  # total: of se_atten
         "@variables": {"out_bias": bias.reshape(1, n_types, 1) if adds_bias else none},
         "tab": {"rcut": rcut, "@variables": {"tab_info": _array(graph, "info"), "tab_data": _array(graph, "data").reshape(-1)}},
     }

@@ -55,11 +55,11 @@ struct Chunk {
     int* of_shared =
         nullptr;  // (descriptors, n_types + 1, atoms) of several whose slots are for neighbours of any type: how many it
                   //     keeps of each, at most, and how many of all it has inside its cut-off where that is too many
-    int* firsts = nullptr;       // (n_types, atoms): first pair
-    double* closest2 = nullptr;  // (n_types, atoms): smallest r2 of a pair, infinity: none
-    double* virial = nullptr;    // (9, atoms)
-    char* is_close = nullptr;    // (atoms): contributes nothing here, but with all columns and products later; null: no atom
-    double* energy = nullptr;    // (atoms)
+    int* firsts = nullptr;            // (n_types, atoms): first pair
+    double* closest2 = nullptr;       // (n_types, atoms): smallest r2 of a pair, infinity: none
+    double* virial = nullptr;         // (9, atoms)
+    char* is_close = nullptr;         // (atoms): contributes nothing here, but with all columns and products later; null: no atom
+    double* energy = nullptr;         // (atoms)
     const double* factors = nullptr;  // of the energies, by atom index; 0: left out; null: all are 1
 
     KOKKOS_INLINE_FUNCTION double factor(int k) const { return factors == nullptr ? 1 : factors[centres[k]]; }

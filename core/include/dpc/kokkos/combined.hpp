@@ -96,9 +96,10 @@ public:
         for (const auto& part : model->parts) {
             if (is_pair_table(*part)) {
                 parts_.push_back(
-                    {nullptr, std::make_unique<Evaluator<ExecSpace, double>>(part, space, scratch_bytes, neighbours)});
+                    {nullptr, std::make_unique<Evaluator<ExecSpace, double>>(part, space, scratch_bytes, neighbours), false});
             } else {
-                parts_.push_back({std::make_unique<Evaluator<ExecSpace, Real>>(part, space, scratch_bytes, neighbours), nullptr});
+                parts_.push_back({std::make_unique<Evaluator<ExecSpace, Real>>(part, space, scratch_bytes, neighbours), nullptr,
+                                  part->n_fparam > 0});
             }
         }
         if (has_switch()) {
@@ -124,7 +125,8 @@ public:
     }
 
     template <class List, class Positions, class Output>
-    Totals compute(const Positions& x, const List& list, const Units& units, const Output& output);
+    Totals compute(const Positions& x, const List& list, const Units& units, const Output& output,
+                   double* fparam_gradient = nullptr);
 
     const Overflow& overflow() const { return overflow_; }
     std::string describe() const {
@@ -148,6 +150,7 @@ private:
     struct Part {
         std::unique_ptr<Evaluator<ExecSpace, Real>> net;
         std::unique_ptr<Evaluator<ExecSpace, double>> table;
+        bool has_parameters;  // frame parameters
         template <class Call>
         void visit(const Call& call) const {
             if (net) {
@@ -180,7 +183,7 @@ private:
     }
     template <class List, class Positions, class Output>
     void compute_part(int k, const Positions& x, const List& list, const Units& units, const Output& output,
-                      const double* factors, Totals& totals);
+                      const double* factors, Totals& totals, double* fparam_gradient = nullptr);
     template <class List, class Positions, class Output>
     void add_switch(const math::CentreSwitch<List, Positions, TypesView>& between, const Output& output, Totals& totals) const;
 
@@ -199,9 +202,12 @@ private:
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
 void CombinedEvaluator<ExecSpace, Real>::compute_part(int k, const Positions& x, const List& list, const Units& units,
-                                                      const Output& output, const double* factors, Totals& totals) {
-    parts_[static_cast<std::size_t>(k)].visit([&](auto& part) {
-        const Totals of_part = part.compute(x, list, units, output, factors);
+                                                      const Output& output, const double* factors, Totals& totals,
+                                                      double* fparam_gradient) {
+    const Part& mine = parts_[static_cast<std::size_t>(k)];
+    double* gradient = mine.has_parameters ? fparam_gradient : nullptr;
+    mine.visit([&](auto& part) {
+        const Totals of_part = part.compute(x, list, units, output, gradient, factors);
         totals.energy += of_part.energy;
         for (int c = 0; c < 9; ++c) {
             totals.virial[c] += of_part.virial[c];
@@ -212,16 +218,17 @@ void CombinedEvaluator<ExecSpace, Real>::compute_part(int k, const Positions& x,
 
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
-Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const List& list, const Units& units,
-                                                   const Output& output) {
+Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const List& list, const Units& units, const Output& output,
+                                                   double* fparam_gradient) {
     if (n_all_ < 0) {
         throw InputError("compute was called before set_neighbours");
     }
+    refuse_gradient(has_switch(), fparam_gradient);
     overflow_ = Overflow{};
     Totals totals;
     for (int k = 0; k < static_cast<int>(parts_.size()); ++k) {
         if (k != switch_.near && k != switch_.far) {
-            compute_part(k, x, list, units, output, nullptr, totals);
+            compute_part(k, x, list, units, output, nullptr, totals, fparam_gradient);
         }
     }
     if (!has_switch()) {
