@@ -19,10 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pybuild import calculator
-from pybuild.compress.build import build
+from pybuild.compress.build import Options
+from pybuild.compress.combined import compress
 from pybuild.errors import PybuildError
+from pybuild.model.combined import AnyModel, CombinedModel
 from pybuild.model.kept_types import keep_types
-from pybuild.oracles import reference
+from pybuild.oracles import combined
 from pybuild.readers import describe, read_source
 from pybuild.structures.neighbours import neighbour_pairs
 from pybuild.tablefile.file import write_tables
@@ -82,6 +84,14 @@ def nearest(found: list[Frame]) -> float:
     return float(min(d.min() for d in distances if len(d)))
 
 
+def kinds_of(model: AnyModel) -> str:
+    """Of its descriptors, part by part."""
+    if not isinstance(model, CombinedModel):
+        return " + ".join(d.kind for d in model.descriptors)
+    nets = [kinds_of(part) for part in model.networks]
+    return ", ".join([*nets, *["pair table"] * (len(model.parts) - len(nets))])
+
+
 def entry(path: Path, folder: Path) -> list[str]:
     """A row of the table."""
     name = f"`{path.relative_to(folder)}`"
@@ -90,20 +100,20 @@ def entry(path: Path, folder: Path) -> list[str]:
         model = describe(path, source)
     except PybuildError as error:
         return [name, "", f"refused: {shortened(str(error), path)}", "", ""]
-    kinds = " + ".join(d.kind for d in model.descriptors)
+    kinds = kinds_of(model)
     known = path.parent / "reference.npz"
     if not known.exists() or "type_map" not in np.load(known):  # PWMLFF's have another form: tests/python/test_pwmlff.py
         return [name, source.format, f"{kinds}: read", "", ""]
-    if all(d.shares_slots for d in model.descriptors):  # of many elements those of the frames
-        data = np.load(known)
+    if not isinstance(model, CombinedModel) and all(d.shares_slots for d in model.descriptors):  # of many elements those of the frames
+        data, n_types = np.load(known), model.n_types
         model = keep_types(model, sorted({data["type_map"][t] for key in data if key.endswith("types") for t in data[key]}))
-        kinds += f", {' '.join(model.type_map)}"
+        kinds += f", {' '.join(model.type_map)} of {n_types} types" if model.n_types < n_types else ""
     found = frames(known, model.type_map)
-    exact = np.max([differences(reference.evaluate(model, *f[:3], **f.parameters), f) for f in found], axis=0)
+    exact = np.max([differences(combined.evaluate(model, *f[:3], **f.parameters), f) for f in found], axis=0)
     with tempfile.TemporaryDirectory() as place:
         tables = Path(place) / "t.bin"
         smallest = min(nearest(found), model.min_nbor_dist or np.inf)
-        write_tables(tables, build(model, smallest).tables)
+        write_tables(tables, compress(model, smallest, Options()).tables)
         built = np.max([differences(calculator.evaluate(tables, *f[:3], **f.parameters), f) for f in found], axis=0)
     errors = [" ".join(f"{x:.0e}" for x in part) for part in (exact, built)]
     return [name, source.format, f"{kinds}, {len(found)} frames", *errors]

@@ -11,7 +11,7 @@
 #include "atom_masks.h"
 #include "comm.h"
 #include "compute.h"
-#include "dpc/kokkos/evaluator.hpp"
+#include "dpc/kokkos/combined.hpp"
 #include "kokkos.h"
 #include "neigh_list_kokkos.h"
 #include "neigh_request.h"
@@ -149,7 +149,8 @@ public:
 
 namespace {
 
-template <class DeviceType, class Real>
+/// Of: dpc::kokkos::Evaluator, or CombinedEvaluator for a model of several parts.
+template <class DeviceType, class Of>
 class ViewEngineOf final : public PairDPCompressedKokkos<DeviceType>::ViewEngine {
     using Base = typename PairDPCompressedKokkos<DeviceType>::ViewEngine;
     using Memory = typename DeviceType::memory_space;
@@ -167,15 +168,27 @@ public:
                         const dpc::Inputs& inputs, const typename Base::Output& out, double* fparam_gradient,
                         const dpc::Measures& measures) override {
         evaluator_.set_parameters(inputs.fparam, inputs.aparam);
-        return evaluator_.compute(x, rows, inputs.units, out, fparam_gradient, measures);
+        return evaluator_.compute(x, rows, inputs.units, out, fparam_gradient, nullptr, measures);
     }
     const dpc::Overflow& overflow() const override { return evaluator_.overflow(); }
     std::string describe() const override { return evaluator_.describe(); }
     std::size_t memory_bytes() const override { return evaluator_.memory_bytes(); }
 
 private:
-    dpc::kokkos::Evaluator<DeviceType, Real> evaluator_;
+    Of evaluator_;
 };
+
+template <class DeviceType, class Real>
+std::unique_ptr<typename PairDPCompressedKokkos<DeviceType>::ViewEngine> make_engine(const std::shared_ptr<const dpc::Model>& model,
+                                                                                     std::size_t scratch_bytes,
+                                                                                     dpc::Neighbours neighbours) {
+    if (model->parts.empty()) {
+        using Of = dpc::kokkos::Evaluator<DeviceType, Real>;
+        return std::make_unique<ViewEngineOf<DeviceType, Of>>(model, scratch_bytes, neighbours);
+    }
+    using Of = dpc::kokkos::CombinedEvaluator<DeviceType, Real>;
+    return std::make_unique<ViewEngineOf<DeviceType, Of>>(model, scratch_bytes, neighbours);
+}
 
 template <class DeviceType>
 ListRows<DeviceType> rows_of(NeighList* list, AtomKokkos& atoms) {
@@ -218,9 +231,9 @@ std::string PairDPCompressedKokkos<DeviceType>::start_engines() {
     other_types_.clear();
     for (const ModelInUse& in_use : models_) {
         if (settings_.precision == dpc::Precision::mixed) {
-            engines_.push_back(std::make_unique<ViewEngineOf<DeviceType, float>>(in_use.model, scratch, settings_.neighbours));
+            engines_.push_back(make_engine<DeviceType, float>(in_use.model, scratch, settings_.neighbours));
         } else {
-            engines_.push_back(std::make_unique<ViewEngineOf<DeviceType, double>>(in_use.model, scratch, settings_.neighbours));
+            engines_.push_back(make_engine<DeviceType, double>(in_use.model, scratch, settings_.neighbours));
         }
         other_types_.push_back({copied<Kokkos::View<int*, Memory>>("dpc::type_of", in_use.type_of), {}});
     }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "dpc/combined.hpp"
 #include "dpc/neighbour_rule.hpp"
 #include "text.hpp"
 
@@ -111,7 +112,8 @@ std::string RunSummary::lines(MPI_Comm world, const dpc::Model& model, const dpc
     if (closest.i >= 0) {
         all.add_pair(closest.type_i, closest.type_j, closest.distance);
     }
-    return neighbour_lines(all, model) + closest_lines(all, model);
+    const dpc::Model& counted = model.parts.empty() ? model : *model.parts[dpc::measured_part(model)];
+    return neighbour_lines(all, counted) + closest_lines(all, counted);
 }
 
 std::string RunSummary::times(MPI_Comm world) const {

@@ -32,6 +32,7 @@ except ImportError:  # without ASE the arrays interface still works; DPCompresse
 NO_FPARAM, NO_APARAM = np.zeros(0), np.zeros((0, 0))
 # angstrom that a list reaches beyond the cutoff, so that it serves for some steps: until an atom has gone half as far
 SKIN = 0.5
+DUMMY = "X"  # ASE's symbol of atoms that are none
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,8 @@ class DPCompressed(Calculator):
     tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
     the table, "warn" only warns; a pair closer than the training data is warned of in both, more neighbours than sel once;
     backend, neighbors, fparam and aparam as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a
-    pickle holds their path and checksum, and whoever loads it reads the file again.
+    pickle holds their path and checksum, and whoever loads it reads the file again. Atoms X (ASE's dummies) are not part of a
+    model that has no type X.
 
     stress, where some directions are periodic: the components along these, per volume of the cell (that of a direction without a
     cell vector: 1 angstrom); those along or mixed with the other directions are zero. No stress where none is.
@@ -294,7 +296,7 @@ class DPCompressed(Calculator):
         self._built_for, self._images = None, None
 
     def _types(self) -> NDArray[np.int32]:
-        index = {name: k for k, name in enumerate(self.model.type_map)}
+        index = {DUMMY: -1} | {name: k for k, name in enumerate(self.model.type_map)}
         symbols = self.atoms.get_chemical_symbols()
         missing = sorted(set(symbols) - set(index))
         if missing:

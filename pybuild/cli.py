@@ -17,7 +17,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, redirect_stderr
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -227,21 +226,18 @@ def _smallest_distance(o: argparse.Namespace, model: Any, distances: Any) -> tup
 def _build_and_write(
     o: argparse.Namespace, options: Any, model: Any, systems: list[Any], distances: Any, smallest: float, source: str
 ) -> None:
-    from .compress.accuracy import provenance, report_lines, table_reports
-    from .compress.build import build
+    from .compress.combined import compress
     from .structures.data import telling_frames
     from .tablefile.file import write_tables
 
     structures = telling_frames(systems, model.n_types, model.rcut, FRAMES, ATOMS)
     by_pair = None if distances is None else distances.by_pair
-    result = build(model, smallest, options, by_pair, structures)
-    reports = table_reports(result)
-    record = provenance(model, result, reports, options, smallest)
-    write_tables(o.tables, replace(result.tables, provenance=record))
+    result = compress(model, smallest, options, by_pair, structures)
+    write_tables(o.tables, result.tables)
     log.info(
         "%s: %s, %s; smallest distance %.4f A", Path(o.model).name, model.provenance.format, " ".join(model.type_map), smallest
     )
-    for line in (*model.remarks, *_data_lines(model, distances, smallest, source), *report_lines(result, reports, options)):
+    for line in (*model.remarks, *_data_lines(model, distances, smallest, source), *result.lines):
         log.log(logging.WARNING if line.startswith("warning:") else logging.INFO, "%s", line)
     log.info("%s: %.1f MB", o.tables, Path(o.tables).stat().st_size / 1e6)
 

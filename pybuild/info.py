@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,16 @@ from .compress.stored import n_inputs
 from .descriptors.radial import Radial
 from .model.description import PairKind
 from .model.descriptor import Argument, Form
-from .tablefile.tableset import DescriptorArrays, FittingArrays, InputArrays, NeighbourRule, TableSet
+from .tablefile.tableset import (
+    AnyTables,
+    CombinedTables,
+    DescriptorArrays,
+    FittingArrays,
+    InputArrays,
+    NeighbourRule,
+    SwitchArrays,
+    TableSet,
+)
 
 RULES = {
     NeighbourRule.ALL: "all",
@@ -32,13 +42,39 @@ KINDS = {
 }
 
 
-def info_lines(tables: TableSet) -> list[str]:
+def info_lines(tables: AnyTables) -> list[str]:
     """The text of `python -m pybuild info`."""
-    return [*_model_lines(tables), "", *_table_lines(tables), "", *_fitting_lines(tables), *_provenance_lines(tables)]
+    if not isinstance(tables, CombinedTables):
+        return [*_lines_of_one(tables), *_provenance_lines(tables)]
+    lines = [f"{len(tables.parts)} parts, whose energies are added", *_switch_lines(tables.switch)]
+    for k, part in enumerate(tables.parts):
+        lines += ["", f"part {k}", *_lines_of_one(part)]
+    return [*lines, *_provenance_lines(tables)]
 
 
-def info(t: TableSet) -> dict[str, Any]:
+def _lines_of_one(tables: TableSet) -> list[str]:
+    return [*_model_lines(tables), "", *_table_lines(tables), "", *_fitting_lines(tables)]
+
+
+def _switch_lines(s: SwitchArrays | None) -> list[str]:
+    if s is None:
+        return []
+    return [
+        f"but for part {s.near} times w and part {s.far} times 1 - w: w = 1 below {s.rmin:g} A, 0 from {s.rmax:g} A of the mean "
+        f"distance of an atom's neighbours, weighted with exp(-r/{s.alpha:g} A)"
+    ]
+
+
+def info(tables: AnyTables) -> dict[str, Any]:
     """The same for programs: lengths in angstrom, energies in eV."""
+    if not isinstance(tables, CombinedTables):
+        return _info_of_one(tables) | {"provenance": tables.provenance}
+    parts = [_info_of_one(part) for part in tables.parts]
+    switch = None if tables.switch is None else asdict(tables.switch)
+    return {"types": list(tables.type_map), "parts": parts, "switch": switch, "provenance": tables.provenance}
+
+
+def _info_of_one(t: TableSet) -> dict[str, Any]:
     names = list(t.type_map)
     return {
         "types": names,
@@ -53,7 +89,6 @@ def info(t: TableSet) -> dict[str, Any]:
         "descriptors": [_descriptor(t, d) for d in t.descriptors],
         "tables": [_table(t, k) for k in range(len(t.tables))],
         "fittings": {name: None if f is None else _fitting(t, f) for name, f in zip(names, t.fittings, strict=True)},
-        "provenance": t.provenance,
     }
 
 
@@ -109,7 +144,7 @@ def _parameter_lines(t: TableSet) -> list[str]:
 
 def _descriptor_lines(t: TableSet, d: DescriptorArrays, name: str) -> list[str]:
     by_type = ", ".join(f"{name} {n}" for name, n in zip(t.type_map, d.sel.tolist(), strict=True))
-    sel = f"{d.n_sel} for all types" if t.neighbour_rule is NeighbourRule.MIXED else by_type
+    sel = f"{d.n_sel} for all types" if t.neighbour_rule is NeighbourRule.MIXED and d.shares_slots else by_type
     protection = f", env_protection {d.env_protection:g} A" if d.env_protection else ""
     axis = f", axis_neuron {d.axis_neuron}" if d.axis_neuron else ""
     lines = [
@@ -191,7 +226,7 @@ def _group_name(t: TableSet, d: DescriptorArrays, group: int) -> str:
     return "-".join(t.type_map[b] for b in ((group,) if d.n_bodies == 2 else divmod(group, len(d.sel))))
 
 
-def _provenance_lines(t: TableSet) -> list[str]:
+def _provenance_lines(t: AnyTables) -> list[str]:
     if not t.provenance:
         return ["", "provenance: none"]
     return ["", "provenance:", *json.dumps(t.provenance, indent=2, ensure_ascii=False).splitlines()]

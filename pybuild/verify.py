@@ -18,15 +18,16 @@ from . import calculator
 from .compress.trials import ENERGY_PER_FORCE, VIRIAL_PER_FORCE, within
 from .compress.truncation import difference
 from .errors import InputError
+from .model.combined import AnyModel, CombinedModel
 from .model.description import ModelDescription
-from .oracles import reference
+from .oracles import combined, reference
 from .readers import read_model
 from .structures.data import open_system, telling_frames
 from .structures.data_search import find_systems
 from .structures.probe import judge_structures, with_parameters
 from .structures.structure import Structure
 from .tablefile.file import read_tables
-from .tablefile.tableset import TableSet
+from .tablefile.tableset import AnyTables, CombinedTables
 
 log = logging.getLogger("pybuild")
 
@@ -45,9 +46,9 @@ def verify(
     file. Raises PybuildError for bad input."""
     model, tables = read_model(model_path, **choices), read_tables(tables_path)
     _same_kind(model, tables, tables_path)
-    allowed = _tolerance(tables, tolerance)
+    allowed = _tolerance(tables, tolerance) * len(_networks(model))
     structures = _structures(model, tables, systems)
-    oracles = _oracles()
+    oracles = _oracles(model)
     compiled = calculator.load(tables_path)
     log.info(
         "%-40s %6s  %-9s %12s %15s %15s", "structure", "atoms", "against", "force, eV/A", "energy, eV/atom", "virial, eV/atom"
@@ -69,7 +70,12 @@ def verify(
     return good
 
 
-def _same_kind(model: ModelDescription, tables: TableSet, path: str) -> None:
+def _networks(model: AnyModel) -> tuple[ModelDescription, ...]:
+    """Each part that was compressed has errors of its own."""
+    return model.networks if isinstance(model, CombinedModel) else (model,)
+
+
+def _same_kind(model: AnyModel, tables: AnyTables, path: str) -> None:
     if model.type_map != tables.type_map:
         raise InputError(f"{path}: has the types {' '.join(tables.type_map)}, the model {' '.join(model.type_map)}")
     source = tables.provenance.get("source")
@@ -77,7 +83,7 @@ def _same_kind(model: ModelDescription, tables: TableSet, path: str) -> None:
         log.info("note: the tables were made from another file: %s, SHA-256 %s", source.get("file_name"), source["sha256"])
 
 
-def _tolerance(tables: TableSet, asked: float | None) -> float:
+def _tolerance(tables: AnyTables, asked: float | None) -> float:
     if asked is not None:
         if not (np.isfinite(asked) and asked > 0):
             raise InputError(f"--tolerance must be a positive force in eV/A, not {asked}")
@@ -87,16 +93,19 @@ def _tolerance(tables: TableSet, asked: float | None) -> float:
     return float(value) if isinstance(value, (int, float)) and value > 0 else DEFAULT_TOLERANCE
 
 
-def _structures(model: ModelDescription, tables: TableSet, systems: Sequence[str] | None) -> list[Structure]:
+def _structures(model: AnyModel, tables: AnyTables, systems: Sequence[str] | None) -> list[Structure]:
+    """Given ones, or such as the first part with nets was trained on."""
+    first = _networks(model)[0]
     if not systems:
-        return judge_structures(model, tables.min_distance)
+        parts = tables.parts if isinstance(tables, CombinedTables) else (tables,)
+        return judge_structures(first, np.max([part.min_distance for part in parts], axis=0))
     opened = [open_system(path, model.type_map) for path in find_systems(systems)]
-    return with_parameters(model, telling_frames(opened, model.n_types, model.rcut, FRAMES, ATOMS))
+    return with_parameters(first, telling_frames(opened, model.n_types, model.rcut, FRAMES, ATOMS))
 
 
-def _oracles() -> dict[str, Callable[..., reference.Result]]:
-    oracles = {"reference": reference.evaluate}
-    if importlib.util.find_spec("torch") is not None:
+def _oracles(model: AnyModel) -> dict[str, Callable[..., reference.Result]]:
+    oracles: dict[str, Callable[..., reference.Result]] = {"reference": combined.evaluate}
+    if not isinstance(model, CombinedModel) and importlib.util.find_spec("torch") is not None:
         from .oracles import reference_torch
 
         oracles["autograd"] = reference_torch.evaluate

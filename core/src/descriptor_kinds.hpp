@@ -14,14 +14,17 @@ struct KindRules {
     int n_bodies;            // 3: sums over pairs of neighbours, whose tables are over the product of two vectors
     std::size_t n_std;       // columns of std: radial, angular; of three bodies angular
     bool has_axis;           // axis_neuron
+    bool has_padding;        // of slots that are counted for all types together
     InputForm folded;        // of the first layer of a fitting net, beside direct
     bool looks_excluded_up;  // excluded neighbours count as x = 0; otherwise they add nothing
+    bool has_gates;          // may have; its slots are for neighbours of any type
 };
 
 inline constexpr KindRules kKinds[] = {
-    {DescriptorKind::se_e2_a, "se_e2_a", 2, 2, true, InputForm::square, false},
-    {DescriptorKind::se_e2_r, "se_e2_r", 2, 1, false, InputForm::linear, true},
-    {DescriptorKind::se_e3, "se_e3", 3, 1, false, InputForm::linear, false},
+    {DescriptorKind::se_e2_a, "se_e2_a", 2, 2, true, true, InputForm::square, false, false},
+    {DescriptorKind::se_e2_r, "se_e2_r", 2, 1, false, true, InputForm::linear, true, false},
+    {DescriptorKind::se_e3, "se_e3", 3, 1, false, false, InputForm::linear, false, false},
+    {DescriptorKind::se_e3_tebd, "se_e3_tebd", 3, 1, false, false, InputForm::linear, false, true},
 };
 
 /// In the order of the enumeration.

@@ -16,7 +16,8 @@ public:
     virtual ~Engine() = default;
     virtual void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) = 0;
     virtual bool share_neighbours(const Engine& other) = 0;
-    virtual Totals compute(const Inputs& inputs, const Output& output) = 0;
+    /// factors: (n_all) of the energies of centres; those of factor 0 are left out, with what they would have reported. Null: all are 1.
+    virtual Totals compute(const Inputs& inputs, const double* factors, const Output& output) = 0;
     virtual std::string describe() const = 0;
     virtual std::size_t memory_bytes() const = 0;
 
@@ -26,6 +27,8 @@ public:
 namespace host {
 
 std::unique_ptr<Engine> make_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options);
+/// Of a model of several parts.
+std::unique_ptr<Engine> make_combined_engine(const Model& model, const EvaluatorOptions& options);
 
 }  // namespace host
 

@@ -94,7 +94,7 @@ Totals Evaluator::compute(const Inputs& inputs, const Output& output) {
     }
     require_parameters("frame", complete.fparam, static_cast<std::size_t>(n_fparam_));
     require_parameters("atomic", complete.aparam, static_cast<std::size_t>(n_aparam_) * static_cast<std::size_t>(n_all_));
-    return engine_->compute(complete, output);
+    return engine_->compute(complete, nullptr, output);
 }
 
 const Overflow& Evaluator::overflow() const { return engine_->overflow; }

@@ -143,13 +143,21 @@ void read_types(SectionReader& sections, Model& model) {
     read_parameters(sections, model);
 }
 
-namespace {
-
 void read_sections(SectionReader& sections, Model& model) {
     read_types(sections, model);
     read_descriptors(sections, model);
     read_tables(sections, model);
     read_fittings(sections, model);
+}
+
+namespace {
+
+void read_all(SectionReader& sections, Model& model) {
+    if (sections.has("part.count")) {
+        read_parts(sections, model);
+    } else {
+        read_sections(sections, model);
+    }
     if (sections.has("provenance.json")) {
         model.provenance = sections.text("provenance.json");
     }
@@ -177,7 +185,8 @@ double Model::rcut() const {
 }
 
 bool Descriptor::shares_slots() const {
-    return padding != nullptr && std::all_of(sel.begin(), sel.end(), [this](int slots) { return slots == n_sel; });
+    return (padding != nullptr || rules_of(kind).has_gates) &&
+           std::all_of(sel.begin(), sel.end(), [this](int slots) { return slots == n_sel; });
 }
 
 bool Descriptor::has_padding(int a) const {
@@ -197,7 +206,7 @@ std::shared_ptr<const Model> Model::from_bytes(const void* data, std::size_t n_b
     model->n_bytes = n_bytes;
     model->header_crc = file.header_crc();
     try {
-        read_sections(sections, *model);
+        read_all(sections, *model);
     } catch (const ModelError& error) {
         if (file.minor_version() > TableFile::kMinor) {  // whatever is wrong, the likely cause
             throw ModelError(error.what() + newer_text(file.minor_version()));

@@ -62,8 +62,12 @@ void read_sel(SectionReader& sections, const std::string& prefix, std::size_t n,
     if (total > kMostSlots) {
         model_error(name, "has the sum " + std::to_string(total) + ", format 1 allows at most " + std::to_string(kMostSlots));
     }
-    if (!descriptor.is_three_body()) {
+    if (!descriptor.is_three_body() || rules_of(descriptor.kind).has_gates) {
         descriptor.n_sel = sections.integer(prefix + "n_sel", 1);
+    }
+    if (rules_of(descriptor.kind).has_gates && !descriptor.shares_slots()) {
+        model_error(name, "must be n_sel = " + std::to_string(descriptor.n_sel) + " for every type: the slots of " +
+                              name_of(descriptor.kind) + " are for all types");
     }
 }
 
@@ -160,10 +164,14 @@ void read_padding(SectionReader& sections, const std::string& prefix, Descriptor
     if (!sections.has(name)) {
         return;
     }
-    if (!rules_of(descriptor.kind).has_axis) {
+    if (!rules_of(descriptor.kind).has_padding) {
         model_error(name, std::string("is there, which a descriptor ") + name_of(descriptor.kind) + " does not have");
     }
     descriptor.padding = sections.doubles(name, {descriptor.sel.size(), static_cast<std::uint64_t>(descriptor.width)});
+    const double* end = descriptor.padding + static_cast<std::ptrdiff_t>(descriptor.sel.size()) * descriptor.width;
+    if (!rules_of(descriptor.kind).has_axis && std::any_of(descriptor.padding, end, [](double value) { return value != 0; })) {
+        model_error(name, std::string("is not 0 everywhere, as that of a descriptor ") + name_of(descriptor.kind) + " must be");
+    }
     const std::int64_t total = std::accumulate(descriptor.sel.begin(), descriptor.sel.end(), std::int64_t{0});
     if (!descriptor.shares_slots() && total != descriptor.n_sel) {
         model_error(name, "is there, but sel is neither n_sel = " + std::to_string(descriptor.n_sel) +
@@ -172,6 +180,28 @@ void read_padding(SectionReader& sections, const std::string& prefix, Descriptor
     for (const TypePair& pair : descriptor.type_pairs) {
         if (pair.kind == PairKind::section_excluded) {
             model_error(name, "is there, but a pair of types is excluded by section");
+        }
+    }
+}
+
+/// Of two neighbour types, in any order.
+void read_gates(SectionReader& sections, const std::string& prefix, Descriptor& descriptor) {
+    const std::string name = prefix + "gates";
+    if (!sections.has(name)) {
+        return;
+    }
+    if (!rules_of(descriptor.kind).has_gates) {
+        model_error(name, std::string("is there, which a descriptor ") + name_of(descriptor.kind) + " does not have");
+    }
+    const std::size_t n = descriptor.sel.size(), width = static_cast<std::size_t>(descriptor.width);
+    descriptor.gates = sections.doubles(name, {n, n, width});
+    for (std::size_t b = 0; b < n; ++b) {
+        for (std::size_t c = 0; c < b; ++c) {
+            const double *mine = descriptor.gates + (b * n + c) * width, *other = descriptor.gates + (c * n + b) * width;
+            if (!std::equal(mine, mine + width, other)) {
+                model_error(name, "differs for neighbour types " + std::to_string(c) + " and " + std::to_string(b) +
+                                      " the other way round");
+            }
         }
     }
 }
@@ -199,6 +229,7 @@ Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, s
         check_tables_of_neighbours(prefix + "pair_table", descriptor);
     }
     read_padding(sections, prefix, descriptor);
+    read_gates(sections, prefix, descriptor);
     return descriptor;
 }
 
@@ -210,9 +241,11 @@ void read_descriptors(SectionReader& sections, Model& model) {
     for (int d = 0; d < count; ++d) {
         const std::string prefix = "descriptor." + std::to_string(d) + ".";
         model.descriptors.push_back(read_descriptor(sections, prefix, model.type_map.size()));
-        if (model.neighbour_rule == NeighbourRule::mixed && !model.descriptors.back().shares_slots()) {
-            model_error(prefix + "sel", "must be n_sel for every type, with padding: the rule is mixed");
-        }
+    }
+    const bool is_shared = std::any_of(model.descriptors.begin(), model.descriptors.end(),
+                                       [](const Descriptor& descriptor) { return descriptor.shares_slots(); });
+    if (model.neighbour_rule == NeighbourRule::mixed && !is_shared) {
+        model_error("descriptor.0.sel", "must be n_sel for every type, with padding: the rule is mixed");
     }
 }
 

@@ -154,7 +154,7 @@ FittingInput read_input(SectionReader& sections, const std::string& prefix, cons
         input.rank_mixed = read_rank_part(sections, prefix + "rank_mixed", model, descriptor, centre);
     } else {
         read_columns(sections, prefix + "columns", model, centre, input);
-        n_in = static_cast<std::int64_t>(input.columns.size());
+        n_in = static_cast<std::int64_t>(input.columns.size()) * descriptor.n_per_column();
     }
     if (input.form == InputForm::square) {
         n_in = read_row_end(sections, prefix + "row_end", input.columns.size(), input.row_end);
@@ -271,9 +271,6 @@ void check_ends(const std::string& prefix, const Model& model, const Fitting& fi
 
 Fitting read_fitting(SectionReader& sections, const Model& model, int centre) {
     const std::string prefix = "fitting." + std::to_string(centre) + ".";
-    if (sections.has(prefix + "weights")) {
-        not_evaluated(prefix + "weights", "sums several nets");
-    }
     Fitting fitting;
     int n_in = read_inputs(sections, prefix, model, centre, fitting);
     const std::uint64_t n_layers = sections.get(prefix + "layers", DType::i32, {SectionReader::kAny, 2}).shape[0];

@@ -13,4 +13,9 @@ void read_descriptors(SectionReader& sections, Model& model);  // descriptor.*
 void read_tables(SectionReader& sections, Model& model);       // table.*
 void read_fittings(SectionReader& sections, Model& model);     // fitting.*
 
+/// All of these.
+void read_sections(SectionReader& sections, Model& model);
+/// Instead of them part.* and switch.*, of a model of several.
+void read_parts(SectionReader& sections, Model& model);
+
 }  // namespace dpc

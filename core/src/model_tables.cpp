@@ -197,7 +197,7 @@ bool has_argument(const Descriptor& descriptor, TableArgument argument) {
     if (descriptor.is_three_body() || argument == TableArgument::product) {
         return descriptor.is_three_body() && argument == TableArgument::product;
     }
-    return argument == TableArgument::x || rules_of(descriptor.kind).has_axis;
+    return argument == TableArgument::x || rules_of(descriptor.kind).has_padding;
 }
 
 /// One argument for all tables of a descriptor.

@@ -12,8 +12,17 @@
 namespace dpc {
 
 NeighbourRule rule_for(const Model& model, Neighbours neighbours) {
+    for (const auto& part : model.parts) {
+        const NeighbourRule of_part = rule_for(*part, neighbours);
+        if (of_part != NeighbourRule::all) {
+            return of_part;
+        }
+    }
+    if (!model.parts.empty()) {
+        return NeighbourRule::all;
+    }
     const NeighbourRule rule = neighbours == Neighbours::all ? NeighbourRule::all : model.neighbour_rule;
-    if (model.descriptors.size() > 1 && (rule == NeighbourRule::total || rule == NeighbourRule::mixed)) {
+    if (model.descriptors.size() > 1 && rule == NeighbourRule::total) {
         throw ModelError("the model keeps the nearest neighbours of all types for each of " +
                          std::to_string(model.descriptors.size()) +
                          " descriptors by itself, which this version cannot: install a newer version, or set `neighbors all`");
@@ -29,7 +38,8 @@ Descriptor united(const Model& model) {
     all.type_pairs.assign(n * n, {PairKind::absent, -1});
     for (const Descriptor& descriptor : model.descriptors) {
         for (std::size_t b = 0; b < n; ++b) {
-            all.sel[b] = std::max(all.sel[b], descriptor.sel[b]);
+            all.sel[b] = model.neighbour_rule == NeighbourRule::mixed ? count_slots(model, NeighbourRule::mixed)
+                                                                      : std::max(all.sel[b], descriptor.sel[b]);
         }
         for (std::size_t k = 0; k < n * n; ++k) {
             const PairKind kind = descriptor.type_pairs[k].kind;
@@ -68,6 +78,17 @@ bool counts_all_types(NeighbourRule rule) {
 
 int count_slots(const Descriptor& descriptor) {
     return descriptor.shares_slots() ? descriptor.n_sel : std::accumulate(descriptor.sel.begin(), descriptor.sel.end(), 0);
+}
+
+int count_slots(const Model& model, NeighbourRule rule) {
+    if (rule == NeighbourRule::united) {
+        return count_slots(united(model));
+    }
+    int most = 0;
+    for (const Descriptor& descriptor : model.descriptors) {
+        most = std::max(most, count_slots(descriptor));
+    }
+    return most;
 }
 
 }  // namespace dpc

@@ -53,7 +53,7 @@ math::EnvParameters environment_of(const Descriptor& descriptor, int a) {
 /// Moments of C by channel of the table of a group of neighbours; null: centres of this type do not see it.
 template <class Real>
 std::vector<int>* moments_of_group(int group, PackedDescriptor<Real>& packed) {
-    if (packed.kind != DescriptorKind::se_e3) {
+    if (!is_three_body(packed.kind)) {
         return &packed.type_pairs[static_cast<std::size_t>(group)].moment_of_channel;
     }
     const int n = static_cast<int>(packed.type_pairs.size());
@@ -73,7 +73,7 @@ double table_limit_of(const PackedDescriptor<Real>& descriptor, int b) {
     if (descriptor.argument == TableArgument::r) {
         return descriptor.rcut - descriptor.type_pairs[static_cast<std::size_t>(b)].table->grid.max;
     }
-    if (descriptor.kind != DescriptorKind::se_e3) {
+    if (!is_three_body(descriptor.kind)) {
         x_end = descriptor.type_pairs[static_cast<std::size_t>(b)].table->grid.max;
     } else {
         double shortest = kEndless;
@@ -90,7 +90,7 @@ template <class Real>
 void pack_listed(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
     const FittingInput& input = taken.input();
     packed.n_moments = taken.n_columns();
-    packed.n_features = input.form == InputForm::linear ? packed.n_moments : 0;
+    packed.n_features = input.form == InputForm::linear ? packed.n_rows() : 0;
     for (int p = 0; p < packed.n_moments; ++p) {
         const FittingInput::Column& column = input.columns[static_cast<std::size_t>(p)];
         if (column.group == kEmptySlots) {
@@ -225,11 +225,12 @@ PackedTypePair<Real> PackedModel<Real>::pack_pair(const Descriptor& descriptor, 
     const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
     packed.table = &set.tables[static_cast<std::size_t>(pair.table)];
     packed.moment_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
+    const bool has_vector = descriptor.kind == DescriptorKind::se_e2_a;
     if (descriptor.padding != nullptr) {  // counted for all types together
         packed.padding.assign(packed.moment_of_channel.size(), Real(0));
+        packed.masked.assign(has_vector ? 0 : packed.moment_of_channel.size(), Real(0));
         return packed;
     }
-    const bool has_vector = descriptor.kind == DescriptorKind::se_e2_a;
     const double x_pad = -environment.mean * environment.inverse_std_radial;
     for (int channel = 0; channel < packed.table->rank; ++channel) {
         const auto phi = [&](double x) { return channel_at(table, packed.table->grid, channel, x); };
@@ -252,7 +253,9 @@ void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const Packe
                 const PackedTable<Real>* table = &set.tables[static_cast<std::size_t>(descriptor.type_pair(b, c).table)];
                 const double divisor = static_cast<double>(descriptor.sel[static_cast<std::size_t>(b)]) *
                                        descriptor.sel[static_cast<std::size_t>(c)];
-                packed.triples.push_back({b, c, table, std::vector<int>(static_cast<std::size_t>(table->rank), -1), 1 / divisor});
+                const double times = descriptor.shares_slots() && b != c ? 2 : 1;  // both orders
+                packed.triples.push_back(
+                    {b, c, table, std::vector<int>(static_cast<std::size_t>(table->rank), -1), times / divisor});
             }
         }
     }
@@ -264,6 +267,7 @@ void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent ext
     struct Source {
         const Table* table;  // null: what an empty slot adds
         int channel;
+        int group;
     };
     const Taken<Real> taken(*model, a, input, extent);
     const Descriptor& descriptor = taken.descriptor();
@@ -272,24 +276,28 @@ void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent ext
         std::vector<int>* moment_of_channel = taken.rank(group) > 0 ? moments_of_group(group, packed) : nullptr;
         for (int channel = 0; moment_of_channel != nullptr && channel < taken.rank(group); ++channel) {
             (*moment_of_channel)[static_cast<std::size_t>(channel)] = static_cast<int>(moments.size());
-            moments.push_back({&model->tables[static_cast<std::size_t>(descriptor.table_of(a, group))], channel});
+            moments.push_back({&model->tables[static_cast<std::size_t>(descriptor.table_of(a, group))], channel, group});
         }
     }
     if (descriptor.has_padding(a)) {
         packed.padding_moment = static_cast<int>(moments.size());
-        moments.push_back({nullptr, 0});
+        moments.push_back({nullptr, 0, kEmptySlots});
     }
     packed.n_moments = static_cast<int>(moments.size());
     const double* padding = descriptor.padding + static_cast<std::ptrdiff_t>(a) * descriptor.width;
     const double scale = descriptor.kind == DescriptorKind::se_e2_r ? kRadialScale : 1;
-    const auto element = [&](int m, int moment) {
-        const Source& from = moments[static_cast<std::size_t>(moment)];
-        return from.table == nullptr
-                   ? padding[m]
-                   : from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel] * scale;
+    const int per_moment = descriptor.n_per_column();
+    const auto element = [&](int m, int row) {
+        const Source& from = moments[static_cast<std::size_t>(row / per_moment)];
+        if (from.table == nullptr) {
+            return padding[m];
+        }
+        const double factor =
+            row % per_moment == 0 ? scale : descriptor.gates[static_cast<std::ptrdiff_t>(from.group) * descriptor.width + m];
+        return from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel] * factor;
     };
-    packed.basis = pack_matrix(descriptor.width, packed.n_moments, element);
-    packed.reverse_basis = pack_matrix(packed.n_moments, descriptor.width, [&](int moment, int m) { return element(m, moment); });
+    packed.basis = pack_matrix(descriptor.width, packed.n_rows(), element);
+    packed.reverse_basis = pack_matrix(packed.n_rows(), descriptor.width, [&](int row, int m) { return element(m, row); });
     if (descriptor.kind == DescriptorKind::se_e2_a) {
         packed.begin.assign(static_cast<std::size_t>(descriptor.width), 0);
         packed.end.assign(static_cast<std::size_t>(descriptor.width), descriptor.axis_neuron);
@@ -311,6 +319,7 @@ PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(int a, const FittingIn
     packed.environment = environment_of(descriptor, a);
     packed.argument = descriptor.argument;
     packed.shares_slots = descriptor.shares_slots();
+    packed.is_gated = descriptor.gates != nullptr;
     packed.takes_all = taken.is_all();
     for (int b = 0; b < model->n_types(); ++b) {
         packed.type_pairs.push_back(pack_pair(descriptor, a, b, packed.environment, set));
@@ -410,7 +419,7 @@ void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
         first_input += input.n_inputs;
         type.n_features += packed.n_features;
         type.takes_all = type.takes_all && packed.takes_all;
-        set.most_moments = std::max({set.most_moments, packed.n_moments, packed.basis.n_out});
+        set.most_moments = std::max({set.most_moments, packed.n_rows(), packed.basis.n_out});
     }
     add_limits(a, type);
     for (int k = 0; k < model->n_aparam; ++k) {
@@ -498,6 +507,14 @@ bool PackedSet<Real>::looks_up_distance(int index) const {
         return std::any_of(type.descriptors.begin(), type.descriptors.end(), [index](const PackedDescriptor<Real>& d) {
             return d.index == index && d.argument == TableArgument::r;
         });
+    });
+}
+
+template <class Real>
+bool PackedSet<Real>::is_gated(int index) const {
+    return std::any_of(types.begin(), types.end(), [index](const PackedType<Real>& type) {
+        return std::any_of(type.descriptors.begin(), type.descriptors.end(),
+                           [index](const PackedDescriptor<Real>& d) { return d.index == index && d.is_gated; });
     });
 }
 

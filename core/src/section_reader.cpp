@@ -73,11 +73,11 @@ std::string number_text(double value) {
 }
 
 const Section& SectionReader::get(const std::string& name, DType dtype, const Shape& shape) {
-    const Section* section = file_.find(name);
+    const Section* section = file_.find(prefix_ + name);
     if (section == nullptr) {
         model_error(name, "is missing");
     }
-    known_.insert(name);
+    known_->insert(prefix_ + name);
     if (section->dtype != dtype) {
         model_error(name, std::string("has dtype ") + dtype_name(section->dtype) + ", expected " + dtype_name(dtype));
     }
@@ -127,8 +127,10 @@ const std::int32_t* SectionReader::integers(const std::string& name, const Shape
 
 void SectionReader::refuse_unknown() const {
     for (const Section& section : file_.sections()) {
-        if (section.required && known_.count(section.name) == 0) {
-            model_error(section.name, "is required by the file but unknown to this version, or not of this model");
+        const bool is_mine = section.name.compare(0, prefix_.size(), prefix_) == 0;
+        if (section.required && is_mine && known_->count(section.name) == 0) {
+            model_error(section.name.substr(prefix_.size()),
+                        "is required by the file but unknown to this version, or not of this model");
         }
     }
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -14,13 +15,16 @@ namespace dpc {
 
 class SectionReader {
 public:
-    explicit SectionReader(const TableFile& file) : file_(file) {}
+    explicit SectionReader(const TableFile& file) : file_(file), known_(std::make_shared<std::set<std::string>>()) {}
+    /// Of those whose names begin with a prefix, which names are given without.
+    SectionReader(const SectionReader& all, const std::string& prefix)
+        : file_(all.file_), prefix_(all.prefix_ + prefix), known_(all.known_) {}
 
     using Shape = std::vector<std::uint64_t>;
     /// In a Shape: any extent that an int can hold.
     static constexpr std::uint64_t kAny = UINT64_MAX;
 
-    bool has(const std::string& name) const { return file_.find(name) != nullptr; }
+    bool has(const std::string& name) const { return file_.find(prefix_ + name) != nullptr; }
     /// Of that dtype and shape. Throws ModelError where it is absent or different.
     const Section& get(const std::string& name, DType dtype, const Shape& shape);
     /// UTF-8.
@@ -30,12 +34,13 @@ public:
     /// Exactly that shape, finite.
     const double* doubles(const std::string& name, const Shape& shape);
     const std::int32_t* integers(const std::string& name, const Shape& shape);
-    /// Throws ModelError if the file holds a required section that was never asked for.
+    /// Throws ModelError if the file holds a required section, of that prefix, that was never asked for.
     void refuse_unknown() const;
 
 private:
     const TableFile& file_;
-    std::set<std::string> known_;
+    std::string prefix_;
+    std::shared_ptr<std::set<std::string>> known_;
 };
 
 /// ModelError "unusable table file: section 'NAME': PROBLEM".

@@ -83,7 +83,7 @@ def find_pairs(structure: Structure, model: ModelDescription, centres: Index | N
     if r2.size and r2.min() == 0:
         k = int(np.argmin(r2))
         raise InputError(f"{structure.name}: atoms {i[k]} and {j[k]} (counted from 0) are in the same place")
-    slots = [Slots(descriptor.rcut, descriptor.sel) for descriptor in model.descriptors]
+    slots = [Slots(descriptor.rcut, descriptor.sel, descriptor.shares_slots) for descriptor in model.descriptors]
     return Neighbours(i, j, d, tuple(nearest_pairs(model.neighbour_rule, slots, types, (i, j, d))))
 
 

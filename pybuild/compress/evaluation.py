@@ -84,14 +84,18 @@ class DirectInput:
 
     def whole(self, moments: ByType) -> Array:
         """T (n, M, components)."""
-        return sum(np.einsum("mk,nkc->nmc", self.bases[b], c, optimize=True) for b, c in moments.items())
+        first, *rest = [
+            self.descriptor.weighted(b, np.einsum("mk,nkc->nmc", self.bases[b], c, optimize=True)) for b, c in moments.items()
+        ]
+        return sum(rest, first)
 
     def forward(self, moments: ByType) -> Array:
         return self.descriptor.features(self.whole(moments))
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
         dt = self.descriptor.reverse_features(self.whole(moments), gradient)
-        return {b: np.einsum("mk,nmc->nkc", self.bases[b], dt, optimize=True) for b in moments}
+        weighted = {b: self.descriptor.weighted(b, dt) for b in moments}
+        return {b: np.einsum("mk,nmc->nkc", self.bases[b], mine, optimize=True) for b, mine in weighted.items()}
 
 
 @dataclass(frozen=True)
@@ -136,24 +140,26 @@ class FoldedInput:
 
 @dataclass(frozen=True)
 class LinearInput:
-    """C_p itself, of one component, for ``columns`` (P, 2) neighbour type and channel."""
+    """C_p itself for ``columns`` (P, 2) group of neighbours and channel, all its components one after the other."""
 
     columns: IntArray
+    n_components: int
 
     @property
     def size(self) -> int:
-        return len(self.columns)
+        return len(self.columns) * self.n_components
 
     def ranks(self) -> dict[int, int]:
         return _last_columns(self.columns)
 
     def forward(self, moments: ByType) -> Array:
-        return np.stack([moments[b][:, k, 0] for b, k in self.columns.tolist()], axis=1)
+        return np.concatenate([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
         out = {b: np.zeros_like(m) for b, m in moments.items()}
+        by_column = gradient.reshape(len(gradient), -1, self.n_components)
         for p, (b, k) in enumerate(self.columns.tolist()):
-            out[b][:, k, 0] += gradient[:, p]
+            out[b][:, k] += by_column[:, p]
         return out
 
 

@@ -185,16 +185,18 @@ class ProductTimesNet:
 def function_of(descriptor: Descriptor, a: int, group: int) -> NetAlongX | GatedAlongR | ProductTimesNet:
     """That of a group of neighbours of centres of type a."""
     net = descriptor.net(a, group)
+    if descriptor.n_bodies == 3:
+        return ProductTimesNet(net)
     if descriptor.gates is not None:
         gate, radial = descriptor.gates[a, group], descriptor.radial
         if descriptor.switch_radius is not None:
             return GatedAlongX(net, gate, descriptor.switch_radius, float(radial.mean[a]), float(radial.std[a]))
         return GatedAlongR(net, gate, radial, a)
-    return ProductTimesNet(net) if descriptor.n_bodies == 3 else NetAlongX(net)
+    return NetAlongX(net)
 
 
 def identity_of(descriptor: Descriptor, net: int, a: int, group: int) -> tuple[object, ...]:
     """The same for two groups with the same net exactly where their functions are."""
-    if descriptor.gates is None:
+    if descriptor.gates is None or descriptor.n_bodies == 3:
         return (net,)
     return net, descriptor.gates[a, group].tobytes(), float(descriptor.mean[a]), float(descriptor.std[a].flat[0])

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..arrays import Array, IntArray
+from ..model.descriptor import Descriptor
 from .evaluation import Fitting, LinearInput, WeightedInput
-from .folding import merge_columns
+from .folding import MergedColumns, merge_columns
 from .place import Place
 from .products import largest_mean, sensitivity
 from .trials import Cases, Choice, Goal, Trials, thresholds
@@ -29,9 +30,10 @@ class Columns:
     def __init__(self, place: Place, a: int, cases: Sequence[Case]):
         self._place, self._centre, self._whole = place, a, place.whole(a)
         merged = merge_columns(place.bases_around(a))
-        alone = place.descriptor.features(merged.vectors.T[:, :, None])  # (P, M): what each column makes of the descriptor
-        weights = alone @ place.weight(a)
-        importance = merged.amplitude * sensitivity(weights, first_layer_gradients(cases, self._whole, a))
+        self._n = place.descriptor.n_components
+        weights = _alone(place.descriptor, merged) @ place.weight(a)  # (P, components, n_out)
+        size = sensitivity(weights.reshape(-1, weights.shape[2]), first_layer_gradients(cases, self._whole, a))
+        importance = merged.amplitude * np.linalg.norm(size.reshape(-1, self._n), axis=1)
         order = np.argsort(-importance, kind="stable")
         self.columns, self.importance, self._weights = merged.columns[order], importance[order], weights[order]
 
@@ -41,14 +43,26 @@ class Columns:
 
     def contributions(self, cases: Sequence[Case]) -> Array:
         """What each adds to the energies of the few centres where that is most."""
-        gradients = first_layer_gradients(cases, self._whole, self._centre) @ self._weights.T
-        every = LinearInput(self.columns)
-        values = [np.empty((0, len(self.columns))), *(every.forward(case.moments[self._centre][self._place.d]) for case in cases)]
-        return largest_mean(np.concatenate(values) * gradients)
+        rows = self._weights.reshape(-1, self._weights.shape[2])
+        gradients = first_layer_gradients(cases, self._whole, self._centre) @ rows.T
+        every = LinearInput(self.columns, self._n)
+        values = [np.empty((0, every.size)), *(every.forward(case.moments[self._centre][self._place.d]) for case in cases)]
+        added = (np.concatenate(values) * gradients).reshape(-1, len(self.columns), self._n)
+        return largest_mean(added.sum(axis=2))
 
     def part(self, chosen: IntArray) -> WeightedInput:
         """Some columns."""
-        return WeightedInput(LinearInput(self.columns[chosen]), self._weights[chosen])
+        rows = self._weights[chosen].reshape(-1, self._weights.shape[2])
+        return WeightedInput(LinearInput(self.columns[chosen], self._n), rows)
+
+
+def _alone(descriptor: Descriptor, merged: MergedColumns) -> Array:
+    """(P, components, M) what each component of each column makes of the descriptor."""
+    found = []
+    for (group, _), vector in zip(merged.columns.tolist(), merged.vectors.T, strict=True):
+        single = np.eye(descriptor.n_components)[:, None, :] * vector[None, :, None]  # (components, M, components)
+        found.append(descriptor.features(descriptor.weighted(group, single)))
+    return np.stack(found)
 
 
 def select(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice | None:
@@ -85,8 +99,9 @@ def _pays(place: Place, chosen: Chosen) -> bool:
     folded = direct = 0
     for a, mine in chosen.items():
         n_out, width = place.n_out(a), place.descriptor.n_out(a)
-        folded += 2 * len(mine) * n_out
-        direct += 2 * width * (n_out + len(mine))
+        n_in = len(mine) * place.descriptor.n_components
+        folded += 2 * n_in * n_out
+        direct += 2 * width * (n_out + n_in)
     return folded <= direct
 
 

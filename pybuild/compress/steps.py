@@ -4,11 +4,14 @@
 What interpolation costs in the force of a pair at x is known exactly: with T the descriptor's rows, R(x) the pair's row and dG
 the error of the table, dE/dT : d/dr (dG (x) R). dE/dT is taken from the neighbourhoods that the model is measured on, the
 direction of the pair as the worst one. The largest step is looked for whose errors stay within the tolerance, between the
-knots of the whole range, whether or not a structure has a pair there.
+knots of the whole range, whether or not a structure has a pair there. Where a function changes within so short a region that
+the intervals looked at may have missed it, regions get steps of their own.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -30,6 +33,11 @@ TRIALS = 12
 ORDER_OF_PIECES = 5  # of a function at knots
 MOST_GRADIENTS = 32  # per centre type
 MOST_INTERVALS = 200  # whose error is looked at, of each range
+MOST_SCREENED = 3000  # intervals whose error is compared with that of those, of the function alone
+MISSED = 10.0  # times the share of the tolerance: an error that may have been missed and would be as large as all of it
+REGIONS, DEPTH = 16, 3  # pieces that a range is cut into, and each of these where that pays, so many times
+WORTH = 0.3  # of the largest step of the pieces: a piece with a smaller one is cut again
+FINEST_OF_REGION = 1e-6
 INSIDE = (0.1, 0.211324865405187, 0.5, 0.788675134594813, 0.9)  # where errors are looked for between knots
 
 
@@ -61,27 +69,89 @@ def _coarsest_grid(
         return make_grid(plan, {plan.lower: COARSEST})
     users = {a for a, _ in plan.pairs}
     everywhere = {a: np.concatenate([g[a] for g in (trained, beyond) if a in g]) for a in users if a in trained or a in beyond}
-    steps = {}
+    steps: dict[float, float] = {}
     for start, end in zip(plan.starts, (*plan.starts[1:], plan.max), strict=True):
         asked = goal.trained if start < plan.near and end <= plan.near else goal.beyond
-        steps[start] = _step(model, plan, (start, end), everywhere, order, asked)
-    return make_grid(plan, steps)
+        steps |= _steps(_Errors(model, plan, everywhere, order), (start, end), SHARE * asked)
+    return make_grid(plan, _around_zero(steps, plan.max) if plan.is_symmetric and len(steps) > len(plan.starts) else steps)
 
 
-def _step(
-    model: ModelDescription, plan: TablePlan, bounds: tuple[float, float], gradients: Gradients, order: int, tolerance: float
-) -> float:
-    some = {a: _representative(g) for a, g in gradients.items() if len(g)}
-    step, target = min(COARSEST, bounds[1] - bounds[0]), SHARE * tolerance
-    if not some:
-        return step
-    for _ in range(TRIALS):
-        error = pair_force_error(model, plan, bounds, step, some, order)
-        if error <= target or step <= FINEST:
+Bounds = tuple[float, float]
+
+
+class _Errors:
+    """Largest errors of the force of a pair by interpolation of one table."""
+
+    def __init__(self, model: ModelDescription, plan: TablePlan, gradients: Gradients, order: int):
+        self._model, self._plan, self.order = model, plan, order
+        self._gradients = {a: _representative(g) for a, g in gradients.items() if len(g)}
+
+    @property
+    def are_known(self) -> bool:
+        """There is a neighbourhood to measure them on."""
+        return bool(self._gradients)
+
+    def at(self, bounds: Bounds, step: float) -> float:
+        """Between two arguments, eV/A."""
+        return pair_force_error(self._model, self._plan, bounds, step, self._gradients, self.order)
+
+    def missed(self, bounds: Bounds, step: float) -> float:
+        """By how much the error of the function's slope is larger somewhere than at the intervals that are looked at."""
+        _, _, slope = _interpolation_error(self._plan, bounds, step, self.order, MOST_SCREENED)
+        _, _, seen = _interpolation_error(self._plan, bounds, step, self.order, MOST_INTERVALS)
+        largest = float(np.abs(seen).max())
+        return float(np.abs(slope).max()) / largest if largest > 0 else 1.0
+
+
+def _steps(errors: _Errors, bounds: Bounds, target: float) -> dict[float, float]:
+    """By the start of a region: one step for all but a function with a region much sharper than the rest."""
+    step, error = _step(errors, bounds, target, FINEST)
+    if not errors.are_known or error * errors.missed(bounds, step) <= MISSED * max(target, error):
+        return {bounds[0]: step}
+    found = _regions(errors, bounds, target, DEPTH)
+    coarsest = max(found.values())
+    halvings = {start: coarsest / 2 ** max(0, math.ceil(math.log2(coarsest / step))) for start, step in sorted(found.items())}
+    starts = list(halvings)
+    return {start: halvings[start] for k, start in enumerate(starts) if k == 0 or halvings[start] != halvings[starts[k - 1]]}
+
+
+def _around_zero(steps: Mapping[float, float], end: float) -> dict[float, float]:
+    """Of a table over products, which is looked up fastest with three ranges: the same with one around 0 and two outside, the one
+    with the fewest rows. steps: by the start of regions up to ``end``."""
+    starts = sorted(steps)
+    pieces = list(zip(starts, [*starts[1:], end], strict=True))
+    found = []
+    for width in sorted({abs(edge) for edge in starts[1:]} - {0.0}):
+        inside = [steps[low] for low, high in pieces if low < width and high > -width]
+        outside = [steps[low] for low, high in pieces if low < -width or high > width]
+        rows = 2 * width / min(inside) + 2 * (end - width) / min(outside)
+        found.append((rows, width, min(inside), min(outside)))
+    _, width, fine, coarse = min(found)
+    return {starts[0]: coarse, -width: fine, width: coarse}
+
+
+def _regions(errors: _Errors, bounds: Bounds, target: float, depth: int) -> dict[float, float]:
+    """Steps of the pieces of a range."""
+    edges = np.linspace(*bounds, REGIONS + 1).tolist()
+    pieces = list(itertools.pairwise(edges))
+    own = [_step(errors, piece, target, FINEST_OF_REGION)[0] for piece in pieces]
+    found: dict[float, float] = {}
+    for piece, step in zip(pieces, own, strict=True):
+        again = depth > 1 and step < WORTH * max(own) and (piece[1] - piece[0]) > REGIONS * step
+        found |= _regions(errors, piece, target, depth - 1) if again else {piece[0]: step}
+    return found
+
+
+def _step(errors: _Errors, bounds: Bounds, target: float, finest: float) -> tuple[float, float]:
+    """The largest step whose error is within the target, and its error."""
+    step, error = min(COARSEST, bounds[1] - bounds[0]), 0.0
+    for _ in range(TRIALS if errors.are_known else 0):
+        error = errors.at(bounds, step)
+        if error <= target or step <= finest:
             break
         # The slope of an interpolant of order p errs by step^p.
-        step = max(step * max((target / (MARGIN * error)) ** (1 / order), 0.1), FINEST)
-    return step
+        step = max(step * max((target / (MARGIN * error)) ** (1 / errors.order), 0.1), finest)
+    return step, error
 
 
 def _representative(gradients: Array) -> Array:
@@ -103,7 +173,7 @@ def pair_force_error(
     for a, group in plan.pairs:
         if a not in gradients:
             continue
-        gradient, divisor = gradients[a], descriptor.divisor(group)
+        gradient, divisor = descriptor.weighted(group, gradients[a]), descriptor.divisor(group)
         radial, radial_slope, angular, d_angular, dx, value_weight = descriptor.rows_along_r(a, group, x, plan.closest)
         by_value = np.einsum("pm,nmc->npc", value, gradient, optimize=True) / divisor
         by_slope = np.einsum("pm,nmc->npc", slope, gradient, optimize=True) / divisor
@@ -115,14 +185,16 @@ def pair_force_error(
     return worst
 
 
-def _interpolation_error(plan: TablePlan, bounds: tuple[float, float], step: float, order: int) -> tuple[Array, Array, Array]:
-    """x (p,) between knots, and the errors of value and slope (p, M) there."""
+def _interpolation_error(
+    plan: TablePlan, bounds: tuple[float, float], step: float, order: int, most: int = MOST_INTERVALS
+) -> tuple[Array, Array, Array]:
+    """x (p,) between knots of at most so many intervals, and the errors of value and slope (p, M) there."""
     lower, upper = bounds
     inside = plan.kinks[(plan.kinks > lower) & (plan.kinks < upper)]
     part = replace(plan, lower=lower, max=upper, kinks=inside)
     whole = make_grid(part, {lower: step})
     knots, steps = whole.knots(), whole.steps()
-    chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), MOST_INTERVALS)).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), most)).round().astype(int))
     left, steps = knots[chosen], steps[chosen]
     offset = steps[:, None] * np.array(INSIDE)
     x = (left[:, None] + offset).ravel()

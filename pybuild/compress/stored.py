@@ -57,7 +57,8 @@ def n_inputs(tables: TableSet, taken: InputArrays, part: str = "double") -> int:
     if taken.form == Form.SQUARE:
         row_end = _part(taken, "row_end", part)
         return int((row_end - np.arange(len(row_end))).sum())
-    return _part(taken, "n", part) or len(taken.columns)
+    n_columns = _part(taken, "n", part) or len(taken.columns)
+    return int(n_columns) * tables.descriptors[taken.descriptor].n_per_column
 
 
 def _part(taken: InputArrays, name: str, part: str) -> Any:
@@ -89,7 +90,7 @@ def _input(descriptor: Descriptor, tables: TableSet, a: int, taken: InputArrays,
         return FoldedInput(taken.columns, row_end), q < row_end[p]
     if taken.form == Form.LINEAR:
         n = n_inputs(tables, taken, part)
-        return LinearInput(taken.columns[:n]), slice(n)
+        return LinearInput(taken.columns[: n // descriptor.n_components], descriptor.n_components), slice(n)
     return DirectInput(_bases(tables, a, taken, part), descriptor, a), slice(None)
 
 

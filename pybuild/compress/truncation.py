@@ -133,15 +133,15 @@ def project(case: Case, bases: Mapping[Pair, Basis]) -> Case:
 
 def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> list[Array]:
     """Of each descriptor dE/dT (n, M, components) of all centres of type a; cases as evaluated exactly."""
-    eyes = {(d, a, 0): np.eye(descriptor.width) for d, descriptor in enumerate(model.descriptors)}
+    eyes = {(d, a, EMPTY): np.eye(descriptor.width) for d, descriptor in enumerate(model.descriptors)}
     fitting, sums = direct_fittings(model, eyes, (a,))[a], [_sum_of(model, d, a) for d in range(len(model.descriptors))]
     rows = [[np.empty((0, descriptor.width, descriptor.n_components))] for descriptor in model.descriptors]
     for case in cases:
         if a in case.moments and len(case.env.centres[a]):
-            whole = [{0: mine.whole(by_group)} for mine, by_group in zip(sums, case.moments[a], strict=True)]
+            whole = [{EMPTY: mine.whole(by_group)} for mine, by_group in zip(sums, case.moments[a], strict=True)]
             gradient = fitting.net.gradient(fitting.forward(whole, case.env.parameters[a]))
             for mine, by_type in zip(rows, fitting.reverse(whole, gradient), strict=True):
-                mine.append(by_type[0])
+                mine.append(by_type[EMPTY])
     return [np.concatenate(mine) for mine in rows]
 
 

@@ -17,7 +17,7 @@ from ..model.piecewise import Piecewise
 Tree = dict[str, Any]
 STRIDES = (20, 10, 5, 2)  # of the knots of a table in float32 that are kept
 ROUNDINGS = 4  # of float32, that two of its numbers may differ by
-SUPPORTED = "energy models with se_e2_a, se_e2_r, se_e3, a hybrid of these, or dpa1 without attention, and fitting net ener"
+SUPPORTED = "energy models with se_e2_a, se_e2_r, se_e3, se_e3_tebd, dpa1 without attention, or a hybrid, and fitting net ener"
 
 
 def unsupported(what: str, needs: str) -> UnsupportedModel:

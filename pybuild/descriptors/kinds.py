@@ -13,7 +13,14 @@ from .dpa1.deepmd import make as dpa1
 from .se_e2_a.deepmd import make as se_e2_a
 from .se_e2_r.deepmd import make as se_e2_r
 from .se_e3.deepmd import make as se_e3
+from .se_e3_tebd.deepmd import make as se_e3_tebd
 
-MAKERS: dict[str, Callable[[Tree, int], Descriptor]] = {"se_e2_a": se_e2_a, "se_e2_r": se_e2_r, "se_e3": se_e3, "dpa1": dpa1}
+MAKERS: dict[str, Callable[[Tree, int], Descriptor]] = {
+    "se_e2_a": se_e2_a,
+    "se_e2_r": se_e2_r,
+    "se_e3": se_e3,
+    "se_e3_tebd": se_e3_tebd,
+    "dpa1": dpa1,
+}
 # (tree, number of types) -> (N, n) constants of the centre's type that stand behind the numbers of a descriptor.
-APPENDED: dict[str, Callable[[Tree, int], Array]] = {"dpa1": dpa1_appended}
+APPENDED: dict[str, Callable[[Tree, int], Array]] = {"dpa1": dpa1_appended, "se_e3_tebd": dpa1_appended}

@@ -33,7 +33,6 @@ class TwoBody:
 
     kind: ClassVar[str]
     n_bodies: ClassVar[int] = 2
-    n_components: ClassVar[int]
     form: ClassVar[Form]
 
     rcut: float
@@ -62,6 +61,11 @@ class TwoBody:
         own(self, np.int32, "net_of")
 
     @property
+    def n_components(self) -> int:
+        """Of the sums over neighbours."""
+        raise NotImplementedError
+
+    @property
     def width(self) -> int:
         """M, the number of outputs of the embedding nets."""
         return self.nets[0].n_out
@@ -83,6 +87,10 @@ class TwoBody:
     def divisor(self, group: int) -> float:
         """n_sel."""
         return float(self.n_sel)
+
+    def weighted(self, group: int, t: Array) -> Array:
+        """T (n, M, components) itself."""
+        return t
 
     def ranges(self, a: int, distance: float) -> float:
         """x."""
@@ -140,12 +148,15 @@ class TwoBody:
         require(self.exclusion in EXCLUSIONS, "descriptor.exclusion", f"is {self.exclusion!r}, must be one of {known}")
         self._check_padding(n_types)
         if self.gates is not None:
-            check_array(self.gates, "descriptor.gates", (n_types, n_types, self.width))
-            require(self.padding is not None, "descriptor.gates", "are given, but no padding: empty slots are not looked up")
+            self._check_gates(self.gates, n_types)
         if self.switch_radius is not None:
             check_number(self.switch_radius, "descriptor.switch_radius")
             require(self.switch_radius > 0.0, "descriptor.switch_radius", f"is {self.switch_radius}, must be positive")
             require(self.gates is not None, "descriptor.switch_radius", "is given, but no gates to switch")
+
+    def _check_gates(self, gates: Array, n_types: int) -> None:
+        check_array(gates, "descriptor.gates", (n_types, n_types, self.width))
+        require(self.padding is not None, "descriptor.gates", "are given, but no padding: empty slots are not looked up")
 
     def _check_padding(self, n_types: int) -> None:
         if self.padding is not None:

@@ -136,7 +136,9 @@ class ModelDescription:
     # Which neighbours a centre with more than sel keeps: "all"; "per_type", the nearest sel_b of each type; "total", the nearest
     # sum(sel) of all types and of these the nearest sel_b of each; of several descriptors each keeps its own by "per_type", or by
     # "union": the nearest within the largest cutoff, as many as the largest sel of each type add up to, and of these each
-    # descriptor the nearest sel_b within its own; "mixed", the nearest sel of all types, which share the slots.
+    # descriptor the nearest sel_b within its own; "mixed", the nearest sel of all types, which share the slots: of several
+    # descriptors the nearest of all types within the largest cutoff, as many as any of them has slots, and of these each the
+    # nearest within its own, of all types where these share its slots and of each type where they do not.
     neighbour_rule: str = "all"
     remarks: tuple[str, ...] = ()  # what a user should know who builds tables of it: "note: ...", "warning: ..."
 
@@ -215,9 +217,8 @@ class ModelDescription:
         _check_fitting(self.fitting, self.n_types, self.descriptors)
         check_pairs(self.pair_excluded, "pair_excluded", self.n_types)
         shared = any(d.shares_slots for d in self.descriptors)
-        several = len(self.descriptors) > 1
-        own = ("mixed",) if shared else ("per_type", "union" if several else "total")
-        known = ("all",) if shared and several else ("all", *own)
+        own = ("mixed",) if shared else ("per_type", "union" if len(self.descriptors) > 1 else "total")
+        known = ("all", *own)
         require(self.neighbour_rule in known, "neighbour_rule", f"is {self.neighbour_rule!r}, must be one of {', '.join(known)}")
         if self.min_nbor_dist is not None:
             check_number(self.min_nbor_dist, "min_nbor_dist")

@@ -82,7 +82,6 @@ class Descriptor(Protocol):
 
     kind: ClassVar[str]
     n_bodies: ClassVar[int]  # 2 or 3
-    n_components: ClassVar[int]
     form: ClassVar[Form]  # that the first layer of the fitting net can be folded into
     @property
     def rcut(self) -> float: ...
@@ -114,12 +113,16 @@ class Descriptor(Protocol):
     def switch_radius(self) -> float | None: ...
 
     @property
+    def n_components(self) -> int:
+        """Of each sum: of its environment rows, or of the rows of its pairs of neighbours."""
+
+    @property
     def shares_slots(self) -> bool:
         """Every slot is for neighbours of any type."""
 
     @property
     def argument(self) -> Argument:
-        """Of its tables, where these are of two bodies."""
+        """Of its tables."""
 
     @property
     def width(self) -> int:
@@ -146,6 +149,9 @@ class Descriptor(Protocol):
 
     def divisor(self, group: int) -> float:
         """Of the sums over a group."""
+
+    def weighted(self, group: int, t: Array) -> Array:
+        """The sums (n, M, components) over a group as they enter T, group -1: T itself. Linear in t, and its own reverse."""
 
     def net(self, a: int, group: int) -> Net | Piecewise:
         """The embedding net of a group of neighbours of a centre of type a."""

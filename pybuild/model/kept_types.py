@@ -10,21 +10,57 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .combined import AnyModel, CombinedModel, PairTable, Part
 from .description import EnergyFitting, ModelDescription
 
 BY_TYPE = ("mean", "std", "padding")  # of a descriptor, first index a type
 BY_PAIR = ("gates",)  # first two indices types; so are those of net_of
 
 
-def keep_types(model: ModelDescription, names: Sequence[str]) -> ModelDescription:
+def keep_types(model: AnyModel, names: Sequence[str]) -> AnyModel:
     """The same model of some of its types, in the model's order. Raises InputError for names that it does not have, and for a
     descriptor whose slots belong to types: those of the others would be empty, but add something."""
     for name in names:
         if name not in model.type_map:
             raise InputError(f"--keep-types {name}: the model has the types {' '.join(model.type_map)}")
-    if not all(d.shares_slots for d in model.descriptors):
-        raise InputError("--keep-types: each type has slots of its own, which add something where they are empty; leave it out")
-    kept = [a for a, name in enumerate(model.type_map) if name in names]
+    kept = [name for name in model.type_map if name in names]
+    if isinstance(model, CombinedModel):
+        parts = tuple(with_types(part, kept, "--keep-types") for part in model.parts)
+        restricted = replace(model, parts=parts)
+        restricted.validate()
+        return restricted
+    return _network(model, [model.type_map.index(name) for name in kept], "--keep-types")
+
+
+def with_types(part: Part, names: Sequence[str], why: str) -> Part:
+    """The same of some of its types in another order. Raises InputError where types are left out whose slots are their own; why:
+    begins its message."""
+    if tuple(names) == part.type_map:
+        return part
+    kept = [part.type_map.index(name) for name in names]
+    if isinstance(part, PairTable):
+        return _pair_table(part, kept)
+    return _network(part, kept, why)
+
+
+def _pair_table(table: PairTable, kept: list[int]) -> PairTable:
+    """Slots of left-out types are not filled, and add nothing."""
+    restricted = replace(
+        table,
+        type_map=tuple(table.type_map[a] for a in kept),
+        cubic=table.cubic[np.ix_(kept, kept)],
+        sel=tuple(table.sel[a] for a in kept),
+        energy_bias=table.energy_bias[kept],
+        excluded=frozenset(kept.index(a) for a in table.excluded if a in kept),
+        pair_excluded=_pairs(table.pair_excluded, kept),
+    )
+    restricted.validate()
+    return restricted
+
+
+def _network(model: ModelDescription, kept: list[int], why: str) -> ModelDescription:
+    if len(kept) < model.n_types and not all(d.shares_slots for d in model.descriptors):
+        raise InputError(f"{why}: each type has slots of its own, which add something where they are empty; leave it out")
     restricted = replace(
         model,
         type_map=tuple(model.type_map[a] for a in kept),
@@ -37,7 +73,8 @@ def keep_types(model: ModelDescription, names: Sequence[str]) -> ModelDescriptio
 
 
 def _descriptor(d: Any, kept: list[int]) -> Any:
-    arrays = {name: getattr(d, name)[kept] for name in BY_TYPE}
+    own = {name: getattr(d, name) for name in BY_TYPE}
+    arrays = {name: None if array is None else array[kept] for name, array in own.items()}
     pairs = {name: getattr(d, name) for name in BY_PAIR}
     of_pairs = {name: None if array is None else array[np.ix_(kept, kept)] for name, array in pairs.items()}
     net_of = d.net_of[np.ix_(kept, kept)]
@@ -50,7 +87,8 @@ def _descriptor(d: Any, kept: list[int]) -> Any:
 
 def _fitting(f: EnergyFitting, kept: list[int]) -> EnergyFitting:
     used = sorted(set(f.net_of[kept].tolist()))
-    return EnergyFitting(
+    return replace(
+        f,
         nets=tuple(f.nets[k] for k in used),
         net_of=np.searchsorted(used, f.net_of[kept]),
         energy_bias=f.energy_bias[kept],

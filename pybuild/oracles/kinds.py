@@ -5,6 +5,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import se_e2_a, se_e2_r, se_e3
+from . import se_e2_a, se_e2_r, se_e3, se_e3_tebd
 
-KINDS: dict[str, ModuleType] = {"se_e2_a": se_e2_a, "se_e2_r": se_e2_r, "se_e3": se_e3}
+KINDS: dict[str, ModuleType] = {"se_e2_a": se_e2_a, "se_e2_r": se_e2_r, "se_e3": se_e3, "se_e3_tebd": se_e3_tebd}

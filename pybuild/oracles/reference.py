@@ -22,7 +22,7 @@ from ..model.description import ModelDescription
 from .kinds import KINDS
 from .parts import Pairs, energy_and_reverse, net_parameters
 
-Slots = tuple[float, Index]  # cutoff in angstrom, sel (N,)
+Slots = tuple[float, Index, bool]  # cutoff in angstrom, sel (N,), whether each slot is for neighbours of any type
 BLOCK = 64  # centres at once: 64 x 200 neighbours x 240 channels are 25 MB
 EQUALLY_NEAR = 2.0**-30  # A^2 and A: squared distances and components that round to the same multiple are the same
 DISTANCES_AT_ONCE = 4_000_000  # centre x image distances compared at once: 100 MB
@@ -48,12 +48,14 @@ def evaluate(
     cell: ArrayLike | None = None,
     fparam: ArrayLike | None = None,
     aparam: ArrayLike | None = None,
+    factors: Array | None = None,
 ) -> Result:
     """Evaluate one structure.
 
     positions (n, 3) angstrom; types (n,) indices into model.type_map; cell (3, 3) angstrom, rows a, b, c, periodic in all three
-    directions, or None for open boundaries; fparam (n_fparam,), aparam (n, n_aparam) of models that take parameters. Raises
-    InputError for shapes, types or numbers that make no sense, and for atoms at the same place.
+    directions, or None for open boundaries; fparam (n_fparam,), aparam (n, n_aparam) of models that take parameters; factors (n,)
+    of the atoms' energies, None: 1. Raises InputError for shapes, types or numbers that make no sense, and for atoms at the same
+    place.
     """
     x, t, box = checked_structure(model.type_map, positions, types, cell)
     pairs = find_neighbours(x, box, model.rcut)
@@ -70,7 +72,9 @@ def evaluate(
             inputs.append(numbers)
             reverses.append((mine, reverse))
         of_centres = np.concatenate(inputs, axis=1), parameters[centres]
-        atom_energy[centres], d_inputs = energy_and_reverse(model.fitting, a, *of_centres)
+        energies, d_inputs = energy_and_reverse(model.fitting, a, *of_centres)
+        factor = np.ones(len(centres)) if factors is None else factors[centres]
+        atom_energy[centres], d_inputs = factor * energies, factor[:, None] * d_inputs
         ends = np.cumsum([numbers.shape[1] for numbers in inputs])
         for (mine, reverse), d_numbers in zip(reverses, np.split(d_inputs, ends[:-1], axis=1), strict=True):
             gradient[mine] += reverse(d_numbers)
@@ -130,7 +134,7 @@ def find_neighbours(x: Array, cell: Array | None, rcut: float) -> Pairs:
 
 def slots_of(descriptors: Sequence[Any]) -> list[Slots]:
     """Of descriptors of a model, or of a table file."""
-    return [(d.rcut, np.asarray(d.sel)) for d in descriptors]
+    return [(d.rcut, np.asarray(d.sel), d.shares_slots) for d in descriptors]
 
 
 def taken_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs) -> list[BoolArray]:
@@ -139,14 +143,17 @@ def taken_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs) -
     z)."""
     order = _nearest_first(pairs)
     if rule == "union":
-        most = np.max([sel for _, sel in slots], axis=0)
+        most = np.max([sel for _, sel, _ in slots], axis=0)
         order = _first_of_each_type(_first_of_all(order, most.sum(), pairs), most, types, pairs)
+    totals = [sel.max() if shared else sel.sum() for _, sel, shared in slots]
+    if rule == "mixed":
+        order = _first_of_all(order, max(totals), pairs)
     distance = np.linalg.norm(pairs.vector, axis=1)
     taken = []
-    for rcut, sel in slots:
+    for (rcut, sel, shared), total in zip(slots, totals, strict=True):
         mine = order[distance[order] < rcut]
-        if rule in ("total", "mixed"):  # mixed: neighbours of every type may have all slots
-            mine = _first_of_all(mine, sel.sum() if rule == "total" else sel.max(), pairs)
+        if rule == "total" or (rule == "mixed" and shared):  # then neighbours of every type may have all slots
+            mine = _first_of_all(mine, total, pairs)
         if rule != "all":
             mine = _first_of_each_type(mine, sel, types, pairs)
         taken.append(np.isin(np.arange(len(pairs.centre)), mine))

@@ -36,9 +36,11 @@ def evaluate(
     mixed: bool = False,
     fparam: ArrayLike | None = None,
     aparam: ArrayLike | None = None,
+    factors: Array | None = None,
 ) -> Result:
     """positions (n, 3) angstrom, types (n,) model types, cell (3, 3) rows a, b, c or None; mixed: with what mixed precision
-    takes, but in float64; fparam (n_fparam,), aparam (n, n_aparam) of models that take them. Raises InputError for bad input."""
+    takes, but in float64; fparam (n_fparam,), aparam (n, n_aparam) of models that take them; factors (n,) of the atoms' energies.
+    Raises InputError for bad input."""
     x, t, box = checked_structure(tables.type_map, positions, types, cell)
     pairs = find_neighbours(x, box, max(d.rcut for d in tables.descriptors))
     taken = taken_pairs(tables.neighbour_rule.name.lower(), slots_of(tables.descriptors), t, pairs)
@@ -52,7 +54,9 @@ def evaluate(
             parameters = np.append(frame, atomic[i])
             around = _Around(a, t[pairs.neighbour[mine]], pairs.vector[mine], [mask[mine] for mask in taken], parameters)
             part = "all" if _is_close(tables, around) else "mixed" if mixed else "double"
-            atom_energy[i], gradient[mine] = _centre(tables, around, part)
+            energy, d_pairs = _centre(tables, around, part)
+            factor = 1.0 if factors is None else factors[i]
+            atom_energy[i], gradient[mine] = factor * energy, factor * d_pairs
     return result_of(atom_energy, pairs, gradient)
 
 
@@ -121,7 +125,7 @@ def _sums_of_two(tables: TableSet, d: DescriptorArrays, around: _Around, mask: B
         moments[b], reverses[b] = _moment(kind, tables, d, a, b, around.vector[mask & (around.types == b)])
     if d.padding is not None and d.padding[a].any():
         n_filled = np.sum(mask & (d.pair_kind[a, around.types] != PairKind.MODEL))
-        moments[EMPTY] = np.zeros((1, 4))
+        moments[EMPTY] = np.zeros((1, 4))  # of se_e2_a: no other kind has such slots
         moments[EMPTY][0, 0] = (d.n_sel - n_filled) / d.n_sel
 
     def reverse(d_moments: Moments) -> Array:
@@ -136,29 +140,20 @@ def _sums_of_two(tables: TableSet, d: DescriptorArrays, around: _Around, mask: B
 
 def _sums_of_three(tables: TableSet, d: DescriptorArrays, around: _Around, mask: BoolArray) -> Sums:
     """Over pairs of neighbours, by the group b N + c of their types. Those that are not ordinary have no vector."""
-    kind = KINDS[d.kind]
     mine = np.flatnonzero(mask & (d.pair_kind[around.a, around.types] == PairKind.ORDINARY))
-    vectors = kind.compute_vectors(d, around.a, around.vector[mine])
+    of_neighbours = around.a, around.vector[mine], around.types[mine]
     moments, reverses = {}, {}
     for group, t in d.tables_around(around.a).items():
         of_types = divmod(group, len(d.sel))
-        total, reverses[group] = kind.sum_over_pairs(vectors, around.types[mine], of_types, _function(tables.tables[t]))
-        moments[group] = total[:, None] / _divisor(d, of_types)
+        moments[group], reverses[group] = KINDS[d.kind].group_sum(d, *of_neighbours, of_types, _function(tables.tables[t]))
 
     def reverse(d_moments: Moments) -> Array:
-        d_v = np.zeros_like(vectors.v)
-        for group, d_moment in d_moments.items():
-            d_v += reverses[group](d_moment[:, 0] / _divisor(d, divmod(group, len(d.sel))))
         gradient = np.zeros_like(around.vector)
-        gradient[mine] = kind.reverse_vectors(vectors, d_v)
+        for group, d_moment in d_moments.items():
+            gradient[mine] += reverses[group](d_moment)
         return gradient
 
     return moments, reverse
-
-
-def _divisor(d: DescriptorArrays, of_types: tuple[int, int]) -> float:
-    b, c = of_types
-    return float(d.sel[b]) * float(d.sel[c])
 
 
 def _function(table: TableArrays) -> Callable[[Array], tuple[Array, Callable[[Array], Array]]]:
@@ -227,15 +222,21 @@ def _input(
     ranks = {"double": taken.rank_double, "mixed": taken.rank_mixed}.get(part)
     bases = {b: table.basis[:, : table.rank if ranks is None else ranks[b]] for b, table in used.items()}
     bases |= {EMPTY: d.padding[a][:, None]} if EMPTY in moments else {}
-    whole = np.sum([basis @ moments[b][: basis.shape[1]] for b, basis in bases.items()], axis=0)[None]
+    factors = {b: _factors(kind, d, b) for b in bases}
+    whole = np.sum([factors[b] * (basis @ moments[b][: basis.shape[1]]) for b, basis in bases.items()], axis=0)[None]
 
     def reverse(gradient: Array) -> Moments:
         d_whole = kind.reverse_features(d, whole, gradient[None])[0]
         padding = {b: ((0, len(moments[b]) - basis.shape[1]), (0, 0)) for b, basis in bases.items()}
-        return {b: np.pad(basis.T @ d_whole, padding[b]) for b, basis in bases.items()}
+        return {b: np.pad(basis.T @ (factors[b] * d_whole), padding[b]) for b, basis in bases.items()}
 
     numbers = kind.features(d, whole)[0]
     return np.arange(len(numbers)), numbers, reverse, len(numbers)
+
+
+def _factors(kind: Any, d: DescriptorArrays, group: int) -> Array | float:
+    """(M, components) what the sums of a group are multiplied by in T."""
+    return 1.0 if d.n_bodies == 2 else kind.group_factors(d, divmod(group, len(d.sel)))
 
 
 def _products(f: InputArrays, moments: Moments, part: str) -> Input:
@@ -260,11 +261,12 @@ def _columns(f: InputArrays, moments: Moments, part: str) -> Input:
     """C_p of the leading columns."""
     n = {"double": f.n_double, "mixed": f.n_mixed}.get(part) or len(f.columns)
     taken = f.columns[:n]
+    rows = np.array([moments[b][k] for b, k in taken.tolist()])  # (n, components), one row after the other
 
     def reverse(gradient: Array) -> Moments:
-        return _by_type(taken, gradient[:, None], moments)
+        return _by_type(taken, gradient.reshape(rows.shape), moments)
 
-    return np.arange(n), np.array([moments[b][k, 0] for b, k in taken.tolist()]), reverse, len(f.columns)
+    return np.arange(rows.size), rows.ravel(), reverse, len(f.columns) * rows.shape[1]
 
 
 def _by_type(columns: IntArray, d_rows: Array, moments: Moments) -> Moments:

@@ -20,10 +20,12 @@ from .parts import Pairs, net_forward, net_reverse, switch
 
 @dataclass(frozen=True)
 class Distances:
-    """Arguments x (p,) of some pairs, and dx/dd (p, 3)."""
+    """Arguments x (p,) of some pairs, dx/dd (p, 3), r (p,) and dr/dd (p, 3)."""
 
     x: Array
     gradient: Array
+    r: Array
+    unit: Array
 
     @property
     def row(self) -> Array:
@@ -72,12 +74,13 @@ def compute_rows(d: SeE2R, a: int, vector: Array) -> Distances:
     sw, dsw = switch(r, d.rcut_smth, d.rcut)
     q = r + d.env_protection
     ds = dsw / q - sw / q**2
-    return Distances((sw / q - d.mean[a]) / d.std[a, 0], (ds / d.std[a, 0] / r)[:, None] * vector)
+    unit = vector / r[:, None]
+    return Distances((sw / q - d.mean[a]) / d.std[a, 0], (ds / d.std[a, 0])[:, None] * unit, r, unit)
 
 
-def reverse_rows(rows: Distances, d_row: Array, d_x: Array) -> Array:
-    """dE/dd from dE/dx; the row is constant."""
-    return d_x[:, None] * rows.gradient
+def reverse_rows(rows: Distances, d_row: Array, d_x: Array, d_r: Array | float = 0.0) -> Array:
+    """dE/dd from dE/dx, and dE/dr where something is looked up at the distance; the row is constant."""
+    return d_x[:, None] * rows.gradient + (d_r * rows.unit.T).T
 
 
 def features(d: SeE2R, t: Array) -> Array:
@@ -92,6 +95,8 @@ def reverse_features(d: SeE2R, t: Array, d_features: Array) -> Array:
 
 def constant_slots(d: SeE2R, a: int, n_empty: Array, n_excluded: Array) -> list[tuple[Array, float, Array]]:
     """(how many, x, row) of the slots that have no neighbour of their own."""
+    if d.padding is not None:  # nothing is added there
+        return []
     return [(n_empty, -d.mean[a] / d.std[a, 0], np.ones(1)), (n_excluded, 0.0, np.ones(1))]
 
 

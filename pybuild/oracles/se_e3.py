@@ -45,7 +45,7 @@ def evaluate_block(
         mine = np.flatnonzero(pairs.centre == centre)
         vectors = compute_vectors(d, a, pairs.vector[mine])
         for b, c in combinations_with_replacement(seen, 2):
-            value, reverse_sum = sum_over_pairs(vectors, neighbour_types[mine], (b, c), _function(d.nets[d.net_of[b, c]]))
+            value, reverse_sum = sum_over_pairs(vectors, neighbour_types[mine], (b, c), product_function(d.nets[d.net_of[b, c]]))
             descriptor[place] += value / (d.sel[b] * d.sel[c])
             reverses.append((place, mine, d.sel[b] * d.sel[c], vectors, reverse_sum))
 
@@ -58,7 +58,7 @@ def evaluate_block(
     return descriptor, reverse
 
 
-def _function(net: Net) -> Function:
+def product_function(net: Net) -> Function:
     """h(x) = x G(x) of an embedding net."""
 
     def h(x: Array) -> tuple[Array, Callable[[Array], Array]]:
@@ -103,6 +103,21 @@ def sum_over_pairs(
         return d_v
 
     return value.sum(axis=0), reverse_sum
+
+
+def group_sum(
+    d: Any, a: int, vector: Array, neighbour_types: Index, of_types: tuple[int, int], function: Function
+) -> tuple[Array, Callable[[Array], Array]]:
+    """C (K, 1) of one centre of type a and two types of neighbours, and dE/d vector (p, 3) from dE/dC."""
+    b, c = of_types
+    divisor, vectors = float(d.sel[b]) * float(d.sel[c]), compute_vectors(d, a, vector)
+    total, reverse_sum = sum_over_pairs(vectors, neighbour_types, of_types, function)
+    return total[:, None] / divisor, lambda d_c: reverse_vectors(vectors, reverse_sum(d_c[:, 0] / divisor))
+
+
+def group_factors(d: Any, of_types: tuple[int, int]) -> Array:
+    """What a sum is multiplied by in D."""
+    return np.ones((d.width, 1))
 
 
 def features(d: SeE3, t: Array) -> Array:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from ..errors import PybuildError, ReadError, UnsupportedModel, printable
 from ..model import kept_types
-from ..model.description import ModelDescription, Provenance
+from ..model.combined import AnyModel
+from ..model.description import Provenance
 from .deepmd import tensorflow, torch, trees
 from .files import graphdef, restricted_pickle
 from .files.torch_archive import TorchArchive
@@ -48,11 +49,11 @@ def read_model(
     without_modifier: bool = False,
     padding_type: str | None = None,
     keep_types: Sequence[str] | None = None,
-) -> ModelDescription:
+) -> AnyModel:
     """Read a trained model.
 
     path: the file, recognised by its content, its name does not matter; keep_types: of its types those that are wanted (default:
-    all); the others: source.Choices. Returns a validated ModelDescription. Raises a PybuildError whose message starts with the
+    all); the others: source.Choices. Returns a validated description. Raises a PybuildError whose message starts with the
     path: ReadError for damaged or unknown files, UnsupportedModel for sound models with a feature that is named, ModelError for a
     model that breaks a rule, InputError for a wrong choice.
     """
@@ -75,7 +76,7 @@ def read_source(
         return _read(Path(path), Choices(head, None if types is None else tuple(types), without_modifier, padding_type))
 
 
-def describe(path: str | Path, source: Source) -> ModelDescription:
+def describe(path: str | Path, source: Source) -> AnyModel:
     """The description of what was read from path. Raises as read_model does."""
     with _about(path):
         return source.description(provenance_of(path, source))

@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..model.description import ModelDescription, Provenance
+from ..model.combined import AnyModel
+from ..model.description import Provenance
 
 
 @dataclass(frozen=True)
@@ -34,5 +35,5 @@ class Source(Protocol):
     def facts(self) -> dict[str, Any]:
         """What it says of the model, for people; texts, numbers, lists and dictionaries."""
 
-    def description(self, provenance: Provenance) -> ModelDescription:
+    def description(self, provenance: Provenance) -> AnyModel:
         """The validated description. Raises UnsupportedModel, ReadError, ModelError."""

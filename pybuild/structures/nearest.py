@@ -15,10 +15,16 @@ Pairs = tuple[Index, Index, Array]  # i, j (p,) and d = r_j - r_i (p, 3), ordere
 
 
 class Slots(NamedTuple):
-    """Of one descriptor: cutoff in angstrom, and slots by neighbour type."""
+    """Of one descriptor: cutoff in angstrom, and slots by neighbour type; shared: each is for neighbours of any type."""
 
     rcut: float
     sel: Sequence[int]
+    shared: bool = False
+
+    @property
+    def total(self) -> int:
+        """Slots for neighbours of all types."""
+        return max(self.sel) if self.shared else sum(self.sel)
 
 
 def nearest_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs) -> list[BoolArray]:
@@ -31,7 +37,11 @@ def nearest_pairs(rule: str, slots: Sequence[Slots], types: Index, pairs: Pairs)
         most = np.max([s.sel for s in slots], axis=0)
         listed = _nearest(most, most.sum(), types, pairs, np.logical_or.reduce(taken))
         taken = [mine & listed for mine in taken]
-    totals = [{"total": sum(s.sel), "mixed": max(s.sel)}.get(rule) for s in slots]
+    if rule == "mixed":
+        most = max(s.total for s in slots)
+        listed = _nearest(np.full(len(slots[0].sel), most), most, types, pairs, np.any(taken, axis=0))
+        taken = [mine & listed for mine in taken]
+    totals = [s.total if rule == "total" or s.shared else None for s in slots]
     return [_nearest(np.asarray(s.sel), n, types, pairs, mine) for s, n, mine in zip(slots, totals, taken, strict=True)]
 
 

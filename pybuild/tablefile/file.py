@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Write and read a tables.bin: `write_tables(path, TableSet)`, `read_tables(path)`, `list_sections(path)`.
+"""Write and read a tables.bin: `write_tables(path, tables)`, `read_tables(path)`, `list_sections(path)`.
 
 The format is docs/tables-format.md; container.py has its structure, sections/ the meaning of its arrays. A file
 appears whole or not at all: it is written beside its place under another name and renamed when it is on the disk.
@@ -14,23 +14,23 @@ from pathlib import Path
 from ..errors import FormatError, InputError, ModelError
 from .container import SectionInfo, pack, trained_model_message, unpack
 from .sections import sections_of, tables_of
-from .tableset import TableSet
+from .tableset import AnyTables
 
 
-def to_bytes(tables: TableSet) -> bytes:
-    """The bytes of a tables.bin; the same TableSet gives the same bytes. Raises ModelError if it breaks a rule of the format."""
+def to_bytes(tables: AnyTables) -> bytes:
+    """The bytes of a tables.bin; the same tables give the same bytes. Raises ModelError if it breaks a rule of the format."""
     arrays = sections_of(tables)
     data = pack(arrays)
     from_bytes(data)  # what could not be read back must not be written
     return data
 
 
-def from_bytes(data: bytes) -> TableSet:
-    """The TableSet in the bytes of a tables.bin. Raises FormatError or ModelError."""
+def from_bytes(data: bytes) -> AnyTables:
+    """What is in the bytes of a tables.bin. Raises FormatError or ModelError."""
     return tables_of(unpack(data))
 
 
-def write_tables(path: str | os.PathLike[str], tables: TableSet) -> None:
+def write_tables(path: str | os.PathLike[str], tables: AnyTables) -> None:
     """Write a tables.bin; a file already there is replaced, or kept if anything fails.
 
     Raises InputError where the file cannot be written, ModelError if the tables break a rule of the format.
@@ -45,7 +45,7 @@ def write_tables(path: str | os.PathLike[str], tables: TableSet) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def read_tables(path: str | os.PathLike[str]) -> TableSet:
+def read_tables(path: str | os.PathLike[str]) -> AnyTables:
     """Read a tables.bin with all checks. Raises FormatError or ModelError, the message starts with the path."""
     data = _read(path)
     try:

@@ -15,7 +15,8 @@ from ..arrays import Array, IntArray
 from ..model.descriptor import Argument, Form, table_of
 from ..model.net import Layer
 
-THREE_BODY = frozenset({"se_e3"})
+THREE_BODY = frozenset({"se_e3", "se_e3_tebd"})
+SHARED = frozenset({"se_e3_tebd"})  # kinds whose slots are for neighbours of any type
 
 
 class NeighbourRule(IntEnum):
@@ -68,19 +69,31 @@ class TableArrays(OnSegments):
 class DescriptorArrays:
     """What makes features of a centre's neighbours."""
 
-    kind: str  # "se_e2_a", "se_e2_r", "se_e3"
+    kind: str  # "se_e2_a", "se_e2_r", "se_e3", "se_e3_tebd"
     rcut: float
     rcut_smth: float
     env_protection: float
     sel: IntArray  # (N,)
-    n_sel: int  # of three bodies 1
+    n_sel: int  # se_e3: 1
     mean: Array  # (N,); of three bodies 0
-    std: Array  # (N, 2); se_e2_r, se_e3: (N, 1)
+    std: Array  # (N, 2); se_e2_r and of three bodies: (N, 1)
     width: int  # M
     axis_neuron: int  # 0 where the kind has none
     pair_kind: IntArray  # (N, N)
     pair_table: IntArray  # (N, N)
     padding: Array | None = None  # (N, M) what an empty slot of n_sel adds; None: each type has its own
+
+    gates: Array | None = None  # (N, N, M) of se_e3_tebd: g of two neighbour types; None: there is none
+
+    @property
+    def shares_slots(self) -> bool:
+        """Every slot is for neighbours of any type."""
+        return (self.padding is not None or self.kind in SHARED) and bool((self.sel == self.n_sel).all())
+
+    @property
+    def n_per_column(self) -> int:
+        """Inputs that a first layer of linear form takes of each column."""
+        return 1 if self.gates is None else 2
 
     @property
     def n_bodies(self) -> int:
@@ -147,3 +160,31 @@ class TableSet:
     default_fparam: Array | None = None  # (n_fparam,) where a caller gives none; None: it must
     close_distance: Array | None = None  # (N, N) with a closer neighbour a centre takes all; None: min_distance
     provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SwitchArrays:
+    """Of two parts: E_i = w E_near + (1 - w) E_far (model/combined.py: Switch)."""
+
+    near: int
+    far: int
+    rmin: float
+    rmax: float
+    alpha: float
+    least_sum: float
+
+
+@dataclass(frozen=True)
+class CombinedTables:
+    """Of a model of several parts, whose energies are added but for a switch between two."""
+
+    parts: tuple[TableSet, ...]
+    switch: SwitchArrays | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def type_map(self) -> tuple[str, ...]:
+        return self.parts[0].type_map
+
+
+AnyTables = TableSet | CombinedTables

@@ -36,8 +36,11 @@ template class Evaluator<Space, double>;
 template class Evaluator<Space, float>;
 template void Evaluator<Space, double>::set_neighbours(int, const Types&, const MatrixList&);
 template void Evaluator<Space, float>::set_neighbours(int, const Types&, const MatrixList&);
-template Totals Evaluator<Space, double>::compute(const Positions&, const MatrixList&, const Units&, const test::Output<double>&);
-template Totals Evaluator<Space, float>::compute(const Positions&, const MatrixList&, const Units&, const test::Output<double>&);
-template Totals Evaluator<Space, float>::compute(const Positions&, const MatrixList&, const Units&, const test::Output<float>&);
+template Totals Evaluator<Space, double>::compute(const Positions&, const MatrixList&, const Units&, const test::Output<double>&,
+                                                  double*, const double*, const Measures&);
+template Totals Evaluator<Space, float>::compute(const Positions&, const MatrixList&, const Units&, const test::Output<double>&,
+                                                 double*, const double*, const Measures&);
+template Totals Evaluator<Space, float>::compute(const Positions&, const MatrixList&, const Units&, const test::Output<float>&,
+                                                 double*, const double*, const Measures&);
 
 }  // namespace dpc::kokkos

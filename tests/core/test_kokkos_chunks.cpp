@@ -34,8 +34,8 @@ struct Chunks {
     int fewest_atoms = 0, most_atoms = 0;  // that any bound of the memory leads to
 
     bool can_shrink() const { return fewest_atoms < most_atoms; }
-    /// Of everything that depends on the chunks.
-    std::size_t bytes() const { return scratch_bytes + plan.chunks.size() * sizeof(dpc::kokkos::ChunkSums); }
+    /// Of everything that depends on the chunks: their sums, and where they begin.
+    std::size_t bytes() const { return scratch_bytes + plan.chunks.size() * (sizeof(dpc::kokkos::ChunkSums) + sizeof(int)); }
 };
 
 template <class ExecSpace, class Real>

@@ -238,8 +238,6 @@ const Wrong kFitting[] = {
     {"input_negative", "fitting.0.inputs", "names descriptor -1", code("fitting.0.inputs", 0, -1)},
     {"input_twice", "fitting.0.inputs", "names descriptor 0 twice",
      [](TableBuilder& f) { f.i32("fitting.0.inputs", {2}, {0, 0}); }},
-    {"several_nets", "fitting.1.weights", "sums several nets, which this version does not evaluate",
-     [](TableBuilder& f) { f.f64("fitting.1.weights", {2}, {0.5, 0.5}); }},
     {"form", "fitting.0.input.0.form", "is 4, expected 0 to 3", code("fitting.0.input.0.form", 0, 4)},
     {"form_negative", "fitting.0.input.0.form", "is -1, expected at least 0", code("fitting.0.input.0.form", 0, -1)},
     {"form_rectangular", "fitting.0.input.0.form",

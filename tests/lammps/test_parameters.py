@@ -406,3 +406,21 @@ def test_derivatives_of_a_model_without_parameters(lammps: Lammps, tables_of: Ca
     write_atoms(lammps, "hybrid_a_r")
     run = lammps.run(script(lammps, tables_of("hybrid_a_r"), "", "compute d all dpcompressed/fparam/dedn\n"), check=False)
     assert any("the model takes no frame parameters" in line for line in run.errors), run.output
+
+
+def test_the_numbers_of_the_peer(shared: Path, lammps: Lammps) -> None:
+    """DeePMD-kit 3.2.0 in the second run (in the first its fix had no value yet) of this script, with its own two names in it."""
+    model = shared / "models-public" / "dk-fparam_aparam-pt" / "fparam_aparam-2024-07.pth"
+    if not model.is_file():
+        pytest.skip(f"no shared model {model}")
+    write_tables(lammps.folder / "f.bin", build(read_model(model), 0.5).tables)
+    places = "12.83 2.56 2.18, 12.09 2.87 2.74, 0.25 3.32 1.68, 3.36 3.00 1.81, 3.51 2.51 2.60, 4.27 3.22 1.56"
+    atoms = "".join(f"create_atoms 1 single {place}\n" for place in places.split(", "))
+    run = lammps.run(
+        "units metal\nregion box block 0 13 0 13 0 13\ncreate_box 1 box\nmass 1 16\n"
+        f"{atoms}variable frame equal 0.25852028\nvariable dummy equal 0.0\nfix frame all ave/time 1 1 1 v_dummy v_frame\n"
+        f"pair_style {lammps.style('f.bin', 'overflow warn fparam_from_fix frame 2 aparam 0.25852028')}\npair_coeff * *\n"
+        "compute dedn all dpcompressed/fparam/dedn f_frame[2]\nrun 0\n"
+        'print "found: $(pe:%.17g) $(c_dedn:%.17g)"\n'
+    )
+    np.testing.assert_allclose(run.value("found"), [-0.567441060601, 0.0219310394289], rtol=0, atol=6e-9)

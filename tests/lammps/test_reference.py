@@ -27,7 +27,9 @@ MODELS = [
     "se_e2_r-small",
     "dpa1-concat-attn0",
     "dpa1-strip-attn0",
+    "zbl-dpa1",
     "se_e3-small",
+    "se_e3_tebd-strip",
     "water-full",
     "cu-full",
 ]
@@ -61,6 +63,7 @@ def test_model_equals_reference(
 
 TENSORFLOW = [
     "v1.3-se_a", "se_e2_a-two_side-exclude", "se_e2_r-two_side", "se_e2_r-one_side-exclude", "se_atten_v2", "se_a_tebd_v2",
+    "zbl-se_e2_a", "linear-a_r",
 ]  # fmt: skip
 
 
@@ -97,7 +100,7 @@ def test_virtual_atoms(lammps: Lammps, shared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["water-full", "se_e2_a-softplus-pair_exclude", "se_e2_r-small", "se_e3-small", "dpa1-strip-attn0"]
+    "model", ["water-full", "se_e2_a-softplus-pair_exclude", "se_e2_r-small", "se_e3-small", "dpa1-strip-attn0", "zbl-dpa1"]
 )
 @on_backends("kokkos_serial", "kokkos_openmp", *THREADED)
 def test_every_backend_equals_reference(

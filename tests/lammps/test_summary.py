@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from lammps_runs import Array, Lammps, Run, System, on_backends, setup
 
+from pybuild.model.combined import CombinedModel
 from pybuild.readers import read_model
 
 PRINTED = 6e-6  # relative: six digits
@@ -47,12 +48,12 @@ dump_modify d format float %.17g
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("name", ["se_e2_a-small", "dpa1-strip-attn0", "hybrid-a_e3"])
+@pytest.mark.parametrize("name", ["se_e2_a-small", "dpa1-strip-attn0", "hybrid-a_e3", "zbl-dpa1", "se_e3_tebd-strip"])
 @on_backends("host", "kokkos_serial", "kk")
 def test_against_all_distances(
     ranks: int, name: str, lammps: Lammps, water: System, tables: Callable[[str], Path], shared: Path
 ) -> None:
-    """Slots by type, slots for all types, and several descriptors; in the steps of the checks, 0 and 20 among them."""
+    """Slots by type, slots for all types, several descriptors, and of several parts the net, once; in the steps of the checks."""
     model = read_model(shared / "models" / name / "model.pth")
     elements = [model.type_map[t] for t in (0, 1)]
     script = setup("water.data", lammps.style(tables(name), "check 5 overflow warn"), "* * " + " ".join(elements))
@@ -61,7 +62,8 @@ def test_against_all_distances(
 
     every = [distances(frame, water.cell[0, 0]) for frame in run.dumps("frames.dump")]
     frames = every[::5]
-    descriptors, rcut = model.descriptors, max(d.rcut for d in model.descriptors)
+    descriptors = (model.parts[0] if isinstance(model, CombinedModel) else model).descriptors
+    rcut = max(d.rcut for d in descriptors)
     is_shared = len(descriptors) == 1 and descriptors[0].shares_slots
     expected = []
     for a in (1, 2):
@@ -93,6 +95,19 @@ def test_against_all_distances(
             assert min(of_steps) * (1 - PRINTED) <= float(distance) <= min(of_steps[::5]) * (1 + PRINTED)
         assert float(known) == pytest.approx(model.min_nbor_dist, rel=PRINTED)
     assert found(run, TIME) == []
+
+
+@on_backends("host", "kokkos_serial", "kk")
+def test_centres_that_are_all_pair_table(lammps: Lammps, tables: Callable[[str], Path]) -> None:
+    """The net is not evaluated for the two atoms at 0.15 A; they count. The times are of both parts."""
+    positions = np.array([[6.0, 6, 6], [6.0, 6, 6.15], [18.0, 18, 6], [18.0, 18, 9]])
+    System(("O", "H"), np.array([1, 2, 1, 2]), positions, np.diag([24.0] * 3)).write(lammps.folder / "pair.data")
+    script = setup("pair.data", lammps.style(tables("zbl-dpa1"), "overflow warn"), "* * O H")
+    run = lammps.run("timer full\n" + script + "run 0\n")
+    of_each = [(a, b, "1", "1") for a, b in (("O", "H"), ("O", "all"), ("H", "O"), ("H", "all"))]
+    assert [line[:4] for line in found(run, NEIGHBOURS)] == of_each
+    assert [line[:3] for line in found(run, CLOSEST)] == [("O", "H", "0.15")]
+    assert [stage for stage, *_ in found(run, TIME)] == STAGES
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from combined_models import pair_table
 
 from pybuild import calculator
 from pybuild.cli import main
 from pybuild.compress.nets import derivatives_along
+from pybuild.compress.pair_tables import pair_tables
 from pybuild.descriptors.se_e2_a import SeE2A
 from pybuild.descriptors.se_e2_r import SeE2R
 from pybuild.descriptors.se_e3 import SeE3
@@ -25,11 +27,13 @@ from pybuild.model.net import Layer, Net, Skip
 from pybuild.model.piecewise import Piecewise
 from pybuild.tablefile.tableset import (
     Argument,
+    CombinedTables,
     DescriptorArrays,
     FittingArrays,
     Form,
     InputArrays,
     NeighbourRule,
+    SwitchArrays,
     TableArrays,
     TableSet,
 )
@@ -322,6 +326,23 @@ def triple_tables(tables: TableSet) -> TableSet:
 
 
 @pytest.fixture(scope="session")
+def gated_tables(triple_tables: TableSet) -> TableSet:
+    """The same with a descriptor se_e3_tebd: slots that all types share, and gates."""
+    rng, n_sel = np.random.default_rng(9), 12
+    gates = rng.normal(size=(2, 2, triple_tables.descriptors[0].width))
+    descriptor = dataclasses.replace(
+        triple_tables.descriptors[0],
+        kind="se_e3_tebd",
+        sel=np.full(2, n_sel, np.int32),
+        n_sel=n_sel,
+        gates=gates + gates.transpose(1, 0, 2),
+    )
+    linear, direct = triple_tables.fittings
+    nets = (dataclasses.replace(linear, layers=(random_layer(rng, 8, 3, "tanh"), *linear.layers[1:])), direct)
+    return dataclasses.replace(triple_tables, descriptors=(descriptor,), fittings=nets)
+
+
+@pytest.fixture(scope="session")
 def double_tables(tables: TableSet, radial_tables: TableSet) -> TableSet:
     """Both descriptors, the second with a table of its own beside a shared one; one net takes it after the first, the other
     before."""
@@ -340,3 +361,11 @@ def double_tables(tables: TableSet, radial_tables: TableSet) -> TableSet:
     )
     more = (*tables.tables, random_table_arrays(rng, 1, 5))
     return dataclasses.replace(tables, descriptors=(*tables.descriptors, radial), tables=more, fittings=nets)
+
+
+@pytest.fixture(scope="session")
+def combined_tables(tables: TableSet) -> CombinedTables:
+    """These tables, switched to a pair table where neighbours are close."""
+    table = pair_tables(pair_table(4, type_map=tables.type_map), tables.check_frequency)
+    first = dataclasses.replace(tables, provenance={})
+    return CombinedTables((first, table), SwitchArrays(1, 0, 0.5, 1.5, 0.1, 1e-20), {"two": "parts"})

@@ -33,8 +33,11 @@ from pybuild.compress.build import Build, Options, build
 from pybuild.compress.trials import within
 from pybuild.descriptors.se_e2_a import SeE2A
 from pybuild.descriptors.se_e2_r import SeE2R
+from pybuild.descriptors.se_e3 import SeE3
+from pybuild.descriptors.se_e3_tebd import SeE3Tebd
 from pybuild.model.activations import parse
-from pybuild.model.description import EnergyFitting, ModelDescription, Provenance
+from pybuild.model.description import EnergyFitting, ModelDescription, PairKind, Provenance
+from pybuild.model.descriptor import Descriptor
 from pybuild.model.net import Layer, Net, Skip
 from pybuild.oracles import reference, reference_tables
 from pybuild.oracles.kinds import KINDS as ORACLES
@@ -53,7 +56,9 @@ FIVE_POINTS = {-2: 1 / 12, -1: -8 / 12, 1: 8 / 12, 2: -1 / 12}
 SMOOTH = ("tanh", "tanh", "gelu", "softplus", "sigmoid", "silu", "linear")
 CORNERED = ("relu", "relu6", "silut:2.0")  # silut: its second derivative jumps
 WIDTHS = (1, 2, 3, 5, 8, 16, 17, 31, 32, 48, 64, 100)
-KIND_OF = ("se_e2_a", "se_e2_a", "se_e2_a", "se_e2_r")  # descriptors of the models, in turn
+# Descriptors of the models, in turn.
+KIND_OF = ("se_e2_a", "se_e3_tebd", "dpa1", "se_e2_r", "hybrid", "se_e3", "se_e2_a", "se_e2_a", "dpa1", "hybrid")
+MOST_NEIGHBOURS, MOST_OF_THREE = 110, 12  # of a centre; of a descriptor of three bodies, which sees pairs of them
 KINDS = ("bulk", "big", "skewed", "tiny", "open", "few", "thin", "pure")
 LIKELY = (0.42, 0.05, 0.12, 0.1, 0.1, 0.08, 0.05, 0.08)
 
@@ -105,59 +110,85 @@ def draw_pairs(rng: np.random.Generator, n: int, share: float) -> frozenset[tupl
 
 def draw_model(rng: np.random.Generator, kind: str) -> Case:
     """Anything legal, with the statistics that training data of its density would give and forces of some eV/A."""
-    n = int(rng.choice([1, 1, 2, 2, 2, 3, 4, 6]))
+    n = int(rng.choice([1, 1, 2, 2, 2, 3, 4, 6] if kind in ("se_e2_a", "se_e2_r", "dpa1") else [1, 2, 2, 3]))
     rcut, closest = rng.uniform(3.0, 6.5), rng.uniform(0.7, 1.6)
-    density = min(rng.uniform(0.1, 0.4) / (4 / 3 * np.pi * closest**3), 110 / (4 / 3 * np.pi * rcut**3))
-    crowd = 4 / 3 * np.pi * rcut**3 * density / n
-    sel = [0 if n > 1 and rng.random() < 0.12 else int(np.ceil(crowd * rng.uniform(0.6, 2.5))) for _ in range(n)]
-    sel[0] = sel[0] or int(np.ceil(crowd))
-    width = int(rng.choice(WIDTHS))
-    axis = int(min(width, rng.choice([1, 2, 4, 8, 16])))
-    inner = (
-        [max(1, width // 4), max(1, width // 2)]
-        if rng.random() < 0.6
-        else [int(w) for w in rng.choice(WIDTHS[:9], rng.integers(0, 3))]
-    )
-    activations, one_sided = draw_activations(rng), bool(rng.random() < 0.5)
-    nets = [draw_net(rng, [1, *inner, width], activations, False) for _ in range(n * n)]
-    net_of = np.tile(np.arange(n), (n, 1)) if one_sided else np.arange(n * n).reshape(n, n)
-    smooth_from = float(rng.choice([0.0, 0.5, 0.3 * rcut, rng.uniform(0, 0.9) * rcut]))
-    radial = kind == "se_e2_r"
-    make, own, n_in = (SeE2R, {}, width) if radial else (SeE2A, {"axis_neuron": axis}, width * axis)
-    descriptor = make(
-        rcut=rcut, rcut_smth=smooth_from, env_protection=float(rng.choice([0, 0, 0, 1e-3, 0.1])), sel=tuple(sel), n_sel=sum(sel),
-        mean=np.zeros(n), std=np.ones((n, 1 if radial else 2)), nets=tuple(nets[: net_of.max() + 1]), **own,
-        net_of=net_of, excluded=draw_pairs(rng, n, 0.06),
-    )  # fmt: skip
+    density = min(rng.uniform(0.1, 0.4) / (4 / 3 * np.pi * closest**3), MOST_NEIGHBOURS / (4 / 3 * np.pi * rcut**3))
+    kinds = [str(k) for k in rng.choice(sorted(set(KIND_OF) - {"hybrid"}), rng.integers(2, 4))] if kind == "hybrid" else [kind]
+    rcuts = [rcut, *(rcut * rng.uniform(0.6, 1.0, len(kinds) - 1))]
+    descriptors = tuple(draw_descriptor(rng, k, n, own, density) for k, own in zip(kinds, rcuts, strict=True))
     hidden = [int(rng.choice([1, 5, 16, 24, 64, 100]))] * int(rng.integers(0, 4))
     fitting_activations = draw_activations(rng)
+    n_in = sum(d.n_out(0) for d in descriptors)
     fits = [draw_net(rng, [n_in, *hidden, 1], fitting_activations, True) for _ in range(n)]
     silent = frozenset(a for a in range(1, n) if rng.random() < 0.08)
     subtracted = frozenset(a for a in range(n) if rng.random() < 0.3)
     fitting = EnergyFitting(tuple(fits), np.arange(n), rng.normal(0, 3, n), subtracted, silent)
     provenance = Provenance("random", "0" * 64, "random_models.py", "float64")
-    model = ModelDescription(tuple("ABCDEFGH"[:n]), (descriptor,), fitting, draw_pairs(rng, n, 0.05), float(closest), provenance)
+    model = ModelDescription(tuple("ABCDEFGH"[:n]), descriptors, fitting, draw_pairs(rng, n, 0.05), float(closest), provenance)
     sample = pack(rng, n, closest, density, 60, 0.2, True, "sample")
-    model = scaled(rng, with_statistics(rng, model, sample), sample)
+    model = scaled(rng, replace(model, descriptors=tuple(with_statistics(rng, d, n, sample) for d in descriptors)), sample)
     model.validate()
     return Case(model, float(closest), density)
 
 
-def with_statistics(rng: np.random.Generator, model: ModelDescription, sample: Structure) -> ModelDescription:
+def draw_descriptor(rng: np.random.Generator, kind: str, n: int, rcut: float, density: float) -> Descriptor:
+    """Of n types; without statistics, and what depends on these."""
+    three, shared = kind in ("se_e3", "se_e3_tebd"), kind in ("dpa1", "se_e3_tebd")
+    if three:
+        rcut = min(rcut, float((MOST_OF_THREE / (4 / 3 * np.pi * density)) ** (1 / 3)))
+    crowd = 4 / 3 * np.pi * rcut**3 * density / n
+    sel = [0 if n > 1 and rng.random() < 0.12 else int(np.ceil(crowd * rng.uniform(0.6, 2.5))) for _ in range(n)]
+    sel[0] = sel[0] or int(np.ceil(crowd))
+    n_sel = sum(sel)
+    sel = [n_sel] * n if shared else sel
+    width = int(rng.choice(WIDTHS[:6] if three else WIDTHS))
+    inner = (
+        [max(1, width // 4), max(1, width // 2)]
+        if rng.random() < 0.6
+        else [int(w) for w in rng.choice(WIDTHS[: 5 if three else 9], rng.integers(0, 3))]
+    )
+    activations = draw_activations(rng)
+    nets = [draw_net(rng, [1, *inner, width], activations, False) for _ in range(n * n)]
+    net_of = np.tile(np.arange(n), (n, 1)) if rng.random() < 0.5 else np.arange(n * n).reshape(n, n)
+    gates = rng.normal(0, 0.4, (n, n, width)) if shared and rng.random() < 0.7 else None
+    if three:
+        net_of = np.minimum(net_of, net_of.T) if net_of[0, -1] != net_of[-1, -1] else np.zeros((n, n), dtype=int)
+        gates = None if gates is None else gates + gates.transpose(1, 0, 2)
+    used = np.unique(net_of)
+    smooth_from = float(rng.choice([0.0, 0.5, 0.3 * rcut, rng.uniform(0, 0.9) * rcut]))
+    make = {"se_e2_r": SeE2R, "se_e3": SeE3, "se_e3_tebd": SeE3Tebd}.get(kind, SeE2A)
+    own: dict[str, Any] = {"gates": gates} if shared else {}
+    if make is SeE2A:
+        own["axis_neuron"] = int(min(width, rng.choice([1, 2, 4, 8, 16])))
+    if kind == "dpa1":
+        own["padding"] = np.zeros((n, width))
+    return make(
+        rcut=float(rcut), rcut_smth=min(smooth_from, 0.9 * rcut), env_protection=float(rng.choice([0, 0, 0, 1e-3, 0.1])),
+        sel=tuple(sel), n_sel=n_sel, mean=np.zeros(n), std=np.ones((n, 1 if kind == "se_e2_r" else 2)),
+        nets=tuple(nets[k] for k in used), net_of=np.searchsorted(used, net_of), excluded=draw_pairs(rng, n, 0.06), **own,
+    )  # fmt: skip
+
+
+def with_statistics(rng: np.random.Generator, d: Descriptor, n_types: int, sample: Structure) -> Descriptor:
     """Mean and standard deviation of the environment rows over all slots, sometimes the mean 0."""
-    d = model.descriptors[0]
     pairs = reference.find_neighbours(sample.positions, sample.cell, d.rcut)
-    rows = ORACLES[d.kind].compute_rows(d, 0, pairs.vector)  # s and v: mean 0 and std 1 so far
-    mean, std = np.zeros(model.n_types), np.full(d.std.shape, 0.1)
-    for a in range(model.n_types):
+    oracle = ORACLES["se_e2_r" if d.kind == "se_e2_r" else "se_e2_a"]
+    rows = oracle.compute_rows(d, 0, pairs.vector)  # s and v: mean 0 and std 1 so far
+    mean, std = np.zeros(n_types), np.full(d.std.shape, 0.1)
+    for a in range(n_types):
         mine = sample.types[pairs.centre] == a
         slots = d.n_sel * max(1, int((sample.types == a).sum()))
         mean[a] = rows.x[mine].sum() / slots
         variance = (rows.x[mine] ** 2).sum() / slots - mean[a] ** 2, (rows.row[mine, 1:] ** 2).sum() / 3 / slots
         std[a] = np.maximum(np.sqrt(np.maximum(variance, 0)), 0.01)[: std.shape[1]]  # the trainer's floor
-    if rng.random() < 0.3:
+    if rng.random() < 0.3 or (d.padding is not None and d.gates is None):  # or empty slots are not as neighbours at the cutoff
         mean[:] = 0
-    return replace(model, descriptors=(replace(d, mean=mean, std=std),))
+    d = replace(d, mean=mean, std=std)
+    if d.padding is None or d.gates is None:
+        return d
+    x_pad = d.radial.x_pad
+    one_net = replace(d, nets=d.nets[:1], net_of=np.zeros_like(d.net_of))  # empty slots have no type
+    return replace(one_net, padding=one_net.nets[0].forward(x_pad[:, None])[0] * x_pad[:, None])
 
 
 def scaled(rng: np.random.Generator, model: ModelDescription, sample: Structure) -> ModelDescription:
@@ -191,7 +222,8 @@ def pack(
 def draw_structure(rng: np.random.Generator, case: Case) -> Structure:
     """No pair closer than in the training data; its name is the kind."""
     kind, n_types = str(rng.choice(KINDS, p=LIKELY)), case.model.n_types
-    n = {"big": 350, "tiny": int(rng.integers(1, 6)), "few": int(rng.integers(1, 5))}.get(kind, int(rng.integers(20, 120)))
+    many = 350 if all(d.n_bodies == 2 for d in case.model.descriptors) else 100
+    n = {"big": many, "tiny": int(rng.integers(1, 6)), "few": int(rng.integers(1, 5))}.get(kind, int(rng.integers(20, 120)))
     density = case.density * {"thin": 0.2}.get(kind, rng.uniform(0.6, 1.1))
     drawn = pack(
         rng, n_types, 1.0001 * case.min_distance, density, n, 1.0 if kind == "skewed" else 0.2, kind not in ("open", "few"), kind
@@ -276,7 +308,7 @@ def compare_with_promise(
 ) -> Row:
     """Forces and energies against the trained model."""
     tolerance, reported = Options().tolerance, built.measured.double
-    cornered, kept = has_corners(case.model.descriptors[0].nets), within(reported, tolerance)
+    cornered, kept = any(has_corners(d.nets) for d in case.model.descriptors), within(reported, tolerance)
     allowed = tolerance if kept else OVER_REPORT * max(reported.force, reported.energy) + 1e-9 * S
     error = np.abs(found.forces - true.forces).max(initial=0)
     limit = KINK * max(allowed, tolerance) if cornered else allowed
@@ -302,10 +334,9 @@ def check_symmetries(
     turned, permuted, *rest = run(run.isas[0], tables, jobs)
     check("rotation", np.abs(turned.forces - base.forces @ turn).max(initial=0), 50 * ROUNDING * S)
     check("order of the atoms", np.abs(permuted.forces - base.forces[order]).max(initial=0), 50 * ROUNDING * S)
-    jumps = (
-        bool(case.model.descriptors[0].excluded) and case.model.descriptors[0].mean.any()
-    )  # excluded neighbours fill slots as they come
-    if jumps or has_corners(case.model.descriptors[0].nets) or has_corners(case.model.fitting.nets):
+    descriptors = case.model.descriptors
+    jumps = any(bool(d.excluded) and d.mean.any() for d in descriptors)  # excluded neighbours fill slots as they come
+    if jumps or any(has_corners(d.nets) for d in descriptors) or has_corners(case.model.fitting.nets):
         return
     weights = list(FIVE_POINTS.values())
     slope = sum(w * r.energy for w, r in zip(weights, rest[:4], strict=True)) / STEP
@@ -320,16 +351,20 @@ def has_corners(nets: Any) -> bool:
 
 
 def crowded(model: ModelDescription, structure: Structure) -> int:
-    """(centre, type) with more neighbours than sel, those that fill slots."""
-    d = model.descriptors[0]
-    pairs = reference.find_neighbours(structure.positions, structure.cell, d.rcut)
-    count = np.zeros((len(structure.types), model.n_types), dtype=int)
-    np.add.at(count, (pairs.centre, structure.types[pairs.neighbour]), 1)
-    some = 0
-    for a, b in np.ndindex(model.n_types, model.n_types):
-        if d.sel[b] > 0 and (a, b) not in model.pair_excluded and a not in model.fitting.excluded:
-            some += int((count[structure.types == a, b] > d.sel[b]).sum())
-    return some
+    """(centre, type) with more neighbours than sel of some descriptor, those that fill slots; and (centre, descriptor) with more
+    of all types than the slots that these share."""
+    found: set[tuple[Any, ...]] = set()
+    centres = np.isin(structure.types, model.active_types)
+    for k, (d, kinds) in enumerate(zip(model.descriptors, model.pair_kinds, strict=True)):
+        pairs = reference.find_neighbours(structure.positions, structure.cell, d.rcut)
+        count = np.zeros((len(structure.types), model.n_types), dtype=int)
+        np.add.at(count, (pairs.centre, structure.types[pairs.neighbour]), 1)
+        count[~np.isin(kinds[structure.types], (PairKind.ORDINARY, PairKind.SLOTS)) | ~centres[:, None]] = 0
+        if d.shares_slots:
+            found |= {(i, "all", k) for i in np.flatnonzero(count.sum(axis=1) > d.n_sel).tolist()}
+        else:
+            found |= {(i, b) for i, b in np.argwhere(count > d.sel).tolist()}
+    return len(found)
 
 
 def run_case(seed: int, index: int, n_structures: int, run: Evaluators) -> tuple[list[str], list[Row]]:

@@ -106,8 +106,6 @@ READ = [
     Known("models-public/pfd-kit-atten_v2/frozen_model.pb", keep=("Li", "P", "S", "Cl"), small=False),
 ]
 REFUSED = {
-    "models-tf/linear-a_r/model.pb": "type 'linear_ener'",
-    "models-tf/zbl-se_e2_a/model.pb": "type 'zbl'",
     "models-tf/se_atten-strip-smooth-exclude/model.pb": "energies change where atoms are turned",
     "models-public/openmm-lw_pimd/lw_pimd.v1.pb": "descriptor 'loc_frame'",
     "models-public/dk-deepspin/deepspin.pbtxt": "type 'spin_ener'",

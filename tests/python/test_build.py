@@ -10,7 +10,7 @@ from pybuild.compress.build import Options, build
 from pybuild.compress.trials import within
 from pybuild.compress.truncation import difference
 from pybuild.errors import InputError
-from pybuild.model.net import Skip
+from pybuild.model.net import Net, Skip
 from pybuild.oracles import reference, reference_tables
 from pybuild.oracles.parts import switch
 from pybuild.structures.probe import close_structures, judge_structures, number_density, probe_structures
@@ -288,6 +288,34 @@ def test_steps_follow_the_tolerance(make_model):
     assert 1.5 < steps[1] / steps[0] < 4
     given = build(model, M, Options(step=0.02)).tables.tables[0].segments
     np.testing.assert_allclose(given[:, 1], [0.02, 0.2], rtol=1e-6)
+
+
+def with_steep_neuron(model, x, steepness):
+    """The first neuron of the first embedding net changes its sign within 1/steepness of x."""
+    (d,) = model.descriptors
+    first, *rest = d.nets[0].layers
+    weight, bias = first.weight.copy(), first.bias.copy()
+    weight[0, 0], bias[0] = steepness, -steepness * x
+    steep = Net((dataclasses.replace(first, weight=weight, bias=bias), *rest))
+    return dataclasses.replace(model, descriptors=(dataclasses.replace(d, nets=(steep, *d.nets[1:])),))
+
+
+@pytest.mark.parametrize("kind", ["se_e2_a", "se_e3"])
+def test_a_region_much_steeper_than_the_rest(make_model, kind):
+    """Steps of its own there, where pairs have their forces within the tolerance, and few rows beside it."""
+    model, r = make_model(4, n_types=1, kind=kind, widths=(1, 4, 8)), 3.02
+    model = with_steep_neuron(model, model.descriptors[0].ranges(0, r), 400.0)
+    result = build(model, M, Options(rank="full"))
+    (table,) = result.tables.tables
+    steps = table.segments[:, 1]
+    assert (len(steps) > 2) if kind == "se_e2_a" else (len(steps) == 3)
+    assert steps.max() > 8 * steps.min()
+    assert len(table.coef) < 0.3 * (table.max - table.lower) / steps.min()
+    types = np.zeros(2, dtype=int)
+    for shift in np.linspace(-0.01, 0.01, 21):
+        structure = np.array([[0.0, 0.0, 0.0], [r + shift, 0.0, 0.0]]), types, None
+        exact, _, error = compare(model, result.tables, structure)
+        assert error.force < 3 * TOLERANCE * max(1.0, np.abs(exact.forces).max())
 
 
 def test_relu_tables_are_exact(make_model, make_structure):

@@ -305,6 +305,21 @@ class TestStress:
         assert np.isfinite(numbers_of(water)["energy"])
 
 
+def test_dummies_are_not_there(tables: Path, water: Any) -> None:
+    """Wherever they are; of no energy and no force."""
+    water.calc = DPCompressed(tables)
+    expected, stress = numbers_of(water), quiet(water.get_stress)
+    more = ase.Atoms("X", positions=water.positions[:1] + 0.1) + water + ase.Atoms("X2", positions=water.positions[4:6])
+    more.set_cell(water.cell)
+    more.set_pbc(True)
+    more.calc = DPCompressed(tables)
+    found, real = numbers_of(more), np.array(more.get_chemical_symbols()) != "X"
+    np.testing.assert_array_equal(found["forces"][~real], 0)
+    np.testing.assert_array_equal(found["energies"][~real], 0)
+    assert_same({name: value[real] if np.ndim(value) else value for name, value in found.items()}, expected)
+    np.testing.assert_allclose(quiet(more.get_stress), stress, rtol=0, atol=SAME)
+
+
 def test_more_neighbours_than_sel_is_said_once(tables: Path) -> None:
     content = from_bytes(tables.read_bytes())
     (descriptor,) = content.descriptors

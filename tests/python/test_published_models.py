@@ -66,7 +66,7 @@ def assert_agrees(got, energy, forces, virial, name):
     np.testing.assert_allclose(got.virial, virial, rtol=0, atol=VIRIAL, err_msg=name)
 
 
-@pytest.mark.parametrize("name", [*READ, "lithium-hybrid/lithium_pth.pth"])  # whose tables miss the tolerance, and say so
+@pytest.mark.parametrize("name", [*READ, "lithium-hybrid/lithium_pth.pth"])  # whose tables take a minute
 def test_the_reference(published, name):
     model = read_model(published / name)
     for structure, *expected in frames((published / name).parent / "reference.npz", model):

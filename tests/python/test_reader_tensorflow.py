@@ -364,8 +364,6 @@ def test_other_models_by_name(tmp_path):
     zero = np.zeros(1)
     for constant, message in (
         ("spin_attr/ntypes_spin", "a model of type 'spin_ener'"),
-        ("model_attr/t_tab_info", "a model of type 'zbl'"),
-        ("fitting_attr_model0/dfparam", "a model of type 'linear_ener'"),
         ("descrpt_attr_qmmm/t_avg", "a model of type 'pairwise_dprc'"),
         ("attention_layer_0/c_query/matrix", "attention layers"),
     ):
@@ -380,6 +378,16 @@ def test_other_models_by_name(tmp_path):
     for kind in ("dos", "dipole", "polar"):
         with pytest.raises(UnsupportedModel, match=f"a model of type '{kind}'"):
             read_model(write(tmp_path / "m.pb", replaced(nodes_of(OLD), gw.constant("model_attr/model_type", kind.encode()))))
+
+
+def test_damaged_models_of_several_parts(tmp_path):
+    for name, message in (
+        ("model_attr/t_tab_info", "0 operations SoftMinSwitch, a model with a pair table must have one"),
+        ("descrpt_attr_model1/t_avg", "has the parts 1 of a linear model; it is damaged"),
+        ("descrpt_attr_model0/rcut", "1 parts|no node|no statistics|0 constants"),
+    ):
+        with pytest.raises(ReadError, match=message):
+            read_model(write(tmp_path / "m.pb", [*nodes_of(OLD), gw.constant(name, np.zeros(1))]))
 
 
 def test_a_pair_without_net_in_one_direction(tmp_path):

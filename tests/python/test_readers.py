@@ -29,10 +29,6 @@ from pybuild.readers.files.restricted_pickle import ScriptObject
 from pybuild.readers.files.restricted_pickle import loads as restricted_loads
 from pybuild.readers.files.torch_archive import TorchArchive
 
-REFUSED = {
-    "se_e3_tebd-strip": "descriptor 'se_e3_tebd'",
-    "zbl-dpa1": "type 'zbl'",
-}
 PAIRS_OF_FILES = ["se_e2_a-small", "se_e2_a-two_side-exclude"]
 SOURCE = Provenance("tree", "0" * 64, "made by a test", "float64")
 
@@ -94,14 +90,6 @@ def test_options_of_the_shared_models(shared_models):
     assert not dt.mean.any()
     assert any(layer.idt is not None for layer in dt.nets[0].layers)
     assert read("se_e2_a-float32").provenance.precision == "float32"
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused_by_name(shared_models, name):
-    with pytest.raises(UnsupportedModel, match=REFUSED[name]) as caught:
-        read_model(shared_models / name / "model.pth")
-    assert str(caught.value).startswith(str(shared_models / name / "model.pth"))
-    assert "it needs" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", PAIRS_OF_FILES)

@@ -22,7 +22,7 @@ from pybuild.tablefile.container import ENTRY, HEADER, pack
 from pybuild.tablefile.crc32c import crc32c
 from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
 from pybuild.tablefile.sections import sections_of
-from pybuild.tablefile.tableset import TableSet
+from pybuild.tablefile.tableset import CombinedTables, TableSet
 
 try:
     from pybuild import _core
@@ -324,7 +324,36 @@ WRONG_SHARED = {
     "empty slots": ("fitting.0.input.0.columns", set_to((1, 1), 1), "expected a channel of 0 to 0"),
     "another type": ("fitting.0.input.0.columns", set_to((1, 0), -2), "there is no table for that"),
 }
+WRONG_GATED = {
+    "sel": ("descriptor.0.sel", set_to(0, 4), "must be n_sel = 12 for every type: the slots of se_e3_tebd are for all types"),
+    "gates shape": ("descriptor.0.gates", lambda a: a[:, :1].copy(), r"has shape \(2, 1, 4\), expected \(2, 2, 4\)"),
+    "gates nan": ("descriptor.0.gates", set_to((0, 0, 0), np.nan), "finite"),
+    "gates": ("descriptor.0.gates", set_to((0, 1, 2), 7.0), "must be symmetric"),
+    "columns": ("fitting.0.input.0.columns", lambda a: a[:3].copy(), r"weight.*has shape \(8, 3\), expected \(6, 'any'\)"),
+}
+# And of several parts, each a whole one: the first as above, the second a pair table.
+WRONG_COMBINED = {
+    "no part": ("part.count", set_to((), 0), "expected at least 1"),
+    "too many parts": ("part.count", set_to((), 65), "is 65, format 1 allows at most 64"),
+    "missing part": ("part.count", set_to((), 3), r"part 2: .*'model.type_map': is missing"),
+    "part left out": ("part.count", set_to((), 1), r"'switch.near': is 1, there are 1 parts"),
+    "in a part": ("part.1.descriptor.0.rcut", set_to((), 0.0), "part 1: .*expected a positive number"),
+    "types": ("part.1.model.type_map", text(b"O\nC"), r"'part\.1\.model\.type_map': is not that of part 0"),
+    "check": ("part.1.model.check_frequency", set_to((), 5), r"'part\.1\.model\.check_frequency': is not that of part 0"),
+    "near": ("switch.near", set_to((), 2), "is 2, there are 2 parts"),
+    "far": ("switch.far", set_to((), 1), "is the same part as switch.near"),
+    "far negative": ("switch.far", set_to((), -1), "is -1, expected at least 0"),
+    "range": ("switch.range", set_to(0, 2.0), "expected two distances that increase"),
+    "range negative": ("switch.range", set_to(0, -0.1), "expected two distances that increase"),
+    "range nan": ("switch.range", set_to(1, np.nan), "finite"),
+    "alpha": ("switch.alpha", set_to((), 0.0), "expected a positive number"),
+    "least sum": ("switch.least_sum", set_to((), -1.0), "expected no negative number"),
+    "padding of a pair table": ("part.1.descriptor.0.padding", set_to((0, 0), 1e-9), "is not 0 everywhere"),
+    "pair table to r = 0": ("part.1.table.0.segments", set_to((0, 0), 0.6), "expected 0 to less than rcut"),
+}
 ALL_WRONG = [
+    ("combined_tables", WRONG_COMBINED),
+    ("gated_tables", WRONG_GATED),
     ("shared_tables", WRONG_SHARED),
     ("tables", WRONG), ("radial_tables", WRONG_RADIAL), ("double_tables", WRONG_DOUBLE), ("triple_tables", WRONG_TRIPLE)
 ]  # fmt: skip
@@ -354,10 +383,10 @@ class TestWrongModels:
         with pytest.raises(ModelError, match=r"'descriptor\.1\.kind': is in the inputs of no fitting net"):
             to_bytes(replace(double_tables, fittings=tables.fittings))
 
-    def test_several_nets(self, tables: TableSet) -> None:
-        extra = ("fitting.1.weights", np.array([0.5, 0.5]), True)
-        with pytest.raises(ModelError, match=r"'fitting\.1\.weights': sums several nets, which this version does not evaluate"):
-            from_bytes(pack([*sections_of(tables), extra]))
+    def test_unknown_section_of_a_part(self, combined_tables: CombinedTables) -> None:
+        extra = ("part.1.descriptor.new", np.zeros(3), True)
+        with pytest.raises(ModelError, match=r"part 1: .*'descriptor\.new': is required by the file"):
+            from_bytes(pack([*sections_of(combined_tables), extra]))
 
     @pytest.mark.parametrize("name", [name for name, *_ in WRONG.values()])
     def test_missing(self, name: str, tables: TableSet) -> None:
@@ -436,7 +465,7 @@ class TestBothReadersAgree:
         python, cpp = self.verdicts(repair(DAMAGED[name][0]))
         assert python.split(":")[0] == cpp.split(":")[0]
 
-    @pytest.mark.parametrize("of", ["tables", "radial_tables", "double_tables", "triple_tables"])
+    @pytest.mark.parametrize("of", ["tables", "radial_tables", "double_tables", "triple_tables", "gated_tables"])
     def test_mutants(self, of: str, request: pytest.FixtureRequest) -> None:
         bare = replace(request.getfixturevalue(of), provenance={})
         data, rng = to_bytes(bare), np.random.default_rng(11)

@@ -14,7 +14,10 @@ enum class InputForm { direct, square, rectangular, linear };
 enum class TableArgument { x, r, product };
 /// Which neighbours a centre keeps where there are more than sel (docs/theory.md section 1).
 enum class NeighbourRule { all, per_type, total, united, mixed };
-enum class DescriptorKind { se_e2_a, se_e2_r, se_e3 };
+enum class DescriptorKind { se_e2_a, se_e2_r, se_e3, se_e3_tebd };
+
+/// Sums are over pairs of neighbours.
+constexpr bool is_three_body(DescriptorKind kind) { return kind == DescriptorKind::se_e3 || kind == DescriptorKind::se_e3_tebd; }
 
 /// As in the file, and for people.
 const char* name_of(DescriptorKind kind);

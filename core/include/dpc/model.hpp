@@ -56,7 +56,7 @@ struct Descriptor {
     DescriptorKind kind = DescriptorKind::se_e2_a;
     double rcut = 0, rcut_smth = 0, env_protection = 0;  // angstrom
     std::vector<int> sel;                                // (N)
-    int n_sel = 1;                                       // divisor of the sum over neighbours; of three bodies none
+    int n_sel = 1;                                       // divisor of the sum over neighbours; se_e3: none
     std::vector<double> mean;                            // (N); of three bodies 0
     std::vector<double> std_radial;                      // (N), empty where the kind has none
     std::vector<double> std_angular;                     // (N), the same
@@ -64,6 +64,7 @@ struct Descriptor {
     int axis_neuron = 0;                                 // A; 0 where the kind has none
     std::vector<TypePair> type_pairs;                    // (N, N)
     const double* padding = nullptr;  // (N, M) what one of the n_sel slots adds where it is empty; null: each type has its own
+    const double* gates = nullptr;    // (N, N, M) of two neighbour types, in any order: g of se_e3_tebd; null: there is none
     TableArgument argument = TableArgument::x;  // of all its tables
 
     /// Every slot is for neighbours of any type.
@@ -73,7 +74,9 @@ struct Descriptor {
     const TypePair& type_pair(int centre, int neighbour) const {
         return type_pairs[static_cast<std::size_t>(centre) * sel.size() + static_cast<std::size_t>(neighbour)];
     }
-    bool is_three_body() const { return kind == DescriptorKind::se_e3; }
+    bool is_three_body() const { return dpc::is_three_body(kind); }
+    /// Inputs that a first layer of linear form takes of each column.
+    int n_per_column() const { return gates != nullptr ? 2 : 1; }
     /// Groups of neighbours, each with a sum of its own: of type g; of three bodies the pairs of neighbours of two types b <= c, g = b N + c.
     int n_groups() const { return static_cast<int>(is_three_body() ? sel.size() * sel.size() : sel.size()); }
     /// Of a group around a centre, -1: none.
@@ -114,6 +117,15 @@ struct Fitting {
     std::vector<Layer> layers;  // empty for a type without energy
 };
 
+/// Two parts of a model of several, of which each atom's energy takes what its closest neighbours say: E_i = w E_near + (1 - w) E_far, w(sigma)
+/// 1 below rmin, 0 from rmax on, and sigma the mean distance of the neighbours weighted with exp(-r/alpha).
+struct PartSwitch {
+    int near = -1, far = -1;    // parts; -1: there is no switch. Whose neighbours they are: those that `near` sums over
+    double rmin = 0, rmax = 0;  // angstrom
+    double alpha = 0;           // angstrom
+    double least_sum = 0;  // the sum of the weights is divided by where it is smaller: sigma falls where all neighbours are far
+};
+
 struct Model {
     std::vector<std::string> type_map;
     std::vector<double> energy_bias;     // (N) eV
@@ -125,7 +137,12 @@ struct Model {
     int n_fparam = 0, n_aparam = 0;      // frame and atomic parameters
     std::vector<double> default_fparam;  // (n_fparam) where a caller gives none; empty: it must
 
-    std::vector<Descriptor> descriptors;
+    /// Of a model of several, whose energies are added: each a whole one. What stands beside them here is what they have in common:
+    /// evaluators look at the parts, and at the switch between two of them.
+    std::vector<std::shared_ptr<const Model>> parts;
+    PartSwitch part_switch;
+
+    std::vector<Descriptor> descriptors;  // of all parts one after the other
     std::vector<Table> tables;
     std::vector<Fitting> fittings;  // (N)
     std::string provenance;         // JSON text, may be empty

@@ -8,7 +8,7 @@ namespace dpc {
 
 enum class Neighbours { trained, all };
 
-/// The rule that an evaluator follows. Throws ModelError for several descriptors with the rule `total`, which is of one.
+/// The rule that an evaluator follows; of several parts that of the first that does not keep all. Throws ModelError for several descriptors with the rule `total`, which is of one.
 NeighbourRule rule_for(const Model& model, Neighbours neighbours);
 
 /// For the log: what happens to neighbours beyond sel.
@@ -20,11 +20,14 @@ const char* advice_on(NeighbourRule rule);
 /// Neighbours of all types together may be too many: rules `total`, `mixed` and `united`.
 bool counts_all_types(NeighbourRule rule);
 
-/// Of the rule `united`: what all descriptors together ask for, the largest cut-off and number of slots of each type. Its pairs are
-/// ordinary where some descriptor counts them, absent where none has slots, else excluded by the model.
+/// Of the rules `united` and `mixed`: what all descriptors together ask for, the largest cut-off and number of slots of each type (mixed:
+/// as many as all types have together). Its pairs are ordinary where some descriptor counts them, absent where none has slots, else
+/// excluded by the model.
 Descriptor united(const Model& model);
 
 /// All slots of a descriptor: the nearest so many neighbours of all types are kept by these rules.
 int count_slots(const Descriptor& descriptor);
+/// Of the list of all descriptors: where types share the slots of some, those of the descriptor that has the most.
+int count_slots(const Model& model, NeighbourRule rule);
 
 }  // namespace dpc

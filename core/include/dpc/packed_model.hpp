@@ -37,7 +37,7 @@ struct PackedTriple {
     int b = 0, c = 0;
     const PackedTable<Real>* table = nullptr;
     std::vector<int> moment_of_channel;  // (K) of C, -1: not used
-    double inverse_divisor = 0;          // 1/(sel_b sel_c)
+    double inverse_divisor = 0;          // 1/(sel_b sel_c), or of shared slots, times 2 for two types
 };
 
 /// What all descriptors of a centre type together have to say of the neighbours of one type: the worst of each.
@@ -67,6 +67,7 @@ struct PackedDescriptor {
     std::vector<PackedTriple<Real>> triples;       // of three bodies: those that centres of this type see
     TableArgument argument = TableArgument::x;
     bool shares_slots = false;                // n_sel of them, for neighbours of any type
+    bool is_gated = false;                    // moments of three bodies have two components, without and with sw_j sw_k
     int padding_moment = -1;                  // moment of C: (empty slots)/n_sel in its first component; -1: none
     int n_moments = 0;                        // of C
     PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_moments), T = Vs C, and its transpose; se_e2_r: Vs/5, D = Vs C/5
@@ -77,6 +78,8 @@ struct PackedDescriptor {
     ProductList products() const { return {static_cast<int>(begin.size()), begin.data(), end.data()}; }
     /// What the products are made of: moments of C, or rows of T in the direct form.
     int n_factors() const { return static_cast<int>(begin.size()); }
+    /// Rows of C where it is the features.
+    int n_rows() const { return is_gated ? 2 * n_moments : n_moments; }
     bool is_direct() const { return form == InputForm::direct; }
 };
 
@@ -116,6 +119,9 @@ struct PackedSet {
 
     /// Tables of descriptor `index` are over the distance.
     bool looks_up_distance(int index) const;
+
+    /// Moments of descriptor `index` have two components.
+    bool is_gated(int index) const;
 
     /// Of what is allocated here, without coefficients, weights and biases, which the PackedModel has.
     std::size_t bytes() const;

@@ -11,12 +11,13 @@
 namespace dpc::host {
 namespace {
 
-/// What is kept of the pairs of a block before each descriptor takes its own. Of several descriptors only a united list keeps some.
+/// What is kept of the pairs of a block before each descriptor takes its own. Of several descriptors only a list of all keeps some.
 NearestNeighbours nearest_of(const Model& model, NeighbourRule rule) {
-    if (rule == NeighbourRule::united) {
-        return {model, united(model), NeighbourRule::total};
+    const int n_slots = count_slots(model, rule);
+    if (rule == NeighbourRule::united || (rule == NeighbourRule::mixed && model.descriptors.size() > 1)) {
+        return {model, united(model), rule == NeighbourRule::united ? NeighbourRule::total : rule, n_slots};
     }
-    return {model, model.descriptors.front(), model.descriptors.size() == 1 ? rule : NeighbourRule::all};
+    return {model, model.descriptors.front(), model.descriptors.size() == 1 ? rule : NeighbourRule::all, n_slots};
 }
 
 int padded(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -35,7 +36,10 @@ BlockEvaluator<Real>::BlockEvaluator(const PackedModel<Real>& model, const Kerne
     narrowed_.resize(descriptors_.size());
     is_crowded_.resize(descriptors_.size());
     for (std::size_t d = 0; rule != NeighbourRule::all && d < descriptors_.size(); ++d) {
-        own_nearest_.emplace_back(*model.model, model.model->descriptors[d], NeighbourRule::per_type);
+        const Descriptor& descriptor = model.model->descriptors[d];
+        own_nearest_.emplace_back(*model.model, descriptor,
+                                  descriptor.shares_slots() ? NeighbourRule::mixed : NeighbourRule::per_type,
+                                  count_slots(descriptor));
     }
 }
 
@@ -88,10 +92,18 @@ std::size_t BlockEvaluator<Real>::bytes() const {
 }
 
 template <class Real>
-void BlockEvaluator<Real>::evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums) {
+void BlockEvaluator<Real>::evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, const double* factors,
+                                    Sums& sums) {
     const Type& type = ordinary_type(block);
     const Units& units = inputs.units;
     sums.watch.start();
+    factors_ = nullptr;
+    if (factors != nullptr && sums.statistics != nullptr) {
+        Sums of_all_centres;  // also those that are left out
+        of_all_centres.statistics = sums.statistics;
+        gather(list, block, inputs.x, units.length, of_all_centres);
+    }
+    factors_ = factors;
     gather(list, block, inputs.x, units.length, sums);
     if (type.descriptors.size() > 1) {
         keep_own(list, block, inputs.x, units.length, sums);
@@ -148,6 +160,9 @@ void BlockEvaluator<Real>::evaluate_atoms(const Type& type, const NeighbourBlock
     if (sums.fparam_gradient != nullptr) {
         add_fparam_gradient(type, block, inputs.units, sums.fparam_gradient);
     }
+    if (factors_ != nullptr) {
+        multiply_by_factors(list, block, type.n_features);
+    }
     sums.watch.charge(&StageTimes::fitting_net);
     const Real* reverse_features = features_.data();
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
@@ -167,6 +182,21 @@ void BlockEvaluator<Real>::add_fparam_gradient(const Type& type, const Block& bl
         const double sum = units.energy * first_layer_gradient(layers, atoms_.lanes, atoms_.n, net_, neuron);
         for (int k = 0; k < model_.model->n_fparam; ++k) {
             gradient[k] += weights[static_cast<std::ptrdiff_t>(k) * n_out + neuron] * sum;
+        }
+    }
+}
+
+/// The gradient of the features of the present atoms, times the factors of their energies.
+template <class Real>
+void BlockEvaluator<Real>::multiply_by_factors(const NeighbourBlocks& list, const Block& block, int n_features) {
+    for (int m = 0; m < atoms_.n; ++m) {
+        const int centre = list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])];
+        energy_.data()[m] = factor_of(centre);  // the energies have been added
+    }
+    for (int feature = 0; feature < n_features; ++feature) {
+        Real* row = features_.data() + static_cast<std::ptrdiff_t>(feature) * atoms_.lanes;
+        for (int m = 0; m < atoms_.n; ++m) {
+            row[m] *= static_cast<Real>(energy_.data()[m]);
         }
     }
 }
@@ -207,12 +237,13 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
             const Listed listed = list.listed(block, b, k);
             const std::size_t segment = pairs.segment(b, k);
             pairs.firsts[segment] = pairs.n;
-            if (!limits.is_counted) {
+            const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
+            const bool is_left_out = factor_of(centre) == 0;
+            if (!limits.is_counted || is_left_out) {
                 pairs.counts[segment] = 0;
-                may_overflow = may_overflow || nearest_.may_overflow(b, listed.count);
+                may_overflow = may_overflow || (!is_left_out && nearest_.may_overflow(b, listed.count));
                 continue;
             }
-            const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
             double closest2 = rcut2;
             const int found = kernels_.pairs.gather(x, length, x + 3 * static_cast<std::ptrdiff_t>(centre), listed, rcut2,
                                                     pairs.n, arrays, &closest2);
@@ -226,17 +257,19 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
     if (type.descriptors.size() > 1) {
         narrow(type);
         count_crowds(list, block, sums);
+        may_overflow = may_overflow || may_overflow_shared(list, block);
     } else if (type.descriptors.front().shares_slots) {
-        may_overflow = check_shared_slots(list, block, sums);
+        count_shared_crowds(type.descriptors.front(), pairs, list, block, sums);
+        may_overflow = may_overflow_shared(list, block);
     }
-    const bool is_single = type.descriptors.size() == 1;
-    if (sums.statistics != nullptr && is_single) {
+    const bool is_single = type.descriptors.size() == 1, measures = sums.statistics != nullptr && factors_ == nullptr;
+    if (measures && is_single) {
         measure(block, *sums.statistics);
     }
     if (may_overflow) {
         keep_nearest(list, block, x, length, close, sums);
     }
-    if (sums.statistics != nullptr && !is_single) {
+    if (measures && !is_single) {
         measure(block, *sums.statistics);
     }
     merge(sums.overflow, close);
@@ -248,8 +281,10 @@ template <class Real>
 void BlockEvaluator<Real>::keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length,
                                         Overflow& close, Sums& sums) {
     BlockPairs& pairs = gathered_.pairs;
-    nearest_.keep(list, block, x, length, pairs, sums.overflow);
-    if (ordinary_type(block).descriptors.size() > 1) {
+    const bool is_united = ordinary_type(block).descriptors.size() > 1;
+    Overflow of_shared_list;  // what is said of it each descriptor says
+    nearest_.keep(list, block, x, length, pairs, is_united && nearest_.is_shared() ? of_shared_list : sums.overflow);
+    if (is_united) {
         narrow(ordinary_type(block));
     }
     close = Overflow{};
@@ -333,6 +368,12 @@ void BlockEvaluator<Real>::narrow_to(const PackedDescriptor<Real>& descriptor, B
 template <class Real>
 void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block& block, Sums& sums) {
     std::fill(is_crowded_.begin(), is_crowded_.end(), char(0));
+    for (const PackedDescriptor<Real>& descriptor : ordinary_type(block).descriptors) {
+        const auto index = static_cast<std::size_t>(descriptor.index);
+        if (descriptor.shares_slots) {
+            is_crowded_[index] = count_shared_crowds(descriptor, narrowed_[index].pairs, list, block, sums) ? 1 : 0;
+        }
+    }
     for (int b = 0; b < gathered_.pairs.n_types; ++b) {
         for (int k = 0; k < block.n_atoms; ++k) {
             Overflow found;
@@ -341,7 +382,7 @@ void BlockEvaluator<Real>::count_crowds(const NeighbourBlocks& list, const Block
                 const int n = narrowed_[static_cast<std::size_t>(descriptor.index)].pairs.count(b, k);
                 const Overflow::Crowd crowd{list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, b, n,
                                             sel};
-                if (n > sel) {
+                if (n > sel && !descriptor.shares_slots) {
                     is_crowded_[static_cast<std::size_t>(descriptor.index)] = 1;
                     found.n_over_sel = 1;
                     found.crowd = is_worse(crowd, found.crowd) ? crowd : found.crowd;
@@ -418,26 +459,43 @@ void BlockEvaluator<Real>::count_crowd(const Block& block, int centre, int b, in
     }
 }
 
-/// Where neighbours of all types share the slots: note the centres with too many. Whether the model may keep fewer.
+/// Where neighbours of all types share the slots of a descriptor: note the centres that have too many among its pairs. Whether any may
+/// have, those included that are listed only.
 template <class Real>
-bool BlockEvaluator<Real>::check_shared_slots(const NeighbourBlocks& list, const Block& block, Sums& sums) const {
-    const BlockPairs& pairs = gathered_.pairs;
-    bool may_overflow = false;
+bool BlockEvaluator<Real>::count_shared_crowds(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs,
+                                               const NeighbourBlocks& list, const Block& block, Sums& sums) const {
+    bool may_be_crowded = false;
     for (int k = 0; k < block.n_atoms; ++k) {
-        int n = 0, n_uncounted = 0;  // the latter are listed only
+        int n = 0, n_uncounted = 0;
         for (int b = 0; b < pairs.n_types; ++b) {
-            n += pairs.count(b, k);
-            n_uncounted +=
-                ordinary_type(block).limits[static_cast<std::size_t>(b)].is_counted ? 0 : list.listed(block, b, k).count;
+            const bool is_counted = math::is_counted(descriptor.type_pairs[static_cast<std::size_t>(b)].kind);
+            n += is_counted ? pairs.count(b, k) : 0;
+            n_uncounted += is_counted ? 0 : list.listed(block, b, k).count;
         }
-        if (n > nearest_.n_slots()) {
+        if (n > descriptor.n_sel) {
             Overflow found;
             found.n_over_sel = 1;
             found.crowd = {list.centres[static_cast<std::size_t>(block.first_centre + k)], block.type, kEveryType, n,
-                           nearest_.n_slots()};
+                           descriptor.n_sel};
             merge(sums.overflow, found);
         }
-        may_overflow = may_overflow || nearest_.may_overflow_shared(n + n_uncounted);
+        may_be_crowded = may_be_crowded || n + n_uncounted > descriptor.n_sel;
+    }
+    return may_be_crowded;
+}
+
+/// Whether the model may keep fewer than the neighbours of all types.
+template <class Real>
+bool BlockEvaluator<Real>::may_overflow_shared(const NeighbourBlocks& list, const Block& block) const {
+    const BlockPairs& pairs = gathered_.pairs;
+    bool may_overflow = false;
+    for (int k = 0; k < block.n_atoms && nearest_.is_shared(); ++k) {
+        int n = 0;
+        for (int b = 0; b < pairs.n_types; ++b) {
+            const bool is_counted = ordinary_type(block).limits[static_cast<std::size_t>(b)].is_counted;
+            n += is_counted ? pairs.count(b, k) : list.listed(block, b, k).count;
+        }
+        may_overflow = may_overflow || nearest_.may_overflow_shared(n);
     }
     return may_overflow;
 }
@@ -447,10 +505,11 @@ void BlockEvaluator<Real>::compute_energy(const Type& type, const NeighbourBlock
                                           Sums& sums) {
     compute_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, features_.data(), net_, energy_.data());
     for (int m = 0; m < atoms_.n; ++m) {
-        const double energy = (energy_.data()[m] + type.fitting.energy_bias) * units.energy;
+        const int centre = list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])];
+        const double energy = (energy_.data()[m] + type.fitting.energy_bias) * units.energy * factor_of(centre);
         sums.totals.energy += energy;
         if (sums.atom_energy != nullptr) {
-            sums.atom_energy[list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])]] += energy;
+            sums.atom_energy[centre] += energy;
         }
     }
 }

@@ -35,7 +35,8 @@ public:
 
     /// Make room for every block of the list, so that evaluate allocates nothing.
     void reserve(const NeighbourBlocks& list);
-    void evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
+    /// factors: (n_all) of the energies of centres, 0: left out; null: all are 1.
+    void evaluate(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, const double* factors, Sums& sums);
     std::size_t bytes() const;
 
 private:
@@ -45,6 +46,8 @@ private:
     BlockDescriptor<Real>& code_of(const PackedDescriptor<Real>& descriptor) {
         return *descriptors_[static_cast<std::size_t>(descriptor.index)];
     }
+    double factor_of(int centre) const { return factors_ == nullptr ? 1 : factors_[centre]; }
+    void multiply_by_factors(const NeighbourBlocks& list, const Block& block, int n_features);
     void gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
     void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close,
                       Sums& sums);
@@ -66,13 +69,16 @@ private:
     void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all,
                         Sums& sums) const;
     void count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const;
-    bool check_shared_slots(const NeighbourBlocks& list, const Block& block, Sums& sums) const;
+    bool count_shared_crowds(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs, const NeighbourBlocks& list,
+                             const Block& block, Sums& sums) const;
+    bool may_overflow_shared(const NeighbourBlocks& list, const Block& block) const;
     void compute_energy(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units, Sums& sums);
     void add_forces(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs, const NeighbourBlocks& list,
                     const Block& block, const Units& units, Sums& sums);
 
     const PackedModel<Real>& model_;
     const Kernels<Real>& kernels_;
+    const double* factors_ = nullptr;             // of the present call
     NearestNeighbours nearest_;                   // of the only descriptor, or where the rule is united of all together
     std::vector<NearestNeighbours> own_nearest_;  // by descriptor, where there are several and not all are kept
     std::vector<char> is_crowded_;                // by descriptor: some centre of the block has more neighbours than its slots

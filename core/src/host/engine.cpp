@@ -48,7 +48,7 @@ public:
 
     void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) override;
     bool share_neighbours(const Engine& other) override;
-    Totals compute(const Inputs& inputs, const Output& output) override;
+    Totals compute(const Inputs& inputs, const double* factors, const Output& output) override;
     std::string describe() const override;
     std::size_t memory_bytes() const override;
 
@@ -66,7 +66,7 @@ private:
     int n_threads() const { return static_cast<int>(threads_.size()); }
     void reserve_blocks();
     void reserve_sums(const Output& output);
-    void run_thread(int t, const Inputs& inputs, const Output& output);
+    void run_thread(int t, const Inputs& inputs, const double* factors, const Output& output);
     void add_thread_sums(int t, const Output& output);
     Totals collect(const Output& output);
 
@@ -124,7 +124,7 @@ void HostEngine<Real>::reserve_sums(const Output& output) {
 }
 
 template <class Real>
-void HostEngine<Real>::run_thread(int t, const Inputs& inputs, const Output& output) {
+void HostEngine<Real>::run_thread(int t, const Inputs& inputs, const double* factors, const Output& output) {
     Thread& thread = threads_[static_cast<std::size_t>(t)];
     thread.sums = Sums{};
     thread.sums.atom_energy = output.atom_energy;  // centres belong to one thread each
@@ -148,7 +148,7 @@ void HostEngine<Real>::run_thread(int t, const Inputs& inputs, const Output& out
     }
     for (int k = list_->thread_blocks[static_cast<std::size_t>(t)]; k < list_->thread_blocks[static_cast<std::size_t>(t) + 1];
          ++k) {
-        thread.blocks.evaluate(*list_, list_->blocks[static_cast<std::size_t>(k)], inputs, thread.sums);
+        thread.blocks.evaluate(*list_, list_->blocks[static_cast<std::size_t>(k)], inputs, factors, thread.sums);
     }
 }
 
@@ -198,7 +198,7 @@ Totals HostEngine<Real>::collect(const Output& output) {
 }
 
 template <class Real>
-Totals HostEngine<Real>::compute(const Inputs& inputs, const Output& output) {
+Totals HostEngine<Real>::compute(const Inputs& inputs, const double* factors, const Output& output) {
     if (list_->thread_blocks.empty()) {
         throw InputError("compute was called before set_neighbours");
     }
@@ -207,13 +207,13 @@ Totals HostEngine<Real>::compute(const Inputs& inputs, const Output& output) {
     reserve_sums(output);
     const int n = n_threads();
     if (n == 1) {
-        run_thread(0, inputs, output);
+        run_thread(0, inputs, factors, output);
     } else {
 #pragma omp parallel num_threads(n)
         {
             // Should the runtime grant fewer threads, the ones it granted do the work of the rest.
             for (int t = omp_get_thread_num(); t < n; t += omp_get_num_threads()) {
-                run_thread(t, inputs, output);
+                run_thread(t, inputs, factors, output);
             }
 #pragma omp barrier
             for (int t = omp_get_thread_num(); t < n; t += omp_get_num_threads()) {
@@ -243,6 +243,9 @@ std::size_t HostEngine<Real>::memory_bytes() const {
 }  // namespace
 
 std::unique_ptr<Engine> make_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
+    if (!model->parts.empty()) {
+        return make_combined_engine(*model, options);
+    }
     const NeighbourRule rule = rule_for(*model, options.neighbours);
     if (options.precision == Precision::mixed) {
         return std::make_unique<HostEngine<float>>(std::move(model), options.n_threads, rule);

@@ -16,9 +16,9 @@ namespace dpc::host {
 
 class NearestNeighbours {
 public:
-    /// rule: all, per_type or total.
-    NearestNeighbours(const Model& model, Descriptor descriptor, NeighbourRule rule)
-        : model_(model), descriptor_(std::move(descriptor)), rule_(rule), n_slots_(count_slots(descriptor_)) {}
+    /// rule: all, per_type, total or mixed. n_slots: for neighbours of all types.
+    NearestNeighbours(const Model& model, Descriptor descriptor, NeighbourRule rule, int n_slots)
+        : model_(model), descriptor_(std::move(descriptor)), rule_(rule), n_slots_(n_slots) {}
 
     /// Room for every centre of the list, so that keep allocates nothing.
     void reserve(const NeighbourBlocks& list);
@@ -28,7 +28,7 @@ public:
     }
     /// The same for neighbours of all types together, also those that no step counts, where these share the slots.
     bool may_overflow_shared(int n) const { return rule_ == NeighbourRule::mixed && n > n_slots_; }
-    int n_slots() const { return n_slots_; }
+    bool is_shared() const { return rule_ == NeighbourRule::mixed; }
     /// Leave the neighbours that the rule keeps of each centre. x, length: as gather_pairs had them. overflow gets the centres that
     /// have too many neighbours of all types together only.
     void keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, BlockPairs& pairs,

@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "dpc/kokkos/evaluator.hpp"
+#include "dpc/kokkos/combined.hpp"
 #include "engine.hpp"
 #include "own_runtime.hpp"
 
@@ -89,7 +89,8 @@ private:
     DeviceArray<ExecSpace, std::int64_t> begins_, tags_;
 };
 
-template <class ExecSpace, class Real>
+/// Of: kokkos::Evaluator, or CombinedEvaluator for a model of several parts.
+template <class ExecSpace, class Of>
 class OwnEngine final : public Engine, private DeviceOwner {
 public:
     using Memory = typename ExecSpace::memory_space;
@@ -121,7 +122,7 @@ public:
         return true;
     }
 
-    Totals compute(const Inputs& inputs, const Output& output) override {
+    Totals compute(const Inputs& inputs, const double*, const Output& output) override {
         State& s = state();
         if (s.n_all < 0) {
             throw InputError("compute was called before set_neighbours");
@@ -161,7 +162,7 @@ private:
         }
 
         ExecSpace space;
-        kokkos::Evaluator<ExecSpace, Real> evaluator;
+        Of evaluator;
         int n_all = -1;  // the evaluator has no list
         // Maybe other engines', too.
         std::shared_ptr<OwnNeighbours<ExecSpace>> neighbours = std::make_shared<OwnNeighbours<ExecSpace>>();
@@ -214,8 +215,8 @@ void OwnNeighbours<ExecSpace>::take(const ExecSpace& space, int n_atoms, const i
     space.fence("dpc: the list is on the device");
 }
 
-template <class ExecSpace, class Real>
-DeviceOutput<typename ExecSpace::memory_space> OwnEngine<ExecSpace, Real>::State::wrap(double* f, double* e, double* w) const {
+template <class ExecSpace, class Of>
+DeviceOutput<typename ExecSpace::memory_space> OwnEngine<ExecSpace, Of>::State::wrap(double* f, double* e, double* w) const {
     const auto n = static_cast<std::size_t>(n_all);
     DeviceOut out;
     out.forces = decltype(out.forces)(f, n);
@@ -224,22 +225,22 @@ DeviceOutput<typename ExecSpace::memory_space> OwnEngine<ExecSpace, Real>::State
     return out;
 }
 
-template <class ExecSpace, class Real>
-Totals OwnEngine<ExecSpace, Real>::State::compute_in_place(const Inputs& inputs, const Output& output) {
+template <class ExecSpace, class Of>
+Totals OwnEngine<ExecSpace, Of>::State::compute_in_place(const Inputs& inputs, const Output& output) {
     return evaluator.compute(Positions(inputs.x, static_cast<std::size_t>(n_all)), neighbours->list(), inputs.units,
-                             wrap(output.forces, output.atom_energy, output.atom_virial), output.fparam_gradient,
+                             wrap(output.forces, output.atom_energy, output.atom_virial), output.fparam_gradient, nullptr,
                              output.measures);
 }
 
-template <class ExecSpace, class Real>
-Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const Inputs& inputs, const Output& output) {
+template <class ExecSpace, class Of>
+Totals OwnEngine<ExecSpace, Of>::State::compute_on_device(const Inputs& inputs, const Output& output) {
     const auto n = static_cast<std::size_t>(n_all);
     const auto device_x = positions.copy(space, inputs.x, 3 * n);
     double* f = forces.zeros(space, 3 * n).data();
     double* e = output.atom_energy != nullptr ? atom_energy.zeros(space, n).data() : nullptr;
     double* w = output.atom_virial != nullptr ? atom_virial.zeros(space, 9 * n).data() : nullptr;
     const Totals totals = evaluator.compute(Positions(device_x.data(), n), neighbours->list(), inputs.units, wrap(f, e, w),
-                                            output.fparam_gradient, output.measures);
+                                            output.fparam_gradient, nullptr, output.measures);
     forces.add_to(space, output.forces, 3 * n);
     if (e != nullptr) {
         atom_energy.add_to(space, output.atom_energy, n);
@@ -252,10 +253,17 @@ Totals OwnEngine<ExecSpace, Real>::State::compute_on_device(const Inputs& inputs
 
 template <class ExecSpace>
 std::unique_ptr<Engine> make_engine(std::shared_ptr<const Model> model, const ExecSpace& space, const EvaluatorOptions& options) {
-    if (options.precision == Precision::mixed) {
-        return std::make_unique<OwnEngine<ExecSpace, float>>(std::move(model), space, options);
+    const bool is_mixed = options.precision == Precision::mixed;
+    if (!model->parts.empty()) {
+        if (is_mixed) {
+            return std::make_unique<OwnEngine<ExecSpace, CombinedEvaluator<ExecSpace, float>>>(std::move(model), space, options);
+        }
+        return std::make_unique<OwnEngine<ExecSpace, CombinedEvaluator<ExecSpace, double>>>(std::move(model), space, options);
     }
-    return std::make_unique<OwnEngine<ExecSpace, double>>(std::move(model), space, options);
+    if (is_mixed) {
+        return std::make_unique<OwnEngine<ExecSpace, Evaluator<ExecSpace, float>>>(std::move(model), space, options);
+    }
+    return std::make_unique<OwnEngine<ExecSpace, Evaluator<ExecSpace, double>>>(std::move(model), space, options);
 }
 
 }  // namespace

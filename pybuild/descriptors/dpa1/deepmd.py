@@ -17,7 +17,6 @@ and slots of each type it is the slot's type.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -37,12 +36,12 @@ def make(tree: Tree, n_types: int) -> SeE2A:
     n_slots = int(np.sum(tree["sel"]))
     mean, std = one_per_centre(*slot_statistics(tree["@variables"], n_types, n_slots, 4))
     gates, nets = None, _pair_nets(tree, n_types)
-    if _is_strip(tree):
+    if is_strip(tree):
         gate = _gates(tree, n_types)
         if tree["smooth_type_embedding"]:
             gates = gate[:n_types, :n_types]
         else:
-            nets = _for_pairs(tree, n_types, lambda a, b: _scaled(nets[a, b], 1.0 + gate[a, b]))
+            nets = _for_pairs(tree, n_types, lambda a, b: scaled(nets[a, b], 1.0 + gate[a, b]))
     padding = _padding(tree, nets, -mean / std[:, 0])
     different = {id(nets[a, b]): nets[a, b] for a, b in np.ndindex(n_types, n_types)}
     numbers = {key: k for k, key in enumerate(different)}
@@ -71,13 +70,19 @@ def _refuse(tree: Tree) -> None:
             f"attention between neighbours (attn_layer = {tree['attn_layer']})",
             "sums over pairs of neighbours that no table can hold",
         )
-    if tree["n_sel"] not in (0, sum(tree["sel"])) and tree["sections"] is None:
-        raise unsupported("a number of slots that was changed after training", "a divisor other than the number of slots")
+    refuse_changed_slots(tree)
     if tree["lmax"] != 1:
         raise unsupported(f"a basis beyond l = 1 (lmax = {tree['lmax']})", "more components in the moments")
 
 
-def _is_strip(tree: Tree) -> bool:
+def refuse_changed_slots(tree: Tree) -> None:
+    """Raise UnsupportedModel where the divisor is not the number of slots."""
+    if tree["n_sel"] not in (0, sum(tree["sel"])) and tree.get("sections") is None:
+        raise unsupported("a number of slots that was changed after training", "a divisor other than the number of slots")
+
+
+def is_strip(tree: Tree) -> bool:
+    """The types enter by a factor, not beside x."""
     return bool(tree["tebd_input_mode"] == "strip")
 
 
@@ -87,14 +92,14 @@ Function = Net | Piecewise
 
 def _pair_nets(tree: Tree, n_types: int) -> dict[Pair, Function]:
     """For every centre type and neighbour type, N included: strip, without the factor of the types."""
-    (network,) = _networks(tree, "embeddings")
-    if _is_strip(tree):
+    network = only_network(tree, "embeddings")
+    if is_strip(tree):
         function = function_of_tree(network, "descriptor")
         _check(function, 1)
         return dict.fromkeys(_pairs(n_types), function)
     net, inputs = net_of_tree(network, "descriptor"), _type_inputs(tree, n_types)
     _check(net, 1 + inputs.shape[2])
-    return _for_pairs(tree, n_types, lambda a, b: _beside(inputs[a, b], net))
+    return _for_pairs(tree, n_types, lambda a, b: beside(inputs[a, b], net))
 
 
 def _pairs(n_types: int) -> list[Pair]:
@@ -128,8 +133,7 @@ def _gates(tree: Tree, n_types: int) -> Array:
     """g (N + 1, N + 1, M)."""
     if tree["type_factors"] is not None:
         return _stored_gates(tree["type_factors"], n_types)
-    (network,) = _networks(tree, "embeddings_strip")
-    net, inputs = net_of_tree(network, "descriptor"), _type_inputs(tree, n_types)
+    net, inputs = net_of_tree(only_network(tree, "embeddings_strip"), "descriptor"), _type_inputs(tree, n_types)
     check_net(net, "descriptor.embeddings_strip", inputs.shape[2])
     flat = net.forward(inputs.reshape(-1, inputs.shape[2]))[0]
     return flat.reshape(*inputs.shape[:2], -1)
@@ -143,11 +147,12 @@ def _stored_gates(factors: Array, n_types: int) -> Array:
     return np.broadcast_to(factors.astype(np.float64).reshape(-1, n, width), (n, n, width))
 
 
-def _networks(tree: Tree, name: str) -> list[Any]:
+def only_network(tree: Tree, name: str) -> Tree:
+    """The one net of a collection."""
     networks = (tree[name] or {"networks": []})["networks"]
     if len(networks) != 1:
-        raise ReadError(f"{len(networks)} {name} of DPA-1: one for all types is needed")
-    return list(networks)
+        raise ReadError(f"{len(networks)} {name} of {tree['type']}: one for all types is needed")
+    return dict(networks[0])
 
 
 def _check(function: Function, n_in: int) -> None:
@@ -158,13 +163,13 @@ def _check(function: Function, n_in: int) -> None:
         check_net(function, "descriptor.nets[0]", n_in)
 
 
-def _beside(constants: Array, net: Net) -> Net:
+def beside(constants: Array, net: Net) -> Net:
     """A net of [x, constants] as one of x."""
     weight, bias = np.eye(1, 1 + len(constants)), np.concatenate([[0.0], constants])
     return Net((Layer(weight, bias, None, parse("linear"), Skip.NONE), *net.layers))
 
 
-def _scaled(net: Function, factor: Array) -> Function:
+def scaled(net: Function, factor: Array) -> Function:
     """A net whose outputs are multiplied."""
     if factor.shape != (net.n_out,):
         raise ReadError(f"the strip net has {len(factor)} outputs, the embedding net {net.n_out}")
@@ -176,11 +181,11 @@ def _scaled(net: Function, factor: Array) -> Function:
 def _padding(tree: Tree, nets: dict[Pair, Function], x_pad: Array) -> Array | None:
     """(N, M) what an empty slot adds, by centre type; None where it adds what a neighbour of its type with s = 0 does."""
     n_types, width = len(x_pad), nets[0, 0].n_out
-    if tree["sections"] is not None and not (_is_strip(tree) and x_pad.any()):
+    if tree["sections"] is not None and not (is_strip(tree) and x_pad.any()):
         return None
     if not x_pad.any():
         return np.zeros((n_types, width))
-    off = _is_strip(tree) and tree["smooth_type_embedding"]  # the factor of the types is switched off
+    off = is_strip(tree) and tree["smooth_type_embedding"]  # the factor of the types is switched off
     b = 0 if off else tree.get("padding_type")
     if b is None:
         raise unsupported(

@@ -17,7 +17,7 @@ import numpy as np
 from ...arrays import Array, IntArray
 from ...model.checks import check_array, require
 from ...model.description import PairKind
-from ...model.descriptor import AlongR, CentreNeighbours, Form
+from ...model.descriptor import AlongR, Argument, CentreNeighbours, Form
 from ...model.net import Net
 from ..radial import Radial
 from ..two_body import TwoBody, mean_of_s
@@ -27,8 +27,8 @@ SMALLEST_Q = 1e-6  # angstrom, where a bound of an error is wanted
 
 @dataclass(frozen=True)
 class Triples:
-    """Pairs of neighbours, each once: x (t,), by how much each counts (t, 1), which neighbours first and second (t,), and of all
-    neighbours v and what its reverse needs."""
+    """Pairs of neighbours, each once: x (t,), by how much each counts (t, components), which neighbours first and second (t,),
+    and of all neighbours v and what its reverse needs."""
 
     x: Array
     row: Array
@@ -39,6 +39,8 @@ class Triples:
     r: Array
     h: Array  # v = h d
     dh: Array
+    sw: Array
+    dsw: Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +50,12 @@ class SeE3(TwoBody):
 
     kind: ClassVar[str] = "se_e3"
     n_bodies: ClassVar[int] = 3
-    n_components: ClassVar[int] = 1
     form: ClassVar[Form] = Form.LINEAR
+
+    @property
+    def n_components(self) -> int:
+        """One, but with gates (se_e3_tebd)."""
+        return 1 if self.gates is None else 2
 
     def n_out(self, a: int) -> int:
         """M, for every centre type."""
@@ -86,6 +92,11 @@ class SeE3(TwoBody):
         """Two neighbours in one direction."""
         return self.vector_radial.unprotected(a, distance) ** 2
 
+    @property
+    def argument(self) -> Argument:
+        """x."""
+        return Argument.PRODUCT
+
     def distance(self, a: int, x: float) -> float:
         """Where v^2 reaches x."""
         return float(self.vector_radial.distance(a, np.array([np.sqrt(x)]))[0])
@@ -104,17 +115,17 @@ class SeE3(TwoBody):
         """As of se_e2_a."""
         return mean_of_s(self.mean, self.std)
 
-    def _vectors(self, a: int, vector: Array) -> tuple[Array, Array, Array]:
-        """r, h and dh/dr (p,), v = h d."""
+    def _vectors(self, a: int, vector: Array) -> tuple[tuple[Array, Array], tuple[Array, Array, Array]]:
+        """sw and its derivative; r, h and dh/dr (p,), v = h d."""
         r = np.linalg.norm(vector, axis=1)
         sw, dsw = self.radial.switch(r)
         q = r + self.env_protection
-        return r, sw / q**2 / self.std[a, 1], (dsw / q**2 - 2.0 * sw / q**3) / self.std[a, 1]
+        return (sw, dsw), (r, sw / q**2 / self.std[a, 1], (dsw / q**2 - 2.0 * sw / q**3) / self.std[a, 1])
 
     def triples(self, a: int, group: int, neighbours: CentreNeighbours) -> tuple[Triples, IntArray]:
         """Of two neighbours of one type the pair counts twice, a neighbour with itself once."""
         b, c = self.members(group)
-        r, h, dh = self._vectors(a, neighbours.vector)
+        (sw, dsw), (r, h, dh) = self._vectors(a, neighbours.vector)
         v = h[:, None] * neighbours.vector
         found = [np.empty((2, 0), dtype=np.int64)]
         for start, end in zip(neighbours.start[:-1], neighbours.start[1:], strict=True):
@@ -125,7 +136,7 @@ class SeE3(TwoBody):
         times = np.where((first != second) & (b == c), 2.0, 1.0)
         x = np.einsum("td,td->t", v[first], v[second])
         start = np.cumsum([pairs.shape[1] for pairs in found])
-        return Triples(x, times[:, None], first, second, v, neighbours.vector, r, h, dh), start
+        return Triples(x, times[:, None], first, second, v, neighbours.vector, r, h, dh, sw, dsw), start
 
     def reverse_rows(self, rows: Triples, d_row: Array, d_x: Array) -> Array:
         """dE/d vector (p, 3) of the neighbours; how much a pair counts does not depend on it."""

@@ -10,7 +10,6 @@ from ...errors import UnsupportedModel
 MESSAGES = "message passing between atoms, which cannot be tabulated"
 NO_ENERGY = "energies and forces, which such a model does not have"
 DESCRIPTOR_NEEDS = {
-    "se_e3_tebd": "three-body tables with a type embedding",
     "loc_frame": "an evaluator of its own; train with se_e2_a",
     "se_a_mask": "an evaluator of its own; train with se_e2_a",
     "se_a_ebd_v2": "tables with a type embedding; train with se_e2_a",
@@ -18,10 +17,7 @@ DESCRIPTOR_NEEDS = {
     **dict.fromkeys(("dpa2", "dpa3", "dpa4"), MESSAGES),
 }
 MODEL_NEEDS = {
-    "zbl": "a pair table that replaces the model at short distance",
-    "linear_ener": "several models in one table file",
     "spin_ener": "virtual atoms for spins",
-    "pairtab": "a pair table only: pair_style table of LAMMPS does that",
     "pairwise_dprc": "the two models of DPRC, for atoms in and out of the quantum region",
     **dict.fromkeys(("dipole", "polar", "dos", "property", "population"), NO_ENERGY),
 }
@@ -52,17 +48,14 @@ def with_modifier() -> UnsupportedModel:
 
 
 def refuse_unknown(model: Tree) -> None:
-    """Raise UnsupportedModel for a checked tree (tree_type.py) of a kind without evaluator: the one place that decides it."""
-    if model["type"] != "standard":
-        raise no_model(model["type"])
+    """Raise UnsupportedModel for a checked tree (tree_type.py) of a model with nets of a kind without evaluator: the one place
+    that decides it."""
     _refuse_descriptor(model["descriptor"])
 
 
 def _refuse_descriptor(descriptor: Tree) -> None:
     if descriptor["type"] == "hybrid":
         for member in descriptor["list"]:
-            if member["type"] == "dpa1":
-                raise unsupported("descriptor 'dpa1' inside 'hybrid'", "slots that all types share, beside those of each type")
             _refuse_descriptor(member)
     elif descriptor["type"] not in MAKERS:
         raise no_descriptor(descriptor["type"])

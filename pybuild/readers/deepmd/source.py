@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...descriptors.deepmd import Tree
-from ...model.description import ModelDescription, Provenance
+from ...model.combined import AnyModel
+from ...model.description import Provenance
+from .combined import model_of_tree
 from .facts import facts_of_tree
-from .tree import description_of_tree, known_distance
+from .tree import known_distance
 from .tree_type import checked
 
 
@@ -34,9 +36,9 @@ class DeepmdSource:
         """What the tree says."""
         return {"min_nbor_dist": known_distance(self.min_nbor_dist), **facts_of_tree(self.tree)}
 
-    def description(self, provenance: Provenance) -> ModelDescription:
+    def description(self, provenance: Provenance) -> AnyModel:
         """The validated description."""
-        return description_of_tree(self.tree, self.min_nbor_dist, provenance, self._padding_type)
+        return model_of_tree(self.tree, self.min_nbor_dist, provenance, self._padding_type)
 
 
 def _parts(model: Tree, name: str) -> Iterator[Tree]:

@@ -22,6 +22,7 @@ from ..files.graphdef import Graph, read_graph
 from ..source import Choices
 from .refusals import no_descriptor, no_model, with_modifier
 from .source import DeepmdSource
+from .tensorflow_combined import count_parts, has_pair_table, linear_tree, part_of, script_of_part, with_pair_table
 from .tensorflow_descriptor import WITH_TYPES, Member, descriptor_tree, members
 from .tensorflow_nets import layer
 from .tensorflow_types import has_types, tree_with_types
@@ -35,8 +36,6 @@ UNKNOWN_TO_GRAPH = ("tot_ener_zero", "use_aparam_as_mask")
 # Constants, scopes and operations of models of other kinds, and what these are.
 OTHER_PROGRAMS = (
     (r"spin_attr/.*", "spin_ener"),
-    (r"model_attr/t_tab_info", "zbl"),
-    (r"descrpt_attr_model[0-9]+/.*|fitting_attr_model[0-9]+/.*", "linear_ener"),
     (r"descrpt_attr_(qm|qmmm)/.*", "pairwise_dprc"),
 )
 # Operations of descriptors that there are no tables for.
@@ -48,6 +47,17 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
     not there."""
     graph = read_graph(path)
     script = _script(graph)
+    n_parts = count_parts(graph)
+    trees = [_tree(part_of(graph, k), script_of_part(script, k), choices) for k in range(n_parts)]
+    tree = linear_tree(graph, script, trees) if n_parts else _tree(graph, script, choices)
+    nearest = graph.optional("train_attr/min_nbor_dist")
+    distance = float(nearest.reshape(-1)[0]) if nearest is not None and nearest.size == 1 and nearest.dtype.kind == "f" else None
+    compressed = any(node.op.startswith("TabulateFusion") for node in graph.nodes.values())
+    return DeepmdSource(COMPRESSED if compressed else FORMAT, tree, distance)
+
+
+def _tree(graph: Graph, script: dict[Any, Any], choices: Choices) -> Tree:
+    """Of a model with one fitting net for each type, and maybe a pair table for short distances."""
     branch = _branch(graph, script, choices.head)
     _refuse_other_models(graph, script, choices)
     energy = next((name for name in ENERGIES if name + branch in graph.nodes), ENERGIES[0])
@@ -55,7 +65,6 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
     found = members(graph)
     type_map = _type_map(graph, script, found, choices)
     kinds = _descriptor(found, script)
-    nearest = graph.optional("train_attr/min_nbor_dist")
     tree = {
         "type": "standard",
         "type_map": type_map,
@@ -65,9 +74,10 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
         "descriptor": kinds,
         **_energies(graph, branch, script, len(type_map)),
     }
-    distance = float(nearest.reshape(-1)[0]) if nearest is not None and nearest.size == 1 and nearest.dtype.kind == "f" else None
-    compressed = any(node.op.startswith("TabulateFusion") for node in graph.nodes.values())
-    return DeepmdSource(COMPRESSED if compressed else FORMAT, tree, distance)
+    if not has_pair_table(graph):
+        return tree
+    rcut = graph.optional("descrpt_attr/rcut")
+    return with_pair_table(graph, tree, None if rcut is None or rcut.size != 1 else float(rcut.reshape(-1)[0]))
 
 
 # What model it is

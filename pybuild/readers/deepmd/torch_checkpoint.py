@@ -25,7 +25,8 @@ from .tree_type import descriptor_type, is_off, vacuum_flags
 
 SINGLE_TASK_HEAD = "Default"  # DeePMD-kit's name for the one model of a single-task training
 # Defaults of DeePMD-kit's input script; a checkpoint normally has them filled in already.
-DEFAULT_RCUT, DEFAULT_RCUT_SMTH, DEFAULT_ACTIVATION, DEFAULT_SMIN_ALPHA = 6.0, 0.5, "tanh", 0.1
+DEFAULT_RCUT, DEFAULT_RCUT_SMTH, DEFAULT_ACTIVATION = 6.0, 0.5, "tanh"
+SMIN_ALPHA = 0.1  # whatever the script says: DeePMD-kit's PyTorch does not look at it
 
 
 def is_checkpoint(root: Any) -> bool:
@@ -59,7 +60,7 @@ def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
     }
     kind = params.get("type", "standard")
     if kind == "pairtab":
-        return common | _pair_table(params.get("rcut"), tensors, base)
+        return common | _pair_table(params.get("rcut"), get.member(params, "sel", where), tensors, base)
     if kind == "linear_ener":
         models = get.sequence(params["models"], f"{where}.models")
         inner = [
@@ -80,15 +81,16 @@ def _zbl(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
     """The net's model and the pair table beside it, with the same types."""
     inner = {key: params[key] for key in ("type_map", "descriptor", "fitting_net")}
     rcut = get.mapping(params["descriptor"], f"{where}.descriptor").get("rcut", DEFAULT_RCUT)
-    table = {"type": "pairtab", "type_map": params["type_map"], "rcut": rcut}
+    sel = get.member(get.mapping(params["descriptor"], f"{where}.descriptor"), "sel", f"{where}.descriptor")
+    table = {"type": "pairtab", "type_map": params["type_map"], "rcut": rcut, "sel": sel}
     models = [_model(m, tensors, f"{base}models.{i}.", where) for i, m in enumerate((inner, table))]
     switch = {key: get.member(params, key, where) for key in ("sw_rmin", "sw_rmax")}
-    return {"type": "zbl", "models": models, "smin_alpha": params.get("smin_alpha", DEFAULT_SMIN_ALPHA)} | switch
+    return {"type": "zbl", "models": models, "smin_alpha": SMIN_ALPHA} | switch
 
 
-def _pair_table(rcut: Any, tensors: _Tensors, base: str) -> Tree:
+def _pair_table(rcut: Any, sel: Any, tensors: _Tensors, base: str) -> Tree:
     arrays = {name: tensors.array(f"{base}{name}") for name in ("tab_info", "tab_data")}
-    return {"type": "pairtab", "rcut": rcut, "tab": {"rcut": rcut, "@variables": arrays}}
+    return {"type": "pairtab", "rcut": rcut, "sel": sel, "tab": {"rcut": rcut, "@variables": arrays}}
 
 
 def _state_dict(root: dict[Any, Any]) -> dict[Any, Any]:

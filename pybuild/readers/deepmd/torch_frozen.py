@@ -92,7 +92,7 @@ def _energy_model(atomic: _Object) -> Tree:
 def _pair_table(atomic: _Object) -> Tree:
     arrays = {name: atomic.array(name) for name in ("tab_info", "tab_data")}
     rcut = atomic.need("rcut")
-    return {"type": "pairtab", "rcut": rcut, "tab": {"rcut": rcut, "@variables": arrays}}
+    return {"type": "pairtab", "rcut": rcut, "sel": atomic.need("sel"), "tab": {"rcut": rcut, "@variables": arrays}}
 
 
 def _linear_model(atomic: _Object) -> Tree:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, IntArray
 from ...descriptors.deepmd import Tree, net_of_tree, symmetric, unsupported
 from ...descriptors.kinds import APPENDED, MAKERS
 from ...errors import InputError, ReadError
+from ...model.activations import parse
 from ...model.description import EnergyFitting, ModelDescription, Parameters, Provenance
 from ...model.descriptor import Descriptor
-from ...model.net import Net, Skip
+from ...model.net import Layer, Net, Skip
 from .refusals import refuse_unknown
 from .tree_type import members
 
@@ -47,11 +49,11 @@ def description_of_tree(
     if padding_type is not None:
         trees = [tree | {"padding_type": _index_of(padding_type, type_map)} for tree in trees]
     descriptors = tuple(MAKERS[tree["type"]](tree, n_types) for tree in trees)
-    appended = [APPENDED[tree["type"]](tree, n_types) for tree in trees if tree["type"] in APPENDED]
+    _refuse_padding_of_types(descriptors)
     description = ModelDescription(
         type_map=type_map,
         descriptors=descriptors,
-        fitting=_with_constants(model, _fitting(model, n_types), np.hstack([np.zeros((n_types, 0)), *appended])),
+        fitting=_with_constants(model, _fitting(model, n_types), _appended(trees, descriptors, n_types)),
         pair_excluded=symmetric(model["pair_exclude_types"]),
         min_nbor_dist=known_distance(min_nbor_dist),
         provenance=provenance,
@@ -68,10 +70,29 @@ def _index_of(name: str, type_map: Sequence[str]) -> int:
 
 
 def _neighbour_rule(rule: str, descriptors: Sequence[Descriptor]) -> str:
-    """PyTorch makes one list for all members of a hybrid descriptor; TensorFlow one for each."""
-    if descriptors[0].shares_slots:
+    """PyTorch makes one list for all members of a hybrid descriptor, which tells types apart if all members do; TensorFlow one
+    for each."""
+    shared = [d.shares_slots for d in descriptors]
+    if any(shared) and not all(shared) and rule == "per_type":
+        raise unsupported(
+            "a hybrid of TensorFlow whose slots are for neighbours of any type in one descriptor, of one type in another,",
+            "a list of the nearest neighbours for each",
+        )
+    if any(shared):
         return "mixed"
     return "union" if rule == "total" and len(descriptors) > 1 else rule
+
+
+def _refuse_padding_of_types(descriptors: Sequence[Descriptor]) -> None:
+    """In the list of all members neighbours beyond a member's own cutoff fill its slots: with the function of their type."""
+    rcut = max(d.rcut for d in descriptors)
+    for d in descriptors:
+        if d.padding is not None and d.padding.any() and d.gates is None and d.rcut < rcut:
+            raise unsupported(
+                "dpa1 without smooth_type_embedding, with a mean (davg) that is not 0 and a cutoff shorter than that of another "
+                "descriptor, where a neighbour between the two adds what an empty slot of its type does,",
+                "slots of every type beyond the cutoff",
+            )
 
 
 def known_distance(value: float | None) -> float | None:
@@ -90,11 +111,11 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
     mixed = tree["mixed_types"]
     if len(nets) != (1 if mixed else n_types):
         raise ReadError(f"{len(nets)} fitting nets for {n_types} types: {1 if mixed else n_types} are needed")
-    bias = _per_type(tree, "bias_atom_e", n_types)
-    out_bias = _per_type(model, "out_bias", n_types)
+    bias = per_type(tree, "bias_atom_e", n_types)
+    out_bias = per_type(model, "out_bias", n_types)
     if model["@variables"]["out_std"] is not None:
-        factors = _per_type(model, "out_std", n_types)
-        nets, bias = _scaled(nets, factors), bias * factors
+        factors = per_type(model, "out_std", n_types)
+        nets, bias = scaled(nets, factors), bias * factors
     return EnergyFitting(
         nets=tuple(nets),
         net_of=np.zeros(n_types, dtype=np.int32) if mixed else np.arange(n_types),
@@ -105,7 +126,7 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
     )
 
 
-def _per_type(tree: Tree, name: str, n_types: int) -> Array:
+def per_type(tree: Tree, name: str, n_types: int) -> Array:
     """A variable of one number a type."""
     array: Array = tree["@variables"][name].reshape(-1).astype(np.float64)
     if array.shape != (n_types,):
@@ -113,7 +134,7 @@ def _per_type(tree: Tree, name: str, n_types: int) -> Array:
     return array
 
 
-def _scaled(nets: list[Net], factors: Array) -> list[Net]:
+def scaled(nets: Sequence[Net], factors: Array) -> list[Net]:
     """Nets whose output is multiplied by factors (N,), in their last layer."""
     if len(nets) != len(factors) and (factors != factors[0]).any():
         raise unsupported("factors of the energy by type (out_std) with one fitting net for all", "a net for each type")
@@ -124,33 +145,51 @@ def _scaled(nets: list[Net], factors: Array) -> list[Net]:
     ]
 
 
-def _with_constants(model: Tree, fitting: EnergyFitting, constants: Array) -> EnergyFitting:
-    """The last inputs of every net before the parameters are constants (N, n) of the centre's type: into the bias of its first
-    layer. Without an atom's descriptor they are 0, too, where the tree does not say that they stay."""
-    if not constants.size:
+class Appended(NamedTuple):
+    """Inputs of the fitting nets that are constants of the centre's type: their places among the inputs, and (N, n)."""
+
+    places: IntArray
+    values: Array
+
+
+def _appended(trees: Sequence[Tree], descriptors: Sequence[Descriptor], n_types: int) -> Appended:
+    """What stands behind the numbers of each descriptor."""
+    places: list[int] = []
+    values, end = [np.zeros((n_types, 0))], 0
+    for tree, descriptor in zip(trees, descriptors, strict=True):
+        end += descriptor.n_out(0)
+        if tree["type"] in APPENDED:
+            values.append(APPENDED[tree["type"]](tree, n_types))
+            places += range(end, end + values[-1].shape[1])
+            end += values[-1].shape[1]
+    return Appended(np.array(places, dtype=np.int64), np.hstack(values))
+
+
+def _with_constants(model: Tree, fitting: EnergyFitting, appended: Appended) -> EnergyFitting:
+    """Nets that have the constants in them. Without an atom's descriptor they are 0, too, where the tree does not say that they
+    stay."""
+    if not len(appended.places):
         return fitting
-    n_after = fitting.parameters.n_inputs
-    nets = [_without_inputs(fitting.net(a), numbers, n_after) for a, numbers in enumerate(constants)]
+    nets = [_without_inputs(fitting.net(a), appended.places, numbers) for a, numbers in enumerate(appended.values)]
     if model["fitting"]["vacuum_has_types"]:
         return replace(fitting, nets=tuple(nets), net_of=np.arange(len(nets)))
     vacuum = np.array([fitting.energy_constant(a) for a in range(len(nets))])
     return replace(fitting, nets=tuple(nets), net_of=np.arange(len(nets)), energy_bias=vacuum, vacuum_subtracted=frozenset())
 
 
-def _without_inputs(net: Net, constants: Array, n_after: int) -> Net:
-    first = net.layers[0]
-    if first.skip is not Skip.NONE:
-        raise unsupported(
-            "a type embedding appended to the descriptor (concat_output_tebd) before a fitting net with a skip connection around "
-            "its first layer",
-            "inputs of the fitting net that are constants",
-        )
-    n = len(first.weight) - len(constants) - n_after
-    if n <= 0:
-        raise ReadError(f"the fitting net takes {len(first.weight)} numbers, the type embedding alone has {len(constants)}")
-    before, mine, after = np.split(first.weight, [n, n + len(constants)])
-    weight, bias = np.concatenate([before, after]), first.bias + constants @ mine
-    return Net((replace(first, weight=weight, bias=bias), *net.layers[1:]))
+def _without_inputs(net: Net, places: IntArray, constants: Array) -> Net:
+    """Into the bias of the first layer or, where a skip goes around that, of a linear layer before it."""
+    first, *rest = net.layers
+    n_in = len(first.weight)
+    if places[-1] >= n_in:
+        raise ReadError(f"the fitting net takes {n_in} numbers, but those of its descriptors end at {places[-1] + 1}")
+    if first.skip is Skip.NONE:
+        bias = first.bias + constants @ first.weight[places]
+        return Net((replace(first, weight=np.delete(first.weight, places, axis=0), bias=bias), *rest))
+    bias = np.zeros(n_in)
+    bias[places] = constants
+    beside = Layer(np.delete(np.eye(n_in), places, axis=0), bias, None, parse("linear"), Skip.NONE)
+    return Net((beside, *net.layers))
 
 
 def _parameters(tree: Tree) -> Parameters:

@@ -293,6 +293,7 @@ PAIR_TABLE = record(
     },
     {"@class", "@version", "rmin", "rmax", "hh", "ntypes", "nspline"},
 )
+LEAST_SUM = 1e-20  # of the weights of a switch, in PyTorch
 MODEL_NOTES = {"@class", "@version", "type", "rcond", "preset_out_bias", "data_stat_protect"}
 EVERY_MODEL = {
     "type_map": Key(get.type_names),
@@ -309,12 +310,13 @@ def _models(value: Any, where: str) -> list[Tree]:
 
 MODELS = {
     "standard": record(EVERY_MODEL | RULE | {"descriptor": Key(_descriptor), "fitting": Key(_fitting)}, MODEL_NOTES),
-    "pairtab": record(EVERY_MODEL | {"rcut": Key(get.number), "tab": Key(PAIR_TABLE)}, MODEL_NOTES | {"sel"}),
+    "pairtab": record(EVERY_MODEL | RULE | {"rcut": Key(get.number), "sel": Key(_sel), "tab": Key(PAIR_TABLE)}, MODEL_NOTES),
     "linear_ener": record(EVERY_MODEL | {"models": Key(_models), "weights": Key(_weights)}, MODEL_NOTES),
     "zbl": record(
         EVERY_MODEL
         | {"models": Key(_models), "weights": Key(_weights, "mean")}
-        | {key: Key(get.number) for key in ("sw_rmin", "sw_rmax", "smin_alpha")},
+        | {key: Key(get.number) for key in ("sw_rmin", "sw_rmax", "smin_alpha")}
+        | {"least_sum": Key(get.number, LEAST_SUM)},
         MODEL_NOTES,
     ),
 }

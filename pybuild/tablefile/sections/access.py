@@ -44,18 +44,25 @@ def has_reciprocal(values: Any) -> bool:
 class Sections:
     """Remembers what was asked for, so that required sections nobody knows can be refused."""
 
-    def __init__(self, container: Container):
+    def __init__(self, container: Container, prefix: str = "", known: set[str] | None = None):
+        """prefix: how the names of those that are meant begin; they are given without it."""
         self._container = container
-        self._known: set[str] = set()
+        self._prefix = prefix
+        self._known = set() if known is None else known
+
+    def part(self, prefix: str) -> Sections:
+        """Those whose names begin so."""
+        return Sections(self._container, self._prefix + prefix, self._known)
 
     def has(self, name: str) -> bool:
-        return name in self._container.sections
+        return self._prefix + name in self._container.sections
 
     def get(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> NDArray[Any]:
         """The array; None leaves a dimension to the file. Floating point numbers must be finite."""
         require(self.has(name), name, "is missing")
-        self._known.add(name)
-        info, array = self._container.sections[name].info, self._container.sections[name].array
+        self._known.add(self._prefix + name)
+        section = self._container.sections[self._prefix + name]
+        info, array = section.info, section.array
         require(info.dtype == dtype, name, f"has dtype {info.dtype}, expected {dtype}")
         fits = len(info.shape) == len(shape) and all(want in (None, have) for have, want in zip(info.shape, shape, strict=True))
         expected = tuple("any" if want is None else want for want in shape)
@@ -92,8 +99,9 @@ class Sections:
 
     def refuse_unknown(self) -> None:
         for name, section in self._container.sections.items():
-            unknown = section.info.required and name not in self._known
-            require(not unknown, name, "is required by the file but unknown to this version, or not of this model")
+            unknown = section.info.required and name.startswith(self._prefix) and name not in self._known
+            mine = name.removeprefix(self._prefix)
+            require(not unknown, mine, "is required by the file but unknown to this version, or not of this model")
 
 
 def as_f64(values: Any) -> NDArray[Any]:

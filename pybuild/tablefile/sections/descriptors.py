@@ -28,13 +28,15 @@ def descriptor_sections(descriptors: Sequence[DescriptorArrays]) -> list[NamedAr
             (prefix + "rcut_smth", as_f64(d.rcut_smth), True),
             (prefix + "env_protection", as_f64(d.env_protection), True),
             (prefix + "sel", as_i32(d.sel), True),
-            *([(prefix + "n_sel", as_i32(d.n_sel), True), (prefix + "mean", as_f64(d.mean), True)] if d.n_bodies == 2 else []),
+            *([(prefix + "n_sel", as_i32(d.n_sel), True)] if d.kind in KINDS and KINDS[d.kind].has_n_sel else []),
+            *([(prefix + "mean", as_f64(d.mean), True)] if d.n_bodies == 2 else []),
             (prefix + "std", as_f64(d.std), True),
             (prefix + "width", as_i32(d.width), True),
             *([(prefix + "axis_neuron", as_i32(d.axis_neuron), True)] if d.kind in KINDS and KINDS[d.kind].has_axis else []),
             (prefix + "pair_kind", as_i32(d.pair_kind), True),
             (prefix + "pair_table", as_i32(d.pair_table), True),
             *([] if d.padding is None else [(prefix + "padding", as_f64(d.padding), True)]),
+            *([] if d.gates is None else [(prefix + "gates", as_f64(d.gates), True)]),
         ]
     return out
 
@@ -43,10 +45,9 @@ def read_descriptors(s: Sections, n: int, rule: NeighbourRule) -> tuple[Descript
     count = s.integer("descriptor.count", 1)
     require_at_most("descriptor.count", count, MOST_DESCRIPTORS)
     descriptors = tuple(_read_descriptor(s, f"descriptor.{d}.", n) for d in range(count))
-    for index, d in enumerate(descriptors):
-        shared = d.padding is not None and bool((d.sel == d.n_sel).all())
-        name = f"descriptor.{index}.sel"
-        require(shared or rule != NeighbourRule.MIXED, name, "must be n_sel for every type, with padding: the rule is mixed")
+    shared = any(d.shares_slots for d in descriptors)
+    required = "must be n_sel for every type, with padding: the rule is mixed"
+    require(shared or rule != NeighbourRule.MIXED, "descriptor.0.sel", required)
     return descriptors
 
 
@@ -60,7 +61,9 @@ def _read_descriptor(s: Sections, prefix: str, n: int) -> DescriptorArrays:
     require(bool(sel.any()), prefix + "sel", "is 0 for every type: no atom has neighbours")
     total = int(sel.sum(dtype=np.int64))
     require(total <= MOST_SLOTS, prefix + "sel", f"has the sum {total}, format 1 allows at most {MOST_SLOTS}")
-    n_sel = s.integer(prefix + "n_sel", 1) if KINDS[kind].n_bodies == 2 else 1
+    n_sel = s.integer(prefix + "n_sel", 1) if KINDS[kind].has_n_sel else 1
+    all_slots = not KINDS[kind].shares_slots or bool((sel == n_sel).all())
+    require(all_slots, prefix + "sel", f"must be n_sel = {n_sel} for every type: the slots of {kind} are for all types")
     mean, std = _read_statistics(s, prefix, n, KINDS[kind])
     width = s.integer(prefix + "width", 1)
     require_at_most(prefix + "width", width, MOST_WIDTH)
@@ -70,7 +73,21 @@ def _read_descriptor(s: Sections, prefix: str, n: int) -> DescriptorArrays:
         require(axis <= width, prefix + "axis_neuron", f"is {axis}, expected 1 to the width {width}")
     pair_kind, pair_table = _read_pairs(s, prefix, n, sel, KINDS[kind].n_bodies)
     padding = _read_padding(s, prefix, kind, sel, n_sel, width, pair_kind)
-    return DescriptorArrays(kind, rcut, smooth, protection, sel, n_sel, mean, std, width, axis, pair_kind, pair_table, padding)
+    gates = _read_gates(s, prefix, kind, n, width)
+    statistics = (rcut, smooth, protection, sel, n_sel, mean, std)
+    return DescriptorArrays(kind, *statistics, width, axis, pair_kind, pair_table, padding, gates)
+
+
+def _read_gates(s: Sections, prefix: str, kind: str, n: int, width: int) -> Array | None:
+    """(N, N, M) of two neighbour types, in any order."""
+    name = prefix + "gates"
+    if not s.has(name):
+        return None
+    require(KINDS[kind].shares_slots, name, f"is there, which a descriptor {kind} does not have")
+    gates = s.f64(name, n, n, width)
+    symmetric = bool((gates == gates.transpose(1, 0, 2)).all())
+    require(symmetric, name, "must be symmetric: the order of two neighbours does not matter")
+    return gates
 
 
 def _read_padding(
@@ -80,8 +97,10 @@ def _read_padding(
     name = prefix + "padding"
     if not s.has(name):
         return None
-    require(KINDS[kind].has_axis, name, f"is there, which a descriptor {kind} does not have")
+    require(KINDS[kind].has_padding, name, f"is there, which a descriptor {kind} does not have")
     padding = s.f64(name, len(sel), width)
+    legal = KINDS[kind].has_axis or not padding.any()
+    require(legal, name, f"is not 0 everywhere, as that of a descriptor {kind} must be")
     fits = bool((sel == n_sel).all()) or int(sel.sum(dtype=np.int64)) == n_sel
     require(fits, name, f"is there, but sel is neither n_sel = {n_sel} for every type nor adds up to it")
     require(not (pair_kind == PairKind.SECTION).any(), name, "is there, but a pair of types is excluded by section")

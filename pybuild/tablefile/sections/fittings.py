@@ -68,7 +68,6 @@ def _read_fitting(
     s: Sections, a: int, n_parameters: int, descriptors: Sequence[DescriptorArrays], tables: Sequence[TableArrays]
 ) -> FittingArrays:
     prefix = f"fitting.{a}."
-    require_evaluated(not s.has(prefix + "weights"), prefix + "weights", "sums several nets")
     name = prefix + "inputs"
     numbers = s.i32(name, None).tolist()
     require(len(numbers) > 0, name, "is empty")
@@ -111,6 +110,7 @@ def _read_input(
         else:
             n_double, n_mixed = (_read_count_part(s, f"{prefix}n_{part}", n_in) for part in PRECISIONS)
             first = replace(first, n_double=n_double, n_mixed=n_mixed)
+            n_in *= d.n_per_column
     require(1 <= n_in <= MOST_INPUTS, prefix + "form", f"gives {n_in} inputs, format 1 allows 1 to {MOST_INPUTS}")
     return first, n_in
 

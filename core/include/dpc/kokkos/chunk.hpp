@@ -48,18 +48,26 @@ struct Chunk {
     const std::int64_t* slots = nullptr;     // prefix sums, from the chunk's first centre on
     const TypePairLimits* limits = nullptr;  // by neighbour type
     GatheredPairs pairs;
-    int* counts = nullptr;       // (n_types, atoms): neighbours inside the cut-off that are kept
-    int* within = nullptr;       // (n_types, atoms): all of them; of several descriptors those inside the cut-off of the
-    int* within_sel = nullptr;   //     one that they exceed most, and its slots
-    bool keeps_own = false;      // of several descriptors each keeps the nearest that it has slots for
-    int* firsts = nullptr;       // (n_types, atoms): first pair
-    double* closest2 = nullptr;  // (n_types, atoms): smallest r2 of a pair, infinity: none
-    double* virial = nullptr;    // (9, atoms)
-    char* is_close = nullptr;    // (atoms): contributes nothing here, but with all columns and products later; null: no atom
-    double* energy = nullptr;    // (atoms)
+    int* counts = nullptr;      // (n_types, atoms): neighbours inside the cut-off that are kept
+    int* within = nullptr;      // (n_types, atoms): all of them; of several descriptors those inside the cut-off of the
+    int* within_sel = nullptr;  //     one that they exceed most, and its slots
+    bool keeps_own = false;     // of several descriptors each keeps the nearest that it has slots for
+    int* of_shared =
+        nullptr;  // (descriptors, n_types + 1, atoms) of several whose slots are for neighbours of any type: how many it
+                  //     keeps of each, at most, and how many of all it has inside its cut-off where that is too many
+    int* firsts = nullptr;            // (n_types, atoms): first pair
+    double* closest2 = nullptr;       // (n_types, atoms): smallest r2 of a pair, infinity: none
+    double* virial = nullptr;         // (9, atoms)
+    char* is_close = nullptr;         // (atoms): contributes nothing here, but with all columns and products later; null: no atom
+    double* energy = nullptr;         // (atoms)
+    const double* factors = nullptr;  // of the energies, by atom index; 0: left out; null: all are 1
 
+    KOKKOS_INLINE_FUNCTION double factor(int k) const { return factors == nullptr ? 1 : factors[centres[k]]; }
     KOKKOS_INLINE_FUNCTION bool contributes(int k) const { return is_close == nullptr || is_close[k] == 0; }
     KOKKOS_INLINE_FUNCTION int segment(int b, int k) const { return b * tiles.n_atoms + k; }
+    KOKKOS_INLINE_FUNCTION int* shared(int place, int b, int k) const {
+        return of_shared + (place * (n_types + 1) + b) * tiles.n_atoms + k;
+    }
     KOKKOS_INLINE_FUNCTION int first_slot(int k) const { return static_cast<int>(slots[k] - slots[0]); }
     /// Pairs of the segment that are in the pair arrays: others are counted only.
     KOKKOS_INLINE_FUNCTION int n_stored(int b, int k) const { return limits[b].is_stored ? counts[segment(b, k)] : 0; }

@@ -64,6 +64,8 @@ template <class Real>
 struct DeviceDescriptor {
     DescriptorKind kind = DescriptorKind::se_e2_a;
     int index = 0;  // into Model::descriptors
+    int place = 0;  // among those of its centre type
+    bool shares_slots = false;
     bool is_direct = false;
     double rcut2 = 0;
     Real inverse_n_sel{};
@@ -72,6 +74,7 @@ struct DeviceDescriptor {
     const DeviceTriple<Real>* triples = nullptr;
     int n_triples = 0;
     double table_rcut = 0;  // tables are looked up at table_rcut - r; 0: at x
+    bool is_gated = false;
     int n_sel = 0, padding_moment = -1;
     int n_moments = 0, n_features = 0;
     DeviceMatrix<Real> basis, reverse_basis;
@@ -84,6 +87,7 @@ struct DescriptorExtent {
     int most_moments = 0;     // of C or T
     bool has_direct = false;  // some net takes all of it
     bool looks_up_distance = false;
+    bool is_gated = false;
 };
 
 /// Slots for neighbours inside the cut-off of each of several descriptors, and of the list of all together, device memory.
@@ -92,6 +96,8 @@ struct CutoffSlots {
     int shared = 0;                 // slots of that one for neighbours of any type, 0: each type has its own
     const double* rcut2 = nullptr;  // (n)
     const int* sel = nullptr;       // (n, n_types)
+    int least_shared = 0;           // the fewest of several's slots for neighbours of any type, 0: there are none
+    const int* of_any = nullptr;    // (n) these, 0: each type has its own
 };
 
 template <class Real>
@@ -120,6 +126,7 @@ public:
     std::vector<DeviceType<Real>> types;
     std::vector<DescriptorExtent> descriptors;  // of the model
     int n_types = 0, n_slots = 0;               // n_slots: of all types
+    bool has_united_shared = false;             // several descriptors, and the slots of some are for neighbours of any type
     int most_rank = 0, most_features = 0, most_neurons = 0, most_layers = 1;
 
     /// The biases of the first layers as PackedModel::set_parameters left them.
@@ -282,6 +289,7 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     DeviceDescriptor<Real> to;
     to.kind = from.kind;
     to.index = from.index;
+    to.shares_slots = from.shares_slots;
     to.is_direct = from.is_direct();
     to.rcut2 = from.rcut * from.rcut;
     to.inverse_n_sel = Real(1) / static_cast<Real>(from.n_sel);
@@ -298,6 +306,7 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     to.triples = upload(triples);
     to.n_triples = static_cast<int>(triples.size());
     to.table_rcut = from.argument == TableArgument::r ? from.rcut : 0;
+    to.is_gated = from.is_gated;
     to.n_sel = from.n_sel;
     to.padding_moment = from.padding_moment;
     to.n_moments = from.n_moments;
@@ -306,7 +315,8 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     to.reverse_basis = upload(from.reverse_basis);
     to.products = upload_products(from);
     DescriptorExtent& extent = descriptors[static_cast<std::size_t>(from.index)];
-    extent.most_moments = std::max({extent.most_moments, from.n_moments, from.n_factors()});
+    extent.most_moments = std::max({extent.most_moments, from.n_rows(), from.n_factors()});
+    extent.is_gated = from.is_gated;
     extent.has_direct = extent.has_direct || to.is_direct;
     extent.looks_up_distance = to.table_rcut > 0;
     return to;
@@ -318,9 +328,14 @@ CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const Model& model, int a
         return {0, type.descriptors.front().shares_slots ? type.descriptors.front().n_sel : 0};
     }
     std::vector<double> rcut2;
-    std::vector<int> sel;
+    std::vector<int> sel, of_any;
+    int least_shared = 0;
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         rcut2.push_back(descriptor.rcut * descriptor.rcut);
+        of_any.push_back(descriptor.shares_slots ? descriptor.n_sel : 0);
+        if (descriptor.shares_slots) {
+            least_shared = least_shared == 0 ? descriptor.n_sel : std::min(least_shared, descriptor.n_sel);
+        }
         for (const PackedTypePair<Real>& pair : descriptor.type_pairs) {
             sel.push_back(math::is_counted(pair.kind) ? pair.sel : TypePairLimits::kUnlimited);
         }
@@ -328,12 +343,13 @@ CutoffSlots DeviceModel<ExecSpace, Real>::upload_slots(const Model& model, int a
     if (model.neighbour_rule == NeighbourRule::united) {  // what none counts has its place in the list of all
         const Descriptor all = united(model);
         rcut2.push_back(all.rcut * all.rcut);
+        of_any.push_back(0);
         for (int b = 0; b < n_types; ++b) {
             sel.push_back(math::is_counted(all.type_pair(a, b).kind) ? TypePairLimits::kUnlimited
                                                                      : all.sel[static_cast<std::size_t>(b)]);
         }
     }
-    return {static_cast<int>(rcut2.size()), 0, upload(rcut2), upload(sel)};
+    return {static_cast<int>(rcut2.size()), 0, upload(rcut2), upload(sel), least_shared, upload(of_any)};
 }
 
 template <class ExecSpace, class Real>
@@ -371,7 +387,7 @@ template <class ExecSpace, class Real>
 DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Real>& set, const ExecSpace& space,
                                           const DeviceModel* before)
     : n_types(model.n_types()),
-      n_slots(count_slots(model.neighbour_rule == NeighbourRule::united ? united(model) : model.descriptors.front())),
+      n_slots(count_slots(model, model.neighbour_rule)),
       most_features(set.most_features),
       most_neurons(set.most_neurons),
       most_layers(std::max(1, set.most_layers)),
@@ -379,6 +395,7 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
       before_(before) {
     for (const Descriptor& descriptor : model.descriptors) {
         descriptors.push_back({descriptor.kind});
+        has_united_shared = has_united_shared || (model.descriptors.size() > 1 && descriptor.shares_slots());
     }
     std::vector<PackedTable<Real>> tables;
     for (const PackedTable<Real>& table : set.tables) {
@@ -393,6 +410,7 @@ DeviceModel<ExecSpace, Real>::DeviceModel(const Model& model, const PackedSet<Re
         }
         for (const PackedDescriptor<Real>& descriptor : from.descriptors) {
             types[a].descriptors.push_back(upload(descriptor, set.tables, tables));
+            types[a].descriptors.back().place = static_cast<int>(types[a].descriptors.size()) - 1;
         }
         types[a].limits = upload(from.limits);
         types[a].slots = upload_slots(model, static_cast<int>(a), from);

@@ -80,10 +80,11 @@ public:
 
     /// Evaluate all centres of the list of the last set_neighbours. x: (n_all, 3), x(i, c) on the device. Throws InputError for positions
     /// that are not finite and for two atoms in the same place, naming the atom indices; output is then void. fparam_gradient: as in
-    /// dpc::Output, on the host.
+    /// dpc::Output, on the host. factors: (n_all), on the device, of the energies of centres; those of factor 0 are left out, null: all are 1;
+    /// not together with a gradient.
     template <class List, class Positions, class Output>
     Totals compute(const Positions& x, const List& list, const Units& units, const Output& output,
-                   double* fparam_gradient = nullptr, const Measures& measures = {}) {
+                   double* fparam_gradient = nullptr, const double* factors = nullptr, const Measures& measures = {}) {
         if (n_all_ < 0) {
             throw InputError("compute was called before set_neighbours");
         }
@@ -96,6 +97,7 @@ public:
             grow(first_layer_, space_, "dpc::first_layer", static_cast<std::size_t>(model_.n_types) * first_layer_stride());
             Kokkos::deep_copy(space_, first_layer_, 0.0);
         }
+        factors_ = factors;
         const Pass pass{model_, centres_, plan_, is_close_.data(), fparam_gradient != nullptr ? first_layer_.data() : nullptr};
         evaluate(pass, x, list, units, output);
         const StepSums sums = collect(pass, x, units, output);
@@ -168,6 +170,9 @@ private:
     template <class Positions, class Output>
     StepSums collect(const Pass& pass, const Positions& x, const Units& units, const Output& output);
     void charge(double StageTimes::* stage);
+    template <class List, class Positions>
+    void gather_pairs(const Chunk& chunk, const KeepRule& keep, const CutoffSlots& cutoffs, const Positions& x, const List& list,
+                      const Units& units);
     static void check(const StepSums& sums);
     static void add(const StepSums& sums, Totals& totals);
 
@@ -179,6 +184,7 @@ private:
     MatrixProduct<ExecSpace, Real> product_;
     std::size_t scratch_bytes_;
     int n_all_ = -1;
+    const double* factors_ = nullptr;  // of the present call
     TypesView types_;
     Centres<ExecSpace> centres_, close_centres_;
     Plan plan_;
@@ -240,6 +246,7 @@ Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) cons
     chunk.limits = type.limits;
     chunk.is_close = pass.is_close != nullptr && !type.takes_all ? pass.is_close + planned.first_centre : nullptr;
     chunk.energy = energies_.data() + planned.first_centre;
+    chunk.factors = factors_;
     chunk.keeps_own = type.slots.n > 0 && rule_ != NeighbourRule::all;
     return chunk;
 }
@@ -259,6 +266,19 @@ void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, 
     }
 }
 
+template <class ExecSpace, class Real>
+template <class List, class Positions>
+void Evaluator<ExecSpace, Real>::gather_pairs(const Chunk& chunk, const KeepRule& keep, const CutoffSlots& cutoffs,
+                                              const Positions& x, const List& list, const Units& units) {
+    if (rule_ == NeighbourRule::all) {
+        const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
+        for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
+    } else {
+        const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
+        for_each_segment<kFewestTeams / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
+    }
+}
+
 /// One chunk: the steps of docs/kokkos.md in order, forward then reverse.
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
@@ -270,15 +290,14 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
     const KeepRule keep{counts_all_types(rule_), pass.model.n_slots};
     const CutoffSlots cutoffs = type.slots;
     watch_.start();
-    if (rule_ == NeighbourRule::all) {
-        const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
-        for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
-    } else {
-        const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
-        for_each_segment<kFewestTeams / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
-    }
     if (measures_neighbours_) {
+        Chunk of_all_centres = chunk;  // also those that are left out
+        of_all_centres.factors = nullptr;
+        gather_pairs(of_all_centres, keep, cutoffs, x, list, units);
         statistics_.measure(space_, chunk, cutoffs.n > 0);
+    }
+    if (!measures_neighbours_ || factors_ != nullptr) {
+        gather_pairs(chunk, keep, cutoffs, x, list, units);
     }
     charge(&StageTimes::pairs);
     for_each_descriptor(type, chunk, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
@@ -366,7 +385,7 @@ StepSums Evaluator<ExecSpace, Real>::collect(const Pass& pass, const Positions& 
     };
     Kokkos::parallel_reduce(
         "dpc::sum_energies", Range(space_, 0, pass.centres.n_centres()),
-        SumCentreEnergies<Output>{energies_.data(), pass.centres.centres(), pass.is_close, output, units.energy},
+        SumCentreEnergies<Output>{energies_.data(), pass.centres.centres(), pass.is_close, output, units.energy, factors_},
         at(&device->energy));
     Kokkos::parallel_reduce("dpc::collect_chunks", Range(space_, 0, static_cast<int>(pass.plan.chunks.size())),
                             CollectChunks{chunk_sums_.data()}, at(&device->chunks));

@@ -87,6 +87,22 @@ struct SumEnergy {
     }
 };
 
+/// The gradient of an atom's features times the factor of its energy.
+template <class Real>
+struct MultiplyByFactors {
+    static constexpr int width = Pack<Real>::width;
+    TiledRows<Real> gradient;
+    Chunk chunk;
+
+    KOKKOS_INLINE_FUNCTION void operator()(int tile, int feature, int lane) const {
+        Real* row = gradient.at(tile, feature, lane);
+        const int first = tile * gradient.lanes + lane;
+        for (int n = 0; n < width && first + n < chunk.tiles.n_atoms; ++n) {
+            row[n] *= static_cast<Real>(chunk.factor(first + n));
+        }
+    }
+};
+
 /// dE/dx of a layer, from the product with its weights, and what went past the layer.
 template <class Real>
 struct ReverseSkip {
@@ -196,6 +212,10 @@ public:
             } else if (skips) {
                 for_each_row("dpc::reverse_skip", space_, chunk_.tiles, reverse_x.n_rows, gradient);
             }
+        }
+        if (chunk_.factors != nullptr) {
+            for_each_row("dpc::multiply_by_factors", space_, chunk_.tiles, input_.n_rows,
+                         MultiplyByFactors<Real>{input_, chunk_});
         }
     }
 

@@ -37,7 +37,7 @@ struct GatherPairs {
         int* candidates = chunk.pairs.candidates + first;
         int j = 0;  // the last one that was looked at
         int n_inside = group.compact(
-            list.count(i),
+            chunk.factor(k) == 0 ? 0 : list.count(i),
             [&](int n) {
                 j = list.neighbour(i, n);
                 const int b = types(j);
@@ -45,11 +45,17 @@ struct GatherPairs {
                        ((KEEPS_NEAREST && keep.of_all_types) || chunk.limits[b].is_counted);
             },
             [&](int, int at) { candidates[at] = j; });
+        if (cutoffs.least_shared > 0) {
+            count_shared(group, k, origin, candidates, n_inside);
+        }
         const bool is_cut = KEEPS_NEAREST && keep.of_all_types && n_inside > keep.n_slots;
         if constexpr (KEEPS_NEAREST) {
             if (is_cut) {
                 keep_nearest(group, k, origin, candidates, n_inside);
                 n_inside = keep.n_slots;
+            }
+            if (cutoffs.least_shared > 0) {
+                share_out(group, k, origin, candidates, n_inside);
             }
         }
         int n = first;
@@ -60,6 +66,55 @@ struct GatherPairs {
         pad(group, n);
         if (chunk.is_close != nullptr) {
             group.once([&] { chunk.is_close[k] = is_close ? 1 : 0; });
+        }
+    }
+
+    /// Of several descriptors whose slots are for neighbours of any type: how many of the n candidates each has inside its cut-off,
+    /// where these may be too many.
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void count_shared(const Group& group, int k, const double (&origin)[3], const int* candidates,
+                                                  int n) const {
+        for (int d = 0; d < cutoffs.n; ++d) {
+            int inside = 0;
+            if (cutoffs.of_any[d] > 0 && n > cutoffs.of_any[d]) {
+                inside = NearestSlots<List>::count(group, n,
+                                                   [&](int c) { return vector_to(origin, candidates[c]).r2 < cutoffs.rcut2[d]; });
+            }
+            if (cutoffs.of_any[d] > 0) {
+                group.once([&] { *chunk.shared(d, chunk.n_types, k) = inside; });
+            }
+        }
+    }
+
+    /// How many of each type each of them keeps, the nearest ones.
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void share_out(const Group& group, int k, const double (&origin)[3], const int* candidates,
+                                               int n) const {
+        const int first = chunk.first_slot(k);
+        const NearestSlots<List> slots{chunk.pairs, list, first};
+        if (n > cutoffs.least_shared) {
+            group.for_each(n, [&](int c) { place(origin, candidates[c], first + c); });
+        }
+        for (int d = 0; d < cutoffs.n; ++d) {
+            const int most = cutoffs.of_any[d];
+            if (most == 0) {
+                continue;
+            }
+            const bool is_cut = n > most && NearestSlots<List>::count(group, n, [&](int c) {
+                                                return chunk.pairs.r2[first + c] < cutoffs.rcut2[d];
+                                            }) > most;
+            math::NeighbourOrder last{};
+            if (is_cut) {
+                last = slots.order_at(group, n, most - 1, chunk.rcut2);
+            }
+            for (int b = 0; b < chunk.n_types; ++b) {
+                int kept = TypePairLimits::kUnlimited;
+                if (is_cut) {
+                    kept = NearestSlots<List>::count(
+                        group, n, [&](int c) { return types(candidates[c]) == b && !is_nearer(last, slots.order(c)); });
+                }
+                group.once([&] { *chunk.shared(d, b, k) = kept; });
+            }
         }
     }
 
@@ -88,7 +143,9 @@ struct GatherPairs {
         int found = cutoffs.n == 0 ? count(chunk.rcut2) : 0,
             sel = cutoffs.n == 0 ? chunk.limits[b].sel : TypePairLimits::kUnlimited;
         for (int d = 0; d < cutoffs.n; ++d) {
-            const int inside = count(cutoffs.rcut2[d]), slots = cutoffs.sel[d * chunk.n_types + b];
+            const bool is_own = cutoffs.of_any[d] == 0;
+            const int inside = count(cutoffs.rcut2[d]),
+                      slots = is_own ? cutoffs.sel[d * chunk.n_types + b] : TypePairLimits::kUnlimited;
             const bool is_worse = inside - slots > found - sel;
             found = is_worse ? inside : found;
             sel = is_worse ? slots : sel;
@@ -130,7 +187,8 @@ struct GatherPairs {
             if (found > chunk.limits[b].sel) {
                 keep_nearest_of_type(group, chunk.limits[b].sel, origin, first, found);
                 found = chunk.limits[b].sel;
-            } else if (cutoffs.n > 0 && found > chunk.limits[b].least_sel) {
+            } else if (cutoffs.n > 0 &&
+                       (found > chunk.limits[b].least_sel || (cutoffs.least_shared > 0 && n_inside > cutoffs.least_shared))) {
                 NearestSlots<List>{chunk.pairs, list, first}.sort(group, found);
                 group.for_each(found, [&](int n) { place(origin, chunk.pairs.chosen[first + n], first + n); });
             }

@@ -49,6 +49,7 @@ void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& mod
     places_.add(n_slots, {&pairs.d[0], &pairs.d[1], &pairs.d[2], &pairs.r2});
     const std::size_t n_segments = n_lanes * static_cast<std::size_t>(model.n_types);
     places_.add(n_segments, {&arrays_.counts, &arrays_.within, &arrays_.within_sel, &arrays_.firsts});
+    places_.add(model.has_united_shared ? model.descriptors.size() * (n_segments + n_lanes) : 0, {&arrays_.of_shared});
     places_.add(n_segments, {&arrays_.closest2});
     places_.add(9 * n_lanes, {&arrays_.virial});
     descriptors_.resize(model.descriptors.size());
@@ -96,6 +97,7 @@ void Scratch<ExecSpace, Real>::attach(Chunk& chunk) const {
     chunk.counts = arrays_.counts;
     chunk.within = arrays_.within;
     chunk.within_sel = arrays_.within_sel;
+    chunk.of_shared = arrays_.of_shared;
     chunk.firsts = arrays_.firsts;
     chunk.closest2 = arrays_.closest2;
     chunk.virial = arrays_.virial;

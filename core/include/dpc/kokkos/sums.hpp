@@ -51,6 +51,9 @@ struct CollectChunk {
         if (slots.shared > 0) {
             count_shared_crowd(k, sums);
         }
+        for (int d = 0; cutoffs_are_shared() && d < slots.n; ++d) {
+            note_crowd(k, slots.of_any[d] > 0 ? *chunk.shared(d, chunk.n_types, k) : 0, slots.of_any[d], sums);
+        }
         for (int b = 0; b < chunk.n_types; ++b) {
             const TypePairLimits& limits = chunk.limits[b];
             const int count = chunk.within[chunk.segment(b, k)];
@@ -73,10 +76,17 @@ struct CollectChunk {
         for (int b = 0; b < chunk.n_types; ++b) {
             count += chunk.within[chunk.segment(b, k)];
         }
-        if (count > slots.shared) {
+        note_crowd(k, count, slots.shared, sums);
+    }
+
+    KOKKOS_FUNCTION bool cutoffs_are_shared() const { return slots.n > 0 && slots.least_shared > 0; }
+
+    /// Neighbours of all types in slots that these share.
+    KOKKOS_FUNCTION void note_crowd(int k, int count, int most, ChunkSums& sums) const {
+        if (count > most) {
             Overflow crowded;
             crowded.n_over_sel = 1;
-            crowded.crowd = {chunk.centres[k], chunk.type, kEveryType, count, slots.shared};
+            crowded.crowd = {chunk.centres[k], chunk.type, kEveryType, count, most};
             merge(sums.overflow, crowded);
         }
     }
@@ -120,11 +130,12 @@ struct SumCentreEnergies {
     const char* is_close;  // null: all contribute
     Output output;
     double scale;
+    const double* factors;  // by atom index, null: all are 1
     KOKKOS_FUNCTION void operator()(int c, double& total) const {
         if (is_close != nullptr && is_close[c] != 0) {
             return;
         }
-        const double energy = energies[c] * scale;
+        const double energy = energies[c] * scale * (factors != nullptr ? factors[centres[c]] : 1);
         total += energy;
         if (output.atom_energy.data() != nullptr) {
             output.atom_energy(centres[c]) += energy;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What one pair adds to the moments of its centre, and the way back, for packs of channels (docs/theory.md sections 2 and 4). phi(x)
 // comes from one interval of a table; x is the first component R_0 of the environment, or R_0 and the table are functions of the
-// distance. With one component the moments are sums of phi(x) alone, as if R were the constant 1.
+// distance. With one component the moments are sums of phi(x) alone, as if R were the constant 1; with two R is (1, w), and x is another
+// number.
 #pragma once
 
 #include "dpc/math/table_lookup.hpp"
@@ -36,9 +37,15 @@ DPC_FUNCTION void add_moments(const TablePlace<Real>& place, const Environment& 
     for (int v = 0; v < N; ++v) {
         phi[v] = polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * kChannelStep<P>, place.stride}, t);
     }
-    if constexpr (COMPONENTS == 1) {
+    if constexpr (COMPONENTS < 4) {
         for (int v = 0; v < N; ++v) {
             moments[0][v] += phi[v];
+        }
+        if constexpr (COMPONENTS == 2) {
+            const P w(environment(1));
+            for (int v = 0; v < N; ++v) {
+                moments[1][v] += phi[v] * w;
+            }
         }
     } else {
         for (int c = 0; c < COMPONENTS; ++c) {
@@ -66,6 +73,9 @@ DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environme
             polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * kChannelStep<P>, place.stride}, t, slope);
         if constexpr (COMPONENTS == 1) {
             reverse[0] += slope * gradient[0][v];
+        } else if constexpr (COMPONENTS == 2) {
+            reverse[0] += slope * (gradient[0][v] + gradient[1][v] * P(environment(1)));
+            reverse[1] += phi * gradient[1][v];
         } else {
             P along = gradient[0][v] * P(environment(0));
             for (int c = 1; c < COMPONENTS; ++c) {
@@ -80,7 +90,7 @@ DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environme
             reverse[0] += slope * along;
         }
     }
-    if constexpr (!Slope::is_one) {
+    if constexpr (COMPONENTS == 4 && !Slope::is_one) {
         reverse[0] += by_row * P(environment_slope.value);
     }
 }

@@ -60,12 +60,23 @@ DPC_FUNCTION EnvironmentSlope<Real> slope_of(const PairArrays<Real>& pairs, int 
 }
 
 /// Tables are looked up at t = rcut - r instead of x: dx_over_r is (dt/dr)/r from here on. Returns t in double.
-template <class PackD, class Real>
+template <int COMPONENTS, class PackD, class Real>
 DPC_FUNCTION PackD follow_distance(double rcut, const PairArrays<Real>& pairs, int at) {
     const PackD r = sqrt(PackD::load(pairs.r2 + at));
-    store_from_double(PackD(-1.0 * r * PackD::load(pairs.dx_over_r + at)), pairs.environment_slope + at);
+    if constexpr (COMPONENTS > 1) {
+        store_from_double(PackD(-1.0 * r * PackD::load(pairs.dx_over_r + at)), pairs.environment_slope + at);
+    }
     PackD(-1.0 / r).store(pairs.dx_over_r + at);
     return rcut - r;
+}
+
+/// R_0 is sw(r) from here on, and dx_over_r its derivative over r: of kinds whose tables are not looked up at a distance.
+template <class PackD, class Real>
+DPC_FUNCTION void follow_switch(const EnvParameters& parameters, const PairArrays<Real>& pairs, int at) {
+    const PackD r = sqrt(PackD::load(pairs.r2 + at));
+    PackD slope;
+    store_from_double(PackD(switch_function(parameters, r, slope)), pairs.environment[0] + at);
+    PackD(slope / r).store(pairs.dx_over_r + at);
 }
 
 /// dE/dd of a pack of pairs from dE/dR; virial[3 a + b] += d_a dE/dd_b.

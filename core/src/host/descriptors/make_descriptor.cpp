@@ -11,7 +11,8 @@ template <class Real>
 std::unique_ptr<BlockDescriptor<Real>> make_descriptor(const Model& model, int index, const Kernels<Real>& kernels) {
     switch (model.descriptors[static_cast<std::size_t>(index)].kind) {
         case DescriptorKind::se_e2_r: return std::make_unique<SeE2R<Real>>(index, kernels);
-        case DescriptorKind::se_e3: return std::make_unique<SeE3<Real>>(index, kernels);
+        case DescriptorKind::se_e3:
+        case DescriptorKind::se_e3_tebd: return std::make_unique<SeE3<Real>>(index, kernels);
         case DescriptorKind::se_e2_a: break;
     }
     return std::make_unique<SeE2A<Real>>(index, kernels);

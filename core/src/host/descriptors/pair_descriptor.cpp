@@ -36,7 +36,7 @@ void PairDescriptor<Real, COMPONENTS>::compute_environment(const PackedDescripto
     }
     kernels_.pairs.compute_environment[COMPONENTS](descriptor.environment, pairs.n, arrays_);
     if (descriptor.argument == TableArgument::r) {
-        kernels_.pairs.follow_distance(descriptor.rcut, pairs.n, arrays_);
+        kernels_.pairs.follow_distance[COMPONENTS](descriptor.rcut, pairs.n, arrays_);
     }
     for (int b = 0; b < pairs.n_types; ++b) {
         const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
@@ -110,8 +110,8 @@ template <class Real, int COMPONENTS>
 void PairDescriptor<Real, COMPONENTS>::reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms,
                                                        const Real* gradient) {
     const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
-    const auto reverse = descriptor.argument == TableArgument::r ? kernels_.table.reverse_moments_over_r
-                                                                 : kernels_.table.reverse_moments[COMPONENTS];
+    const bool has_slopes = COMPONENTS > 1 && descriptor.argument == TableArgument::r;  // R is not the table's argument
+    const auto reverse = has_slopes ? kernels_.table.reverse_moments_over_r : kernels_.table.reverse_moments[COMPONENTS];
     for (int b = 0; b < block_->n_types; ++b) {
         const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
         if (pair.kind != PairKind::ordinary) {

@@ -14,11 +14,12 @@ struct InBoth {
     Table<float> in_float;
 };
 
-/// One function for environments of 4 components, R of se_e2_a, and one for those of 1.
+/// One function for environments of 4 components, R of se_e2_a, one for those of 1, and where pairs of neighbours are pairs, too, one
+/// for those of 2.
 template <class Function>
 struct ByComponents {
-    Function four, one;
-    Function operator[](int components) const { return components == 4 ? four : one; }
+    Function four, one, two;
+    Function operator[](int components) const { return components == 4 ? four : components == 1 ? one : two; }
 };
 
 }  // namespace dpc::host

@@ -55,10 +55,17 @@ void compute_environment(const math::EnvParameters& parameters, int n_pairs, con
     }
 }
 
-template <class Real>
+template <class Real, int COMPONENTS>
 void follow_distance(double rcut, int n_pairs, const PairArrays<Real>& pairs) {
     for (int k = 0; k < n_pairs; k += PackD::width) {
-        math::follow_distance<PackD>(rcut, pairs, k).store(pairs.x + k);
+        math::follow_distance<COMPONENTS, PackD>(rcut, pairs, k).store(pairs.x + k);
+    }
+}
+
+template <class Real>
+void follow_switch(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs) {
+    for (int k = 0; k < n_pairs; k += PackD::width) {
+        math::follow_switch<PackD>(parameters, pairs, k);
     }
 }
 
@@ -89,9 +96,10 @@ constexpr PairKernels<Real> functions() {
 #else
     table.gather = gather_pairs<Real>;
 #endif
-    table.compute_environment = {compute_environment<Real, 4>, compute_environment<Real, 1>};
-    table.follow_distance = follow_distance<Real>;
-    table.reverse_environment = {reverse_environment<Real, 4>, reverse_environment<Real, 1>};
+    table.compute_environment = {compute_environment<Real, 4>, compute_environment<Real, 1>, nullptr};
+    table.follow_distance = {follow_distance<Real, 4>, follow_distance<Real, 1>, nullptr};
+    table.follow_switch = follow_switch<Real>;
+    table.reverse_environment = {reverse_environment<Real, 4>, reverse_environment<Real, 1>, nullptr};
     return table;
 }
 

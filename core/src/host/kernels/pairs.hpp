@@ -17,7 +17,9 @@ struct PairKernels {
     /// x and R of the pairs, and their derivatives.
     ByComponents<void (*)(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs)> compute_environment;
     /// After compute_environment: tables are looked up at rcut - r instead of x.
-    void (*follow_distance)(double rcut, int n_pairs, const PairArrays<Real>& pairs);
+    ByComponents<void (*)(double rcut, int n_pairs, const PairArrays<Real>& pairs)> follow_distance;
+    /// After compute_environment: R_0 is the switch function.
+    void (*follow_switch)(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs);
     /// gradient (3, n_pairs) = dE/dd of every pair; virial (9) += -d (x) gradient.
     ByComponents<void (*)(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial)>
         reverse_environment;

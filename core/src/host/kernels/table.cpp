@@ -147,9 +147,10 @@ template <class Real>
 constexpr TableKernels<Real> functions() {
     TableKernels<Real> table{};
     table.locate = locate<Real>;
-    table.compute_moments = {compute_moments<Real, 4>, compute_moments<Real, 1>};
+    table.compute_moments = {compute_moments<Real, 4>, compute_moments<Real, 1>, compute_moments<Real, 2>};
     table.reverse_moments = {reverse_moments<Real, 4, math::EnvironmentIsArgument>,
-                             reverse_moments<Real, 1, math::EnvironmentIsArgument>};
+                             reverse_moments<Real, 1, math::EnvironmentIsArgument>,
+                             reverse_moments<Real, 2, math::EnvironmentIsArgument>};
     table.reverse_moments_over_r = reverse_moments<Real, 4, math::EnvironmentSlope<Real>>;
     return table;
 }

@@ -78,35 +78,82 @@ DPC_FUNCTION Pack<Real> load_first(const Real* from, int n) {
     return Pack<Real>::load(elements);
 }
 
-/// Packs over the neighbours k: dE/dv of j is summed in registers and made single numbers once, that of k lies side by side.
-template <class Real>
-void reverse(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const Real* reverse_x) {
+/// x_k += e_k y_j and x_j += sum e_k y_k of vectors y of N components and their gradients x. Packs over the neighbours k: that of j is
+/// summed in registers and made single numbers once, those of k lie side by side.
+template <int N, class Real>
+DPC_FUNCTION void reverse_products(const Real* const (&y)[N], Real* const (&x)[N], int j, int begin, int end,
+                                   const Real* of_pairs) {
     using P = Pack<Real>;
-    P of_j[3], sum[3];
-    for (int c = 0; c < 3; ++c) {
-        of_j[c] = P(neighbours.v[c][j]);
+    P of_j[N], sum[N];
+    for (int c = 0; c < N; ++c) {
+        of_j[c] = P(y[c][j]);
         sum[c] = P(0.0);
     }
     for (int k = begin; k < end; k += P::width) {
-        const P e = load_first(reverse_x + (k - begin), end - k);
-        for (int c = 0; c < 3; ++c) {
-            sum[c] += e * P::load(neighbours.v[c] + k);
-            (P::load(neighbours.reverse_v[c] + k) + e * of_j[c]).store(neighbours.reverse_v[c] + k);
+        const P e = load_first(of_pairs + (k - begin), end - k);
+        for (int c = 0; c < N; ++c) {
+            sum[c] += e * P::load(y[c] + k);
+            (P::load(x[c] + k) + e * of_j[c]).store(x[c] + k);
         }
     }
-    for (int c = 0; c < 3; ++c) {
-        neighbours.reverse_v[c][j] += simd::DPC_ISA::sum(sum[c]);
+    for (int c = 0; c < N; ++c) {
+        x[c][j] += simd::DPC_ISA::sum(sum[c]);
+    }
+}
+
+/// x_k += 2 e_k y_k.
+template <int N, class Real>
+DPC_FUNCTION void reverse_own_products(const Real* const (&y)[N], Real* const (&x)[N], int begin, int end, const Real* of_pairs) {
+    using P = Pack<Real>;
+    for (int k = begin; k < end; k += P::width) {
+        const P e = load_first(of_pairs + (k - begin), end - k) * P(2.0);
+        for (int c = 0; c < N; ++c) {
+            (P::load(x[c] + k) + e * P::load(y[c] + k)).store(x[c] + k);
+        }
     }
 }
 
 template <class Real>
+void reverse(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const Real* reverse_x) {
+    const Real* const v[3] = {neighbours.v[0], neighbours.v[1], neighbours.v[2]};
+    reverse_products<3>(v, neighbours.reverse_v, j, begin, end, reverse_x);
+}
+
+template <class Real>
 void reverse_squares(const NeighbourVectors<Real>& neighbours, int begin, int end, const Real* reverse_x) {
+    const Real* const v[3] = {neighbours.v[0], neighbours.v[1], neighbours.v[2]};
+    reverse_own_products<3>(v, neighbours.reverse_v, begin, end, reverse_x);
+}
+
+template <class Real>
+void reverse_weights(const Real* sw, Real* reverse_sw, int j, int begin, int end, const Real* reverse_w) {
+    const Real* const from[1] = {sw};
+    Real* const to[1] = {reverse_sw};
+    reverse_products<1>(from, to, j, begin, end, reverse_w);
+}
+
+template <class Real>
+void reverse_weighted_squares(const Real* sw, Real* reverse_sw, int begin, int end, const Real* reverse_w) {
+    const Real* const from[1] = {sw};
+    Real* const to[1] = {reverse_sw};
+    reverse_own_products<1>(from, to, begin, end, reverse_w);
+}
+
+template <class Real>
+void weigh(const Real* sw, int j, int begin, int end, Real* w) {
+    using P = Pack<Real>;
+    const P of_j(sw[j]);
+    for (int k = begin; k < end; k += P::width) {
+        (of_j * P::load(sw + k)).store(w + (k - begin));
+    }
+}
+
+template <class Real>
+void weigh_squares(const Real* sw, int begin, int end, Real* w) {
     using P = Pack<Real>;
     for (int k = begin; k < end; k += P::width) {
-        const P e = load_first(reverse_x + (k - begin), end - k) * P(2.0);
-        for (int c = 0; c < 3; ++c) {
-            (P::load(neighbours.reverse_v[c] + k) + e * P::load(neighbours.v[c] + k)).store(neighbours.reverse_v[c] + k);
-        }
+        const P of_k = P::load(sw + k);
+        (of_k * of_k).store(w + (k - begin));
     }
 }
 
@@ -116,6 +163,10 @@ constexpr TripleKernels<Real> functions() {
     table.locate = locate<Real>;
     table.locate_squares = locate_squares<Real>;
     table.reverse = reverse<Real>;
+    table.weigh = weigh<Real>;
+    table.weigh_squares = weigh_squares<Real>;
+    table.reverse_weights = reverse_weights<Real>;
+    table.reverse_weighted_squares = reverse_weighted_squares<Real>;
     table.reverse_squares = reverse_squares<Real>;
     return table;
 }

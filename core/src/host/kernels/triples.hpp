@@ -33,6 +33,12 @@ struct TripleKernels {
                            const ProductPlaces<Real>& places);
     /// dE/dv of j and of the neighbours k += what dE/dx (end - begin) of the products adds.
     void (*reverse)(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const Real* reverse_x);
+    /// w (end - begin) of the pairs: products of sw of j and the neighbours, or of each with itself.
+    void (*weigh)(const Real* sw, int j, int begin, int end, Real* w);
+    void (*weigh_squares)(const Real* sw, int begin, int end, Real* w);
+    /// dE/dsw of j and of the neighbours += what dE/dw (end - begin) adds.
+    void (*reverse_weights)(const Real* sw, Real* reverse_sw, int j, int begin, int end, const Real* reverse_w);
+    void (*reverse_weighted_squares)(const Real* sw, Real* reverse_sw, int begin, int end, const Real* reverse_w);
     void (*reverse_squares)(const NeighbourVectors<Real>& neighbours, int begin, int end, const Real* reverse_x);
 };
 

@@ -13,7 +13,8 @@ void with_kind(DescriptorKind kind, const Call& call) {
     switch (kind) {
         case DescriptorKind::se_e2_a: call(SeE2A<ExecSpace, Real>{}); break;
         case DescriptorKind::se_e2_r: call(SeE2R<ExecSpace, Real>{}); break;
-        case DescriptorKind::se_e3: call(SeE3<ExecSpace, Real>{}); break;
+        case DescriptorKind::se_e3:
+        case DescriptorKind::se_e3_tebd: call(SeE3<ExecSpace, Real>{}); break;
     }
 }
 

@@ -77,6 +77,7 @@ struct ComputeMoments {
                                                 const SegmentPairs<Real>& segment, int b, int k) const {
         using P = typename ThreadGroup<Warp>::template Channels<Real>;
         constexpr int at_once = math::kChannelStep<P>;
+        const math::Slots slots = chunk.slots(b, k);
         math::in_passes<ThreadGroup<Warp>::most_packs>((model.table.rank + at_once - 1) / at_once, [&](auto count, int first) {
             constexpr int n_packs = decltype(count)::value;
             P sum[COMPONENTS][n_packs];
@@ -88,7 +89,6 @@ struct ComputeMoments {
                     sums[c * n_packs * P::width + n] = sum[c][n / P::width].v[n % P::width];
                 }
             }
-            const math::Slots slots = chunk.slots(b, k);  // not before: the loop above needs the registers
             group.sum_over_pairs(sums, [&](int n, Real total) {
                 const int c = n / (n_packs * P::width), pack = n / P::width % n_packs;
                 store(model, c, total, channel + pack * at_once + n % P::width, slots, k);

@@ -29,7 +29,16 @@ struct DescriptorSteps {
           descriptor(of),
           arrays(with),
           product(multiply),
-          chunk{common, with.pairs, of.type_pairs, of.rcut2, of.inverse_n_sel, of.table_rcut, of.n_sel, of.padding_moment} {}
+          chunk{common,
+                with.pairs,
+                of.type_pairs,
+                of.rcut2,
+                of.inverse_n_sel,
+                of.table_rcut,
+                of.n_sel,
+                of.padding_moment,
+                of.shares_slots ? of.place : -1,
+                of.shares_slots && of.rcut2 < common.rcut2} {}
 
     const Tiles& tiles() const { return chunk.common.tiles; }
 

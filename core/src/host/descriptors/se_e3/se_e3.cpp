@@ -20,12 +20,14 @@ void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int la
           {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.reverse_environment[0],
            &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
     const std::size_t n_listed = kMostListed + kPairPadding;
-    place(listed_, n_listed, {&products_.distance, &products_.reverse_environment[0]});
+    place(listed_, n_listed,
+          {&products_.distance, &products_.environment[1], &products_.reverse_environment[0], &products_.reverse_environment[1]});
     place(intervals_, n_listed, {&products_.interval});
     pieces_.reserve(kMostListed);
     const auto stride = static_cast<std::size_t>(set.most_stride);
-    sums_.reserve(2 * stride);
-    weights_.reserve(stride);
+    const std::size_t most_components = set.is_gated(index_) ? 2 : 1;
+    sums_.reserve(2 * most_components * stride);
+    weights_.reserve(most_components * stride);
     if (set.has_direct(index_)) {
         moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * static_cast<std::size_t>(lanes));
     }
@@ -34,6 +36,7 @@ void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int la
 template <class Real>
 void SeE3<Real>::compute_environment(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs) {
     block_ = &pairs;
+    is_gated_ = descriptor.is_gated;
     pairs_.neighbour = pairs.neighbour;
     std::copy(pairs.d, pairs.d + 3, pairs_.d);
     pairs_.r2 = pairs.r2;
@@ -43,6 +46,9 @@ void SeE3<Real>::compute_environment(const PackedDescriptor<Real>& descriptor, c
         std::fill_n(pairs_.environment[c] + pairs.n, kPairPadding, Real(0));  // what packs of products touch must be finite
     }
     kernels_.pairs.compute_environment[4](descriptor.environment, pairs.n, pairs_);
+    if (is_gated_) {
+        kernels_.pairs.follow_switch(descriptor.environment, pairs.n, pairs_);
+    }
 }
 
 /// use(n) for lists of n products of different neighbours of an atom, whose places and pieces are set.
@@ -56,6 +62,9 @@ void SeE3<Real>::in_lists(const PackedTriple<Real>& triple, int atom, const Use&
         for (int k = triple.b == triple.c ? j + 1 : second.begin; k < second.end;) {
             const int end = std::min(second.end, k + kMostListed - n);
             kernels_.triples.locate(triple.table->grid, vectors(), j, k, end, {products_.interval + n, products_.distance + n});
+            if (is_gated_) {
+                kernels_.triples.weigh(pairs_.environment[0], j, k, end, products_.environment[1] + n);
+            }
             pieces_.push_back({j, k, end, n});
             n += end - k;
             k = end;
@@ -79,37 +88,55 @@ void SeE3<Real>::squares_in_lists(const PackedTriple<Real>& triple, int atom, co
     for (int begin = neighbours.begin; triple.b == triple.c && begin < neighbours.end; begin += kMostListed) {
         const int end = std::min(neighbours.end, begin + kMostListed);
         kernels_.triples.locate_squares(triple.table->grid, vectors(), begin, end, {products_.interval, products_.distance});
+        if (is_gated_) {
+            kernels_.triples.weigh_squares(pairs_.environment[0], begin, end, products_.environment[1]);
+        }
         use(begin, end - begin);
     }
 }
 
-/// sums_ += weight times the sum of phi over the list.
+/// sums_ += weight times the sums over the list.
 template <class Real>
 void SeE3<Real>::add_moments(const PackedTable<Real>& table, int n, Real weight) {
-    Real* of_list = sums_.data() + table.stride;
-    kernels_.table.compute_moments[1](table, 0, n, products_, of_list);
-    for (int channel = 0; channel < table.rank; ++channel) {
-        sums_.data()[channel] += weight * of_list[channel];
+    Real* of_list = sums_.data() + n_components() * table.stride;
+    kernels_.table.compute_moments[n_components()](table, 0, n, products_, of_list);
+    for (int c = 0; c < n_components(); ++c) {
+        for (int channel = c * table.stride; channel < c * table.stride + table.rank; ++channel) {
+            sums_.data()[channel] += weight * of_list[channel];
+        }
     }
 }
 
 template <class Real>
 void SeE3<Real>::compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* moments) {
-    std::fill_n(moments, static_cast<std::size_t>(descriptor.n_moments) * static_cast<std::size_t>(atoms.lanes), Real(0));
+    std::fill_n(moments, static_cast<std::size_t>(descriptor.n_rows()) * static_cast<std::size_t>(atoms.lanes), Real(0));
     for (const PackedTriple<Real>& triple : descriptor.triples) {
         const PackedTable<Real>& table = *triple.table;
         const Real different = triple.b == triple.c ? Real(2) : Real(1);
         for (int m = 0; m < atoms.n; ++m) {
-            std::fill_n(sums_.data(), table.stride, Real(0));
+            std::fill_n(sums_.data(), n_components() * table.stride, Real(0));
             in_lists(triple, atoms.atoms[m], [&](int n) { add_moments(table, n, different); });
             squares_in_lists(triple, atoms.atoms[m], [&](int, int n) { add_moments(table, n, Real(1)); });
             for (int channel = 0; channel < table.rank; ++channel) {
                 const int moment = triple.moment_of_channel[static_cast<std::size_t>(channel)];
-                if (moment >= 0) {
-                    moments[static_cast<std::ptrdiff_t>(moment) * atoms.lanes + m] =
-                        sums_.data()[channel] * static_cast<Real>(triple.inverse_divisor);
+                for (int c = 0; moment >= 0 && c < n_components(); ++c) {
+                    moments[(static_cast<std::ptrdiff_t>(moment) * n_components() + c) * atoms.lanes + m] =
+                        sums_.data()[c * table.stride + channel] * static_cast<Real>(triple.inverse_divisor);
                 }
             }
+        }
+    }
+}
+
+/// weights_ = dE/dsums of an atom from dE/dC, from that atom's lane on; of channels that are in no moment they stay 0.
+template <class Real>
+void SeE3<Real>::load_weights(const PackedTriple<Real>& triple, const Real* gradient, int lanes) {
+    for (int channel = 0; channel < triple.table->rank; ++channel) {
+        const int moment = triple.moment_of_channel[static_cast<std::size_t>(channel)];
+        for (int c = 0; moment >= 0 && c < n_components(); ++c) {
+            weights_.data()[c * triple.table->stride + channel] =
+                gradient[(static_cast<std::ptrdiff_t>(moment) * n_components() + c) * lanes] *
+                static_cast<Real>(triple.inverse_divisor);
         }
     }
 }
@@ -118,30 +145,38 @@ template <class Real>
 void SeE3<Real>::reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient) {
     for (const PackedTriple<Real>& triple : descriptor.triples) {
         const PackedTable<Real>& table = *triple.table;
-        std::fill_n(weights_.data(), table.stride, Real(0));
+        const int size = n_components() * table.stride;
+        std::fill_n(weights_.data(), size, Real(0));
         for (int m = 0; m < atoms.n; ++m) {
-            for (int channel = 0; channel < table.rank; ++channel) {
-                const int moment = triple.moment_of_channel[static_cast<std::size_t>(channel)];
-                if (moment >= 0) {
-                    weights_.data()[channel] = gradient[static_cast<std::ptrdiff_t>(moment) * atoms.lanes + m] *
-                                               static_cast<Real>(triple.inverse_divisor);
-                }
-            }
+            load_weights(triple, gradient + m, atoms.lanes);
             squares_in_lists(triple, atoms.atoms[m], [&](int begin, int n) {
-                kernels_.table.reverse_moments[1](table, 0, n, products_, weights_.data());
+                kernels_.table.reverse_moments[n_components()](table, 0, n, products_, weights_.data());
                 kernels_.triples.reverse_squares(vectors(), begin, begin + n, products_.reverse_environment[0]);
+                if (is_gated_) {
+                    kernels_.triples.reverse_weighted_squares(pairs_.environment[0], pairs_.reverse_environment[0], begin,
+                                                              begin + n, products_.reverse_environment[1]);
+                }
             });
-            for (int channel = 0; triple.b == triple.c && channel < table.rank; ++channel) {
+            for (int channel = 0; triple.b == triple.c && channel < size; ++channel) {
                 weights_.data()[channel] *= 2;
             }
             in_lists(triple, atoms.atoms[m], [&](int n) {
-                kernels_.table.reverse_moments[1](table, 0, n, products_, weights_.data());
+                kernels_.table.reverse_moments[n_components()](table, 0, n, products_, weights_.data());
                 for (const Piece& piece : pieces_) {
-                    kernels_.triples.reverse(vectors(), piece.j, piece.begin, piece.end,
-                                             products_.reverse_environment[0] + piece.place);
+                    reverse_piece(piece);
                 }
             });
         }
+    }
+}
+
+/// dE/dv and, of gates, dE/dsw from dE/dx and dE/dw of some products of one neighbour.
+template <class Real>
+void SeE3<Real>::reverse_piece(const Piece& piece) {
+    kernels_.triples.reverse(vectors(), piece.j, piece.begin, piece.end, products_.reverse_environment[0] + piece.place);
+    if (is_gated_) {
+        kernels_.triples.reverse_weights(pairs_.environment[0], pairs_.reverse_environment[0], piece.j, piece.begin, piece.end,
+                                         products_.reverse_environment[1] + piece.place);
     }
 }
 

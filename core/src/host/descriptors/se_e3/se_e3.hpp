@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // se_e3 (docs/theory.md section 3): the features are the moments of C, the sums of phi(v_j . v_k) over the pairs of neighbours of two types
-// divided by their slots, or D = Vs C (direct form).
+// divided by their slots, or D = Vs C (direct form). se_e3_tebd is this with slots for neighbours of any type and, where it has gates, a
+// second component of every moment, the sum of sw_j sw_k phi.
 #pragma once
 
 #include "host/descriptors/block_descriptor.hpp"
@@ -36,8 +37,12 @@ private:
     void in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
     template <class Use>
     void squares_in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
+    void reverse_piece(const Piece& piece);
     void add_moments(const PackedTable<Real>& table, int n, Real weight);
+    void load_weights(const PackedTriple<Real>& triple, const Real* gradient, int lanes);
     Range range(int b, int atom) const { return {block_->first(b, atom), block_->first(b, atom) + block_->count(b, atom)}; }
+    /// Of a moment.
+    int n_components() const { return is_gated_ ? 2 : 1; }
     NeighbourVectors<Real> vectors() const {
         return {{pairs_.environment[1], pairs_.environment[2], pairs_.environment[3]},
                 {pairs_.reverse_environment[1], pairs_.reverse_environment[2], pairs_.reverse_environment[3]}};
@@ -46,15 +51,16 @@ private:
     const int index_;
     const Kernels<Real>& kernels_;
     const BlockPairs* block_ = nullptr;
-    PairArrays<Real> pairs_{};  // of 4 components; environment[1 .. 3] is v
-    PairArrays<Real>
-        products_{};  // a list of products of one atom, as pairs of 1 component: interval, distance, reverse_environment[0]
+    bool is_gated_ = false;     // the descriptor of the block
+    PairArrays<Real> pairs_{};  // of 4 components; environment[0] is sw of a gated one, environment[1 .. 3] is v
+    // A list of products of one atom, as pairs of 1 or 2 components: interval, distance, environment[1] (w), reverse_environment[0 .. 1].
+    PairArrays<Real> products_{};
     std::vector<Piece> pieces_;  // what they are of
     AlignedArray<double> doubles_;
     AlignedArray<Real> reals_, listed_;
     AlignedArray<std::int32_t> intervals_;
-    AlignedArray<Real> sums_, weights_;  // (stride) of one atom and group
-    AlignedArray<Real> moments_;         // direct form: C (n_moments, lanes), then dE/dC
+    AlignedArray<Real> sums_, weights_;  // (components, stride) of one atom and group
+    AlignedArray<Real> moments_;         // direct form: C (n_moments, components, lanes), then dE/dC
 };
 
 }  // namespace dpc::host

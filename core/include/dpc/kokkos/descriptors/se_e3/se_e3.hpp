@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // se_e3 (docs/theory.md section 3): the features are the moments of C, the sums of phi(v_j . v_k) over the pairs of neighbours of two types
-// divided by their slots, or D = Vs C (direct form).
+// divided by their slots, or D = Vs C (direct form). se_e3_tebd is this with slots for neighbours of any type and, where it has gates, a
+// second component of every moment, the sum of sw_j sw_k phi.
 #pragma once
 
 #include "dpc/kokkos/descriptors/se_e3/triples.hpp"
@@ -17,6 +18,8 @@ struct SeE3 {
                       DescriptorArrays<Real>& arrays) {
         place_pairs<components>(places, extent, n_slots, arrays.pairs);
         places.add(n_slots, {&arrays.inside});
+        places.add(extent.is_gated ? n_slots : 0, {&arrays.products.environment[1], &arrays.products.reverse_environment[0],
+                                                   &arrays.products.reverse_environment[1]});
         places.add(extent.has_direct ? n_lanes * static_cast<std::size_t>(extent.most_moments) : 0, {&arrays.moments});
     }
 
@@ -25,9 +28,12 @@ struct SeE3 {
         const int n_types = steps.chunk.common.n_types;
         const TiledRows<Real> moments = descriptor.is_direct ? moments_of(steps) : features;
         for_each_segment("dpc::compute_environment", steps.space, steps.tiles(), n_types,
-                         ComputeEnvironment<Real, components, false>{steps.chunk, descriptor.environment});
-        for_each_segment("dpc::compute_triples", steps.space, steps.tiles(), 1,
-                         ComputeTriples<Real>{lists_of(steps), moments, descriptor.n_moments});
+                         ComputeEnvironment<Real, components, false>{steps.chunk, descriptor.environment, descriptor.is_gated});
+        if (descriptor.is_gated) {
+            compute_triples<2>(steps, moments);
+        } else {
+            compute_triples<1>(steps, moments);
+        }
         if (descriptor.is_direct) {
             steps.product("dpc::expand_moments", steps.space, descriptor.basis, steps.tiles(), moments, features);
         }
@@ -41,19 +47,40 @@ struct SeE3 {
             steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features,
                           reverse_moments);
         }
-        // Half the teams a multiprocessor: with fewer registers it spills.
-        for_each_segment<kFewestTeams / 2>("dpc::reverse_triples", steps.space, steps.tiles(), 1,
-                                           ReverseTriples<Real>{lists_of(steps), reverse_moments});
+        if (descriptor.is_gated) {
+            reverse_triples<2>(steps, reverse_moments);
+        } else {
+            reverse_triples<1>(steps, reverse_moments);
+        }
         for_each_segment("dpc::reverse_environment", steps.space, steps.tiles(), 1,
                          ReverseEnvironment<ExecSpace, Real, components, Output>{steps.chunk, forces});
     }
 
 private:
+    /// C (n_moments, components of a moment, lanes) where it is not the features.
     static TiledRows<Real> moments_of(const Steps& steps) {
-        return {steps.arrays.moments, steps.descriptor.n_moments, steps.tiles().lanes};
+        return {steps.arrays.moments, steps.descriptor.basis.n_in, steps.tiles().lanes};
     }
-    static TripleLists<Real> lists_of(const Steps& steps) {
-        return {steps.chunk, steps.descriptor.triples, steps.descriptor.n_triples, steps.arrays.inside};
+    template <int COMPONENTS>
+    static void compute_triples(const Steps& steps, const TiledRows<Real>& moments) {
+        for_each_segment("dpc::compute_triples", steps.space, steps.tiles(), 1,
+                         ComputeTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), moments, steps.descriptor.n_moments});
+    }
+    template <int COMPONENTS>
+    static void reverse_triples(const Steps& steps, const TiledRows<Real>& reverse_moments) {
+        // Half the teams a multiprocessor: with fewer registers it spills.
+        for_each_segment<kFewestTeams / 2>("dpc::reverse_triples", steps.space, steps.tiles(), 1,
+                                           ReverseTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), reverse_moments});
+    }
+    template <int COMPONENTS>
+    static TripleLists<Real, COMPONENTS> lists_of(const Steps& steps) {
+        PairArrays<Real> products = steps.arrays.products;
+        products.interval = steps.chunk.pairs.interval;
+        products.distance = steps.chunk.pairs.distance;
+        if (COMPONENTS == 1) {
+            products.reverse_environment[0] = steps.chunk.pairs.reverse_environment[0];
+        }
+        return {steps.chunk, products, steps.descriptor.triples, steps.descriptor.n_triples, steps.arrays.inside};
     }
 };
 

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""TensorFlow graphs of several models: `linear_ener`, whose parts have names of their own, and a net with a pair table for short
+distances (`use_srtab`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...descriptors.deepmd import Tree
+from ...errors import ReadError
+from ..files import access as get
+from ..files.graphdef import Graph
+from .tree_type import members
+
+PART = re.compile(r"_model([0-9]{1,3})(?=$|/|_)")  # in the names of a part's scopes
+MOST_PARTS = 64
+SWITCH, PAIRS = "SoftMinSwitch", "PairTab"  # operations
+TABLE = "model_attr/t_tab_"
+
+
+def count_parts(graph: Graph) -> int:
+    """Models of a linear one; 0: the graph is of one model."""
+    found = {match.group(1) for name in graph.nodes for match in [re.match(r"descrpt_attr_model([0-9]{1,3})/", name)] if match}
+    count = len(found)
+    if count > MOST_PARTS or found != {str(k) for k in range(count)}:
+        raise ReadError(f"the graph has the parts {' '.join(sorted(found))[:100]} of a linear model; it is damaged")
+    return count
+
+
+def part_of(graph: Graph, k: int) -> Graph:
+    """The graph of part k of a linear model, with the names that a model of its own has."""
+
+    def renamed(name: str) -> str:
+        return PART.sub("", name)
+
+    def is_own(name: str) -> bool:
+        return all(match.group(1) == str(k) for match in PART.finditer(name))
+
+    common = {name: node for name, node in graph.nodes.items() if not PART.search(name)}
+    own = {renamed(name): node for name, node in graph.nodes.items() if PART.search(name) and is_own(name)}
+    return Graph(
+        {
+            name: replace(node, name=name, inputs=tuple(renamed(i) for i in node.inputs if is_own(i)))
+            for name, node in (common | own).items()
+        }
+    )
+
+
+def weights_of(graph: Graph, script: dict[Any, Any], n: int) -> Any:
+    """Of the parts: as the training script has them, or the only nameless constant of so many numbers."""
+    if script.get("weights") is not None:
+        return script["weights"]
+    nameless = (name for name in graph.nodes if re.fullmatch(r"Const(_[0-9]+)?", name) and graph.is_constant(name))
+    found = [array for array in map(graph.constant, nameless) if array.shape == (n,) and array.dtype.kind == "f"]
+    if len(found) != 1:
+        raise ReadError(f"the graph has {len(found)} constants that could be the weights of its {n} models, must have one")
+    return [float(w) for w in found[0]]
+
+
+def has_pair_table(graph: Graph) -> bool:
+    """Of a net with a pair table for short distances."""
+    return graph.is_constant(f"{TABLE}info")
+
+
+def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tree:
+    """The tree of such a model; tree: that of its net, nominal_rcut: of the neighbour list, angstrom.
+
+    The bias of the fitting net is added to the table's energies, unless the script said otherwise; numbers of the switch are
+    float32, and so is their difference.
+    """
+    switch = _only(graph, SWITCH)
+    alpha, rmin, rmax = (_number(switch.number(name), switch.name) for name in ("alpha", "rmin", "rmax"))
+    # The energies of the table are subtracted from those of the net as they come, or after something was added.
+    adds_bias = not any(user.op == "Sub" for user in graph.users.get(_only(graph, PAIRS).name, []))
+    n_types = len(tree["type_map"])
+    bias = np.asarray(tree["fitting"]["@variables"]["bias_atom_e"], dtype=np.float64)
+    widest = max(members(tree["descriptor"]), key=lambda d: float(d["rcut"]))
+    exclusions = {key: tree[key] for key in ("type_map", "atom_exclude_types", "pair_exclude_types")}
+    rcut = widest["rcut"] if nominal_rcut is None else nominal_rcut
+    none = np.zeros((1, n_types, 1))
+    table = exclusions | {
+        "type": "pairtab",
+        "rcut": rcut,
+        "sel": widest["sel"],
+        "neighbour_rule": "per_type" if len(widest["sel"]) == n_types else "total",  # total: of se_atten
+        "@variables": {"out_bias": bias.reshape(1, n_types, 1) if adds_bias else none},
+        "tab": {"rcut": rcut, "@variables": {"tab_info": _array(graph, "info"), "tab_data": _array(graph, "data").reshape(-1)}},
+    }
+    return exclusions | {
+        "type": "zbl",
+        "@variables": {"out_bias": none},
+        "models": [tree, table],
+        "sw_rmin": rmin,
+        "sw_rmax": rmin + float(np.float32(rmax) - np.float32(rmin)),
+        "smin_alpha": alpha,
+        "least_sum": 0.0,
+    }
+
+
+def linear_tree(graph: Graph, script: dict[Any, Any], models: list[Tree]) -> Tree:
+    """Of a linear model from those of its parts."""
+    type_map = models[0]["type_map"]
+    return {
+        "type": "linear_ener",
+        "type_map": type_map,
+        "atom_exclude_types": [],
+        "pair_exclude_types": [],
+        "@variables": {"out_bias": np.zeros((1, len(type_map), 1))},
+        "models": models,
+        "weights": weights_of(graph, script, len(models)),
+    }
+
+
+def script_of_part(script: dict[Any, Any], k: int) -> dict[Any, Any]:
+    """Part k of the model section of the training script, empty where there is none."""
+    models = script.get("models")
+    if not isinstance(models, list) or k >= len(models):
+        return {}
+    return get.mapping(models[k], f"training_script.model.models[{k}]")
+
+
+def _only(graph: Graph, op: str) -> Any:
+    found = [node for node in graph.nodes.values() if node.op == op]
+    if len(found) != 1:
+        raise ReadError(f"the graph has {len(found)} operations {op}, a model with a pair table must have one; it is damaged")
+    return found[0]
+
+
+def _number(value: float | None, node: str) -> float:
+    if value is None:
+        raise ReadError(f"node '{node}' lacks a number of the switch; the file is damaged or of an unknown version")
+    return value
+
+
+def _array(graph: Graph, name: str) -> NDArray[np.float64]:
+    array = graph.constant(f"{TABLE}{name}")
+    if array.dtype.kind != "f":
+        raise ReadError(f"constant '{TABLE}{name}' is not of numbers; the file is damaged")
+    return array.astype(np.float64)
