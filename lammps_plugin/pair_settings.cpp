@@ -185,6 +185,13 @@ int count_values(const Keyword& keyword, int n_words, char** words) {
     return n;
 }
 
+/// Values would be added to those of the first time.
+void refuse_repeated(const Keyword& keyword, const std::vector<const Keyword*>& given) {
+    if (std::find(given.begin(), given.end(), &keyword) != given.end()) {
+        throw dpc::InputError(text("keyword ", keyword.word, " is given twice: give it once, with all its values; ", kUsage));
+    }
+}
+
 /// The keywords that a StyleSettings has a value of.
 void check_exclusive(std::initializer_list<std::pair<const char*, bool>> keywords) {
     std::vector<std::string> given;
@@ -246,11 +253,16 @@ StyleSettings parse_style(int narg, char** arg) {
     if (settings.files.empty()) {
         throw dpc::InputError(text("the table file is missing: ", kUsage));
     }
+    std::vector<const Keyword*> of_any_number;
     while (i < narg) {
         const Keyword* keyword = find_keyword(arg[i]);
         if (keyword == nullptr) {
             refuse_words_of_deepmd(arg[i]);
             throw dpc::InputError(text("unknown keyword '", arg[i], "': ", kUsage));
+        }
+        if (keyword->n_values < 0) {
+            refuse_repeated(*keyword, of_any_number);
+            of_any_number.push_back(keyword);
         }
         const int n_values = count_values(*keyword, narg - i - 1, arg + i + 1);
         if (i + n_values >= narg) {
