@@ -77,7 +77,7 @@ void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
     const double moments = 4.0 * descriptor.n_moments, factors = 4.0 * descriptor.n_factors(), products = descriptor.n_features;
     add("dpc::compute_moments", moments * real, 0);
     add("dpc::reverse_moments", moments * real, 0);
-    if (descriptor.is_direct()) {
+    if (descriptor.expands()) {
         add("dpc::expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_moments);
         add("dpc::reverse_expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_moments);
     }

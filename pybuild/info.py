@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import IntArray
 from .compress.accuracy import pair_names
-from .compress.stored import n_inputs
+from .compress.stored import columns_of, n_inputs
 from .descriptors.radial import Radial
 from .model.description import PairKind
 from .model.descriptor import Argument, Form
@@ -197,25 +196,21 @@ def _input_text(t: TableSet, first: InputArrays) -> str:
     if first.form == Form.DIRECT:
         return f"{n_inputs(t, first, 'all')} numbers of the descriptor"
     if first.form == Form.LINEAR:
-        text = {part: _columns_text(t, first, first.columns[: n_inputs(t, first, part)]) for part in ("double", "mixed", "all")}
+        text = {part: _columns_text(t, first, part) for part in ("double", "mixed", "all")}
         has_double, has_mixed = first.n_double is not None, first.n_mixed is not None
     else:
-        used = {"double": first.row_end_double, "mixed": first.row_end_mixed, "all": None}
+        of = "" if first.combination is None else f"{len(first.row_end)} combinations of "
         text = {
-            part: f"{n_inputs(t, first, part)} products of {_columns_text(t, first, _in_use(first.columns, row_end))}"
-            for part, row_end in used.items()
+            part: f"{n_inputs(t, first, part)} products of {of}{_columns_text(t, first, part)}"
+            for part in ("double", "mixed", "all")
         }
         has_double, has_mixed = first.row_end_double is not None, first.row_end_mixed is not None
     mixed = f"; in mixed precision {text['mixed']}" if has_mixed else ""
     return text["double"] + mixed + (f"; with a closer pair {text['all']}" if has_double else "")
 
 
-def _in_use(columns: IntArray, row_end: IntArray | None) -> IntArray:
-    """The columns that some product has."""
-    return columns if row_end is None else columns[: row_end[row_end > np.arange(len(columns))].max()]
-
-
-def _columns_text(t: TableSet, first: InputArrays, columns: IntArray) -> str:
+def _columns_text(t: TableSet, first: InputArrays, part: str) -> str:
+    columns = columns_of(first, part)
     counts, d = Counter(columns[:, 0].tolist()), t.descriptors[first.descriptor]
     by_group = ", ".join(f"{_group_name(t, d, group)} {n}" for group, n in sorted(counts.items()))
     return f"{len(columns)} columns ({by_group})"

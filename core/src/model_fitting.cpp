@@ -47,9 +47,9 @@ void read_columns(SectionReader& sections, const std::string& name, const Model&
 
 /// The staircase of products: each row ends no later than the one before it, or has at most its first product.
 /// Returns how many products.
-std::int64_t read_row_end(SectionReader& sections, const std::string& name, std::size_t n_columns, std::vector<int>& out) {
-    const int n_factors = static_cast<int>(n_columns);
-    const std::int32_t* row_end = sections.integers(name, {n_columns});
+std::int64_t read_row_end(SectionReader& sections, const std::string& name, std::size_t n, std::vector<int>& out) {
+    const int n_factors = static_cast<int>(n);
+    const std::int32_t* row_end = sections.integers(name, {n});
     std::int64_t n_products = 0;
     for (int p = 0; p < n_factors; ++p) {
         if (row_end[p] < p || row_end[p] > n_factors) {
@@ -74,7 +74,7 @@ std::vector<int> read_row_end_part(SectionReader& sections, const std::string& n
     if (!sections.has(name)) {
         return part;
     }
-    read_row_end(sections, name, input.columns.size(), part);
+    read_row_end(sections, name, input.row_end.size(), part);
     for (std::size_t p = 0; p < part.size(); ++p) {
         if (part[p] > input.row_end[p]) {
             model_error(name, "is " + std::to_string(part[p]) + " for row " + std::to_string(p) + ", which ends at " +
@@ -123,6 +123,32 @@ int read_count_part(SectionReader& sections, const std::string& name, const Fitt
     return count;
 }
 
+/// Which leading columns of the list ordinary centres take.
+void read_counts(SectionReader& sections, const std::string& prefix, FittingInput& input) {
+    input.n_double = read_count_part(sections, prefix + "n_double", input);
+    input.n_mixed = read_count_part(sections, prefix + "n_mixed", input);
+}
+
+/// The products of moments or, where the file has a matrix for that, of combinations of them. Returns how many.
+std::int64_t read_products(SectionReader& sections, const std::string& prefix, FittingInput& input) {
+    std::uint64_t n_factors = input.columns.size();
+    const std::string name = prefix + "combination";
+    if (sections.has(name)) {
+        const std::uint64_t n_columns = n_factors;
+        n_factors = sections.get(name, DType::f64, {SectionReader::kAny, n_columns}).shape[0];
+        require_at_most(name, static_cast<std::int64_t>(n_factors), kMostInputs);
+        if (n_columns == 0) {
+            model_error(name, "has no columns");
+        }
+        input.combination = sections.doubles(name, {n_factors, n_columns});
+        read_counts(sections, prefix, input);
+    }
+    const std::int64_t n = read_row_end(sections, prefix + "row_end", n_factors, input.row_end);
+    input.row_end_double = read_row_end_part(sections, prefix + "row_end_double", input);
+    input.row_end_mixed = read_row_end_part(sections, prefix + "row_end_mixed", input);
+    return n;
+}
+
 /// The form of a descriptor of that kind.
 InputForm read_form(SectionReader& sections, const std::string& name, DescriptorKind kind) {
     constexpr const char* names[] = {"direct", "square", "rectangular", "linear"};
@@ -157,12 +183,9 @@ FittingInput read_input(SectionReader& sections, const std::string& prefix, cons
         n_in = static_cast<std::int64_t>(input.columns.size()) * descriptor.n_per_column();
     }
     if (input.form == InputForm::square) {
-        n_in = read_row_end(sections, prefix + "row_end", input.columns.size(), input.row_end);
-        input.row_end_double = read_row_end_part(sections, prefix + "row_end_double", input);
-        input.row_end_mixed = read_row_end_part(sections, prefix + "row_end_mixed", input);
+        n_in = read_products(sections, prefix, input);
     } else if (input.form == InputForm::linear) {
-        input.n_double = read_count_part(sections, prefix + "n_double", input);
-        input.n_mixed = read_count_part(sections, prefix + "n_mixed", input);
+        read_counts(sections, prefix, input);
     }
     if (n_in < 1 || n_in > kMostInputs) {
         model_error(prefix + "form",

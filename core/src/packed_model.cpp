@@ -85,12 +85,11 @@ double table_limit_of(const PackedDescriptor<Real>& descriptor, int b) {
     return distance_at(descriptor.environment, descriptor.rcut, x_end);
 }
 
-/// square, linear: the moments of C by the list of columns, and their products.
+/// square, linear: the moments of C by the list of columns.
 template <class Real>
-void pack_listed(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
+void pack_columns(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
     const FittingInput& input = taken.input();
     packed.n_moments = taken.n_columns();
-    packed.n_features = input.form == InputForm::linear ? packed.n_rows() : 0;
     for (int p = 0; p < packed.n_moments; ++p) {
         const FittingInput::Column& column = input.columns[static_cast<std::size_t>(p)];
         if (column.group == kEmptySlots) {
@@ -98,11 +97,16 @@ void pack_listed(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
         } else if (std::vector<int>* moments = moments_of_group(column.group, packed)) {
             (*moments)[static_cast<std::size_t>(column.channel)] = p;
         }
-        if (input.form == InputForm::square) {
-            packed.begin.push_back(p);
-            packed.end.push_back(taken.row_end()[static_cast<std::size_t>(p)]);
-            packed.n_features += std::max(0, packed.end.back() - p);
-        }
+    }
+}
+
+/// square: products of the factors that are in use.
+template <class Real>
+void pack_products(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
+    for (int p = 0; p < taken.n_factors(); ++p) {
+        packed.begin.push_back(p);
+        packed.end.push_back(taken.row_end()[static_cast<std::size_t>(p)]);
+        packed.n_features += packed.end.back() - p;
     }
 }
 
@@ -115,7 +119,7 @@ void append_inputs(const FittingInput& input, const PackedDescriptor<Real>& pack
         }
         return;
     }
-    for (int p = 0; p < packed.n_moments; ++p) {
+    for (int p = 0; p < packed.n_factors(); ++p) {
         for (int q = p; q < packed.end[static_cast<std::size_t>(p)]; ++q) {
             inputs.push_back(first + q - p);
         }
@@ -174,7 +178,7 @@ std::vector<int> PackedModel<Real>::used_ranks(Extent extent) const {
 
 template <class Real>
 void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set) {
-    constexpr int multiple = 64 / sizeof(Real);
+    constexpr int multiple = kLaneMultiple<Real>;
     const Table& table = model->tables[t];
     const int stride = (rank + multiple - 1) / multiple * multiple;
     set.most_stride = std::max(set.most_stride, stride);
@@ -261,6 +265,32 @@ void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const Packe
     }
 }
 
+/// square, linear: moments, and their products or those of their combinations.
+template <class Real>
+void PackedModel<Real>::pack_listed(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed) {
+    const Taken<Real> taken(*model, a, input, extent);
+    pack_columns(taken, packed);
+    if (input.form == InputForm::linear) {
+        packed.n_features = packed.n_rows();
+        return;
+    }
+    pack_products(taken, packed);
+    if (input.combination != nullptr) {
+        const auto element = [&](int p, int moment) {
+            return input.combination[p * static_cast<std::ptrdiff_t>(input.columns.size()) + moment];
+        };
+        pack_basis(packed.n_factors(), element, packed);
+    }
+}
+
+/// A matrix that expands the moments to n_rows, and its transpose.
+template <class Real>
+template <class Element>
+void PackedModel<Real>::pack_basis(int n_rows, const Element& element, PackedDescriptor<Real>& packed) {
+    packed.basis = pack_matrix(n_rows, packed.n_rows(), element);
+    packed.reverse_basis = pack_matrix(packed.n_rows(), n_rows, [&](int moment, int row) { return element(row, moment); });
+}
+
 /// T = Vs C, which is G summed: a row of Vs for each of the M numbers of an embedding net.
 template <class Real>
 void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed) {
@@ -296,8 +326,7 @@ void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent ext
             row % per_moment == 0 ? scale : descriptor.gates[static_cast<std::ptrdiff_t>(from.group) * descriptor.width + m];
         return from.table->basis[static_cast<std::ptrdiff_t>(m) * from.table->rank + from.channel] * factor;
     };
-    packed.basis = pack_matrix(descriptor.width, packed.n_rows(), element);
-    packed.reverse_basis = pack_matrix(packed.n_rows(), descriptor.width, [&](int row, int m) { return element(m, row); });
+    pack_basis(descriptor.width, element, packed);
     if (descriptor.kind == DescriptorKind::se_e2_a) {
         packed.begin.assign(static_cast<std::size_t>(descriptor.width), 0);
         packed.end.assign(static_cast<std::size_t>(descriptor.width), descriptor.axis_neuron);
@@ -413,7 +442,7 @@ void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
         if (input.form == InputForm::direct) {
             pack_direct(input, a, extent, packed);
         } else {
-            pack_listed(Taken<Real>(*model, a, input, extent), packed);
+            pack_listed(input, a, extent, packed);
         }
         append_inputs(input, packed, first_input, inputs);
         first_input += input.n_inputs;
@@ -494,10 +523,10 @@ void PackedModel<Real>::set_parameters(const double* fparam, const double* apara
 }
 
 template <class Real>
-bool PackedSet<Real>::has_direct(int index) const {
+bool PackedSet<Real>::expands(int index) const {
     return std::any_of(types.begin(), types.end(), [index](const PackedType<Real>& type) {
         return std::any_of(type.descriptors.begin(), type.descriptors.end(),
-                           [index](const PackedDescriptor<Real>& d) { return d.index == index && d.is_direct(); });
+                           [index](const PackedDescriptor<Real>& d) { return d.index == index && d.expands(); });
     });
 }
 

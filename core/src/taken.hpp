@@ -29,10 +29,15 @@ public:
 
     /// square, linear: leading entries of the list of columns that are in use.
     int n_columns() const {
-        if (input_.form == InputForm::linear) {
-            const int n = kIsDouble ? input_.n_double : input_.n_mixed;
-            return extent_ == Extent::all || n == 0 ? static_cast<int>(input_.columns.size()) : n;
+        if (input_.form == InputForm::square && input_.combination == nullptr) {
+            return n_factors();
         }
+        const int n = kIsDouble ? input_.n_double : input_.n_mixed;
+        return extent_ == Extent::all || n == 0 ? static_cast<int>(input_.columns.size()) : n;
+    }
+
+    /// square: leading factors that are in some product.
+    int n_factors() const {
         int n = 0;
         for (int p = 0; p < static_cast<int>(row_end().size()); ++p) {
             const int end = row_end()[static_cast<std::size_t>(p)];
@@ -69,8 +74,8 @@ public:
     /// Every column and product that the file has.
     bool is_all() const {
         switch (input_.form) {
-            case InputForm::square: return row_end() == input_.row_end;
-            case InputForm::linear: return n_columns() == static_cast<int>(input_.columns.size());
+            case InputForm::square: return row_end() == input_.row_end && (input_.combination == nullptr || takes_all_columns());
+            case InputForm::linear: return takes_all_columns();
             default: break;
         }
         for (int group = 0; group < descriptor_.n_groups(); ++group) {
@@ -89,6 +94,7 @@ private:
         const std::vector<int>& ordinary = kIsDouble ? in_double : in_mixed;
         return extent_ == Extent::all || ordinary.empty() ? all : ordinary;
     }
+    bool takes_all_columns() const { return n_columns() == static_cast<int>(input_.columns.size()); }
     int full_rank(int group) const {
         const int table = descriptor_.table_of(a_, group);
         return table < 0 ? 0 : model_.tables[static_cast<std::size_t>(table)].rank;

@@ -43,7 +43,7 @@ COARSE_OVER_FINE = 10  # of the steps, where the fine one is given
 FAR_TOLERANCE = 1e-4  # on forces, eV/A, where pairs are much closer than in the training data
 JUDGED = 0.5  # of the tolerance: what is asked for on structures that the choice was not made on
 ROUNDS = 5  # of choosing: up to three with less allowed than before, and one back to what was allowed at first
-BETTER = 0.5  # of what the judge found: a tighter goal that does not lower it to this is given up
+TIGHTER = 1.25  # times what the judge found over what is asked for: so much is a goal lowered
 NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to choose on, to judge on
 CLOSE_FACTORS = 0.9, 0.95  # times the smallest distances: from where on a centre takes all columns and products, tried in turn
 CLOSE_SHARE = 100  # times the tolerances, at most FAR_TOLERANCE: what the others may miss between there and these distances
@@ -62,7 +62,7 @@ class Options:
     rank: int | str = "auto"  # "auto", "full" or a number of columns
     tolerance: float = 1e-8  # on forces, eV/A
     tolerance_mixed: float = 1e-5  # of what mixed precision evaluates, rounding not included
-    form: str = "auto"  # first fitting layer: "auto", "folded", "direct"
+    form: str = "auto"  # first fitting layer: "auto", "folded" onto columns, or se_e2_a "combined" ones; "direct"
 
     def validate(self) -> None:
         """Raise InputError, naming the option."""
@@ -143,7 +143,7 @@ def build(
     cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
     judges = seen.cases_to_judge_on()
     first = goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=options.form)
-    before: Measured | None = None
+    before: tuple[Goal, Measured] | None = None
     hopeless: set[str] = set()
     for _ in range(ROUNDS):
         selection = _selection(model, by_pair, cases, pair_tables, goal, options)
@@ -151,11 +151,11 @@ def build(
         judged = _measure(table_set, judges)
         if options.rank != "auto":
             break
-        hopeless |= set() if before is None else _not_better(before, judged, options)
+        hopeless |= set() if before is None else _not_better(before, (goal, judged), options)
         tighter = _tightened(first, goal, judged, options, hopeless)
         if tighter == goal:
             break
-        before, goal = judged, tighter
+        before, goal = (goal, judged), tighter
     measured = _measure(table_set, cases).worst(judged)
     close_factor, between = _close_factor(seen, table_set, options)
     table_set = replace(table_set, close_distance=close_factor * distances)
@@ -256,15 +256,19 @@ def _over(judged: Measured, options: Options) -> dict[str, float]:
     return {name: ratio for name, ratio in over.items() if ratio > 1}
 
 
-def _not_better(before: Measured, judged: Measured, options: Options) -> set[str]:
-    """The tolerances that a tighter goal did not help: steps, order or corners of an activation are the limit, not columns."""
-    was, now = _over(before, options), _over(judged, options)
-    return {name for name, ratio in now.items() if name in was and ratio > BETTER * was[name]}
+def _not_better(before: tuple[Goal, Measured], now: tuple[Goal, Measured], options: Options) -> set[str]:
+    """The tolerances that a tighter goal did not help, by less than its root: steps, order or corners of an activation are the
+    limit, not columns."""
+    (first, one), (goal, other) = before, now
+    was, found = _over(one, options), _over(other, options)
+    return {
+        name for name in found if name in was and found[name] > was[name] * np.sqrt(getattr(goal, name) / getattr(first, name))
+    }
 
 
 def _tightened(first: Goal, goal: Goal, judged: Measured, options: Options, hopeless: set[str]) -> Goal:
     """The goal, lower where the judge found more than is asked for; where that is hopeless, as it was at first."""
-    changes = {name: getattr(goal, name) / (2 * over) for name, over in _over(judged, options).items()}
+    changes = {name: getattr(goal, name) / (TIGHTER * over) for name, over in _over(judged, options).items()}
     return replace(goal, **changes | {name: getattr(first, name) for name in hopeless})
 
 

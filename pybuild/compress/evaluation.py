@@ -100,17 +100,19 @@ class DirectInput:
 
 @dataclass(frozen=True)
 class FoldedInput:
-    """S_pq = C_p . C_q for the rows p of all C_b in the order of ``columns`` (P, 2) and q = p .. row_end[p] - 1."""
+    """S_pq = F_p . F_q for q = p .. row_end[p] - 1. The factors F are the rows of all C_b in the order of ``columns`` (L, 2), or
+    with ``combination`` (P, L) as many sums of them."""
 
     columns: IntArray
     row_end: IntArray
+    combination: Array | None = None
 
     @property
     def size(self) -> int:
         return int((self.row_end - np.arange(len(self.row_end))).sum())
 
     def ranks(self) -> dict[int, int]:
-        return _last_columns(self.columns)
+        return last_columns(self.columns)
 
     def products(self) -> tuple[IntArray, IntArray]:
         """p and q of every product, in the order of the first layer's inputs."""
@@ -118,20 +120,23 @@ class FoldedInput:
         p = np.repeat(np.arange(len(counts)), counts)
         return p, p + np.arange(p.size) - np.repeat(np.cumsum(counts) - counts, counts)
 
-    def _rows(self, moments: ByType) -> Array:
-        return np.stack([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
+    def factors(self, moments: ByType) -> Array:
+        """F (n, P, components)."""
+        rows = np.stack([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
+        return rows if self.combination is None else self.combination @ rows
 
     def forward(self, moments: ByType) -> Array:
-        c = self._rows(moments)
+        f = self.factors(moments)
         p, q = self.products()
-        return (c @ c.transpose(0, 2, 1))[:, p, q]
+        return (f @ f.transpose(0, 2, 1))[:, p, q]
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
-        c = self._rows(moments)
+        f = self.factors(moments)
         p, q = self.products()
-        h = np.zeros((len(c), len(self.columns), len(self.columns)))
+        h = np.zeros((len(f), f.shape[1], f.shape[1]))
         h[:, p, q] = gradient
-        dc = (h + h.transpose(0, 2, 1)) @ c
+        df = (h + h.transpose(0, 2, 1)) @ f
+        dc = df if self.combination is None else self.combination.T @ df
         out = {b: np.zeros_like(m) for b, m in moments.items()}
         for row, (b, k) in enumerate(self.columns.tolist()):
             out[b][:, k] += dc[:, row]
@@ -150,7 +155,7 @@ class LinearInput:
         return len(self.columns) * self.n_components
 
     def ranks(self) -> dict[int, int]:
-        return _last_columns(self.columns)
+        return last_columns(self.columns)
 
     def forward(self, moments: ByType) -> Array:
         return np.concatenate([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
@@ -163,7 +168,8 @@ class LinearInput:
         return out
 
 
-def _last_columns(columns: IntArray) -> dict[int, int]:
+def last_columns(columns: IntArray) -> dict[int, int]:
+    """Columns (L, 2) up to the last one, by neighbour type."""
     ranks: dict[int, int] = {}
     for b, k in columns.tolist():
         ranks[b] = max(ranks.get(b, 0), k + 1)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The first layer of a fitting net folded onto the products S_pq = C_p . C_q (docs/theory.md section 3).
+"""The first layer of a fitting net folded onto the products S_pq = F_p . F_q (docs/theory.md section 3).
 
-D = Vs (C C^T) Vs[:A]^T enters the first layer linearly, so W1^T vec(D) = sum_{p <= q} W^_pq S_pq with W^_pq = sum_{m,
-c} W1[m A + c] (Vs_mp Vs_cq + [p != q] Vs_mq Vs_cp): exact algebra. The rows of C of all neighbour types are merged in
-order of importance; the products kept form a staircase, for each p the columns q = p .. row_end[p] - 1.
+With T = V F, D = V (F F^T) V[:A]^T enters the first layer linearly, so W1^T vec(D) = sum_{p <= q} W^_pq S_pq with W^_pq =
+sum_{m, c} W1[m A + c] (V_mp V_cq + [p != q] V_mq V_cp): exact algebra. The factors F are the rows of C of all neighbour types,
+merged in order of importance, or combinations of these (combinations.py); those kept form a staircase, for each p the ones with
+q = p .. row_end[p] - 1.
 """
 
 from __future__ import annotations
@@ -20,15 +21,19 @@ NEGLIGIBLE = 1e-14  # amplitude relative to the largest, below which a column ca
 
 
 @dataclass(frozen=True)
-class MergedColumns:
-    """Rows of C in order of importance: columns (P, 2) of neighbour type and channel, amplitude (P,), vectors Vs (M, P)."""
+class Factors:
+    """columns (L, 2) of neighbour type and channel, which the factors are, or with combination B (P, L) F = B C; amplitude (P,)
+    and vectors V (M, P) of the factors; n_first: only so many, from the first, begin products, the others have none with one
+    another."""
 
     columns: IntArray
     amplitude: Array
     vectors: Array
+    combination: Array | None = None
+    n_first: int | None = None
 
 
-def merge_columns(bases: Mapping[int, Basis]) -> MergedColumns:
+def merge_columns(bases: Mapping[int, Basis]) -> Factors:
     """All columns of the bases of one centre type's neighbours, by amplitude; ties by neighbour type, then channel."""
     b = np.concatenate([np.full(len(basis.amplitude), key) for key, basis in bases.items()])
     k = np.concatenate([np.arange(len(basis.amplitude)) for basis in bases.values()])
@@ -36,17 +41,17 @@ def merge_columns(bases: Mapping[int, Basis]) -> MergedColumns:
     order = np.lexsort((k, b, -amplitude))
     order = order[: max(1, int(np.sum(amplitude > NEGLIGIBLE * amplitude.max())))]
     vectors = np.concatenate([basis.vectors for basis in bases.values()], axis=1)
-    return MergedColumns(np.column_stack([b, k])[order].astype(np.int32), amplitude[order], vectors[:, order])
+    return Factors(np.column_stack([b, k])[order].astype(np.int32), amplitude[order], vectors[:, order])
 
 
 class FirstLayer:
-    """W^ of one fitting net for any pairs of merged columns; weight (M A, n_out) of its first layer."""
+    """W^ of one fitting net for any pairs of factors; weight (M A, n_out) of its first layer."""
 
-    def __init__(self, weight: Array, merged: MergedColumns, axis_neuron: int):
-        width, n_out = merged.vectors.shape[0], weight.shape[1]
-        half = merged.vectors.T @ weight.reshape(width, axis_neuron * n_out)
+    def __init__(self, weight: Array, factors: Factors, axis_neuron: int):
+        width, n_out = factors.vectors.shape[0], weight.shape[1]
+        half = factors.vectors.T @ weight.reshape(width, axis_neuron * n_out)
         self._half = half.reshape(-1, axis_neuron, n_out)  # sum over m
-        self._axis = merged.vectors[:axis_neuron]  # Vs[:A]
+        self._axis = factors.vectors[:axis_neuron]  # V[:A]
 
     def weights(self, p: IntArray, q: IntArray) -> Array:
         """(len(p), n_out) rows W^_pq; all pairs of equal p together, p <= q."""
@@ -87,6 +92,11 @@ def folded_cost(n_products: int, n_out: int) -> int:
     return n_products * (2 * n_out + 12)
 
 
+def expansion_cost(n_rows: int, n_columns: int) -> int:
+    """The same of a matrix (n_rows, n_columns) times the moments, of four components."""
+    return 8 * n_rows * n_columns
+
+
 def table_cost(n_channels: int, pack: int) -> int:
     """Multiply-adds per neighbour, forward and backward, of a table of order 5 whose channels are padded to packs."""
     return -(-n_channels // pack) * pack * 27
@@ -94,4 +104,4 @@ def table_cost(n_channels: int, pack: int) -> int:
 
 def direct_cost(width: int, axis_neuron: int, n_columns: int, n_out: int) -> int:
     """The same with T, D and the unfolded first layer."""
-    return width * axis_neuron * (2 * n_out + 12) + 8 * width * n_columns
+    return folded_cost(width * axis_neuron, n_out) + expansion_cost(width, n_columns)

@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import Array, IntArray
 from ..model.descriptor import Descriptor
 from .evaluation import Fitting, LinearInput, WeightedInput
-from .folding import MergedColumns, merge_columns
+from .folding import Factors, merge_columns
 from .place import Place
 from .products import largest_mean, sensitivity
 from .trials import Cases, Choice, Goal, Trials, thresholds
@@ -56,7 +56,7 @@ class Columns:
         return WeightedInput(LinearInput(self.columns[chosen], self._n), rows)
 
 
-def _alone(descriptor: Descriptor, merged: MergedColumns) -> Array:
+def _alone(descriptor: Descriptor, merged: Factors) -> Array:
     """(P, components, M) what each component of each column makes of the descriptor."""
     found = []
     for (group, _), vector in zip(merged.columns.tolist(), merged.vectors.T, strict=True):

@@ -58,7 +58,7 @@ def sampled_basis(plan: TablePlan, sensitivity: Array) -> Basis:
 
     In two stages: first the columns that the range of the training data needs, then those that are missing beyond it.
     """
-    root, inverse = _roots(sensitivity)
+    root, inverse = roots(sensitivity)
     directions, amplitude = _principal(_samples(plan, plan.beyond, COARSE_WEIGHT) @ root)
     n = max(1, int(np.sum(amplitude > STAGE * amplitude[0])))
     directions, amplitude = directions[:, :n], amplitude[:n]
@@ -87,8 +87,8 @@ def _principal(samples: Array) -> tuple[Array, Array]:
     return rows.T, amplitude
 
 
-def _roots(sensitivity: Array) -> tuple[Array, Array]:
-    """S and S^-1."""
+def roots(sensitivity: Array) -> tuple[Array, Array]:
+    """S and S^-1 of H (M, M)."""
     eigenvalues, vectors = np.linalg.eigh(sensitivity)
     largest = float(eigenvalues[-1])
     if not largest > 0:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrays import Array, IntArray
 from .evaluation import FoldedInput, WeightedInput
-from .folding import FirstLayer, merge_columns, staircase, staircase_order
+from .folding import Factors, FirstLayer, staircase, staircase_order
 from .place import Place
 from .truncation import Case, first_layer_gradients
 
@@ -48,25 +48,27 @@ class Ranking:
 
 
 class Products:
-    """All products of one centre type that are weighed at all, and their rows of the first layer's weight."""
+    """All products of one centre type's factors that are weighed at all, and their rows of the first layer's weight."""
 
-    def __init__(self, place: Place, a: int, most: int | None):
-        self._place, self._centre = place, a
-        self._merged = merge_columns(place.bases_around(a))
-        self._size = np.outer(self._merged.amplitude, self._merged.amplitude)
+    def __init__(self, place: Place, a: int, factors: Factors, most: int | None = None):
+        """most: products at which folding stops to pay."""
+        self._place, self._centre, self._factors = place, a, factors
+        self._size = np.outer(factors.amplitude, factors.amplitude)
         p, q = np.triu_indices(len(self._size))
+        begins = p < (len(self._size) if factors.n_first is None else factors.n_first)
+        p, q = p[begins], q[begins]
         largest = np.argsort(-self._size[p, q], kind="stable")
         weighed = np.sort(largest[:MOST])
         self._p, self._q = p, q = p[weighed], q[weighed]
         self._ordinary = np.isin(weighed, largest[: PRESELECTED * most]) if most is not None else np.ones(len(p), dtype=bool)
-        self._weights = FirstLayer(place.weight(a), self._merged, place.descriptor.axis_neuron).weights(p, q)
+        self._weights = FirstLayer(place.weight(a), factors, place.descriptor.axis_neuron).weights(p, q)
         self._row_of = np.full(self._size.shape, -1)
         self._row_of[p, q] = np.arange(len(p))
 
     @property
     def columns(self) -> IntArray:
-        """(P, 2) neighbour type and channel, most important first."""
-        return self._merged.columns
+        """(L, 2) neighbour type and channel, most important first."""
+        return self._factors.columns
 
     def by_size(self, cases: Sequence[Case]) -> Ranking:
         """For ordinary centres."""
@@ -79,18 +81,22 @@ class Products:
     def by_contribution(self, cases: Sequence[Case]) -> Ranking:
         """For the centres of these structures."""
         gradients = first_layer_gradients(cases, self._place.whole(self._centre), self._centre) @ self._weights.T
+        every = FoldedInput(self.columns, np.full(len(self._size), len(self._size)), self._factors.combination)
         parts = [np.empty((0, len(self._p)))]
         for case in cases:
-            moments = case.moments[self._centre][self._place.d]
-            rows = np.stack([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
-            parts.append(np.einsum("npc,npc->np", rows[:, self._p], rows[:, self._q]))
+            f = every.factors(case.moments[self._centre][self._place.d])
+            parts.append(np.einsum("npc,npc->np", f[:, self._p], f[:, self._q]))
         importance = np.zeros_like(self._size)
         importance[self._p, self._q] = largest_mean(np.concatenate(parts) * gradients)
         return Ranking(importance)
 
-    def part(self, row_end: IntArray) -> WeightedInput:
-        """The products of a staircase."""
-        first = FoldedInput(self.columns[: len(row_end)], row_end)
+    def part(self, row_end: IntArray, n_columns: int | None = None) -> WeightedInput:
+        """The products of a staircase; of combinations of the leading columns, None: of all."""
+        b = self._factors.combination
+        if b is None:
+            first = FoldedInput(self.columns[: len(row_end)], row_end)
+        else:
+            first = FoldedInput(self.columns[:n_columns], row_end, b[: len(row_end), :n_columns])
         return WeightedInput(first, self._weights[self._row_of[first.products()]])
 
 

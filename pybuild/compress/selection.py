@@ -13,19 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..arrays import Array, IntArray
 from ..model.description import ModelDescription
 from ..model.descriptor import Form
 from ..model.net import Skip
 from . import linear, square
+from .columns import LeadingColumns
 from .environment import Pair
-from .evaluation import Fitting, WeightedInput, direct_part, fitting_of
+from .evaluation import Fitting, direct_part, fitting_of
 from .lowrank import Basis
 from .place import Place
-from .trials import Cases, Choice, Goal, Trials, ranks_of, thresholds
-from .truncation import Case, Errors, direct_fittings, truncated, worst_errors
+from .trials import Cases, Choice, Goal, ranks_of
+from .truncation import Errors, direct_fittings, worst_errors
 
 # What the first layer is folded onto, by form: None where that costs more than the descriptor itself, or misses the goal.
 SELECT_FOLDED = {Form.SQUARE: square.select, Form.LINEAR: linear.select}
@@ -110,31 +109,9 @@ def _vectors(bases: Mapping[Pair, Basis]) -> dict[Pair, Array]:
 
 
 def _select_direct(place: Place, cases: Cases, goal: Goal) -> Choice:
-    bases = place.own_bases
-    levels = thresholds(np.concatenate([basis.amplitude for basis in bases.values()]))
-    last = len(levels) - 1
-
-    def ranks(level: int) -> dict[Pair, int]:
-        return {pair: max(1, int(np.sum(b.amplitude >= levels[level]))) for pair, b in bases.items()}
-
-    def parts(vectors: Mapping[Pair, Array]) -> dict[int, WeightedInput]:
-        return {a: direct_part(place.model, place.d, a, vectors) for a in place.types}
-
-    def candidate(level: int) -> dict[int, Fitting]:
-        return place.fittings(parts(truncated(bases, ranks(level))))
-
-    def lowest(part: Sequence[Case], most: int, tolerance: float) -> tuple[int, Errors]:
-        return Trials(part, candidate, tolerance).lowest(most) or (most, worst_errors(part, candidate(most)))
-
-    double, errors = lowest(cases.ordinary, last, goal.double)
-    mixed, _ = lowest(cases.ordinary, double, max(goal.double, goal.mixed))
-    most = max(double, *(lowest(part, last, asked)[0] for part, asked in ((cases.near, goal.near), (cases.far, goal.far))))
-    taken = parts({pair: basis.vectors[:, : ranks(most)[pair]] for pair, basis in bases.items()})
-    rank_parts = [_rank_parts(place, ranks(level)) if level != most else {} for level in (double, mixed)]
-    return Choice(taken, errors, *rank_parts)
-
-
-def _rank_parts(place: Place, ranks: Mapping[Pair, int]) -> dict[int, IntArray]:
-    """Columns by group of neighbours for every centre type, 0 where there is no table."""
-    n = place.model.n_types ** (place.descriptor.n_bodies - 1)
-    return {a: np.array([ranks.get((place.d, a, b), 0) for b in range(n)], dtype=np.int32) for a in place.types}
+    columns = LeadingColumns(place)
+    double, errors = columns.lowest(cases.ordinary, columns.last, goal.double)
+    mixed, _ = columns.lowest(cases.ordinary, double, max(goal.double, goal.mixed))
+    most = columns.with_close(double, cases, goal)
+    rank_parts = [{a: columns.counts(level, a) for a in place.types} if level != most else {} for level in (double, mixed)]
+    return Choice(columns.parts(most), errors, *rank_parts)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, IntArray
 from ..model.descriptor import Descriptor, Form
 from ..model.net import Net
 from ..tablefile.tableset import InputArrays, TableSet
@@ -17,19 +17,30 @@ from . import hermite
 from .environment import Environment, Pair
 from .evaluation import EMPTY, DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, LinearInput
 from .grid import grid_of
-
-# What ordinary centres take in a precision, IntArray | int | None: ends of rows, columns by neighbour type, or of all columns
-# so many; None: all.
-Part = Any
+from .trials import Part, ProductPart
 
 
-def input_arrays(d: int, first: FirstLayerInput, double: Part, mixed: Part) -> InputArrays:
-    """How a file says what a first layer takes of descriptor d."""
+def input_arrays(d: int, first: FirstLayerInput, double: Part | None, mixed: Part | None) -> InputArrays:
+    """How a file says what a first layer takes of descriptor d; None: ordinary centres take all in that precision."""
     if isinstance(first, FoldedInput):
-        return InputArrays(d, Form.SQUARE, first.columns, first.row_end, row_end_double=double, row_end_mixed=mixed)
+        return _square_arrays(d, first, double or ProductPart(), mixed or ProductPart())
     if isinstance(first, LinearInput):
         return InputArrays(d, Form.LINEAR, first.columns, n_double=double, n_mixed=mixed)
     return InputArrays(d, Form.DIRECT, rank_double=double, rank_mixed=mixed)
+
+
+def _square_arrays(d: int, first: FoldedInput, double: ProductPart, mixed: ProductPart) -> InputArrays:
+    return InputArrays(
+        d,
+        Form.SQUARE,
+        first.columns,
+        first.row_end,
+        row_end_double=double.row_end,
+        row_end_mixed=mixed.row_end,
+        n_double=double.n_columns,
+        n_mixed=mixed.n_columns,
+        combination=first.combination,
+    )
 
 
 def look_up(tables: TableSet, env: Environment) -> dict[Pair, Features]:
@@ -57,8 +68,15 @@ def n_inputs(tables: TableSet, taken: InputArrays, part: str = "double") -> int:
     if taken.form == Form.SQUARE:
         row_end = _part(taken, "row_end", part)
         return int((row_end - np.arange(len(row_end))).sum())
-    n_columns = _part(taken, "n", part) or len(taken.columns)
-    return int(n_columns) * tables.descriptors[taken.descriptor].n_per_column
+    return len(columns_of(taken, part)) * int(tables.descriptors[taken.descriptor].n_per_column)
+
+
+def columns_of(taken: InputArrays, part: str) -> IntArray:
+    """square, linear: those that a part takes."""
+    if taken.form == Form.LINEAR or taken.combination is not None:
+        return taken.columns[: _part(taken, "n", part) or len(taken.columns)]
+    row_end = _part(taken, "row_end", part)
+    return taken.columns[: row_end[row_end > np.arange(len(row_end))].max()]
 
 
 def _part(taken: InputArrays, name: str, part: str) -> Any:
@@ -87,10 +105,13 @@ def _input(descriptor: Descriptor, tables: TableSet, a: int, taken: InputArrays,
     if taken.form == Form.SQUARE:
         row_end = _part(taken, "row_end", part)
         p, q = FoldedInput(taken.columns, taken.row_end).products()
-        return FoldedInput(taken.columns, row_end), q < row_end[p]
+        if taken.combination is None:
+            return FoldedInput(taken.columns, row_end), q < row_end[p]
+        columns = columns_of(taken, part)
+        return FoldedInput(columns, row_end, taken.combination[:, : len(columns)]), q < row_end[p]
     if taken.form == Form.LINEAR:
-        n = n_inputs(tables, taken, part)
-        return LinearInput(taken.columns[: n // descriptor.n_components], descriptor.n_components), slice(n)
+        columns = columns_of(taken, part)
+        return LinearInput(columns, descriptor.n_components), slice(len(columns) * descriptor.n_components)
     return DirectInput(_bases(tables, a, taken, part), descriptor, a), slice(None)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -35,21 +36,32 @@ class Cases:
 
 
 @dataclass(frozen=True)
+class ProductPart:
+    """Some of the products: ends of the rows; combinations are of so many leading columns. None: all."""
+
+    row_end: IntArray | None = None
+    n_columns: int | None = None
+
+
+# What ordinary centres take: ProductPart; in the direct form IntArray, columns by neighbour type; in the linear one int, so many.
+Part = Any
+
+
+@dataclass(frozen=True)
 class Choice:
     """Of one descriptor, by centre type: parts as they will be stored, with all that any centre needs; double, mixed: what
-    ordinary centres take of them, where this is not all: ends of the rows of products, so many columns, or in the direct form
-    columns by neighbour type. errors: of the double part, measured on ordinary centres."""
+    ordinary centres take of them, where this is not all. errors: of the double part, measured on ordinary centres."""
 
     parts: Mapping[int, WeightedInput]
     errors: Errors
-    double: Mapping[int, IntArray | int] = field(default_factory=dict)
-    mixed: Mapping[int, IntArray | int] = field(default_factory=dict)
+    double: Mapping[int, Part] = field(default_factory=dict)
+    mixed: Mapping[int, Part] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Goal:
     """Errors of the forces to stay below on the structures that the choice is made on, eV/A: of ordinary centres in double and
-    in mixed precision, and of near and far ones (Cases); form "auto", "folded" or "direct"."""
+    in mixed precision, and of near and far ones (Cases); form as in Options."""
 
     double: float
     mixed: float

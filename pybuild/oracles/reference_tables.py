@@ -240,19 +240,21 @@ def _factors(kind: Any, d: DescriptorArrays, group: int) -> Array | float:
 
 
 def _products(f: InputArrays, moments: Moments, part: str) -> Input:
-    """S_pq = C_p . C_q for q from p to the end of row p."""
+    """S_pq = F_p . F_q for q from p to the end of row p; F are columns, or combinations of the leading ones."""
     ends = {"double": f.row_end_double, "mixed": f.row_end_mixed}.get(part)
     ends = f.row_end if ends is None else ends
     stored = [(p, q) for p, end in enumerate(f.row_end.tolist()) for q in range(p, end)]
     taken = [k for k, (p, q) in enumerate(stored) if q < ends[p]]
     p, q = np.array([stored[k] for k in taken]).T
-    rows = np.array([moments[b][k] for b, k in f.columns.tolist()])
+    n = {"double": f.n_double, "mixed": f.n_mixed}.get(part) or len(f.columns)
+    combination = np.eye(n) if f.combination is None else f.combination[:, :n]
+    rows = combination @ np.array([moments[b][k] for b, k in f.columns[:n].tolist()])
 
     def reverse(gradient: Array) -> Moments:
         d_rows = np.zeros_like(rows)
         np.add.at(d_rows, p, gradient[:, None] * rows[q])
         np.add.at(d_rows, q, gradient[:, None] * rows[p])
-        return _by_type(f.columns, d_rows, moments)
+        return _by_type(f.columns[:n], combination.T @ d_rows, moments)
 
     return np.array(taken), np.sum(rows[p] * rows[q], axis=1), reverse, len(stored)
 

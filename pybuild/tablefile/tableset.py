@@ -118,20 +118,21 @@ class DescriptorArrays:
 class InputArrays:
     """What the first layer of a fitting net takes of one descriptor.
 
-    What is None is not of that form, or, of the last six, all: they name the part that a precision evaluates for a centre without
-    a neighbour closer than in the training data.
+    What is None is not of that form, or, of those whose names end in _double or _mixed, all: they name the part that a precision
+    evaluates for a centre without a neighbour closer than in the training data.
     """
 
     descriptor: int
     form: Form
-    columns: IntArray | None = None  # square, linear: (P, 2) neighbour type, channel
+    columns: IntArray | None = None  # square, linear: (L, 2) neighbour type, channel
     row_end: IntArray | None = None  # square: (P,)
     row_end_double: IntArray | None = None  # square: (P,)
     row_end_mixed: IntArray | None = None
     rank_double: IntArray | None = None  # direct: (N,) by neighbour type, 0 where the pair has no table
     rank_mixed: IntArray | None = None
-    n_double: int | None = None  # linear: leading columns
+    n_double: int | None = None  # linear, and with a combination: leading columns
     n_mixed: int | None = None
+    combination: Array | None = None  # square: (P, L); None: P = L, the columns themselves
 
 
 @dataclass(frozen=True)

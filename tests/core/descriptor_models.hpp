@@ -160,6 +160,7 @@ inline std::vector<DescriptorCase> descriptor_cases() {
             {"se_e2_r excluded by slots", radial_model({slots, ordinary, ordinary, slots})},
             {"se_e2_r excluded by section and by the model", radial_model({section, ordinary, vanished, section})},
             {"several", mixed_model()},
+            {"combined moments", load_smooth(small_combined_model(), false)},
             {"file of se_e2_r", load_smooth(small_radial_model(), false)},
             {"file of two descriptors", load_smooth(two_descriptors(), true)},
             {"se_e3", triple_model({0, 0, 0, 0})},

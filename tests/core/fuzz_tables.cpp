@@ -257,7 +257,7 @@ void try_mutant(const Bytes& bytes, bool must_be_refused, Tally& tally) {
 /// which the sanitizer sees.
 std::vector<Bytes> small_models() {
     std::vector<Bytes> files;
-    for (const TableBuilder& model : {small_model(), small_radial_model(), two_descriptors()}) {
+    for (const TableBuilder& model : {small_model(), small_radial_model(), small_combined_model(), two_descriptors()}) {
         for (std::size_t k = 0; k < model.size(); ++k) {
             TableBuilder file = model;
             file.move_to_end(k);

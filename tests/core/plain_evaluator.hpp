@@ -231,6 +231,9 @@ private:
         for (const FittingInput::Column& column : input.columns) {
             c.push_back(by_group[static_cast<std::size_t>(column.group)][static_cast<std::size_t>(column.channel)]);
         }
+        if (input.combination != nullptr) {
+            c = combined(input, close, c);
+        }
         if (input.form == InputForm::linear) {
             const int n = is_mixed_ ? input.n_mixed : input.n_double;
             for (int p = 0; p < static_cast<int>(c.size()); ++p) {
@@ -244,6 +247,20 @@ private:
                 y.push_back(q < static_cast<std::size_t>(end[p]) ? dot(c[p], c[q]) : 0);
             }
         }
+    }
+
+    /// What a centre's products are of: sums of the leading columns.
+    std::vector<Row> combined(const FittingInput& input, bool close, const std::vector<Row>& columns) const {
+        const auto n = static_cast<std::size_t>(is_mixed_ ? input.n_mixed : input.n_double);
+        std::vector<Row> factors(input.row_end.size());
+        for (std::size_t p = 0; p < factors.size(); ++p) {
+            for (std::size_t k = 0; k < columns.size() && (close || n == 0 || k < n); ++k) {
+                for (int c = 0; c < 4; ++c) {
+                    factors[p].c[c] += input.combination[p * columns.size() + k] * columns[k].c[c];
+                }
+            }
+        }
+        return factors;
     }
 
     void append_direct(const FittingInput& input, const Descriptor& d, int a, bool close,

@@ -234,6 +234,20 @@ inline TableBuilder small_model() {
     return file;
 }
 
+/// The same with products of combinations of the moments, more of these than moments.
+inline TableBuilder small_combined_model() {
+    TableBuilder file = small_model();
+    file.remove_all("fitting.0.input.0.row_end");
+    file.f64("fitting.0.input.0.combination", {5, 4}, numbers(20));
+    file.i32("fitting.0.input.0.row_end", {5}, {5, 4, 4, 4, 4});         // 5 + 3 + 2 + 1 + 0 products
+    file.i32("fitting.0.input.0.row_end_double", {5}, {4, 3, 3, 3, 4});  // 4 + 2 + 1 + 0 + 0 of them
+    file.i32("fitting.0.input.0.row_end_mixed", {5}, {2, 2, 2, 3, 4});
+    file.i32("fitting.0.input.0.n_double", {}, {3});
+    file.i32("fitting.0.input.0.n_mixed", {}, {2});
+    add_layer(file, "fitting.0.0.", 11, 3);
+    return file;
+}
+
 /// The same with a descriptor se_e2_r: type 0 has a linear net, type 1 a direct one; pairs excluded by slots (0, 1) and by section
 /// (1, 1), whose neighbours are looked up at 0.
 inline TableBuilder small_radial_model() {

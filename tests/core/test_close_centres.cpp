@@ -216,7 +216,7 @@ TEST_P(CloseCentresOfBlocks, DoNotDependOnTheBlocks) {
             sums.atom_energy = found.atom_energy.data();
             sums.atom_virial = found.atom_virial.data();
             for (const dpc::host::Block& block : list.blocks) {
-                evaluator.evaluate(list, block, {the_system().x.data()}, sums);
+                evaluator.evaluate(list, block, {the_system().x.data()}, nullptr, sums);
             }
             found.totals = sums.totals;
             found.overflow = sums.overflow;

@@ -50,7 +50,7 @@ void evaluate(const std::shared_ptr<const Model>& model, const Kernels<Real>& ke
     results.sums.atom_energy = results.atom_energy.data();
     results.sums.atom_virial = results.atom_virial.data();
     for (const dpc::host::Block& block : list.blocks) {
-        evaluator.evaluate(list, block, {the_system().x.data()}, results.sums);
+        evaluator.evaluate(list, block, {the_system().x.data()}, nullptr, results.sums);
     }
 }
 

@@ -18,6 +18,11 @@ using dpc::Skip;
 
 class NetKernels : public EveryInstructionSet {};
 
+template <class Real>
+constexpr int lane_multiple(const Kernels<Real>&) {
+    return dpc::kLaneMultiple<Real>;
+}
+
 std::size_t size_of(int rows, int lanes) { return static_cast<std::size_t>(rows) * static_cast<std::size_t>(lanes); }
 int panel_rows(int n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
@@ -49,7 +54,7 @@ void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int l
     std::vector<Real> reverse(size_of(n_products, lanes));
     Numbers(8).fill(reverse, -1, 1);
     Guarded<Real> products(reverse.size()), reverse_factors(factors.size());
-    Guarded<Real> scratch(size_of(8 * list.n_factors, dpc::kLaneMultiple));
+    Guarded<Real> scratch(size_of(8 * list.n_factors, dpc::kLaneMultiple<Real>));
     kernels.products.compute(list, lanes, factors.data(), scratch.data(), products.data());
     kernels.products.reverse(list, lanes, factors.data(), reverse.data(), scratch.data(), reverse_factors.data());
     EXPECT_TRUE(scratch.intact());
@@ -83,7 +88,7 @@ void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int l
 TEST_P(NetKernels, ProductsAndTheirGradient) {
     in_both_precisions([](const auto& kernels) {
         for (const Staircase& stairs : kStaircases) {
-            for (int lanes : {16, 32, 48, 64, 80, 96, 112, 128}) {
+            for (int lanes = lane_multiple(kernels); lanes <= 128; lanes += lane_multiple(kernels)) {
                 check_products(kernels, stairs, lanes);
             }
         }
@@ -166,7 +171,7 @@ TEST_P(NetKernels, MultiplyIsAMatrixProduct) {
                 check_multiply(kernels, n_out, n_in, 48);
             }
         }
-        for (int lanes = 16; lanes <= 144; lanes += 16) {
+        for (int lanes = lane_multiple(kernels); lanes <= 144; lanes += lane_multiple(kernels)) {
             check_multiply(kernels, 11, 17, lanes);
         }
         check_multiply(kernels, 24, 39, 4 * 64);
@@ -248,7 +253,7 @@ TEST_P(NetKernels, LayersAndTheirGradient) {
         for (const Activation kind : kActivations) {
             for (const Skip skip : {Skip::none, Skip::identity, Skip::doubled}) {
                 for (const bool with_idt : {false, true}) {
-                    for (const int lanes : {16, 80}) {
+                    for (const int lanes : {lane_multiple(kernels), 80}) {
                         SCOPED_TRACE(testing::Message()
                                      << "activation " << static_cast<int>(kind) << ", skip " << static_cast<int>(skip)
                                      << (with_idt ? ", idt, " : ", ") << lanes << " lanes");

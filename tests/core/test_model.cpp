@@ -61,6 +61,9 @@ TEST_P(WrongModel, IsRefused) { expect_refused(small_model(), GetParam()); }
 class WrongRadialModel : public testing::TestWithParam<Wrong> {};
 TEST_P(WrongRadialModel, IsRefused) { expect_refused(small_radial_model(), GetParam()); }
 
+class WrongCombinedModel : public testing::TestWithParam<Wrong> {};
+TEST_P(WrongCombinedModel, IsRefused) { expect_refused(small_combined_model(), GetParam()); }
+
 class WrongModelOfTwo : public testing::TestWithParam<Wrong> {};
 TEST_P(WrongModelOfTwo, IsRefused) { expect_refused(two_descriptors(), GetParam()); }
 
@@ -378,6 +381,42 @@ const Wrong kRadial[] = {
      "does not have the argument 0 of excluded neighbours around centre type 0", element("table.1.upper", 0, -0.01)},
 };
 
+const Wrong kCombined[] = {
+    {"dtype", "fitting.0.input.0.combination", "has dtype i32, expected f64",
+     [](TableBuilder& f) { f.i32("fitting.0.input.0.combination", {5, 4}, Ints(20, 0)); }},
+    {"columns", "fitting.0.input.0.combination", "has shape (5, 3), expected (any, 4)",
+     [](TableBuilder& f) { f.f64("fitting.0.input.0.combination", {5, 3}, numbers(15)); }},
+    {"rows", "fitting.0.input.0.row_end", "has shape (5), expected (4)",
+     [](TableBuilder& f) { f.f64("fitting.0.input.0.combination", {4, 4}, numbers(16)); }},
+    {"no_rows", "fitting.0.input.0.row_end", "leaves no product",
+     [](TableBuilder& f) {
+         f.f64("fitting.0.input.0.combination", {0, 4}, {});
+         f.i32("fitting.0.input.0.row_end", {0}, {});
+     }},
+    {"no_columns", "fitting.0.input.0.combination", "has no columns",
+     [](TableBuilder& f) {
+         f.f64("fitting.0.input.0.combination", {5, 0}, {});
+         f.i32("fitting.0.input.0.columns", {0, 2}, {});
+     }},
+    {"not_finite", "fitting.0.input.0.combination", "element 19 is not a finite number",
+     element("fitting.0.input.0.combination", 19, kNan)},
+    {"part", "fitting.0.input.0.row_end_double", "has shape (4), expected (5)",
+     [](TableBuilder& f) { f.i32("fitting.0.input.0.row_end_double", {4}, {4, 3, 3, 3}); }},
+    {"n_double", "fitting.0.input.0.n_double", "is 5, expected 1 to the 4 columns", code("fitting.0.input.0.n_double", 0, 5)},
+    {"n_mixed", "fitting.0.input.0.n_mixed", "is 0, expected at least 1", code("fitting.0.input.0.n_mixed", 0, 0)},
+    {"of_a_direct_net", "fitting.1.input.0.combination", "unknown to this version",
+     [](TableBuilder& f) { f.f64("fitting.1.input.0.combination", {1, 1}, {1.0}); }},
+    {"counts_without_it", "fitting.0.input.0.n_double", "unknown to this version",
+     [](TableBuilder& f) {
+         f.remove("fitting.0.input.0.combination");
+         f.remove("fitting.0.input.0.n_mixed");
+         for (const char* name : {"row_end", "row_end_double", "row_end_mixed"}) {
+             f.i32(std::string("fitting.0.input.0.") + name, {4}, {4, 3, 3, 3});
+         }
+         add_layer(f, "fitting.0.0.", 7, 3);
+     }},
+};
+
 const Wrong kTwo[] = {
     {"second", "descriptor.1.rcut", "is -4, expected a positive number", element("descriptor.1.rcut", 0, -4.0)},
     {"widths_of_a_shared_table", "descriptor.1.pair_table",
@@ -416,6 +455,7 @@ INSTANTIATE_TEST_SUITE_P(Descriptor, WrongModel, testing::ValuesIn(kDescriptor),
 INSTANTIATE_TEST_SUITE_P(Tables, WrongModel, testing::ValuesIn(kTables), name_of);
 INSTANTIATE_TEST_SUITE_P(Fitting, WrongModel, testing::ValuesIn(kFitting), name_of);
 INSTANTIATE_TEST_SUITE_P(Radial, WrongRadialModel, testing::ValuesIn(kRadial), name_of);
+INSTANTIATE_TEST_SUITE_P(Combined, WrongCombinedModel, testing::ValuesIn(kCombined), name_of);
 INSTANTIATE_TEST_SUITE_P(Two, WrongModelOfTwo, testing::ValuesIn(kTwo), name_of);
 
 TEST(Model, HoldsWhatTheFileSays) {
@@ -471,6 +511,16 @@ TEST(Model, HoldsARadialDescriptor) {
     EXPECT_EQ(linear.n_double, 0);
     EXPECT_EQ(linear.columns[1].group, 1);
     EXPECT_EQ(model->fittings[1].inputs[0].n_inputs, 4);
+}
+
+TEST(Model, HoldsACombination) {
+    const auto model = load(small_combined_model());
+    const dpc::FittingInput& square = model->fittings[0].inputs[0];
+    EXPECT_EQ(square.combination[4 * 4 + 3], numbers(20).back());
+    EXPECT_EQ(square.n_inputs, 11);
+    EXPECT_EQ(square.n_double, 3);
+    EXPECT_EQ(square.n_mixed, 2);
+    EXPECT_EQ(load(small_model())->fittings[0].inputs[0].combination, nullptr);
 }
 
 TEST(Model, HoldsTwoDescriptors) {

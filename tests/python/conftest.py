@@ -255,6 +255,26 @@ def tables() -> TableSet:
 
 
 @pytest.fixture(scope="session")
+def factor_tables(tables: TableSet) -> TableSet:
+    """The same with products of combinations of the columns, more of these than columns."""
+    rng, i32 = np.random.default_rng(10), np.int32
+    (square,) = tables.fittings[0].inputs
+    combined = InputArrays(
+        0,
+        Form.SQUARE,
+        square.columns,
+        np.array([5, 4, 4, 4, 4], i32),
+        row_end_double=np.array([4, 3, 3, 3, 4], i32),
+        row_end_mixed=np.array([2, 2, 2, 3, 4], i32),
+        n_double=3,
+        n_mixed=2,
+        combination=rng.normal(size=(5, 4)),
+    )
+    net = FittingArrays((combined,), (random_layer(rng, 11, 3, "tanh"), *tables.fittings[0].layers[1:]))
+    return dataclasses.replace(tables, fittings=(net, tables.fittings[1]))
+
+
+@pytest.fixture(scope="session")
 def radial_tables(tables: TableSet) -> TableSet:
     """The same types and tables with a descriptor se_e2_r: a linear and a direct net, pairs excluded by slots (0, 1) and by
     section (1, 1)."""

@@ -60,11 +60,12 @@ def structures(make_structure, n_types):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize("form", ["folded", "direct"])
+@pytest.mark.parametrize("form", ["folded", "combined", "direct"])
 def test_tolerance_is_honoured(make_model, make_structure, name, form):
     model = make_model(seed=2, widths=(1, 6, 12), **VARIANTS[name])
     result = build(model, M, Options(form=form))
-    assert forms(result) == {Form.SQUARE if form == "folded" else Form.DIRECT}
+    assert forms(result) == {Form.DIRECT if form == "direct" else Form.SQUARE}
+    assert {taken.combination is not None for taken in inputs_of(result.tables)} == {form == "combined"}
     assert within(result.measured.double, TOLERANCE)
     for structure in structures(make_structure, model.n_types):
         exact, got, errors = compare(model, result.tables, structure)
@@ -118,22 +119,23 @@ def test_rank_given(make_model, make_structure):
     """At most K columns; the error is that of the rank, the pruned products add next to nothing."""
     model = make_model(seed=2, widths=(1, 6, 12))
     errors = []
-    for form in ("folded", "direct"):
+    for form in ("folded", "combined", "direct"):
         result = build(model, M, Options(rank=4, form=form))
         assert max(table.rank for table in result.tables.tables) == 4
         errors.append(compare(model, result.tables, structures(make_structure, 2)[0])[2].force)
-    assert errors[0] > 1e-5
-    assert abs(errors[0] - errors[1]) < TOLERANCE
+    assert errors[2] > 1e-5
+    np.testing.assert_allclose(errors, errors[2], rtol=0, atol=TOLERANCE)
     assert build(model, M, Options(rank=99)).tables.tables[0].rank <= 12
 
 
 def test_cheaper_form_is_chosen(make_model):
-    """M A = 24 inputs against the products of up to 24 columns, and against those of a net that is linear (two
-    columns a table)."""
-    assert forms(build(make_model(seed=2, widths=(1, 6, 12)), M)) == {Form.DIRECT}
-    linear = build(make_model(seed=2, widths=(1, 6, 12), activation="linear"), M)
-    assert forms(linear) == {Form.SQUARE}
-    assert all(table.rank <= 2 for table in linear.tables.tables)
+    """The products of up to 24 columns, 23 of combinations (24 numbers of the descriptor), and those of a net that is linear
+    (two columns a table)."""
+    for changes, combines in (({}, True), ({"activation": "linear"}, False)):
+        tables = build(make_model(seed=2, widths=(1, 6, 12), **changes), M).tables
+        assert {taken.form for taken in inputs_of(tables)} == {Form.SQUARE}
+        assert {taken.combination is not None for taken in inputs_of(tables)} == {combines}
+        assert combines or all(table.rank <= 2 for table in tables.tables)
 
 
 def test_first_layer_with_a_skip_connection_is_not_folded(make_model):
@@ -247,7 +249,7 @@ def test_close_pairs_are_where_they_are_asked_for(make_model):
 CLOSE = {0.97: 1e-8, 0.85: 1e-8, 0.6: 1e-4, 0.3: 1e-4}  # share of the smallest distance: tolerance of the forces, eV/A
 
 
-@pytest.mark.parametrize("form", ["folded", "direct"])
+@pytest.mark.parametrize("form", ["folded", "combined", "direct"])
 @pytest.mark.parametrize("share", CLOSE)
 def test_pairs_closer_than_in_the_training_data(make_model, make_structure, form, share):
     """The exact net down to the end of the tables; atoms far away are evaluated as ever."""

@@ -59,7 +59,9 @@ def frames(folder):
 
 def without_section(tables):
     def plain(f):
-        return f if f is None else replace(f, inputs=tuple(replace(i, row_end_mixed=None, rank_mixed=None) for i in f.inputs))
+        if f is None:
+            return f
+        return replace(f, inputs=tuple(replace(i, row_end_mixed=None, rank_mixed=None, n_mixed=None) for i in f.inputs))
 
     return replace(tables, fittings=tuple(map(plain, tables.fittings)))
 

@@ -84,7 +84,7 @@ class TestRoundTrip:
         write_tables(tmp_path / "tables.bin", tables)
         assert_equal(tables, read_tables(tmp_path / "tables.bin"))
 
-    @pytest.mark.parametrize("of", ["radial_tables", "double_tables"])
+    @pytest.mark.parametrize("of", ["radial_tables", "factor_tables", "double_tables"])
     def test_other_descriptors(self, of: str, request: pytest.FixtureRequest) -> None:
         tables = request.getfixturevalue(of)
         assert_equal(tables, from_bytes(to_bytes(tables)))

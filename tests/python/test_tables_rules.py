@@ -280,6 +280,17 @@ WRONG_RADIAL = {
     "direct": ("fitting.1.0.weight", lambda a: np.tile(a, (2, 1)), r"has shape \(8, 5\), expected \(4, 'any'\)"),
     "excluded": ("table.1.upper", set_to((), -0.01), "does not have the argument 0 of excluded neighbours around centre type 0"),
 }
+WRONG_FACTORS = {
+    "dtype": ("fitting.0.input.0.combination", lambda a: a.astype("<i4"), "has dtype i32, expected f64"),
+    "shape": ("fitting.0.input.0.combination", lambda a: a[:, :3].copy(), r"has shape \(5, 3\), expected \('any', 4\)"),
+    "rows": ("fitting.0.input.0.combination", lambda a: a[:4].copy(), r"has shape \(5,\), expected \(4,\)"),
+    "nan": ("fitting.0.input.0.combination", set_to((0, 0), np.nan), "finite"),
+    "part": ("fitting.0.input.0.row_end_double", lambda a: a[:4].copy(), r"has shape \(4,\), expected \(5,\)"),
+    "part beyond": ("fitting.0.input.0.row_end_mixed", set_to(4, 5), "goes beyond row_end at row 4"),
+    "n_double": ("fitting.0.input.0.n_double", set_to((), 5), "is 5, expected 1 to the 4 columns"),
+    "n_mixed": ("fitting.0.input.0.n_mixed", set_to((), 0), "is 0, expected at least 1"),
+    "inputs": ("fitting.0.input.0.row_end", set_to(4, 5), r"has shape \(11, 3\), expected \(12, 'any'\)"),
+}
 WRONG_DOUBLE = {
     "second": ("descriptor.1.rcut", set_to((), -4.0), "is -4.0, expected a positive number"),
     "count": ("descriptor.count", set_to((), 3), "is missing"),
@@ -355,6 +366,7 @@ ALL_WRONG = [
     ("combined_tables", WRONG_COMBINED),
     ("gated_tables", WRONG_GATED),
     ("shared_tables", WRONG_SHARED),
+    ("factor_tables", WRONG_FACTORS),
     ("tables", WRONG), ("radial_tables", WRONG_RADIAL), ("double_tables", WRONG_DOUBLE), ("triple_tables", WRONG_TRIPLE)
 ]  # fmt: skip
 EVERY_RULE = [pytest.param(of, rule, id=f"{of} {rule}") for of, rules in ALL_WRONG for rule in rules]
@@ -465,7 +477,7 @@ class TestBothReadersAgree:
         python, cpp = self.verdicts(repair(DAMAGED[name][0]))
         assert python.split(":")[0] == cpp.split(":")[0]
 
-    @pytest.mark.parametrize("of", ["tables", "radial_tables", "double_tables", "triple_tables", "gated_tables"])
+    @pytest.mark.parametrize("of", ["tables", "radial_tables", "factor_tables", "double_tables", "triple_tables", "gated_tables"])
     def test_mutants(self, of: str, request: pytest.FixtureRequest) -> None:
         bare = replace(request.getfixturevalue(of), provenance={})
         data, rng = to_bytes(bare), np.random.default_rng(11)

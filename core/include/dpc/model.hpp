@@ -102,12 +102,13 @@ struct FittingInput {
     };
     int descriptor = 0;  // index into Model::descriptors
     InputForm form = InputForm::direct;
-    std::vector<Column> columns;  // square, linear: moments of C, P of them
-    std::vector<int> row_end;     // square: products (p, q), q = p .. row_end[p] - 1
+    std::vector<Column> columns;          // square, linear: moments of C
+    std::vector<int> row_end;             // square: products (p, q), q = p .. row_end[p] - 1, of P factors
+    const double* combination = nullptr;  // square: (P, columns), the factors of these moments; null: the moments themselves
     // What an ordinary centre takes in double and in mixed precision; a close one takes all (docs/tables-format.md section 3).
     std::vector<int> row_end_double, row_end_mixed;  // square: the part of these products; empty: all
     std::vector<int> rank_double, rank_mixed;        // direct, by group: leading columns of its table; empty: all
-    int n_double = 0, n_mixed = 0;                   // linear: leading columns
+    int n_double = 0, n_mixed = 0;                   // linear, and of combined moments: leading columns; 0: all
     int n_inputs = 0;                                // of the first layer
 };
 

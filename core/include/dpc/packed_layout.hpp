@@ -10,8 +10,10 @@
 
 namespace dpc {
 
-constexpr int kLaneMultiple = 16;  // atoms of a block and channels of a table are padded to this: a float pack of 512 bits
-constexpr int kPanelRows = 6;      // rows of a matrix that one product tile covers: 6 x 4 packs of sums fill 32 registers
+/// Atoms of a block and channels of a table are padded to this: a pack of 512 bits.
+template <class Real>
+constexpr int kLaneMultiple = 64 / static_cast<int>(sizeof(Real));
+constexpr int kPanelRows = 6;  // rows of a matrix that one product tile covers: 6 x 4 packs of sums fill 32 registers
 
 constexpr int kContinuations = 2;  // intervals of a table behind its own: beyond its end, and before its start
 
@@ -21,7 +23,7 @@ struct PackedTable {
     math::Grid grid;
     int order;
     int rank;
-    int stride;  // channels, a multiple of 16
+    int stride;  // channels, a multiple of kLaneMultiple
     const Real* coef;
 };
 

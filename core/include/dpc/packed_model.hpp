@@ -66,21 +66,24 @@ struct PackedDescriptor {
     std::vector<PackedTypePair<Real>> type_pairs;  // by neighbour type; of three bodies without tables
     std::vector<PackedTriple<Real>> triples;       // of three bodies: those that centres of this type see
     TableArgument argument = TableArgument::x;
-    bool shares_slots = false;                // n_sel of them, for neighbours of any type
-    bool is_gated = false;                    // moments of three bodies have two components, without and with sw_j sw_k
-    int padding_moment = -1;                  // moment of C: (empty slots)/n_sel in its first component; -1: none
-    int n_moments = 0;                        // of C
-    PackedMatrix<Real> basis, reverse_basis;  // direct: Vs (M, n_moments), T = Vs C, and its transpose; se_e2_r: Vs/5, D = Vs C/5
-    std::vector<int> begin, end;              // se_e2_a: products, see ProductList
-    int n_features = 0;                       // inputs of the first layer
-    bool takes_all = true;                    // every column and product that the file has
+    bool shares_slots = false;  // n_sel of them, for neighbours of any type
+    bool is_gated = false;      // moments of three bodies have two components, without and with sw_j sw_k
+    int padding_moment = -1;    // moment of C: (empty slots)/n_sel in its first component; -1: none
+    int n_moments = 0;          // of C
+    // What expands the moments, and its transpose; direct: Vs (M, n_rows), T = Vs C; se_e2_r: Vs/5, D = Vs C/5; of combined
+    // moments (n_factors, n_moments).
+    PackedMatrix<Real> basis, reverse_basis;
+    std::vector<int> begin, end;  // se_e2_a: products, see ProductList
+    int n_features = 0;           // inputs of the first layer
+    bool takes_all = true;        // every column and product that the file has
 
     ProductList products() const { return {static_cast<int>(begin.size()), begin.data(), end.data()}; }
-    /// What the products are made of: moments of C, or rows of T in the direct form.
+    /// What the products are made of: moments of C, or combinations of them, in the direct form the rows of T.
     int n_factors() const { return static_cast<int>(begin.size()); }
     /// Rows of C where it is the features.
     int n_rows() const { return is_gated ? 2 * n_moments : n_moments; }
     bool is_direct() const { return form == InputForm::direct; }
+    bool expands() const { return basis.n_out > 0; }
 };
 
 template <class Real>
@@ -106,7 +109,7 @@ struct PackedSet {
     std::vector<PackedTable<Real>> tables;
     std::vector<PackedType<Real>> types;
     int most_stride = 0;    // channels of the widest table, padded
-    int most_moments = 0;   // of C (or rows of T) of any descriptor of any type
+    int most_moments = 0;   // of C (or rows that it is expanded to) of any descriptor of any type
     int most_features = 0;  // inputs of any first layer
     int most_neurons = 0;   // width of any hidden layer
     int most_layers = 0;
@@ -114,8 +117,8 @@ struct PackedSet {
     PackedSet() = default;
     PackedSet(const PackedSet&) = delete;  // types point into tables
 
-    /// Some net takes all of descriptor `index`.
-    bool has_direct(int index) const;
+    /// Around some type descriptor `index` expands its moments.
+    bool expands(int index) const;
 
     /// Tables of descriptor `index` are over the distance.
     bool looks_up_distance(int index) const;
@@ -159,7 +162,10 @@ private:
     void pack_triples(PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const;
     PackedTypePair<Real> pack_pair(const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment,
                                    const PackedSet<Real>& set) const;
+    void pack_listed(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed);
     void pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed);
+    template <class Element>
+    void pack_basis(int n_rows, const Element& element, PackedDescriptor<Real>& packed);
     void pack_layers(int a, const std::vector<int>& inputs, PackedSet<Real>& set);
     PackedLayer<Real> pack_layer(const Layer& layer, const std::vector<int>* inputs);
     const Real* keep(const double* values, std::size_t n);

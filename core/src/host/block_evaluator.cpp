@@ -50,7 +50,7 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
     for (const Block& block : list.blocks) {
         most_atoms = std::max(most_atoms, block.n_atoms);
     }
-    const int lanes = padded(most_atoms, kLaneMultiple);
+    const int lanes = padded(most_atoms, kLaneMultiple<Real>);
     const auto atoms = static_cast<std::size_t>(lanes);
     gathered_.reserve(model_.model->n_types(), atoms, n_slots);
     for (PairStore& store : narrowed_) {
@@ -147,7 +147,7 @@ void BlockEvaluator<Real>::evaluate_close(const NeighbourBlocks& list, const Blo
 template <class Real>
 void BlockEvaluator<Real>::evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Inputs& inputs,
                                           Sums& sums) {
-    atoms_.lanes = padded(atoms_.n, kLaneMultiple);
+    atoms_.lanes = padded(atoms_.n, kLaneMultiple<Real>);
     Real* features = features_.data();
     for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
         code_of(descriptor).compute(descriptor, atoms_, features);

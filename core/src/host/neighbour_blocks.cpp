@@ -10,6 +10,7 @@
 #include "dpc/errors.hpp"
 #include "dpc/math/slots.hpp"
 #include "dpc/neighbour_rule.hpp"
+#include "dpc/packed_layout.hpp"
 
 namespace dpc::host {
 namespace {
@@ -62,6 +63,19 @@ void for_each_block(const std::vector<Block>& blocks, int n_threads, const Work&
     }
 }
 
+// Atoms that are padded to whole packs together: a block has a multiple of them, but for the last one. The smaller groups share
+// atoms among threads more evenly.
+constexpr int kGroup = kLaneMultiple<float>, kSmallGroup = kLaneMultiple<double>;
+
+/// The first of n atoms in block k of n_blocks.
+int begin_of_block(int n, int group, int n_blocks, int k) {
+    const long long n_groups = (n + group - 1) / group;
+    if (n_groups < n_blocks) {
+        return static_cast<int>(static_cast<long long>(n) * k / n_blocks);
+    }
+    return std::min(n, group * static_cast<int>(n_groups * k / n_blocks));
+}
+
 }  // namespace
 
 Grouping::Grouping(const Model& model, int threads, NeighbourRule neighbour_rule)
@@ -88,10 +102,11 @@ void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, 
     for (const std::vector<int>& atoms : centres_by_type(how, n_all, types, rows)) {
         const int n = static_cast<int>(atoms.size());
         // As many blocks as make full ones, but never fewer than threads, and all of nearly the same size.
-        const int n_blocks = std::max((n + block_atoms - 1) / block_atoms, std::min(n_threads, (n + 7) / 8));
+        const int full = (n + block_atoms - 1) / block_atoms,
+                  for_threads = std::min(n_threads, (n + kSmallGroup - 1) / kSmallGroup);
+        const int n_blocks = std::max(full, for_threads), group = full >= for_threads ? kGroup : kSmallGroup;
         for (int k = 0; k < n_blocks; ++k) {
-            const int begin = static_cast<int>(static_cast<long long>(n) * k / n_blocks);
-            const int end = static_cast<int>(static_cast<long long>(n) * (k + 1) / n_blocks);
+            const int begin = begin_of_block(n, group, n_blocks, k), end = begin_of_block(n, group, n_blocks, k + 1);
             blocks.push_back({types[atoms[0]], static_cast<int>(centres.size()), end - begin, n_segments});
             n_segments += static_cast<std::size_t>(end - begin) * static_cast<std::size_t>(n_types);
             centres.insert(centres.end(), atoms.begin() + begin, atoms.begin() + end);

@@ -40,6 +40,8 @@ def _sections_of(prefix: str, fitting: FittingArrays) -> list[NamedArray]:
         out.append((of_input + "form", as_i32(int(first.form)), True))
         given = ((name, getattr(first, name)) for name in ARRAYS)
         out += [(of_input + name, as_i32(array), True) for name, array in given if array is not None]
+        if first.combination is not None:
+            out.append((of_input + "combination", as_f64(first.combination), True))
     codes = [[layer.activation.code, int(layer.skip)] for layer in fitting.layers]
     out += [
         (prefix + "layers", as_i32(codes), True),
@@ -103,16 +105,39 @@ def _read_input(
         columns = _read_columns(s, prefix + "columns", ranks)
         first, n_in = replace(first, columns=columns), len(columns)
         if form == Form.SQUARE:
-            row_end = _read_row_end(s, prefix + "row_end", n_in)
-            double, mixed = (_read_row_end_part(s, f"{prefix}row_end_{part}", row_end) for part in PRECISIONS)
-            first = replace(first, row_end=row_end, row_end_double=double, row_end_mixed=mixed)
-            n_in = int((row_end.astype(np.int64) - np.arange(n_in)).sum())
+            first, n_in = _read_products(s, prefix, first)
         else:
-            n_double, n_mixed = (_read_count_part(s, f"{prefix}n_{part}", n_in) for part in PRECISIONS)
-            first = replace(first, n_double=n_double, n_mixed=n_mixed)
-            n_in *= d.n_per_column
+            first, n_in = _read_counts(s, prefix, first), n_in * d.n_per_column
     require(1 <= n_in <= MOST_INPUTS, prefix + "form", f"gives {n_in} inputs, format 1 allows 1 to {MOST_INPUTS}")
     return first, n_in
+
+
+def _read_products(s: Sections, prefix: str, first: InputArrays) -> tuple[InputArrays, int]:
+    """Of columns or, where the file has a matrix for that, of combinations of them; and how many."""
+    n_factors = n_columns = _n_columns(first)
+    name = prefix + "combination"
+    if s.has(name):
+        combination = s.f64(name, None, n_columns)
+        n_factors = len(combination)
+        require_at_most(name, n_factors, MOST_INPUTS)
+        require(n_columns > 0, name, "has no columns")
+        first = _read_counts(s, prefix, replace(first, combination=combination))
+    row_end = _read_row_end(s, prefix + "row_end", n_factors)
+    double, mixed = (_read_row_end_part(s, f"{prefix}row_end_{part}", row_end) for part in PRECISIONS)
+    first = replace(first, row_end=row_end, row_end_double=double, row_end_mixed=mixed)
+    return first, int((row_end.astype(np.int64) - np.arange(n_factors)).sum())
+
+
+def _read_counts(s: Sections, prefix: str, first: InputArrays) -> InputArrays:
+    """Which leading columns ordinary centres take."""
+    double, mixed = (_read_count_part(s, f"{prefix}n_{part}", _n_columns(first)) for part in PRECISIONS)
+    return replace(first, n_double=double, n_mixed=mixed)
+
+
+def _n_columns(first: InputArrays) -> int:
+    """In the list, which has been read."""
+    assert first.columns is not None
+    return len(first.columns)
 
 
 def _read_form(s: Sections, name: str, kind: str) -> Form:
@@ -135,11 +160,11 @@ def _read_columns(s: Sections, name: str, ranks: dict[int, int]) -> IntArray:
     return columns
 
 
-def _read_row_end(s: Sections, name: str, n_columns: int) -> IntArray:
+def _read_row_end(s: Sections, name: str, n: int) -> IntArray:
     """Each row ends no later than the one before it, or has at most its first product."""
-    row_end = s.i32(name, n_columns)
-    p = np.arange(n_columns)
-    require(bool(((row_end >= p) & (row_end <= n_columns)).all()), name, f"row p must end at p to {n_columns}")
+    row_end = s.i32(name, n)
+    p = np.arange(n)
+    require(bool(((row_end >= p) & (row_end <= n)).all()), name, f"row p must end at p to {n}")
     rises = (row_end[1:] > row_end[:-1]) & (row_end[1:] > p[1:] + 1)
     require(not rises.any(), name, f"increases at row {int(np.argmax(rises)) + 1 if rises.any() else 0}")
     require(bool((row_end > p).any()), name, "leaves no product")

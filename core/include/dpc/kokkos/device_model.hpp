@@ -66,7 +66,7 @@ struct DeviceDescriptor {
     int index = 0;  // into Model::descriptors
     int place = 0;  // among those of its centre type
     bool shares_slots = false;
-    bool is_direct = false;
+    bool expands = false;
     double rcut2 = 0;
     Real inverse_n_sel{};
     math::EnvParameters environment{};
@@ -84,8 +84,8 @@ struct DeviceDescriptor {
 /// What the scratch arrays of one descriptor of the model must have room for, around any centre.
 struct DescriptorExtent {
     DescriptorKind kind = DescriptorKind::se_e2_a;
-    int most_moments = 0;     // of C or T
-    bool has_direct = false;  // some net takes all of it
+    int most_moments = 0;  // of C or what it is expanded to
+    bool expands = false;  // around some type
     bool looks_up_distance = false;
     bool is_gated = false;
 };
@@ -290,7 +290,7 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     to.kind = from.kind;
     to.index = from.index;
     to.shares_slots = from.shares_slots;
-    to.is_direct = from.is_direct();
+    to.expands = from.expands();
     to.rcut2 = from.rcut * from.rcut;
     to.inverse_n_sel = Real(1) / static_cast<Real>(from.n_sel);
     to.environment = from.environment;
@@ -317,7 +317,7 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     DescriptorExtent& extent = descriptors[static_cast<std::size_t>(from.index)];
     extent.most_moments = std::max({extent.most_moments, from.n_rows(), from.n_factors()});
     extent.is_gated = from.is_gated;
-    extent.has_direct = extent.has_direct || to.is_direct;
+    extent.expands = extent.expands || to.expands;
     extent.looks_up_distance = to.table_rcut > 0;
     return to;
 }

@@ -11,18 +11,18 @@ void SeE2A<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int l
     const std::size_t n = 4 * factors * static_cast<std::size_t>(lanes);
     moments_.reserve(n);
     reverse_moments_.reserve(n);
-    if (set.has_direct(this->index_)) {
+    if (set.expands(this->index_)) {
         expanded_.reserve(n);
         reverse_expanded_.reserve(n);
     }
-    pack_scratch_.reserve(8 * factors * kLaneMultiple);
+    pack_scratch_.reserve(8 * factors * kLaneMultiple<Real>);
 }
 
 template <class Real>
 void SeE2A<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) {
     this->compute_moments(descriptor, atoms, moments_.data());
     const Real* factors = moments_.data();
-    if (descriptor.is_direct()) {
+    if (descriptor.expands()) {
         this->kernels_.net.multiply(descriptor.basis, 4 * atoms.lanes, moments_.data(), expanded_.data());
         factors = expanded_.data();
     }
@@ -31,12 +31,12 @@ void SeE2A<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockA
 
 template <class Real>
 void SeE2A<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) {
-    const bool is_direct = descriptor.is_direct();
-    const Real* factors = is_direct ? expanded_.data() : moments_.data();
-    Real* reverse_factors = is_direct ? reverse_expanded_.data() : reverse_moments_.data();
+    const bool expands = descriptor.expands();
+    const Real* factors = expands ? expanded_.data() : moments_.data();
+    Real* reverse_factors = expands ? reverse_expanded_.data() : reverse_moments_.data();
     this->kernels_.products.reverse(descriptor.products(), atoms.lanes, factors, reverse_features, pack_scratch_.data(),
                                     reverse_factors);
-    if (is_direct) {
+    if (expands) {
         this->kernels_.net.multiply(descriptor.reverse_basis, 4 * atoms.lanes, reverse_expanded_.data(), reverse_moments_.data());
     }
     this->reverse_moments(descriptor, atoms, reverse_moments_.data());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// se_e2_a (docs/theory.md sections 1 to 3): the features are products S_pq of moments of C, or of T = Vs C (direct form).
+// se_e2_a (docs/theory.md sections 1 to 3): the features are products S_pq of moments of C, or of combinations of
+// them, such as T = Vs C in the direct form.
 #pragma once
 
 #include "host/descriptors/pair_descriptor.hpp"

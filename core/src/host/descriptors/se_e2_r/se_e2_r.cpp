@@ -7,14 +7,14 @@ namespace dpc::host {
 template <class Real>
 void SeE2R<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) {
     this->reserve_pairs(set, n_slots);
-    if (set.has_direct(this->index_)) {
+    if (set.expands(this->index_)) {
         moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * static_cast<std::size_t>(lanes));
     }
 }
 
 template <class Real>
 void SeE2R<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) {
-    if (!descriptor.is_direct()) {
+    if (!descriptor.expands()) {
         this->compute_moments(descriptor, atoms, features);
         return;
     }
@@ -24,7 +24,7 @@ void SeE2R<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockA
 
 template <class Real>
 void SeE2R<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) {
-    if (!descriptor.is_direct()) {
+    if (!descriptor.expands()) {
         this->reverse_moments(descriptor, atoms, reverse_features);
         return;
     }

@@ -28,7 +28,7 @@ void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int la
     const std::size_t most_components = set.is_gated(index_) ? 2 : 1;
     sums_.reserve(2 * most_components * stride);
     weights_.reserve(most_components * stride);
-    if (set.has_direct(index_)) {
+    if (set.expands(index_)) {
         moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * static_cast<std::size_t>(lanes));
     }
 }
@@ -182,7 +182,7 @@ void SeE3<Real>::reverse_piece(const Piece& piece) {
 
 template <class Real>
 void SeE3<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) {
-    if (!descriptor.is_direct()) {
+    if (!descriptor.expands()) {
         compute_moments(descriptor, atoms, features);
         return;
     }
@@ -192,7 +192,7 @@ void SeE3<Real>::compute(const PackedDescriptor<Real>& descriptor, const BlockAt
 
 template <class Real>
 void SeE3<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) {
-    if (!descriptor.is_direct()) {
+    if (!descriptor.expands()) {
         reverse_moments(descriptor, atoms, reverse_features);
         return;
     }

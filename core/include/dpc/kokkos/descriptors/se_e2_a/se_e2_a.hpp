@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// se_e2_a (docs/theory.md sections 1 to 3): the features are products S_pq of moments of C, or of T = Vs C (direct form).
+// se_e2_a (docs/theory.md sections 1 to 3): the features are products S_pq of moments of C, or of combinations of them, such as T = Vs C in the direct form.
 #pragma once
 
 #include "dpc/kokkos/descriptors/se_e2_a/products.hpp"
@@ -17,14 +17,14 @@ struct SeE2A {
         place_pairs<components>(places, extent, n_slots, arrays.pairs);
         const std::size_t n = components * n_lanes * static_cast<std::size_t>(extent.most_moments);
         places.add(n, {&arrays.moments, &arrays.reverse_moments});
-        places.add(extent.has_direct ? n : 0, {&arrays.expanded, &arrays.reverse_expanded});
+        places.add(extent.expands ? n : 0, {&arrays.expanded, &arrays.reverse_expanded});
     }
 
     static void compute(const Steps& steps, const TiledRows<Real>& features) {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
         const TiledRows<Real> moments = tiled(steps, steps.arrays.moments, descriptor.n_moments);
         steps.template compute_moments<components>(moments);
-        if (descriptor.is_direct) {
+        if (descriptor.expands) {
             steps.product("dpc::expand_moments", steps.space, descriptor.basis, by_component(steps.tiles()),
                           by_component(moments), by_component(factors(steps)));
         }
@@ -37,10 +37,10 @@ struct SeE2A {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
         const TiledRows<Real> reverse_moments = tiled(steps, steps.arrays.reverse_moments, descriptor.n_moments);
         const TiledRows<Real> reverse_factors =
-            descriptor.is_direct ? tiled(steps, steps.arrays.reverse_expanded, descriptor.products.n_factors) : reverse_moments;
+            descriptor.expands ? tiled(steps, steps.arrays.reverse_expanded, descriptor.products.n_factors) : reverse_moments;
         for_each_row("dpc::reverse_products", steps.space, steps.tiles(), descriptor.products.n_factors,
                      ReverseProducts<Real>{descriptor.products, factors(steps), features, reverse_factors});
-        if (descriptor.is_direct) {
+        if (descriptor.expands) {
             steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, by_component(steps.tiles()),
                           by_component(reverse_factors), by_component(reverse_moments));
         }
@@ -52,10 +52,10 @@ private:
     static TiledRows<Real> tiled(const Steps& steps, Real* array, int n_rows) {
         return {array, components * n_rows, steps.tiles().lanes};
     }
-    /// What the products are of: C, or T in the direct form.
+    /// What the products are of: C, or what it is expanded to.
     static TiledRows<Real> factors(const Steps& steps) {
-        return steps.descriptor.is_direct ? tiled(steps, steps.arrays.expanded, steps.descriptor.products.n_factors)
-                                          : tiled(steps, steps.arrays.moments, steps.descriptor.n_moments);
+        return steps.descriptor.expands ? tiled(steps, steps.arrays.expanded, steps.descriptor.products.n_factors)
+                                        : tiled(steps, steps.arrays.moments, steps.descriptor.n_moments);
     }
     /// The basis does the same to every component: as if these were more lanes.
     static Tiles by_component(Tiles tiles) {

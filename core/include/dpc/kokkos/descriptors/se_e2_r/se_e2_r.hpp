@@ -14,12 +14,12 @@ struct SeE2R {
     static void place(ArrayPlaces& places, const DescriptorExtent& extent, std::size_t n_lanes, std::size_t n_slots,
                       DescriptorArrays<Real>& arrays) {
         place_pairs<components>(places, extent, n_slots, arrays.pairs);
-        places.add(extent.has_direct ? n_lanes * static_cast<std::size_t>(extent.most_moments) : 0, {&arrays.moments});
+        places.add(extent.expands ? n_lanes * static_cast<std::size_t>(extent.most_moments) : 0, {&arrays.moments});
     }
 
     static void compute(const Steps& steps, const TiledRows<Real>& features) {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
-        if (!descriptor.is_direct) {
+        if (!descriptor.expands) {
             steps.template compute_moments<components>(features);
             return;
         }
@@ -31,7 +31,7 @@ struct SeE2R {
     template <class Output>
     static void reverse(const Steps& steps, const TiledRows<Real>& features, const ForceSums<Output>& forces) {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
-        if (!descriptor.is_direct) {
+        if (!descriptor.expands) {
             steps.template reverse_moments<components>(features, forces);
             return;
         }

@@ -20,13 +20,13 @@ struct SeE3 {
         places.add(n_slots, {&arrays.inside});
         places.add(extent.is_gated ? n_slots : 0, {&arrays.products.environment[1], &arrays.products.reverse_environment[0],
                                                    &arrays.products.reverse_environment[1]});
-        places.add(extent.has_direct ? n_lanes * static_cast<std::size_t>(extent.most_moments) : 0, {&arrays.moments});
+        places.add(extent.expands ? n_lanes * static_cast<std::size_t>(extent.most_moments) : 0, {&arrays.moments});
     }
 
     static void compute(const Steps& steps, const TiledRows<Real>& features) {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
         const int n_types = steps.chunk.common.n_types;
-        const TiledRows<Real> moments = descriptor.is_direct ? moments_of(steps) : features;
+        const TiledRows<Real> moments = descriptor.expands ? moments_of(steps) : features;
         for_each_segment("dpc::compute_environment", steps.space, steps.tiles(), n_types,
                          ComputeEnvironment<Real, components, false>{steps.chunk, descriptor.environment, descriptor.is_gated});
         if (descriptor.is_gated) {
@@ -34,7 +34,7 @@ struct SeE3 {
         } else {
             compute_triples<1>(steps, moments);
         }
-        if (descriptor.is_direct) {
+        if (descriptor.expands) {
             steps.product("dpc::expand_moments", steps.space, descriptor.basis, steps.tiles(), moments, features);
         }
     }
@@ -42,8 +42,8 @@ struct SeE3 {
     template <class Output>
     static void reverse(const Steps& steps, const TiledRows<Real>& features, const ForceSums<Output>& forces) {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
-        const TiledRows<Real> reverse_moments = descriptor.is_direct ? moments_of(steps) : features;  // C is no longer needed
-        if (descriptor.is_direct) {
+        const TiledRows<Real> reverse_moments = descriptor.expands ? moments_of(steps) : features;  // C is no longer needed
+        if (descriptor.expands) {
             steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features,
                           reverse_moments);
         }

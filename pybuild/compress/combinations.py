@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Factors that are combinations of the rows of C of all neighbour types (docs/compression.md, Products).
+
+The first A factors are the axis rows T[:A], rotated; the others are what these leave of the other rows of T: R = T - E T[:A]
+with E the regression of T on T[:A]. Since D has products with axis rows only, no product of two of the others is needed, and
+there are at most A (A + 1)/2 + (M - A) A of them, however many neighbour types there are. Both groups are rotated such that
+amplitude times sensitivity falls as fast as it can, and ordered by that. What falls is measured on the moments of ordinary
+centres and, with a small weight, on the functions over the range of the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..arrays import Array, IntArray
+from .evaluation import DirectInput
+from .folding import Factors
+from .lowrank import roots
+from .place import Place
+from .truncation import Case
+
+RANGE_WEIGHT = 0.1  # of the functions over the range of the tables, on the same scale as the moments seen
+NOISE = 1e-14  # amplitude of the largest: factors below are rounding
+RCOND = 1e-12  # of axis rows that are combinations of one another
+
+
+def combine(place: Place, a: int, cases: Sequence[Case], columns: IntArray) -> Factors:
+    """The factors of centres of type a, of some columns (L, 2); cases: of ordinary centres."""
+    axis = place.descriptor.axis_neuron
+    bases = place.bases_around(a)
+    vectors = np.stack([bases[b].vectors[:, k] for b, k in columns.tolist()], axis=1)
+    amplitude = np.array([bases[b].amplitude[k] for b, k in columns.tolist()])
+    seen, gradient = _moments(place, a, cases)
+    h = gradient @ gradient.T
+    samples = _with_range(seen, vectors * amplitude, h)
+    regression = np.linalg.lstsq(samples[:axis].T, samples.T, rcond=RCOND)[0].T  # E (M, A)
+    regression[:axis] = np.eye(axis)
+    first = _Rotation(samples[:axis], regression.T @ h @ regression)
+    rest = _Rotation((samples - regression @ samples[:axis])[axis:], h[axis:, axis:]).without_noise(NOISE * first.amplitude[0])
+    of_rest = np.concatenate([-regression[axis:], np.eye(len(h) - axis)], axis=1)  # R = that times T
+    vectors_of_rest = np.concatenate([np.zeros((axis, rest.vectors.shape[1])), rest.vectors])
+    return Factors(
+        columns,
+        np.concatenate([first.amplitude, rest.amplitude]),
+        np.concatenate([regression @ first.vectors, vectors_of_rest], axis=1),
+        np.concatenate([first.projector.T @ vectors[:axis], rest.projector.T @ (of_rest @ vectors)]),
+        n_first=axis,
+    )
+
+
+class _Rotation:
+    """Of rows x = V (P^T x), most important first; samples (m, n) of x, h (m, m) the mean of dE/dx dE/dx^T."""
+
+    def __init__(self, samples: Array, h: Array):
+        root, inverse = roots(h)
+        directions, self.amplitude, _ = np.linalg.svd(root @ samples, full_matrices=False)
+        self.projector, self.vectors = root @ directions, inverse @ directions
+
+    def without_noise(self, least: float) -> _Rotation:
+        """Without the columns of a smaller amplitude."""
+        n = int(np.sum(self.amplitude > least))
+        self.amplitude, self.projector, self.vectors = self.amplitude[:n], self.projector[:, :n], self.vectors[:, :n]
+        return self
+
+
+def _moments(place: Place, a: int, cases: Sequence[Case]) -> tuple[Array, Array]:
+    """(M, n) T and dE/dT of centres of type a, all components, over the root of how many centres there are."""
+    fitting = place.whole(a)
+    whole = fitting.inputs[place.d]
+    assert isinstance(whole, DirectInput)
+    rows = [(np.empty((0, place.descriptor.width, place.descriptor.n_components)),) * 2]
+    for case in cases:
+        moments = case.moments[a]
+        gradient = fitting.net.gradient(fitting.forward(moments, case.env.parameters[a]))
+        parts = np.split(gradient, np.cumsum([mine.size for mine in fitting.inputs]), axis=1)
+        t = whole.whole(moments[place.d])
+        rows.append((t, place.descriptor.reverse_features(t, parts[place.d])))
+    return tuple(
+        np.concatenate(of).transpose(1, 0, 2).reshape(place.descriptor.width, -1) / np.sqrt(max(1, sum(map(len, of))))
+        for of in zip(*rows, strict=True)
+    )
+
+
+def _with_range(seen: Array, functions: Array, h: Array) -> Array:
+    """(M, M) whose rows have the same products as those of the moments seen (M, n) and of the functions (M, L) together."""
+    weight, own = (float(np.sum(x * (h @ x))) for x in (seen, functions))
+    scale = RANGE_WEIGHT * weight / own if weight > 0 and own > 0 else 1.0
+    return np.asarray(np.linalg.qr(np.concatenate([seen, np.sqrt(scale) * functions], axis=1).T, mode="r")).T

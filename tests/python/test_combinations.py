@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Products of combinations of the columns of all neighbour types (docs/compression.md, Products)."""
+
+import numpy as np
+import pytest
+
+from pybuild import calculator
+from pybuild.compress.build import Options, build
+from pybuild.compress.combinations import combine
+from pybuild.compress.evaluation import FoldedInput
+from pybuild.compress.folding import FirstLayer
+from pybuild.compress.lowrank import identity_basis
+from pybuild.compress.place import Place
+from pybuild.compress.truncation import evaluate_exactly
+from pybuild.info import info_lines
+from pybuild.oracles import reference_tables
+from pybuild.structures.structure import Structure
+from pybuild.tablefile.file import from_bytes, to_bytes
+
+try:
+    from pybuild import _core as core
+except ImportError:  # not built: the tests that need it say so when they skip
+    core = None
+
+SAME = 1e-11  # relative: the same sum by way of two inverse matrices
+WIDTH, AXIS, N_TYPES, M = 12, 2, 3, 1.2
+# The compiled evaluator against the same products in plain loops, of the largest force: sums in another order, and in single
+# precision.
+DOUBLE, SINGLE = 1e-11, 2e-5
+
+
+@pytest.fixture
+def problem(make_model, make_structure):
+    """A place in a model of three types with all columns, one structure evaluated exactly, and the factors of type 1."""
+    model = make_model(seed=4, n_types=N_TYPES, widths=(1, 6, WIDTH))
+    positions, types, cell = make_structure(seed=5, n_types=N_TYPES)
+    case = evaluate_exactly(model, Structure(positions, types, cell), np.arange(len(types)))
+    place = Place(model, {pair: identity_basis(WIDTH) for pair in case.env.blocks}, 0)
+    columns = np.array([(b, k) for b in range(N_TYPES) for k in range(WIDTH)], dtype=np.int32)
+    return place, case, combine(place, 1, [case], columns)
+
+
+def all_products(place, factors):
+    """A staircase with all that are not 0, and its rows of the first layer's weight."""
+    n = len(factors.amplitude)
+    row_end = np.where(np.arange(n) < AXIS, n, np.arange(n)).astype(np.int32)
+    first = FoldedInput(factors.columns, row_end, factors.combination)
+    return first, FirstLayer(place.weight(1), factors, AXIS).weights(*first.products())
+
+
+def test_products_with_axis_rows_give_the_descriptor_layer(problem):
+    place, case, factors = problem
+    assert factors.combination.shape == (WIDTH, N_TYPES * WIDTH)
+    assert factors.n_first == AXIS
+    first, weight = all_products(place, factors)
+    assert first.size == AXIS * (AXIS + 1) // 2 + (WIDTH - AXIS) * AXIS
+    moments, whole = case.moments[1][0], place.whole(1).inputs[0]
+    expected = whole.forward(moments) @ place.weight(1)
+    np.testing.assert_allclose(first.forward(moments) @ weight, expected, rtol=0, atol=SAME * np.abs(expected).max())
+    g = np.random.default_rng(1).normal(size=expected.shape)
+    expected = whole.reverse(moments, g @ place.weight(1).T)
+    got = first.reverse(moments, g @ weight.T)
+    for b in moments:
+        np.testing.assert_allclose(got[b], expected[b], rtol=0, atol=SAME * np.abs(expected[b]).max())
+
+
+def test_the_weight_of_two_other_factors_is_zero(problem):
+    place, _, factors = problem
+    assert np.abs(factors.vectors[:AXIS, AXIS:]).max() == 0
+    p, q = np.triu_indices(WIDTH)
+    weight = FirstLayer(place.weight(1), factors, AXIS).weights(p, q)
+    assert np.abs(weight[p >= AXIS]).max() == 0
+    assert np.abs(weight[p < AXIS]).min(axis=1).max() > 0
+
+
+def test_most_important_first(problem):
+    _, _, factors = problem
+    for part in (factors.amplitude[:AXIS], factors.amplitude[AXIS:]):
+        assert np.all(np.diff(part) <= 0)
+        assert part[-1] < 0.5 * part[0]
+
+
+def test_a_type_that_no_structure_has(problem):
+    """Then only the functions count."""
+    place, case, seen = problem
+    factors = combine(place, 1, [], seen.columns)
+    first, weight = all_products(place, factors)
+    moments = case.moments[1][0]
+    expected = place.whole(1).inputs[0].forward(moments) @ place.weight(1)
+    np.testing.assert_allclose(first.forward(moments) @ weight, expected, rtol=0, atol=SAME * np.abs(expected).max())
+
+
+@pytest.fixture(scope="module")
+def tables(make_model):
+    """With parts for both precisions."""
+    model = make_model(seed=2, n_types=N_TYPES, widths=(1, 20, 40))
+    return from_bytes(to_bytes(build(model, M, Options(tolerance=1e-4, tolerance_mixed=1e-2, form="combined")).tables))
+
+
+def count(row_end):
+    return int(np.sum(row_end - np.arange(len(row_end))))
+
+
+def test_a_file_has_parts_of_products_and_columns(tables):
+    for fitting in tables.fittings:
+        (taken,) = fitting.inputs
+        assert taken.combination.shape == (len(taken.row_end), len(taken.columns))
+        assert count(taken.row_end_mixed) < count(taken.row_end_double) < count(taken.row_end)
+        assert np.all(taken.row_end[AXIS:] == np.arange(AXIS, len(taken.row_end)))  # no row begins a product but the axis rows
+        text = f"{count(taken.row_end_mixed)} products of {len(taken.row_end)} combinations of "
+        assert any(text in line for line in info_lines(tables))
+
+
+@pytest.mark.skipif(core is None, reason="pybuild._core is not built")
+@pytest.mark.parametrize(("precision", "tolerance"), [("double", DOUBLE), ("mixed", SINGLE)])
+def test_compiled_evaluates_the_same(tables, make_structure, precision, tolerance):
+    positions, types, cell = make_structure(seed=3, n_types=N_TYPES)
+    positions[1] = positions[0] + [0.0, 0.0, 0.8 * M]  # two centres that take all, and ordinary ones
+    expected = reference_tables.evaluate(tables, positions, types, cell, mixed=precision == "mixed")
+    got = calculator.evaluate(core.Model.from_bytes(to_bytes(tables)), positions, types, cell, precision=precision)
+    scale = np.abs(expected.forces).max()
+    np.testing.assert_allclose(got.forces, expected.forces, rtol=0, atol=tolerance * scale)
+    np.testing.assert_allclose(got.atom_energy, expected.atom_energy, rtol=0, atol=tolerance * scale)
