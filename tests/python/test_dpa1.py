@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from peer_models import M, MadeOnce, frames
 
 from pybuild import calculator
 from pybuild.compress import hermite
@@ -26,7 +27,6 @@ PADDED = {"concat", "concat_exclude", "strip", "strip_tight"}  # whose empty slo
 CROWDED = {"concat_exclude", "strip_tight", "smooth"}  # with more neighbours than slots
 NAMES = ["concat", "concat_exclude", "electrons", "smooth", "smooth_exclude", "strip", "strip_tight"]
 BACKENDS = ["host", "kokkos_serial"]
-M = 1.0  # angstrom: no two atoms are closer
 
 
 @pytest.fixture(scope="module")
@@ -40,23 +40,9 @@ def trained(folder, name):
     return read_model(folder / f"{name}.pth", padding_type="ABC"[data["types"][0]] if name in PADDED else None), data
 
 
-def frames(data):
-    for k, cell in enumerate((data["cell"], None)):
-        yield k, data["positions"], data["types"].astype(np.int64), cell
-
-
 @pytest.fixture(scope="module")
 def tables_of(folder, tmp_path_factory):
-    """The table file of a model, made once."""
-    made = {}
-
-    def make(name):
-        if name not in made:
-            made[name] = tmp_path_factory.mktemp("dpa1") / "tables.bin"
-            write_tables(made[name], build(trained(folder, name)[0], M).tables)
-        return made[name]
-
-    return make
+    return MadeOnce(lambda name: trained(folder, name)[0], tmp_path_factory)
 
 
 @pytest.mark.parametrize("name", NAMES)

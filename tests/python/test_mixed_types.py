@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from peer_models import M, MadeOnce, frames
 
 from pybuild import calculator
 from pybuild.compress.build import Options, build
@@ -22,7 +23,6 @@ NAMES = ["concat", "strip", "smooth", "smooth_exclude"]
 HYBRIDS = ["hybrid_a", "hybrid_concat", "hybrid_three_bodies", "hybrid_tight", "hybrid_all_tight", "hybrid_few"]
 CROWDED = {"concat", "smooth", "hybrid_tight", "hybrid_all_tight", "hybrid_few"}
 STEP = 1e-4  # angstrom, of a central difference
-M = 1.0  # angstrom: no two atoms are closer
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +36,6 @@ def trained(folder, name):
     return read_model(folder / f"{name}.pth", padding_type="ABC"[data["types"][0]] if name == "hybrid_concat" else None), data
 
 
-def frames(data):
-    for k, cell in enumerate((data["cell"], None)):
-        yield k, data["positions"], data["types"].astype(np.int64), cell
-
-
 def atom_virial(data, k):
     """DeePMD-kit's has the component of the force first."""
     return data[f"atom_virial{k}"].reshape(-1, 3, 3).transpose(0, 2, 1).reshape(-1, 9)
@@ -48,16 +43,7 @@ def atom_virial(data, k):
 
 @pytest.fixture(scope="module")
 def tables_of(folder, tmp_path_factory):
-    """The table file of a model, made once."""
-    made = {}
-
-    def make(name):
-        if name not in made:
-            made[name] = tmp_path_factory.mktemp("mixed") / "tables.bin"
-            write_tables(made[name], build(trained(folder, name)[0], M).tables)
-        return made[name]
-
-    return make
+    return MadeOnce(lambda name: trained(folder, name)[0], tmp_path_factory)
 
 
 @pytest.mark.parametrize("name", [*NAMES, *HYBRIDS])

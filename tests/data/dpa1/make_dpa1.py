@@ -42,17 +42,22 @@ MODELS = {
 }
 
 
+def write(folder, name, script, randomised):
+    """NAME.pth and NAME.npz of a model whose numbers randomised(model) makes."""
+    model = get_model(copy.deepcopy(script))
+    model.eval()
+    randomised(model)
+    np.savez(folder / f"{name}.npz", **frames(pytorch_evaluation(model)))
+    torch.jit.save(torch.jit.script(model), folder / "whole.pth")
+    without_code(folder / "whole.pth", folder / f"{name}.pth")
+    (folder / "whole.pth").unlink()
+
+
 def main():
     torch.set_num_threads(1)
     for seed, (name, (descriptor, fitting, of_model)) in enumerate(MODELS.items()):
         script = config({}, fitting) | {"descriptor": DESCRIPTOR | descriptor} | of_model
-        model = get_model(copy.deepcopy(script))
-        model.eval()
-        randomise(model, seed)
-        np.savez(HERE / f"{name}.npz", **frames(pytorch_evaluation(model)))
-        torch.jit.save(torch.jit.script(model), HERE / "whole.pth")
-        without_code(HERE / "whole.pth", HERE / f"{name}.pth")
-        (HERE / "whole.pth").unlink()
+        write(HERE, name, script, lambda model, seed=seed: randomise(model, seed))
 
 
 if __name__ == "__main__":

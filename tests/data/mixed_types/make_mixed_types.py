@@ -8,22 +8,18 @@ any type with each other and with those that have slots for each type.
 As ../dpa1/make_dpa1.py.
 """
 
-import copy
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
-from deepmd.pt.model.model import get_model
 
 HERE = Path(__file__).parent
 sys.path += [str(HERE.parent / name) for name in ("options", "neighbour_rules", "dpa1")]
 
-from make_dpa1 import BOTH, CONCAT, ONE, SMOOTH  # noqa: E402
+from make_dpa1 import BOTH, CONCAT, ONE, SMOOTH, write  # noqa: E402
 from make_dpa1 import DESCRIPTOR as DPA1  # noqa: E402
 from make_hybrids import config, randomise  # noqa: E402
-from make_models import frames, pytorch_evaluation  # noqa: E402
-from make_options import DESCRIPTOR, RADIAL, without_code  # noqa: E402
+from make_options import DESCRIPTOR, RADIAL  # noqa: E402
 
 THREE = {"type": "se_e3_tebd", "rcut": 3.0, "rcut_smth": 0.8, "sel": 20, "neuron": [4, 8], "tebd_dim": 3, "seed": 1}
 STRIP = {"tebd_input_mode": "strip"}
@@ -56,13 +52,7 @@ def main():
     for seed, (name, script) in enumerate(MODELS.items()):
         members = script["descriptor"]["list"]
         script = script | ({"descriptor": members[0]} if len(members) == 1 else {})
-        model = get_model(copy.deepcopy(script))
-        model.eval()
-        randomise(model, seed)
-        np.savez(HERE / f"{name}.npz", **frames(pytorch_evaluation(model)))
-        torch.jit.save(torch.jit.script(model), HERE / "whole.pth")
-        without_code(HERE / "whole.pth", HERE / f"{name}.pth")
-        (HERE / "whole.pth").unlink()
+        write(HERE, name, script, lambda model, seed=seed: randomise(model, seed))
 
 
 if __name__ == "__main__":
