@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "dpc/kokkos/centres.hpp"
@@ -46,7 +47,7 @@ public:
         grow(counts_, space, "dpc::neighbour_counts", 2 * found_.most.size());
         grow(closest2_, space, "dpc::closest", found_.closest.size());
         Kokkos::deep_copy(space, counts_, 0LL);
-        Kokkos::deep_copy(space, closest2_, Kokkos::Experimental::infinity_v<double>);
+        Kokkos::deep_copy(space, closest2_, std::numeric_limits<double>::infinity());
     }
 
     /// After gather_pairs. has_several: descriptors, so that what is noted of a centre is of one of them.
