@@ -135,12 +135,23 @@ struct ReverseMoments {
             }
             group.sum_over_parts(sums, [&](int c, Real total) {
                 if (is_pair) {
-                    Real& to = chunk.pairs.reverse_environment[c][pair];
-                    to = first > 0 ? to + total : total;
+                    Real* to = array_of(c) + pair;
+                    *to = first > 0 ? *to + total : total;
                 }
             });
         }
         group.barrier();
+    }
+
+    /// dE/dR of component c. Of two it is chosen by a condition: their pointers are a copy of se_e3_tebd's own, which an index that
+    /// is known at run time would put into local memory.
+    KOKKOS_FORCEINLINE_FUNCTION Real* array_of(int c) const {
+        Real* const* arrays = chunk.pairs.reverse_environment;
+        if constexpr (COMPONENTS == 2) {
+            return c == 0 ? arrays[0] : arrays[1];
+        } else {
+            return arrays[c];
+        }
     }
 };
 
