@@ -51,10 +51,11 @@ def combine(place: Place, a: int, cases: Sequence[Case], columns: IntArray) -> F
 
 
 class _Rotation:
-    """Of rows x = V (P^T x), most important first; samples (m, n) of x, h (m, m) the mean of dE/dx dE/dx^T."""
+    """Of rows x = V (P^T x), most important first; samples (m, n) of x, h (m, m) the mean of dE/dx dE/dx^T. m may be 0: a
+    descriptor all of whose rows are axis rows leaves none."""
 
     def __init__(self, samples: Array, h: Array):
-        root, inverse = roots(h)
+        root, inverse = roots(h) if len(h) else (h, h)
         directions, self.amplitude, _ = np.linalg.svd(root @ samples, full_matrices=False)
         self.projector, self.vectors = root @ directions, inverse @ directions
 
