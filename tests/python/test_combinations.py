@@ -48,6 +48,14 @@ def all_products(place, factors):
     return first, FirstLayer(place.weight(1), factors, AXIS).weights(*first.products())
 
 
+def test_all_rows_are_axis_rows(make_model):
+    """Nothing is left for a second group of factors."""
+    model = make_model(seed=6, n_types=2, widths=(1, AXIS))
+    built = build(model, M, Options(form="combined"))
+    assert built.tables.fittings[0].inputs[0].combination is not None
+    assert built.measured.double.force < 1e-8
+
+
 def test_products_with_axis_rows_give_the_descriptor_layer(problem):
     place, case, factors = problem
     assert factors.combination.shape == (WIDTH, N_TYPES * WIDTH)
