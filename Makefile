@@ -6,7 +6,7 @@ BIN := .venv/bin
 RUFF := $(shell sed -n 's/^required-version = "\([^"]*\)".*/ruff\1/p' pyproject.toml)
 CLANG_FORMAT := clang-format==20.1.8
 MYPY := mypy==1.18.2
-FORMATTED := $(shell find core cython_ext tests/core benchmarks -name '*.[ch]pp')
+FORMATTED := $(shell find core cython_ext lammps_plugin tests/core benchmarks -name '*.[ch]pp' -o -path '*lammps_plugin*' -name '*.h')
 SOURCES := CMakeLists.txt pyproject.toml $(shell find core cmake cython_ext lammps_plugin pybuild -type f -not -path '*/__pycache__/*')
 
 demo: .venv/package  ## compress the shipped water model, run MD with it, print speed, drift and table error

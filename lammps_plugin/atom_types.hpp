@@ -18,15 +18,13 @@ enum TypeChange : int { kSameTypes, kTypesChanged, kJoinedModel, kUnknownType };
 
 /// Model type of an atom when a list is built. model_type_of: by LAMMPS type; absent_bits: groups
 /// that are excluded against all.
-DPC_FUNCTION int type_in_new_list(const int* model_type_of, int lammps_type, int mask,
-                                  int absent_bits) {
+DPC_FUNCTION int type_in_new_list(const int* model_type_of, int lammps_type, int mask, int absent_bits) {
     return (mask & absent_bits) != 0 ? kExcluded : model_type_of[lammps_type];
 }
 
 /// Take over what LAMMPS says now about an atom of the list. An atom that was not in the model when
 /// the list was built cannot join it: its neighbours are missing.
-DPC_FUNCTION TypeChange update_type(const int* model_type_of, int n_lammps_types, int lammps_type,
-                                    int& type) {
+DPC_FUNCTION TypeChange update_type(const int* model_type_of, int n_lammps_types, int lammps_type, int& type) {
     if (lammps_type < 1 || lammps_type > n_lammps_types) {
         return kUnknownType;
     }

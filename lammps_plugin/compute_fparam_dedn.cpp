@@ -27,7 +27,8 @@ ComputeFparamDedn::ComputeFparamDedn(LAMMPS* lammps, int narg, char** arg) : Com
         fail("the group must be all: the energy is that of all atoms of the model");
     }
     if (narg > kWords && comm->me == 0) {
-        utils::logmesg(lmp, dpcompressed::text("WARNING: ", kCompute, "the words after the style have no effect: the derivatives are "
+        utils::logmesg(lmp, dpcompressed::text("WARNING: ", kCompute,
+                                               "the words after the style have no effect: the derivatives are "
                                                "analytic, at the frame parameters that pair_style uses\n"));
     }
     scalar_flag = vector_flag = 1;

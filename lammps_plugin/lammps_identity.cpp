@@ -11,8 +11,7 @@
 
 namespace {
 
-constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 constexpr size_t kMpiTextSize = 8192;  // MPI_MAX_LIBRARY_VERSION_STRING of every MPI fits
 constexpr char kModified[] = "-modified";
 
@@ -51,8 +50,8 @@ Mpi running_mpi(const RunningLammps& lammps) {
     if (strstr(text, "Open MPI") != nullptr) {
         return Mpi::kOpenMpi;
     }
-    const bool mpich = strstr(text, "MPICH") != nullptr || strstr(text, "MVAPICH") != nullptr ||
-                       strstr(text, "Intel(R) MPI") != nullptr;
+    const bool mpich =
+        strstr(text, "MPICH") != nullptr || strstr(text, "MVAPICH") != nullptr || strstr(text, "Intel(R) MPI") != nullptr;
     return mpich ? Mpi::kMpich : Mpi::kUnknown;
 }
 
@@ -86,16 +85,14 @@ int update_of(const char* descriptor) {
 
 void spell_version(int version, char* text, size_t size) {
     const int month = version / 100 % 100;
-    snprintf(text, size, "%d %s %d", version % 100,
-             month >= 1 && month <= 12 ? kMonths[month - 1] : "?", version / 10000);
+    snprintf(text, size, "%d %s %d", version % 100, month >= 1 && month <= 12 ? kMonths[month - 1] : "?", version / 10000);
 }
 
 bool LammpsIdentity::agrees_with(const LammpsIdentity& other) const {
-    const bool same_sizes =
-        bigint == other.bigint && tagint == other.tagint && imageint == other.imageint;
+    const bool same_sizes = bigint == other.bigint && tagint == other.tagint && imageint == other.imageint;
     const bool same_update = update == -1 || other.update == -1 || update == other.update;
-    const bool same_descriptor = descriptor[0] == '\0' || other.descriptor[0] == '\0' ||
-                                 strcmp(descriptor, other.descriptor) == 0;
+    const bool same_descriptor =
+        descriptor[0] == '\0' || other.descriptor[0] == '\0' || strcmp(descriptor, other.descriptor) == 0;
     const bool same_mpi = mpi == Mpi::kUnknown || other.mpi == Mpi::kUnknown || mpi == other.mpi;
     return version == other.version && same_sizes && same_update && same_descriptor && same_mpi;
 }
@@ -109,18 +106,14 @@ void LammpsIdentity::spell(char* text, size_t size) const {
     if (descriptor[0] != '\0') {
         snprintf(git, sizeof git, " (%s)", descriptor);
     }
-    snprintf(text, size, "%s%s%s with integers of %d/%d/%d bytes%s", date, release, git, bigint,
-             tagint, imageint, spell_mpi(mpi));
+    snprintf(text, size, "%s%s%s with integers of %d/%d/%d bytes%s", date, release, git, bigint, tagint, imageint,
+             spell_mpi(mpi));
 }
 
 LammpsIdentity compiled_for() {
-    LammpsIdentity build = {kLammpsVersion,
-                            kLammpsUpdate,
-                            "",
-                            sizeof(LAMMPS_NS::bigint),
-                            sizeof(LAMMPS_NS::tagint),
-                            sizeof(LAMMPS_NS::imageint),
-                            kCompiledMpi};
+    LammpsIdentity build = {
+        kLammpsVersion, kLammpsUpdate, "", sizeof(LAMMPS_NS::bigint), sizeof(LAMMPS_NS::tagint), sizeof(LAMMPS_NS::imageint),
+        kCompiledMpi};
     snprintf(build.descriptor, sizeof build.descriptor, "%s", kLammpsDescriptor);
     drop_modified(build.descriptor);
     if (build.update == -1) {

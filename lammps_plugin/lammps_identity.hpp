@@ -10,9 +10,9 @@
 enum class Mpi { kUnknown, kNone, kMpich, kOpenMpi };  // families with one binary interface
 
 struct LammpsIdentity {
-    int version;                    // yyyymmdd
-    int update;                     // 0 is the release itself, -1 unknown
-    char descriptor[128];           // of git, "" unknown
+    int version;                   // yyyymmdd
+    int update;                    // 0 is the release itself, -1 unknown
+    char descriptor[128];          // of git, "" unknown
     int bigint, tagint, imageint;  // bytes
     Mpi mpi;
 

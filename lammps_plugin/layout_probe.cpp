@@ -143,14 +143,14 @@ struct PairProbe : Pair {
         const Constructed pair(lammps, "_ZN9LAMMPS_NS4PairC2EPNS_6LAMMPSE");
         return pair.holds(offsetof(PairProbe, eng_vdwl), 0.0) && pair.holds(offsetof(PairProbe, eatom), Null()) &&
                pair.holds(offsetof(PairProbe, cutsq), Null()) && pair.holds(offsetof(PairProbe, setflag), Null()) &&
-               pair.holds(offsetof(PairProbe, comm_forward), 0) &&
-               pair.holds(offsetof(PairProbe, comm_reverse), 0) && pair.holds(offsetof(PairProbe, nextra), 0) &&
-               pair.holds(offsetof(PairProbe, pvector), Null()) && pair.holds(offsetof(PairProbe, single_enable), 1) &&
-               pair.holds(offsetof(PairProbe, restartinfo), 1) && pair.holds(offsetof(PairProbe, ghostneigh), 0) &&
-               pair.holds(offsetof(PairProbe, reinitflag), 1) && pair.holds(offsetof(PairProbe, ncoultablebits), 12) &&
-               pair.holds(offsetof(PairProbe, ndisptablebits), 12) && pair.holds(offsetof(PairProbe, allocated), 0) &&
-               pair.holds(offsetof(PairProbe, compute_flag), 1) && pair.holds(offsetof(PairProbe, mixed_flag), 1) &&
-               pair.holds(offsetof(PairProbe, suffix_flag), 0) && pair.holds(offsetof(PairProbe, tabinner), sqrt(2.0)) &&
+               pair.holds(offsetof(PairProbe, comm_forward), 0) && pair.holds(offsetof(PairProbe, comm_reverse), 0) &&
+               pair.holds(offsetof(PairProbe, nextra), 0) && pair.holds(offsetof(PairProbe, pvector), Null()) &&
+               pair.holds(offsetof(PairProbe, single_enable), 1) && pair.holds(offsetof(PairProbe, restartinfo), 1) &&
+               pair.holds(offsetof(PairProbe, ghostneigh), 0) && pair.holds(offsetof(PairProbe, reinitflag), 1) &&
+               pair.holds(offsetof(PairProbe, ncoultablebits), 12) && pair.holds(offsetof(PairProbe, ndisptablebits), 12) &&
+               pair.holds(offsetof(PairProbe, allocated), 0) && pair.holds(offsetof(PairProbe, compute_flag), 1) &&
+               pair.holds(offsetof(PairProbe, mixed_flag), 1) && pair.holds(offsetof(PairProbe, suffix_flag), 0) &&
+               pair.holds(offsetof(PairProbe, tabinner), sqrt(2.0)) &&
                pair.holds(offsetof(PairProbe, tabinner_disp), sqrt(2.0)) && pair.holds(offsetof(PairProbe, maxeatom), 0) &&
                pair.holds(offsetof(PairProbe, maxcvatom), 0) && pair.holds(offsetof(PairProbe, copymode), 0);
     }

@@ -26,8 +26,7 @@ struct BorderGroup : Comm {
 
 class Guard {
 public:
-    Guard(LAMMPS* lmp, const ListRules& rules, const NeighList& list,
-          const std::vector<int>& model_type)
+    Guard(LAMMPS* lmp, const ListRules& rules, const NeighList& list, const std::vector<int>& model_type)
         : atom_(*lmp->atom),
           neighbor_(*lmp->neighbor),
           group_(*lmp->group),
@@ -38,17 +37,14 @@ public:
 
     /// Nothing was excluded anywhere: the usual case. The same on all ranks.
     bool nothing_to_check() const {
-        return rules_.types_.empty() && rules_.groups_.empty() && rules_.molecules_.empty() &&
-               rules_.absent_bits_ == 0 && rules_.include_ == 0 && border_group_ == 0 &&
-               skipped_pairs() == nullptr && !drops_special();
+        return rules_.types_.empty() && rules_.groups_.empty() && rules_.molecules_.empty() && rules_.absent_bits_ == 0 &&
+               rules_.include_ == 0 && border_group_ == 0 && skipped_pairs() == nullptr && !drops_special();
     }
 
     /// The first problem seen from this rank.
     std::string problem() const {
-        for (auto check :
-             {&Guard::hybrid_problem, &Guard::type_problem, &Guard::group_problem,
-              &Guard::molecule_problem, &Guard::include_problem, &Guard::border_problem,
-              &Guard::special_problem}) {
+        for (auto check : {&Guard::hybrid_problem, &Guard::type_problem, &Guard::group_problem, &Guard::molecule_problem,
+                           &Guard::include_problem, &Guard::border_problem, &Guard::special_problem}) {
             if (auto found = (this->*check)(); !found.empty()) {
                 return found;
             }
@@ -57,14 +53,11 @@ public:
     }
 
 private:
-    static constexpr char kExclude[] =
-        ". Remove the rule, or give NULL in pair_coeff for atoms that are not part of the model";
+    static constexpr char kExclude[] = ". Remove the rule, or give NULL in pair_coeff for atoms that are not part of the model";
 
     bool active(int type) const { return model_type_[static_cast<std::size_t>(type)] >= 0; }
 
-    bool present(int i) const {
-        return active(atom_.type[i]) && (atom_.mask[i] & rules_.absent_bits_) == 0;
-    }
+    bool present(int i) const { return active(atom_.type[i]) && (atom_.mask[i] & rules_.absent_bits_) == 0; }
 
     /// Atoms that are there for the model, ghosts included, in all groups of `bits`.
     int count_present(int bits) const {
@@ -77,8 +70,7 @@ private:
 
     /// Table of type pairs that pair_style hybrid takes out of this list, or null.
     int** skipped_pairs() const {
-        for (const NeighList* list = &list_; list != nullptr;
-             list = list->copy ? list->listcopy : nullptr) {
+        for (const NeighList* list = &list_; list != nullptr; list = list->copy ? list->listcopy : nullptr) {
             if (list->ijskip != nullptr) {
                 return list->ijskip;
             }
@@ -103,8 +95,7 @@ private:
     std::string type_problem() const {
         for (const auto& [i, j] : rules_.types_) {
             if (active(i) && active(j)) {
-                return text("neigh_modify exclude type ", i, " ", j,
-                            " hides neighbours of the model", kExclude);
+                return text("neigh_modify exclude type ", i, " ", j, " hides neighbours of the model", kExclude);
             }
         }
         return {};
@@ -123,38 +114,33 @@ private:
     std::string molecule_problem() const {
         for (const int i : rules_.molecules_) {
             if (count_present(group_.bitmask[i]) > 1) {
-                return text("neigh_modify exclude molecule (group ", group_.names[i],
-                            ") hides neighbours of the model", kExclude);
+                return text("neigh_modify exclude molecule (group ", group_.names[i], ") hides neighbours of the model",
+                            kExclude);
             }
         }
         return {};
     }
 
     /// Whether some atoms of the model are not in a group; 0: no group was named.
-    bool leaves_out(int group) const {
-        return group != 0 && count_present(group_.bitmask[group]) < count_present(0);
-    }
+    bool leaves_out(int group) const { return group != 0 && count_present(group_.bitmask[group]) < count_present(0); }
 
     std::string include_problem() const {
         return leaves_out(rules_.include_)
-                   ? text("neigh_modify include ", group_.names[rules_.include_],
-                          " hides neighbours of the model", kExclude)
+                   ? text("neigh_modify include ", group_.names[rules_.include_], " hides neighbours of the model", kExclude)
                    : std::string();
     }
 
     /// Own atoms decide: those left out are not among the ghosts.
     std::string border_problem() const {
-        return leaves_out(border_group_)
-                   ? text("comm_modify group ", group_.names[border_group_],
-                          " hides neighbours of the model across the borders of boxes and "
-                          "processors. Remove it, or give NULL in pair_coeff for the other atoms")
-                   : std::string();
+        return leaves_out(border_group_) ? text("comm_modify group ", group_.names[border_group_],
+                                                " hides neighbours of the model across the borders of boxes and "
+                                                "processors. Remove it, or give NULL in pair_coeff for the other atoms")
+                                         : std::string();
     }
 
     bool drops_special() const {
         return atom_.molecular != Atom::ATOMIC &&
-               !(neighbor_.special_flag[1] && neighbor_.special_flag[2] &&
-                 neighbor_.special_flag[3]);
+               !(neighbor_.special_flag[1] && neighbor_.special_flag[2] && neighbor_.special_flag[3]);
     }
 
     /// One atom's bonded partners: does a factor of 0 take one of them, if it is part of the model,
@@ -178,13 +164,12 @@ private:
             return {};
         }
         if (atom_.molecular == Atom::TEMPLATE) {
-            return text("special_bonds with a factor of 0 hides bonded neighbours from the model.",
-                        kRemedy);
+            return text("special_bonds with a factor of 0 hides bonded neighbours from the model.", kRemedy);
         }
         for (int i = 0; i < atom_.nlocal; i++) {
             if (present(i) && loses_special(i)) {
-                return text("special_bonds with a factor of 0 hides bonded neighbours of atom ",
-                            atom_.tag[i], " from the model.", kRemedy);
+                return text("special_bonds with a factor of 0 hides bonded neighbours of atom ", atom_.tag[i], " from the model.",
+                            kRemedy);
             }
         }
         return {};
@@ -230,8 +215,7 @@ bool ListRules::may_miss_pairs(LAMMPS* lmp, const NeighList& list) const {
     return !Guard(lmp, *this, list, {}).nothing_to_check();
 }
 
-std::string ListRules::find_missing_pairs(LAMMPS* lmp, const NeighList& list,
-                                          const std::vector<int>& model_type) const {
+std::string ListRules::find_missing_pairs(LAMMPS* lmp, const NeighList& list, const std::vector<int>& model_type) const {
     return agree(Guard(lmp, *this, list, model_type).problem(), lmp->world);
 }
 

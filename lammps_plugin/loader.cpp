@@ -81,14 +81,11 @@ bool load_own_style(const RunningLammps& lammps, void* handle, void* register_fu
     lammpsplugin_t plugin = {};
     plugin.version = version;
     plugin.handle = handle;
-    register_styles(&plugin, lammps.instance,
-                    reinterpret_cast<lammpsplugin_register>(register_function));
+    register_styles(&plugin, lammps.instance, reinterpret_cast<lammpsplugin_register>(register_function));
     return true;
 }
 
-bool has_kokkos(const RunningLammps& lammps) {
-    return lammps.has_package == nullptr || lammps.has_package("KOKKOS") != 0;
-}
+bool has_kokkos(const RunningLammps& lammps) { return lammps.has_package == nullptr || lammps.has_package("KOKKOS") != 0; }
 
 /// Whether the build in `folder` fits and has registered its styles. It is never closed.
 bool load_build(const char* folder, void* lammps, void* handle, void* register_function) {
@@ -99,8 +96,8 @@ bool load_build(const char* folder, void* lammps, void* handle, void* register_f
     }
     void* module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     void* function = module != nullptr ? dlsym(module, kLoadIfFits) : nullptr;
-    return function != nullptr && reinterpret_cast<dpcompressed_load_if_fits_t*>(function)(
-                                      kSourceId, lammps, handle, register_function) != 0;
+    return function != nullptr &&
+           reinterpret_cast<dpcompressed_load_if_fits_t*>(function)(kSourceId, lammps, handle, register_function) != 0;
 }
 
 /// Goes through the builds for other LAMMPSs, which somebody has asked for: they come first.
@@ -129,16 +126,15 @@ bool load_other_build(void* lammps, void* handle, void* register_function) {
 
 /// Called by the loader of the folder above: registers the styles and returns 1 where this build is
 /// of the same source and for the LAMMPS that runs. Says nothing otherwise.
-extern "C" __attribute__((visibility("default"))) int dpcompressed_load_if_fits(
-    const char* source_id, void* instance, void* handle, void* register_function) {
+extern "C" __attribute__((visibility("default"))) int dpcompressed_load_if_fits(const char* source_id, void* instance,
+                                                                                void* handle, void* register_function) {
     const RunningLammps lammps(instance);
     return strcmp(source_id, kSourceId) == 0 && compiled_for().agrees_with(identity_of(lammps)) &&
            (!kNeedsKokkos || has_kokkos(lammps)) && class_laid_out_differently(lammps) == nullptr &&
            load_own_style(lammps, handle, register_function);
 }
 
-extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* instance, void* handle,
-                                                                         void* register_function) {
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* instance, void* handle, void* register_function) {
     const RunningLammps lammps(instance);
     if (!lammps.has_c_interface()) {
         lammps.warn(

@@ -26,28 +26,24 @@ Record smallest(const Record& mine, double key, MPI_Comm world) {
 /// Reports of a run that are said one by one.
 constexpr std::int64_t kFirstReports = 3;
 
-constexpr char kHowOften[] =
-    " since the last report, each pair counted for both atoms in every evaluation";
+constexpr char kHowOften[] = " since the last report, each pair counted for both atoms in every evaluation";
 
 }  // namespace
 
 std::string OverflowLog::pair_sentence(const WorstPair& worst) const {
     const auto& pair = worst.pair;
-    return text("Worst: step ", worst.step, ", atoms ", worst.id_i, " (", name(pair.type_i),
-                ") and ", worst.id_j, " (", name(pair.type_j), "), ", pair.distance,
-                " angstrom apart; the closest ", name(pair.type_i), "-", name(pair.type_j),
-                " pair of the training data is at ", pair.limit, " and the table ends at ",
-                pair.table_limit, " angstrom");
+    return text("Worst: step ", worst.step, ", atoms ", worst.id_i, " (", name(pair.type_i), ") and ", worst.id_j, " (",
+                name(pair.type_j), "), ", pair.distance, " angstrom apart; the closest ", name(pair.type_i), "-",
+                name(pair.type_j), " pair of the training data is at ", pair.limit, " and the table ends at ", pair.table_limit,
+                " angstrom");
 }
 
 std::string OverflowLog::crowd_sentence(const WorstCrowd& worst, std::int64_t count) const {
     const auto& crowd = worst.crowd;
     const std::string of_type = crowd.type_j == dpc::kEveryType ? "" : name(crowd.type_j) + " ";
-    return text("more neighbours than sel: at step ", worst.step, " atom ", worst.id, " (",
-                name(crowd.type_i), ") has ", crowd.count, " ", of_type,
-                "neighbours within the cutoff, sel is ", crowd.sel, "; ", count,
-                " such cases since the last report. ", dpc::advice_on(rule_),
-                ". This is said once per run");
+    return text("more neighbours than sel: at step ", worst.step, " atom ", worst.id, " (", name(crowd.type_i), ") has ",
+                crowd.count, " ", of_type, "neighbours within the cutoff, sel is ", crowd.sel, "; ", count,
+                " such cases since the last report. ", dpc::advice_on(rule_), ". This is said once per run");
 }
 
 void OverflowLog::Tally::add(const Tally& other) {
@@ -90,18 +86,16 @@ bool OverflowLog::is_due() {
 
 std::string OverflowLog::say_beyond() {
     return text("atoms closer than the tables reach. ", pair_sentence(held_.pair),
-                ". Closer than the training data: ", held_.counts.close, ", beyond the table: ",
-                held_.counts.beyond, kHowOften,
+                ". Closer than the training data: ", held_.counts.close, ", beyond the table: ", held_.counts.beyond, kHowOften,
                 ". The energy goes on as a straight line there, without physical meaning");
 }
 
 std::string OverflowLog::say_close() {
-    return text("atoms closer than in the training data. ", pair_sentence(held_.pair), ". ",
-                held_.counts.close, kHowOften, ". The model extrapolates there",
-                n_reports_ == kFirstReports
-                    ? ". Such reports come at growing intervals from here on, and summed up at the "
-                      "end of the run"
-                    : "");
+    return text("atoms closer than in the training data. ", pair_sentence(held_.pair), ". ", held_.counts.close, kHowOften,
+                ". The model extrapolates there",
+                n_reports_ == kFirstReports ? ". Such reports come at growing intervals from here on, and summed up at the "
+                                              "end of the run"
+                                            : "");
 }
 
 std::string OverflowLog::summary() const {
@@ -155,10 +149,8 @@ OverflowLog::Report OverflowLog::pending(int rank) const {
     }
     Report report;
     if (known.has_pairs()) {
-        report.close =
-            text("atoms closer than in the training data, not reported before: rank ", rank,
-                 " counted ", known.counts.close, ", beyond the tables: ",
-                 known.counts.beyond, ". ", pair_sentence(known.pair));
+        report.close = text("atoms closer than in the training data, not reported before: rank ", rank, " counted ",
+                            known.counts.close, ", beyond the tables: ", known.counts.beyond, ". ", pair_sentence(known.pair));
     }
     if (known.counts.over_sel > 0 && !crowd_reported_) {
         report.crowd = crowd_sentence(known.crowd, known.counts.over_sel);
@@ -166,8 +158,6 @@ OverflowLog::Report OverflowLog::pending(int rank) const {
     return report;
 }
 
-void OverflowLog::start_run() {
-    *this = OverflowLog(std::move(names_), rule_);
-}
+void OverflowLog::start_run() { *this = OverflowLog(std::move(names_), rule_); }
 
 }  // namespace dpcompressed

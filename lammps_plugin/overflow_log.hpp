@@ -19,8 +19,7 @@ class OverflowLog {
 public:
     /// Distances of all messages are in angstrom; names[model type]; rule: what is done with
     /// neighbours beyond sel.
-    OverflowLog(std::vector<std::string> names, dpc::NeighbourRule rule)
-        : names_(std::move(names)), rule_(rule) {}
+    OverflowLog(std::vector<std::string> names, dpc::NeighbourRule rule) : names_(std::move(names)), rule_(rule) {}
 
     /// Add what one evaluation found. id_of(atom index) is the atom's ID.
     template <class IdOf>
@@ -42,10 +41,10 @@ public:
 
     /// Sentences to print; empty: nothing to say.
     struct Report {
-        std::string beyond;   // beyond the table: only `overflow warn` goes on
-        std::string close;    // closer than the training data, and all inside the table
-        std::string crowd;    // more neighbours than sel; said once per run
-        std::string summary;  // of the run, where reports were held back
+        std::string beyond;         // beyond the table: only `overflow warn` goes on
+        std::string close;          // closer than the training data, and all inside the table
+        std::string crowd;          // more neighbours than sel; said once per run
+        std::string summary;        // of the run, where reports were held back
         Counts counts;              // of the run, where it ends
         dpc::Overflow::Pair worst;  // the same
     };
@@ -94,11 +93,11 @@ private:
 
     std::vector<std::string> names_;
     dpc::NeighbourRule rule_;
-    Tally mine_;                                      // this rank, since the last report
-    Tally held_, run_;                                // all ranks: not said yet; since the run began
+    Tally mine_;                                       // this rank, since the last report
+    Tally held_, run_;                                 // all ranks: not said yet; since the run began
     std::int64_t said_beyond_ = -1, said_close_ = -1;  // steps
-    std::int64_t n_reports_ = 0, next_report_ = 1;    // of this run; the next one to be said
-    std::int64_t n_held_back_ = 0;                    // reports of this run
+    std::int64_t n_reports_ = 0, next_report_ = 1;     // of this run; the next one to be said
+    std::int64_t n_held_back_ = 0;                     // reports of this run
     bool crowd_reported_ = false;
 };
 

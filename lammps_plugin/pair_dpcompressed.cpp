@@ -20,19 +20,15 @@ constexpr std::size_t kMegabyte = 1000000;
 
 dpc::Backend backend_of(DeviceChoice device) {
     switch (device) {
-        case DeviceChoice::gpu:
-            return dpc::Backend::gpu;
-        case DeviceChoice::kokkos_serial:
-            return dpc::Backend::kokkos_serial;
-        case DeviceChoice::kokkos_openmp:
-            return dpc::Backend::kokkos_openmp;
+        case DeviceChoice::gpu: return dpc::Backend::gpu;
+        case DeviceChoice::kokkos_serial: return dpc::Backend::kokkos_serial;
+        case DeviceChoice::kokkos_openmp: return dpc::Backend::kokkos_openmp;
         case DeviceChoice::automatic: {
             const auto available = dpc::available_backends();
             const auto gpu = std::find(available.begin(), available.end(), dpc::Backend::gpu);
             return gpu != available.end() ? dpc::Backend::gpu : dpc::Backend::host;
         }
-        case DeviceChoice::cpu:
-            break;
+        case DeviceChoice::cpu: break;
     }
     return dpc::Backend::host;
 }
@@ -73,16 +69,14 @@ void PairDPCompressed::request_list() { neighbor->add_request(this, NeighConst::
 void PairDPCompressed::read_types() {
     types_.resize(static_cast<std::size_t>(n_all()));
     for (int i = 0; i < n_all(); i++) {
-        types_[i] = dpcompressed::type_in_new_list(model_type_.data(), atom->type[i],
-                                                   atom->mask[i], absent_bits());
+        types_[i] = dpcompressed::type_in_new_list(model_type_.data(), atom->type[i], atom->mask[i], absent_bits());
     }
 }
 
 dpcompressed::TypeChange PairDPCompressed::update_types() {
     auto gravest = dpcompressed::kSameTypes;
     for (int i = 0; i < atom->nlocal; i++) {
-        gravest = std::max(gravest, dpcompressed::update_type(model_type_.data(), atom->ntypes,
-                                                              atom->type[i], types_[i]));
+        gravest = std::max(gravest, dpcompressed::update_type(model_type_.data(), atom->ntypes, atom->type[i], types_[i]));
     }
     return gravest;
 }

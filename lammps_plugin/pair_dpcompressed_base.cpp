@@ -49,9 +49,8 @@ std::string described(const dpc::Model& model) {
 constexpr int kOutputDelay = 200;  // milliseconds from a rank's error message to MPI_Abort
 
 /// LAMMPS' orders of virial components in terms of ours (xx xy xz yx yy yz zx zy zz).
-constexpr int kSymmetric[6][2] = {{0, 0}, {4, 4}, {8, 8},
-                                  {1, 3}, {2, 6}, {5, 7}};  // xx yy zz xy xz yz
-constexpr int kCentroid[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};   // xx yy zz xy xz yz yx zx zy
+constexpr int kSymmetric[6][2] = {{0, 0}, {4, 4}, {8, 8}, {1, 3}, {2, 6}, {5, 7}};  // xx yy zz xy xz yz
+constexpr int kCentroid[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};                           // xx yy zz xy xz yz yx zx zy
 
 }  // namespace
 
@@ -271,12 +270,14 @@ void PairDPCompressedBase::init_style() {
 /// What LAMMPS accepts in silence and the model does not know.
 void PairDPCompressedBase::warn_of_settings() {
     if (atom->sp_flag) {
-        warn("the atoms have spins (atom_style spin), but the model has none: energies do not "
-             "depend on them and there are no magnetic forces");
+        warn(
+            "the atoms have spins (atom_style spin), but the model has none: energies do not "
+            "depend on them and there are no magnetic forces");
     }
     if (force->pair == this && (offset_flag || tail_flag)) {
-        warn("pair_modify shift and pair_modify tail have no effect: the energy of the model ends "
-             "smoothly at its cutoff");
+        warn(
+            "pair_modify shift and pair_modify tail have no effect: the energy of the model ends "
+            "smoothly at its cutoff");
     }
     for (const ModelInUse& in_use : models_) {
         if (const std::string advice = dpcompressed::advice_on_elements(*in_use.model, used_types(in_use)); !advice.empty()) {
@@ -311,8 +312,8 @@ void PairDPCompressedBase::log_start(const std::string& engine) {
         utils::logmesg(
             lmp, text(kStyle, models_.front().file, ", ", described(first()), "; atom types", types, "\n  ", engine,
                       "\n  overflow is checked every ", check_every(), " steps, ",
-                      settings_.overflow_stops ? "and stops the run" : "and is warned of",
-                      "\n  of more neighbours than sel ", dpc::describe(models_.front().rule), others, "\n", sources().describe(),
+                      settings_.overflow_stops ? "and stops the run" : "and is warned of", "\n  of more neighbours than sel ",
+                      dpc::describe(models_.front().rule), others, "\n", sources().describe(),
                       deviation_ ? text("  deviation of the ", models_.size(), " models in ", settings_.deviation.file, " every ",
                                         settings_.deviation.every, " steps\n")
                                  : ""));
@@ -398,8 +399,7 @@ double PairDPCompressedBase::common_scale() {
             }
             first = first == nullptr ? &scale_[i][j] : first;
             if (scale_[i][j] != *first) {
-                fail_all(text("scale is ", *first, " for some pairs of atom types and ",
-                              scale_[i][j], " for ", i, " and ", j,
+                fail_all(text("scale is ", *first, " for some pairs of atom types and ", scale_[i][j], " for ", i, " and ", j,
                               ", but the energy of the model is not a sum over pairs of types: "
                               "give all of them the same, `scale * *`"));
             }
@@ -458,8 +458,7 @@ void PairDPCompressedBase::give_list() {
 /// The list is the one that the engines have, but LAMMPS may have changed types since, on some
 /// ranks, and not have told the ghosts.
 void PairDPCompressedBase::follow_types() {
-    const bool is_other_list =
-        list != taken_.list || atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost;
+    const bool is_other_list = list != taken_.list || atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost;
     if (is_other_list) {
         remember_list();
         read_types();
@@ -505,15 +504,12 @@ void PairDPCompressedBase::fail_type_change() {
     for (int i = 0; i < atom->nlocal && problem.empty(); i++) {
         const int type = atom->type[i];
         if (type < 1 || type > atom->ntypes) {
-            problem = text("atom ID ", atom->tag[i], " has type ", type,
-                           ", but there are types 1 to ", atom->ntypes);
+            problem = text("atom ID ", atom->tag[i], " has type ", type, ", but there are types 1 to ", atom->ntypes);
         } else if (types_[i] == dpcompressed::kNotInModel && model_type_[type] >= 0) {
-            problem =
-                text("atom ID ", atom->tag[i], " became ", first().type_map[model_type_[type]],
-                     " (atom type ", type,
-                     ") since the neighbour list was built. It was NULL then, so that the list "
-                     "lacks its neighbours: have the list built after such a change (fix set with "
-                     "rnflag 1, `run` without `pre no`)");
+            problem = text("atom ID ", atom->tag[i], " became ", first().type_map[model_type_[type]], " (atom type ", type,
+                           ") since the neighbour list was built. It was NULL then, so that the list "
+                           "lacks its neighbours: have the list built after such a change (fix set with "
+                           "rnflag 1, `run` without `pre no`)");
         }
     }
     fail_all(text("step ", update->ntimestep, ": ", dpcompressed::agree(problem, world)));
@@ -529,8 +525,9 @@ void PairDPCompressedBase::check_rules() {
 
 void PairDPCompressedBase::compute(int eflag, int vflag) {
     if (!is_set_up_) {
-        fail_all("pair_style or pair_coeff was given after the last setup of a run: the next `run` "
-                 "must do it again, without `pre no`");
+        fail_all(
+            "pair_style or pair_coeff was given after the last setup of a run: the next `run` "
+            "must do it again, without `pre no`");
     }
     ev_init(eflag, vflag);
     fparam_gradient_.clear();
@@ -597,8 +594,7 @@ void PairDPCompressedBase::note_overflow(std::size_t k) {
     if (found.worst.i >= 0 || found.crowd.i >= 0) {
         sync_host();
     }
-    models_[k].overflow->add(found, update->ntimestep,
-                             [this](int i) { return static_cast<std::int64_t>(atom->tag[i]); });
+    models_[k].overflow->add(found, update->ntimestep, [this](int i) { return static_cast<std::int64_t>(atom->tag[i]); });
     models_[k].has_run = true;
 }
 
@@ -613,9 +609,7 @@ void PairDPCompressedBase::read_restart(FILE* fp) {
     set_flags();
 }
 
-void PairDPCompressedBase::write_restart_settings(FILE* fp) {
-    write_text(fp, dpcompressed::pack(settings_));
-}
+void PairDPCompressedBase::write_restart_settings(FILE* fp) { write_text(fp, dpcompressed::pack(settings_)); }
 
 /// The table file is opened later, so that another pair_style command can still name another one.
 void PairDPCompressedBase::read_restart_settings(FILE* fp) {

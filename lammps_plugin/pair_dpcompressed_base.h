@@ -66,17 +66,17 @@ protected:
         std::string file;
         std::shared_ptr<const dpc::Model> model;
         dpc::NeighbourRule rule = dpc::NeighbourRule::all;  // what is done with neighbours beyond sel
-        std::vector<int> type_of;  // by type of the first model; empty: the same types
+        std::vector<int> type_of;                           // by type of the first model; empty: the same types
         std::unique_ptr<dpcompressed::OverflowLog> overflow;
-        bool has_list = false;     // the engine: LAMMPS' list and the types as they are
-        bool has_run = false;      // since the last overflow report
+        bool has_list = false;  // the engine: LAMMPS' list and the types as they are
+        bool has_run = false;   // since the last overflow report
     };
 
     /// What one evaluation is for.
     struct Task {
-        bool drives;        // adds its forces to the atoms' and energies to eatom where eflag_atom says so
+        bool drives;  // adds its forces to the atoms' and energies to eatom where eflag_atom says so
         dpc::Units units;
-        double* forces;     // (n_all, 3) on the host, filled with the forces of this model alone; null: not wanted
+        double* forces;  // (n_all, 3) on the host, filled with the forces of this model alone; null: not wanted
         double* fparam_gradient = nullptr;  // (n_fparam) added to, of the atoms of this rank; null: not wanted
         dpc::Measures measures{};
     };
@@ -128,10 +128,10 @@ protected:
     void warn(const std::string& what);
 
     dpcompressed::StyleSettings settings_;
-    std::vector<ModelInUse> models_;  // the first drives
-    std::vector<int> model_type_;     // of the first model, per LAMMPS type, [0] unused
+    std::vector<ModelInUse> models_;       // the first drives
+    std::vector<int> model_type_;          // of the first model, per LAMMPS type, [0] unused
     std::vector<double> fparam_, aparam_;  // of this step: (n_fparam), empty: those of the model; (n_all, n_aparam)
-    std::vector<int> types_;          // (n_all) of the first model, on the host, see atom_types.hpp
+    std::vector<int> types_;               // (n_all) of the first model, on the host, see atom_types.hpp
 
 private:
     [[noreturn]] void fail_one(const std::string& what);
@@ -203,20 +203,20 @@ private:
     void write_text(FILE* fp, const std::string& bytes);
     std::string read_text(FILE* fp);
 
-    const int rank_;                  // kept for an end without MPI
-    std::vector<std::string> names_;  // of pair_coeff
-    dpcompressed::ListRules rules_;   // of this run
-    dpc::Units units_;                // of the run
-    double** scale_ = nullptr;        // per pair of LAMMPS types, for fix adapt
-    bool is_set_up_ = false;          // init_style has seen the settings
-    bool is_restarted_ = false;       // read_restart was here
-    bool ghosts_changed_ = false;     // their types, in the last comm_forward_types
+    const int rank_;                                               // kept for an end without MPI
+    std::vector<std::string> names_;                               // of pair_coeff
+    dpcompressed::ListRules rules_;                                // of this run
+    dpc::Units units_;                                             // of the run
+    double** scale_ = nullptr;                                     // per pair of LAMMPS types, for fix adapt
+    bool is_set_up_ = false;                                       // init_style has seen the settings
+    bool is_restarted_ = false;                                    // read_restart was here
+    bool ghosts_changed_ = false;                                  // their types, in the last comm_forward_types
     std::unique_ptr<dpcompressed::ModelDeviation> deviation_;      // null: one model, or never
     std::unique_ptr<dpcompressed::DeviationFile> deviation_file_;  // on rank 0
     // pvector; 0 on other ranks than the first, as LAMMPS adds them up
     std::array<double, dpcompressed::ModelDeviation::kValues> values_{};
     dpcompressed::RunSummary summary_;
-    double* reversed_ = nullptr;      // the forces of comm_reverse_forces
+    double* reversed_ = nullptr;  // the forces of comm_reverse_forces
     bool wants_fparam_gradient_ = false;
     std::vector<double> fparam_gradient_;  // (n_fparam) of this rank's atoms; empty: not evaluated
 

@@ -44,15 +44,12 @@ View copied(const std::string& label, const std::vector<int>& numbers) {
 }  // namespace
 
 template <class DeviceType>
-using PositionView =
-    std::decay_t<decltype(std::declval<AtomKokkos&>().k_x.template view<DeviceType>())>;
+using PositionView = std::decay_t<decltype(std::declval<AtomKokkos&>().k_x.template view<DeviceType>())>;
 template <class DeviceType>
-using ForceView =
-    std::decay_t<decltype(std::declval<AtomKokkos&>().k_f.template view<DeviceType>())>;
+using ForceView = std::decay_t<decltype(std::declval<AtomKokkos&>().k_f.template view<DeviceType>())>;
 
 template <class DeviceType>
-using TagView =
-    std::decay_t<decltype(std::declval<AtomKokkos&>().k_tag.template view<DeviceType>())>;
+using TagView = std::decay_t<decltype(std::declval<AtomKokkos&>().k_tag.template view<DeviceType>())>;
 
 /// LAMMPS' full list as the evaluator wants it.
 template <class DeviceType>
@@ -64,11 +61,7 @@ struct ListRows {
     TagView<DeviceType> tags;
 
     ListRows(const NeighListKokkos<DeviceType>& list, const TagView<DeviceType>& atom_tags)
-        : n_centres(list.inum),
-          centres(list.d_ilist),
-          counts(list.d_numneigh),
-          neighbours(list.d_neighbors),
-          tags(atom_tags) {}
+        : n_centres(list.inum), centres(list.d_ilist), counts(list.d_numneigh), neighbours(list.d_neighbors), tags(atom_tags) {}
 
     KOKKOS_FUNCTION int centre(int c) const { return centres(c); }
     KOKKOS_FUNCTION int count(int i) const { return counts(i); }
@@ -84,8 +77,7 @@ struct ReadTypes {
     int absent_bits;
 
     KOKKOS_FUNCTION void operator()(int i) const {
-        types(i) =
-            type_in_new_list(model_type_of.data(), lammps_types(i), masks(i), absent_bits);
+        types(i) = type_in_new_list(model_type_of.data(), lammps_types(i), masks(i), absent_bits);
     }
 };
 
@@ -97,8 +89,7 @@ struct UpdateTypes {
 
     KOKKOS_FUNCTION void operator()(int i, int& gravest) const {
         const int n_lammps_types = static_cast<int>(model_type_of.extent(0)) - 1;
-        const int change =
-            update_type(model_type_of.data(), n_lammps_types, lammps_types(i), types(i));
+        const int change = update_type(model_type_of.data(), n_lammps_types, lammps_types(i), types(i));
         gravest = change > gravest ? change : gravest;
     }
 };
@@ -136,12 +127,10 @@ public:
     using Output = dpc::kokkos::DeviceOutput<Memory, ForceView<DeviceType>>;
 
     virtual ~ViewEngine() = default;
-    virtual void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types,
-                                const Rows& rows) = 0;
+    virtual void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types, const Rows& rows) = 0;
     /// inputs: parameters and units, on the host; fparam_gradient: as in dpc::Output.
-    virtual dpc::Totals compute(const PositionView<DeviceType>& x, const Rows& rows,
-                                const dpc::Inputs& inputs, const Output& out, double* fparam_gradient,
-                                const dpc::Measures& measures) = 0;
+    virtual dpc::Totals compute(const PositionView<DeviceType>& x, const Rows& rows, const dpc::Inputs& inputs, const Output& out,
+                                double* fparam_gradient, const dpc::Measures& measures) = 0;
     virtual const dpc::Overflow& overflow() const = 0;
     virtual std::string describe() const = 0;
     virtual std::size_t memory_bytes() const = 0;
@@ -156,17 +145,14 @@ class ViewEngineOf final : public PairDPCompressedKokkos<DeviceType>::ViewEngine
     using Memory = typename DeviceType::memory_space;
 
 public:
-    ViewEngineOf(std::shared_ptr<const dpc::Model> model, std::size_t scratch_bytes,
-                 dpc::Neighbours neighbours)
+    ViewEngineOf(std::shared_ptr<const dpc::Model> model, std::size_t scratch_bytes, dpc::Neighbours neighbours)
         : evaluator_(std::move(model), DeviceType(), scratch_bytes, neighbours) {}
 
-    void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types,
-                        const typename Base::Rows& rows) override {
+    void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types, const typename Base::Rows& rows) override {
         evaluator_.set_neighbours(n_all, types, rows);
     }
-    dpc::Totals compute(const PositionView<DeviceType>& x, const typename Base::Rows& rows,
-                        const dpc::Inputs& inputs, const typename Base::Output& out, double* fparam_gradient,
-                        const dpc::Measures& measures) override {
+    dpc::Totals compute(const PositionView<DeviceType>& x, const typename Base::Rows& rows, const dpc::Inputs& inputs,
+                        const typename Base::Output& out, double* fparam_gradient, const dpc::Measures& measures) override {
         evaluator_.set_parameters(inputs.fparam, inputs.aparam);
         return evaluator_.compute(x, rows, inputs.units, out, fparam_gradient, nullptr, measures);
     }
@@ -179,9 +165,8 @@ private:
 };
 
 template <class DeviceType, class Real>
-std::unique_ptr<typename PairDPCompressedKokkos<DeviceType>::ViewEngine> make_engine(const std::shared_ptr<const dpc::Model>& model,
-                                                                                     std::size_t scratch_bytes,
-                                                                                     dpc::Neighbours neighbours) {
+std::unique_ptr<typename PairDPCompressedKokkos<DeviceType>::ViewEngine> make_engine(
+    const std::shared_ptr<const dpc::Model>& model, std::size_t scratch_bytes, dpc::Neighbours neighbours) {
     if (model->parts.empty()) {
         using Of = dpc::kokkos::Evaluator<DeviceType, Real>;
         return std::make_unique<ViewEngineOf<DeviceType, Of>>(model, scratch_bytes, neighbours);
@@ -192,18 +177,15 @@ std::unique_ptr<typename PairDPCompressedKokkos<DeviceType>::ViewEngine> make_en
 
 template <class DeviceType>
 ListRows<DeviceType> rows_of(NeighList* list, AtomKokkos& atoms) {
-    return {*static_cast<NeighListKokkos<DeviceType>*>(list),
-            atoms.k_tag.template view<DeviceType>()};
+    return {*static_cast<NeighListKokkos<DeviceType>*>(list), atoms.k_tag.template view<DeviceType>()};
 }
 
 }  // namespace
 
 template <class DeviceType>
-PairDPCompressedKokkos<DeviceType>::PairDPCompressedKokkos(LAMMPS* lammps)
-    : PairDPCompressedBase(lammps) {
+PairDPCompressedKokkos<DeviceType>::PairDPCompressedKokkos(LAMMPS* lammps) : PairDPCompressedBase(lammps) {
     if (lmp->kokkos == nullptr) {
-        fail_all(
-            "the variants /kk, /kk/device and /kk/host need LAMMPS to be started with `-k on`");
+        fail_all("the variants /kk, /kk/device and /kk/host need LAMMPS to be started with `-k on`");
     }
     kokkosable = 1;
     atomKK = static_cast<AtomKokkos*>(atom);
@@ -219,8 +201,9 @@ template <class DeviceType>
 void PairDPCompressedKokkos<DeviceType>::settings(int narg, char** arg) {
     PairDPCompressedBase::settings(narg, arg);
     if (settings_.device != DeviceChoice::cpu) {
-        warn("the keyword device has no effect on dpcompressed/kk, which computes where LAMMPS' "
-             "package KOKKOS does");
+        warn(
+            "the keyword device has no effect on dpcompressed/kk, which computes where LAMMPS' "
+            "package KOKKOS does");
     }
 }
 
@@ -264,10 +247,8 @@ void PairDPCompressedKokkos<DeviceType>::read_types() {
     reserve(device_types_, static_cast<std::size_t>(n_all()));
     const auto lammps_types = atomKK->k_type.template view<DeviceType>();
     const auto masks = atomKK->k_mask.template view<DeviceType>();
-    Kokkos::parallel_for("dpc::read_types",
-                         Kokkos::RangePolicy<DeviceType>(DeviceType(), 0, n_all()),
-                         ReadTypes<std::decay_t<decltype(lammps_types)>,
-                                   std::decay_t<decltype(masks)>, decltype(device_types_)>{
+    Kokkos::parallel_for("dpc::read_types", Kokkos::RangePolicy<DeviceType>(DeviceType(), 0, n_all()),
+                         ReadTypes<std::decay_t<decltype(lammps_types)>, std::decay_t<decltype(masks)>, decltype(device_types_)>{
                              lammps_types, masks, model_type_of_, device_types_, absent_bits()});
 }
 
@@ -278,16 +259,14 @@ TypeChange PairDPCompressedKokkos<DeviceType>::update_types() {
     int gravest = kSameTypes;
     Kokkos::parallel_reduce(
         "dpc::update_types", Kokkos::RangePolicy<DeviceType>(DeviceType(), 0, atom->nlocal),
-        UpdateTypes<std::decay_t<decltype(lammps_types)>, decltype(device_types_)>{
-            lammps_types, model_type_of_, device_types_},
+        UpdateTypes<std::decay_t<decltype(lammps_types)>, decltype(device_types_)>{lammps_types, model_type_of_, device_types_},
         Kokkos::Max<int>(gravest));
     return static_cast<TypeChange>(gravest);
 }
 
 template <class DeviceType>
 auto PairDPCompressedKokkos<DeviceType>::used_types() const {
-    return Kokkos::View<int*, Memory>(device_types_,
-                                      std::make_pair(std::size_t(0), std::size_t(n_all())));
+    return Kokkos::View<int*, Memory>(device_types_, std::make_pair(std::size_t(0), std::size_t(n_all())));
 }
 
 template <class DeviceType>
@@ -309,8 +288,8 @@ void PairDPCompressedKokkos<DeviceType>::forward_types() {
 
 /// Types of all atoms as model k numbers them.
 template <class DeviceType>
-Kokkos::View<const int*, typename PairDPCompressedKokkos<DeviceType>::Memory>
-PairDPCompressedKokkos<DeviceType>::types_for(std::size_t k) {
+Kokkos::View<const int*, typename PairDPCompressedKokkos<DeviceType>::Memory> PairDPCompressedKokkos<DeviceType>::types_for(
+    std::size_t k) {
     OtherTypes& other = other_types_[k];
     if (other.type_of.extent(0) == 0) {
         return device_types_;
@@ -371,8 +350,8 @@ PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate(std::
     Results results;
     dpc::Inputs inputs{nullptr, task.units};
     add_parameters(*models_[k].model, inputs);
-    results.totals = engines_[k]->compute(atomKK->k_x.template view<DeviceType>(),
-                                          rows_of<DeviceType>(list, *atomKK), inputs, out, task.fparam_gradient, task.measures);
+    results.totals = engines_[k]->compute(atomKK->k_x.template view<DeviceType>(), rows_of<DeviceType>(list, *atomKK), inputs,
+                                          out, task.fparam_gradient, task.measures);
     if (task.forces != nullptr) {
         hand_over(task);
     }
@@ -416,9 +395,9 @@ void PairDPCompressedKokkos<DeviceType>::sync_for(Compute& compute) {
 
 template <class DeviceType>
 double PairDPCompressedKokkos<DeviceType>::memory_usage() {
-    double bytes = PairDPCompressedBase::memory_usage() + sizeof(int) * device_types_.extent(0) +
-                   sizeof(double) * (atom_energy_.extent(0) + 9 * atom_virial_.extent(0) +
-                                     (alone_ ? 3 * alone_->view.extent(0) : 0));
+    double bytes =
+        PairDPCompressedBase::memory_usage() + sizeof(int) * device_types_.extent(0) +
+        sizeof(double) * (atom_energy_.extent(0) + 9 * atom_virial_.extent(0) + (alone_ ? 3 * alone_->view.extent(0) : 0));
     for (std::size_t k = 0; k < engines_.size(); k++) {
         bytes += static_cast<double>(engines_[k]->memory_bytes() + sizeof(int) * other_types_[k].types.extent(0));
     }

@@ -41,8 +41,8 @@ int parse_number(const char* keyword, const char* word, const char* what, int le
     errno = 0;
     const long value = std::strtol(word, &end, 10);
     if (end == word || *end != '\0' || errno != 0 || value < least || value > INT_MAX) {
-        throw dpc::InputError(text(keyword, " must be a number of ", what, " of at least ", least, ", not '",
-                                   word, "': ", kUsage));
+        throw dpc::InputError(
+            text(keyword, " must be a number of ", what, " of at least ", least, ", not '", word, "': ", kUsage));
     }
     return static_cast<int>(value);
 }
@@ -72,8 +72,7 @@ double parse_level(const char* keyword, const char* word) {
 /// Whether word is the second of two choices.
 bool parse_choice(const char* keyword, const char* word, const char* first, const char* second) {
     if (std::strcmp(word, first) != 0 && std::strcmp(word, second) != 0) {
-        throw dpc::InputError(
-            text(keyword, " must be ", first, " or ", second, ", not '", word, "': ", kUsage));
+        throw dpc::InputError(text(keyword, " must be ", first, " or ", second, ", not '", word, "': ", kUsage));
     }
     return std::strcmp(word, second) == 0;
 }
@@ -96,8 +95,7 @@ struct Keyword {
     void (*parse)(const char* keyword, const char* value, StyleSettings& settings);
 };
 constexpr Keyword kKeywords[] = {
-    {"check", 1,
-     [](const char* k, const char* v, StyleSettings& s) { s.check_every = parse_number(k, v, "steps", 1); }},
+    {"check", 1, [](const char* k, const char* v, StyleSettings& s) { s.check_every = parse_number(k, v, "steps", 1); }},
     {"overflow", 1,
      [](const char* k, const char* v, StyleSettings& s) { s.overflow_stops = parse_choice(k, v, "warn", "stop"); }},
     {"precision", 1,
@@ -105,22 +103,17 @@ constexpr Keyword kKeywords[] = {
          s.precision = parse_choice(k, v, "double", "mixed") ? dpc::Precision::mixed : dpc::Precision::float64;
      }},
     {"device", 1, [](const char*, const char* v, StyleSettings& s) { s.device = parse_device(v); }},
-    {"memory", 1,
-     [](const char* k, const char* v, StyleSettings& s) { s.memory = parse_number(k, v, "MB", 1); }},
+    {"memory", 1, [](const char* k, const char* v, StyleSettings& s) { s.memory = parse_number(k, v, "MB", 1); }},
     {"neighbors", 1,
      [](const char* k, const char* v, StyleSettings& s) {
          s.neighbours = parse_choice(k, v, "trained", "all") ? dpc::Neighbours::all : dpc::Neighbours::trained;
      }},
-    {"out_freq", 1,
-     [](const char* k, const char* v, StyleSettings& s) { s.deviation.every = parse_number(k, v, "steps", 0); }},
+    {"out_freq", 1, [](const char* k, const char* v, StyleSettings& s) { s.deviation.every = parse_number(k, v, "steps", 0); }},
     {"out_file", 1, [](const char*, const char* v, StyleSettings& s) { s.deviation.file = v; }},
     {"atomic", 0, [](const char*, const char*, StyleSettings& s) { s.deviation.each_atom = true; }},
-    {"relative", 1,
-     [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative = parse_level(k, v); }},
-    {"relative_v", 1,
-     [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative_v = parse_level(k, v); }},
-    {"summary", 1,
-     [](const char* k, const char* v, StyleSettings& s) { s.says_summary = parse_choice(k, v, "no", "yes"); }},
+    {"relative", 1, [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative = parse_level(k, v); }},
+    {"relative_v", 1, [](const char* k, const char* v, StyleSettings& s) { s.deviation.relative_v = parse_level(k, v); }},
+    {"summary", 1, [](const char* k, const char* v, StyleSettings& s) { s.says_summary = parse_choice(k, v, "no", "yes"); }},
     {"fparam", kNumbers,
      [](const char* k, const char* v, StyleSettings& s) { s.parameters.fparam.push_back(parse_parameter(k, v)); }},
     {"aparam", kNumbers,
@@ -139,14 +132,13 @@ constexpr Keyword kKeywords[] = {
 
 /// Null: no keyword.
 const Keyword* find_keyword(const std::string& word) {
-    const auto* found = std::find_if(std::begin(kKeywords), std::end(kKeywords),
-                                     [&](const Keyword& known) { return word == known.word; });
+    const auto* found =
+        std::find_if(std::begin(kKeywords), std::end(kKeywords), [&](const Keyword& known) { return word == known.word; });
     return found == std::end(kKeywords) ? nullptr : found;
 }
 
 bool is_one_of(const char* word, std::initializer_list<const char*> words) {
-    return std::any_of(words.begin(), words.end(),
-                       [word](const char* known) { return std::strcmp(word, known) == 0; });
+    return std::any_of(words.begin(), words.end(), [word](const char* known) { return std::strcmp(word, known) == 0; });
 }
 
 /// What a word of pair_style deepmd means there, and what to do instead; "" for other words.
@@ -215,7 +207,8 @@ void check_exclusive(const ParameterSettings& p) {
 /// A source of parameters that the model does not take.
 void check_taken(const std::string& id, const char* keyword, const char* kind, int taken) {
     if (!id.empty() && taken == 0) {
-        throw dpc::InputError(text("the model takes no ", kind, " parameters, keyword ", keyword, " gives some: leave it out; ", kUsage));
+        throw dpc::InputError(
+            text("the model takes no ", kind, " parameters, keyword ", keyword, " gives some: leave it out; ", kUsage));
     }
 }
 
@@ -224,9 +217,9 @@ void check_number(const char* keyword, const char* kind, std::size_t given, int 
         return;
     }
     const std::string takes = taken == 0 ? "no" : std::to_string(taken);
-    throw dpc::InputError(text("the model takes ", takes, " ", kind, " parameters, keyword ", keyword, " has ", given, ": ",
-                               taken == 0 ? "leave it out" : text("give ", keyword, " and ", taken, taken == 1 ? " number" : " numbers"),
-                               "; ", kUsage));
+    throw dpc::InputError(text(
+        "the model takes ", takes, " ", kind, " parameters, keyword ", keyword, " has ", given, ": ",
+        taken == 0 ? "leave it out" : text("give ", keyword, " and ", taken, taken == 1 ? " number" : " numbers"), "; ", kUsage));
 }
 
 }  // namespace
@@ -283,28 +276,24 @@ std::string advice_on_file(const std::string& file) {
 
 std::vector<std::string> parse_coeff(int narg, char** arg, int n_types) {
     if (narg < 2 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0) {
-        throw dpc::InputError(
-            "all types must be set at once: pair_coeff * * [Element1 Element2 ...]");
+        throw dpc::InputError("all types must be set at once: pair_coeff * * [Element1 Element2 ...]");
     }
     std::vector<std::string> names(arg + 2, arg + narg);
     const int n_names = static_cast<int>(names.size());
     if (n_names != 0 && n_names != n_types) {
-        throw dpc::InputError(
-            text("pair_coeff has ", n_names, " element names (", listed(names), "), but there are ",
-                 n_types, " atom types: give one name or NULL per atom type, or none at all"));
+        throw dpc::InputError(text("pair_coeff has ", n_names, " element names (", listed(names), "), but there are ", n_types,
+                                   " atom types: give one name or NULL per atom type, or none at all"));
     }
     return names;
 }
 
-std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
-                           const dpc::Model& model) {
+std::vector<int> map_types(const std::vector<std::string>& names, int n_types, const dpc::Model& model) {
     const auto& type_map = model.type_map;
     std::vector<int> map(static_cast<std::size_t>(n_types) + 1, kNotInModel);
     if (names.empty() && n_types > model.n_types()) {
-        throw dpc::InputError(
-            text("there are ", n_types, " atom types, but the model has only ", model.n_types(),
-                 " (", listed(type_map),
-                 "): say in pair_coeff which is which, with NULL for atoms outside the model"));
+        throw dpc::InputError(text("there are ", n_types, " atom types, but the model has only ", model.n_types(), " (",
+                                   listed(type_map),
+                                   "): say in pair_coeff which is which, with NULL for atoms outside the model"));
     }
     for (int type = 1; type <= n_types; type++) {
         const auto index = static_cast<std::size_t>(type);
@@ -314,15 +303,13 @@ std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
             const auto found = std::find(type_map.begin(), type_map.end(), name);
             if (found == type_map.end()) {
                 throw dpc::InputError(
-                    text("element ", name,
-                         " of pair_coeff is not in the model, which has: ", listed(type_map)));
+                    text("element ", name, " of pair_coeff is not in the model, which has: ", listed(type_map)));
             }
             map[index] = static_cast<int>(found - type_map.begin());
         }
     }
     if (std::all_of(map.begin(), map.end(), [](int type) { return type == kNotInModel; })) {
-        throw dpc::InputError(
-            "pair_coeff gives NULL for every atom type: nothing is left for the model");
+        throw dpc::InputError("pair_coeff gives NULL for every atom type: nothing is left for the model");
     }
     return map;
 }
@@ -380,9 +367,8 @@ std::string advice_on_elements(const dpc::Model& model, const std::vector<int>& 
 
 /// keyword=value, a line each, with the words of pair_style; the files come last, in their order.
 std::string pack(const StyleSettings& settings) {
-    const auto* device = std::find_if(std::begin(kDevices), std::end(kDevices), [&](const DeviceWord& known) {
-        return known.device == settings.device;
-    });
+    const auto* device = std::find_if(std::begin(kDevices), std::end(kDevices),
+                                      [&](const DeviceWord& known) { return known.device == settings.device; });
     const bool is_mixed = settings.precision == dpc::Precision::mixed;
     const bool keeps_all = settings.neighbours == dpc::Neighbours::all;
     const DeviationSettings& deviation = settings.deviation;

@@ -31,7 +31,7 @@ struct DeviationSettings {
 
 /// Where frame and atomic parameters come from: one source each, or none.
 struct ParameterSettings {
-    std::vector<double> fparam, aparam;  // constants; atomic ones the same for all atoms
+    std::vector<double> fparam, aparam;                      // constants; atomic ones the same for all atoms
     std::string fparam_compute, fparam_fix, aparam_compute;  // IDs
     int fparam_index = 0;  // of fparam_fix' vector, where the parameters begin; 0: all are its scalar
 
@@ -71,8 +71,7 @@ std::string advice_on_file(const std::string& file);
 /// Model type of LAMMPS type t at [t], t = 1 .. n_types ([0] is kNotInModel). Throws
 /// dpc::InputError for an unknown name, for more LAMMPS types than the model has where no names are
 /// given, and where every name is NULL.
-std::vector<int> map_types(const std::vector<std::string>& names, int n_types,
-                           const dpc::Model& model);
+std::vector<int> map_types(const std::vector<std::string>& names, int n_types, const dpc::Model& model);
 
 /// Types of another model by those of the first; -1: not in it. Empty: the same. used: model types of the
 /// first that atoms may have. Throws dpc::InputError where the other lacks one of them.

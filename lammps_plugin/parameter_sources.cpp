@@ -22,7 +22,8 @@ using namespace LAMMPS_NS;
 namespace dpcompressed {
 namespace {
 
-constexpr char kFparamCompute[] = "fparam_from_compute", kFparamFix[] = "fparam_from_fix", kAparamCompute[] = "aparam_from_compute";
+constexpr char kFparamCompute[] = "fparam_from_compute", kFparamFix[] = "fparam_from_fix",
+               kAparamCompute[] = "aparam_from_compute";
 
 [[noreturn]] void fail(const char* kind, const std::string& id, const char* keyword, const std::string& what) {
     throw dpc::InputError(text(kind, ' ', id, " of ", keyword, ' ', what));
@@ -113,10 +114,12 @@ void ParameterSources::check_fparam(const Compute& compute) const {
         return;
     }
     if (!compute.vector_flag) {
-        refuse(text("has no global ", n_fparam_ == 1 ? "scalar" : "vector", ", the model takes ", n_fparam_, " frame parameters"));
+        refuse(
+            text("has no global ", n_fparam_ == 1 ? "scalar" : "vector", ", the model takes ", n_fparam_, " frame parameters"));
     }
     if (compute.size_vector < n_fparam_ && !compute.size_vector_variable) {
-        refuse(text("has a global vector of ", compute.size_vector, " numbers, the model takes ", n_fparam_, " frame parameters"));
+        refuse(
+            text("has a global vector of ", compute.size_vector, " numbers, the model takes ", n_fparam_, " frame parameters"));
     }
 }
 
@@ -209,8 +212,9 @@ std::vector<double> ParameterSources::fparam_of(Fix& fix) const {
         return std::vector<double>(n, fix.compute_scalar());
     }
     if (fix.size_vector < index - 1 + n_fparam_) {
-        fail("fix", fix.id, kFparamFix, text("has now a vector of ", fix.size_vector, " numbers, but ", n_fparam_, " from the ", index,
-                                             ". on are asked for"));
+        fail("fix", fix.id, kFparamFix,
+             text("has now a vector of ", fix.size_vector, " numbers, but ", n_fparam_, " from the ", index,
+                  ". on are asked for"));
     }
     std::vector<double> values;
     for (int k = 0; k < n_fparam_; k++) {
@@ -255,9 +259,10 @@ void ParameterSources::read(const std::function<void(Compute&)>& prepare, int n_
         read_aparam(compute, n_all, aparam);
     }
     if (const Compute* compute = moment.of_energies()) {
-        throw dpc::InputError(text("the parameters depend on compute ", compute->id, " (", compute->style,
-                                   "), which needs the energy or the pressure of the step: these follow from the parameters. Take "
-                                   "computes and fixes that do without"));
+        throw dpc::InputError(
+            text("the parameters depend on compute ", compute->id, " (", compute->style,
+                 "), which needs the energy or the pressure of the step: these follow from the parameters. Take "
+                 "computes and fixes that do without"));
     }
     if (!std::all_of(fparam.begin(), fparam.end(), [](double value) { return std::isfinite(value); })) {
         const bool is_fix = !settings_.fparam_fix.empty();

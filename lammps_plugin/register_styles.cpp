@@ -39,8 +39,8 @@ constexpr Style kStyles[] = {
 }  // namespace
 
 /// plugin: version and handle filled in by the loader.
-extern "C" __attribute__((visibility("default"))) void dpcompressed_register_styles(
-    lammpsplugin_t* plugin, void* lammps, lammpsplugin_register register_plugin) {
+extern "C" __attribute__((visibility("default"))) void dpcompressed_register_styles(lammpsplugin_t* plugin, void* lammps,
+                                                                                    lammpsplugin_register register_plugin) {
     for (const Style& style : kStyles) {
         plugin->style = "pair";
         plugin->name = style.name;

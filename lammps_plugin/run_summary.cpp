@@ -46,7 +46,8 @@ std::string worst_of(std::vector<Line> lines, const char* what) {
     for (std::size_t k = 0; k < std::min(lines.size(), kMostLines); k++) {
         all += "  " + lines[k].words + '\n';
     }
-    return is_cut ? text(all, "  ", what, " of ", lines.size() - kMostLines, " more pairs of types: farther from their limits\n") : all;
+    return is_cut ? text(all, "  ", what, " of ", lines.size() - kMostLines, " more pairs of types: farther from their limits\n")
+                  : all;
 }
 
 /// Slots for neighbours of type b (all types: b = N); 0: not known, as several descriptors have cut-offs of their own.
@@ -130,7 +131,8 @@ std::string RunSummary::times(MPI_Comm world) const {
     std::string all;
     for (std::size_t k = 0; k < sum.size(); k++) {
         if (most[k] > 0) {
-            all += text("  time of ", names[k], ": ", sum[k] / n_ranks, " s", n_ranks > 1 ? text(", slowest rank ", most[k]) : "", '\n');
+            all += text("  time of ", names[k], ": ", sum[k] / n_ranks, " s", n_ranks > 1 ? text(", slowest rank ", most[k]) : "",
+                        '\n');
         }
     }
     return all;
