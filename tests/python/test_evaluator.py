@@ -325,6 +325,8 @@ def test_input_that_cannot_be_evaluated(water, evaluate, backend):
         evaluator.compute(apart, aparam=np.ones((2, 2)))
     with pytest.raises(InputError, match="atom index 7"):
         evaluator.set_neighbours(np.zeros(2, dtype=np.int32), one, np.array([0, 1]), np.full(1, 7, dtype=np.int32))
+    with pytest.raises(InputError, match="compute was called before set_neighbours"):
+        evaluator.compute(apart)
     with pytest.raises(InputError, match="2 types"):
         evaluate(model, positions[:2], [0, 9])
     with pytest.raises(FormatError, match="empty"):

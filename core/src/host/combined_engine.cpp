@@ -7,12 +7,14 @@
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/combined.hpp"
+#include "dpc/errors.hpp"
 #include "engine.hpp"
 
 namespace dpc::host {
 namespace {
 
-/// A neighbour list of our own, for the switch. Centres of types that no part knows are left out.
+/// A neighbour list of our own, for the switch. Centres of types that no part knows or gives an energy are left out, as the parts leave
+/// them, and their neighbours unseen.
 struct CentreList {
     std::vector<int> centres;
     std::vector<int> types;          // (n_all)
@@ -22,13 +24,13 @@ struct CentreList {
     std::vector<std::int64_t> tags;  // (n_all), or none: the index
     int n_all = 0;
 
-    void take(int n_atoms, const int* atom_types, const NeighbourRows& rows);
+    void take(int n_atoms, const int* atom_types, const NeighbourRows& rows, const std::vector<char>& has_energy);
     std::size_t bytes() const {
         return bytes_of(centres) + bytes_of(types) + bytes_of(begin) + bytes_of(counts) + bytes_of(neighbours) + bytes_of(tags);
     }
 };
 
-void CentreList::take(int n_atoms, const int* atom_types, const NeighbourRows& rows) {
+void CentreList::take(int n_atoms, const int* atom_types, const NeighbourRows& rows, const std::vector<char>& has_energy) {
     n_all = n_atoms;
     types.assign(atom_types, atom_types + n_atoms);
     begin.assign(static_cast<std::size_t>(n_atoms), 0);
@@ -39,7 +41,7 @@ void CentreList::take(int n_atoms, const int* atom_types, const NeighbourRows& r
     for (int c = 0; c < rows.n_centres; ++c) {
         const int i = rows.centre[c];
         const auto at = static_cast<std::size_t>(i);
-        if (types[at] < 0) {
+        if (types[at] < 0 || has_energy[static_cast<std::size_t>(types[at])] == 0) {
             continue;
         }
         centres.push_back(i);
@@ -79,7 +81,10 @@ using HostSwitch = math::CentreSwitch<ListView, PositionsView, TypesView>;
 class CombinedEngine final : public Engine {
 public:
     CombinedEngine(const Model& model, const EvaluatorOptions& options)
-        : switch_(model.part_switch), measured_(measured_part(model)), n_threads_(options.n_threads) {
+        : switch_(model.part_switch),
+          has_energy_(model.has_energy),
+          measured_(measured_part(model)),
+          n_threads_(options.n_threads) {
         for (const auto& part : model.parts) {
             EvaluatorOptions own = options;
             own.precision = is_pair_table(*part) ? Precision::float64 : options.precision;
@@ -104,7 +109,9 @@ private:
     void add_switch(const HostSwitch& between, const Units& units, const Output& output, Totals& totals) const;
 
     PartSwitch switch_;
-    std::size_t measured_;  // the part of a caller's statistics; times are of all
+    std::vector<char> has_energy_;  // (N) in some part
+    bool has_list_ = false;         // all parts have the same
+    std::size_t measured_;          // the part of a caller's statistics; times are of all
     int n_threads_;
     std::vector<std::unique_ptr<Engine>> parts_;
     std::vector<char> has_parameters_;  // of the parts: frame parameters
@@ -115,6 +122,7 @@ private:
 };
 
 void CombinedEngine::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
+    has_list_ = false;
     for (std::size_t k = 0; k < parts_.size(); ++k) {
         if (k == 0 || !parts_[k]->share_neighbours(*parts_.front())) {
             parts_[k]->set_neighbours(n_all, types, rows);  // checks the list
@@ -122,21 +130,25 @@ void CombinedEngine::set_neighbours(int n_all, const int* types, const Neighbour
     }
     if (has_switch()) {
         list_ = list_.use_count() > 1 ? std::make_shared<CentreList>() : list_;
-        list_->take(n_all, types, rows);
+        list_->take(n_all, types, rows, has_energy_);
     }
+    has_list_ = true;
 }
 
 bool CombinedEngine::share_neighbours(const Engine& other) {
     const auto* combined = dynamic_cast<const CombinedEngine*>(&other);
-    if (combined == nullptr || combined->parts_.size() != parts_.size() || combined->has_switch() != has_switch()) {
+    if (combined == nullptr || !combined->has_list_ || combined->parts_.size() != parts_.size() ||
+        combined->has_switch() != has_switch()) {
         return false;
     }
+    has_list_ = false;
     for (std::size_t k = 0; k < parts_.size(); ++k) {
         if (!parts_[k]->share_neighbours(*combined->parts_[k])) {
             return false;
         }
     }
     list_ = combined->list_;
+    has_list_ = true;
     return true;
 }
 
@@ -175,6 +187,9 @@ void add(Totals& into, const Totals& from) {
 
 Totals CombinedEngine::compute(const Inputs& inputs, const double*, const Output& output) {
     refuse_gradient(has_switch(), output.fparam_gradient);
+    if (!has_list_) {
+        throw InputError("compute was called before set_neighbours");
+    }
     overflow = Overflow{};
     Totals totals;
     for (std::size_t k = 0; k < parts_.size(); ++k) {

@@ -91,7 +91,8 @@ Grouping::Grouping(const Model& model, int threads, NeighbourRule neighbour_rule
 }
 
 void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, const NeighbourRows& rows, int block_atoms) {
-    grouping = {};  // should this fail, nobody shares the list
+    grouping = {};  // should this fail, nobody shares the list or evaluates it
+    thread_blocks.clear();
     n_all = n_atoms;
     const int n_threads = how.n_threads, n_types = how.n_types;
     const bool has_tags = how.rule != NeighbourRule::all && rows.tag != nullptr;
