@@ -33,18 +33,23 @@ ComputeFparamDedn::ComputeFparamDedn(LAMMPS* lammps, int narg, char** arg) : Com
     }
     scalar_flag = vector_flag = 1;
     extscalar = extvector = 1;
-    find_pair();
+    take_size();
 }
 
 void ComputeFparamDedn::fail(const char* what) { error->all(FLERR, dpcompressed::text(kCompute, what)); }
 
-/// Its number of frame parameters is not known before its models are read, after read_restart.
-void ComputeFparamDedn::find_pair() {
-    pair_ = dynamic_cast<PairDPCompressedBase*>(force->pair_match("dpcompressed", 0));
-    if (pair_ == nullptr) {
+/// Looked up every time: the input script may replace the pair style, and ask, between runs.
+PairDPCompressedBase& ComputeFparamDedn::pair() {
+    auto* found = dynamic_cast<PairDPCompressedBase*>(force->pair_match("dpcompressed", 0));
+    if (found == nullptr) {
         fail("needs a pair_style dpcompressed before it, and not more than one in pair_style hybrid");
     }
-    const int n = pair_->n_fparam();
+    return *found;
+}
+
+/// Not known before the models are read, after read_restart.
+void ComputeFparamDedn::take_size() {
+    const int n = pair().n_fparam();
     if (n == 0) {
         fail("the model takes no frame parameters");
     }
@@ -55,13 +60,17 @@ void ComputeFparamDedn::find_pair() {
 }
 
 void ComputeFparamDedn::init() {
-    find_pair();
-    pair_->want_fparam_gradient();
+    take_size();
+    pair().want_fparam_gradient();
 }
 
 void ComputeFparamDedn::compute_vector() {
     invoked_vector = update->ntimestep;
-    values_ = pair_->fparam_gradient();
+    PairDPCompressedBase& now = pair();
+    if (now.n_fparam() != size_vector) {
+        fail("the pair style is another one than in the last run: run again first");
+    }
+    values_ = now.fparam_gradient();
     vector = values_.data();
 }
 

@@ -23,9 +23,9 @@ public:
 
 private:
     [[noreturn]] void fail(const char* what);
-    void find_pair();
+    PairDPCompressedBase& pair();
+    void take_size();
 
-    PairDPCompressedBase* pair_ = nullptr;
     std::vector<double> values_;  // (n_fparam)
 };
 

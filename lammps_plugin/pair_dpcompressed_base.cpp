@@ -213,6 +213,7 @@ void PairDPCompressedBase::coeff(int narg, char** arg) {
 
 /// The engines are made again when the next run is set up, which logs what it is made of.
 void PairDPCompressedBase::drop() {
+    fparam_gradient_.clear();  // of the models before
     drop_engines();
     is_set_up_ = false;
 }
@@ -260,6 +261,7 @@ void PairDPCompressedBase::init_style() {
         warn_of_settings();
     }
     say_pending();  // of a run that ended with an error, in a program that went on
+    summary_ = dpcompressed::RunSummary(first().n_types());
     taken_.any = false;
     is_set_up_ = true;
     wants_fparam_gradient_ = false;

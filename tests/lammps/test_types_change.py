@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Lammps, System, mpi_folder, on_backends, setup, static
+from lammps_runs import Lammps, System, on_backends, run_library, setup, static
 
 SAME = 1e-11  # eV/angstrom: the same sums in another order
 ENERGY = 1e-9  # eV for 192 atoms of 470 eV: rounding
@@ -129,17 +126,14 @@ print("energy:", repr(run.get_thermo("pe")))
 """
 
 
-def run_library(lammps: Lammps, small: Path, code: str) -> subprocess.CompletedProcess[str]:
+def kept_list(small: Path) -> str:
+    """A run without steps whose neighbour list stays."""
     script = setup("water.data", f"dpcompressed {small} overflow warn", "* * O H")
-    script = script.replace("read_data", "atom_modify map yes\nread_data") + KEEP_LIST + "run 0\n"
-    (lammps.folder / "in.lammps").write_text(script)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": mpi_folder()}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=lammps.folder, env=environment, text=True, capture_output=True, check=False)
+    return script.replace("read_data", "atom_modify map yes\nread_data") + KEEP_LIST + "run 0\n"
 
 
 def test_scattered_from_python(lammps: Lammps, water: System, small: Path) -> None:
-    done = run_library(lammps, small, LIBRARY)
+    done = run_library(lammps, kept_list(small), LIBRARY)
     assert done.returncode == 0, done.stdout + done.stderr
     energy, _ = swapped(lammps, water, small, np.ones(len(water), dtype=bool))
     found = float(next(line for line in done.stdout.splitlines() if line.startswith("energy:")).split()[1])
@@ -182,7 +176,7 @@ def test_atoms_that_join_the_model_need_a_new_list(ranks: int, lammps: Lammps, w
 
 def test_type_that_does_not_exist(lammps: Lammps, water: System, small: Path) -> None:
     """Only a library call can do that."""
-    done = run_library(lammps, small, LIBRARY.replace("3 - types[i]", "7 if i == 4 else types[i]"))
+    done = run_library(lammps, kept_list(small), LIBRARY.replace("3 - types[i]", "7 if i == 4 else types[i]"))
     assert done.returncode != 0
     assert "atom ID 5 has type 7, but there are types 1 to 2" in done.stderr
 
