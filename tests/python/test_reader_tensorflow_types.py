@@ -260,3 +260,44 @@ def test_constants_that_do_not_fit(name, tmp_path):
             except PybuildError as error:
                 outcomes.add(str(error).partition(": ")[0])
     assert outcomes == {"a model", str(tmp_path / "m.pb")}
+
+
+# Several in one graph
+
+SCOPE = re.compile(
+    r"(descrpt_attr|filter_type_all|type_embed_net|(?:layer_\d+|final_layer)(?:_type_\d+)?|fitting_attr|o_[a-z_]+)(?=/|$)"
+)
+
+
+def of_part(name, k):
+    """As DeePMD-kit names the nodes of part k: scopes with a suffix, operations without a scope with numbers of their own."""
+    edge, name = ("^", name[1:]) if name.startswith("^") else ("", name)
+    first, slash, rest = name.partition("/")
+    if first in ("train_attr", "model_attr"):
+        return edge + name
+    renamed = SCOPE.sub(rf"\1_model{k}", first, count=1)
+    if renamed == first and k:
+        plain, number, port = re.fullmatch(r"([^:]*?)(?:_(\d+))?(:\d+)?", first).groups()
+        renamed = f"{plain}_{5000 + int(number or 0)}{port or ''}"
+    return edge + renamed + slash + rest
+
+
+@pytest.mark.parametrize("other", [EXCLUDING, FACTOR])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_switch_is_of_its_part_alone(tmp_path, other, first):
+    """In a linear model, whose operations without a scope are those of one part or another."""
+    names = (SMOOTH, other) if first else (other, SMOOTH)
+    nodes = {}
+    for k, name in enumerate(names):
+        for n in nodes_of(name):
+            if not n["name"].startswith("train_attr"):
+                made = dict(n, name=of_part(n["name"], k), inputs=[of_part(i, k) for i in n["inputs"]])
+                nodes.setdefault(made["name"], made)
+    weights = gw.constant("Const_9000", np.array([0.5, 2.0]))
+    energy = gw.node("o_energy", "AddV2", ["o_energy_model0", "o_energy_model1"])
+    path = write(tmp_path / "linear.pb", [*nodes.values(), weights, energy])
+    parts, alone = read_model(path).parts, [read_model(FOLDER / f"{name}.pb") for name in names]
+    for part, single in zip(parts, alone, strict=True):
+        assert [d.gates is not None for d in part.descriptors] == [d.gates is not None for d in single.descriptors]
+        assert [d.switch_radius for d in part.descriptors] == [d.switch_radius for d in single.descriptors]
+        assert [d.excluded for d in part.descriptors] == [d.excluded for d in single.descriptors]

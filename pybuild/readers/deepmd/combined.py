@@ -14,11 +14,12 @@ import numpy as np
 from ...arrays import Array
 from ...descriptors.deepmd import Tree, symmetric, unsupported
 from ...errors import ReadError
-from ...model.combined import AnyModel, CombinedModel, PairTable, Part, Switch
+from ...model.combined import AnyModel, CombinedModel, PairTable, Part, Switch, excluded_types
 from ...model.description import ModelDescription, Provenance
 from ...model.kept_types import with_types
 from .tree import description_of_tree, known_distance, per_type, scaled
 
+SAME_CUTOFF = 1e-6  # relative: TensorFlow's are float32
 FAR_WARNING = (
     "warning: an atom whose closest neighbour is farther than {reach:.2f} A gets the energy of the pair table instead of the "
     "net's, as the trained model gives it: there the weights of all neighbours are too small"
@@ -54,9 +55,22 @@ def _parts(model: Tree, provenance: Provenance, padding_type: str | None) -> Ite
         raise unsupported("a model of parts that all have the weight 0", "an energy")
     common = [_with_exclusions(with_types(part, model["type_map"], "its types"), model) for part in _of_types(found, model)]
     bias = per_type(model, "out_bias", len(model["type_map"]))
-    for k, part in enumerate(common):
-        # Of a switch both have it: the weights add up to 1.
-        yield _with_bias(part, bias) if k == 0 or model["type"] == "zbl" else part
+    owners = _owners(common, frozenset(model["atom_exclude_types"]), bias, model["type"] == "zbl")
+    yield from (_with_bias(part, np.where(mine, bias, 0.0)) for part, mine in zip(common, owners, strict=True))
+
+
+def _owners(parts: Sequence[Part], absent: frozenset[int], bias: Array, switches: bool) -> Array:
+    """(parts, N) which part has the whole model's bias of a type: the first one that gives the type an energy. Of a switch both
+    have it, since their weights add up to 1."""
+    gives = np.array([[a not in excluded_types(part) for a in range(len(bias))] for part in parts])
+    owners = gives if switches else gives & (np.cumsum(gives, axis=0) == 1)
+    kept = gives.all(axis=0) if switches else gives.any(axis=0)
+    lost = [a for a in np.flatnonzero((bias != 0) & ~kept).tolist() if a not in absent]
+    if lost:
+        raise unsupported(
+            f"a bias (out_bias) of type {lost[0]}, which a part of the model excludes", "a constant energy beside the parts'"
+        )
+    return owners
 
 
 def _inner_parts(tree: Tree, provenance: Provenance, padding_type: str | None) -> Iterator[Part]:
@@ -120,10 +134,26 @@ def _switch(model: Tree, parts: Sequence[Part]) -> tuple[Switch, tuple[str, ...]
         raise ReadError(f"a model of type 'zbl' of {len(parts)} parts, must be a net and a pair table; the file is damaged")
     if model["models"][1]["pair_exclude_types"]:
         raise unsupported("a pair table with excluded pairs of its own beside a net", "two lists of neighbours for the switch")
+    _check_lists(*parts)
     range_ = model["sw_rmin"], model["sw_rmax"]
     switch = Switch(1, 0, *range_, model["smin_alpha"], model["least_sum"])
     far = FAR_WARNING.format(reach=switch.reach)
     return switch, (far,) if switch.alpha > 0 and switch.reach < parts[1].rcut else ()
+
+
+def _check_lists(net: Part, table: Part) -> None:
+    """DeePMD-kit weighs the neighbours of the larger of the two lists, we those of the table."""
+    assert isinstance(net, ModelDescription)
+    assert isinstance(table, PairTable)
+    slots = [max(d.sel[0] if d.shares_slots else sum(d.sel) for d in net.descriptors)]
+    slots += [table.sel[0] if table.shares_slots else sum(table.sel)]
+    cutoffs = net.rcut, table.rcut
+    if slots[0] != slots[1] or abs(cutoffs[0] - cutoffs[1]) > SAME_CUTOFF * cutoffs[0]:
+        raise unsupported(
+            f"a pair table of {slots[1]} neighbours inside {cutoffs[1]:g} A beside a net of {slots[0]} inside "
+            f"{cutoffs[0]:g} A",
+            "one list of neighbours for both, which the switch weighs",
+        )
 
 
 def _pair_table(model: Tree) -> PairTable:
@@ -131,7 +161,8 @@ def _pair_table(model: Tree) -> PairTable:
     n = len(type_map)
     variables = model["tab"]["@variables"]
     info, data = variables["tab_info"].reshape(-1).astype(np.float64), variables["tab_data"].astype(np.float64)
-    if info.shape != (4,) or not np.isfinite(info).all() or info[2] < 1 or info[3] != n or data.size != n * n * int(info[2]) * 4:
+    sound = info.shape == (4,) and np.isfinite(info).all() and info[2] >= 1 and info[2] % 1 == 0 and info[3] == n
+    if not sound or data.size != n * n * int(info[2]) * 4:
         raise ReadError(f"a pair table of {data.size} numbers with tab_info {info[:8]}, for {n} types; the file is damaged")
     shared = model["neighbour_rule"] == "total"  # PyTorch: slots for all types together
     table = PairTable(

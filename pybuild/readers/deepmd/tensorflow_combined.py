@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...descriptors.deepmd import Tree
+from ...descriptors.deepmd import Tree, unsupported
 from ...errors import ReadError
+from ...model.combined import MOST_PARTS
 from ..files import access as get
 from ..files.graphdef import Graph
 from .tree_type import members
 
 PART = re.compile(r"_model([0-9]{1,3})(?=$|/|_)")  # in the names of a part's scopes
-MOST_PARTS = 64
+ATTRIBUTE = re.compile(r"[a-z]+_attr/")
 SWITCH, PAIRS = "SoftMinSwitch", "PairTab"  # operations
 TABLE = "model_attr/t_tab_"
 
@@ -42,8 +43,15 @@ def part_of(graph: Graph, k: int) -> Graph:
     def is_own(name: str) -> bool:
         return all(match.group(1) == str(k) for match in PART.finditer(name))
 
-    common = {name: node for name, node in graph.nodes.items() if not PART.search(name)}
-    own = {renamed(name): node for name, node in graph.nodes.items() if PART.search(name) and is_own(name)}
+    mine = [name for name in graph.nodes if PART.search(name) and is_own(name)]
+    own = {renamed(name): graph.nodes[name] for name in mine}
+    # Operations without a scope are those of one part or another: of this one what its own nodes need. Attributes are all parts'.
+    needed = set(graph.needed(mine))
+    common = {
+        name: node
+        for name, node in graph.nodes.items()
+        if not PART.search(name) and (name in needed or ATTRIBUTE.match(name))
+    }
     return Graph(
         {
             name: replace(node, name=name, inputs=tuple(renamed(i) for i in node.inputs if is_own(i)))
@@ -56,8 +64,8 @@ def weights_of(graph: Graph, script: dict[Any, Any], n: int) -> Any:
     """Of the parts: as the training script has them, or the only nameless constant of so many numbers."""
     if script.get("weights") is not None:
         return script["weights"]
-    nameless = (name for name in graph.nodes if re.fullmatch(r"Const(_[0-9]+)?", name) and graph.is_constant(name))
-    found = [array for array in map(graph.constant, nameless) if array.shape == (n,) and array.dtype.kind == "f"]
+    nameless = map(graph.constant, graph.nameless_constants())
+    found = [array for array in nameless if array.shape == (n,) and array.dtype.kind == "f"]
     if len(found) != 1:
         raise ReadError(f"the graph has {len(found)} constants that could be the weights of its {n} models, must have one")
     return [float(w) for w in found[0]]
@@ -104,8 +112,15 @@ def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tre
 
 
 def linear_tree(graph: Graph, script: dict[Any, Any], models: list[Tree]) -> Tree:
-    """Of a linear model from those of its parts."""
+    """Of a linear model from those of its parts. TensorFlow numbers the types once, for all of them."""
     type_map = models[0]["type_map"]
+    for k, part in enumerate(models):
+        if part["type_map"] != type_map:
+            raise unsupported(
+                f"a linear model whose part {k} has the types {' '.join(part['type_map'])}, part 0 {' '.join(type_map)} "
+                "(TensorFlow gives both the numbers of part 0)",
+                "the same types in the same order for all parts",
+            )
     return {
         "type": "linear_ener",
         "type_map": type_map,

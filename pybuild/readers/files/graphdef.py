@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,15 +123,25 @@ class Graph:
 
     def require_whole(self, name: str) -> None:
         """ReadError unless the node and all that its result needs are there."""
-        seen, waiting = {name}, [name]
+        for needed in self.needed([name]):
+            if needed not in self.nodes:
+                raise ReadError(f"the graph has no node '{needed[:200]}'; the file is cut off, or of an unknown version")
+
+    def needed(self, names: Iterable[str]) -> Iterator[str]:
+        """These and the names of all that their results need, each once, whether the graph has them or not."""
+        waiting = list(names)
+        seen = set(waiting)
         while waiting:
             current = waiting.pop()
-            if current not in self.nodes:
-                raise ReadError(f"the graph has no node '{current[:200]}'; the file is cut off, or of an unknown version")
-            for needed in self.nodes[current].inputs:
-                if needed not in seen:
-                    seen.add(needed)
-                    waiting.append(needed)
+            yield current
+            for name in self.nodes[current].inputs if current in self.nodes else ():
+                if name not in seen:
+                    seen.add(name)
+                    waiting.append(name)
+
+    def nameless_constants(self) -> list[str]:
+        """Names of those that the training program left to TensorFlow."""
+        return [name for name in self.nodes if re.fullmatch(r"Const(_[0-9]+)?", name) and self.is_constant(name)]
 
 
 def looks_binary(start: bytes) -> bool:
