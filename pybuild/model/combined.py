@@ -18,6 +18,8 @@ from .checks import check_array, check_number, check_pairs, check_types, is_inte
 from .description import ModelDescription, Parameters, Provenance
 
 RULES = ("all", "per_type", "total", "mixed")
+STEPS = (1e-6, 1e3)  # of a table's, times the cutoff
+MOST_PARTS = 64
 NO_NEIGHBOURS = 2.0**-20  # smallest distance of a table that begins at 0: none is smaller but by rounding
 
 
@@ -71,7 +73,8 @@ class PairTable:
         for name in ("rcut", "first", "step"):
             check_number(getattr(self, name), f"pair_table.{name}")
         require(0 <= self.first < self.rcut, "pair_table.first", f"is {self.first}, must be 0 to less than rcut = {self.rcut}")
-        require(0 < self.step and math.isfinite(1 / self.step**3), "pair_table.step", f"is {self.step}, must be positive")
+        least, most = (factor * self.rcut for factor in STEPS)
+        require(least <= self.step <= most, "pair_table.step", f"is {self.step}, must be {least:g} to {most:g}")
         require(self.cubic.ndim == 4 and self.cubic.shape[2] > 0, "pair_table.cubic", f"has shape {self.cubic.shape}")
         check_array(self.cubic, "pair_table.cubic", (n, n, self.n_intervals, 4))
         check_array(self.energy_bias, "pair_table.energy_bias", (n,))
@@ -105,6 +108,11 @@ class Switch:
 
 
 Part = ModelDescription | PairTable
+
+
+def excluded_types(part: Part) -> frozenset[int]:
+    """Types whose atoms have no energy of it."""
+    return part.excluded if isinstance(part, PairTable) else part.fitting.excluded
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,7 @@ class CombinedModel:
     def validate(self) -> None:
         """Raise ModelError, naming the field, unless this is a legal model: parts that are, with the same types, which take
         the same parameters or none; a switch between two different ones, the near one a pair table."""
-        require(len(self.parts) > 0, "parts", "is empty")
+        require(0 < len(self.parts) <= MOST_PARTS, "parts", f"has {len(self.parts)} models, must have 1 to {MOST_PARTS}")
         for index, part in enumerate(self.parts):
             require(part.type_map == self.type_map, f"parts[{index}].type_map", "is not that of the first part")
             part.validate()
@@ -158,6 +166,7 @@ class CombinedModel:
         for index, part in enumerate(self.networks):
             p = part.fitting.parameters
             same = p.n_fparam in (0, mine.n_fparam) and p.n_aparam in (0, mine.n_aparam)
+            same = same and (p.n_fparam == 0 or _equal(p.default_fparam, mine.default_fparam))
             require(same, f"networks[{index}].fitting.parameters", "are others than those of the parts before it")
         if self.switch is not None:
             self._check_switch(self.switch)
@@ -173,6 +182,10 @@ class CombinedModel:
         require(0 <= s.rmin < s.rmax, "switch.rmax", f"is {s.rmax}, must be larger than rmin = {s.rmin}, and that not below 0")
         require(s.alpha > 0 and math.isfinite(1 / s.alpha), "switch.alpha", f"is {s.alpha}, must be positive")
         require(s.least_sum >= 0, "switch.least_sum", f"is {s.least_sum}, must not be negative")
+
+
+def _equal(one: Array | None, other: Array | None) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
 
 
 AnyModel = ModelDescription | CombinedModel

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from .combined import AnyModel, CombinedModel, PairTable, Part
+from .combined import AnyModel, CombinedModel, PairTable, Part, excluded_types
 from .description import EnergyFitting, ModelDescription
 
 BY_TYPE = ("mean", "std", "padding")  # of a descriptor, first index a type
@@ -25,7 +25,10 @@ def keep_types(model: AnyModel, names: Sequence[str]) -> AnyModel:
             raise InputError(f"--keep-types {name}: the model has the types {' '.join(model.type_map)}")
     kept = [name for name in model.type_map if name in names]
     if isinstance(model, CombinedModel):
-        parts = tuple(with_types(part, kept, "--keep-types") for part in model.parts)
+        wanted = {model.type_map.index(name) for name in kept}
+        # A part that excludes all of them has no energy; a switch goes between two.
+        of_use = model.parts if model.switch is not None else tuple(p for p in model.parts if not wanted <= excluded_types(p))
+        parts = tuple(with_types(part, kept, "--keep-types") for part in of_use or model.parts)
         restricted = replace(model, parts=parts)
         restricted.validate()
         return restricted

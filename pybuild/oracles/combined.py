@@ -156,10 +156,11 @@ def _weights(s: Switch | SwitchArrays, pairs: Pairs, n: int) -> tuple[Array, Arr
     total = np.bincount(pairs.centre, weight, n)
     divisor = np.maximum(total, s.least_sum)
     distances = np.bincount(pairs.centre, r * weight, n)
-    sigma = np.where(divisor > 0, distances / np.where(divisor > 0, divisor, 1), 0.0)
+    guarded = np.where(divisor > 0, divisor, 1)
+    sigma = np.where(divisor > 0, distances / guarded, 0.0)
     u = np.clip((sigma - s.rmin) / (s.rmax - s.rmin), 0.0, 1.0)
     w = np.where(sigma > 0, -6 * u**5 + 15 * u**4 - 10 * u**3 + 1, 0.0)
     d_sigma = (-30 * u**4 + 60 * u**3 - 30 * u**2) / (s.rmax - s.rmin)
     d_total = np.where(total > s.least_sum, sigma, 0.0)[pairs.centre] * weight / s.alpha  # through the divisor
-    along = (weight * (1 - r / s.alpha) + d_total) / divisor[pairs.centre] * d_sigma[pairs.centre]
+    along = (weight * (1 - r / s.alpha) + d_total) / guarded[pairs.centre] * d_sigma[pairs.centre]
     return w, (along / r)[:, None] * pairs.vector

@@ -15,14 +15,17 @@ from pybuild.compress.combined import compress
 from pybuild.compress.pair_tables import pair_tables
 from pybuild.compress.trials import within
 from pybuild.compress.truncation import difference
-from pybuild.errors import ModelError, ReadError, UnsupportedModel
+from pybuild.errors import InputError, ModelError, ReadError, UnsupportedModel
 from pybuild.model import kept_types
-from pybuild.model.combined import CombinedModel
+from pybuild.model.combined import CombinedModel, Switch
 from pybuild.model.description import Parameters
-from pybuild.model.kept_types import with_types
+from pybuild.model.kept_types import keep_types, with_types
+from pybuild.model.net import Net
 from pybuild.oracles import combined, reference
 from pybuild.readers import read_model, read_source
 from pybuild.readers.deepmd.combined import model_of_tree
+from pybuild.readers.deepmd.tensorflow_combined import linear_tree
+from pybuild.readers.files.graphdef import Graph
 from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
 
 M = 1.2  # smallest distance
@@ -208,6 +211,32 @@ def test_no_neighbours(tables_of):
     assert not found.forces.any()
 
 
+@pytest.mark.parametrize("name", ["switch_of_all", "with_a_third", "sum_of_nets"])
+def test_a_list_that_is_refused(tables_of, name):
+    """There is none afterwards, whatever some of the parts have taken of it."""
+    evaluator = calculator._core().Evaluator(calculator.load(tables_of(name)[1]))
+    x, types, centres = np.array([[0.0, 0, 0], [0, 0, 3], [2, 0, 0]]), np.zeros(3, np.int32), np.arange(3, dtype=np.int32)
+    first, neighbours = np.array([0, 1, 2, 2]), np.array([1, 0], np.int32)
+    evaluator.set_neighbours(types, centres, first, neighbours)
+    assert np.isfinite(evaluator.compute(x)[0])
+    with pytest.raises(InputError, match="atom index 7"):
+        evaluator.set_neighbours(types, centres, first, np.array([1, 7], np.int32))
+    with pytest.raises(InputError, match="compute was called before set_neighbours"):
+        evaluator.compute(x)
+
+
+def test_neighbours_of_centres_without_energy(tables_of, make_model):
+    """Nobody looks at them, the switch neither."""
+    tables = from_bytes(tables_of("switch_of_all")[1].read_bytes())
+    mask = np.array([1, 0], dtype=np.int32)
+    parts = tuple(replace(p, energy_mask=mask, fittings=(p.fittings[0], None)) for p in tables.parts)
+    evaluator = calculator._core().Evaluator(calculator._core().Model.from_bytes(to_bytes(replace(tables, parts=parts))))
+    types, centres = np.array([0, 1, 0], np.int32), np.arange(3, dtype=np.int32)
+    first, far_away = np.array([0, 1, 2, 3]), np.array([2, 500_000_000, 0], np.int32)
+    evaluator.set_neighbours(types, centres, first, far_away)
+    assert np.isfinite(evaluator.compute(np.array([[0.0, 0, 0], [0, 0, 3], [1.2, 0, 0]]))[0])
+
+
 def test_files(tables_of):
     """What is written is read again, and `info` and `show` say what it is."""
     from pybuild import info
@@ -242,6 +271,44 @@ def test_other_order_of_types(make_model, structure):
         assert_same(combined.evaluate(pair[1], x, 1 - types, cell), combined.evaluate(pair[0], x, types, cell))
 
 
+def test_parts_without_energy_of_the_types_that_are_kept():
+    tables = [make.pair_table(k, neighbour_rule="mixed", excluded=frozenset(e)) for k, e in enumerate([{1}, set()])]
+    kept = keep_types(make.combined(tables), ["B"])
+    assert [part.energy_bias.tolist() for part in kept.parts] == [tables[1].energy_bias[1:].tolist()]
+    assert len(keep_types(make.combined(tables), ["A"]).parts) == 2
+
+
+def test_other_defaults_of_parameters(make_model):
+    def net(default):
+        model = make_model(0)
+        layers = [net.layers for net in model.fitting.nets]
+        wider = [replace(first, weight=np.vstack([first.weight, first.weight[:1]])) for first, *_ in layers]
+        nets = tuple(Net((first, *others)) for first, (_, *others) in zip(wider, layers, strict=True))
+        parameters = Parameters(fparam_mean=np.zeros(1), fparam_scale=np.ones(1), default_fparam=default)
+        return replace(model, fitting=replace(model.fitting, nets=nets, parameters=parameters))
+
+    make.combined([net(np.array([0.1])), net(np.array([0.1])), make_model(1)])
+    for other in (np.array([0.2]), None):
+        with pytest.raises(ModelError, match="are others than those of the parts before it"):
+            make.combined([net(np.array([0.1])), net(other)])
+
+
+def test_most_parts(make_model):
+    table = make.pair_table(0)
+    make.combined([table] * 64)
+    with pytest.raises(ModelError, match="has 65 models, must have 1 to 64"):
+        make.combined([table] * 65)
+
+
+def test_far_neighbours_of_the_oracle():
+    """The weights of all of them are too small to be numbers."""
+    x, types = np.array([[0.0, 0, 0], [3.5, 0, 0]]), np.array([0, 1])
+    table = make.pair_table(1)
+    found = combined.evaluate(make.combined([table, make.pair_table(2)], Switch(0, 1, 1.2, 2.4, 0.004, 0.0)), x, types)
+    assert np.isfinite(found.forces).all()
+    assert np.isfinite(found.virial).all()
+
+
 def test_illegal_descriptions(make_model):
     net, table = make_model(0), make.pair_table(0)
     good = make.switched(net, table)
@@ -252,7 +319,8 @@ def test_illegal_descriptions(make_model):
         with pytest.raises(ModelError, match=message):
             replace(good, switch=replace(good.switch, **change)).validate()
     for changes, message in (
-        ({"first": 5.0}, "first"), ({"step": 0.0}, "step"), ({"sel": (0, 0)}, "sel"), ({"sel": (3,)}, "sel"),
+        ({"first": 5.0}, "first"), ({"step": 0.0}, "step"), ({"step": 1e-200}, "step"), ({"step": 1e200}, "step"),
+        ({"sel": (0, 0)}, "sel"), ({"sel": (3,)}, "sel"),
         ({"neighbour_rule": "union"}, "neighbour_rule"), ({"sel": (3, 4), "neighbour_rule": "mixed"}, "share the slots"),
         ({"cubic": np.zeros((2, 2, 0, 4))}, "cubic"), ({"excluded": frozenset({0, 1})}, "excluded"),
     ):  # fmt: skip
@@ -355,6 +423,46 @@ def test_damaged_pair_tables(option_models, info):
     damaged = table | {"tab": table["tab"] | {"@variables": variables}}
     with pytest.raises((ReadError, ModelError), match=r"pair[ _]table"):
         changed_tree(option_models, "zbl.pth", models=[net, damaged])
+
+
+@pytest.mark.parametrize(("excluded", "expected"), [([], [1.0, 2.0, 3.0]), ([1], [1.0, 0.0, 3.0])])
+def test_bias_of_the_whole_model(option_models, excluded, expected):
+    """Goes to the first part that gives the type an energy."""
+    source = read_source(option_models.parent / "combined" / "linear_sum.pth").tree
+    first, *others = source["models"]
+    models, bias = [first | {"atom_exclude_types": excluded}, *others], np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1)
+    variables = {"@variables": source["@variables"] | {"out_bias": bias}, "models": models}
+    with_bias = changed_tree(option_models, "linear_sum.pth", **variables).parts
+    without = changed_tree(option_models, "linear_sum.pth", models=models, **{"@variables": {"out_bias": 0 * bias}}).parts
+    shifts = [one.fitting.energy_bias - other.fitting.energy_bias for one, other in zip(with_bias, without, strict=True)]
+    np.testing.assert_allclose(shifts[0], expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(sum(shifts), [1.0, 2.0, 3.0], rtol=0, atol=1e-12)
+
+
+def test_bias_of_a_type_that_a_part_excludes(option_models):
+    bias = {"@variables": {"out_bias": np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1)}}
+    source = read_source(option_models.parent / "combined" / "zbl.pth").tree
+    net, table = source["models"]
+    with pytest.raises(UnsupportedModel, match=r"a bias .out_bias. of type 1, which a part of the model excludes"):
+        changed_tree(option_models, "zbl.pth", models=[net | {"atom_exclude_types": [1]}, table], **bias)
+    source = read_source(option_models.parent / "combined" / "linear_sum.pth").tree
+    models = [part | {"atom_exclude_types": [1]} for part in source["models"]]
+    with pytest.raises(UnsupportedModel, match=r"a bias .out_bias. of type 1, which a part of the model excludes"):
+        changed_tree(option_models, "linear_sum.pth", models=models, **bias)
+
+
+@pytest.mark.parametrize("changes", [{"sel": [3]}, {"rcut": 2.0}])
+def test_a_table_of_another_list_than_the_net(option_models, changes):
+    net, table = read_source(option_models.parent / "combined" / "zbl.pth").tree["models"]
+    with pytest.raises(UnsupportedModel, match="one list of neighbours for both, which the switch weighs"):
+        changed_tree(option_models, "zbl.pth", models=[net, table | changes])
+
+
+def test_types_of_a_linear_graph():
+    """TensorFlow numbers them once."""
+    models = [{"type_map": ["O", "H"]}, {"type_map": ["H", "O"]}]
+    with pytest.raises(UnsupportedModel, match="part 1 has the types H O, part 0 O H"):
+        linear_tree(Graph({}), {"weights": [0.5, 0.5]}, models)
 
 
 def test_command_line(option_models, tmp_path, capsys):

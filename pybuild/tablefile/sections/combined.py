@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...errors import ModelError
+from ...model.combined import MOST_PARTS
 from ..tableset import CombinedTables, SwitchArrays, TableSet
 from .access import NamedArray, Sections, as_f64, as_i32, has_reciprocal, require, require_at_most
-
-MOST_PARTS = 64
 
 
 def combined_sections(t: CombinedTables, sections_of_one: Callable[[TableSet], list[NamedArray]]) -> list[NamedArray]:
