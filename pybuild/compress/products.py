@@ -54,13 +54,13 @@ class Products:
         """most: products at which folding stops to pay."""
         self._place, self._centre, self._factors = place, a, factors
         self._size = np.outer(factors.amplitude, factors.amplitude)
-        p, q = np.triu_indices(len(self._size))
-        begins = p < (len(self._size) if factors.n_first is None else factors.n_first)
-        p, q = p[begins], q[begins]
-        largest = np.argsort(-self._size[p, q], kind="stable")
-        weighed = np.sort(largest[:MOST])
-        self._p, self._q = p, q = p[weighed], q[weighed]
-        self._ordinary = np.isin(weighed, largest[: PRESELECTED * most]) if most is not None else np.ones(len(p), dtype=bool)
+        n_first = len(self._size) if factors.n_first is None else factors.n_first
+        p, q, _ = staircase_order(np.where(np.arange(len(self._size))[:, None] < n_first, self._size, 0.0))
+        weighed = np.flatnonzero(p < n_first)[:MOST]  # a staircase, as is what is ever chosen of them
+        p, q = p[weighed], q[weighed]
+        in_rows = np.lexsort((q, p))
+        self._p, self._q = p, q = p[in_rows], q[in_rows]
+        self._ordinary = in_rows < (len(in_rows) if most is None else PRESELECTED * most)
         self._weights = FirstLayer(place.weight(a), factors, place.descriptor.axis_neuron).weights(p, q)
         self._row_of = np.full(self._size.shape, -1)
         self._row_of[p, q] = np.arange(len(p))

@@ -126,6 +126,8 @@ def _around_zero(steps: Mapping[float, float], end: float) -> dict[float, float]
         outside = [steps[low] for low, high in pieces if low < -width or high > width]
         rows = 2 * width / min(inside) + 2 * (end - width) / min(outside)
         found.append((rows, width, min(inside), min(outside)))
+    if not found:  # a change at 0 alone
+        return {starts[0]: min(steps.values())}
     _, width, fine, coarse = min(found)
     return {starts[0]: coarse, -width: fine, width: coarse}
 

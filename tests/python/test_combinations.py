@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Products of combinations of the columns of all neighbour types (docs/compression.md, Products)."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from pybuild import calculator
+from pybuild.compress import products
 from pybuild.compress.build import Options, build
 from pybuild.compress.combinations import combine
 from pybuild.compress.evaluation import FoldedInput
@@ -46,6 +49,19 @@ def all_products(place, factors):
     row_end = np.where(np.arange(n) < AXIS, n, np.arange(n)).astype(np.int32)
     first = FoldedInput(factors.columns, row_end, factors.combination)
     return first, FirstLayer(place.weight(1), factors, AXIS).weights(*first.products())
+
+
+def test_more_products_than_are_weighed(problem, monkeypatch):
+    """What is weighed is a staircase: all that a choice of them needs has its row of the weight."""
+    monkeypatch.setattr(products, "MOST", 20)
+    place, case, factors = problem
+    amplitude = np.where(np.arange(WIDTH) < AXIS, 1.0, 5.0) * 0.9 ** np.arange(WIDTH)  # two groups
+    found = products.Products(place, 1, dataclasses.replace(factors, amplitude=amplitude))
+    first, rows = found._p, FirstLayer(place.weight(1), factors, AXIS)
+    assert len(first) == 20
+    ranking = found.by_contribution([case])
+    part = found.part(ranking.row_end(0.0 if (ranking.needed > 0).all() else ranking.needed[ranking.needed > 0].min()))
+    np.testing.assert_array_equal(part.weight, rows.weights(*part.first_input.products()))
 
 
 def test_all_rows_are_axis_rows(make_model):

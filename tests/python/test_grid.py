@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from pybuild.compress import steps
 from pybuild.compress.functions import NetAlongX
 from pybuild.compress.grid import TablePlan, end_of_table, make_grid, plan_tables
 from pybuild.errors import InputError
@@ -119,3 +120,7 @@ def test_distance_of_an_argument(make_model, protection):
     u = np.clip((r - d.rcut_smth) / (d.rcut - d.rcut_smth), 0, 1)
     x = ((u**3 * (-6 * u**2 + 15 * u - 10) + 1) / (r + protection) - d.mean[1]) / d.std[1, 0]
     np.testing.assert_allclose(d.radial.distance(1, x), r, atol=1e-9)
+
+
+def test_steps_of_products_that_change_at_0_alone():
+    assert steps._around_zero({-2.0: 1.0, 0.0: 0.5}, 2.0) == {-2.0: 0.5}
