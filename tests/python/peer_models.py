@@ -22,6 +22,13 @@ def frames(data: Any) -> Iterator[tuple[int, Any, Any, Any]]:
         yield k, data["positions"], data["types"].astype(np.int64), cell
 
 
+def assert_agrees(found: Any, data: Any, k: int, energy: float, force: float, virial: float) -> None:
+    """A result for frame k with that of DeePMD-kit."""
+    np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=energy)
+    np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=force)
+    np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=virial)
+
+
 class MadeOnce:
     """Called with the name of a model: its table file, made at the first call."""
 

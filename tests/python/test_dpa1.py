@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from peer_models import M, MadeOnce, frames
+from peer_models import M, MadeOnce, assert_agrees, frames
 
 from pybuild import calculator
 from pybuild.compress import hermite
@@ -54,9 +54,7 @@ def test_the_model(folder, name, oracle):
     assert model.neighbour_rule == "mixed"
     for k, *atoms in frames(data):
         found = oracle.evaluate(model, *atoms)
-        np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=ENERGY)
-        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=FORCE)
-        np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIAL)
+        assert_agrees(found, data, k, ENERGY, FORCE, VIRIAL)
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from peer_models import M, MadeOnce, frames
+from peer_models import M, MadeOnce, assert_agrees, frames
 
 from pybuild import calculator
 from pybuild.compress.build import Options, build
@@ -55,9 +55,7 @@ def test_the_model(folder, name, oracle):
     assert model.neighbour_rule == "mixed"
     for k, *atoms in frames(data):
         found = oracle.evaluate(model, *atoms)
-        np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=EXACT)
-        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=EXACT)
-        np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=10 * EXACT)
+        assert_agrees(found, data, k, EXACT, EXACT, 10 * EXACT)
         np.testing.assert_allclose(found.atom_virial, atom_virial(data, k), rtol=0, atol=10 * EXACT)
 
 
