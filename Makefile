@@ -38,6 +38,23 @@ bench: .venv/installed  ## speed against the peers that are installed, see bench
 bench-core: .venv/installed  ## where a step goes, stage by stage, without LAMMPS
 	$(BIN)/python benchmarks/bench_core.py
 
+# Peers as for bench. An hour or more, on an otherwise idle machine.
+RUN_BENCHMARK = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python benchmarks/
+RESULTS := benchmarks/results
+bench-all: .venv/installed  ## all benchmarks of the README, their results and pictures
+	$(RUN_BENCHMARK)bench_lammps.py --atoms 192 1536 --output $(RESULTS)/cpu.json
+	$(RUN_BENCHMARK)bench_lammps.py --systems water --atoms 12288 --parallel 1x1 2x1 1x2 --only 'dpcompressed double' 'dpcompressed mixed' \
+	    --output $(RESULTS)/cpu_parallel.json
+	$(RUN_BENCHMARK)bench_deviation.py --output $(RESULTS)/deviation.json
+	$(RUN_BENCHMARK)bench_core.py --output $(RESULTS)/cpu_stages.json
+	$(RUN_BENCHMARK)memory.py --many 2000000 --output $(RESULTS)/memory.json
+	$(RUN_BENCHMARK)nve_drift.py --output $(RESULTS)/nve_drift.json
+	$(RUN_BENCHMARK)accuracy_rank.py --output $(RESULTS)/accuracy.json
+	$(RUN_BENCHMARK)plots.py bars $(RESULTS)/cpu.json -o docs/figures/speed.png
+	$(RUN_BENCHMARK)plots.py bars $(RESULTS)/cpu.json --system copper -o docs/figures/speed_copper.png
+	$(RUN_BENCHMARK)plots.py stages $(RESULTS)/cpu_stages.json -o docs/figures/stages.png
+	$(RUN_BENCHMARK)plots.py rank $(RESULTS)/accuracy.json -o docs/figures/accuracy_rank.png
+
 lint: .venv-lint/installed  ## style and types of the code, and who may include or import what
 	.venv-lint/bin/ruff check pybuild tests lammps_plugin examples benchmarks
 	.venv-lint/bin/python tests/check_layers.py
@@ -65,4 +82,4 @@ help:  ## this list
 	.venv-lint/bin/pip install --quiet "$(RUFF)" "$(CLANG_FORMAT)" "$(MYPY)" numpy types-PyYAML
 	touch $@
 
-.PHONY: demo test test-core test-core-checked test-python bench bench-core lint format help
+.PHONY: demo test test-core test-core-checked test-python bench bench-core bench-all lint format help

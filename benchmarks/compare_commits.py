@@ -21,7 +21,7 @@ from typing import Any
 
 import lammps_run
 import machine
-from lammps_run import ALLOY, SYSTEMS, Program, System
+from lammps_run import SYSTEMS, Program, System
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WARM_STEPS, CALIBRATION_STEPS, FEWEST_STEPS = 10, 10, 20
@@ -95,10 +95,9 @@ def line_of(row: dict[str, Any]) -> str:
 
 def main() -> None:
     """The command line."""
-    systems = {**SYSTEMS, ALLOY.name: ALLOY}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("commits", nargs=2, metavar="COMMIT")
-    parser.add_argument("--systems", nargs="+", choices=systems, default=list(systems))
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--atoms", type=int, choices=lammps_run.REPLICATION, default=1536)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="aimed-at length of a timed run")
@@ -109,7 +108,7 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     folders = [checkout(commit, chosen.work) for commit in chosen.commits]
     with tempfile.TemporaryDirectory() as scratch:
-        rows = compare([systems[name] for name in chosen.systems], folders, chosen, Path(scratch))
+        rows = compare([SYSTEMS[name] for name in chosen.systems], folders, chosen, Path(scratch))
     if chosen.output:
         machine.write(
             {"machine": machine.describe(), "commits": [folder.name for folder in folders], "rows": rows}, chosen.output

@@ -73,16 +73,16 @@ SYSTEMS = {
         "lattice fcc 3.615\nregion box block 0 4 0 4 0 3\ncreate_box 1 box\ncreate_atoms 1 box\nmass 1 63.546\n"
         "displace_atoms all random 0.05 0.05 0.05 7\nvelocity all create 300 7",
     ),
+    # Five elements at random on an fcc lattice.
+    "alloy": System(
+        "alloy",
+        "alloy5-full",
+        "Cu Ni Fe Cr Co",
+        "lattice fcc 3.6\nregion box block 0 4 0 4 0 3\ncreate_box 5 box\ncreate_atoms 1 box\n"
+        + "".join(f"set type 1 type/fraction {t} {1 / (7 - t):.6f} {t}{t}\n" for t in (2, 3, 4, 5))
+        + "mass * 58.0\ndisplace_atoms all random 0.05 0.05 0.05 7\nvelocity all create 300 7",
+    ),
 }
-# Five elements at random on an fcc lattice; no peer is timed on it.
-ALLOY = System(
-    "alloy",
-    "alloy5-full",
-    "Cu Ni Fe Cr Co",
-    "lattice fcc 3.6\nregion box block 0 4 0 4 0 3\ncreate_box 5 box\ncreate_atoms 1 box\n"
-    + "".join(f"set type 1 type/fraction {t} {1 / (7 - t):.6f} {t}{t}\n" for t in (2, 3, 4, 5))
-    + "mass * 58.0\ndisplace_atoms all random 0.05 0.05 0.05 7\nvelocity all create 300 7",
-)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,18 @@ def shared_folder() -> Path:
     return Path(os.environ.get("DPC_SHARED", REPOSITORY.parent / "shared")).resolve()
 
 
+# Generations that cloud machines do not name: vendor, family, first and last model.
+GENERATIONS = (
+    ("AuthenticAMD", 23, 0x30, 0xAF, "Zen 2"), ("AuthenticAMD", 25, 0x00, 0x0F, "Zen 3"),
+    ("AuthenticAMD", 25, 0x10, 0x1F, "Zen 4"), ("AuthenticAMD", 25, 0x20, 0x5F, "Zen 3"),
+    ("AuthenticAMD", 25, 0x60, 0xAF, "Zen 4"), ("AuthenticAMD", 26, 0x00, 0xFF, "Zen 5"),
+    ("GenuineIntel", 6, 0x6A, 0x6C, "Ice Lake"), ("GenuineIntel", 6, 0x8F, 0x8F, "Sapphire Rapids"),
+    ("GenuineIntel", 6, 0xCF, 0xCF, "Emerald Rapids"), ("GenuineIntel", 6, 0xAD, 0xAE, "Granite Rapids"),
+)  # fmt: skip
+
+
 def processor() -> str:
-    """The processor's own name, with the widest vector extension it has."""
+    """The processor's own name, its generation or family and model, and the widest vector extension it has."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -29,7 +39,17 @@ def processor() -> str:
     values = {key.strip(): value.strip() for key, value in fields.items()}
     flags = values.get("flags", "").split()
     widest = next((name for name in ("avx512f", "avx2", "avx", "sse4_2") if name in flags), platform.machine())
-    return f"{values.get('model name', platform.machine())} (family {values.get('cpu family', '?')}, {widest})"
+    return f"{values.get('model name', platform.machine())} ({generation(values)}, {widest})"
+
+
+def generation(values: dict[str, str]) -> str:
+    """Of the fields of /proc/cpuinfo; family and model where it is not known."""
+    family, model = values.get("cpu family", "?"), values.get("model", "?")
+    if family.isdigit() and model.isdigit():
+        for vendor, of, first, last, name in GENERATIONS:
+            if values.get("vendor_id") == vendor and int(family) == of and first <= int(model) <= last:
+                return name
+    return f"family {family}, model {model}"
 
 
 def commit() -> str:

@@ -61,6 +61,10 @@ def whole_tree() -> dict[str, Any]:
     """A small model as DeePMD-kit's files have it."""
     source = read_source(SMALL)
     model = {"@class": "Model", "@version": 2} | source.tree
+    descriptor = model["descriptor"] = dict(model["descriptor"])
+    begins = np.cumsum([0, *descriptor["sel"][:-1]])
+    statistics = descriptor["@variables"].items()
+    descriptor |= {"sel": [1] * len(begins), "@variables": {name: value[:, begins] for name, value in statistics}}
     return {"software": "deepmd-kit", "backend": "PyTorch", "model": model, "min_nbor_dist": source.min_nbor_dist}
 
 
@@ -143,6 +147,7 @@ class Fuzz:
         self.rng, self.path, self.counts, self.slowest = random.Random(seed), folder / "model", Counter(), 0.0
         self.tree = whole_tree()
         self.texts = {name: write(self.tree, folder / name).read_bytes() for name, write in FILES.items()}
+        self.texts |= {"pb": graph_writer.encode(tiny_graph()), "pbtxt": graph_writer.as_text(tiny_graph())}
 
     def answer(self, read: Callable[[], Any]) -> str:
         """What a reader makes of one input. Any exception but a PybuildError passes through, and ends the run."""
@@ -209,6 +214,14 @@ def package_bytes(fuzz: Fuzz) -> str:
     return fuzz.read_bytes(changed_bytes(fuzz.texts["pt2"], fuzz.rng))
 
 
+def graph_bytes(fuzz: Fuzz) -> str:
+    return fuzz.read_bytes(changed_bytes(fuzz.texts["pb"], fuzz.rng))
+
+
+def graph_text(fuzz: Fuzz) -> str:
+    return fuzz.read_bytes(changed_bytes(fuzz.texts["pbtxt"], fuzz.rng))
+
+
 def tree_values(fuzz: Fuzz) -> str:
     """Values of the tree itself, as JSON."""
     made = changed_values(copy.deepcopy(written_out(fuzz.tree)), fuzz.rng)
@@ -269,19 +282,18 @@ def _read_dp(path: Path) -> Any:
 TARGETS: dict[str, Callable[[Fuzz], str]] = {
     target.__name__: target
     for target in (
-        frozen_bytes, checkpoint_bytes, frozen_objects, checkpoint_objects, yaml_bytes, json_bytes, package_bytes, tree_values,
-        dp_bytes,
+        frozen_bytes, checkpoint_bytes, frozen_objects, checkpoint_objects, yaml_bytes, json_bytes, package_bytes, graph_bytes,
+        graph_text, tree_values, dp_bytes,
     )
 }  # fmt: skip
 
 
 def whole_files(fuzz: Fuzz) -> dict[str, bytes]:
     """A small file of every format, each of which is read without --head."""
-    packed = {"pth": SMALL.read_bytes(), "pb": graph_writer.encode(tiny_graph()), "pbtxt": graph_writer.as_text(tiny_graph())}
     archive = Archive()
     small = random_pwmlff(widths=(2,), hidden=(3, 3), m2=1)
     pwmlff = archive.write(fuzz.path, checkpoint_root(small, archive)).read_bytes()
-    return {**fuzz.texts, **packed, "ckpt": pwmlff}
+    return {**fuzz.texts, "pth": SMALL.read_bytes(), "ckpt": pwmlff}
 
 
 def numbers_of(model: Any) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from pybuild.readers.files import hdf5
 from pybuild.readers.files.torch_archive import TorchArchive
 
 h5py = pytest.importorskip("h5py")
-SLICE = 40  # inputs of each target; docs/deepmd-tree.md says how many were run once
+SLICE = 200  # inputs of each target; docs/deepmd-tree.md says how many were run once
 
 
 @pytest.mark.filterwarnings("ignore:invalid escape sequence:DeprecationWarning")  # pickletools, at a mutated name
