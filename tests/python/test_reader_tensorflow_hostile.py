@@ -146,13 +146,32 @@ def test_texts_that_are_none(tmp_path):
         (b"name: 'a' op: }", "'}' stands where a value"),
         (b"3: 4", "'3' stands where a field"),
         (b"a { " * 100, "more than 32 deep"),
-        (b"attr { value { i: 1 } } }", "has no name, or no value"),
+        (b"attr { value { i: 1 } } }", "has no name"),
         (b"name: 'a' x: 1e }", "is not a number"),
         (b"name: 'a' x: 99999999999999999999999 }", "is not a number"),
         (b"name: 7 }", "is not a text"),
         (b"name: 'a' x: [1, 2", "the end stands where"),
     ):
         assert expected in refusal(tmp_path, start + more)
+
+
+@pytest.mark.parametrize(
+    ("field", "other", "expected"),
+    [
+        (rb'string_val: "X"', b"string_val: 3000000000", "'model_attr/tmap' is not a text"),
+        (rb'tensor_content: "[^"]*"', b"tensor_content: 3000000000", "the content of constant .* is not a text"),
+        (rb"tensor_shape \{ \}", b"tensor_shape: 5", "has tensor_shape of another kind"),
+        (rb'tensor \{ [^}]*\}[^}]*"X" \}', b"tensor: 7", "has tensor of another kind"),
+        (rb'value \{ tensor \{ [^}]*\}[^}]*"X" \} \}', b"value: []", "'model_attr/tmap' has no value"),
+        (rb'value \{ tensor \{ [^}]*\}[^}]*"X" \} \}', b"value: 'x'", "has value of another kind"),
+        (rb"list \{ [^}]*\}", b"list: 1.5", "'env', attribute sel_[ar] has list of another kind"),
+    ],
+)
+def test_texts_of_other_kinds(tmp_path, field, other, expected):
+    """What a field of the binary form cannot hold. bytes(3000000000) would be 3 GB of zeros."""
+    made, n = re.subn(field, lambda _: other, gw.as_text(tiny()), count=1)
+    assert n == 1
+    assert re.search(expected, refusal(tmp_path, made))
 
 
 def test_many_nodes(tmp_path, monkeypatch):

@@ -79,10 +79,9 @@ class Node:
 
     def integers(self, key: str) -> list[int] | None:
         """Attribute of type list of int."""
-        message = self.attribute(key)
-        if message is None or not message.get("list"):
-            return None
-        return [int(v) for v in _numbers(message["list"][-1].get("i", []), np.int64, f"node '{self.name}', attribute {key}")]
+        where = f"node '{self.name}', attribute {key}"
+        values = _inner(self.attribute(key), "list", where)
+        return None if values is None else [int(v) for v in _numbers(values.get("i", []), np.int64, where)]
 
     def _values(self, key: str, field: str) -> NDArray[Any] | None:
         message = self.attribute(key)
@@ -112,10 +111,10 @@ class Graph:
         """Value of a Const; texts as an array of objects (bytes). ReadError where there is none, or no sound one."""
         if not self.is_constant(name):
             raise ReadError(f"the graph has no constant '{name[:200]}'; the file is damaged or of an unknown version")
-        message = self.nodes[name].attribute("value")
-        if message is None or not message.get("tensor"):
+        tensor = _inner(self.nodes[name].attribute("value"), "tensor", f"constant '{name}'")
+        if tensor is None:
             raise ReadError(f"constant '{name}' has no value; the file is damaged")
-        return _tensor(message["tensor"][-1], f"constant '{name}'")
+        return _tensor(tensor, f"constant '{name}'")
 
     def optional(self, name: str) -> NDArray[Any] | None:
         """Value of a Const, None where there is none of that name."""
@@ -205,13 +204,17 @@ def _node(message: Message, attributes: dict[str, Any]) -> Node:
     return Node(name, op, tuple(i.rpartition(":")[0] if ":" in i else i for i in inputs if not i.startswith("^")), attributes)
 
 
-def _text(value: Any, where: str) -> str:
+def _bytes(value: Any, where: str) -> bytes:
     if isinstance(value, str):
-        return value
+        return value.encode()
     if not isinstance(value, (bytes, memoryview)):
         raise ReadError(f"{where} is not a text; the file is damaged")
+    return bytes(value)
+
+
+def _text(value: Any, where: str) -> str:
     try:
-        return bytes(value).decode()
+        return _bytes(value, where).decode()
     except UnicodeDecodeError as error:
         raise ReadError(f"{where} is not UTF-8 text; the file is damaged") from error
 
@@ -290,7 +293,18 @@ def _packed_varints(data: memoryview, where: str) -> NDArray[np.int64]:
     return _signed(np.bitwise_or.reduceat((raw & 0x7F).astype(np.uint64) << shift, first))
 
 
-# Tensors, of both forms
+# Messages and tensors, of both forms: a text can have anything anywhere
+
+
+def _inner(message: Message | None, key: str, where: str) -> Message | None:
+    """The message that a field holds; the last, where there are several; None where there is none."""
+    values = None if message is None else message.get(key)
+    if not values:
+        return None
+    inner: Any = values[-1]
+    if not isinstance(inner, dict):
+        raise ReadError(f"{where} has {key} of another kind than known; the file is damaged")
+    return inner
 
 
 def _numbers(values: list[Any], dtype: Any, where: str) -> NDArray[Any]:
@@ -315,13 +329,13 @@ def _tensor(message: Message, where: str) -> NDArray[Any]:
         if len(values) != n:
             raise ReadError(f"{where} has {len(values)} texts where its shape asks for {n}; the file is damaged")
         texts = np.empty(n, dtype=object)
-        texts[:] = [value.encode() if isinstance(value, str) else bytes(value) for value in values]
+        texts[:] = [_bytes(value, f"a text of {where}") for value in values]
         return texts.reshape(shape)
     if dtype not in STORED:
         raise ReadError(f"{where} has values of type {dtype} of TensorFlow, which no model of a known version has")
     stored = np.dtype(STORED[dtype])
     if message.get("tensor_content"):
-        content = bytes(message["tensor_content"][-1])
+        content = _bytes(message["tensor_content"][-1], f"the content of {where}")
         if len(content) != n * stored.itemsize:
             raise ReadError(f"{where} has {len(content)} bytes where its shape {tuple(shape)} asks for {n * stored.itemsize}")
         array = np.frombuffer(content, stored)
@@ -353,8 +367,8 @@ def _dtype_code(message: Message, where: str) -> int:
 
 
 def _shape(message: Message, where: str) -> list[int]:
-    tensor_shape = message["tensor_shape"][-1] if message.get("tensor_shape") else {}
-    if not isinstance(tensor_shape, dict) or not all(isinstance(dim, dict) for dim in tensor_shape.get("dim", [])):
+    tensor_shape = _inner(message, "tensor_shape", where) or {}
+    if not all(isinstance(dim, dict) for dim in tensor_shape.get("dim", [])):
         raise ReadError(f"{where} has no shape; the file is damaged")
     sizes = [_numbers(dim.get("size", [0])[-1:], np.int64, where) for dim in tensor_shape.get("dim", [])]
     shape = [int(size[-1]) if size.size else 0 for size in sizes]
@@ -417,9 +431,10 @@ def _text_nodes(data: bytes) -> Iterator[Node]:
         if name == "node" and isinstance(value, dict):
             attributes = {}
             for entry in value.get("attr", []):
-                if not isinstance(entry, dict) or not entry.get("key") or not isinstance(entry.get("value", [{}])[-1], dict):
-                    raise ReadError("an attribute of a node has no name, or no value; the file is damaged")
-                attributes[_text(entry["key"][-1], "an attribute")] = entry.get("value", [{}])[-1]
+                if not isinstance(entry, dict) or not entry.get("key"):
+                    raise ReadError("an attribute of a node has no name; the file is damaged")
+                key = _text(entry["key"][-1], "an attribute")
+                attributes[key] = _inner(entry, "value", f"an attribute {key[:200]}") or {}
             yield _node(value, attributes)
 
 
