@@ -46,6 +46,7 @@ bench-all: .venv/installed  ## all benchmarks of the README, their results and p
 	$(RUN_BENCHMARK)bench_lammps.py --systems water --atoms 12288 --parallel 1x1 2x1 1x2 --only 'dpcompressed double' 'dpcompressed mixed' \
 	    --output $(RESULTS)/cpu_parallel.json
 	$(RUN_BENCHMARK)bench_deviation.py --output $(RESULTS)/deviation.json
+	$(RUN_BENCHMARK)tradeoff.py --output $(RESULTS)/tradeoff.json
 	$(RUN_BENCHMARK)bench_core.py --output $(RESULTS)/cpu_stages.json
 	$(RUN_BENCHMARK)memory.py --many 2000000 --output $(RESULTS)/memory.json
 	$(RUN_BENCHMARK)nve_drift.py --output $(RESULTS)/nve_drift.json
