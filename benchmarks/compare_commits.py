@@ -5,7 +5,9 @@
 
 Each commit gets a checkout and an environment of its own under --work (kept for the next call), compresses the models with
 its own pybuild and runs them with its own plugin. In every round each variant is started once, in turn; the figure is the CPU
-time of LAMMPS' loop, so other programs on the machine disturb less; ratios are taken within a round.
+time of LAMMPS' loop, so other programs on the machine disturb less; ratios are taken within a round. The Kokkos evaluator on a
+processor: CMAKE_ARGS="-DDPC_KOKKOS=own -DKokkos_ROOT=PREFIX" in the environment, a --work of its own, --words "device
+kokkos_serial".
 """
 
 from __future__ import annotations
@@ -63,9 +65,10 @@ def compare(systems: list[System], folders: list[Path], chosen: argparse.Namespa
     rows = []
     for system in systems:
         files = [compress(folder, system, chosen.shared) for folder in folders]
+        files = files[:1] * 2 if chosen.same_tables else files
         for precision in PRECISIONS:
             programs = [lammps_run.own_program(str(folder / ".venv" / "bin" / "lmp")) for folder in folders]
-            styles = [f"dpcompressed {tables} precision {precision}" for tables in files]
+            styles = [f"dpcompressed {tables} precision {precision} {chosen.words}" for tables in files]
             first = microseconds(programs[0], system, styles[0], CALIBRATION_STEPS, chosen.atoms, scratch)
             steps = max(FEWEST_STEPS, int(chosen.seconds / (1e-6 * first * chosen.atoms)) // 10 * 10)
             times: list[list[float]] = [[], []]
@@ -101,6 +104,8 @@ def main() -> None:
     parser.add_argument("--atoms", type=int, choices=lammps_run.REPLICATION, default=1536)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="aimed-at length of a timed run")
+    parser.add_argument("--same-tables", action="store_true", help="both run those of the first commit")
+    parser.add_argument("--words", default="", help="more words for the pair style of both")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "dpcompressed-commits")
     parser.add_argument("--shared", type=Path, default=machine.shared_folder(), help="folder with models/")
     parser.add_argument("--output", type=Path, help="JSON file to write")
@@ -111,7 +116,11 @@ def main() -> None:
         rows = compare([SYSTEMS[name] for name in chosen.systems], folders, chosen, Path(scratch))
     if chosen.output:
         machine.write(
-            {"machine": machine.describe(), "commits": [folder.name for folder in folders], "rows": rows}, chosen.output
+            {
+                "machine": machine.describe(), "commits": [folder.name for folder in folders], "words": chosen.words,
+                "rows": rows,
+            },
+            chosen.output,
         )
 
 
