@@ -320,6 +320,7 @@ def test_a_head_is_refused(tree, tmp_path):
         (("descriptor", "rcut"), None, "model.descriptor.rcut"),
         (("descriptor", "embeddings"), [], "must be a dictionary"),
         (("type_map",), [], "type_map is empty"),
+        (("type_map",), 1.5, "type_map is 1.5, must be a list"),
         (("@variables", "out_bias"), None, "out_bias is not an array"),
     ],
 )

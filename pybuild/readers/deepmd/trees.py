@@ -170,13 +170,14 @@ def _set_rules(model: Tree, backend: str) -> None:
         for inner in get.sequence(model["models"], "model.models"):
             _set_rules(get.mapping(inner, "model.models"), backend)
     tensorflow = backend == "TensorFlow"
-    variables = model.setdefault(VARIABLES, {"out_bias": np.zeros((1, len(model.get("type_map") or []), 1))})  # @version 1
+    n_types = len(get.sequence(model.get("type_map") or [], "model.type_map"))
+    variables = model.setdefault(VARIABLES, {"out_bias": np.zeros((1, n_types, 1))})  # @version 1
     if not tensorflow:
         variables["out_std"] = None
     if isinstance(model.get("descriptor"), dict):
         model["neighbour_rule"] = "per_type" if tensorflow else "total"
         if tensorflow:
-            _set_descriptor_rules(model["descriptor"], len(get.sequence(model.get("type_map") or [], "model.type_map")))
+            _set_descriptor_rules(model["descriptor"], n_types)
             _round_gelu(model)
     if isinstance(model.get("fitting"), dict):
         energies = model["fitting"].get("atom_ener")
