@@ -184,7 +184,7 @@ def print_result(result: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Measure every case asked for, print as it goes, write the JSON at the end."""
+    """Measure every case asked for, print as it goes, write the JSON after each."""
     chosen = options()
     report: dict[str, Any] = {"machine": machine.describe(), "command": without_paths(sys.argv[1:]), "systems": {}, "results": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -201,9 +201,9 @@ def main() -> None:
                     case.measure(variants, chosen.rounds)
                     report["results"].append(case.result())
                     print_result(report["results"][-1])
-    report["machine"]["load_average_at_end"] = round(os.getloadavg()[0], 2)
-    if chosen.output:
-        machine.write(report, chosen.output)
+                    report["machine"]["load_average_at_end"] = round(os.getloadavg()[0], 2)
+                    if chosen.output:
+                        machine.write(report, chosen.output)
 
 
 if __name__ == "__main__":
