@@ -97,8 +97,11 @@ void PairDPCompressed::take_list(std::size_t k) {
     rows.count = list->numneigh;
     rows.rows = list->firstneigh;
     rows.index_mask = NEIGHMASK;
+    rows.stays = true;  // LAMMPS changes a list where it builds the next one
     if (needs_tags()) {
-        tags_.assign(atom->tag, atom->tag + n_all());
+        if (k == 0) {  // the others take the same list
+            tags_.assign(atom->tag, atom->tag + n_all());
+        }
         rows.tag = tags_.data();
     }
     engines_[k]->set_neighbours(n_all(), has_other_types ? other_types_.data() : types_.data(), rows);

@@ -69,6 +69,43 @@ TYPED_TEST(Memory, OfANeighbourList) {
     start.expect(list.bytes());
 }
 
+/// One type, whose rows the caller keeps: the same pairs, without a copy. Not where an index has more bits, or an atom is of no type.
+TEST(ListInPlace, IsTheCopy) {
+    const OpenSystem system(300, 1);
+    std::vector<int> types(system.types.size(), 0);
+    dpc::host::Grouping how;
+    how.n_types = how.n_threads = 1;
+    how.has_energy = how.is_listed = {1};
+    for (const bool has_strangers : {false, true}) {
+        types[5] = has_strangers ? -1 : 0;
+        dpc::NeighbourRows rows = system.list();
+        dpc::host::NeighbourBlocks copy, in_place;
+        copy.build(how, 300, types.data(), rows, kBlockAtoms);
+        rows.stays = true;
+        in_place.build(how, 300, types.data(), rows, kBlockAtoms);
+        EXPECT_EQ(in_place.rows == nullptr, has_strangers);
+        EXPECT_EQ(in_place.most_listed, copy.most_listed);
+        ASSERT_EQ(in_place.centres, copy.centres);
+        for (const dpc::host::Block& block : copy.blocks) {
+            for (int k = 0; k < block.n_atoms; ++k) {
+                const dpc::host::Listed a = copy.listed(block, 0, k), b = in_place.listed(block, 0, k);
+                ASSERT_EQ(std::vector<int>(a.neighbour, a.neighbour + a.count),
+                          std::vector<int>(b.neighbour, b.neighbour + b.count));
+            }
+        }
+        EXPECT_TRUE(has_strangers || in_place.bytes() < copy.bytes() / 10);
+        rows.index_mask = 0xFFFF;
+        std::vector<int> marked(rows.rows[7], rows.rows[7] + rows.count[7]);
+        marked.front() |= 1 << 30;
+        std::vector<const int*> pointers(rows.rows, rows.rows + 300);
+        pointers[7] = marked.data();
+        rows.rows = pointers.data();
+        in_place.build(how, 300, types.data(), rows, kBlockAtoms);
+        EXPECT_EQ(in_place.rows, nullptr);
+        EXPECT_EQ(in_place.neighbours, copy.neighbours);
+    }
+}
+
 TYPED_TEST(Memory, OfABlock) {
     const auto model = the_model();
     const dpc::PackedModel<TypeParam> packed(model);

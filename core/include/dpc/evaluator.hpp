@@ -22,6 +22,7 @@ enum class Precision { float64, mixed };
 /// A full neighbour list as the caller has it (LAMMPS: ilist, numneigh, firstneigh, NEIGHMASK). Both i-j and j-i are listed
 /// where both are centres; neighbours beyond rcut are allowed. index_mask is applied to every neighbour index.
 /// tag: which of equally near neighbours beyond sel is dropped must not depend on the order of the atoms: that of the larger tag.
+/// stays: the caller leaves all arrays as they are until it gives the next list, so that none has to be copied.
 struct NeighbourRows {
     int n_centres = 0;
     const int* centre = nullptr;       // (n_centres) atom index
@@ -29,6 +30,7 @@ struct NeighbourRows {
     const int* const* rows = nullptr;  // by atom index
     int index_mask = ~0;
     const std::int64_t* tag = nullptr;  // by atom index, the same for an atom and its images; null: the index
+    bool stays = false;
 };
 
 /// The caller's units: model length = length * caller's, caller's energy = energy * model's.
@@ -94,7 +96,7 @@ public:
     Evaluator& operator=(const Evaluator&) = delete;
 
     /// Take a new neighbour list: once per rebuild, not per step. types: (n_all) model types, < 0: not part of the model.
-    /// The rows are copied, grouped by type. Throws InputError where an index or a type is out of range.
+    /// The rows are copied, grouped by type; where they stay and that would change nothing, they are read in place. Throws InputError where an index or a type is out of range.
     void set_neighbours(int n_all, const int* types, const NeighbourRows& rows);
 
     /// Instead of set_neighbours: take the list that `other` was given last, of atoms with the same types, without grouping it

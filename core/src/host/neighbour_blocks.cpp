@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// See neighbour_blocks.hpp. Two passes over the caller's list: count, then fill; blocks are independent of each other.
+// See neighbour_blocks.hpp. Two passes over the caller's list: count, then fill; blocks are independent of each other. One where it
+// is read in place.
 #include "neighbour_blocks.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <string>
 
@@ -76,6 +78,17 @@ int begin_of_block(int n, int group, int n_blocks, int k) {
     return std::min(n, group * static_cast<int>(n_groups * k / n_blocks));
 }
 
+/// Whether the neighbours of a centre are, as the caller has them, all that matter, of the one type that there is.
+bool is_grouped(const Grouping& how, int n_all, const int* types, const NeighbourRows& rows, int i) {
+    for (int n = 0; n < rows.count[i]; ++n) {
+        const int j = rows.rows[i][n];
+        if ((j & rows.index_mask) != j || type_of(how.n_types, n_all, types, j) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 }  // namespace
 
 Grouping::Grouping(const Model& model, int threads, NeighbourRule neighbour_rule)
@@ -90,17 +103,18 @@ Grouping::Grouping(const Model& model, int threads, NeighbourRule neighbour_rule
     }
 }
 
-void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, const NeighbourRows& rows, int block_atoms) {
+void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, const NeighbourRows& given, int block_atoms) {
     grouping = {};  // should this fail, nobody shares the list or evaluates it
     thread_blocks.clear();
     n_all = n_atoms;
     const int n_threads = how.n_threads, n_types = how.n_types;
-    const bool has_tags = how.rule != NeighbourRule::all && rows.tag != nullptr;
-    tags.assign(rows.tag, rows.tag + (has_tags ? n_all : 0));
+    const bool has_tags = how.rule != NeighbourRule::all && given.tag != nullptr, copies_tags = has_tags && !given.stays;
+    copied_tags.assign(given.tag, given.tag + (copies_tags ? n_all : 0));
+    tags = has_tags ? (copies_tags ? copied_tags.data() : given.tag) : nullptr;
     centres.clear();
     blocks.clear();
     std::size_t n_segments = 0;
-    for (const std::vector<int>& atoms : centres_by_type(how, n_all, types, rows)) {
+    for (const std::vector<int>& atoms : centres_by_type(how, n_all, types, given)) {
         const int n = static_cast<int>(atoms.size());
         // As many blocks as make full ones, but never fewer than threads, and all of nearly the same size.
         const int full = (n + block_atoms - 1) / block_atoms,
@@ -114,14 +128,56 @@ void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, 
         }
     }
 
-    segments.assign(n_segments + 1, 0);
-    const auto for_each_pair = [&](auto&& visit) {
+    std::atomic<bool> in_place{given.stays && n_types == 1 && how.lists(0, 0)};
+    if (in_place) {
         for_each_block(blocks, n_threads, [&](const Block& block) {
+            for (int k = 0; k < block.n_atoms && in_place; ++k) {
+                const int i = centres[static_cast<std::size_t>(block.first_centre + k)];
+                if (!is_grouped(how, n_all, types, given, i)) {
+                    in_place = false;
+                }
+            }
+        });
+    }
+    rows = in_place ? given.rows : nullptr;
+    row_counts = in_place ? given.count : nullptr;
+    group(how, types, given, in_place ? 0 : n_segments);
+
+    most_listed = 0;
+    std::vector<std::size_t> cost(blocks.size() + 1, 0);  // listed neighbours and a share for the fitting net, cumulative
+    for (std::size_t k = 0; k < blocks.size(); ++k) {
+        std::size_t n_listed = 0;
+        for (int segment = 0; segment < n_types * blocks[k].n_atoms; ++segment) {
+            n_listed +=
+                static_cast<std::size_t>(listed(blocks[k], segment / blocks[k].n_atoms, segment % blocks[k].n_atoms).count);
+        }
+        most_listed = std::max(most_listed, n_listed);
+        cost[k + 1] = cost[k] + n_listed + 200 * static_cast<std::size_t>(blocks[k].n_atoms);
+    }
+    thread_blocks.assign(static_cast<std::size_t>(n_threads) + 1, 0);
+    for (int t = 1; t <= n_threads; ++t) {
+        const std::size_t share = cost.back() / static_cast<std::size_t>(n_threads) * static_cast<std::size_t>(t);
+        const auto at = std::lower_bound(cost.begin(), cost.end(), t == n_threads ? cost.back() : share);
+        thread_blocks[static_cast<std::size_t>(t)] =
+            t == n_threads ? static_cast<int>(blocks.size()) : static_cast<int>(at - cost.begin());
+    }
+    grouping = how;
+}
+
+/// Copy the rows, by block, neighbour type and centre; nothing where there are no segments.
+void NeighbourBlocks::group(const Grouping& how, const int* types, const NeighbourRows& given, std::size_t n_segments) {
+    segments.assign(n_segments > 0 ? n_segments + 1 : 1, 0);
+    if (n_segments == 0) {
+        std::vector<int>().swap(neighbours);
+        return;
+    }
+    const auto for_each_pair = [&](auto&& visit) {
+        for_each_block(blocks, how.n_threads, [&](const Block& block) {
             for (int k = 0; k < block.n_atoms; ++k) {
                 const int i = centres[static_cast<std::size_t>(block.first_centre + k)];
-                for (int n = 0; n < rows.count[i]; ++n) {
-                    const int j = rows.rows[i][n] & rows.index_mask;
-                    const int b = type_of(n_types, n_all, types, j);
+                for (int n = 0; n < given.count[i]; ++n) {
+                    const int j = given.rows[i][n] & given.index_mask;
+                    const int b = type_of(how.n_types, n_all, types, j);
                     if (b >= 0 && how.lists(block.type, b)) {
                         visit(block.first_segment + static_cast<std::size_t>(b * block.n_atoms + k), j);
                     }
@@ -136,27 +192,10 @@ void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, 
     neighbours.resize(segments[n_segments]);
     std::vector<std::size_t> cursor(segments.begin(), segments.end() - 1);
     for_each_pair([&](std::size_t segment, int j) { neighbours[cursor[segment]++] = j; });
-
-    most_listed = 0;
-    std::vector<std::size_t> cost(blocks.size() + 1, 0);  // listed neighbours and a share for the fitting net, cumulative
-    for (std::size_t k = 0; k < blocks.size(); ++k) {
-        const std::size_t last_segment = k + 1 < blocks.size() ? blocks[k + 1].first_segment : n_segments;
-        const std::size_t listed = segments[last_segment] - segments[blocks[k].first_segment];
-        most_listed = std::max(most_listed, listed);
-        cost[k + 1] = cost[k] + listed + 200 * static_cast<std::size_t>(blocks[k].n_atoms);
-    }
-    thread_blocks.assign(static_cast<std::size_t>(n_threads) + 1, 0);
-    for (int t = 1; t <= n_threads; ++t) {
-        const std::size_t share = cost.back() / static_cast<std::size_t>(n_threads) * static_cast<std::size_t>(t);
-        const auto at = std::lower_bound(cost.begin(), cost.end(), t == n_threads ? cost.back() : share);
-        thread_blocks[static_cast<std::size_t>(t)] =
-            t == n_threads ? static_cast<int>(blocks.size()) : static_cast<int>(at - cost.begin());
-    }
-    grouping = how;
 }
 
 std::size_t NeighbourBlocks::bytes() const {
-    return bytes_of(centres) + bytes_of(blocks) + bytes_of(segments) + bytes_of(neighbours) + bytes_of(tags) +
+    return bytes_of(centres) + bytes_of(blocks) + bytes_of(segments) + bytes_of(neighbours) + bytes_of(copied_tags) +
            bytes_of(thread_blocks);
 }
 

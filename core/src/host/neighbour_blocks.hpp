@@ -39,21 +39,31 @@ struct NeighbourBlocks {
     Grouping grouping;
     std::vector<int> centres;  // atom indices, by block
     std::vector<Block> blocks;
-    std::vector<std::size_t> segments;  // begin of each segment in neighbours; one more at the end
-    std::vector<int> neighbours;        // atom indices
-    std::vector<std::int64_t> tags;     // by atom index; empty: the index
-    std::vector<int> thread_blocks;     // blocks of thread t: thread_blocks[t] .. thread_blocks[t + 1] - 1
-    std::size_t most_listed = 0;        // listed neighbours of one block, at most
+    const int* const* rows = nullptr;    // the caller's, by atom index, read in place; null: the copy in segments
+    const int* row_counts = nullptr;     // by atom index
+    std::vector<std::size_t> segments;   // begin of each segment in neighbours; one more at the end
+    std::vector<int> neighbours;         // atom indices
+    const std::int64_t* tags = nullptr;  // by atom index, the caller's or the copy; null: the index
+    std::vector<std::int64_t> copied_tags;
+    std::vector<int> thread_blocks;  // blocks of thread t: thread_blocks[t] .. thread_blocks[t + 1] - 1
+    std::size_t most_listed = 0;     // listed neighbours of one block, at most
     int n_all = 0;
 
     /// Throws InputError for an index or a type out of range.
-    void build(const Grouping& how, int n_all, const int* types, const NeighbourRows& rows, int block_atoms);
+    void build(const Grouping& how, int n_all, const int* types, const NeighbourRows& given, int block_atoms);
     Listed listed(const Block& block, int b, int atom) const {
+        if (rows != nullptr) {
+            const int i = centres[static_cast<std::size_t>(block.first_centre + atom)];
+            return {rows[i], row_counts[i]};
+        }
         const std::size_t segment = block.first_segment + static_cast<std::size_t>(b * block.n_atoms + atom);
         return {neighbours.data() + segments[segment], static_cast<int>(segments[segment + 1] - segments[segment])};
     }
-    std::int64_t tag(int atom) const { return tags.empty() ? atom : tags[static_cast<std::size_t>(atom)]; }
+    std::int64_t tag(int atom) const { return tags == nullptr ? atom : tags[atom]; }
     std::size_t bytes() const;
+
+private:
+    void group(const Grouping& how, const int* types, const NeighbourRows& given, std::size_t n_segments);
 };
 
 }  // namespace dpc::host
