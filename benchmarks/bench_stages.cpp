@@ -61,7 +61,7 @@ StageClock::Seconds measure_stages(const std::shared_ptr<const Model>& model, co
     const host::Kernels<Real> kernels = bench::timed_kernels<Real>();
     const PackedModel<Real> packed(model);
     host::NeighbourBlocks list;
-    list.build(*model, structure.n_all(), structure.types(), structure.list(), kBlockAtoms, 1);
+    list.build({*model, 1, NeighbourRule::all}, structure.n_all(), structure.types(), structure.list(), kBlockAtoms);
     host::BlockEvaluator<Real> evaluator(packed, kernels);
     evaluator.reserve(list);
     std::vector<double> forces(3 * static_cast<std::size_t>(structure.n_all()));
@@ -75,7 +75,7 @@ StageClock::Seconds measure_stages(const std::shared_ptr<const Model>& model, co
     for (int repeat = 0; repeat < 3 || bench::thread_seconds() - start < seconds; ++repeat) {
         for (std::size_t k = 0; k < list.blocks.size(); ++k) {
             clock.start();
-            evaluator.evaluate(list, list.blocks[k], {structure.positions()}, sums);
+            evaluator.evaluate(list, list.blocks[k], {structure.positions()}, nullptr, sums);
             const StageClock::Seconds& found = clock.finish();
             for (std::size_t stage = 0; stage < found.size(); ++stage) {
                 best[k][stage] = std::min(best[k][stage], found[stage]);

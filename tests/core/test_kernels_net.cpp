@@ -213,14 +213,15 @@ struct LayerCase {
 };
 
 template <class Real>
-void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool with_idt, int lanes) {
+void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool with_idt, dpc::host::Lanes of_array) {
+    const int lanes = of_array.n, used = of_array.used;
     LayerCase<Real> c(kind, skip, with_idt, lanes);
     const int n_out = c.weight.n_out, n_in = c.weight.n_in;
     Guarded<Real> y(size_of(panel_rows(n_out), lanes)), slope(y.size()), reverse_x(size_of(panel_rows(n_in), lanes));
-    kernels.net.compute_layer(c.layer, lanes, c.x.data(), y.data(), slope.data());
+    kernels.net.compute_layer(c.layer, of_array, c.x.data(), y.data(), slope.data());
     std::vector<long double> reverse_input(c.x.size(), 0.0L);
     for (int out = 0; out < n_out; ++out) {
-        for (int lane = 0; lane < lanes; ++lane) {
+        for (int lane = 0; lane < used; ++lane) {
             const std::size_t at = size_of(out, lanes) + static_cast<std::size_t>(lane);
             long double magnitude;
             const long double z = c.weight.times(c.x.data(), lanes, out, lane, magnitude) + c.bias[static_cast<std::size_t>(out)];
@@ -241,9 +242,13 @@ void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool 
             }
         }
     }
-    kernels.net.reverse_layer(c.layer, lanes, c.reverse_y.data(), slope.data(), reverse_x.data());
+    kernels.net.reverse_layer(c.layer, of_array, c.reverse_y.data(), slope.data(), reverse_x.data());
     for (std::size_t k = 0; k < reverse_input.size(); ++k) {
-        ASSERT_TRUE(is_near(reverse_x[k], reverse_input[k], 10 * layer_tolerance<Real>(n_out))) << k;
+        if (static_cast<int>(k) % lanes < used) {
+            ASSERT_TRUE(is_near(reverse_x[k], reverse_input[k], 10 * layer_tolerance<Real>(n_out))) << k;
+        } else {
+            ASSERT_TRUE(std::isfinite(reverse_x[k])) << k;
+        }
     }
     EXPECT_TRUE(y.intact() && slope.intact() && reverse_x.intact());
 }
@@ -257,9 +262,22 @@ TEST_P(NetKernels, LayersAndTheirGradient) {
                         SCOPED_TRACE(testing::Message()
                                      << "activation " << static_cast<int>(kind) << ", skip " << static_cast<int>(skip)
                                      << (with_idt ? ", idt, " : ", ") << lanes << " lanes");
-                        check_layer(kernels, kind, skip, with_idt, lanes);
+                        check_layer(kernels, kind, skip, with_idt, {lanes, lanes});
                     }
                 }
+            }
+        }
+    });
+}
+
+/// Lanes behind the last atom: whole packs, and less or more than half of one.
+TEST_P(NetKernels, LanesWithoutAtoms) {
+    in_both_precisions([](const auto& kernels) {
+        const int multiple = lane_multiple(kernels);
+        for (int full = 0; full <= 64; full += multiple) {
+            for (const int rest : {1, multiple / 4, multiple / 2, multiple / 2 + 1}) {
+                SCOPED_TRACE(testing::Message() << full + rest << " atoms");
+                check_layer(kernels, Activation::tanh, Skip::doubled, true, {80, full + rest});
             }
         }
     });

@@ -156,7 +156,7 @@ void BlockEvaluator<Real>::evaluate_atoms(const Type& type, const NeighbourBlock
     place_parameters(list, block, inputs.aparam, features);
     sums.watch.charge(&StageTimes::descriptor);
     compute_energy(type, list, block, inputs.units, sums);
-    reverse_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, net_, features_.data());
+    reverse_fitting_net(kernels_, type.fitting.layers, {atoms_.lanes, atoms_.n}, net_, features_.data());
     if (sums.fparam_gradient != nullptr) {
         add_fparam_gradient(type, block, inputs.units, sums.fparam_gradient);
     }
@@ -503,7 +503,7 @@ bool BlockEvaluator<Real>::may_overflow_shared(const NeighbourBlocks& list, cons
 template <class Real>
 void BlockEvaluator<Real>::compute_energy(const Type& type, const NeighbourBlocks& list, const Block& block, const Units& units,
                                           Sums& sums) {
-    compute_fitting_net(kernels_, type.fitting.layers, atoms_.lanes, features_.data(), net_, energy_.data());
+    compute_fitting_net(kernels_, type.fitting.layers, {atoms_.lanes, atoms_.n}, features_.data(), net_, energy_.data());
     for (int m = 0; m < atoms_.n; ++m) {
         const int centre = list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])];
         const double energy = (energy_.data()[m] + type.fitting.energy_bias) * units.energy * factor_of(centre);

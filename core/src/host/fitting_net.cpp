@@ -39,8 +39,8 @@ std::size_t NetScratch<Real>::bytes() const {
 }
 
 template <class Real>
-void compute_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, int lanes, const Real* input,
-                         NetScratch<Real>& scratch, double* energy) {
+void compute_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, Lanes lanes,
+                         const Real* input, NetScratch<Real>& scratch, double* energy) {
     const Real* x = input;
     for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
         Real* y = scratch.output[l].data();
@@ -48,24 +48,24 @@ void compute_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedL
         x = y;
     }
     const PackedLayer<Real>& last = layers.back();
-    std::fill(energy, energy + lanes, static_cast<double>(last.bias[0]));
+    std::fill(energy, energy + lanes.n, static_cast<double>(last.bias[0]));
     for (int neuron = 0; neuron < last.reverse_weight.n_out; ++neuron) {
         const auto weight = static_cast<double>(last_weight(last, neuron));
-        const Real* value = x + static_cast<std::ptrdiff_t>(neuron) * lanes;
-        for (int lane = 0; lane < lanes; ++lane) {
+        const Real* value = x + static_cast<std::ptrdiff_t>(neuron) * lanes.n;
+        for (int lane = 0; lane < lanes.n; ++lane) {
             energy[lane] += weight * static_cast<double>(value[lane]);
         }
     }
 }
 
 template <class Real>
-void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, int lanes,
+void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, Lanes lanes,
                          NetScratch<Real>& scratch, Real* reverse_input) {
     const PackedLayer<Real>& last = layers.back();
     // dE/dy of the last hidden layer: its outputs are no longer needed, so they make room.
     Real* reverse_y = layers.size() > 1 ? scratch.output[layers.size() - 2].data() : reverse_input;
     for (int neuron = 0; neuron < last.reverse_weight.n_out; ++neuron) {
-        std::fill_n(reverse_y + static_cast<std::ptrdiff_t>(neuron) * lanes, lanes, last_weight(last, neuron));
+        std::fill_n(reverse_y + static_cast<std::ptrdiff_t>(neuron) * lanes.n, lanes.n, last_weight(last, neuron));
     }
     for (std::size_t l = layers.size() - 1; l-- > 0;) {
         Real* reverse_x = l > 0 ? scratch.output[l - 1].data() : reverse_input;
@@ -86,15 +86,16 @@ double first_layer_gradient(const std::vector<PackedLayer<Real>>& layers, int la
 }
 
 template struct NetScratch<double>;
-template void compute_fitting_net(const Kernels<double>&, const std::vector<PackedLayer<double>>&, int, const double*,
+template void compute_fitting_net(const Kernels<double>&, const std::vector<PackedLayer<double>>&, Lanes, const double*,
                                   NetScratch<double>&, double*);
-template void reverse_fitting_net(const Kernels<double>&, const std::vector<PackedLayer<double>>&, int, NetScratch<double>&,
+template void reverse_fitting_net(const Kernels<double>&, const std::vector<PackedLayer<double>>&, Lanes, NetScratch<double>&,
                                   double*);
 template double first_layer_gradient(const std::vector<PackedLayer<double>>&, int, int, const NetScratch<double>&, int);
 template struct NetScratch<float>;
-template void compute_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, int, const float*,
+template void compute_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, Lanes, const float*,
                                   NetScratch<float>&, double*);
-template void reverse_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, int, NetScratch<float>&, float*);
+template void reverse_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, Lanes, NetScratch<float>&,
+                                  float*);
 template double first_layer_gradient(const std::vector<PackedLayer<float>>&, int, int, const NetScratch<float>&, int);
 
 }  // namespace dpc::host

@@ -19,12 +19,12 @@ struct NetScratch {
 
 /// input (n_products, lanes) -> energy (lanes), bias of the type not included.
 template <class Real>
-void compute_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, int lanes, const Real* input,
-                         NetScratch<Real>& scratch, double* energy);
+void compute_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, Lanes lanes,
+                         const Real* input, NetScratch<Real>& scratch, double* energy);
 
 /// After compute_fitting_net on the same block: reverse_input (n_products, lanes) = dE/dinput.
 template <class Real>
-void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, int lanes,
+void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, Lanes lanes,
                          NetScratch<Real>& scratch, Real* reverse_input);
 
 /// After reverse_fitting_net, over the first n_atoms lanes: the sum of dE/d(what a neuron of the first layer sums up, its bias included).

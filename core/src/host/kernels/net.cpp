@@ -2,6 +2,8 @@
 // See net.hpp.
 #include "host/kernels/net.hpp"
 
+#include <cstring>
+
 #include "dpc/math/activation.hpp"
 #include "dpc/math/counts.hpp"
 #include "dpc/math/product_tile.hpp"
@@ -30,23 +32,114 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
 /// Packs of lanes of a tile: as many as the sums of kPanelRows rows leave registers for.
 constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : simd::DPC_ISA::kRegisters == 32 ? 3 : DPC_PACK_BYTES == 32 ? 2 : 1;
 
-/// One panel times all lanes, which are a multiple of kLaneMultiple. The panel, some hundred weights a row, stays in the
+/// Half a pack: one instruction of a processor with 512-bit registers that works on 256 bits at a time takes as long as two of these.
+constexpr bool kHasHalves = DPC_PACK_BYTES == 64;
+template <class T>
+struct HalfOf;
+template <>
+struct HalfOf<double> {
+    typedef double Vector __attribute__((vector_size(DPC_PACK_BYTES / 2)));
+};
+template <>
+struct HalfOf<float> {
+    typedef float Vector __attribute__((vector_size(DPC_PACK_BYTES / 2)));
+};
+
+/// A panel times N packs of lanes and half a pack behind them, for blocks of few atoms. Alone, the half has two sums a row, of even
+/// and of odd inputs: six would wait for each other.
+template <class Real, int N>
+void product_tile_and_half(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+    using P = Pack<Real>;
+    using Half = typename HalfOf<Real>::Vector;
+    constexpr int kPhases = N == 0 ? 2 : 1;
+    P sum[kPanelRows][N == 0 ? 1 : N];
+    Half half[kPhases][kPanelRows];
+    for (int row = 0; row < kPanelRows; ++row) {
+        for (int v = 0; v < N; ++v) {
+            sum[row][v] = P(0.0);
+        }
+        for (int phase = 0; phase < kPhases; ++phase) {
+            half[phase][row] = Half{};
+        }
+    }
+    const auto add = [&](auto phase) __attribute__((always_inline)) {
+        P column[N == 0 ? 1 : N];
+        for (int v = 0; v < N; ++v) {
+            column[v] = P::load(x + v * P::width);
+        }
+        Half last;
+        std::memcpy(&last, x + N * P::width, sizeof last);
+        __builtin_prefetch(panel + kPanelRows * n_in, 0, 2);
+        for (int row = 0; row < kPanelRows; ++row) {
+            const P weight(panel[row]);
+            for (int v = 0; v < N; ++v) {
+                sum[row][v] += weight * column[v];
+            }
+            half[decltype(phase)::value - 1][row] += panel[row] * last;
+        }
+        panel += kPanelRows;
+        x += lanes;
+    };
+    int k = 0;
+    for (; k + kPhases <= n_in; k += kPhases) {
+        add(math::Count<1>{});
+        if constexpr (kPhases == 2) {
+            add(math::Count<2>{});
+        }
+    }
+    if (k < n_in) {
+        add(math::Count<1>{});
+    }
+    for (int row = 0; row < kPanelRows; ++row) {
+        for (int v = 0; v < N; ++v) {
+            sum[row][v].store(y + row * lanes + v * P::width);
+        }
+        const Half total = kPhases == 2 ? half[0][row] + half[kPhases - 1][row] : half[0][row];
+        std::memcpy(y + row * lanes + N * P::width, &total, sizeof total);
+    }
+}
+
+/// One panel times the lanes in use, which lie among a multiple of kLaneMultiple. The panel, some hundred weights a row, stays in the
 /// first-level cache over the tiles.
 template <class Real>
-DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, Lanes lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width;
-    math::in_passes<kPacksAtOnce>(lanes / width, [&](auto count, int first) {
-        product_tile<Real, decltype(count)::value>(n_in, panel, lanes, x + first * width, y + first * width);
+    const int rest = lanes.used % width;
+    const bool ends_with_half = kHasHalves && rest > 0 && rest <= width / 2;
+    const int n_packs = lanes.used / width + (rest > 0 && !ends_with_half ? 1 : 0);
+    const int n_beside_half = ends_with_half ? n_packs % kPacksAtOnce : 0, n_alone = n_packs - n_beside_half;
+    math::in_passes<kPacksAtOnce>(n_alone, [&](auto count, int first) {
+        product_tile<Real, decltype(count)::value>(n_in, panel, lanes.n, x + first * width, y + first * width);
     });
+    int end = n_packs * width;
+    if constexpr (kHasHalves) {
+        if (ends_with_half) {
+            math::with_count<kPacksAtOnce>(n_beside_half + 1, [&](auto count) {
+                product_tile_and_half<Real, decltype(count)::value - 1>(n_in, panel, lanes.n, x + n_alone * width,
+                                                                        y + n_alone * width);
+            });
+            end += width / 2;
+        }
+    }
+    for (int row = 0; row < kPanelRows && end < lanes.n; ++row) {
+        for (int lane = end; lane < lanes.n; ++lane) {
+            y[row * lanes.n + lane] = 0;
+        }
+    }
+}
+
+template <class Real>
+void multiply_lanes(const PackedMatrix<Real>& matrix, Lanes lanes, const Real* x, Real* y) {
+    const Real* panel = matrix.panels;
+    for (int row = 0; row < matrix.n_out; row += kPanelRows) {
+        multiply_panel(matrix.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes.n);
+        panel += static_cast<std::ptrdiff_t>(kPanelRows) * matrix.n_in;
+    }
 }
 
 template <class Real>
 void multiply(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* y) {
-    const Real* panel = matrix.panels;
-    for (int row = 0; row < matrix.n_out; row += kPanelRows) {
-        multiply_panel(matrix.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes);
-        panel += static_cast<std::ptrdiff_t>(kPanelRows) * matrix.n_in;
-    }
+    multiply_lanes(matrix, {lanes, lanes}, x, y);
 }
 
 /// Neurons begin .. end - 1: y holds W^T x and becomes the output. What is the neuron's own, bias, time step and whether it
@@ -83,31 +176,31 @@ Activate<Real> activation_kernel(Activation kind) {
 
 /// Panel by panel, so that the activation finds its sums in the first-level cache.
 template <class Real>
-void compute_layer(const PackedLayer<Real>& layer, int lanes, const Real* x, Real* y, Real* slope) {
+void compute_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, Real* y, Real* slope) {
     const Activate<Real> activate_rows = activation_kernel<Real>(layer.activation);
     const PackedMatrix<Real>& weight = layer.weight;
     const Real* panel = weight.panels;
     for (int row = 0; row < weight.n_out; row += kPanelRows) {
-        multiply_panel(weight.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes);
+        multiply_panel(weight.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes.n);
         const int end = row + kPanelRows < weight.n_out ? row + kPanelRows : weight.n_out;
-        activate_rows(layer, row, end, lanes, x, y, slope);
+        activate_rows(layer, row, end, lanes.n, x, y, slope);
         panel += static_cast<std::ptrdiff_t>(kPanelRows) * weight.n_in;
     }
 }
 
 /// dE/dy times the slopes in their place, as the input of the transposed product; what skips the layer is added to its result.
 template <class Real>
-void reverse_layer(const PackedLayer<Real>& layer, int lanes, const Real* reverse_y, Real* slope, Real* reverse_x) {
+void reverse_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* reverse_y, Real* slope, Real* reverse_x) {
     using P = Pack<Real>;
-    const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(layer.weight.n_out) * lanes;
+    const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(layer.weight.n_out) * lanes.n;
     for (std::ptrdiff_t k = 0; k < n; k += P::width) {
         (P::load(slope + k) * P::load(reverse_y + k)).store(slope + k);
     }
-    multiply(layer.reverse_weight, lanes, slope, reverse_x);
+    multiply_lanes(layer.reverse_weight, lanes, slope, reverse_x);
     if (layer.skip == Skip::none) {
         return;
     }
-    const std::ptrdiff_t n_in = static_cast<std::ptrdiff_t>(layer.weight.n_in) * lanes;
+    const std::ptrdiff_t n_in = static_cast<std::ptrdiff_t>(layer.weight.n_in) * lanes.n;
     for (std::ptrdiff_t first = 0; first < n; first += n_in) {
         for (std::ptrdiff_t k = 0; k < n_in; k += P::width) {
             (P::load(reverse_x + k) + P::load(reverse_y + first + k)).store(reverse_x + k);

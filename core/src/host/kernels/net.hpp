@@ -8,14 +8,20 @@
 
 namespace dpc::host {
 
+/// Lanes of an array, and how many of them, from the first, hold atoms: what is computed of the others is not defined, but finite
+/// where the input is.
+struct Lanes {
+    int n, used;
+};
+
 template <class Real>
 struct NetKernels {
     /// y (n_out rounded up to kPanelRows, lanes) = matrix x, x (n_in, lanes).
     void (*multiply)(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* y);
     /// y and slope = act'(..) idt, both (n_out rounded up to kPanelRows, lanes), of x (n_in, lanes).
-    void (*compute_layer)(const PackedLayer<Real>& layer, int lanes, const Real* x, Real* y, Real* slope);
+    void (*compute_layer)(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, Real* y, Real* slope);
     /// reverse_x (n_in rounded up, lanes) = dE/dx from dE/dy; slope is overwritten.
-    void (*reverse_layer)(const PackedLayer<Real>& layer, int lanes, const Real* reverse_y, Real* slope, Real* reverse_x);
+    void (*reverse_layer)(const PackedLayer<Real>& layer, Lanes lanes, const Real* reverse_y, Real* slope, Real* reverse_x);
 };
 
 }  // namespace dpc::host
