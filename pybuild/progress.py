@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A progress bar on stderr for work that takes longer than two seconds.
 
-Shown where reports are (the logger "pybuild" at INFO) and stderr is a terminal; with `-v` (DEBUG) also in a log, line by line.
+Shown where reports are (the logger "pybuild" at INFO) and stderr is a terminal; with `-v` (DEBUG) also in a log, line by line,
+and at the end of every stage a line with its time.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ WIDTH, LINE = 30, 79  # characters
 
 def track(items: Sequence[Item], label: str) -> Iterator[Item]:
     """The items one by one, with a bar."""
-    bar = Progress(label, len(items))
+    start, bar = time.monotonic(), Progress(label, len(items))
     for number, item in enumerate(items):
         yield item
         bar.update(number + 1)
     bar.close()
+    logging.getLogger("pybuild").debug("%s: %d in %.2f s", label, len(items), time.monotonic() - start)
 
 
 class Progress:

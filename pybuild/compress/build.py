@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -18,25 +19,28 @@ from ..structures.probe import close_structures, judge_structures, probe_structu
 from ..structures.structure import Structure
 from ..tablefile.tableset import DescriptorArrays, FittingArrays, NeighbourRule, TableArrays, TableSet
 from .environment import Pair
-from .evaluation import accumulate
 from .grid import NEAR, Grid, TablePlan, given_steps, make_grid, plan_tables
 from .hermite import ORDERS
 from .lowrank import Basis, constant_basis, identity_basis, sampled_basis
-from .selection import Selection, select, select_columns
+from .selection import Selection, Selector
 from .steps import StepGoal, choose_grid
-from .stored import input_arrays, look_up, stored_fittings
+from .stored import input_arrays, looked_up, stored_fittings
 from .tabulate import build_table
-from .trials import SAFETY, Cases, Goal, excess, within
+from .trials import SAFETY, Goal, excess, within
 from .truncation import (
     Case,
+    Cases,
     Errors,
-    difference,
     evaluate_exactly,
+    exact_fittings,
     moment_gradients,
     padding_vectors,
     project,
     split_centres,
+    worst_errors,
 )
+
+log = logging.getLogger("pybuild")
 
 SMALLEST_AMPLITUDE = 1e-13  # of the largest: a column below it is rounding noise of the decomposition
 COARSE_OVER_FINE = 10  # of the steps, where the fine one is given
@@ -48,6 +52,7 @@ NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to c
 CLOSE_FACTORS = 0.9, 0.95  # times the smallest distances: from where on a centre takes all columns and products, tried in turn
 CLOSE_SHARE = 100  # times the tolerances, at most FAR_TOLERANCE: what the others may miss between there and these distances
 CLOSE_SEEDS = 4001, 4002
+SPARE = 4  # columns of a table more than a round needs: the next one may
 MOST_BYTES = 500e6  # of all tables of a file: 16 pairs of elements of a published model need 290 MB
 
 
@@ -142,13 +147,18 @@ def build(
     by_pair |= {(d, a, empty): constant_basis(v, by_pair[d, a, 0]) for (d, a, empty), v in padding_vectors(model).items()}
     cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
     judges = seen.cases_to_judge_on()
-    first = goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=options.form)
+    first = goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=_form(options))
+    in_use = {pair: basis for pair, basis in by_pair.items() if pair[1] in model.active_types}
+    selector = Selector(model, in_use, cases, pair_tables, columns_given=options.rank != "auto")
+    columns, judge = _Columns(plans, grids, bases, options), _Judge(judges)
     before: tuple[Goal, Measured] | None = None
     hopeless: set[str] = set()
-    for _ in range(ROUNDS):
-        selection = _selection(model, by_pair, cases, pair_tables, goal, options)
-        table_set = _tables(model, options, distances, plans, grids, bases, pair_tables, selection)
-        judged = _measure(table_set, judges)
+    for k in range(ROUNDS):
+        selection = selector.select(goal)
+        tables = columns.first(_table_ranks(plans, selection.ranks))
+        table_set = _table_set(model, options, distances, pair_tables, tables, selection)
+        judged = judge.measure(replace(table_set, tables=columns.tables), table_set)
+        log.debug("round %d: %s", k + 1, ", ".join(f"{f.name} {getattr(judged, f.name).force:.1e} eV/A" for f in fields(judged)))
         if options.rank != "auto":
             break
         hopeless |= set() if before is None else _not_better(before, (goal, judged), options)
@@ -156,7 +166,7 @@ def build(
         if tighter == goal:
             break
         before, goal = (goal, judged), tighter
-    measured = _measure(table_set, cases).worst(judged)
+    measured = _measure(table_set, cases.each(lambda case: looked_up(table_set, case))).worst(judged)
     close_factor, between = _close_factor(seen, table_set, options)
     table_set = replace(table_set, close_distance=close_factor * distances)
     nets = [model.fitting.net(a) for a in model.active_types]
@@ -185,6 +195,7 @@ class _Evidence:
                     ends[a, b] = max(ends[a, b], descriptor.distance(a, plan.max))
         self._ends = np.where(np.maximum(ends, ends.T) > 0, np.maximum(ends, ends.T), distances)
         self._n_synthetic = 0
+        self._fittings = exact_fittings(model)
 
     def cases_to_choose_on(self) -> Cases:
         """Evaluated exactly."""
@@ -219,7 +230,7 @@ class _Evidence:
         """One case, none of no centres; keep: with what the embedding nets gave."""
         if not len(centres):
             return []
-        case = evaluate_exactly(self._model, structure, centres)
+        case = evaluate_exactly(self._model, structure, centres, self._fittings)
         return [case if keep else replace(case, features={}, moments={})]
 
     def _close(self, low: Array, high: Array, seeds: tuple[int, ...]) -> list[Structure]:
@@ -272,32 +283,42 @@ def _tightened(first: Goal, goal: Goal, judged: Measured, options: Options, hope
     return replace(goal, **changes | {name: getattr(first, name) for name in hopeless})
 
 
-def _measure(tables: TableSet, cases: Cases) -> Measured:
-    """The tables as they are stored, interpolation included."""
-    parts = (("double", cases.ordinary), ("mixed", cases.ordinary), ("all", cases.near), ("all", cases.far))
-    return Measured(*(_stored_errors(tables, part, which) for which, part in parts))
+class _Judge:
+    """Structures that the choice was not made on, with the look-ups in tables that have not changed."""
+
+    def __init__(self, exact: Cases):
+        self._cases = exact
+        self._tables: tuple[TableArrays, ...] | None = None
+
+    def measure(self, whole: TableSet, tables: TableSet) -> Measured:
+        """whole: the same with all columns that the tables have so far."""
+        if self._tables is not whole.tables:
+            self._cases, self._tables = self._cases.each(lambda case: looked_up(whole, case)), whole.tables
+        return _measure(tables, self._cases)
+
+
+def _measure(tables: TableSet, stored: Cases) -> Measured:
+    """The tables as they are stored, interpolation included; stored: with look-ups in these, or in longer ones."""
+    parts = (("double", stored.ordinary), ("mixed", stored.ordinary), ("all", stored.near), ("all", stored.far))
+    return Measured(*(_errors_of_part(tables, part, which) for which, part in parts))
+
+
+def _errors_of_part(tables: TableSet, stored: Sequence[Case], part: str) -> Errors:
+    fittings = stored_fittings(stored[0].env.descriptors, tables, part) if stored else {}
+    return worst_errors(stored, fittings)
 
 
 def _close_factor(seen: _Evidence, tables: TableSet, options: Options) -> tuple[float, Errors]:
     """How much closer than in the training data neighbours may be before a centre has to take all columns and products, which
     cost twice as much; and the error in double precision up to there. Not closer at all where nothing could be measured."""
     for factor in CLOSE_FACTORS:
-        cases = seen.cases_between(factor)
-        errors = {name: _stored_errors(tables, cases, name) for name in ("double", "mixed")}
+        cases = [looked_up(tables, case) for case in seen.cases_between(factor)]
+        errors = {name: _errors_of_part(tables, cases, name) for name in ("double", "mixed")}
         asked = {name: options.tolerances[name] for name in errors}
         limits = {name: max(t, min(CLOSE_SHARE * t, FAR_TOLERANCE)) for name, t in asked.items()}
         if cases and all(within(errors[name], limits[name]) for name in errors):
             return factor, errors["double"]
     return 1.0, Errors(0.0, 0.0, 0.0)
-
-
-def _stored_errors(tables: TableSet, cases: Sequence[Case], part: str) -> Errors:
-    errors = Errors(0.0, 0.0, 0.0)
-    fittings = stored_fittings(cases[0].env.descriptors, tables, part) if cases else {}
-    for case in cases:
-        stored = accumulate(case.env, look_up(tables, case.env), fittings)
-        errors = errors.worst(difference(stored, case.exact, case.env.n_centres))
-    return errors
 
 
 def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Basis]:
@@ -325,36 +346,28 @@ def _bases_of_one(plans: Sequence[TablePlan], gradients: Mapping[int, Array], op
     return [basis.first(max(1, min(most, int(np.sum(basis.amplitude > floor))))) for basis in bases]
 
 
-def _selection(
-    model: ModelDescription,
-    by_pair: Mapping[Pair, Basis],
-    cases: Cases,
-    pair_tables: Sequence[IntArray],
-    goal: Goal,
-    options: Options,
-) -> Selection:
-    active = model.active_types
-    in_use = {pair: basis for pair, basis in by_pair.items() if pair[1] in active}
-    if options.rank == "full":
-        goal = replace(goal, form="direct")
-    return (select if options.rank == "auto" else select_columns)(model, in_use, cases, pair_tables, goal)
+def _form(options: Options) -> str:
+    return "direct" if options.rank == "full" else options.form
 
 
-def _tables(
-    model: ModelDescription,
-    options: Options,
-    distances: Array,
-    plans: Sequence[TablePlan],
-    grids: Sequence[Grid],
-    bases: Sequence[Basis],
-    pair_tables: Sequence[IntArray],
-    selection: Selection,
-) -> TableSet:
-    ranks = _table_ranks(plans, selection.ranks)
-    _check_size(grids, ranks, options)
-    jobs = list(zip(plans, grids, bases, ranks, strict=True))
-    tables = [build_table(plan, grid, basis.first(k), options.order) for plan, grid, basis, k in track(jobs, "tables")]
-    return _table_set(model, options, distances, pair_tables, tables, selection)
+class _Columns:
+    """Tables of leading columns, as many as were asked for so far and a few more."""
+
+    def __init__(self, plans: Sequence[TablePlan], grids: Sequence[Grid], bases: Sequence[Basis], options: Options):
+        self._parts, self._options = list(zip(plans, grids, bases, strict=True)), options
+        self.tables: tuple[TableArrays, ...] = ()
+
+    def first(self, ranks: Sequence[int]) -> list[TableArrays]:
+        """With so many columns."""
+        _check_size([grid for _, grid, _ in self._parts], ranks, self._options)
+        lacking = [k for k, rank in enumerate(ranks) if not self.tables or self.tables[k].rank < rank]
+        if lacking:
+            tables = dict(enumerate(self.tables))
+            for k in track(lacking, "tables"):
+                plan, grid, basis = self._parts[k]
+                tables[k] = build_table(plan, grid, basis.first(ranks[k] + SPARE), self._options.order)
+            self.tables = tuple(tables[k] for k in range(len(ranks)))
+        return [table.first(rank) for table, rank in zip(self.tables, ranks, strict=True)]
 
 
 def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> None:

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
-from ..arrays import Array, IntArray
+from ..arrays import IntArray
 from .environment import Pair
 from .evaluation import Fitting, WeightedInput, direct_part
 from .place import Place
-from .trials import Cases, Goal, Trials, thresholds
-from .truncation import Case, Errors, truncated, worst_errors
+from .trials import Goal, Trials, thresholds
+from .truncation import Errors, truncated
 
 
 class LeadingColumns:
@@ -21,7 +19,9 @@ class LeadingColumns:
     def __init__(self, place: Place):
         self._place, self._bases = place, place.own_bases
         self._levels = thresholds(np.concatenate([basis.amplitude for basis in self._bases.values()]))
-        self.last = len(self._levels) - 1
+        self._last = len(self._levels) - 1
+        cases = place.cases
+        self._trials = {which: Trials(getattr(cases, which), self._candidate) for which in ("ordinary", "near", "far")}
 
     def ranks(self, level: int) -> dict[Pair, int]:
         """Columns by pair of types, at least one."""
@@ -29,17 +29,17 @@ class LeadingColumns:
 
     def parts(self, level: int) -> dict[int, WeightedInput]:
         """The descriptor around all centre types, of these columns."""
-        ranks = self.ranks(level)
-        return self._parts({pair: basis.vectors[:, : ranks[pair]] for pair, basis in self._bases.items()})
+        vectors = truncated(self._bases, self.ranks(level))
+        return {a: direct_part(self._place.model, self._place.d, a, vectors) for a in self._place.types}
 
-    def lowest(self, cases: Sequence[Case], most: int, tolerance: float) -> tuple[int, Errors]:
-        """The lowest level up to `most` that is within the tolerance, else that one."""
-        return Trials(cases, self._candidate, tolerance).lowest(most) or (most, worst_errors(cases, self._candidate(most)))
+    def lowest(self, tolerance: float, most: int | None = None, which: str = "ordinary") -> tuple[int, Errors]:
+        """The lowest level up to `most` that is within the tolerance, else that one; which: field of Cases."""
+        trials, last = self._trials[which], self._last if most is None else most
+        return trials.lowest(last, tolerance) or (last, trials.errors(last))
 
-    def with_close(self, level: int, cases: Cases, goal: Goal) -> int:
+    def with_close(self, level: int, goal: Goal) -> int:
         """The level that centres with close neighbours need as well."""
-        parts = ((cases.near, goal.near), (cases.far, goal.far))
-        return max(level, *(self.lowest(part, self.last, asked)[0] for part, asked in parts))
+        return max(level, self.lowest(goal.near, which="near")[0], self.lowest(goal.far, which="far")[0])
 
     def counts(self, level: int, a: int) -> IntArray:
         """Columns by group of neighbours of centres of type a, 0 where there is no table."""
@@ -48,7 +48,4 @@ class LeadingColumns:
         return np.array([ranks.get((self._place.d, a, b), 0) for b in range(n)], dtype=np.int32)
 
     def _candidate(self, level: int) -> dict[int, Fitting]:
-        return self._place.fittings(self._parts(truncated(self._bases, self.ranks(level))))
-
-    def _parts(self, vectors: Mapping[Pair, Array]) -> dict[int, WeightedInput]:
-        return {a: direct_part(self._place.model, self._place.d, a, vectors) for a in self._place.types}
+        return self._place.fittings(self.parts(level))

@@ -10,29 +10,26 @@ centres and, with a small weight, on the functions over the range of the tables.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from ..arrays import Array, IntArray
+from ..arrays import Array
 from .evaluation import DirectInput
 from .folding import Factors
 from .lowrank import roots
 from .place import Place
-from .truncation import Case
 
 RANGE_WEIGHT = 0.1  # of the functions over the range of the tables, on the same scale as the moments seen
 NOISE = 1e-14  # amplitude of the largest: factors below are rounding
 RCOND = 1e-12  # of axis rows that are combinations of one another
 
 
-def combine(place: Place, a: int, cases: Sequence[Case], columns: IntArray) -> Factors:
-    """The factors of centres of type a, of some columns (L, 2); cases: of ordinary centres."""
-    axis = place.descriptor.axis_neuron
-    bases = place.bases_around(a)
-    vectors = np.stack([bases[b].vectors[:, k] for b, k in columns.tolist()], axis=1)
-    amplitude = np.array([bases[b].amplitude[k] for b, k in columns.tolist()])
-    seen, gradient = _moments(place, a, cases)
+def combine(place: Place, a: int) -> Factors:
+    """The factors of centres of type a, of all columns; of some of these with some columns of the combination."""
+    axis, bases = place.descriptor.axis_neuron, place.bases_around(a)
+    columns = np.array([(b, k) for b, basis in bases.items() for k in range(len(basis.amplitude))], dtype=np.int32)
+    vectors = np.concatenate([basis.vectors for basis in bases.values()], axis=1)
+    amplitude = np.concatenate([basis.amplitude for basis in bases.values()])
+    seen, gradient = _moments(place, a)
     h = gradient @ gradient.T
     samples = _with_range(seen, vectors * amplitude, h)
     regression = np.linalg.lstsq(samples[:axis].T, samples.T, rcond=RCOND)[0].T  # E (M, A)
@@ -66,13 +63,13 @@ class _Rotation:
         return self
 
 
-def _moments(place: Place, a: int, cases: Sequence[Case]) -> tuple[Array, Array]:
-    """(M, n) T and dE/dT of centres of type a, all components, over the root of how many centres there are."""
+def _moments(place: Place, a: int) -> tuple[Array, Array]:
+    """(M, n) of ordinary cases T and dE/dT of centres of type a, all components, over the root of how many centres there are."""
     fitting = place.whole(a)
     whole = fitting.inputs[place.d]
     assert isinstance(whole, DirectInput)
     rows = [(np.empty((0, place.descriptor.width, place.descriptor.n_components)),) * 2]
-    for case in cases:
+    for case in place.cases.ordinary:
         moments = case.moments[a]
         gradient = fitting.net.gradient(fitting.forward(moments, case.env.parameters[a]))
         parts = np.split(gradient, np.cumsum([mine.size for mine in fitting.inputs]), axis=1)
@@ -85,7 +82,7 @@ def _moments(place: Place, a: int, cases: Sequence[Case]) -> tuple[Array, Array]
 
 
 def _with_range(seen: Array, functions: Array, h: Array) -> Array:
-    """(M, M) whose rows have the same products as those of the moments seen (M, n) and of the functions (M, L) together."""
+    """(M, k) whose rows have the same products as those of the moments seen (M, n) and of the functions (M, L) together."""
     weight, own = (float(np.sum(x * (h @ x))) for x in (seen, functions))
     scale = RANGE_WEIGHT * weight / own if weight > 0 and own > 0 else 1.0
     return np.asarray(np.linalg.qr(np.concatenate([seen, np.sqrt(scale) * functions], axis=1).T, mode="r")).T

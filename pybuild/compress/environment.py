@@ -8,6 +8,7 @@ and how many slots have no neighbour that adds anything of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -42,6 +43,28 @@ class PairBlock:
     def x(self) -> Array:
         """(t + m,) arguments of the tables, those of the constant slots last."""
         return np.append(self.rows.x, self.constants)
+
+    @cached_property
+    def _most(self) -> int:
+        """Terms of one centre, at most."""
+        return int(np.diff(self.start).max(initial=0))
+
+    @cached_property
+    def _place(self) -> Index:
+        """(t,) of each term among so many of each centre."""
+        counts = np.diff(self.start)
+        return np.arange(len(self.rows.x)) + np.repeat(np.arange(len(counts)) * self._most - self.start[:-1], counts)
+
+    def by_centre(self, of_terms: Array) -> Array:
+        """(n_centres, most terms of one, k) from (t, k), 0 where a centre has fewer: a matrix a centre."""
+        n = len(self.start) - 1
+        out = np.zeros((n * self._most, of_terms.shape[1]))
+        out[self._place] = of_terms
+        return out.reshape(n, self._most, of_terms.shape[1])
+
+    def of_terms(self, by_centre: Array) -> Array:
+        """The way back."""
+        return by_centre.reshape(-1, by_centre.shape[2])[self._place]
 
 
 @dataclass(frozen=True)
@@ -98,9 +121,7 @@ def close_centres(types: Index, pairs: Neighbours, model: ModelDescription, dist
     return close
 
 
-def build_environment(
-    structure: Structure, pairs: Neighbours, model: ModelDescription, only: Index | None = None
-) -> Environment:
+def build_environment(structure: Structure, pairs: Neighbours, model: ModelDescription, only: Index | None = None) -> Environment:
     """Blocks of pairs by type. ``only``: atom indices of the centres wanted (default all)."""
     types = structure.types
     wanted = np.zeros(len(types), dtype=bool)
@@ -110,11 +131,12 @@ def build_environment(
     n_empty: dict[tuple[int, int], Index] = {}
     for d, (kinds, taken) in enumerate(zip(model.pair_kinds, pairs.taken, strict=True)):
         descriptor: Any = model.descriptors[d]  # of two or three bodies
+        of_types = _pairs_by_type(types, pairs, wanted[pairs.i] & taken, model.n_types)
         for a, group in product(range(model.n_types), descriptor.groups(kinds)):
             members = descriptor.members(group)
             if descriptor.n_bodies == 2 and kinds[a, group] == PairKind.ABSENT:
                 continue
-            mine = np.flatnonzero((types[pairs.i] == a) & np.isin(types[pairs.j], members) & wanted[pairs.i] & taken)
+            mine = np.sort(np.concatenate([of_types[a, b] for b in set(members)]))
             neighbours = pairs.i[mine], pairs.j[mine], pairs.d[mine]
             if descriptor.n_bodies == 3:
                 seen = bool((kinds[a, members] == PairKind.ORDINARY).all())
@@ -127,6 +149,15 @@ def build_environment(
             n_empty |= {(d, a): descriptor.n_sel - n_filled[atoms] for a, atoms in centres.items()}
     rows = model.fitting.parameters.rows(len(types), structure.fparam, structure.aparam)
     return Environment(model.descriptors, len(types), centres, blocks, n_empty, {a: rows[atoms] for a, atoms in centres.items()})
+
+
+def _pairs_by_type(types: Index, pairs: Neighbours, wanted: BoolArray, n_types: int) -> dict[tuple[int, int], Index]:
+    """Of some pairs those of each type of centre and neighbour, in their order."""
+    chosen = np.flatnonzero(wanted)
+    key = types[pairs.i[chosen]] * n_types + types[pairs.j[chosen]]
+    order = np.argsort(key, kind="stable")
+    pieces = np.split(chosen[order], np.searchsorted(key[order], np.arange(1, n_types**2)))
+    return {(k // n_types, k % n_types): piece for k, piece in enumerate(pieces)}
 
 
 def _block(descriptor: TwoBodyDescriptor, centres: Index, of_types: tuple[int, int], kind: int, pairs: Pairs) -> PairBlock:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +23,6 @@ from .environment import Environment, Pair, PairBlock
 ByType = Mapping[int, Array]  # group of neighbours -> array
 Moments = Sequence[ByType]  # of each descriptor C_b of every neighbour type b
 EMPTY = -1  # in place of a neighbour type: of the slots that all types share
-PAIRS_AT_ONCE = 1024  # 1024 x 100 functions x 4 components are 3 MB
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Features:
-    """phi and its slope along the argument of a block's neighbours (p, K), and phi of its constant slots (m, K)."""
+    """phi and its slope along the argument of a block's terms by centre (PairBlock.by_centre; n, most, K), and phi of its
+    constant slots (m, K)."""
 
     value: Array
     slope: Array
@@ -44,9 +45,16 @@ class Features:
 
     @classmethod
     def of(cls, block: PairBlock, value: Array, slope: Array) -> Features:
-        """From values and slopes (p + m, K) at block.x."""
+        """From values and slopes (t + m, K) at block.x."""
         n = len(block.rows.x)
-        return cls(value[:n], slope[:n], value[n:])
+        return cls(block.by_centre(value[:n]), block.by_centre(slope[:n]), value[n:])
+
+    def projected(self, projector: Array) -> Features:
+        """Of combinations of the functions, by a matrix (K, L)."""
+        k, n_new = projector.shape
+        value, slope = (f.reshape(-1, k) @ projector for f in (self.value, self.slope))
+        shape = (*self.value.shape[:2], n_new)
+        return Features(value.reshape(shape), slope.reshape(shape), self.constant @ projector)
 
 
 class FirstLayerInput(Protocol):
@@ -64,12 +72,14 @@ class FirstLayerInput(Protocol):
         """The input (n, n_in)."""
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
-        """dE/dC_b (n, K_b, components) from the gradient (n, n_in) of the input."""
+        """dE/dC_b (n, rank, components) of the leading columns of each neighbour type, from the gradient (n, n_in) of the input;
+        those that are missing are 0."""
 
 
 @dataclass(frozen=True)
 class DirectInput:
-    """The descriptor's numbers around a centre of one type, of T = sum_b V_b C_b; bases[b] is V_b (M, K_b)."""
+    """The descriptor's numbers around a centre of one type, of T = sum_b V_b C_b; bases[b] is V_b (M, K) for the leading K
+    columns."""
 
     bases: Mapping[int, Array]
     descriptor: Descriptor
@@ -84,9 +94,7 @@ class DirectInput:
 
     def whole(self, moments: ByType) -> Array:
         """T (n, M, components)."""
-        first, *rest = [
-            self.descriptor.weighted(b, np.einsum("mk,nkc->nmc", self.bases[b], c, optimize=True)) for b, c in moments.items()
-        ]
+        first, *rest = [self.descriptor.weighted(b, self.bases[b] @ c[:, : self.bases[b].shape[1]]) for b, c in moments.items()]
         return sum(rest, first)
 
     def forward(self, moments: ByType) -> Array:
@@ -95,7 +103,7 @@ class DirectInput:
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
         dt = self.descriptor.reverse_features(self.whole(moments), gradient)
         weighted = {b: self.descriptor.weighted(b, dt) for b in moments}
-        return {b: np.einsum("mk,nmc->nkc", self.bases[b], mine, optimize=True) for b, mine in weighted.items()}
+        return {b: self.bases[b].T @ mine for b, mine in weighted.items()}
 
 
 @dataclass(frozen=True)
@@ -120,27 +128,35 @@ class FoldedInput:
         p = np.repeat(np.arange(len(counts)), counts)
         return p, p + np.arange(p.size) - np.repeat(np.cumsum(counts) - counts, counts)
 
+    @cached_property
+    def _places(self) -> ColumnPlaces:
+        return ColumnPlaces(self.columns)
+
     def factors(self, moments: ByType) -> Array:
         """F (n, P, components)."""
-        rows = np.stack([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
+        rows = self._places.rows(moments)
         return rows if self.combination is None else self.combination @ rows
+
+    @cached_property
+    def _in_rows(self) -> tuple[int, IntArray]:
+        """Rows up to the last one with a product, and where each product lies in (rows, P)."""
+        p, q = self.products()
+        return int(p.max(initial=0)) + 1, p * len(self.row_end) + q
 
     def forward(self, moments: ByType) -> Array:
         f = self.factors(moments)
-        p, q = self.products()
-        return (f @ f.transpose(0, 2, 1))[:, p, q]
+        n_rows, place = self._in_rows
+        return (f[:, :n_rows] @ f.transpose(0, 2, 1)).reshape(len(f), -1)[:, place]
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
         f = self.factors(moments)
-        p, q = self.products()
-        h = np.zeros((len(f), f.shape[1], f.shape[1]))
-        h[:, p, q] = gradient
-        df = (h + h.transpose(0, 2, 1)) @ f
-        dc = df if self.combination is None else self.combination.T @ df
-        out = {b: np.zeros_like(m) for b, m in moments.items()}
-        for row, (b, k) in enumerate(self.columns.tolist()):
-            out[b][:, k] += dc[:, row]
-        return out
+        n_rows, place = self._in_rows
+        h = np.zeros((len(f), n_rows * f.shape[1]))
+        h[:, place] = gradient
+        h = h.reshape(len(f), n_rows, f.shape[1])
+        df = h.transpose(0, 2, 1) @ f[:, :n_rows]
+        df[:, :n_rows] += h @ f
+        return self._places.by_type(df if self.combination is None else self.combination.T @ df)
 
 
 @dataclass(frozen=True)
@@ -157,23 +173,46 @@ class LinearInput:
     def ranks(self) -> dict[int, int]:
         return last_columns(self.columns)
 
+    @cached_property
+    def _places(self) -> ColumnPlaces:
+        return ColumnPlaces(self.columns)
+
     def forward(self, moments: ByType) -> Array:
-        return np.concatenate([moments[b][:, k] for b, k in self.columns.tolist()], axis=1)
+        rows = self._places.rows(moments)
+        return rows.reshape(len(rows), self.size)
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
-        out = {b: np.zeros_like(m) for b, m in moments.items()}
-        by_column = gradient.reshape(len(gradient), -1, self.n_components)
-        for p, (b, k) in enumerate(self.columns.tolist()):
-            out[b][:, k] += by_column[:, p]
-        return out
+        return self._places.by_type(gradient.reshape(len(gradient), -1, self.n_components))
+
+
+class ColumnPlaces:
+    """Columns (L, 2) of neighbour type and channel, each once, among the leading ones of every type."""
+
+    def __init__(self, columns: IntArray):
+        self._ranks = last_columns(columns)
+        starts = np.cumsum([0, *self._ranks.values()])
+        self._start = dict(zip(self._ranks, starts.tolist(), strict=False))
+        self._n = int(starts[-1])
+        self._place = starts[np.searchsorted(list(self._ranks), columns[:, 0])] + columns[:, 1]
+
+    def rows(self, moments: ByType) -> Array:
+        """(n, L, components) rows of the C_b."""
+        leading = [moments[b][:, :rank] for b, rank in self._ranks.items()]
+        return np.concatenate(leading, axis=1)[:, self._place]
+
+    def by_type(self, rows: Array) -> dict[int, Array]:
+        """The way back: (n, rank, components) of each neighbour type, 0 for columns that are not among these."""
+        out = np.zeros((len(rows), self._n, rows.shape[2]))
+        out[:, self._place] = rows
+        return {b: out[:, self._start[b] : self._start[b] + rank] for b, rank in self._ranks.items()}
 
 
 def last_columns(columns: IntArray) -> dict[int, int]:
     """Columns (L, 2) up to the last one, by neighbour type."""
-    ranks: dict[int, int] = {}
-    for b, k in columns.tolist():
-        ranks[b] = max(ranks.get(b, 0), k + 1)
-    return ranks
+    types, which = np.unique(columns[:, 0], return_inverse=True)
+    ranks = np.zeros(len(types), dtype=np.int64)
+    np.maximum.at(ranks, which, columns[:, 1] + 1)
+    return dict(zip(types.tolist(), ranks.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -208,7 +247,9 @@ def fitting_of(model: ModelDescription, a: int, parts: Sequence[WeightedInput]) 
     given."""
     first, *rest = model.fitting.net(a).layers
     last_rows, bias = _parameter_rows(model, first)
-    layer = replace(first, weight=np.concatenate([*(part.weight for part in parts), last_rows]), bias=bias)
+    weight = np.concatenate([*(part.weight for part in parts), last_rows])
+    weight.setflags(write=False)  # so that the layer does not copy it
+    layer = replace(first, weight=weight, bias=bias)
     return Fitting(tuple(part.first_input for part in parts), Net((layer, *rest)), model.fitting.energy_constant(a))
 
 
@@ -245,12 +286,7 @@ def moments_of(env: Environment, features: Mapping[Pair, Features], a: int) -> l
 
 
 def _moment(block: PairBlock, f: Features, divisor: float) -> Array:
-    n = len(block.start) - 1
-    row = block.rows.row
-    c = np.empty((n, f.value.shape[1], row.shape[1]))
-    for k in range(n):
-        part = slice(block.start[k], block.start[k + 1])
-        c[k] = f.value[part].T @ row[part]
+    c = f.value.transpose(0, 2, 1) @ block.by_centre(block.rows.row)
     for count, phi, constant_row in zip(block.n_constant, f.constant, block.constant_rows, strict=True):
         c += count[:, None, None] * np.outer(phi, constant_row)
     return c / divisor
@@ -265,7 +301,7 @@ def accumulate(
     """Evaluate all centres of an environment. fittings: centre type -> net, absent for types without energy. moments: C of
     every centre type where the caller has them already."""
     atom_energy = np.zeros(env.n_atoms)
-    forces, atom_virial = np.zeros((env.n_atoms, 3)), np.zeros((env.n_atoms, 3, 3))
+    found: list[tuple[PairBlock, Array]] = []  # blocks, and the forces of their pairs
     for a, fitting in fittings.items():
         if not len(env.centres[a]):
             continue
@@ -275,22 +311,26 @@ def accumulate(
         for d, by_type in enumerate(fitting.reverse(c, reverse(tape, np.ones_like(energy)))):
             descriptor = env.descriptors[d]
             for b, dc in by_type.items():
-                pair = d, a, b
                 if b != EMPTY:
-                    dt = dc / descriptor.divisor(b)
-                    _pair_forces(descriptor, env.blocks[pair], features[pair], dt, forces, atom_virial)
-    return Result(float(atom_energy.sum()), forces, atom_virial.sum(axis=0))
+                    block = env.blocks[d, a, b]
+                    found.append((block, _pair_forces(descriptor, block, features[d, a, b], dc / descriptor.divisor(b))))
+    return Result(float(atom_energy.sum()), *_sums(env.n_atoms, found))
 
 
-def _pair_forces(descriptor: Descriptor, block: PairBlock, f: Features, dc: Array, forces: Array, atom_virial: Array) -> None:
-    row, centre = block.rows.row, np.repeat(np.arange(len(dc)), np.diff(block.start))
-    d_row, d_argument = np.empty_like(row), np.empty(len(row))
-    for start in range(0, len(row), PAIRS_AT_ONCE):
-        part = slice(start, start + PAIRS_AT_ONCE)
-        mine = dc[centre[part]]  # (p, K, components)
-        d_row[part] = np.einsum("pk,pkc->pc", f.value[part], mine)
-        d_argument[part] = np.einsum("pc,pc->p", np.einsum("pk,pkc->pc", f.slope[part], mine), row[part])
-    g = descriptor.reverse_rows(block.rows, d_row, d_argument)
-    np.add.at(forces, block.i, g)
-    np.add.at(forces, block.j, -g)
-    np.add.at(atom_virial, block.j, -block.vector[:, :, None] * g[:, None, :])
+def _pair_forces(descriptor: Descriptor, block: PairBlock, f: Features, dc: Array) -> Array:
+    """(p, 3) on the centres of pairs, from dE/dC (n, K, components) of the leading columns."""
+    rank = dc.shape[1]
+    d_row, d_row_slope = (block.of_terms(mine[:, :, :rank] @ dc) for mine in (f.value, f.slope))
+    d_argument = np.einsum("tc,tc->t", d_row_slope, block.rows.row)
+    return descriptor.reverse_rows(block.rows, d_row, d_argument)
+
+
+def _sums(n_atoms: int, found: Sequence[tuple[PairBlock, Array]]) -> tuple[Array, Array]:
+    """Forces (n_atoms, 3) and the virial (3, 3) of all pairs."""
+    if not found:
+        return np.zeros((n_atoms, 3)), np.zeros((3, 3))
+    g = np.concatenate([force for _, force in found])
+    i, j = (np.concatenate([getattr(block, name) for block, _ in found]) for name in ("i", "j"))
+    vector = np.concatenate([block.vector for block, _ in found])
+    forces = [np.bincount(i, g[:, c], n_atoms) - np.bincount(j, g[:, c], n_atoms) for c in range(3)]
+    return np.column_stack(forces), -vector.T @ g

@@ -54,14 +54,13 @@ class FirstLayer:
         self._axis = factors.vectors[:axis_neuron]  # V[:A]
 
     def weights(self, p: IntArray, q: IntArray) -> Array:
-        """(len(p), n_out) rows W^_pq; all pairs of equal p together, p <= q."""
-        out = np.empty((len(p), self._half.shape[2]))
-        for row in np.unique(p):
-            mine = np.flatnonzero(p == row)
-            others = q[mine]
-            out[mine] = np.einsum("cn,cq->qn", self._half[row], self._axis[:, others], optimize=True)
-            mirrored = np.einsum("qcn,c->qn", self._half[others], self._axis[:, row], optimize=True)
-            out[mine] += np.where((others != row)[:, None], mirrored, 0.0)
+        """(len(p), n_out) rows W^_pq, p <= q."""
+        out = np.zeros((len(p), self._half.shape[2]))
+        for ones, others, each in ((p, q, np.arange(len(p))), (q, p, np.flatnonzero(p != q))):
+            order = each[np.argsort(ones[each], kind="stable")]
+            rows, starts = np.unique(ones[order], return_index=True)
+            for row, mine in zip(rows.tolist(), np.split(order, starts[1:]), strict=True):
+                out[mine] += self._axis[:, others[mine]].T @ self._half[row]
         return out
 
 

@@ -20,7 +20,7 @@ from ..model.net import Net
 from ..model.piecewise import Piecewise
 from .nets import derivatives_along, kinks
 
-Derivatives = tuple[Array, Array, Array]
+Derivatives = tuple[Array, ...]
 
 
 class Function(Protocol):
@@ -40,8 +40,8 @@ class Function(Protocol):
     def knots(self) -> Array | None:
         """Between which it is quintic polynomials, None where it is not."""
 
-    def derivatives(self, t: Array) -> Derivatives:
-        """Value, first and second derivative, each (n, M), at t (n,)."""
+    def derivatives(self, t: Array, order: int = 2) -> Derivatives:
+        """Value, first and second derivative, each (n, M), at t (n,); order 1: without the last."""
 
     def kinks(self, lower: float, upper: float) -> Array:
         """(n,) increasing t between lower and upper where the first or second derivative jumps."""
@@ -70,8 +70,8 @@ class NetAlongX:
     def knots(self) -> Array | None:
         return self.net.knots if isinstance(self.net, Piecewise) else None
 
-    def derivatives(self, t: Array) -> Derivatives:
-        return derivatives_along(self.net, t)
+    def derivatives(self, t: Array, order: int = 2) -> Derivatives:
+        return derivatives_along(self.net, t, order)
 
     def kinks(self, lower: float, upper: float) -> Array:
         return kinks(self.net, lower, upper)
@@ -97,11 +97,11 @@ class GatedAlongX(NetAlongX):
     def knots(self) -> Array | None:
         return None  # of degree eight where the net's are five
 
-    def derivatives(self, t: Array) -> Derivatives:
+    def derivatives(self, t: Array, order: int = 2) -> Derivatives:
         g, dg, ddg = derivatives_along(self.net, t)
         u, du = np.maximum(1.0 - self.radius * (self.std * t + self.mean), 0.0)[:, None], -self.radius * self.std
         f, df, ddf = 1.0 + (1.0 - u**3) * self.gate, -3.0 * u**2 * du * self.gate, -6.0 * u * du**2 * self.gate
-        return g * f, dg * f + g * df, ddg * f + 2.0 * dg * df + g * ddf
+        return (g * f, dg * f + g * df, ddg * f + 2.0 * dg * df + g * ddf)[: order + 1]
 
     def joints(self) -> Array:
         """The switch begins there."""
@@ -127,12 +127,12 @@ class GatedAlongR:
     def knots(self) -> Array | None:
         return None
 
-    def derivatives(self, t: Array) -> Derivatives:
+    def derivatives(self, t: Array, order: int = 2) -> Derivatives:
         (x, dx, ddx), (sw, dsw, ddsw) = self.radial.along_r(self.centre, self.radial.rcut - t)
         g, dg, ddg = derivatives_along(self.net, x)
         dg, ddg = dg * dx[:, None], ddg * dx[:, None] ** 2 + dg * ddx[:, None]
         f, df, ddf = 1.0 + sw[:, None] * self.gate, dsw[:, None] * self.gate, ddsw[:, None] * self.gate
-        return g * f, -(dg * f + g * df), ddg * f + 2.0 * dg * df + g * ddf
+        return (g * f, -(dg * f + g * df), ddg * f + 2.0 * dg * df + g * ddf)[: order + 1]
 
     def kinks(self, lower: float, upper: float) -> Array:
         (ends, _, _), _ = self.radial.along_r(self.centre, self.radial.rcut - np.array([lower, upper]))
@@ -165,10 +165,10 @@ class ProductTimesNet:
     def knots(self) -> Array | None:
         return None  # of degree six where the net's are five
 
-    def derivatives(self, t: Array) -> Derivatives:
+    def derivatives(self, t: Array, order: int = 2) -> Derivatives:
         g, dg, ddg = derivatives_along(self.net, t)
         x = t[:, None]
-        return x * g, g + x * dg, 2.0 * dg + x * ddg
+        return (x * g, g + x * dg, 2.0 * dg + x * ddg)[: order + 1]
 
     def kinks(self, lower: float, upper: float) -> Array:
         return kinks(self.net, lower, upper)

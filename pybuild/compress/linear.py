@@ -8,18 +8,18 @@ are dropped from its end. Columns that only centres with a neighbour closer than
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
 from ..arrays import Array, IntArray
 from ..model.descriptor import Descriptor
-from .evaluation import Fitting, LinearInput, WeightedInput
+from .evaluation import LinearInput, WeightedInput
 from .folding import Factors, merge_columns
 from .place import Place
 from .products import largest_mean, sensitivity
-from .trials import Cases, Choice, Goal, Trials, thresholds
-from .truncation import Case, first_layer_gradients, worst_errors
+from .trials import Choice, Goal, Trials, thresholds
 
 Chosen = Mapping[int, IntArray]  # centre type -> columns by their place in the order of importance
 
@@ -27,12 +27,12 @@ Chosen = Mapping[int, IntArray]  # centre type -> columns by their place in the 
 class Columns:
     """The columns of one centre type, most important first."""
 
-    def __init__(self, place: Place, a: int, cases: Sequence[Case]):
-        self._place, self._centre, self._whole = place, a, place.whole(a)
+    def __init__(self, place: Place, a: int):
+        self._place, self._centre = place, a
         merged = merge_columns(place.bases_around(a))
         self._n = place.descriptor.n_components
         weights = _alone(place.descriptor, merged) @ place.weight(a)  # (P, components, n_out)
-        size = sensitivity(weights.reshape(-1, weights.shape[2]), first_layer_gradients(cases, self._whole, a))
+        size = sensitivity(weights.reshape(-1, weights.shape[2]), place.first_layer_gradients("ordinary", a))
         importance = merged.amplitude * np.linalg.norm(size.reshape(-1, self._n), axis=1)
         order = np.argsort(-importance, kind="stable")
         self.columns, self.importance, self._weights = merged.columns[order], importance[order], weights[order]
@@ -41,12 +41,13 @@ class Columns:
         """Those at or above a threshold, at least one."""
         return np.arange(max(1, int(np.sum(self.importance >= threshold))))
 
-    def contributions(self, cases: Sequence[Case]) -> Array:
-        """What each adds to the energies of the few centres where that is most."""
+    def contributions(self, which: str) -> Array:
+        """What each adds to the energies of the few centres where that is most; which: field of Cases."""
         rows = self._weights.reshape(-1, self._weights.shape[2])
-        gradients = first_layer_gradients(cases, self._whole, self._centre) @ rows.T
+        gradients = self._place.first_layer_gradients(which, self._centre) @ rows.T
         every = LinearInput(self.columns, self._n)
-        values = [np.empty((0, every.size)), *(every.forward(case.moments[self._centre][self._place.d]) for case in cases)]
+        cases, d = getattr(self._place.cases, which), self._place.d
+        values = [np.empty((0, every.size)), *(every.forward(case.moments[self._centre][d]) for case in cases)]
         added = (np.concatenate(values) * gradients).reshape(-1, len(self.columns), self._n)
         return largest_mean(added.sum(axis=2))
 
@@ -65,29 +66,45 @@ def _alone(descriptor: Descriptor, merged: Factors) -> Array:
     return np.stack(found)
 
 
-def select(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice | None:
-    """The fewest columns within the goal; None where the descriptor itself costs less, or the goal is missed."""
-    columns = {a: Columns(place, a, cases.ordinary) for a in place.types}
-    levels = thresholds(np.concatenate([c.importance for c in columns.values()]))
+class LinearChooser:
+    """The columns of all centre types of one descriptor."""
 
-    def at(level: int) -> dict[int, IntArray]:
-        return {a: c.leading(levels[level]) for a, c in columns.items()}
+    def __init__(self, place: Place):
+        self._place = place
 
-    def candidate(level: int) -> dict[int, Fitting]:
-        return place.fittings(_parts(columns, at(level)))
+    @cached_property
+    def _columns(self) -> dict[int, Columns]:
+        return {a: Columns(self._place, a) for a in self._place.types}
 
-    always = goal.form == "folded"
-    last = len(levels) - 1 if always else max((k for k in range(len(levels)) if _pays(place, at(k))), default=-1)
-    found = Trials(cases.ordinary, candidate, goal.double).lowest(last)
-    if found is None and not always:
-        return None
-    double, errors = found or (last, worst_errors(cases.ordinary, candidate(last)))
-    mixed, _ = Trials(cases.ordinary, candidate, max(goal.double, goal.mixed)).lowest(double) or (double, errors)
-    chosen: Chosen = at(double)
-    for part, tolerance in ((cases.near, goal.near), (cases.far, goal.far)):
-        chosen = _with_columns_of(place, columns, chosen, part, tolerance)
-    parts = [{a: len(c) for a, c in at(level).items() if len(c) < len(chosen[a])} for level in (double, mixed)]
-    return Choice(_parts(columns, chosen), errors, *parts)
+    @cached_property
+    def _levels(self) -> Array:
+        return thresholds(np.concatenate([c.importance for c in self._columns.values()]))
+
+    @cached_property
+    def _trials(self) -> Trials:
+        return Trials(self._place.cases.ordinary, lambda level: self._place.fittings(_parts(self._columns, self._at(level))))
+
+    @cached_property
+    def _last_that_pays(self) -> int:
+        return max((k for k in range(len(self._levels)) if _pays(self._place, self._at(k))), default=-1)
+
+    def _at(self, level: int) -> dict[int, IntArray]:
+        return {a: c.leading(self._levels[level]) for a, c in self._columns.items()}
+
+    def choose(self, goal: Goal) -> Choice | None:
+        """The fewest columns within the goal; None where the descriptor itself costs less, or the goal is missed."""
+        place, always = self._place, goal.form == "folded"
+        last = len(self._levels) - 1 if always else self._last_that_pays
+        found = self._trials.lowest(last, goal.double)
+        if found is None and not always:
+            return None
+        double, errors = found or (last, self._trials.errors(last))
+        mixed, _ = self._trials.lowest(double, max(goal.double, goal.mixed)) or (double, errors)
+        chosen: Chosen = self._at(double)
+        for which, tolerance in (("near", goal.near), ("far", goal.far)):
+            chosen = _with_columns_of(place, self._columns, chosen, which, tolerance)
+        parts = [{a: len(c) for a, c in self._at(level).items() if len(c) < len(chosen[a])} for level in (double, mixed)]
+        return Choice(_parts(self._columns, chosen), errors, *parts)
 
 
 def _parts(columns: Mapping[int, Columns], chosen: Chosen) -> dict[int, WeightedInput]:
@@ -105,13 +122,12 @@ def _pays(place: Place, chosen: Chosen) -> bool:
     return folded <= direct
 
 
-def _with_columns_of(
-    place: Place, columns: Mapping[int, Columns], chosen: Chosen, cases: Sequence[Case], tolerance: float
-) -> Chosen:
+def _with_columns_of(place: Place, columns: Mapping[int, Columns], chosen: Chosen, which: str, tolerance: float) -> Chosen:
     """The columns with those that these centres need on top, for all centre types one threshold."""
+    cases = getattr(place.cases, which)
     if not cases:
         return chosen
-    added = {a: c.contributions(cases) for a, c in columns.items()}
+    added = {a: c.contributions(which) for a, c in columns.items()}
     rest = {a: np.setdiff1d(np.arange(len(added[a])), mine) for a, mine in chosen.items()}
     rest = {a: mine[np.argsort(-added[a][mine], kind="stable")] for a, mine in rest.items()}
     levels = np.append(np.inf, thresholds(np.concatenate([added[a][mine] for a, mine in rest.items()])))
@@ -119,5 +135,5 @@ def _with_columns_of(
     def at(level: int) -> dict[int, IntArray]:
         return {a: np.concatenate([chosen[a], mine[added[a][mine] >= levels[level]]]) for a, mine in rest.items()}
 
-    found = Trials(cases, lambda level: place.fittings(_parts(columns, at(level))), tolerance).lowest(len(levels) - 1)
+    found = Trials(cases, lambda level: place.fittings(_parts(columns, at(level)))).lowest(len(levels) - 1, tolerance)
     return at(len(levels) - 1 if found is None else found[0])

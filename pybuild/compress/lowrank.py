@@ -17,8 +17,8 @@ import numpy as np
 from ..arrays import Array
 from .grid import TablePlan
 
-FINE_SAMPLES = 1200
-COARSE_SAMPLES = 400
+FINE_SAMPLES = 600
+COARSE_SAMPLES = 200
 COARSE_WEIGHT = 1e-6  # amplitude, in the first stage: the functions only have to stay sensible
 REST_WEIGHT = 1e-2  # amplitude, in the second: forces have to be right to 1e-4 eV/A, not to 1e-8, but are larger
 REST_FLOOR = 1e-8  # of the largest of the second stage: columns below are not needed
@@ -82,7 +82,9 @@ def _without(directions: Array, columns: Array) -> Array:
 
 
 def _principal(samples: Array) -> tuple[Array, Array]:
-    """Right singular vectors (M, k) and singular values (k,)."""
+    """Right singular vectors (M, k) and singular values (k,) of (n, M)."""
+    if len(samples) > samples.shape[1]:  # those of the triangle are the same, and the left ones are not needed
+        samples = np.asarray(np.linalg.qr(samples, mode="r"))
     _, amplitude, rows = np.linalg.svd(samples, full_matrices=False)
     return rows.T, amplitude
 
@@ -112,7 +114,7 @@ def _samples(plan: TablePlan, fine_to: float, coarse_weight: float) -> Array:
 
 def _weighted(plan: TablePlan, low: float, high: float, n: int, weight: float) -> list[Array]:
     t, length = plan.function.spread(low, high, n)
-    value, slope, _ = plan.function.derivatives(t)
+    value, slope = plan.function.derivatives(t, order=1)
     return [value * (weight / np.sqrt(n)), slope * (weight * length[:, None] / np.sqrt(n))]
 
 

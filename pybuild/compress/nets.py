@@ -19,29 +19,42 @@ BISECTIONS = 60  # halvings of a bracket: down to rounding
 APART = 1e-7  # kinks closer than this, relative to their size, count as one
 
 
-def derivatives_along(net: Net | Piecewise, x: Array) -> tuple[Array, Array, Array]:
-    """G(x), G'(x), G''(x), each (n, M), of a net with one input, or a function at knots, at x (n,)."""
+def derivatives_along(net: Net | Piecewise, x: Array, order: int = 2) -> tuple[Array, ...]:
+    """G(x), G'(x), G''(x), each (n, M), of a net with one input, or a function at knots, at x (n,); order 1: without the last."""
     if isinstance(net, Piecewise):
-        return net.derivatives(x)
+        return net.derivatives(x)[: order + 1]
     width = net.layers[-1].weight.shape[1]
-    out = np.empty((x.size, width)), np.empty((x.size, width)), np.empty((x.size, width))
+    out = tuple(np.empty((x.size, width)) for _ in range(order + 1))
     for start in range(0, x.size, CHUNK):
         part = slice(start, start + CHUNK)
         point = np.asarray(x[part], dtype=np.float64)[:, None]
-        y = (point, np.ones_like(point), np.zeros_like(point))
+        y = [point, np.ones_like(point), np.zeros_like(point)][: order + 1]
         for layer in net.layers:
-            y = _layer_derivatives(layer, *y)
+            y = _layer_derivatives(layer, y)
         for target, values in zip(out, y, strict=True):
             target[part] = values
     return out
 
 
-def _layer_derivatives(layer: Layer, x: Array, dx: Array, ddx: Array) -> tuple[Array, Array, Array]:
-    f, df, ddf = layer.activation.evaluate(x @ layer.weight + layer.bias)
+def _layer_derivatives(layer: Layer, of_input: list[Array]) -> list[Array]:
+    x, dx, *ddx = of_input
+    z = x @ layer.weight
+    z += layer.bias
+    f, df, ddf = layer.activation.evaluate(z)
     dz = dx @ layer.weight
-    factor = 1.0 if layer.idt is None else layer.idt
-    y, dy, ddy = f * factor, df * dz * factor, (df * (ddx @ layer.weight) + ddf * dz**2) * factor
-    return y + layer.skipped(x), dy + layer.skipped(dx), ddy + layer.skipped(ddx)
+    found = [f, df * dz]
+    for curvature in ddx:
+        bend = curvature @ layer.weight
+        bend *= df
+        dz *= dz
+        dz *= ddf
+        bend += dz
+        found.append(bend)
+    for y, before in zip(found, of_input, strict=True):
+        if layer.idt is not None:
+            y *= layer.idt
+        y += layer.skipped(before)
+    return found
 
 
 def kinks(net: Net | Piecewise, lower: float, upper: float) -> Array:

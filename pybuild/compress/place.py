@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """One descriptor of a model, whose columns and products are to be chosen: its place in the fitting nets.
 
-Of several descriptors each is chosen by itself, while the fitting nets take all columns of the others.
+Of several descriptors each is chosen by itself, while the fitting nets take all columns of the others. A place is what all rounds
+of a choice have in common: what does not depend on the goal is found once.
 """
 
 from __future__ import annotations
@@ -11,20 +12,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..arrays import Array
+from ..arrays import Array, IntArray
 from ..model.description import ModelDescription
 from .environment import Pair
 from .evaluation import Fitting, WeightedInput, direct_part, fitting_of
 from .lowrank import Basis
+from .truncation import Cases, first_layer_gradients
 
 
 @dataclass(frozen=True)
 class Place:
-    """bases: of all descriptors; d: which one is chosen."""
+    """bases: of all descriptors; d: which one is chosen; cases: what the choice is measured on; pair_table (N, N): the table of
+    each pair of types."""
 
     model: ModelDescription
     bases: Mapping[Pair, Basis]
     d: int
+    cases: Cases
+    pair_table: IntArray
 
     @property
     def descriptor(self) -> Any:
@@ -55,7 +60,13 @@ class Place:
 
     def whole(self, a: int) -> Fitting:
         """The fitting net on all columns of all descriptors."""
-        return fitting_of(self.model, a, self._whole_parts[a])
+        return self._whole[a]
+
+    def first_layer_gradients(self, which: str, a: int) -> Array:
+        """dE/dz (n, n_out) of the first layer's sum z around all centres of type a, with all columns; which: field of Cases."""
+        if (which, a) not in self._gradients:
+            self._gradients[which, a] = first_layer_gradients(getattr(self.cases, which), self.whole(a), a)
+        return self._gradients[which, a]
 
     def fittings(self, parts: Mapping[int, WeightedInput]) -> dict[int, Fitting]:
         """The fitting nets on parts of this descriptor, by centre type."""
@@ -65,6 +76,14 @@ class Place:
             all_parts[self.d] = part
             out[a] = fitting_of(self.model, a, all_parts)
         return out
+
+    @cached_property
+    def _whole(self) -> dict[int, Fitting]:
+        return {a: fitting_of(self.model, a, parts) for a, parts in self._whole_parts.items()}
+
+    @cached_property
+    def _gradients(self) -> dict[tuple[str, int], Array]:
+        return {}
 
     @cached_property
     def _whole_parts(self) -> dict[int, list[WeightedInput]]:

@@ -8,7 +8,8 @@ energies seen. Every threshold gives a staircase, and a higher threshold a part 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import bisect
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,6 @@ from ..arrays import Array, IntArray
 from .evaluation import FoldedInput, WeightedInput
 from .folding import Factors, FirstLayer, staircase, staircase_order
 from .place import Place
-from .truncation import Case, first_layer_gradients
 
 PRESELECTED = 3  # times the number of products at which folding stops to pay: those that are weighed for ordinary centres
 MOST = 12_000  # products that are weighed at all
@@ -52,6 +52,7 @@ class Products:
 
     def __init__(self, place: Place, a: int, factors: Factors, most: int | None = None):
         """most: products at which folding stops to pay."""
+        factors = factors if factors.combination is not None else _leading(factors)
         self._place, self._centre, self._factors = place, a, factors
         self._size = np.outer(factors.amplitude, factors.amplitude)
         n_first = len(self._size) if factors.n_first is None else factors.n_first
@@ -70,34 +71,50 @@ class Products:
         """(L, 2) neighbour type and channel, most important first."""
         return self._factors.columns
 
-    def by_size(self, cases: Sequence[Case]) -> Ranking:
+    def by_size(self) -> Ranking:
         """For ordinary centres."""
-        gradients = first_layer_gradients(cases, self._place.whole(self._centre), self._centre)
+        gradients = self._place.first_layer_gradients("ordinary", self._centre)
         importance = np.zeros_like(self._size)
         p, q = self._p[self._ordinary], self._q[self._ordinary]
         importance[p, q] = self._size[p, q] * sensitivity(self._weights[self._ordinary], gradients)
         return Ranking(importance)
 
-    def by_contribution(self, cases: Sequence[Case]) -> Ranking:
-        """For the centres of these structures."""
-        gradients = first_layer_gradients(cases, self._place.whole(self._centre), self._centre) @ self._weights.T
+    def by_contribution(self, which: str) -> Ranking:
+        """For the centres of some structures; which: field of Cases."""
+        gradients = self._place.first_layer_gradients(which, self._centre) @ self._weights.T
         every = FoldedInput(self.columns, np.full(len(self._size), len(self._size)), self._factors.combination)
         parts = [np.empty((0, len(self._p)))]
-        for case in cases:
+        for case in getattr(self._place.cases, which):
             f = every.factors(case.moments[self._centre][self._place.d])
-            parts.append(np.einsum("npc,npc->np", f[:, self._p], f[:, self._q]))
+            parts.append((f @ f.transpose(0, 2, 1))[:, self._p, self._q])
         importance = np.zeros_like(self._size)
         importance[self._p, self._q] = largest_mean(np.concatenate(parts) * gradients)
         return Ranking(importance)
 
-    def part(self, row_end: IntArray, n_columns: int | None = None) -> WeightedInput:
-        """The products of a staircase; of combinations of the leading columns, None: of all."""
+    def part(self, row_end: IntArray, taken: IntArray | None = None) -> WeightedInput:
+        """The products of a staircase; of combinations of some columns, by their place, None: of all."""
         b = self._factors.combination
         if b is None:
             first = FoldedInput(self.columns[: len(row_end)], row_end)
+        elif taken is None:
+            first = FoldedInput(self.columns, row_end, b[: len(row_end)])
         else:
-            first = FoldedInput(self.columns[:n_columns], row_end, b[: len(row_end), :n_columns])
+            first = FoldedInput(self.columns[taken], row_end, np.ascontiguousarray(b[: len(row_end), taken]))
         return WeightedInput(first, self._weights[self._row_of[first.products()]])
+
+
+def _leading(factors: Factors) -> Factors:
+    """Columns, by amplitude, without those that come in none of the MOST largest products."""
+    amplitude = factors.amplitude
+
+    def n_larger(n: int) -> int:
+        """Products larger than that of the first column and the one behind n of them, or as large."""
+        least = amplitude[0] * amplitude[n] / amplitude[:n]
+        ends = np.searchsorted(-amplitude, -least, side="right")
+        return int(np.maximum(ends - np.arange(n), 0).sum())
+
+    n = bisect.bisect_right(range(len(amplitude)), MOST, lo=1, key=n_larger) if len(amplitude) > 1 else 1
+    return replace(factors, columns=factors.columns[:n], amplitude=amplitude[:n], vectors=factors.vectors[:, :n])
 
 
 def union(one: IntArray, other: IntArray) -> IntArray:

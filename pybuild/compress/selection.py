@@ -12,22 +12,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
-from ..arrays import Array, IntArray
+from ..arrays import IntArray
 from ..model.description import ModelDescription
 from ..model.descriptor import Form
 from ..model.net import Skip
-from . import linear, square
 from .columns import LeadingColumns
 from .environment import Pair
 from .evaluation import Fitting, direct_part, fitting_of
+from .linear import LinearChooser
 from .lowrank import Basis
 from .place import Place
-from .trials import Cases, Choice, Goal, ranks_of
-from .truncation import Errors, direct_fittings, worst_errors
+from .square import SquareChooser
+from .trials import Choice, Goal, ranks_of
+from .truncation import Cases, Errors, direct_fittings, worst_errors
 
-# What the first layer is folded onto, by form: None where that costs more than the descriptor itself, or misses the goal.
-SELECT_FOLDED = {Form.SQUARE: square.select, Form.LINEAR: linear.select}
+
+class _Folded(Protocol):
+    """What the first layer is folded onto; None where that costs more than the descriptor itself, or misses the goal."""
+
+    def choose(self, goal: Goal) -> Choice | None: ...
+
+
+FOLDED: dict[Form, Callable[[Place], _Folded]] = {Form.SQUARE: SquareChooser, Form.LINEAR: LinearChooser}
 
 
 @dataclass(frozen=True)
@@ -41,62 +50,42 @@ class Selection:
     errors: Errors
 
 
-ChooseOne = Callable[[Place, Cases, IntArray, Goal], Choice]
+class Selector:
+    """Of one model, whose goal may change: what does not depend on it is found once.
 
-
-def select(
-    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, pair_tables: Sequence[IntArray], goal: Goal
-) -> Selection:
-    """The cheapest columns and products within the goal. pair_tables: of each descriptor (N, N) the table of each pair.
-
-    Falls back to all columns where the goal cannot be met; the errors tell.
+    columns_given: products are pruned until that alone costs the goal.
     """
-    return _each(model, bases, cases, pair_tables, goal, _select_one)
 
+    def __init__(
+        self,
+        model: ModelDescription,
+        bases: Mapping[Pair, Basis],
+        cases: Cases,
+        pair_tables: Sequence[IntArray],
+        columns_given: bool = False,
+    ):
+        """pair_tables: of each descriptor (N, N) the table of each pair."""
+        self._model, self._cases, self._columns_given = model, cases, columns_given
+        if columns_given:
+            direct = direct_fittings(model, {pair: basis.vectors for pair, basis in bases.items()})
+            cases = cases.each(lambda case: case.relative_to(direct))
+        chooser: type[_Chooser] = _ProductsChooser if columns_given else _Chooser
+        self._places = [Place(model, bases, d, cases, table) for d, table in enumerate(pair_tables)]
+        self._choosers = [chooser(place) for place in self._places]
 
-def select_columns(
-    model: ModelDescription, bases: Mapping[Pair, Basis], cases: Cases, pair_tables: Sequence[IntArray], goal: Goal
-) -> Selection:
-    """With the columns given: products are pruned until that alone costs the goal; the errors are those of both."""
-    direct = direct_fittings(model, _vectors(bases))
-    untruncated = Cases(*([case.relative_to(direct) for case in part] for part in (cases.ordinary, cases.near, cases.far)))
-    found = _each(model, bases, untruncated, pair_tables, goal, _select_products)
-    return Selection(found.choices, found.fittings, found.ranks, worst_errors(cases.ordinary, found.fittings))
-
-
-def _each(
-    model: ModelDescription,
-    bases: Mapping[Pair, Basis],
-    cases: Cases,
-    pair_tables: Sequence[IntArray],
-    goal: Goal,
-    choose: ChooseOne,
-) -> Selection:
-    places = [Place(model, bases, d) for d in range(len(model.descriptors))]
-    share = goal.shared(len(places))
-    choices = tuple(choose(place, cases, table, share) for place, table in zip(places, pair_tables, strict=True))
-    fittings = {a: fitting_of(model, a, [choice.parts[a] for choice in choices]) for a in model.active_types}
-    ranks: dict[Pair, int] = {}
-    errors = Errors(0.0, 0.0, 0.0)
-    for place, choice in zip(places, choices, strict=True):
-        ranks |= ranks_of(place, choice.parts)
-        errors = errors.plus(choice.errors)
-    return Selection(choices, fittings, ranks, errors)
-
-
-def _select_one(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice:
-    return _select_folded(place, cases, pair_table, goal) or _select_direct(place, cases, goal)
-
-
-def _select_products(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice:
-    whole = {a: direct_part(place.model, place.d, a, _vectors(place.own_bases)) for a in place.types}
-    return _select_folded(place, cases, pair_table, goal) or Choice(whole, Errors(0.0, 0.0, 0.0))
-
-
-def _select_folded(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice | None:
-    if goal.form == "direct" or not foldable(place.model):
-        return None
-    return SELECT_FOLDED[place.descriptor.form](place, cases, pair_table, goal)
+    def select(self, goal: Goal) -> Selection:
+        """The cheapest columns and products within the goal; all columns where it cannot be met: the errors tell."""
+        share = goal.shared(len(self._places))
+        choices = tuple(chooser.choose(share) for chooser in self._choosers)
+        fittings = {a: fitting_of(self._model, a, [c.parts[a] for c in choices]) for a in self._model.active_types}
+        ranks: dict[Pair, int] = {}
+        errors = Errors(0.0, 0.0, 0.0)
+        for place, choice in zip(self._places, choices, strict=True):
+            ranks |= ranks_of(place, choice.parts)
+            errors = errors.plus(choice.errors)
+        if self._columns_given:
+            errors = worst_errors(self._cases.ordinary, fittings)
+        return Selection(choices, fittings, ranks, errors)
 
 
 def foldable(model: ModelDescription) -> bool:
@@ -104,14 +93,37 @@ def foldable(model: ModelDescription) -> bool:
     return all(model.fitting.net(a).layers[0].skip is Skip.NONE for a in model.active_types)
 
 
-def _vectors(bases: Mapping[Pair, Basis]) -> dict[Pair, Array]:
-    return {pair: basis.vectors for pair, basis in bases.items()}
+class _Chooser:
+    """Of one descriptor."""
+
+    def __init__(self, place: Place):
+        self._place = place
+        self._folded = FOLDED[place.descriptor.form](place) if foldable(place.model) else None
+
+    def choose(self, goal: Goal) -> Choice:
+        """Folded where that pays."""
+        folded = self._folded.choose(goal) if self._folded is not None and goal.form != "direct" else None
+        return folded or self._direct(goal)
+
+    @cached_property
+    def _columns(self) -> LeadingColumns:
+        return LeadingColumns(self._place)
+
+    def _direct(self, goal: Goal) -> Choice:
+        columns = self._columns
+        double, errors = columns.lowest(goal.double)
+        mixed, _ = columns.lowest(max(goal.double, goal.mixed), double)
+        most = columns.with_close(double, goal)
+        types = self._place.types
+        rank_parts = [{a: columns.counts(level, a) for a in types} if level != most else {} for level in (double, mixed)]
+        return Choice(columns.parts(most), errors, *rank_parts)
 
 
-def _select_direct(place: Place, cases: Cases, goal: Goal) -> Choice:
-    columns = LeadingColumns(place)
-    double, errors = columns.lowest(cases.ordinary, columns.last, goal.double)
-    mixed, _ = columns.lowest(cases.ordinary, double, max(goal.double, goal.mixed))
-    most = columns.with_close(double, cases, goal)
-    rank_parts = [{a: columns.counts(level, a) for a in place.types} if level != most else {} for level in (double, mixed)]
-    return Choice(columns.parts(most), errors, *rank_parts)
+class _ProductsChooser(_Chooser):
+    """Of all columns."""
+
+    def _direct(self, goal: Goal) -> Choice:
+        place = self._place
+        vectors = {pair: basis.vectors for pair, basis in place.own_bases.items()}
+        whole = {a: direct_part(place.model, place.d, a, vectors) for a in place.types}
+        return Choice(whole, Errors(0.0, 0.0, 0.0))

@@ -7,8 +7,9 @@ themselves, or combinations of them (combinations.py), whose number does not gro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from .evaluation import EMPTY, Fitting, WeightedInput
 from .folding import direct_cost, expansion_cost, folded_cost, merge_columns, table_cost
 from .place import Place
 from .products import Products, Ranking, extended, union
-from .trials import Cases, Choice, Goal, ProductPart, Trials, ranks_of, thresholds
+from .trials import Choice, Goal, ProductPart, Trials, ranks_of, thresholds
 from .truncation import Case, Errors, worst_errors
 
 # Channels that one look-up takes at once, 512 bits: fewer products are no gain if they need one more of these.
@@ -28,33 +29,80 @@ DOUBLE_PACK, MIXED_PACK = 8, 16
 FEW = 4  # a table is narrowed where at most one in so many channels of its last pack is in use
 COLUMNS_SHARE = 0.8  # of the goal: what columns that no combination has may cost alone
 
-Counts = Mapping[int, int]  # centre type -> leading columns in use
+Taken = Mapping[int, IntArray]  # centre type -> columns that combinations are of, by their place among all
 
 
-def select(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> Choice | None:
-    """The cheapest products within the goal; None where the descriptor itself costs less, or the goal is missed."""
-    combined = _combined(place, cases, pair_table, goal) if goal.form != "folded" else None
-    separate = _separate(place, cases, pair_table, goal, combined) if goal.form != "combined" else None
-    found = [candidate for candidate in (separate, combined) if candidate is not None]
-    return min(found, key=lambda candidate: candidate.cost).choice(cases, goal) if found else None
+class SquareChooser:
+    """Of one descriptor. Which sort of factors is taken, the first goal decides."""
 
+    def __init__(self, place: Place):
+        self._place = place
+        self._sorts: tuple[str, ...] = ()  # the one that won before
+        self._before: _Candidate | None = None
+        self._of_columns: _Search | None = None  # of the columns themselves
 
-def _separate(place: Place, cases: Cases, pair_table: IntArray, goal: Goal, other: _Candidate | None) -> _Candidate | None:
-    """Of the columns themselves, if that costs less than the other candidate, or without one than the descriptor; where it is
-    asked for whatever it costs."""
-    always = goal.form == "folded"
-    most = {a: _direct_cost(place, a) for a in place.types} if other is None else other.costs_of_centres
-    limits = {a: None if always else cost // folded_cost(1, place.n_out(a)) for a, cost in most.items()}
-    products = {a: Products(place, a, merge_columns(place.bases_around(a)), limits[a]) for a in place.types}
-    search = _Search(place, products, cases.ordinary, pair_table)
-    last = search.last if always else search.last_below(sum(most.values()))
-    double = search.cheapest(search.rankings, last, goal.double, DOUBLE_PACK)
-    if double is None and always:
-        double = search.choice(search.rankings, last)
-    if double is None:
-        return None
-    mixed = search.cheapest(double.rankings, double.level, max(goal.double, goal.mixed), MIXED_PACK)
-    return _Candidate(search, double, mixed or double, {})
+    def choose(self, goal: Goal) -> Choice | None:
+        """The cheapest products within the goal; None where the descriptor itself costs less, or the goal is missed."""
+        asked = {"folded": ("separate",), "combined": ("combined",)}.get(goal.form, ("combined", "separate"))
+        sorts = self._sorts or asked
+        found = self._candidates(goal, sorts)
+        if not found and sorts != asked:
+            found = self._candidates(goal, asked)
+        if not found:
+            return None
+        best = min(found, key=lambda name: found[name].cost)
+        self._sorts, self._before = (best,), found[best]
+        return found[best].choice(goal)
+
+    def _candidates(self, goal: Goal, sorts: Sequence[str]) -> dict[str, _Candidate]:
+        combined = self._combined(goal) if "combined" in sorts else None
+        separate = self._separate(goal, combined) if "separate" in sorts else None
+        both = {"separate": separate, "combined": combined}
+        return {name: candidate for name, candidate in both.items() if candidate is not None}
+
+    def _separate(self, goal: Goal, other: _Candidate | None) -> _Candidate | None:
+        """Of the columns themselves, if that costs less than the other candidate, or without one than the descriptor; where it is
+        asked for whatever it costs."""
+        place, always = self._place, goal.form == "folded"
+        most = {a: _direct_cost(place, a) for a in place.types} if other is None else other.costs_of_centres
+        if self._of_columns is None:
+            limits = {a: None if always else cost // folded_cost(1, place.n_out(a)) for a, cost in most.items()}
+            products = {a: Products(place, a, merge_columns(place.bases_around(a)), limits[a]) for a in place.types}
+            self._of_columns = _Search(place, products)
+        search = self._of_columns
+        last = search.last if always else search.last_below(sum(most.values()))
+        double = search.cheapest(search.rankings, last, goal.double, DOUBLE_PACK)
+        if double is None and always:
+            double = search.choice(search.rankings, last)
+        if double is None:
+            return None
+        mixed = search.cheapest(double.rankings, double.level, max(goal.double, goal.mixed), MIXED_PACK)
+        return _Candidate(search, double, mixed or double, None)
+
+    def _combined(self, goal: Goal) -> _Candidate | None:
+        """Of combinations, if the goal is met; where they are asked for with all products if it is not."""
+        place, levels, search = self._place, self._columns, self._of_combinations
+        in_double, _ = levels.lowest(COLUMNS_SHARE * goal.double)
+        in_mixed, _ = levels.lowest(COLUMNS_SHARE * max(goal.double, goal.mixed), in_double)
+        wanted = levels.with_close(in_double, goal), in_double, in_mixed
+        lists = {a: _column_lists(place, a, [levels.counts(level, a) for level in wanted]) for a in place.types}
+        most, of_double, of_mixed = ({a: taken[k] for a, taken in lists.items()} for k in range(3))
+        guesses = (None, None) if self._before is None else (self._before.double.level, self._before.mixed.level)
+        double = search.within(search.rankings, search.last, goal.double, of_double, guesses[0])
+        if double is None and goal.form == "combined":
+            double = search.choice(search.rankings, search.last, of_double)
+        if double is None:
+            return None
+        mixed = search.within(search.rankings, double.level, max(goal.double, goal.mixed), of_mixed, guesses[1])
+        return _Candidate(search, double, mixed or double, most)
+
+    @cached_property
+    def _columns(self) -> LeadingColumns:
+        return LeadingColumns(self._place)
+
+    @cached_property
+    def _of_combinations(self) -> _Search:
+        return _Search(self._place, {a: Products(self._place, a, combine(self._place, a)) for a in self._place.types})
 
 
 def _direct_cost(place: Place, a: int) -> int:
@@ -62,29 +110,10 @@ def _direct_cost(place: Place, a: int) -> int:
     return direct_cost(place.descriptor.width, place.descriptor.axis_neuron, n_columns, place.n_out(a))
 
 
-def _combined(place: Place, cases: Cases, pair_table: IntArray, goal: Goal) -> _Candidate | None:
-    """Of combinations, if the goal is met; where they are asked for with all products if it is not."""
-    levels = LeadingColumns(place)
-    in_double, _ = levels.lowest(cases.ordinary, levels.last, COLUMNS_SHARE * goal.double)
-    in_mixed, _ = levels.lowest(cases.ordinary, in_double, COLUMNS_SHARE * max(goal.double, goal.mixed))
-    most = levels.with_close(in_double, cases, goal)
-    lists = {a: _column_list(place, a, [levels.counts(level, a) for level in (most, in_double, in_mixed)]) for a in place.types}
-    n_double, n_mixed = ({a: counts[k] for a, (_, counts) in lists.items()} for k in (1, 2))
-    products = {a: Products(place, a, combine(place, a, cases.ordinary, columns)) for a, (columns, _) in lists.items()}
-    search = _Search(place, products, cases.ordinary, pair_table)
-    double = search.within(search.rankings, search.last, goal.double, n_double)
-    if double is None and goal.form == "combined":
-        double = search.choice(search.rankings, search.last, n_double)
-    if double is None:
-        return None
-    mixed = search.within(search.rankings, double.level, max(goal.double, goal.mixed), n_mixed)
-    return _Candidate(search, double, mixed or double, {a: len(columns) for a, (columns, _) in lists.items()})
-
-
-def _column_list(place: Place, a: int, counts: Sequence[IntArray]) -> tuple[IntArray, list[int]]:
-    """The columns (L, 2) around centres of type a, those that fewer centres take last, and how many each level takes.
-    counts: by group of neighbours for all centres, in double and in mixed precision; these fill whole packs, which costs next to
-    nothing."""
+def _column_lists(place: Place, a: int, counts: Sequence[IntArray]) -> list[IntArray]:
+    """The columns around centres of type a by their place among all that combine() has: those of all centres, of ordinary ones in
+    double and in mixed precision, each list the beginning of the one before. counts: of these by group of neighbours; those of
+    ordinary centres fill whole packs, which costs next to nothing."""
     most, double, mixed = counts
     double = np.minimum(most, -(-double // DOUBLE_PACK) * DOUBLE_PACK)
     mixed = np.minimum(double, -(-mixed // MIXED_PACK) * MIXED_PACK)
@@ -93,31 +122,32 @@ def _column_list(place: Place, a: int, counts: Sequence[IntArray]) -> tuple[IntA
     amplitude = {b: basis.amplitude for b, basis in place.bases_around(a).items()}
     every.sort(key=lambda column: (level[column], -amplitude[column[0]][column[1]]))
     empty = [(EMPTY, 0)] if EMPTY in amplitude else []
-    in_use = [len(empty) + sum(v <= limit for v in level.values()) for limit in (2, 1, 0)]
-    return np.array(empty + every, dtype=np.int32), in_use
+    ends = np.cumsum([len(of_group) for of_group in amplitude.values()])
+    first = dict(zip(amplitude, [0, *ends.tolist()], strict=False))
+    places = np.array([first[b] + k for b, k in [*empty, *every]])
+    return [places[: len(empty) + sum(v <= limit for v in level.values())] for limit in (2, 1, 0)]
 
 
 @dataclass(frozen=True)
 class _Level:
-    """Products of all centre types at one level of the threshold, and their columns by pair of types; of combinations the leading
-    columns that they are of."""
+    """Products of all centre types at one level of the threshold, and their columns by pair of types; taken: of combinations."""
 
     rankings: Mapping[int, Ranking]
     level: int
     row_ends: Mapping[int, IntArray]
     errors: Errors
     ranks: Mapping[Pair, int]
-    n_columns: Counts | None
+    taken: Taken | None
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What ordinary centres take in both precisions; most_columns: of combinations, of all centres."""
+    """What ordinary centres take in both precisions; most: what combinations of all centres are of."""
 
     search: _Search
     double: _Level
     mixed: _Level
-    most_columns: Counts
+    most: Taken | None
 
     @property
     def cost(self) -> float:
@@ -129,55 +159,59 @@ class _Candidate:
         """Multiply-adds of a centre in double precision, by its type."""
         return {a: self.search.cost_of_centre(self.double, a) for a in self.double.row_ends}
 
-    def choice(self, cases: Cases, goal: Goal) -> Choice:
+    def choice(self, goal: Goal) -> Choice:
         """With what centres with close neighbours need as well."""
         row_ends: Mapping[int, IntArray] = self.double.row_ends
-        for part, tolerance in ((cases.near, goal.near), (cases.far, goal.far)):
-            row_ends = self._with_products_of(row_ends, part, tolerance)
-        taken = {a: self.search.products[a].part(row_end) for a, row_end in row_ends.items()}
-        return Choice(taken, self.double.errors, *(self._parts(row_ends, level) for level in (self.double, self.mixed)))
+        for which, tolerance in (("near", goal.near), ("far", goal.far)):
+            row_ends = self._with_products_of(row_ends, which, tolerance)
+        parts = self.search.parts(row_ends, self.most)
+        return Choice(parts, self.double.errors, *(self._parts(row_ends, level) for level in (self.double, self.mixed)))
 
     def _parts(self, row_ends: Mapping[int, IntArray], level: _Level) -> dict[int, ProductPart]:
         """The staircases of a level, with a row for every factor; none where a centre type takes all."""
         found = {}
         for a, row_end in row_ends.items():
             mine = extended(level.row_ends[a], len(row_end))
-            n = None if level.n_columns is None else level.n_columns[a]
-            part = ProductPart(
-                None if np.array_equal(mine, row_end) else mine, None if n is None or n == self.most_columns[a] else n
-            )
+            fewer = self.most is not None and level.taken is not None and len(level.taken[a]) < len(self.most[a])
+            n = len(level.taken[a]) if level.taken is not None and fewer else None
+            part = ProductPart(None if np.array_equal(mine, row_end) else mine, n)
             if part.row_end is not None or part.n_columns is not None:
                 found[a] = part
         return found
 
-    def _with_products_of(
-        self, row_ends: Mapping[int, IntArray], cases: Sequence[Case], tolerance: float
-    ) -> Mapping[int, IntArray]:
+    def _with_products_of(self, row_ends: Mapping[int, IntArray], which: str, tolerance: float) -> Mapping[int, IntArray]:
         """The staircases with the products that these centres need on top, for all centre types one threshold."""
+        cases: Sequence[Case] = getattr(self.search.place.cases, which)
         if not cases:
             return row_ends
-        products = self.search.products
-        rankings = {a: p.by_contribution(cases) for a, p in products.items()}
+        rankings = self.search.by_contribution(which)
         levels = thresholds(np.concatenate([r.needed for r in rankings.values()]))
 
         def at(level: int) -> dict[int, IntArray]:
             return {a: union(row_ends[a], r.row_end(levels[level])) for a, r in rankings.items()}
 
         def candidate(level: int) -> dict[int, Fitting]:
-            return self.search.place.fittings({a: products[a].part(row_end) for a, row_end in at(level).items()})
+            return self.search.place.fittings(self.search.parts(at(level), self.most))
 
-        found = Trials(cases, candidate, tolerance).lowest(len(levels) - 1)
+        trials = self.search.trials((which, *_key(row_ends), *_key(self.most)), cases, candidate)
+        found = trials.lowest(len(levels) - 1, tolerance)
         return at(len(levels) - 1 if found is None else found[0])
+
+
+def _key(arrays: Mapping[int, IntArray] | None) -> tuple[bytes, ...]:
+    return () if arrays is None else tuple(mine.tobytes() for mine in arrays.values())
 
 
 class _Search:
     """One threshold steers products and columns: a product below it is dropped, and a column that no product needs."""
 
-    def __init__(self, place: Place, products: Mapping[int, Products], cases: Sequence[Case], pair_table: IntArray):
+    def __init__(self, place: Place, products: Mapping[int, Products]):
         self.place, self.products = place, products
-        self.rankings = {a: p.by_size(cases) for a, p in products.items()}
+        self.rankings = {a: p.by_size() for a, p in products.items()}
         self._levels = thresholds(np.concatenate([r.needed for r in self.rankings.values()]))
-        self._cases, self._pair_table = cases, pair_table
+        self._cases, self._pair_table = place.cases.ordinary, place.pair_table
+        self._contributions: dict[str, dict[int, Ranking]] = {}
+        self._trials: dict[tuple[bytes | str, ...], Trials] = {}
         self.last = len(self._levels) - 1
 
     def last_below(self, most: int) -> int:
@@ -189,28 +223,52 @@ class _Search:
         return sum(folded_cost(n, self.place.n_out(a)) for a, n in counts.items())
 
     def choice(
-        self, rankings: Mapping[int, Ranking], level: int, n_columns: Counts | None = None, errors: Errors | None = None
+        self, rankings: Mapping[int, Ranking], level: int, taken: Taken | None = None, errors: Errors | None = None
     ) -> _Level:
         """What a level means."""
-        row_ends = {a: r.row_end(self._levels[level]) for a, r in rankings.items()}
-        parts = self._parts(rankings, level, n_columns)
+        row_ends = self._row_ends(rankings, level)
+        parts = self.parts(row_ends, taken)
         errors = errors or worst_errors(self._cases, self.place.fittings(parts))
-        return _Level(rankings, level, row_ends, errors, ranks_of(self.place, parts), n_columns)
+        return _Level(rankings, level, row_ends, errors, ranks_of(self.place, parts), taken)
 
-    def _parts(self, rankings: Mapping[int, Ranking], level: int, n_columns: Counts | None) -> dict[int, WeightedInput]:
-        row_ends = {a: r.row_end(self._levels[level]) for a, r in rankings.items()}
-        return {a: self.products[a].part(end, n_columns[a] if n_columns else None) for a, end in row_ends.items()}
+    def _row_ends(self, rankings: Mapping[int, Ranking], level: int) -> dict[int, IntArray]:
+        return {a: r.row_end(self._levels[level]) for a, r in rankings.items()}
+
+    def parts(self, row_ends: Mapping[int, IntArray], taken: Taken | None) -> dict[int, WeightedInput]:
+        """Staircases of all centre types; of combinations of some columns."""
+        return {a: self.products[a].part(end, None if taken is None else taken[a]) for a, end in row_ends.items()}
+
+    def by_contribution(self, which: str) -> dict[int, Ranking]:
+        """For the centres of some structures; which: field of Cases."""
+        if which not in self._contributions:
+            self._contributions[which] = {a: p.by_contribution(which) for a, p in self.products.items()}
+        return self._contributions[which]
+
+    def trials(
+        self, key: tuple[bytes | str, ...], cases: Sequence[Case], candidate: Callable[[int], Mapping[int, Fitting]]
+    ) -> Trials:
+        """Those of earlier rounds, where candidates of the same key were tried."""
+        if key not in self._trials:
+            self._trials[key] = Trials(cases, candidate)
+        return self._trials[key]
 
     def within(
-        self, rankings: Mapping[int, Ranking], last: int, tolerance: float, n_columns: Counts | None = None
+        self,
+        rankings: Mapping[int, Ranking],
+        last: int,
+        tolerance: float,
+        taken: Taken | None = None,
+        guess: int | None = None,
     ) -> _Level | None:
-        """The lowest level within the tolerance."""
+        """The lowest level within the tolerance; guess: where to look first."""
 
         def candidate(level: int) -> dict[int, Fitting]:
-            return self.place.fittings(self._parts(rankings, level, n_columns))
+            return self.place.fittings(self.parts(self._row_ends(rankings, level), taken))
 
-        found = Trials(self._cases, candidate, tolerance).lowest(last)
-        return None if found is None else self.choice(rankings, found[0], n_columns, found[1])
+        all_columns = rankings is self.rankings
+        trials = self.trials(_key(taken), self._cases, candidate) if all_columns else Trials(self._cases, candidate)
+        found = trials.lowest(last, tolerance, guess)
+        return None if found is None else self.choice(rankings, found[0], taken, found[1])
 
     def cheapest(self, rankings: Mapping[int, Ranking], last: int, tolerance: float, pack: int) -> _Level | None:
         """The lowest level within the tolerance; or one with narrower tables and more products, where that costs less."""
@@ -248,7 +306,7 @@ class _Search:
         """Multiply-adds of what lies between the moments and the second layer."""
         row_end = choice.row_ends[a]
         n_products = int((row_end - np.arange(len(row_end))).sum())
-        expansion = 0 if choice.n_columns is None else expansion_cost(len(row_end), choice.n_columns[a])
+        expansion = 0 if choice.taken is None else expansion_cost(len(row_end), len(choice.taken[a]))
         return folded_cost(n_products, self.place.n_out(a)) + expansion
 
     def cost(self, choice: _Level, pack: int) -> int:

@@ -15,9 +15,10 @@ from ..model.net import Net
 from ..tablefile.tableset import InputArrays, TableSet
 from . import hermite
 from .environment import Environment, Pair
-from .evaluation import EMPTY, DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, LinearInput
+from .evaluation import EMPTY, DirectInput, Features, FirstLayerInput, Fitting, FoldedInput, LinearInput, moments_of
 from .grid import grid_of
 from .trials import Part, ProductPart
+from .truncation import Case
 
 
 def input_arrays(d: int, first: FirstLayerInput, double: Part | None, mixed: Part | None) -> InputArrays:
@@ -41,6 +42,13 @@ def _square_arrays(d: int, first: FoldedInput, double: ProductPart, mixed: Produ
         n_mixed=mixed.n_columns,
         combination=first.combination,
     )
+
+
+def looked_up(tables: TableSet, case: Case) -> Case:
+    """A case with the features that the tables give."""
+    features = look_up(tables, case.env)
+    moments = {a: moments_of(case.env, features, a) for a, f in enumerate(tables.fittings) if f is not None}
+    return replace(case, features=features, moments=moments)
 
 
 def look_up(tables: TableSet, env: Environment) -> dict[Pair, Features]:
@@ -116,9 +124,9 @@ def _input(descriptor: Descriptor, tables: TableSet, a: int, taken: InputArrays,
 
 
 def _bases(tables: TableSet, a: int, taken: InputArrays, part: str) -> dict[int, Array]:
-    """V by group of neighbours; columns that are not taken have no weight in T."""
+    """V of the columns that are taken, by group of neighbours."""
     d = tables.descriptors[taken.descriptor]
     used = {b: tables.tables[t] for b, t in d.tables_around(a).items()}
     ranks = _part(taken, "rank", part)
-    bases = {b: t.basis * (np.arange(t.rank) < (t.rank if ranks is None else ranks[b])) for b, t in used.items()}
+    bases = {b: t.basis[:, : t.rank if ranks is None else ranks[b]] for b, t in used.items()}
     return bases if d.padding is None else bases | {EMPTY: d.padding[a][:, None]}

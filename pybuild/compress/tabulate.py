@@ -47,10 +47,10 @@ def _one_sided(plan: TablePlan, x: Array, aside: float, projector: Array | None)
     return value, slope, curvature
 
 
-def _projected(derivatives: hermite.Derivatives, projector: Array | None) -> hermite.Derivatives:
-    if projector is None:
-        return derivatives
+def _projected(derivatives: tuple[Array, ...], projector: Array | None) -> hermite.Derivatives:
     value, slope, curvature = derivatives
+    if projector is None:
+        return value, slope, curvature
     return value @ projector, slope @ projector, curvature @ projector
 
 
@@ -83,6 +83,6 @@ def _range_error(plan: TablePlan, table: TableArrays, left: Array, steps: Array)
 
 
 def _error_at(plan: TablePlan, table: TableArrays, x: Array) -> TableError:
-    value, slope, _ = plan.function.derivatives(x)
+    value, slope = plan.function.derivatives(x, order=1)
     phi, dphi = hermite.evaluate(table.coef, grid_of(table), x)
     return TableError(float(np.abs(phi @ table.basis.T - value).max()), float(np.abs(dphi @ table.basis.T - slope).max()))

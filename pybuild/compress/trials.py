@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
@@ -23,16 +23,8 @@ SAFETY = 0.25  # of the tolerance: structures that were not looked at may be wor
 ENERGY_PER_FORCE = 0.1  # angstrom: energies within 1e-9 eV/atom for forces within 1e-8 eV/A
 VIRIAL_PER_FORCE = 0.5  # angstrom: virials within 1e-6 eV in 200 atoms for forces within 1e-8 eV/A
 LEVELS_PER_DECADE = 16  # fineness of the threshold
-
-
-@dataclass(frozen=True)
-class Cases:
-    """What a choice is measured on: centres without a neighbour closer than in the training data; with one that is a little
-    closer; and with one that is much closer (grid.NEAR)."""
-
-    ordinary: Sequence[Case]
-    near: Sequence[Case]
-    far: Sequence[Case]
+MOST_STEPS = 10  # of a search, as a rule
+FIRST = 3  # structures that a search looks at
 
 
 @dataclass(frozen=True)
@@ -81,7 +73,7 @@ def within(errors: Errors, tolerance: float) -> bool:
 
 def excess(errors: Errors, tolerance: float) -> float:
     """The largest error relative to what a tolerance on the forces allows for it."""
-    return max(errors.force, errors.energy / ENERGY_PER_FORCE, errors.virial / VIRIAL_PER_FORCE) / tolerance
+    return float(np.max([errors.force, errors.energy / ENERGY_PER_FORCE, errors.virial / VIRIAL_PER_FORCE])) / tolerance
 
 
 def ranks_of(place: Place, parts: Mapping[int, WeightedInput]) -> dict[Pair, int]:
@@ -101,39 +93,99 @@ def thresholds(importance: Array) -> Array:
 
 
 class Trials:
-    """Errors of candidates on some structures. A candidate is given up at the first structure where it fails, and the
-    structures that others failed at come first."""
+    """Errors of candidates, by the level of a threshold, on some structures. A candidate is given up at the first structure where
+    it fails, and the structures that others failed at come first; a search looks at the first few alone, and at all others for
+    what it finds. What was measured is kept: another tolerance asks for the rest."""
 
-    def __init__(self, cases: Sequence[Case], candidate: Callable[[int], Mapping[int, Fitting]], tolerance: float):
-        self._cases, self._candidate, self._tolerance = list(cases), candidate, tolerance
+    def __init__(self, cases: Sequence[Case], candidate: Callable[[int], Mapping[int, Fitting]]):
+        self._cases, self._candidate = cases, candidate
+        self._order = list(range(len(cases)))
+        self._known: dict[int, dict[int, Errors]] = {}  # level -> structure
 
-    def errors(self, level: int) -> Errors | None:
-        """None where the candidate is not within the tolerance."""
-        fittings, worst = self._candidate(level), Errors(0.0, 0.0, 0.0)
-        for k, case in enumerate(self._cases):
-            worst = worst.worst(case.errors(fittings))
-            if not within(worst, self._tolerance):
-                self._cases.insert(0, self._cases.pop(k))
-                log.debug("threshold %d: forces %.1e eV/A, energy %.1e, virial %.1e eV/atom: too much", level, *astuple(worst))
-                return None
-        log.debug("threshold %d: forces %.1e eV/A, energy %.1e, virial %.1e eV/atom", level, *astuple(worst))
+    def errors(self, level: int, tolerance: float = np.inf, most: int | None = None) -> Errors:
+        """The largest of a candidate, on the first structures at most; of one that fails as far as is known then."""
+        known = self._known.setdefault(level, {})
+        worst = _worst(known.values())
+        lacking = [k for k in self._order[:most] if k not in known]
+        if lacking and within(worst, tolerance):
+            fittings = self._candidate(level)
+            for k in lacking:
+                known[k] = self._cases[k].errors(fittings)
+                worst = worst.worst(known[k])
+                if not within(worst, tolerance):
+                    self._order.remove(k)
+                    self._order.insert(0, k)
+                    break
+        text = "" if within(worst, tolerance) else ": too much"
+        log.debug("threshold %d: forces %.1e eV/A, energy %.1e, virial %.1e eV/atom%s", level, *astuple(worst), text)
         return worst
 
-    def lowest(self, last: int) -> tuple[int, Errors] | None:
-        """By bisection, a level within the tolerance whose predecessor is not (errors fall with the level, up to noise)."""
-        found = self.errors(last) if last >= 0 else None
-        if found is None:
-            return None
-        low, high, done = -1, last, 0
-        steps = Progress("columns and products", int(np.ceil(np.log2(last + 2))))
-        while high - low > 1:
-            middle = (low + high) // 2
-            tried = self.errors(middle)
-            if tried is not None:
-                high, found = middle, tried
-            else:
-                low = middle
+    def lowest(self, last: int, tolerance: float, guess: int | None = None) -> tuple[int, Errors] | None:
+        """A level up to the last one within the tolerance whose predecessor is not (errors fall with the level, up to noise);
+        None where there is none. guess: where to look first, without one what is known already tells."""
+        bracket = _Bracket(last, guess)
+        for known in sorted(self._known):
+            if known <= last:
+                bracket.note(known, excess(_worst(self._known[known].values()), tolerance))
+        steps, done = Progress("columns and products", MOST_STEPS), 0
+        while bracket.high > bracket.low + 1 or (bracket.high <= last and len(self._known[bracket.high]) < len(self._cases)):
+            level = bracket.next()
+            few = None if level == bracket.high else FIRST
+            bracket.note(level, excess(self.errors(level, tolerance, few), tolerance))
             done += 1
             steps.update(done)
         steps.close()
-        return high, found
+        return (bracket.high, _worst(self._known[bracket.high].values())) if bracket.high <= last else None
+
+
+class _Bracket:
+    """A level that fails, or -1, and the next one that does not as far as is known, or one more than the last; and where to look:
+    errors go with the threshold."""
+
+    def __init__(self, last: int, guess: int | None):
+        self.low, self.high = -1, last + 1
+        self._passing, self._guess = {self.high}, guess
+        self._decades = {self.low: np.inf, self.high: -np.inf}  # errors over the tolerance
+        self._widths: list[int] = []
+
+    def note(self, level: int, ratio: float) -> None:
+        """The largest error of a level that is known, over the tolerance."""
+        if ratio <= 1.0:
+            self._decades[level] = np.log10(max(ratio, 1e-300))
+            self._passing.add(level)
+            self.high = level if self.low < level < self.high else self.high
+            return
+        self._decades[level] = np.log10(ratio)
+        self._passing.discard(level)
+        if self.low < level <= self.high:
+            self.low, self.high = level, min(k for k in self._passing if k > level)
+
+    def next(self) -> int:
+        """The middle where the errors have misled twice; the one that does not fail where the two are neighbours."""
+        width = self.high - self.low
+        if width <= 1:
+            return self.high
+        wanted = self._expected()
+        if self._guess is not None:
+            wanted, self._guess = self._guess, None
+        elif len(self._widths) > 1 and width > self._widths[-2] // 2:
+            wanted = self.low + width // 2
+        self._widths.append(width)
+        return int(np.clip(wanted, self.low + 1, self.high - 1))
+
+    def _expected(self) -> float:
+        above, below = self._decades[self.low], self._decades[self.high]
+        if np.isfinite(above) and np.isfinite(below):
+            return self.low + round((self.high - self.low) * above / (above - below))
+        if np.isfinite(above):
+            return self.low + np.ceil(above * LEVELS_PER_DECADE)
+        if np.isfinite(below):
+            return self.high + np.ceil(below * LEVELS_PER_DECADE)
+        return self.low + (self.high - self.low) // 2
+
+
+def _worst(errors: Iterable[Errors]) -> Errors:
+    worst = Errors(0.0, 0.0, 0.0)
+    for mine in errors:
+        worst = worst.worst(mine)
+    return worst

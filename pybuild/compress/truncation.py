@@ -8,8 +8,8 @@ the pairs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -36,7 +36,8 @@ class Errors:
     virial: float
 
     def worst(self, other: Errors) -> Errors:
-        return Errors(max(self.force, other.force), max(self.energy, other.energy), max(self.virial, other.virial))
+        """The larger ones; what is not a number is larger than any."""
+        return Errors(*np.maximum(astuple(self), astuple(other)).tolist())
 
     def plus(self, other: Errors) -> Errors:
         return Errors(self.force + other.force, self.energy + other.energy, self.virial + other.virial)
@@ -61,6 +62,20 @@ class Case:
 
     def _evaluate(self, fittings: Mapping[int, Fitting]) -> Result:
         return accumulate(self.env, self.features, fittings, self.moments)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What a choice is measured on: centres without a neighbour closer than in the training data; with one that is a little
+    closer; and with one that is much closer (grid.NEAR)."""
+
+    ordinary: Sequence[Case]
+    near: Sequence[Case]
+    far: Sequence[Case]
+
+    def each(self, change: Callable[[Case], Case]) -> Cases:
+        """All of them changed."""
+        return Cases(*([change(case) for case in part] for part in (self.ordinary, self.near, self.far)))
 
 
 class Differing(Protocol):
@@ -111,23 +126,31 @@ def split_centres(model: ModelDescription, structure: Structure, *limits: Array)
     return [group[outer & ~inner] for outer, inner in zip(outside, within, strict=False)]
 
 
-def evaluate_exactly(model: ModelDescription, structure: Structure, centres: Index) -> Case:
-    """A structure of which some atoms contribute their energy, with the embedding nets' own outputs as features."""
+def exact_fittings(model: ModelDescription) -> dict[int, Fitting]:
+    """The fitting nets on the embedding nets' own outputs."""
+    kinds = zip(model.descriptors, model.pair_kinds, strict=True)
+    groups = [(d, b, np.eye(of.width)) for d, (of, kinds_of) in enumerate(kinds) for b in of.groups(kinds_of)]
+    unrotated = {(d, a, b): eye for d, b, eye in groups for a in model.active_types}
+    return direct_fittings(model, unrotated | padding_vectors(model))
+
+
+def evaluate_exactly(
+    model: ModelDescription, structure: Structure, centres: Index, fittings: Mapping[int, Fitting] | None = None
+) -> Case:
+    """A structure of which some atoms contribute their energy, with the embedding nets' own outputs as features; fittings:
+    exact_fittings, where the caller has them already."""
     env = build_environment(structure, find_pairs(structure, model, centres), model, centres)
     features = {}
     for pair, block in env.blocks.items():
-        value, slope, _ = function_of(model.descriptors[pair[0]], *pair[1:]).derivatives(block.x)
+        value, slope = function_of(model.descriptors[pair[0]], *pair[1:]).derivatives(block.x, order=1)
         features[pair] = Features.of(block, value, slope)
-    unrotated = {pair: np.eye(model.descriptors[pair[0]].width) for pair in env.blocks} | padding_vectors(model)
     moments = {a: moments_of(env, features, a) for a in model.active_types}
-    return Case(env, features, moments, accumulate(env, features, direct_fittings(model, unrotated), moments))
+    return Case(env, features, moments, accumulate(env, features, fittings or exact_fittings(model), moments))
 
 
 def project(case: Case, bases: Mapping[Pair, Basis]) -> Case:
     """An exactly evaluated case with the features phi = P^T G instead of G."""
-    features = {
-        pair: Features(*(g @ bases[pair].projector for g in (f.value, f.slope, f.constant))) for pair, f in case.features.items()
-    }
+    features = {pair: f.projected(bases[pair].projector) for pair, f in case.features.items()}
     return Case(case.env, features, {a: moments_of(case.env, features, a) for a in case.moments}, case.exact)
 
 
@@ -201,5 +224,5 @@ def first_layer_gradients(cases: Sequence[Case], fitting: Fitting, a: int) -> Ar
 
 
 def truncated(bases: Mapping[Pair, Basis], ranks: Mapping[Pair, int]) -> dict[Pair, Array]:
-    """V (M, K_max) with the columns from the pair's rank on set to zero."""
-    return {p: b.vectors * (np.arange(len(b.amplitude)) < ranks[p]) for p, b in bases.items()}
+    """V (M, K) with the leading columns alone."""
+    return {p: b.vectors[:, : ranks[p]] for p, b in bases.items()}

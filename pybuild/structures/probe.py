@@ -29,6 +29,7 @@ FEWEST_ATOMS, MOST_ATOMS = 96, 160
 PURE_ATOMS = 24
 LEAST_SHARE = 0.1  # of the atoms: also a type that few slots are meant for occurs
 PUSHES = 200
+SKIN = 0.6  # of the largest distance: pairs are looked for anew where an atom has moved by half of it
 TYPICAL_FILLING = 0.7  # of the slots, where the statistics say nothing
 SHEAR = 0.15  # off-diagonal element of the cell relative to its edge
 DENSEST = 0.55  # packing fraction of spheres as large as the smallest distance that random packing still reaches
@@ -187,16 +188,21 @@ def _crystal(n: int, rng: np.random.RandomState) -> Array:
 
 def _pushed_apart(positions: Array, types: Array, cell: Array, distances: Array) -> Array:
     """Move pairs closer than ``distances`` apart along their line until none is left (or the packing does not allow it)."""
+    cutoff = float(distances.max())
+    start, n = np.full_like(positions, np.inf), len(positions)
     for _ in range(PUSHES):
-        i, j, d = neighbour_pairs(positions, cell, float(distances.max()))
-        r, wanted = np.linalg.norm(d, axis=1), distances[types[i], types[j]]
-        near = r < wanted
-        if not near.any():
+        if not np.linalg.norm(positions - start, axis=1).max(initial=0.0) <= 0.5 * SKIN * cutoff:
+            start = positions
+            i, j, d = neighbour_pairs(positions, cell, (1 + SKIN) * cutoff)
+            image, wanted = d - (positions[j] - positions[i]), distances[types[i], types[j]]
+        d = positions[j] - positions[i] + image
+        r = np.sqrt(np.einsum("ij,ij->i", d, d))
+        near = np.flatnonzero(r < wanted)
+        if not near.size:
             break
-        i, d, r, wanted = i[near], d[near], np.maximum(r[near], 1e-3), wanted[near]
-        push = np.zeros_like(positions)
-        np.add.at(push, i, -d / r[:, None] * (0.51 * (1.02 * wanted - r))[:, None])
-        positions = positions + push
+        size = 0.51 * (1.02 * wanted[near] - np.maximum(r[near], 1e-3)) / np.maximum(r[near], 1e-3)
+        push = [np.bincount(i[near], -d[near, c] * size, n) for c in range(3)]
+        positions = positions + np.column_stack(push)
     return positions
 
 

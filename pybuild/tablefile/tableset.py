@@ -7,9 +7,11 @@ and P as there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
+
+import numpy as np
 
 from ..arrays import Array, IntArray
 from ..model.descriptor import Argument, Form, table_of
@@ -63,6 +65,11 @@ class TableArrays(OnSegments):
     def rank(self) -> int:
         """K."""
         return int(self.coef.shape[2])
+
+    def first(self, n: int) -> TableArrays:
+        """Of the first n functions."""
+        coef, basis = np.ascontiguousarray(self.coef[:, :, :n]), np.ascontiguousarray(self.basis[:, :n])
+        return replace(self, coef=coef, basis=basis)
 
 
 @dataclass(frozen=True)

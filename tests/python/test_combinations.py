@@ -14,7 +14,7 @@ from pybuild.compress.evaluation import FoldedInput
 from pybuild.compress.folding import FirstLayer
 from pybuild.compress.lowrank import identity_basis
 from pybuild.compress.place import Place
-from pybuild.compress.truncation import evaluate_exactly
+from pybuild.compress.truncation import Cases, evaluate_exactly
 from pybuild.info import info_lines
 from pybuild.oracles import reference_tables
 from pybuild.structures.structure import Structure
@@ -38,9 +38,9 @@ def problem(make_model, make_structure):
     model = make_model(seed=4, n_types=N_TYPES, widths=(1, 6, WIDTH))
     positions, types, cell = make_structure(seed=5, n_types=N_TYPES)
     case = evaluate_exactly(model, Structure(positions, types, cell), np.arange(len(types)))
-    place = Place(model, {pair: identity_basis(WIDTH) for pair in case.env.blocks}, 0)
-    columns = np.array([(b, k) for b in range(N_TYPES) for k in range(WIDTH)], dtype=np.int32)
-    return place, case, combine(place, 1, [case], columns)
+    bases = {pair: identity_basis(WIDTH) for pair in case.env.blocks}
+    place = Place(model, bases, 0, Cases([case], [], []), np.zeros((N_TYPES, N_TYPES)))
+    return place, case, combine(place, 1)
 
 
 def all_products(place, factors):
@@ -54,12 +54,12 @@ def all_products(place, factors):
 def test_more_products_than_are_weighed(problem, monkeypatch):
     """What is weighed is a staircase: all that a choice of them needs has its row of the weight."""
     monkeypatch.setattr(products, "MOST", 20)
-    place, case, factors = problem
+    place, _, factors = problem
     amplitude = np.where(np.arange(WIDTH) < AXIS, 1.0, 5.0) * 0.9 ** np.arange(WIDTH)  # two groups
     found = products.Products(place, 1, dataclasses.replace(factors, amplitude=amplitude))
     first, rows = found._p, FirstLayer(place.weight(1), factors, AXIS)
     assert len(first) == 20
-    ranking = found.by_contribution([case])
+    ranking = found.by_contribution("ordinary")
     part = found.part(ranking.row_end(0.0 if (ranking.needed > 0).all() else ranking.needed[ranking.needed > 0].min()))
     np.testing.assert_array_equal(part.weight, rows.weights(*part.first_input.products()))
 
@@ -106,8 +106,8 @@ def test_most_important_first(problem):
 
 def test_a_type_that_no_structure_has(problem):
     """Then only the functions count."""
-    place, case, seen = problem
-    factors = combine(place, 1, [], seen.columns)
+    place, case, _ = problem
+    factors = combine(dataclasses.replace(place, cases=Cases([], [], [])), 1)
     first, weight = all_products(place, factors)
     moments = case.moments[1][0]
     expected = place.whole(1).inputs[0].forward(moments) @ place.weight(1)
