@@ -59,7 +59,8 @@ class FirstLayer:
         for ones, others, each in ((p, q, np.arange(len(p))), (q, p, np.flatnonzero(p != q))):
             order = each[np.argsort(ones[each], kind="stable")]
             rows, starts = np.unique(ones[order], return_index=True)
-            for row, mine in zip(rows.tolist(), np.split(order, starts[1:]), strict=True):
+            for row, begin, end in zip(rows, starts, [*starts[1:], len(order)], strict=False):
+                mine = order[begin:end]
                 out[mine] += self._axis[:, others[mine]].T @ self._half[row]
         return out
 
