@@ -124,10 +124,10 @@ def test_deposited_atoms(ranks: int, lammps: Lammps, water: System, tables: Call
     begins with them."""
     files = [str(tables(name)) for name in ("se_e2_a-small", "se_e2_r-small")]
     words = "overflow warn"
-    script = setup("water.data", lammps.style(" ".join(files), f"{words} out_freq 8 atomic"), "* * O H", boundary="p p f")
+    script = setup("water.data", lammps.style(" ".join(files), f"{words} out_freq 8 atomic"), "* * O H")
     script += """
-change_box all z final -5 40
-region above block INF INF INF INF 14 18 units box
+change_box all boundary p p f z final -5 40
+region above block 1 11 1 11 14 18 units box
 fix deposit all deposit 3 1 3 4711 region above near 2.0 units box
 fix nve all nve
 timestep 0.0002

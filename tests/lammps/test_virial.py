@@ -73,7 +73,7 @@ print "virial: {virial}"
 
 MOVERS = {
     "npt": "fix move all npt temp 300 300 0.1 aniso 1.0 1.0 0.5",
-    "strain": "fix move all nve\nfix strain all deform 1 x erate 20.0 remap x",
+    "strain": "fix move all nve\nfix strain all deform 4 x erate 20.0 remap x",  # at the end of step 4, after its forces
 }
 
 
