@@ -362,8 +362,11 @@ void PairDPCompressedBase::update_parameters() {
     if (!given.has_sources()) {
         return;
     }
+    const auto is_in_model = [this](int i) {
+        return dpcompressed::type_in_new_list(model_type_.data(), atom->type[i], atom->mask[i], absent_bits()) >= 0;
+    };
     try {
-        sources().read([this](Compute& compute) { sync_for(compute); }, n_all(), fparam_, aparam_);
+        sources().read([this](Compute& compute) { sync_for(compute); }, is_in_model, n_all(), fparam_, aparam_);
     } catch (const dpc::InputError&) {  // not those of LAMMPS, which it has printed
         fail_with_exception();
     }

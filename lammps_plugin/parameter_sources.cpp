@@ -223,10 +223,14 @@ std::vector<double> ParameterSources::fparam_of(Fix& fix) const {
     return values;
 }
 
-void ParameterSources::read_aparam(Compute& compute, int n_all, std::vector<double>& aparam) const {
+void ParameterSources::read_aparam(Compute& compute, const std::function<bool(int)>& is_in_model, int n_all,
+                                   std::vector<double>& aparam) const {
     const auto n = static_cast<std::size_t>(n_aparam_);
     aparam.assign(static_cast<std::size_t>(n_all) * n, 0.0);
     for (int i = 0; i < lmp_->atom->nlocal; i++) {
+        if (!is_in_model(i)) {
+            continue;
+        }
         const double* values = compute.size_peratom_cols == 0 ? compute.vector_atom + i : compute.array_atom[i];
         if (!std::all_of(values, values + n, [](double value) { return std::isfinite(value); })) {
             throw dpc::InputError(text("compute ", compute.id, " of ", kAparamCompute, " gives a number that is not finite"), i);
@@ -235,8 +239,8 @@ void ParameterSources::read_aparam(Compute& compute, int n_all, std::vector<doub
     }
 }
 
-void ParameterSources::read(const std::function<void(Compute&)>& prepare, int n_all, std::vector<double>& fparam,
-                            std::vector<double>& aparam) const {
+void ParameterSources::read(const std::function<void(Compute&)>& prepare, const std::function<bool(int)>& is_in_model, int n_all,
+                            std::vector<double>& fparam, std::vector<double>& aparam) const {
     check();
     const Moment moment(*lmp_->modify);
     if (lmp_->update->setupflag) {
@@ -256,7 +260,7 @@ void ParameterSources::read(const std::function<void(Compute&)>& prepare, int n_
         Compute& compute = find_compute(settings_.aparam_compute, kAparamCompute);
         prepare(compute);
         compute.compute_peratom();
-        read_aparam(compute, n_all, aparam);
+        read_aparam(compute, is_in_model, n_all, aparam);
     }
     if (const Compute* compute = moment.of_energies()) {
         throw dpc::InputError(

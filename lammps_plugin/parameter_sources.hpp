@@ -27,12 +27,12 @@ public:
     /// For the log, one line a kind; "": no sources.
     std::string describe() const;
 
-    /// prepare(compute) is called before a compute is evaluated: the atoms must be where it reads them. What has no source is left as
-    /// it is. aparam: (n_all, n_aparam), those of ghosts 0, as only centres take them. Throws dpc::InputError as check does, where a
-    /// value is not finite, and for computes that need the energy or the pressure of the step, which follow from the parameters.
-    /// Collective; some ranks alone may throw.
-    void read(const std::function<void(LAMMPS_NS::Compute&)>& prepare, int n_all, std::vector<double>& fparam,
-              std::vector<double>& aparam) const;
+    /// prepare(compute) is called before a compute is evaluated: the atoms must be where it reads them. is_in_model(i): of own atoms.
+    /// What has no source is left as it is. aparam: (n_all, n_aparam), those of ghosts and of atoms that are not in the model 0, as only
+    /// centres take them. Throws dpc::InputError as check does, where a value is not finite, and for computes that need the energy or
+    /// the pressure of the step, which follow from the parameters. Collective; some ranks alone may throw.
+    void read(const std::function<void(LAMMPS_NS::Compute&)>& prepare, const std::function<bool(int)>& is_in_model, int n_all,
+              std::vector<double>& fparam, std::vector<double>& aparam) const;
 
 private:
     LAMMPS_NS::Compute& find_compute(const std::string& id, const char* keyword) const;
@@ -43,7 +43,8 @@ private:
     void set_up(const std::function<void(LAMMPS_NS::Compute&)>& prepare) const;
     std::vector<double> fparam_of(LAMMPS_NS::Compute& compute) const;
     std::vector<double> fparam_of(LAMMPS_NS::Fix& fix) const;
-    void read_aparam(LAMMPS_NS::Compute& compute, int n_all, std::vector<double>& aparam) const;
+    void read_aparam(LAMMPS_NS::Compute& compute, const std::function<bool(int)>& is_in_model, int n_all,
+                     std::vector<double>& aparam) const;
 
     LAMMPS_NS::LAMMPS* lmp_;
     ParameterSettings settings_;

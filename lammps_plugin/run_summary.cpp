@@ -121,13 +121,15 @@ std::string RunSummary::times(MPI_Comm world) const {
     if (!has_times_) {
         return "";
     }
-    std::vector<double> sum = {list_, stages_.pairs, stages_.descriptor, stages_.fitting_net, stages_.forces, deviation_};
+    std::vector<double> sum = {list_,          stages_.pairs,       stages_.descriptor, stages_.fitting_net,
+                               stages_.forces, stages_.part_switch, deviation_};
     std::vector<double> most = sum;
     reduce(sum, MPI_DOUBLE, MPI_SUM, world);
     reduce(most, MPI_DOUBLE, MPI_MAX, world);
     int n_ranks = 1;
     MPI_Comm_size(world, &n_ranks);
-    constexpr const char* names[] = {"neighbour list", "pairs", "descriptor", "fitting net", "forces", "model deviation"};
+    constexpr const char* names[] = {"neighbour list", "pairs",           "descriptor",     "fitting net",
+                                     "forces",         "switch of parts", "model deviation"};
     std::string all;
     for (std::size_t k = 0; k < sum.size(); k++) {
         if (most[k] > 0) {

@@ -42,10 +42,10 @@ def assert_is_sum(run: Run, parts: list[tuple[float, Array, Array]], factors: li
     np.testing.assert_allclose(found[:, 4:], atoms[:, 4:], rtol=0, atol=STRESS)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kk")
+@pytest.mark.parametrize("ranks", [1, 4])
+@on_backends("host", "kokkos_serial", "kk")
 def test_sum_of_two_models(ranks: int, lammps: Lammps, water: System, two: list[Path]) -> None:
-    style = f"hybrid/overlay dpcompressed {two[0]} {WORDS} dpcompressed {two[1]} {WORDS}"
+    style = "hybrid/overlay " + " ".join(lammps.style(file, WORDS) for file in two)
     run = lammps.run(setup("water.data", style, BOTH) + PER_ATOM + static("all.dump", COLUMNS), ranks)
     assert_is_sum(run, [alone(lammps, file) for file in two], [1, 1])
 
@@ -110,6 +110,7 @@ run 8
     ],
     ids=["zbl", "d3"],
 )
+@on_backends("host", "kk")
 def test_classical_terms_on_top(ranks: int, style: str, coeff: str, lammps: Lammps, water: System, two: list[Path]) -> None:
     """A repulsive core and a correction for dispersion, which is of many bodies and communicates by itself."""
     name = style.split()[0]

@@ -14,7 +14,7 @@ FLUX = 2e-3  # eV angstrom/ps of some thousand: squares of the time step, and ro
 SAME = 1e-9  # eV, eV/angstrom: the same atoms in another run
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", [1, 4])
 @on_backends("host", "kk")
 def test_heat_flux_is_the_derivative_of_the_energy_moment(ranks: int, lammps: Lammps, water: System, small: Path) -> None:
     """J = d/dt sum r_i e_i, exact in an open box. Only centroid/stress/atom gives a many-body potential's."""

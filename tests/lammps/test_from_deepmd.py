@@ -36,6 +36,23 @@ def tables_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     return make
 
 
+def test_the_tests_of_reports_exist() -> None:
+    """Every test that the page names for what others have reported is in the file named before it."""
+    section = PAGE.split("## Reports of others' users")[1]
+    rows = [line for line in section.splitlines() if re.match(r"\| \d", line)]
+    named = 0
+    for row in rows:
+        text = ""
+        for file, test in re.findall(r"`(?:tests/core/)?(test_\w+\.(?:py|cpp))`|\b(test_[a-z_]+)\b(?!\.)", row):
+            if file:
+                text = (REPOSITORY / "tests" / ("core" if file.endswith("cpp") else "lammps") / file).read_text()
+            else:
+                assert f"def {test}(" in text, f"{test} in {row}"
+                named += 1
+    assert len(rows) > 20
+    assert named > 25
+
+
 def test_there_are_lines() -> None:
     assert len(LINES) > 5
     assert COMMANDS.count("\n") > 5

@@ -93,12 +93,20 @@ IGNORED = {
 
 @pytest.mark.parametrize("case", IGNORED)
 def test_what_the_model_does_not_know_is_said_once(case: str, lammps: Lammps, small: Path) -> None:
+    """And changes nothing: the energy is that of the same atoms without."""
     command, warning = IGNORED[case]
     style = command if command.startswith("atom_style") else "atom_style atomic"
-    script = f"units metal\n{style}\nlattice sc 2.6\nregion b block 0 5 0 5 0 5\ncreate_box 2 b\ncreate_atoms 1 box\nmass * 1\n"
-    script += f"pair_style {lammps.style(small)}\npair_coeff * * O H\n"
-    script += "run 0\nrun 0\n" if command == style else f"{command}\nrun 0\nrun 0\n"
-    said = [line for line in lammps.run(script, ranks=2).warnings if "no effect" in line or "spins" in line]
+    box = "lattice sc 2.6\nregion b block 0 5 0 5 0 5\ncreate_box 2 b\ncreate_atoms 1 box\nmass * 1\n"
+    box += "set region b type/fraction 2 0.5 17\n"
+    model = f"pair_style {lammps.style(small, 'overflow warn')}\npair_coeff * * O H\n"
+    energy = 'run 0\nprint "energy: $(pe:%.17g)"\n'
+    script = f"units metal\natom_style atomic\n{box}{model}{energy}clear\nunits metal\n{style}\n{box}"
+    script += "set group all spin/atom/random 31 2.0\n" if case == "spins" else ""
+    script += f"{model}{command if command != style else ''}\nrun 0\n{energy}"
+    run = lammps.run(script, ranks=2)
+    plain, same = run.values("energy")
+    assert same[0] == pytest.approx(plain[0], abs=SAME_MODEL * 125)
+    said = [line for line in run.warnings if "no effect" in line or "spins" in line]
     assert len(said) == (warning is not None), said
     assert warning is None or warning in said[0]
 

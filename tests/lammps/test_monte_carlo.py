@@ -117,6 +117,38 @@ write_dump all custom left.dump id type
     assert run.value("energy")[0] == pytest.approx(without[order[0]], abs=ENERGY)
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kokkos_serial", "kk")
+def test_deposited_atoms(ranks: int, lammps: Lammps, water: System, tables: Callable[[str], Path]) -> None:
+    """Their number grows while two models run: forces and deviations of all atoms, also of the new ones, are those of a run that
+    begins with them."""
+    files = [str(tables(name)) for name in ("se_e2_a-small", "se_e2_r-small")]
+    words = "overflow warn"
+    script = setup("water.data", lammps.style(" ".join(files), f"{words} out_freq 8 atomic"), "* * O H")
+    script += """
+change_box all boundary p p f z final -5 40
+region above block 1 11 1 11 14 18 units box
+fix deposit all deposit 3 1 3 4711 region above near 2.0 units box
+fix nve all nve
+timestep 0.0002
+run 8
+write_dump all custom end.dump id type x y z fx fy fz modify format float %.17g
+"""
+    end = lammps.run(script, ranks).dump("end.dump")
+    assert len(end) == len(water) + 3
+    cell = np.diag([*np.diag(water.cell)[:2], 45.0])
+    System(water.names, end[:, 0].astype(np.int64), end[:, 1:4] + [0, 0, 5], cell).write(lammps.folder / "end.data")
+    forces = []
+    for file in files:
+        alone = setup("end.data", f"dpcompressed {file} {words}", "* * O H", boundary="p p f") + static("alone.dump")
+        forces.append(Lammps(lammps.folder).run(alone).dump("alone.dump"))
+    np.testing.assert_allclose(end[:, 4:], forces[0], rtol=0, atol=FORCE * 100)
+    assert np.abs(forces[0][len(water) :]).max() > 1e-3, "the new ones feel the others"
+    row = (lammps.folder / "model_devi.out").read_text().splitlines()[-1].split()
+    deviations = np.array([float(word) for word in row[7:]])
+    np.testing.assert_allclose(deviations, np.linalg.norm(forces[0] - forces[1], axis=1) / 2, rtol=1.1e-6, atol=1e-8)
+
+
 WIDOM = """
 units metal
 atom_style atomic

@@ -161,7 +161,7 @@ def assert_forces(run: Run, model: ModelDescription, cell: Array, parameters: Ca
         np.testing.assert_allclose(columns[:, 7:], expected.forces, rtol=0, atol=TABLES, err_msg=f"step {step}")
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("ranks", [1, 4])
 @on_backends("host", "kokkos_serial", "kk")
 def test_parameters_of_computes_act_in_the_same_step(lammps: Lammps, made: Callable, ranks: int) -> None:
     """Vector and per-atom vector; both change from step to step, the atomic ones with the atoms."""
@@ -286,6 +286,25 @@ def test_what_an_atomic_source_lacks_is_said(lammps: Lammps, made: Callable, nam
     words += " fparam 0.7 -0.4" if name == "two_one" else " fparam 0.7"
     run = lammps.run(script(lammps, made(name)[1], words, before), check=False)
     assert any(message in line for line in run.errors), run.output
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kk")
+def test_atoms_that_are_not_there_need_no_parameter(lammps: Lammps, made: Callable, ranks: int) -> None:
+    """The kinetic energy of those given as NULL, and of one excluded against all, is infinite."""
+    data = write_atoms(lammps, "parameters")
+    model, tables = made("two_one")
+    before = "group gone id 1\nneigh_modify exclude group gone all\ncompute ke all ke/atom\n" + (
+        "set type 1*3 vx 30.0\nset type 2 vx 1e200\nset atom 1 vx 1e200\n"
+    )
+    text = script(lammps, tables, "aparam_from_compute ke fparam 0.7 -0.4", before).replace(NAMES, "* * A NULL C")
+    columns = lammps.run(text, ranks).dump("all.dump")
+    types = columns[:, 0].astype(int) - 1
+    keep = (types != 1) & (np.arange(len(types)) != 0)
+    aparam = np.full((keep.sum(), 1), 0.5 * 30.0**2 * 1.0364269e-4)
+    expected = reference.evaluate(model, columns[keep, 1:4], types[keep], data["cell"], [0.7, -0.4], aparam)
+    np.testing.assert_allclose(columns[keep, 7:], expected.forces, rtol=0, atol=TABLES)
+    np.testing.assert_array_equal(columns[~keep, 7:], 0)
 
 
 def test_a_source_of_what_the_model_does_not_take(lammps: Lammps, tables_of: Callable) -> None:

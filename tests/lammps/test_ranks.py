@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import SINGLE, Array, Lammps, System, on_backends, setup, static
+from lammps_runs import SINGLE, Array, Lammps, System, mpi_folder, on_backends, program, setup, static
+from plugin_builds import PLUGIN_SOURCE, folder_in_package
 
 from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
@@ -106,3 +110,52 @@ def test_partitions_are_independent(
     run = lammps.run(script, ranks=3, arguments=("-partition", "1", "2", "-plog", "none", "-pscreen", "none"))
     np.testing.assert_allclose(run.dump("first.dump"), reference("se_e2_a-small")["forces0"], rtol=0, atol=FORCE)
     np.testing.assert_allclose(run.dump("second.dump"), reference(other)["forces0"], rtol=0, atol=FORCE)
+
+
+@on_backends("host", "kk")
+def test_tens_of_thousands_of_atoms(lammps: Lammps, water: System, small: Path, small_reference: dict) -> None:
+    """Copies of a cell have its energy and forces."""
+    extremes = " ".join(f"$(c_{mode}[{k}]:%.17g)" for mode in ("most", "least") for k in (1, 2, 3))
+    script = setup("water.data", lammps.style(small, "overflow warn summary no"), "* * O H")
+    script = script.replace("pair_style", "replicate 6 6 5\npair_style") + f"""
+compute most all reduce max fx fy fz
+compute least all reduce min fx fy fz
+thermo_style custom step pe c_most[1] c_least[1]
+run 0
+print "energy: $(pe:%.17g)"
+print "extremes: {extremes}"
+"""
+    run = lammps.run(script, ranks=2)
+    assert "34560 atoms" in run.output
+    forces = small_reference["forces0"]
+    assert abs(run.value("energy")[0] / 180 - small_reference["energy0"]) < ENERGY * len(water)
+    np.testing.assert_allclose(run.value("extremes"), [*forces.max(0), *forces.min(0)], rtol=0, atol=FORCE)
+
+
+COUNT = """
+#include <cstdio>
+#include "node_rank.hpp"
+int main(int n, char** words) {
+    MPI_Init(&n, &words);
+    int rank = 0;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    std::printf("rank %d: %d\\n", rank, dpcompressed::node_rank(MPI_COMM_WORLD));
+    MPI_Finalize();
+}
+"""
+
+
+@pytest.mark.parametrize(("two_computers", "places"), [("0", [0, 1, 2, 3]), ("1", [0, 0, 1, 1])])
+def test_ranks_are_counted_on_each_computer(two_computers: str, places: list[int], tmp_path: Path) -> None:
+    """The GPU of a rank is that of its place on its computer. MPICH can take odd and even ranks for those of two computers."""
+    if shutil.which("g++") is None:
+        pytest.skip("no g++ to compile with")
+    (tmp_path / "count.cpp").write_text(COUNT)
+    headers = ["-I", str(folder_in_package("mpich", "mpi.h")), "-I", str(PLUGIN_SOURCE)]
+    library = next(str(file) for file in Path(mpi_folder()).glob("libmpi.so*"))
+    command = ["g++", "-std=c++17", *headers, "count.cpp", library, f"-Wl,-rpath,{mpi_folder()}", "-o", "count"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    environment = {**os.environ, "MPIR_CVAR_ODD_EVEN_CLIQUES": two_computers}
+    command = [program("mpirun"), "-n", "4", "./count"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, check=True)
+    assert sorted(done.stdout.splitlines()) == [f"rank {rank}: {place}" for rank, place in enumerate(places)]

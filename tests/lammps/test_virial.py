@@ -71,37 +71,46 @@ print "virial: {virial}"
     np.testing.assert_allclose(-atoms[:, 1:7].sum(0) / BAR_PER_EV_A3, virial / BAR_PER_EV_A3, rtol=0, atol=SUM)
 
 
+MOVERS = {
+    "npt": "fix move all npt temp 300 300 0.1 aniso 1.0 1.0 0.5",
+    "strain": "fix move all nve\nfix strain all deform 4 x erate 20.0 remap x",  # at the end of step 4, after its forces
+}
+
+
+@pytest.mark.parametrize("mover", MOVERS)
 @pytest.mark.parametrize("ranks", [1, 2])
 @on_backends("host", "kk")
-def test_pressure_reaches_the_barostat(ranks: int, lammps: Lammps, water: System, small: Path, shared: Path) -> None:
-    """NPT from rest: the virial pressure is the oracle's for the atoms and the box of the same step, and the box moves."""
+def test_pressure_in_a_moving_box(mover: str, ranks: int, lammps: Lammps, water: System, small: Path, shared: Path) -> None:
+    """From rest: pressure and energies of atoms are the oracle's for atoms and box of the same step, and the box moves."""
     steps = 6
     box = " ".join(f"$({word}:%.17g)" for word in ("c_p", "press", "temp", "xlo", "xhi", "ylo", "yhi", "zlo", "zhi"))
     script = setup("water.data", lammps.style(small, "overflow warn"), "* * O H")
     script += f"""
 timestep 0.0002
-fix npt all npt temp 300 300 0.1 aniso 1.0 1.0 0.5
+{MOVERS[mover]}
 compute p all pressure NULL virial
+compute e all pe/atom
 thermo 1
 thermo_style custom step temp press c_p
 fix print all print 1 "$(step) {box}" screen no file box.txt title ""
-dump d all custom 1 npt.dump id x y z
+dump d all custom 1 moving.dump id x y z c_e
 dump_modify d format float %.17g
 run {steps}
 """
     run = lammps.run(script, ranks)
     model = read_model(shared / "models" / "se_e2_a-small" / "model.pth")
     boxes = {int(row[0]): row for row in np.loadtxt(lammps.folder / "box.txt")}
-    frames = run.dumps("npt.dump")
+    frames = run.dumps("moving.dump")
     assert len(frames) == steps + 1
     for step in (0, steps):
         _, virial_pressure, pressure, temperature, *ends = boxes[step]
         low, high = np.array(ends[::2]), np.array(ends[1::2])
         cell = np.diag(high - low)
-        result = oracle.evaluate(model, frames[step] - low, water.types - 1, cell)
+        result = oracle.evaluate(model, frames[step][:, :3] - low, water.types - 1, cell)
+        np.testing.assert_allclose(frames[step][:, 3], result.atom_energy, rtol=0, atol=ATOM_ENERGY)
         oracle_pressure = np.trace(result.virial) / 3 / np.linalg.det(cell) * BAR_PER_EV_A3
         assert abs(virial_pressure - oracle_pressure) < PRESSURE, step
         if step == 0:
             assert temperature == 0
             assert abs(pressure - virial_pressure) < PRESSURE
-    assert np.abs(boxes[steps][5:] - boxes[0][5:]).max() > 1e-6, "the barostat moved the box"
+    assert np.abs(boxes[steps][5:] - boxes[0][5:]).max() > 1e-6, "the box moved"

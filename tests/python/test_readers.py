@@ -124,6 +124,17 @@ def test_compressed_code_entries_are_not_looked_at(shared_models, tmp_path):
     assert_same(read_model(tmp_path / "model.pth"), read_model(source))
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("SpinModel", "spin_ener"), ("SpinEnergyModel", "spin_ener"), ("DipoleModel", "dipole")]
+)
+def test_frozen_models_of_other_kinds_are_refused_by_name(option_models, tmp_path, name, kind):
+    with zipfile.ZipFile(option_models / "silut.pth") as old, zipfile.ZipFile(tmp_path / "model.pth", "w") as new:
+        for entry in old.namelist():
+            new.writestr(entry, old.read(entry).replace(b"\nEnergyModel\n", b"\n" + name.encode() + b"\n"))
+    with pytest.raises(UnsupportedModel, match=f"a model of type '{kind}'"):
+        read_model(tmp_path / "model.pth")
+
+
 def test_a_data_modifier_is_refused(option_models, tmp_path):
     shutil.copy(option_models / "silut.pth", tmp_path / "model.pth")
     with zipfile.ZipFile(tmp_path / "model.pth", "a") as archive:

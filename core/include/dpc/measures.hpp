@@ -58,11 +58,12 @@ struct StageTimes {
     double descriptor = 0;   // environments and features
     double fitting_net = 0;  // and its gradient
     double forces = 0;       // from that gradient to forces and virials
+    double part_switch = 0;  // between two parts of a model: its factors, and the forces of their slopes
 };
 
 inline void add_share(StageTimes& into, const StageTimes& from, double share) {
     for (double StageTimes::* stage :
-         {&StageTimes::pairs, &StageTimes::descriptor, &StageTimes::fitting_net, &StageTimes::forces}) {
+         {&StageTimes::pairs, &StageTimes::descriptor, &StageTimes::fitting_net, &StageTimes::forces, &StageTimes::part_switch}) {
         into.*stage += from.*stage * share;
     }
 }

@@ -8,6 +8,7 @@
 #include "dpc/aligned_array.hpp"
 #include "dpc/combined.hpp"
 #include "dpc/errors.hpp"
+#include "dpc/measures.hpp"
 #include "engine.hpp"
 
 namespace dpc::host {
@@ -202,7 +203,11 @@ Totals CombinedEngine::compute(const Inputs& inputs, const double*, const Output
     }
     const auto near = static_cast<std::size_t>(switch_.near), far = static_cast<std::size_t>(switch_.far);
     const HostSwitch between{tables_->parameters(), {*list_}, {inputs.x}, {list_->types.data()}, inputs.units.length};
-    if (!find_weights(between)) {
+    StageWatch watch(output.measures.times);
+    watch.start();
+    const bool has_near = find_weights(between);
+    watch.charge(&StageTimes::part_switch);
+    if (!has_near) {
         add(totals, compute_part(far, inputs, nullptr, output));
         return totals;
     }
@@ -213,10 +218,12 @@ Totals CombinedEngine::compute(const Inputs& inputs, const double*, const Output
     add(totals, compute_part(far, inputs, far_.data(), own));
     own.atom_energy = near_energy_.data();
     add(totals, compute_part(near, inputs, near_.data(), own));
+    watch.start();
     for (std::size_t i = 0; output.atom_energy != nullptr && i < near_.size(); ++i) {
         output.atom_energy[i] += near_energy_[i] + far_energy_[i];
     }
     add_switch(between, inputs.units, output, totals);
+    watch.charge(&StageTimes::part_switch);
     return totals;
 }
 

@@ -10,6 +10,7 @@
 
 #include "dpc/combined.hpp"
 #include "dpc/kokkos/evaluator.hpp"
+#include "dpc/measures.hpp"
 
 namespace dpc::kokkos {
 
@@ -237,11 +238,14 @@ Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const Lis
         return totals;
     }
     const math::CentreSwitch<List, Positions, TypesView> between{numbers_, list, x, types_, units.length};
+    StageWatch watch(measures.times);
+    watch.start();
     int n_near = 0;
     double* near = zeros(near_, "dpc::near");
     double* far = zeros(far_, "dpc::far");
     Kokkos::parallel_reduce("dpc::find_weights", Range(space_, 0, list.n_centres),
-                            FindWeights<math::CentreSwitch<List, Positions, TypesView>>{between, near, far}, n_near);
+                            FindWeights<math::CentreSwitch<List, Positions, TypesView>>{between, near, far}, n_near);  // waits
+    watch.charge(&StageTimes::part_switch);
     if (n_near == 0) {
         compute_part(switch_.far, x, list, units, output, nullptr, measures, totals);
         return totals;
@@ -252,11 +256,13 @@ Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const Lis
     compute_part(switch_.far, x, list, units, own, far, measures, totals);
     own.atom_energy = Energies(zeros(near_energy_, "dpc::near_energy"), static_cast<std::size_t>(n_all_));
     compute_part(switch_.near, x, list, units, own, near, measures, totals);
+    watch.start();
     if (output.atom_energy.data() != nullptr) {
         Kokkos::parallel_for("dpc::add_energies", Range(space_, 0, n_all_),
                              AddEnergies<Output>{near_energy_.data(), far_energy_.data(), output});
     }
-    add_switch(between, output, totals);
+    add_switch(between, output, totals);  // waits
+    watch.charge(&StageTimes::part_switch);
     return totals;
 }
 
