@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+import numpy as np
+
 from ..arrays import Array, IntArray
 from ..model.descriptor import Argument, Form, table_of
 from ..model.net import Layer
@@ -84,6 +86,7 @@ class DescriptorArrays:
     padding: Array | None = None  # (N, M) what an empty slot of n_sel adds; None: each type has its own
 
     gates: Array | None = None  # (N, N, M) of se_e3_tebd: g of two neighbour types; None: there is none
+    degree_gains: Array = field(default_factory=lambda: np.empty(0))  # se_e2_a: (lmax - 1,) of components of degree 2 and more
 
     @property
     def shares_slots(self) -> bool:
