@@ -146,9 +146,10 @@ def _descriptor_lines(t: TableSet, d: DescriptorArrays, name: str) -> list[str]:
     sel = f"{d.n_sel} for all types" if t.neighbour_rule is NeighbourRule.MIXED and d.shares_slots else by_type
     protection = f", env_protection {d.env_protection:g} A" if d.env_protection else ""
     axis = f", axis_neuron {d.axis_neuron}" if d.axis_neuron else ""
+    lmax = f", lmax {1 + len(d.degree_gains)}" if d.degree_gains.size else ""
     lines = [
         f"{name}: {d.kind}, rcut {d.rcut:g} A, rcut_smth {d.rcut_smth:g} A{protection}, sel {sel}",
-        f"embedding: {d.width} outputs{axis}",
+        f"embedding: {d.width} outputs{axis}{lmax}",
     ]
     for kind, text in KINDS.items():
         if found := _pairs_of_kind(t, d, kind):

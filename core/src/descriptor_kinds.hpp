@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "dpc/codes.hpp"
+#include "dpc/math/harmonics.hpp"
 
 namespace dpc {
 
@@ -18,13 +19,14 @@ struct KindRules {
     InputForm folded;        // of the first layer of a fitting net, beside direct
     bool looks_excluded_up;  // excluded neighbours count as x = 0; otherwise they add nothing
     bool has_gates;          // may have; its slots are for neighbours of any type
+    int most_lmax;           // the highest degree of its components
 };
 
 inline constexpr KindRules kKinds[] = {
-    {DescriptorKind::se_e2_a, "se_e2_a", 2, 2, true, true, InputForm::square, false, false},
-    {DescriptorKind::se_e2_r, "se_e2_r", 2, 1, false, true, InputForm::linear, true, false},
-    {DescriptorKind::se_e3, "se_e3", 3, 1, false, false, InputForm::linear, false, false},
-    {DescriptorKind::se_e3_tebd, "se_e3_tebd", 3, 1, false, false, InputForm::linear, false, true},
+    {DescriptorKind::se_e2_a, "se_e2_a", 2, 2, true, true, InputForm::square, false, false, math::kMostLmax},
+    {DescriptorKind::se_e2_r, "se_e2_r", 2, 1, false, true, InputForm::linear, true, false, 1},
+    {DescriptorKind::se_e3, "se_e3", 3, 1, false, false, InputForm::linear, false, false, 1},
+    {DescriptorKind::se_e3_tebd, "se_e3_tebd", 3, 1, false, false, InputForm::linear, false, true, 1},
 };
 
 /// In the order of the enumeration.

@@ -206,6 +206,25 @@ void read_gates(SectionReader& sections, const std::string& prefix, Descriptor& 
     }
 }
 
+/// Of components of degree 2 to lmax.
+void read_degree_gains(SectionReader& sections, const std::string& prefix, Descriptor& descriptor) {
+    const std::string name = prefix + "degree_gains";
+    if (!sections.has(name)) {
+        return;
+    }
+    const int most = rules_of(descriptor.kind).most_lmax - 1;
+    if (most == 0) {
+        model_error(name, std::string("is there, which a descriptor ") + name_of(descriptor.kind) + " does not have");
+    }
+    const std::uint64_t n = sections.get(name, DType::f64, {SectionReader::kAny}).shape.front();
+    if (n < 1 || n > static_cast<std::uint64_t>(most)) {
+        model_error(name, "has " + std::to_string(n) + " numbers, expected 1 to " + std::to_string(most) + ": of degrees 2 to " +
+                              std::to_string(most + 1));
+    }
+    const double* gains = sections.doubles(name, {n});
+    descriptor.degree_gains.assign(gains, gains + n);
+}
+
 Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, std::size_t n) {
     Descriptor descriptor;
     descriptor.kind = read_kind(sections, prefix + "kind");
@@ -230,6 +249,7 @@ Descriptor read_descriptor(SectionReader& sections, const std::string& prefix, s
     }
     read_padding(sections, prefix, descriptor);
     read_gates(sections, prefix, descriptor);
+    read_degree_gains(sections, prefix, descriptor);
     return descriptor;
 }
 

@@ -50,6 +50,23 @@ math::EnvParameters environment_of(const Descriptor& descriptor, int a) {
             inverse_std_radial,        inverse_std_angular};
 }
 
+double factorial(int n) { return n > 1 ? n * factorial(n - 1) : 1; }
+
+/// N_lm = sqrt((l - m)!/(l + m)!), for m > 0 with 2 under the root, so that the squares of Y_lm add up to 1; (2m - 1)!! = (2m)!/(2^m m!).
+math::Harmonics harmonics_of(const Descriptor& descriptor, int a) {
+    math::Harmonics out{};
+    out.protection = descriptor.env_protection;
+    for (int degree = 2; degree <= descriptor.lmax(); ++degree) {
+        const auto row = static_cast<std::size_t>(degree - 2), at = static_cast<std::size_t>(a);
+        out.ratio = descriptor.std_angular[at] / descriptor.std_radial[at];
+        for (int m = 0; m <= degree; ++m) {
+            const double norm = std::sqrt((m > 0 ? 2 : 1) * factorial(degree - m) / factorial(degree + m));
+            out.weight[row][m] = descriptor.degree_gains[row] * norm * std::ldexp(factorial(2 * m) / factorial(m), -m);
+        }
+    }
+    return out;
+}
+
 /// Moments of C by channel of the table of a group of neighbours; null: centres of this type do not see it.
 template <class Real>
 std::vector<int>* moments_of_group(int group, PackedDescriptor<Real>& packed) {
@@ -346,6 +363,8 @@ PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(int a, const FittingIn
     packed.rcut = descriptor.rcut;
     packed.n_sel = descriptor.n_sel;
     packed.environment = environment_of(descriptor, a);
+    packed.n_components = descriptor.n_components();
+    packed.harmonics = harmonics_of(descriptor, a);
     packed.argument = descriptor.argument;
     packed.shares_slots = descriptor.shares_slots();
     packed.is_gated = descriptor.gates != nullptr;

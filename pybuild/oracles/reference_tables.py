@@ -125,7 +125,7 @@ def _sums_of_two(tables: TableSet, d: DescriptorArrays, around: _Around, mask: B
         moments[b], reverses[b] = _moment(kind, tables, d, a, b, around.vector[mask & (around.types == b)])
     if d.padding is not None and d.padding[a].any():
         n_filled = np.sum(mask & (d.pair_kind[a, around.types] != PairKind.MODEL))
-        moments[EMPTY] = np.zeros((1, 4))  # of se_e2_a: no other kind has such slots
+        moments[EMPTY] = np.zeros((1, next(iter(moments.values())).shape[1]))
         moments[EMPTY][0, 0] = (d.n_sel - n_filled) / d.n_sel
 
     def reverse(d_moments: Moments) -> Array:

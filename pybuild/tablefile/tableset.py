@@ -91,6 +91,7 @@ class DescriptorArrays:
     padding: Array | None = None  # (N, M) what an empty slot of n_sel adds; None: each type has its own
 
     gates: Array | None = None  # (N, N, M) of se_e3_tebd: g of two neighbour types; None: there is none
+    degree_gains: Array = field(default_factory=lambda: np.empty(0))  # se_e2_a: (lmax - 1,) of components of degree 2 and more
 
     @property
     def shares_slots(self) -> bool:

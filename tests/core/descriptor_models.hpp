@@ -75,6 +75,14 @@ inline std::shared_ptr<const Model> angular_model(const PairKinds& kinds) {
     return model;
 }
 
+/// With components of degree 2 and more: of the smooth model, with exclusions; of combined moments below.
+inline std::shared_ptr<const Model> angular_model(const PairKinds& kinds, const std::vector<double>& degree_gains) {
+    const auto model = std::make_shared<Model>(*angular_model(kinds));
+    model->descriptors.front().degree_gains = degree_gains;
+    model->descriptors.front().env_protection = 0.05;
+    return model;
+}
+
 /// One descriptor se_e2_r: O has a linear net, H a direct one.
 inline std::shared_ptr<const Model> radial_model(const PairKinds& kinds) {
     const std::shared_ptr<Model> model = load_smooth();
@@ -151,11 +159,20 @@ inline std::shared_ptr<const Model> two_and_three_bodies_model() {
     return Model::from_bytes(bytes.data(), bytes.size());
 }
 
+inline std::shared_ptr<const Model> combined_model(const std::vector<double>& degree_gains) {
+    TableBuilder file = small_combined_model();
+    file.f64("descriptor.0.degree_gains", {degree_gains.size()}, degree_gains);
+    return load_smooth(file, false);
+}
+
 inline std::vector<DescriptorCase> descriptor_cases() {
     constexpr PairKind ordinary = PairKind::ordinary, slots = PairKind::descriptor_excluded, section = PairKind::section_excluded,
                        vanished = PairKind::model_excluded;
     return {{"se_e2_a", angular_model({ordinary, ordinary, ordinary, ordinary})},
             {"se_e2_a with exclusions", angular_model({section, ordinary, vanished, slots})},
+            {"se_e2_a, lmax 2", angular_model({ordinary, ordinary, ordinary, ordinary}, {0.7})},
+            {"se_e2_a, lmax 4, with exclusions", angular_model({section, ordinary, vanished, slots}, {-0.4, 0.8, 0.6})},
+            {"se_e2_a, lmax 3, combined moments", combined_model({0.6, -0.9})},
             {"se_e2_r", radial_model({ordinary, ordinary, ordinary, ordinary})},
             {"se_e2_r excluded by slots", radial_model({slots, ordinary, ordinary, slots})},
             {"se_e2_r excluded by section and by the model", radial_model({section, ordinary, vanished, section})},

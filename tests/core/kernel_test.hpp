@@ -155,21 +155,24 @@ struct PairStore {
             doubles.emplace_back(n_slots, 1.0);
             *array = doubles.back().data();
         }
-        for (Real** array : {&pairs.environment[0], &pairs.environment[1], &pairs.environment[2], &pairs.environment[3],
-                             &pairs.distance, &pairs.reverse_environment[0], &pairs.reverse_environment[1],
-                             &pairs.reverse_environment[2], &pairs.reverse_environment[3]}) {
-            reals.emplace_back(n_slots, Real(0));
-            *array = reals.back().data();
+        reals.assign((2 * kMostComponents + 1) * n_slots, Real(0));
+        pairs.distance = reals.data();
+        for (std::size_t c = 0; c < 4; ++c) {  // the others lie behind these
+            pairs.environment[c] = pairs.distance + (1 + c) * n_slots;
+            pairs.reverse_environment[c] = pairs.environment[c] + kMostComponents * n_slots;
         }
     }
+    /// Component c of an environment with as many as there can be.
+    Real* component(Real* const (&arrays)[4], int c) const { return arrays[0] + static_cast<std::size_t>(c) * n_slots; }
     PairStore(const PairStore&) = delete;
     PairStore& operator=(const PairStore&) = delete;
 
+    static constexpr std::size_t kMostComponents = 25;
     std::size_t n_slots;
     std::vector<int> neighbour;
     std::vector<std::int32_t> interval;
     std::vector<std::vector<double>> doubles;
-    std::vector<std::vector<Real>> reals;
+    std::vector<Real> reals;
     host::PairArrays<Real> pairs{};
 };
 

@@ -62,7 +62,7 @@ private:
         long double d[3], r;
     };
     struct Row {
-        long double c[4] = {0, 0, 0, 0};
+        long double c[25] = {};
     };
 
     static std::vector<Neighbour> neighbours_of(const std::vector<int>& types, const std::vector<double>& x, int i) {
@@ -89,6 +89,24 @@ private:
         const long double u = (r - d.rcut_smth) / (static_cast<long double>(d.rcut) - d.rcut_smth);
         const long double sw = u < 0 ? 1 : u > 1 ? 0 : u * u * u * (-6 * u * u + 15 * u - 10) + 1;
         return sw / (r + d.env_protection);
+    }
+
+    /// Components of degree 2 and more in the environment of a neighbour, in spherical coordinates: of each degree those of m = 0, 1, ..
+    static void append_harmonics(const Descriptor& d, std::size_t a, const Neighbour& n, std::vector<long double>& environment) {
+        const long double s = s_of(d, n.r), shrunk = n.r / (n.r + d.env_protection), angle = std::atan2(n.d[1], n.d[0]);
+        for (unsigned degree = 2; degree < 2 + d.degree_gains.size(); ++degree) {
+            const long double size =
+                d.degree_gains[degree - 2] * s / d.std_radial[a] * std::pow(shrunk, static_cast<long double>(degree));
+            for (unsigned m = 0; m <= degree; ++m) {
+                const long double ratio = std::tgamma(degree - m + 1.0L) / std::tgamma(degree + m + 1.0L);
+                const long double value =
+                    size * std::sqrt((m > 0 ? 2 : 1) * ratio) * std::assoc_legendre(degree, m, n.d[2] / n.r);
+                environment.push_back(value * std::cos(m * angle));
+                if (m > 0) {
+                    environment.push_back(value * std::sin(m * angle));
+                }
+            }
+        }
     }
 
     /// phi_k(x): the last piece that begins at or before x; its tangent at the end beyond that.
@@ -138,13 +156,13 @@ private:
         const long double x_pad = -d.mean[at] / static_cast<long double>(d.std_radial[at]);
         std::vector<Row> all(static_cast<std::size_t>(table.rank));
         const bool is_a = d.kind == DescriptorKind::se_e2_a;
-        const auto add = [&](long double times, long double x, const long double* vector) {
+        const auto add = [&](long double times, long double x, const std::vector<long double>& beyond_x) {
             for (int k = 0; k < table.rank; ++k) {
                 const long double value = phi(table, k, x) * times / d.n_sel;
                 Row& row = all[static_cast<std::size_t>(k)];
                 row.c[0] += value * (is_a ? x : 1.0L);
-                for (int c = 0; vector != nullptr && c < 3; ++c) {
-                    row.c[c + 1] += value * vector[c];
+                for (std::size_t c = 0; c < beyond_x.size(); ++c) {
+                    row.c[c + 1] += value * beyond_x[c];
                 }
             }
         };
@@ -156,23 +174,24 @@ private:
             ++n_b;
             if (pair.kind == PairKind::ordinary) {
                 const long double s = s_of(d, n.r);
-                long double vector[3] = {0, 0, 0};
+                std::vector<long double> beyond_x;
                 for (int c = 0; is_a && c < 3; ++c) {
-                    vector[c] = s * n.d[c] / (n.r + d.env_protection) / d.std_angular[at];
+                    beyond_x.push_back(s * n.d[c] / (n.r + d.env_protection) / d.std_angular[at]);
                 }
-                add(1, (s - d.mean[at]) / d.std_radial[at], is_a ? vector : nullptr);
+                append_harmonics(d, at, n, beyond_x);
+                add(1, (s - d.mean[at]) / d.std_radial[at], beyond_x);
             }
         }
         const int sel = d.sel[static_cast<std::size_t>(b)];
         const long double masked = is_a ? 0 : 1;  // a masked slot has R = 0, whatever G is
         switch (pair.kind) {
-            case PairKind::ordinary: add(sel - n_b, x_pad, nullptr); break;
+            case PairKind::ordinary: add(sel - n_b, x_pad, {}); break;
             case PairKind::descriptor_excluded:
-                add(sel - n_b, x_pad, nullptr);
-                add(masked * n_b, 0, nullptr);
+                add(sel - n_b, x_pad, {});
+                add(masked * n_b, 0, {});
                 break;
-            case PairKind::model_excluded: add(sel, x_pad, nullptr); break;
-            case PairKind::section_excluded: add(masked * sel, 0, nullptr); break;
+            case PairKind::model_excluded: add(sel, x_pad, {}); break;
+            case PairKind::section_excluded: add(masked * sel, 0, {}); break;
             case PairKind::absent: break;
         }
         return all;
@@ -255,7 +274,7 @@ private:
         std::vector<Row> factors(input.row_end.size());
         for (std::size_t p = 0; p < factors.size(); ++p) {
             for (std::size_t k = 0; k < columns.size() && (close || n == 0 || k < n); ++k) {
-                for (int c = 0; c < 4; ++c) {
+                for (std::size_t c = 0; c < 25; ++c) {
                     factors[p].c[c] += input.combination[p * columns.size() + k] * columns[k].c[c];
                 }
             }
@@ -271,7 +290,7 @@ private:
             for (std::size_t k = 0; k < by_group[b].size() && (ranks.empty() || k < static_cast<std::size_t>(ranks[b])); ++k) {
                 const Table& table = model_.tables[static_cast<std::size_t>(d.table_of(a, static_cast<int>(b)))];
                 for (std::size_t m = 0; m < t.size(); ++m) {
-                    for (int c = 0; c < 4; ++c) {
+                    for (std::size_t c = 0; c < 25; ++c) {
                         t[m].c[c] += table.basis[m * static_cast<std::size_t>(table.rank) + k] * by_group[b][k].c[c];
                     }
                 }
@@ -288,7 +307,11 @@ private:
     }
 
     static long double dot(const Row& a, const Row& b) {
-        return a.c[0] * b.c[0] + a.c[1] * b.c[1] + a.c[2] * b.c[2] + a.c[3] * b.c[3];
+        long double sum = 0;
+        for (std::size_t c = 0; c < 25; ++c) {
+            sum += a.c[c] * b.c[c];
+        }
+        return sum;
     }
 
     static std::vector<long double> apply(const Layer& layer, const std::vector<long double>& x) {

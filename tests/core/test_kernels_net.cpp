@@ -41,10 +41,10 @@ const Staircase kStaircases[] = {
     {"direct", 7, {0, 0, 0, 0, 0, 0, 0}, {3, 3, 3, 3, 3, 3, 3}},
 };
 
-template <class Real>
+template <int COMPONENTS, class Real>
 void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int lanes) {
-    SCOPED_TRACE(testing::Message() << stairs.name << ", " << lanes << " lanes");
-    std::vector<Real> factors(size_of(4 * stairs.n_factors, lanes));
+    SCOPED_TRACE(testing::Message() << stairs.name << ", " << lanes << " lanes, " << COMPONENTS << " components");
+    std::vector<Real> factors(size_of(COMPONENTS * stairs.n_factors, lanes));
     Numbers(7).fill(factors, -1, 1);
     const ProductList list = stairs.list();
     int n_products = 0;
@@ -54,22 +54,22 @@ void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int l
     std::vector<Real> reverse(size_of(n_products, lanes));
     Numbers(8).fill(reverse, -1, 1);
     Guarded<Real> products(reverse.size()), reverse_factors(factors.size());
-    Guarded<Real> scratch(size_of(8 * list.n_factors, dpc::kLaneMultiple<Real>));
-    kernels.products.compute(list, lanes, factors.data(), scratch.data(), products.data());
-    kernels.products.reverse(list, lanes, factors.data(), reverse.data(), scratch.data(), reverse_factors.data());
+    Guarded<Real> scratch(size_of(2 * COMPONENTS * list.n_factors, dpc::kLaneMultiple<Real>));
+    kernels.products.compute[COMPONENTS](list, lanes, factors.data(), scratch.data(), products.data());
+    kernels.products.reverse[COMPONENTS](list, lanes, factors.data(), reverse.data(), scratch.data(), reverse_factors.data());
     EXPECT_TRUE(scratch.intact());
 
     std::vector<long double> expected(factors.size(), 0.0L);
     const auto at = [&](int row, int component, int lane) {
-        return size_of(4 * row + component, lanes) + static_cast<std::size_t>(lane);
+        return size_of(COMPONENTS * row + component, lanes) + static_cast<std::size_t>(lane);
     };
-    const long double tolerance = rounding<Real>() * 4 * static_cast<long double>(stairs.n_factors + 4);
+    const long double tolerance = rounding<Real>() * COMPONENTS * static_cast<long double>(stairs.n_factors + 4);
     for (int lane = 0; lane < lanes; ++lane) {
         std::size_t product = static_cast<std::size_t>(lane);
         for (int p = 0; p < list.n_factors; ++p) {
             for (int q = list.begin[p]; q < list.end[p]; ++q, product += static_cast<std::size_t>(lanes)) {
                 long double sum = 0;
-                for (int c = 0; c < 4; ++c) {
+                for (int c = 0; c < COMPONENTS; ++c) {
                     const long double a = factors[at(p, c, lane)], b = factors[at(q, c, lane)];
                     sum += a * b;
                     expected[at(p, c, lane)] += reverse[product] * b;
@@ -89,8 +89,12 @@ TEST_P(NetKernels, ProductsAndTheirGradient) {
     in_both_precisions([](const auto& kernels) {
         for (const Staircase& stairs : kStaircases) {
             for (int lanes = lane_multiple(kernels); lanes <= 128; lanes += lane_multiple(kernels)) {
-                check_products(kernels, stairs, lanes);
+                check_products<4>(kernels, stairs, lanes);
             }
+            const int lanes = 2 * lane_multiple(kernels);
+            check_products<9>(kernels, stairs, lanes);
+            check_products<16>(kernels, stairs, lanes);
+            check_products<25>(kernels, stairs, lanes);
         }
     });
 }

@@ -36,9 +36,9 @@ struct Case {
         for (int k = 0; k < end; ++k) {
             store.interval[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(numbers.next(0, kIntervals));
             store.pairs.distance[k] = static_cast<Real>(numbers.next(-0.1, kWidth));
-            for (int c = 0; c < 4; ++c) {
-                store.pairs.environment[c][k] = static_cast<Real>(numbers.next(-1, 1));
-                store.pairs.reverse_environment[c][k] = Real(kUnwritten);
+            for (int c = 0; c < 25; ++c) {
+                store.component(store.pairs.environment, c)[k] = static_cast<Real>(numbers.next(-1, 1));
+                store.component(store.pairs.reverse_environment, c)[k] = Real(kUnwritten);
             }
         }
     }
@@ -69,7 +69,7 @@ struct Case {
 /// R_c of pair k: 1 where there is one component.
 template <int COMPONENTS, class Real>
 long double environment(const Case<Real>& c, int component, int k) {
-    return COMPONENTS == 1 ? 1 : static_cast<long double>(c.store.pairs.environment[component][k]);
+    return COMPONENTS == 1 ? 1 : static_cast<long double>(c.store.component(c.store.pairs.environment, component)[k]);
 }
 
 /// |coefficients| < 1 and |distance| <= kWidth: bounds of phi and its slope.
@@ -113,7 +113,7 @@ void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, in
     }
     Guarded<Real> moments(weight);
     kernels.table.reverse_moments[COMPONENTS](c.table, c.begin, c.end, c.store.pairs, moments.data());
-    const long double tolerance = rounding<Real>() * (4 * kMostSlope + kMostPhi) * (3 * order + rank) * rank;
+    const long double tolerance = rounding<Real>() * (COMPONENTS * kMostSlope + kMostPhi) * (3 * order + rank) * rank;
     for (int k = c.begin; k < c.end; ++k) {
         long double expected[COMPONENTS] = {};
         for (int channel = 0; channel < rank; ++channel) {
@@ -126,12 +126,14 @@ void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, in
             }
         }
         for (int component = 0; component < COMPONENTS; ++component) {
-            ASSERT_TRUE(is_near(c.store.pairs.reverse_environment[component][k], expected[component], tolerance)) << "pair " << k;
+            const Real found = c.store.component(c.store.pairs.reverse_environment, component)[k];
+            ASSERT_TRUE(is_near(found, expected[component], tolerance)) << "pair " << k << ", component " << component;
         }
     }
     for (int component = 0; component < COMPONENTS; ++component) {  // nobody else's pairs
-        ASSERT_EQ(c.store.pairs.reverse_environment[component][c.begin - 1], Real(kUnwritten));
-        ASSERT_EQ(c.store.pairs.reverse_environment[component][c.end], Real(0));
+        const Real* found = c.store.component(c.store.pairs.reverse_environment, component);
+        ASSERT_EQ(found[c.begin - 1], Real(kUnwritten));
+        ASSERT_EQ(found[c.end], Real(0));
     }
 }
 
@@ -141,6 +143,11 @@ TEST_P(TableKernels, MomentsAreSumsOfPowers) {
             for (int rank = 1; rank <= 40; ++rank) {
                 check_moments<4>(kernels, rank, order, 1 + rank % 11);
                 check_moments<1>(kernels, rank, order, 1 + rank % 23);
+            }
+            for (int rank = 1; rank <= 40; rank += 3) {
+                check_moments<9>(kernels, rank, order, 1 + rank % 11);
+                check_moments<16>(kernels, rank, order, 1 + rank % 7);
+                check_moments<25>(kernels, rank, order, 1 + rank % 5);
             }
             check_moments<4>(kernels, 100, order, 150);
             check_moments<1>(kernels, 100, order, 150);
@@ -156,6 +163,11 @@ TEST_P(TableKernels, ReverseMomentsAreTheirGradient) {
             for (int rank = 1; rank <= 40; ++rank) {
                 check_reverse_moments<4>(kernels, rank, order, 1 + rank % 11);
                 check_reverse_moments<1>(kernels, rank, order, 1 + rank % 23);
+            }
+            for (int rank = 1; rank <= 40; rank += 3) {
+                check_reverse_moments<9>(kernels, rank, order, 1 + rank % 11);
+                check_reverse_moments<16>(kernels, rank, order, 1 + rank % 7);
+                check_reverse_moments<25>(kernels, rank, order, 1 + rank % 5);
             }
             check_reverse_moments<4>(kernels, 100, order, 150);
             check_reverse_moments<1>(kernels, 100, order, 150);

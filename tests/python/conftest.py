@@ -301,7 +301,10 @@ def shared_tables(tables: TableSet) -> TableSet:
     """The same types as DPA-1 has them: tables over rcut - r, slots that both types share, which add something where they are
     empty: a row of C of their own."""
     descriptor = dataclasses.replace(
-        tables.descriptors[0], sel=np.array([12, 12], np.int32), padding=np.random.default_rng(9).normal(size=(2, 4))
+        tables.descriptors[0],
+        sel=np.array([12, 12], np.int32),
+        padding=np.random.default_rng(9).normal(size=(2, 4)),
+        degree_gains=np.array([0.5, -0.2]),
     )
     over_r = tuple(dataclasses.replace(table, argument=Argument.R, segments=_within(table)) for table in tables.tables)
     over_r = tuple(dataclasses.replace(table, upper=table.lower) for table in over_r)

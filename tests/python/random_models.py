@@ -162,6 +162,7 @@ def draw_descriptor(rng: np.random.Generator, kind: str, n: int, rcut: float, de
         own["axis_neuron"] = int(min(width, rng.choice([1, 2, 4, 8, 16])))
     if kind == "dpa1":
         own["padding"] = np.zeros((n, width))
+        own["degree_gains"] = rng.normal(0, 0.7, int(rng.choice([0, 0, 1, 2, 3])))
     return make(
         rcut=float(rcut), rcut_smth=min(smooth_from, 0.9 * rcut), env_protection=float(rng.choice([0, 0, 0, 1e-3, 0.1])),
         sel=tuple(sel), n_sel=n_sel, mean=np.zeros(n), std=np.ones((n, 1 if kind == "se_e2_r" else 2)),
@@ -179,7 +180,7 @@ def with_statistics(rng: np.random.Generator, d: Descriptor, n_types: int, sampl
         mine = sample.types[pairs.centre] == a
         slots = d.n_sel * max(1, int((sample.types == a).sum()))
         mean[a] = rows.x[mine].sum() / slots
-        variance = (rows.x[mine] ** 2).sum() / slots - mean[a] ** 2, (rows.row[mine, 1:] ** 2).sum() / 3 / slots
+        variance = (rows.x[mine] ** 2).sum() / slots - mean[a] ** 2, (rows.row[mine, 1:4] ** 2).sum() / 3 / slots
         std[a] = np.maximum(np.sqrt(np.maximum(variance, 0)), 0.01)[: std.shape[1]]  # the trainer's floor
     if rng.random() < 0.3 or (d.padding is not None and d.gates is None):  # or empty slots are not as neighbours at the cutoff
         mean[:] = 0

@@ -13,19 +13,21 @@ from pybuild.compress import hermite
 from pybuild.compress.build import Options, build
 from pybuild.compress.functions import GatedAlongR
 from pybuild.compress.grid import grid_of, plan_tables
-from pybuild.errors import InputError, UnsupportedModel
+from pybuild.descriptors.dpa1.deepmd import make
+from pybuild.descriptors.se_e2_a.harmonics import harmonics
+from pybuild.errors import InputError, ModelError, ReadError, UnsupportedModel
 from pybuild.info import info_lines
 from pybuild.model.descriptor import Argument
 from pybuild.model.kept_types import keep_types
 from pybuild.oracles import reference, reference_tables, reference_torch
-from pybuild.readers import read_model
+from pybuild.readers import read_model, read_source
 from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
 
 ENERGY, FORCE, VIRIAL, TABLES = 1e-11, 1e-11, 1e-10, 1e-8  # eV/atom, eV/A, eV: roundings of two programs; the build's tolerance
 SINGLE = 1e-4  # mixed precision of these models, whose forces are some eV/A
-PADDED = {"concat", "concat_exclude", "strip", "strip_tight"}  # whose empty slots have the type of the first atom
-CROWDED = {"concat_exclude", "strip_tight", "smooth"}  # with more neighbours than slots
-NAMES = ["concat", "concat_exclude", "electrons", "smooth", "smooth_exclude", "strip", "strip_tight"]
+PADDED = {"concat", "concat_exclude", "strip", "strip_tight", "lmax2", "lmax3"}  # empty slots have the type of the first atom
+CROWDED = {"concat_exclude", "strip_tight", "smooth", "lmax2"}  # with more neighbours than slots
+NAMES = ["concat", "concat_exclude", "electrons", "lmax2", "lmax3", "lmax4", "smooth", "smooth_exclude", "strip", "strip_tight"]
 BACKENDS = ["host", "kokkos_serial"]
 
 
@@ -79,7 +81,7 @@ def test_the_compiled_tables(folder, tables_of, name, backend):
 
 
 @pytest.mark.parametrize("options", [Options(), Options(form="direct"), Options(form="folded"), Options(rank="full")], ids=str)
-@pytest.mark.parametrize("name", ["concat_exclude", "smooth"])
+@pytest.mark.parametrize("name", ["concat_exclude", "lmax4", "smooth"])
 def test_every_form(folder, name, options, tmp_path):
     """The oracle of the tables and the host, with the row that empty slots have."""
     model, data = trained(folder, name)
@@ -139,18 +141,60 @@ def test_tables_over_the_distance(folder):
         np.testing.assert_allclose(slope[0], slope[1], rtol=1e-4)
 
 
-def test_forces_are_derivatives_of_the_tables(tables_of, folder):
+@pytest.mark.parametrize("name", ["smooth", "lmax4"])
+def test_forces_are_derivatives_of_the_tables(tables_of, folder, name):
     """At the cutoff, inside it, and beyond the end of the tables: the host's own energy."""
-    model = trained(folder, "smooth")[0]
+    model = trained(folder, name)[0]
     step = 1e-4
     for r in (0.05, 0.5, 1.3, 2.0, 3.9995, 4.0, 4.0005):
         x = np.array([[0.0, 0.0, 0.0], [r, 0.0, 0.0], [0.3, 1.1, 0.2]])
         moved = np.array([[0.0] * 3, [step, 0.0, 0.0], [0.0] * 3])
-        up, down = (calculator.evaluate(tables_of("smooth"), x + s * moved, [0, 0, 1]).energy for s in (1, -1))
-        found = calculator.evaluate(tables_of("smooth"), x, [0, 0, 1])
+        up, down = (calculator.evaluate(tables_of(name), x + s * moved, [0, 0, 1]).energy for s in (1, -1))
+        found = calculator.evaluate(tables_of(name), x, [0, 0, 1])
         np.testing.assert_allclose((down - up) / (2 * step), found.forces[1, 0], rtol=1e-5, atol=1e-6)
         if r > M:
             np.testing.assert_allclose(found.forces, reference.evaluate(model, x, [0, 0, 1]).forces, atol=TABLES)
+
+
+@pytest.mark.parametrize("lmax", [2, 3, 4])
+def test_harmonics(lmax):
+    """Y_l(u) . Y_l(v) = P_l(u . v), whatever the axes; their derivatives; the oracle's own."""
+    rng = np.random.default_rng(lmax)
+    n, gains = rng.normal(size=(7, 3)), rng.uniform(0.5, 2.0, lmax - 1)
+    value, slope = harmonics(n, gains)
+    unit = n / np.linalg.norm(n, axis=1)[:, None]
+    of_unit, start = harmonics(unit, gains)[0], 0
+    for degree, gain in enumerate(gains, start=2):
+        mine = of_unit[:, start : start + 2 * degree + 1]
+        legendre = np.polynomial.Legendre.basis(degree)(unit @ unit.T)
+        np.testing.assert_allclose(mine @ mine.T, gain**2 * legendre, atol=1e-13)
+        start += 2 * degree + 1
+    assert value.shape == (7, start)
+    for c, step in enumerate(1e-4 * np.eye(3)):
+        difference = harmonics(n + step, gains)[0] - harmonics(n - step, gains)[0]
+        np.testing.assert_allclose(slope[:, :, c], difference / 2e-4, rtol=1e-6, atol=1e-6)
+
+
+def test_degrees_of_a_description(folder):
+    """As many gains as the file has; no more than there are formulas for."""
+    d = trained(folder, "lmax4")[0].descriptors[0]
+    assert (d.lmax, d.n_components, len(d.degree_gains)) == (4, 25, 3)
+    for gains, message in ((np.ones(4), "must be one number for each degree from 2 to at most 4"), ([np.inf], "finite")):
+        with pytest.raises(ModelError, match=f"descriptor.degree_gains.*{message}"):
+            dataclasses.replace(d, degree_gains=gains).validate(3)
+
+
+def test_degrees_of_a_file_that_do_not_fit(folder):
+    for change, message in (({"lmax": 3}, "lmax = 3 have shape"), ({"lmax": 5}, r"l = 4 \(lmax = 5\) is not supported")):
+        tree = read_source(folder / "lmax4.pth").tree
+        tree["descriptor"] |= change
+        with pytest.raises((ReadError, UnsupportedModel), match=message):
+            make(tree["descriptor"], 3)
+
+
+def test_info_tells_the_degree(folder):
+    lines = info_lines(build(trained(folder, "lmax3")[0], M).tables)
+    assert "embedding: 8 outputs, axis_neuron 3, lmax 3" in lines
 
 
 def test_info_tells_distances(folder):

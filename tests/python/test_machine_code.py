@@ -50,5 +50,13 @@ def test_what_is_complained_of():
     assert complaints(disassembled([*LOOP, *(235 * ["FADD R6, R6, R8"])])) != []
 
 
+def test_more_components_have_no_bounds():
+    text = disassembled([*LOOP, "STL [R1], R2"]).replace("<float, 4,", "<float, 25,")
+    assert [kernel.name for kernel in machine_code.kernels(text)] == ["ReverseMoments<float, 25>"]
+    assert complaints(text) == []
+    constant = disassembled(LOOP, launch="constant_memory").replace("<float, 4,", "<float, 25,")
+    assert complaints(constant) == ["is launched from constant memory"]
+
+
 def test_spills_around_a_loop_are_not():
     assert complaints(disassembled(LOOP, ["STL [R1], R2"])) == []

@@ -334,6 +334,10 @@ WRONG_SHARED = {
     "arguments": ("table.1.argument", set_to((), 0), "is 0, but 1 in table 0 of the same descriptor"),
     "empty slots": ("fitting.0.input.0.columns", set_to((1, 1), 1), "expected a channel of 0 to 0"),
     "another type": ("fitting.0.input.0.columns", set_to((1, 0), -2), "there is no table for that"),
+    "no gains": ("descriptor.0.degree_gains", lambda a: a[:0].copy(), "has 0 numbers, expected 1 to 3: of degrees 2 to 4"),
+    "too many gains": ("descriptor.0.degree_gains", lambda a: np.ones(4), "has 4 numbers, expected 1 to 3: of degrees 2 to 4"),
+    "gains nan": ("descriptor.0.degree_gains", set_to(0, np.nan), "finite"),
+    "gains shape": ("descriptor.0.degree_gains", lambda a: a[None], r"has shape \(1, 2\), expected \('any',\)"),
 }
 WRONG_GATED = {
     "sel": ("descriptor.0.sel", set_to(0, 4), "must be n_sel = 12 for every type: the slots of se_e3_tebd are for all types"),
@@ -390,6 +394,11 @@ class TestWrongModels:
         rest = [section for section in sections_of(shared_tables) if section[0] != "descriptor.0.padding"]
         with pytest.raises(ModelError, match="must be n_sel for every type, with padding"):
             from_bytes(pack(rest))
+
+    def test_gains_of_a_kind_without_degrees(self, radial_tables: TableSet) -> None:
+        extra = ("descriptor.0.degree_gains", np.ones(1), True)
+        with pytest.raises(ModelError, match=r"degree_gains': is there, which a descriptor se_e2_r does not have"):
+            from_bytes(pack([*sections_of(radial_tables), extra]))
 
     def test_descriptor_of_no_net(self, double_tables: TableSet, tables: TableSet) -> None:
         with pytest.raises(ModelError, match=r"'descriptor\.1\.kind': is in the inputs of no fitting net"):

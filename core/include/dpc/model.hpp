@@ -66,6 +66,7 @@ struct Descriptor {
     const double* padding = nullptr;  // (N, M) what one of the n_sel slots adds where it is empty; null: each type has its own
     const double* gates = nullptr;    // (N, N, M) of two neighbour types, in any order: g of se_e3_tebd; null: there is none
     TableArgument argument = TableArgument::x;  // of all its tables
+    std::vector<double> degree_gains;           // se_e2_a: (lmax - 1) of components of degree 2 to lmax; empty: lmax is 1
 
     /// Every slot is for neighbours of any type.
     bool shares_slots() const;
@@ -75,6 +76,9 @@ struct Descriptor {
         return type_pairs[static_cast<std::size_t>(centre) * sel.size() + static_cast<std::size_t>(neighbour)];
     }
     bool is_three_body() const { return dpc::is_three_body(kind); }
+    int lmax() const { return 1 + static_cast<int>(degree_gains.size()); }
+    /// se_e2_a: of R, those of degree 0 to lmax.
+    int n_components() const { return (lmax() + 1) * (lmax() + 1); }
     /// Inputs that a first layer of linear form takes of each column.
     int n_per_column() const { return gates != nullptr ? 2 : 1; }
     /// Groups of neighbours, each with a sum of its own: of type g; of three bodies the pairs of neighbours of two types b <= c, g = b N + c.

@@ -10,6 +10,7 @@
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/math/environment.hpp"
+#include "dpc/math/harmonics.hpp"
 #include "dpc/model.hpp"
 #include "dpc/packed_layout.hpp"
 
@@ -63,6 +64,8 @@ struct PackedDescriptor {
     double rcut = 0;                               // angstrom
     int n_sel = 0;                                 // divisor of the sum over neighbours
     math::EnvParameters environment{};             // of three bodies R_0 is s/std', the length of the vector in R
+    int n_components = 4;                          // se_e2_a: of R
+    math::Harmonics harmonics{};                   // those of degree 2 and more
     std::vector<PackedTypePair<Real>> type_pairs;  // by neighbour type; of three bodies without tables
     std::vector<PackedTriple<Real>> triples;       // of three bodies: those that centres of this type see
     TableArgument argument = TableArgument::x;

@@ -6,9 +6,9 @@ The type embeddings E are vectors of numbers, so for a pair of types the embeddi
 - concat: a net of [x, E_j, E_i], which is a net of x whose first layer puts the embeddings beside it;
 - strip: G = net(x) (1 + w g), g = strip net([E_j, E_i]), with w = sw(r) (smooth) or w = 1: one more linear layer.
 
-One-sided, E_i is left out. What is summed is se_e2_a's. E_i appended to the descriptor goes into the first bias of the fitting
-net. TensorFlow has a switch w of its own, gives g as numbers where it compressed the model, and calls se_e2_a what has slots of
-each type (tree["sections"]).
+One-sided, E_i is left out. What is summed is se_e2_a's, where lmax > 1 with components of degree 2 to lmax. E_i appended to the
+descriptor goes into the first bias of the fitting net. TensorFlow has a switch w of its own, gives g as numbers where it
+compressed the model, and calls se_e2_a what has slots of each type (tree["sections"]).
 Of an empty slot DeePMD-kit's PyTorch back end takes the type of the structure's first atom, which matters where the mean is not
 0 and nothing switches it off: our own key tree["padding_type"] says of which type that is, N for the zero embedding. With concat
 and slots of each type it is the slot's type.
@@ -27,6 +27,7 @@ from ...model.net import Layer, Net, Skip, check_net
 from ...model.piecewise import Piecewise, check_piecewise
 from ..deepmd import Tree, function_of_tree, net_of_tree, one_per_centre, slot_statistics, symmetric, unsupported
 from ..se_e2_a.descriptor import SeE2A
+from ..se_e2_a.harmonics import MOST_LMAX
 from .type_embedding import type_embedding
 
 
@@ -61,6 +62,7 @@ def make(tree: Tree, n_types: int) -> SeE2A:
         gates=gates,
         switch_radius=None if gates is None else tree["switch_radius"],
         axis_neuron=tree["axis_neuron"],
+        degree_gains=_degree_gains(tree),
     )
 
 
@@ -71,8 +73,17 @@ def _refuse(tree: Tree) -> None:
             "sums over pairs of neighbours that no table can hold",
         )
     refuse_changed_slots(tree)
-    if tree["lmax"] != 1:
-        raise unsupported(f"a basis beyond l = 1 (lmax = {tree['lmax']})", "more components in the moments")
+
+
+def _degree_gains(tree: Tree) -> Array:
+    """(lmax - 1,) what the components of degree 2 to lmax are multiplied by; the products of two have the square."""
+    lmax, gains = tree["lmax"], tree["@variables"]["degree_gain_raw"]
+    if not 1 <= lmax <= MOST_LMAX:
+        raise unsupported(f"a basis beyond l = {MOST_LMAX} (lmax = {lmax})", "more components in the moments")
+    gains = np.empty(0) if gains is None else gains
+    if gains.shape != (lmax - 1,) or not np.isfinite(gains).all():
+        raise ReadError(f"the gains of the degrees 2 to lmax = {lmax} have shape {gains.shape} or are not numbers; it is damaged")
+    return gains.astype(np.float64)
 
 
 def refuse_changed_slots(tree: Tree) -> None:

@@ -42,6 +42,8 @@ def _members(descriptor: Tree) -> Iterator[Tree]:
 def _descriptor(d: Tree, type_map: list[str]) -> Facts:
     facts: Facts = {"kind": d["type"]}
     facts |= {key: d[key] for key in ("rcut", "rcut_smth", "env_protection", "axis_neuron", "attn_layer") if d.get(key)}
+    if d.get("lmax", 1) > 1:
+        facts["lmax"] = d["lmax"]
     sel = d.get("sections") or d.get("sel", ())
     facts["sel"] = dict(zip(type_map, sel, strict=True)) if len(sel) == len(type_map) else list(sel)
     if d.get("exclude_types"):

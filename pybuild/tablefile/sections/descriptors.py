@@ -37,6 +37,7 @@ def descriptor_sections(descriptors: Sequence[DescriptorArrays]) -> list[NamedAr
             (prefix + "pair_table", as_i32(d.pair_table), True),
             *([] if d.padding is None else [(prefix + "padding", as_f64(d.padding), True)]),
             *([] if d.gates is None else [(prefix + "gates", as_f64(d.gates), True)]),
+            *([(prefix + "degree_gains", as_f64(d.degree_gains), True)] if d.degree_gains.size else []),
         ]
     return out
 
@@ -75,7 +76,19 @@ def _read_descriptor(s: Sections, prefix: str, n: int) -> DescriptorArrays:
     padding = _read_padding(s, prefix, kind, sel, n_sel, width, pair_kind)
     gates = _read_gates(s, prefix, kind, n, width)
     statistics = (rcut, smooth, protection, sel, n_sel, mean, std)
-    return DescriptorArrays(kind, *statistics, width, axis, pair_kind, pair_table, padding, gates)
+    gains = _read_degree_gains(s, prefix, kind)
+    return DescriptorArrays(kind, *statistics, width, axis, pair_kind, pair_table, padding, gates, gains)
+
+
+def _read_degree_gains(s: Sections, prefix: str, kind: str) -> Array:
+    """(lmax - 1,) by degree from 2 on."""
+    name = prefix + "degree_gains"
+    if not s.has(name):
+        return np.empty(0)
+    require(KINDS[kind].most_lmax > 1, name, f"is there, which a descriptor {kind} does not have")
+    gains, most = s.f64(name, None), KINDS[kind].most_lmax - 1
+    require(1 <= len(gains) <= most, name, f"has {len(gains)} numbers, expected 1 to {most}: of degrees 2 to {most + 1}")
+    return gains
 
 
 def _read_gates(s: Sections, prefix: str, kind: str, n: int, width: int) -> Array | None:

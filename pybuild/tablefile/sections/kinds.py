@@ -20,6 +20,7 @@ class KindRules:
     excluded_argument: float | None  # where excluded neighbours are looked up; None: they add nothing
     arguments: tuple[Argument, ...]  # of its tables
     shares_slots: bool = False  # always: sel is n_sel for each type; and there may be gates
+    most_lmax: int = 1  # the highest degree of its components
 
     @property
     def has_n_sel(self) -> bool:
@@ -28,7 +29,7 @@ class KindRules:
 
 
 KINDS = {
-    "se_e2_a": KindRules(2, 2, True, True, (Form.DIRECT, Form.SQUARE), None, (Argument.X, Argument.R)),
+    "se_e2_a": KindRules(2, 2, True, True, (Form.DIRECT, Form.SQUARE), None, (Argument.X, Argument.R), most_lmax=4),
     "se_e2_r": KindRules(2, 1, False, True, (Form.DIRECT, Form.LINEAR), 0.0, (Argument.X, Argument.R)),
     "se_e3": KindRules(3, 1, False, False, (Form.DIRECT, Form.LINEAR), None, (Argument.PRODUCT,)),
     "se_e3_tebd": KindRules(3, 1, False, False, (Form.DIRECT, Form.LINEAR), None, (Argument.PRODUCT,), True),

@@ -39,6 +39,9 @@ MODELS = {
     "smooth": (SMOOTH | BOTH | {"rcut_smth": 2.0, "sel": 10}, {}, {"pair_exclude_types": [[1, 2]]}),
     "smooth_exclude": (SMOOTH | ONE | {"exclude_types": [[2, 2]]}, {}, {}),
     "electrons": (SMOOTH | BOTH | {"use_econf_tebd": True, "neuron": [3, 6]}, {}, ELEMENTS),
+    "lmax2": (CONCAT | BOTH | {"lmax": 2, "exclude_types": [[0, 2]], "sel": 12, "env_protection": 0.05}, {}, {}),
+    "lmax3": (STRIP | ONE | {"lmax": 3}, {}, {"pair_exclude_types": [[1, 2]]}),
+    "lmax4": (SMOOTH | BOTH | {"lmax": 4, "rcut_smth": 2.0, "exclude_types": [[2, 2]]}, {}, {}),
 }
 
 

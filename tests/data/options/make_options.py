@@ -93,6 +93,9 @@ def randomise(model, seed):
         for name, parameter in model.named_parameters():
             if name.endswith("idt"):
                 parameter.copy_(torch.as_tensor(rng.uniform(0.05, 0.9, parameter.shape)))
+            elif name.endswith("degree_gain_raw"):
+                signs = rng.choice([-1.0, 1.0], parameter.shape)
+                parameter.copy_(torch.as_tensor(signs * rng.uniform(0.4, 1.0, parameter.shape)))
             elif name.endswith(("matrix", "bias")):
                 parameter.copy_(torch.as_tensor(rng.normal(0.0, 0.6, parameter.shape)))
     model.min_nbor_dist = torch.tensor(1.1, dtype=torch.float64)

@@ -71,6 +71,9 @@ struct Chunk {
     KOKKOS_INLINE_FUNCTION int first_slot(int k) const { return static_cast<int>(slots[k] - slots[0]); }
     /// Pairs of the segment that are in the pair arrays: others are counted only.
     KOKKOS_INLINE_FUNCTION int n_stored(int b, int k) const { return limits[b].is_stored ? counts[segment(b, k)] : 0; }
+    /// The pairs of an atom in these arrays, of all types one after the other.
+    KOKKOS_INLINE_FUNCTION int first_pair(int k) const { return firsts[segment(0, k)]; }
+    KOKKOS_INLINE_FUNCTION int end_of_pairs(int k) const { return firsts[segment(n_types - 1, k)] + n_stored(n_types - 1, k); }
 };
 
 /// Of n pairs.

@@ -70,6 +70,8 @@ struct DeviceDescriptor {
     double rcut2 = 0;
     Real inverse_n_sel{};
     math::EnvParameters environment{};
+    int n_components = 4;  // se_e2_a: of R
+    math::Harmonics harmonics{};
     const DeviceTypePair<Real>* type_pairs = nullptr;  // by neighbour type, device memory
     const DeviceTriple<Real>* triples = nullptr;
     int n_triples = 0;
@@ -88,6 +90,7 @@ struct DescriptorExtent {
     bool expands = false;  // around some type
     bool looks_up_distance = false;
     bool is_gated = false;
+    int n_components = 4;
 };
 
 /// Slots for neighbours inside the cut-off of each of several descriptors, and of the list of all together, device memory.
@@ -294,6 +297,8 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     to.rcut2 = from.rcut * from.rcut;
     to.inverse_n_sel = Real(1) / static_cast<Real>(from.n_sel);
     to.environment = from.environment;
+    to.n_components = from.n_components;
+    to.harmonics = from.harmonics;
     std::vector<DeviceTypePair<Real>> pairs;
     for (const PackedTypePair<Real>& pair : from.type_pairs) {
         pairs.push_back(upload(pair, host, device));
@@ -317,6 +322,7 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     DescriptorExtent& extent = descriptors[static_cast<std::size_t>(from.index)];
     extent.most_moments = std::max({extent.most_moments, from.n_rows(), from.n_factors()});
     extent.is_gated = from.is_gated;
+    extent.n_components = from.n_components;
     extent.expands = extent.expands || to.expands;
     extent.looks_up_distance = to.table_rcut > 0;
     return to;

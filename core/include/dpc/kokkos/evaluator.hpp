@@ -333,7 +333,7 @@ void Evaluator<ExecSpace, Real>::for_each_descriptor(const DeviceType<Real>& typ
     int first = 0;
     for (const DeviceDescriptor<Real>& descriptor : type.descriptors) {
         const DescriptorSteps<ExecSpace, Real> steps(space_, chunk, descriptor, scratch_.descriptor(descriptor.index), product_);
-        with_kind<ExecSpace, Real>(descriptor.kind, [&](auto kind) { call(kind, steps, features.from(first)); });
+        with_kind<ExecSpace, Real>(descriptor, [&](auto kind) { call(kind, steps, features.from(first)); });
         first += descriptor.n_features;
     }
 }

@@ -195,6 +195,9 @@ int count_workers(const ExecSpace& space) {
 constexpr int kFewestTeams = 6;
 template <class Real>
 inline constexpr int few_teams = sizeof(Real) == sizeof(float) ? 4 : 3;
+/// The same of 16 and 25 components: all registers that there are.
+template <class Real, int COMPONENTS>
+inline constexpr int teams_of = COMPONENTS > 9 ? 2 : few_teams<Real>;
 
 /// Processor: one worker's atoms.
 template <class Body>

@@ -126,6 +126,12 @@ using Pack = simd::DPC_ISA::Pack<T>;
 /// Packs of channels that fit the registers of a processor at once: the sums of four components each, and what the polynomials need.
 constexpr int kMostPacks = kPackBytes == 64 ? 4 : kPackBytes == 32 ? 2 : 1;
 
+/// Of a Group that may take so many with 4 components, with more of them.
+template <int COMPONENTS>
+constexpr int most_packs_of(int with_four) {
+    return COMPONENTS <= 4 ? with_four : COMPONENTS == 9 && with_four == 4 ? 2 : 1;
+}
+
 /// Rows of a product tile and packs in it: as many sums as the registers hold.
 template <class ExecSpace>
 inline constexpr int tile_rows = is_gpu<ExecSpace> ? 16 : 6;

@@ -56,7 +56,7 @@ void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& mod
     for (std::size_t index = 0; index < descriptors_.size(); ++index) {
         const DescriptorExtent& extent = model.descriptors[index];
         DescriptorArrays<Real>& arrays = descriptors_[index];
-        with_kind<ExecSpace, Real>(extent.kind, [&](auto kind) { kind.place(places_, extent, n_lanes, n_slots, arrays); });
+        with_kind<ExecSpace, Real>(extent, [&](auto kind) { kind.place(places_, extent, n_lanes, n_slots, arrays); });
         arrays.pairs.neighbour = pairs.neighbour;
         std::copy(pairs.d, pairs.d + 3, arrays.pairs.d);
         arrays.pairs.r2 = pairs.r2;

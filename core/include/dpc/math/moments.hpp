@@ -9,6 +9,12 @@
 
 namespace dpc::math {
 
+/// Sums over channels that a processor makes together, one for each component of some pairs.
+template <int COMPONENTS>
+inline constexpr int kSumsAtOnce = COMPONENTS == 9 || COMPONENTS > 16 ? 32 : 16;
+template <int COMPONENTS>
+inline constexpr int kPairsAtOnce = kSumsAtOnce<COMPONENTS> / COMPONENTS;
+
 /// From one pack of channels to the next of the same thread. Threads of a GPU that share a pair take packs in turn.
 template <class P>
 inline constexpr int kChannelStep = P::width;
@@ -90,7 +96,7 @@ DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environme
             reverse[0] += slope * along;
         }
     }
-    if constexpr (COMPONENTS == 4 && !Slope::is_one) {
+    if constexpr (COMPONENTS >= 4 && !Slope::is_one) {
         reverse[0] += by_row * P(environment_slope.value);
     }
 }

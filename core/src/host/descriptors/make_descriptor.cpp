@@ -9,13 +9,19 @@ namespace dpc::host {
 
 template <class Real>
 std::unique_ptr<BlockDescriptor<Real>> make_descriptor(const Model& model, int index, const Kernels<Real>& kernels) {
-    switch (model.descriptors[static_cast<std::size_t>(index)].kind) {
+    const Descriptor& descriptor = model.descriptors[static_cast<std::size_t>(index)];
+    switch (descriptor.kind) {
         case DescriptorKind::se_e2_r: return std::make_unique<SeE2R<Real>>(index, kernels);
         case DescriptorKind::se_e3:
         case DescriptorKind::se_e3_tebd: return std::make_unique<SeE3<Real>>(index, kernels);
         case DescriptorKind::se_e2_a: break;
     }
-    return std::make_unique<SeE2A<Real>>(index, kernels);
+    switch (descriptor.n_components()) {
+        case 9: return std::make_unique<SeE2A<Real, 9>>(index, kernels);
+        case 16: return std::make_unique<SeE2A<Real, 16>>(index, kernels);
+        case 25: return std::make_unique<SeE2A<Real, 25>>(index, kernels);
+        default: return std::make_unique<SeE2A<Real, 4>>(index, kernels);
+    }
 }
 
 template std::unique_ptr<BlockDescriptor<double>> make_descriptor(const Model&, int, const Kernels<double>&);

@@ -8,14 +8,26 @@
 
 namespace dpc::host {
 
+namespace {
+
+/// Arrays of n components of n_slots numbers, one behind the other. Returns the end.
+template <class Real>
+Real* place_components(Real* memory, int n, std::size_t n_slots, Real* (&arrays)[4]) {
+    for (std::size_t c = 0; c < 4; ++c) {
+        arrays[c] = memory + c * n_slots;
+    }
+    return memory + static_cast<std::size_t>(n) * n_slots;
+}
+
+}  // namespace
+
 template <class Real, int COMPONENTS>
 void PairDescriptor<Real, COMPONENTS>::reserve_pairs(const PackedSet<Real>& set, std::size_t n_slots) {
     PairArrays<Real>& a = arrays_;
-    if constexpr (COMPONENTS == 4) {
+    if constexpr (COMPONENTS >= 4) {
         place(doubles_, n_slots, {&a.dx_over_r, &a.h, &a.dh_over_r, &a.x});
-        place(reals_, n_slots,
-              {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.distance, &a.reverse_environment[0],
-               &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
+        a.distance = place_components(reals_.reserve((2 * COMPONENTS + 1) * n_slots), COMPONENTS, n_slots, a.environment);
+        place_components(a.distance + n_slots, COMPONENTS, n_slots, a.reverse_environment);
         place(slopes_, set.looks_up_distance(index_) ? n_slots : 0, {&a.environment_slope});
     } else {
         place(doubles_, n_slots, {&a.dx_over_r, &a.x});
@@ -28,15 +40,19 @@ void PairDescriptor<Real, COMPONENTS>::reserve_pairs(const PackedSet<Real>& set,
 template <class Real, int COMPONENTS>
 void PairDescriptor<Real, COMPONENTS>::compute_environment(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs) {
     block_ = &pairs;
+    descriptor_ = &descriptor;
     arrays_.neighbour = pairs.neighbour;
     std::copy(pairs.d, pairs.d + 3, arrays_.d);
     arrays_.r2 = pairs.r2;
     for (int c = 0; c < COMPONENTS; ++c) {
-        std::fill_n(arrays_.reverse_environment[c] + pairs.n, kPairPadding, Real(0));
+        std::fill_n(math::component_of<COMPONENTS>(arrays_.reverse_environment, c) + pairs.n, kPairPadding, Real(0));
     }
-    kernels_.pairs.compute_environment[COMPONENTS](descriptor.environment, pairs.n, arrays_);
+    kernels_.pairs.compute_environment[kOfEnvironment](descriptor.environment, pairs.n, arrays_);
     if (descriptor.argument == TableArgument::r) {
-        kernels_.pairs.follow_distance[COMPONENTS](descriptor.rcut, pairs.n, arrays_);
+        kernels_.pairs.follow_distance[kOfEnvironment](descriptor.rcut, pairs.n, arrays_);
+    }
+    if constexpr (COMPONENTS > 4) {
+        kernels_.pairs.compute_harmonics[COMPONENTS](descriptor.harmonics, pairs.n, arrays_);
     }
     for (int b = 0; b < pairs.n_types; ++b) {
         const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
@@ -111,7 +127,8 @@ void PairDescriptor<Real, COMPONENTS>::reverse_moments(const PackedDescriptor<Re
                                                        const Real* gradient) {
     const Real inverse_n_sel = Real(1) / static_cast<Real>(descriptor.n_sel);
     const bool has_slopes = COMPONENTS > 1 && descriptor.argument == TableArgument::r;  // R is not the table's argument
-    const auto reverse = has_slopes ? kernels_.table.reverse_moments_over_r : kernels_.table.reverse_moments[COMPONENTS];
+    const auto& by_components = has_slopes ? kernels_.table.reverse_moments_over_r : kernels_.table.reverse_moments;
+    const auto reverse = by_components[COMPONENTS];
     for (int b = 0; b < block_->n_types; ++b) {
         const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
         if (pair.kind != PairKind::ordinary) {
@@ -138,6 +155,12 @@ void PairDescriptor<Real, COMPONENTS>::reverse_moments(const PackedDescriptor<Re
 
 template class PairDescriptor<double, 4>;
 template class PairDescriptor<float, 4>;
+template class PairDescriptor<double, 9>;
+template class PairDescriptor<float, 9>;
+template class PairDescriptor<double, 16>;
+template class PairDescriptor<float, 16>;
+template class PairDescriptor<double, 25>;
+template class PairDescriptor<float, 25>;
 template class PairDescriptor<double, 1>;
 template class PairDescriptor<float, 1>;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What descriptors have in common whose embedding net depends on one pair: the way from pairs to the moments of C and back, C = (1/n_sel)
-// sum over the slots of phi(x) (x) R, where COMPONENTS is 4, or of phi(x), where it is 1. A kind makes its features of these moments.
+// sum over the slots of phi(x) (x) R, where COMPONENTS is 4 or, with those of higher degree, 9, 16 or 25, or of phi(x), where it is 1. A
+// kind makes its features of these moments.
 #pragma once
 
 #include "host/descriptors/block_descriptor.hpp"
@@ -12,7 +13,11 @@ class PairDescriptor : public BlockDescriptor<Real> {
 public:
     void compute_environment(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs) final;
     void reverse_environment(double* const gradient[3], double* virial) final {
-        kernels_.pairs.reverse_environment[COMPONENTS](block_->n, arrays_, gradient, virial);
+        if constexpr (COMPONENTS > 4) {
+            const bool over_distance = descriptor_->argument == TableArgument::r;
+            kernels_.pairs.reverse_harmonics[COMPONENTS](descriptor_->harmonics, over_distance, block_->n, arrays_);
+        }
+        kernels_.pairs.reverse_environment[kOfEnvironment](block_->n, arrays_, gradient, virial);
     }
 
 protected:
@@ -32,10 +37,13 @@ protected:
     const Kernels<Real>& kernels_;
 
 private:
+    static constexpr int kOfEnvironment = COMPONENTS > 4 ? 4 : COMPONENTS;  // components, without those of higher degree
+
     int count_all(int atom) const;
     void store(const PackedTypePair<Real>& pair, int n, Real inverse_n_sel, int lanes, Real* moments) const;
 
     const BlockPairs* block_ = nullptr;
+    const PackedDescriptor<Real>* descriptor_ = nullptr;  // of the pairs
     PairArrays<Real> arrays_{};
     AlignedArray<double> doubles_;
     AlignedArray<Real> reals_, slopes_;

@@ -14,12 +14,21 @@ struct InBoth {
     Table<float> in_float;
 };
 
-/// One function for environments of 4 components, R of se_e2_a, one for those of 1, and where pairs of neighbours are pairs, too, one
-/// for those of 2.
+/// One function for environments of 4 components, R of se_e2_a, one for those of 1, where pairs of neighbours are pairs, too, one
+/// for those of 2, and those of R with components of higher degree. Null where there is none.
 template <class Function>
 struct ByComponents {
-    Function four, one, two;
-    Function operator[](int components) const { return components == 4 ? four : components == 1 ? one : two; }
+    Function four = nullptr, one = nullptr, two = nullptr, nine = nullptr, sixteen = nullptr, twenty_five = nullptr;
+    Function operator[](int components) const {
+        switch (components) {
+            case 1: return one;
+            case 2: return two;
+            case 9: return nine;
+            case 16: return sixteen;
+            case 25: return twenty_five;
+            default: return four;
+        }
+    }
 };
 
 }  // namespace dpc::host

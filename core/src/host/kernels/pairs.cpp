@@ -69,7 +69,21 @@ void follow_switch(const math::EnvParameters& parameters, int n_pairs, const Pai
     }
 }
 
-/// The same the other way. The nine sums of the virial stay in registers over the block and are made single numbers once.
+template <class Real, int COMPONENTS>
+void compute_harmonics(const math::Harmonics& harmonics, int n_pairs, const PairArrays<Real>& pairs) {
+    for (int k = 0; k < n_pairs; k += PackD::width) {
+        math::compute_harmonics<COMPONENTS, PackD>(harmonics, pairs, k);
+    }
+}
+
+template <class Real, int COMPONENTS>
+void reverse_harmonics(const math::Harmonics& harmonics, bool over_distance, int n_pairs, const PairArrays<Real>& pairs) {
+    for (int k = 0; k < n_pairs; k += PackD::width) {
+        math::reverse_harmonics<COMPONENTS, PackD>(harmonics, over_distance, pairs, k);
+    }
+}
+
+/// The environment the other way. The nine sums of the virial stay in registers over the block and are made single numbers once.
 template <class Real, int COMPONENTS>
 void reverse_environment(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial) {
     PackD total[9];
@@ -96,10 +110,16 @@ constexpr PairKernels<Real> functions() {
 #else
     table.gather = gather_pairs<Real>;
 #endif
-    table.compute_environment = {compute_environment<Real, 4>, compute_environment<Real, 1>, nullptr};
-    table.follow_distance = {follow_distance<Real, 4>, follow_distance<Real, 1>, nullptr};
+    table.compute_environment = {compute_environment<Real, 4>, compute_environment<Real, 1>};
+    table.follow_distance = {follow_distance<Real, 4>, follow_distance<Real, 1>};
     table.follow_switch = follow_switch<Real>;
-    table.reverse_environment = {reverse_environment<Real, 4>, reverse_environment<Real, 1>, nullptr};
+    table.compute_harmonics.nine = compute_harmonics<Real, 9>;
+    table.compute_harmonics.sixteen = compute_harmonics<Real, 16>;
+    table.compute_harmonics.twenty_five = compute_harmonics<Real, 25>;
+    table.reverse_harmonics.nine = reverse_harmonics<Real, 9>;
+    table.reverse_harmonics.sixteen = reverse_harmonics<Real, 16>;
+    table.reverse_harmonics.twenty_five = reverse_harmonics<Real, 25>;
+    table.reverse_environment = {reverse_environment<Real, 4>, reverse_environment<Real, 1>};
     return table;
 }
 

@@ -20,6 +20,11 @@ struct PairKernels {
     ByComponents<void (*)(double rcut, int n_pairs, const PairArrays<Real>& pairs)> follow_distance;
     /// After compute_environment: R_0 is the switch function.
     void (*follow_switch)(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs);
+    /// After compute_environment of 4 components: those of higher degree.
+    ByComponents<void (*)(const math::Harmonics& harmonics, int n_pairs, const PairArrays<Real>& pairs)> compute_harmonics;
+    /// Before reverse_environment of 4 components: dE/dR of the others becomes part of theirs. over_distance: tables are.
+    ByComponents<void (*)(const math::Harmonics& harmonics, bool over_distance, int n_pairs, const PairArrays<Real>& pairs)>
+        reverse_harmonics;
     /// gradient (3, n_pairs) = dE/dd of every pair; virial (9) += -d (x) gradient.
     ByComponents<void (*)(int n_pairs, const PairArrays<Real>& pairs, double* const gradient[3], double* virial)>
         reverse_environment;

@@ -10,11 +10,12 @@ namespace dpc::host {
 
 template <class Real>
 struct ProductKernels {
-    /// products (n, lanes) of factors (n_factors, 4, lanes). scratch: 8 n_factors kLaneMultiple.
-    void (*compute)(const ProductList& list, int lanes, const Real* factors, Real* scratch, Real* products);
+    /// products (n, lanes) of factors (n_factors, components, lanes). scratch: 2 components n_factors kLaneMultiple.
+    ByComponents<void (*)(const ProductList& list, int lanes, const Real* factors, Real* scratch, Real* products)> compute;
     /// dE/dfactors from dE/dproducts; overwrites.
-    void (*reverse)(const ProductList& list, int lanes, const Real* factors, const Real* reverse_products, Real* scratch,
-                    Real* reverse_factors);
+    ByComponents<void (*)(const ProductList& list, int lanes, const Real* factors, const Real* reverse_products, Real* scratch,
+                          Real* reverse_factors)>
+        reverse;
 };
 
 }  // namespace dpc::host

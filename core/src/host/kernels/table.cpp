@@ -13,10 +13,12 @@ using simd::DPC_ISA::Pack;
 using simd::DPC_ISA::sum_elements;
 using PackD = Pack<double>;
 
-/// Packs of channels that fit the registers at once: 4 N sums and what the polynomials need.
-constexpr int kPacksAtOnce = simd::DPC_ISA::kRegisters == 32 ? 4 : 2;
-/// Sums over channels that are made together: one for each component of some pairs.
-constexpr int kSumsAtOnce = 16;
+/// Packs of channels that fit the registers at once: 4 N sums and what the polynomials need. Of 16 and 25 components one, which
+/// does not fit 16 registers.
+template <int COMPONENTS>
+constexpr int kPacksAtOnce = COMPONENTS <= 4   ? (simd::DPC_ISA::kRegisters == 32 ? 4 : 2)
+                             : COMPONENTS == 9 ? (simd::DPC_ISA::kRegisters == 32 ? 2 : 1)
+                                               : 1;
 
 template <class Real, class Look>
 DPC_FUNCTION void locate_with(const Look& look, int begin, int end, const PairArrays<Real>& pairs) {
@@ -59,7 +61,9 @@ void moments_pass(const PackedTable<Real>& table, int channel, int begin, int en
         }
     }
     for (int k = begin; k < end; ++k) {
-        math::add_moments<ORDER>(place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.environment[c][k]; }, sum);
+        math::add_moments<ORDER>(
+            place_of<ORDER>(table, pairs, k, channel),
+            [&](int c) { return math::component_of<COMPONENTS>(pairs.environment, c)[k]; }, sum);
     }
     for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
@@ -71,20 +75,20 @@ void moments_pass(const PackedTable<Real>& table, int channel, int begin, int en
 /// As above, dE/dmoments in registers instead of sums. What a pair gets is a sum over channels, which lie across a pack; to add up the
 /// elements of one pack takes as many steps as the arithmetic of a pair. So the packs of 16 such sums, the components of 4 pairs (or
 /// one of 16), are kept and added up together, by halves of two packs at a time: fifteen steps for all of them in place of two to four
-/// for each. A last group with fewer pairs adds up what is left of the one before and does not store it. Passes but the first add to
+/// for each (or of 32: 9 components of 3 pairs, 25 of one). A last group with fewer pairs adds up what is left of the one before and does not store it. Passes but the first add to
 /// what is there.
 template <class Real, int COMPONENTS, class Slope, int ORDER, int N>
 void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs,
                           const Real* moments) {
     using P = Pack<Real>;
-    constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;
+    constexpr int n_sums = math::kSumsAtOnce<COMPONENTS>, pairs_at_once = math::kPairsAtOnce<COMPONENTS>;
     P weight[COMPONENTS][N];
     for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
             weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
         }
     }
-    P partial[kSumsAtOnce];  // (component, pair): sums that are still spread over the elements of a pack
+    P partial[n_sums];  // (component, pair): sums that are still spread over the elements of a pack
     for (P& p : partial) {
         p = P(0.0);
     }
@@ -94,16 +98,17 @@ void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin
             const int k = first + pair;
             P e[COMPONENTS];
             math::reverse_moments<ORDER>(
-                place_of<ORDER>(table, pairs, k, channel), [&](int c) { return pairs.environment[c][k]; },
-                math::slope_of(pairs, k, Slope{}), weight, e);
+                place_of<ORDER>(table, pairs, k, channel),
+                [&](int c) { return math::component_of<COMPONENTS>(pairs.environment, c)[k]; }, math::slope_of(pairs, k, Slope{}),
+                weight, e);
             for (int c = 0; c < COMPONENTS; ++c) {
                 partial[c * pairs_at_once + pair] = e[c];
             }
         }
-        Real sums[kSumsAtOnce];
-        sum_elements<kSumsAtOnce>(partial, sums);
+        Real sums[n_sums];
+        sum_elements<n_sums>(partial, sums);
         for (int c = 0; c < COMPONENTS; ++c) {
-            Real* to = pairs.reverse_environment[c] + first;
+            Real* to = math::component_of<COMPONENTS>(pairs.reverse_environment, c) + first;
             const Real* from = sums + c * pairs_at_once;
             if (n == pairs_at_once && channel == 0) {
                 std::memcpy(to, from, pairs_at_once * sizeof(Real));
@@ -117,18 +122,18 @@ void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin
 }
 
 /// pass(Count<order>, Count<n>, channel): all channels of a table, n packs from a channel on at a time.
-template <class Real, class Pass>
+template <class Real, int COMPONENTS, class Pass>
 DPC_FUNCTION void in_passes_over(const PackedTable<Real>& table, const Pass& pass) {
     constexpr int width = Pack<Real>::width;
     math::with_order(table.order, [&](auto order) {
-        math::in_passes<kPacksAtOnce>((table.rank + width - 1) / width,
-                                      [&](auto count, int first) { pass(order, count, first * width); });
+        math::in_passes<kPacksAtOnce<COMPONENTS>>((table.rank + width - 1) / width,
+                                                  [&](auto count, int first) { pass(order, count, first * width); });
     });
 }
 
 template <class Real, int COMPONENTS>
 void compute_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
-    in_passes_over(table, [&](auto order, auto count, int channel) {
+    in_passes_over<Real, COMPONENTS>(table, [&](auto order, auto count, int channel) {
         constexpr int n_packs = decltype(count)::value;
         moments_pass<Real, COMPONENTS, decltype(order)::value, n_packs>(table, channel, begin, end, pairs, moments);
     });
@@ -137,7 +142,7 @@ void compute_moments(const PackedTable<Real>& table, int begin, int end, const P
 /// Slope: math::EnvironmentIsArgument or EnvironmentSlope.
 template <class Real, int COMPONENTS, class Slope>
 void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
-    in_passes_over(table, [&](auto order, auto count, int channel) {
+    in_passes_over<Real, COMPONENTS>(table, [&](auto order, auto count, int channel) {
         reverse_moments_pass<Real, COMPONENTS, Slope, decltype(order)::value, decltype(count)::value>(table, channel, begin, end,
                                                                                                       pairs, moments);
     });
@@ -147,11 +152,18 @@ template <class Real>
 constexpr TableKernels<Real> functions() {
     TableKernels<Real> table{};
     table.locate = locate<Real>;
-    table.compute_moments = {compute_moments<Real, 4>, compute_moments<Real, 1>, compute_moments<Real, 2>};
-    table.reverse_moments = {reverse_moments<Real, 4, math::EnvironmentIsArgument>,
-                             reverse_moments<Real, 1, math::EnvironmentIsArgument>,
-                             reverse_moments<Real, 2, math::EnvironmentIsArgument>};
-    table.reverse_moments_over_r = reverse_moments<Real, 4, math::EnvironmentSlope<Real>>;
+    table.compute_moments = {compute_moments<Real, 4>, compute_moments<Real, 1>,  compute_moments<Real, 2>,
+                             compute_moments<Real, 9>, compute_moments<Real, 16>, compute_moments<Real, 25>};
+    table.reverse_moments = {
+        reverse_moments<Real, 4, math::EnvironmentIsArgument>,  reverse_moments<Real, 1, math::EnvironmentIsArgument>,
+        reverse_moments<Real, 2, math::EnvironmentIsArgument>,  reverse_moments<Real, 9, math::EnvironmentIsArgument>,
+        reverse_moments<Real, 16, math::EnvironmentIsArgument>, reverse_moments<Real, 25, math::EnvironmentIsArgument>};
+    table.reverse_moments_over_r = {reverse_moments<Real, 4, math::EnvironmentSlope<Real>>,
+                                    nullptr,
+                                    nullptr,
+                                    reverse_moments<Real, 9, math::EnvironmentSlope<Real>>,
+                                    reverse_moments<Real, 16, math::EnvironmentSlope<Real>>,
+                                    reverse_moments<Real, 25, math::EnvironmentSlope<Real>>};
     return table;
 }
 

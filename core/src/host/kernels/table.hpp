@@ -20,8 +20,8 @@ struct TableKernels {
     ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments)>
         reverse_moments;
     /// The same where R_0 is not what the table is looked up at: with environment_slope.
-    void (*reverse_moments_over_r)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs,
-                                   const Real* moments);
+    ByComponents<void (*)(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments)>
+        reverse_moments_over_r;
 };
 
 }  // namespace dpc::host

@@ -51,8 +51,7 @@ struct ReverseEnvironment {
     template <class Group>
     KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int worker, int, int k) const {
         const Chunk& chunk = described.common;
-        const int begin = chunk.firsts[chunk.segment(0, k)], last = chunk.n_types - 1;
-        const int end = chunk.contributes(k) ? chunk.firsts[chunk.segment(last, k)] + chunk.n_stored(last, k) : begin;
+        const int begin = chunk.first_pair(k), end = chunk.contributes(k) ? chunk.end_of_pairs(k) : begin;
         Sums sums;
         for (P& component : sums.force) {
             component = P(0.0);

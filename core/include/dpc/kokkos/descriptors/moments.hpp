@@ -58,18 +58,19 @@ struct ComputeMoments {
                                                 const SegmentPairs<Real>& segment, int b, int k) const {
         using P = Pack<Real>;
         const math::Slots slots = chunk.slots(b, k);
-        math::in_passes<kMostPacks>((model.table.rank + P::width - 1) / P::width, [&](auto count, int first) {
-            P sum[COMPONENTS][decltype(count)::value];
-            const int channel = first * P::width;
-            add_pairs<ORDER>(segment, segment.begin, 1, channel, sum);
-            for (int v = 0; v < decltype(count)::value; ++v) {
-                P of_pack[COMPONENTS];
-                for (int c = 0; c < COMPONENTS; ++c) {
-                    of_pack[c] = sum[c][v];
+        math::in_passes<most_packs_of<COMPONENTS>(SoleThread::most_packs)>(
+            (model.table.rank + P::width - 1) / P::width, [&](auto count, int first) {
+                P sum[COMPONENTS][decltype(count)::value];
+                const int channel = first * P::width;
+                add_pairs<ORDER>(segment, segment.begin, 1, channel, sum);
+                for (int v = 0; v < decltype(count)::value; ++v) {
+                    P of_pack[COMPONENTS];
+                    for (int c = 0; c < COMPONENTS; ++c) {
+                        of_pack[c] = sum[c][v];
+                    }
+                    store_pack(model, of_pack, channel + v * P::width, slots, k);
                 }
-                store_pack(model, of_pack, channel + v * P::width, slots, k);
-            }
-        });
+            });
     }
 
     template <int ORDER, class Warp>
@@ -78,22 +79,23 @@ struct ComputeMoments {
         using P = typename ThreadGroup<Warp>::template Channels<Real>;
         constexpr int at_once = math::kChannelStep<P>;
         const math::Slots slots = chunk.slots(b, k);
-        math::in_passes<ThreadGroup<Warp>::most_packs>((model.table.rank + at_once - 1) / at_once, [&](auto count, int first) {
-            constexpr int n_packs = decltype(count)::value;
-            P sum[COMPONENTS][n_packs];
-            const int channel = first * at_once + group.part() * P::width;
-            add_pairs<ORDER>(segment, segment.begin + group.pair(), group.n_pairs(), channel, sum);
-            Real sums[COMPONENTS * n_packs * P::width];  // (component, pack, element)
-            for (int c = 0; c < COMPONENTS; ++c) {
-                for (int n = 0; n < n_packs * P::width; ++n) {
-                    sums[c * n_packs * P::width + n] = sum[c][n / P::width].v[n % P::width];
+        math::in_passes<most_packs_of<COMPONENTS>(ThreadGroup<Warp>::most_packs)>(
+            (model.table.rank + at_once - 1) / at_once, [&](auto count, int first) {
+                constexpr int n_packs = decltype(count)::value;
+                P sum[COMPONENTS][n_packs];
+                const int channel = first * at_once + group.part() * P::width;
+                add_pairs<ORDER>(segment, segment.begin + group.pair(), group.n_pairs(), channel, sum);
+                Real sums[COMPONENTS * n_packs * P::width];  // (component, pack, element)
+                for (int c = 0; c < COMPONENTS; ++c) {
+                    for (int n = 0; n < n_packs * P::width; ++n) {
+                        sums[c * n_packs * P::width + n] = sum[c][n / P::width].v[n % P::width];
+                    }
                 }
-            }
-            group.sum_over_pairs(sums, [&](int n, Real total) {
-                const int c = n / (n_packs * P::width), pack = n / P::width % n_packs;
-                store(model, c, total, channel + pack * at_once + n % P::width, slots, k);
+                group.sum_over_pairs(sums, [&](int n, Real total) {
+                    const int c = n / (n_packs * P::width), pack = n / P::width % n_packs;
+                    store(model, c, total, channel + pack * at_once + n % P::width, slots, k);
+                });
             });
-        });
     }
 
     /// N packs of channels from `channel` on, over every `step`th pair from `first` on.
@@ -107,7 +109,8 @@ struct ComputeMoments {
         }
         for (int pair = first; pair < segment.end; pair += step) {
             math::add_moments<ORDER>(
-                segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.environment[c][pair]; }, sum);
+                segment.template place<ORDER>(pair, channel),
+                [&](int c) { return math::component_of<COMPONENTS>(segment.pairs.environment, c)[pair]; }, sum);
         }
     }
 

@@ -7,13 +7,11 @@
 
 namespace dpc::kokkos {
 
-/// Packs that are summed over their elements together.
-constexpr int kSumsAtOnce = 16;
-
 /// Slope: math::EnvironmentIsArgument, or math::EnvironmentSlope for tables over the distance.
 template <class Real, int COMPONENTS, class Slope>
 struct ReverseMoments {
-    static constexpr int pairs_at_once = kSumsAtOnce / COMPONENTS;  // of a processor
+    static constexpr int n_sums = math::kSumsAtOnce<COMPONENTS>,
+                         pairs_at_once = math::kPairsAtOnce<COMPONENTS>;  // of a processor
     DescribedChunk<Real> chunk;
     TiledRows<Real> reverse_moments;  // dE/dC (n_moments, COMPONENTS, lanes)
 
@@ -34,9 +32,9 @@ struct ReverseMoments {
                                                 const SegmentPairs<Real>& segment, int k) const {
         using P = typename Group::template Channels<Real>;
         constexpr int at_once = math::kChannelStep<P>;
-        math::in_passes<Group::most_packs>((model.table.rank + at_once - 1) / at_once, [&](auto count, int first) {
-            pass<ORDER, decltype(count)::value>(group, model, segment, first * at_once, k);
-        });
+        math::in_passes<most_packs_of<COMPONENTS>(Group::most_packs)>(
+            (model.table.rank + at_once - 1) / at_once,
+            [&](auto count, int first) { pass<ORDER, decltype(count)::value>(group, model, segment, first * at_once, k); });
     }
 
     /// dE/dmoments of N packs of channels of atom k; channels that are in no moment have none.
@@ -64,7 +62,8 @@ struct ReverseMoments {
     KOKKOS_FORCEINLINE_FUNCTION void reverse(const SegmentPairs<Real>& segment, int pair, int channel,
                                              const P (&weight)[COMPONENTS][N], P (&e)[COMPONENTS]) const {
         math::reverse_moments<ORDER>(
-            segment.template place<ORDER>(pair, channel), [&](int c) { return segment.pairs.environment[c][pair]; },
+            segment.template place<ORDER>(pair, channel),
+            [&](int c) { return math::component_of<COMPONENTS>(segment.pairs.environment, c)[pair]; },
             math::slope_of(segment.pairs, pair, Slope{}), weight, e);
     }
 
@@ -77,7 +76,10 @@ struct ReverseMoments {
         load_weights(model, channel, k, weight);
         for (int pair = segment.begin; pair < segment.end; pair += pairs_at_once) {
             const int left = segment.end - pair, n = left < pairs_at_once ? left : pairs_at_once;
-            P partial[kSumsAtOnce];  // (component, pair)
+            P partial[n_sums];  // (component, pair)
+            for (int unused = COMPONENTS * pairs_at_once; unused < n_sums; ++unused) {
+                partial[unused] = P(0.0);
+            }
             for (int m = 0; m < pairs_at_once; ++m) {
                 P e[COMPONENTS];
                 for (P& component : e) {
@@ -95,17 +97,17 @@ struct ReverseMoments {
     }
 
     /// Sums over packs to the pairs' dE/dR. adds: to what the pass before left there.
-    KOKKOS_FORCEINLINE_FUNCTION void store(const Pack<Real> (&partial)[kSumsAtOnce], int pair, int n, bool adds) const {
-        Real sums[kSumsAtOnce];
+    KOKKOS_FORCEINLINE_FUNCTION void store(const Pack<Real> (&partial)[n_sums], int pair, int n, bool adds) const {
+        Real sums[n_sums];
 #if defined(DPC_PACKS_OF_ONE)
-        for (int m = 0; m < kSumsAtOnce; ++m) {
+        for (int m = 0; m < n_sums; ++m) {
             sums[m] = partial[m].v;
         }
 #else
         simd::DPC_ISA::sum_elements(partial, sums);
 #endif
         for (int c = 0; c < COMPONENTS; ++c) {
-            Real* to = chunk.pairs.reverse_environment[c] + pair;
+            Real* to = math::component_of<COMPONENTS>(chunk.pairs.reverse_environment, c) + pair;
             for (int m = 0; m < n; ++m) {
                 to[m] = sums[c * pairs_at_once + m] + (adds ? to[m] : Real(0));
             }
@@ -150,7 +152,7 @@ struct ReverseMoments {
         if constexpr (COMPONENTS == 2) {
             return c == 0 ? arrays[0] : arrays[1];
         } else {
-            return arrays[c];
+            return math::component_of<COMPONENTS>(chunk.pairs.reverse_environment, c);
         }
     }
 };

@@ -10,6 +10,7 @@
 #include "dpc/kokkos/array_places.hpp"
 #include "dpc/kokkos/descriptors/environment.hpp"
 #include "dpc/kokkos/descriptors/forces.hpp"
+#include "dpc/kokkos/descriptors/harmonics.hpp"
 #include "dpc/kokkos/descriptors/reverse_moments.hpp"
 #include "dpc/kokkos/matrix_product.hpp"
 
@@ -42,26 +43,35 @@ struct DescriptorSteps {
 
     const Tiles& tiles() const { return chunk.common.tiles; }
 
+    /// Of an environment, without those of higher degree.
+    static constexpr int of_environment(int components) { return components > 4 ? 4 : components; }
+
     /// C (n_moments, COMPONENTS, lanes) from the gathered pairs.
     template <int COMPONENTS>
     void compute_moments(const TiledRows<Real>& moments) const {
         const int n_types = chunk.common.n_types;
         for_each_segment("dpc::compute_environment", space, tiles(), n_types,
-                         ComputeEnvironment<Real, COMPONENTS>{chunk, descriptor.environment});
-        for_each_segment<few_teams<Real>>("dpc::compute_moments", space, tiles(), n_types,
-                                          ComputeMoments<Real, COMPONENTS>{chunk, moments});
+                         ComputeEnvironment<Real, of_environment(COMPONENTS)>{chunk, descriptor.environment});
+        if constexpr (COMPONENTS > 4) {
+            for_each_segment<kFewestTeams / 2>("dpc::compute_harmonics", space, tiles(), 1,
+                                               ComputeHarmonics<Real, COMPONENTS>{chunk, descriptor.harmonics});
+        }
+        for_each_segment<teams_of<Real, COMPONENTS>>("dpc::compute_moments", space, tiles(), n_types,
+                                                     ComputeMoments<Real, COMPONENTS>{chunk, moments});
     }
 
     template <int COMPONENTS, class Slope>
     void reverse_moments(const TiledRows<Real>& gradient) const {
-        for_each_segment<few_teams<Real>>("dpc::reverse_moments", space, tiles(), chunk.common.n_types,
-                                          ReverseMoments<Real, COMPONENTS, Slope>{chunk, gradient});
+        for_each_segment<teams_of<Real, COMPONENTS>>("dpc::reverse_moments", space, tiles(), chunk.common.n_types,
+                                                     ReverseMoments<Real, COMPONENTS, Slope>{chunk, gradient});
     }
 
     /// Forces and virials from dE/dC.
     template <int COMPONENTS, class Output>
     void reverse_moments(const TiledRows<Real>& gradient, const ForceSums<Output>& forces) const {
-        if constexpr (COMPONENTS > 1) {
+        if constexpr (COMPONENTS > 4) {
+            reverse_moments<COMPONENTS, math::EnvironmentSlope<Real>>(gradient);  // one kernel for both
+        } else if constexpr (COMPONENTS > 1) {
             if (chunk.table_rcut > 0) {
                 reverse_moments<COMPONENTS, math::EnvironmentSlope<Real>>(gradient);
             } else {
@@ -70,10 +80,23 @@ struct DescriptorSteps {
         } else {
             reverse_moments<COMPONENTS, math::EnvironmentIsArgument>(gradient);
         }
+        if constexpr (COMPONENTS > 4) {
+            for_each_segment<kFewestTeams / 2>("dpc::reverse_harmonics", space, tiles(), 1,
+                                               ReverseHarmonics<Real, COMPONENTS>{chunk, descriptor.harmonics});
+        }
         for_each_segment("dpc::reverse_environment", space, tiles(), 1,
-                         ReverseEnvironment<ExecSpace, Real, COMPONENTS, Output>{chunk, forces});
+                         ReverseEnvironment<ExecSpace, Real, of_environment(COMPONENTS), Output>{chunk, forces});
     }
 };
+
+/// Arrays of some components, as far apart as one is large: the first four are named.
+template <class Real>
+void place_components(ArrayPlaces& places, int n_components, std::size_t n_slots, Real* (&arrays)[4]) {
+    for (int c = 0; c < n_components; ++c) {
+        Real* behind = nullptr;
+        places.add(n_slots, {c < 4 ? &arrays[c] : &behind});
+    }
+}
 
 /// Arrays for the steps above.
 template <int COMPONENTS, class Real>
@@ -83,14 +106,10 @@ void place_pairs(ArrayPlaces& places, const DescriptorExtent& extent, std::size_
     places.add(n_slots, {&pairs.distance});
     if constexpr (COMPONENTS > 1) {
         places.add(n_slots, {&pairs.h, &pairs.dh_over_r});
-        for (int c = 0; c < COMPONENTS; ++c) {
-            places.add(n_slots, {&pairs.environment[c]});
-        }
-        places.add(extent.looks_up_distance ? n_slots : 0, {&pairs.environment_slope});
+        place_components(places, COMPONENTS, n_slots, pairs.environment);
+        places.add(extent.looks_up_distance || COMPONENTS > 4 ? n_slots : 0, {&pairs.environment_slope});
     }
-    for (int c = 0; c < COMPONENTS; ++c) {
-        places.add(n_slots, {&pairs.reverse_environment[c]});
-    }
+    place_components(places, COMPONENTS, n_slots, pairs.reverse_environment);
 }
 
 }  // namespace dpc::kokkos

@@ -7,10 +7,10 @@
 
 namespace dpc::host {
 
-template <class Real>
-class SeE2A final : public PairDescriptor<Real, 4> {
+template <class Real, int COMPONENTS>
+class SeE2A final : public PairDescriptor<Real, COMPONENTS> {
 public:
-    SeE2A(int index, const Kernels<Real>& kernels) : PairDescriptor<Real, 4>(index, kernels) {}
+    SeE2A(int index, const Kernels<Real>& kernels) : PairDescriptor<Real, COMPONENTS>(index, kernels) {}
 
     void reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) override;
     void compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) override;
@@ -18,8 +18,8 @@ public:
     std::size_t bytes() const override;
 
 private:
-    AlignedArray<Real> moments_, reverse_moments_;    // C (n_moments, 4, lanes) and dE/dC
-    AlignedArray<Real> expanded_, reverse_expanded_;  // direct form: T (M, 4, lanes) and dE/dT
+    AlignedArray<Real> moments_, reverse_moments_;    // C (n_moments, COMPONENTS, lanes) and dE/dC
+    AlignedArray<Real> expanded_, reverse_expanded_;  // direct form: T (M, COMPONENTS, lanes) and dE/dT
     AlignedArray<Real> pack_scratch_;                 // one pack of atoms of C and dE/dC
 };
 

@@ -7,9 +7,10 @@
 
 namespace dpc::kokkos {
 
-template <class ExecSpace, class Real>
+/// COMPONENTS: of R, 4, or with those of higher degree 9, 16 or 25.
+template <class ExecSpace, class Real, int COMPONENTS>
 struct SeE2A {
-    static constexpr int components = 4;
+    static constexpr int components = COMPONENTS;
     using Steps = DescriptorSteps<ExecSpace, Real>;
 
     static void place(ArrayPlaces& places, const DescriptorExtent& extent, std::size_t n_lanes, std::size_t n_slots,
@@ -29,7 +30,7 @@ struct SeE2A {
                           by_component(moments), by_component(factors(steps)));
         }
         for_each_row("dpc::compute_products", steps.space, steps.tiles(), descriptor.products.n_factors,
-                     ComputeProducts<Real>{descriptor.products, factors(steps), features});
+                     ComputeProducts<Real, components>{descriptor.products, factors(steps), features});
     }
 
     template <class Output>
@@ -39,7 +40,7 @@ struct SeE2A {
         const TiledRows<Real> reverse_factors =
             descriptor.expands ? tiled(steps, steps.arrays.reverse_expanded, descriptor.products.n_factors) : reverse_moments;
         for_each_row("dpc::reverse_products", steps.space, steps.tiles(), descriptor.products.n_factors,
-                     ReverseProducts<Real>{descriptor.products, factors(steps), features, reverse_factors});
+                     ReverseProducts<Real, components>{descriptor.products, factors(steps), features, reverse_factors});
         if (descriptor.expands) {
             steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, by_component(steps.tiles()),
                           by_component(reverse_factors), by_component(reverse_moments));
