@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from peer_models import M, MadeOnce, assert_agrees, frames
+from peer_models import M, MadeOnce, assert_agrees, atom_virial, frames
 
 from pybuild import calculator
 from pybuild.compress.build import Options, build
@@ -34,11 +34,6 @@ def trained(folder, name):
     """(model, DeePMD-kit's results)."""
     data = np.load(folder / f"{name}.npz")
     return read_model(folder / f"{name}.pth", padding_type="ABC"[data["types"][0]] if name == "hybrid_concat" else None), data
-
-
-def atom_virial(data, k):
-    """DeePMD-kit's has the component of the force first."""
-    return data[f"atom_virial{k}"].reshape(-1, 3, 3).transpose(0, 2, 1).reshape(-1, 9)
 
 
 @pytest.fixture(scope="module")
