@@ -48,10 +48,9 @@ class Compared:
     kokkos: Array | None  # of a Kokkos evaluator from the host's, of 1 and the largest force
 
 
-def compare(path: Path, lammps: Lammps, ranks: Sequence[int] = RANKS, kokkos: ModuleType | None = None) -> Compared:
-    """Everything; lammps: the program, in whose folder files are written. Raises PybuildError for what is refused."""
-    _, model = model_files.read(path)
-    frames = model_files.frames(model_files.reference_of(path), model.type_map)
+def compare(model: AnyModel, known: Path, lammps: Lammps, kokkos: ModuleType | None = None) -> Compared:
+    """Everything; known: the reference; lammps: the program, in whose folder files are written."""
+    frames = model_files.frames(known, model.type_map)
     exact = [combined.evaluate(model, *frame.structure, **frame.parameters) for frame in frames]
     tables = lammps.folder / "tables.bin"
     distance = min(model_files.nearest(frames), model.min_nbor_dist or np.inf)
@@ -64,8 +63,8 @@ def compare(path: Path, lammps: Lammps, ranks: Sequence[int] = RANKS, kokkos: Mo
     return Compared(
         oracle=worst(iter(exact), frames),
         tables=worst(iter(host)),
-        ase=worst(through_ase(tables, model, frame) for frame in frames),
-        lammps={n: worst(through_lammps(lammps, tables, model, frames, n)) for n in ranks},
+        ase=worst(through_ase(tables, model, f, one.virial) for f, one in zip(frames, exact, strict=True)),
+        lammps={n: worst(through_lammps(lammps, tables, model, frames, n)) for n in RANKS},
         mixed=max(
             np.abs(calculator.evaluate(tables, *f.structure, precision="mixed", **f.parameters).forces - one.forces).max()
             / max(1.0, np.abs(one.forces).max())
@@ -85,8 +84,8 @@ def from_host(core: ModuleType, tables: Path, frames: Sequence[Frame], host: Seq
     return np.max(found, axis=0)
 
 
-def through_ase(tables: Path, model: AnyModel, frame: Frame) -> Numbers:
-    """Atoms of types that are no element's names, X, and those that are none of the model's take no part."""
+def through_ase(tables: Path, model: AnyModel, frame: Frame, without_cell: Array) -> Numbers:
+    """Atoms that are none of the model's are X; without_cell: the virial where there is no stress to compare it with."""
     import ase
 
     symbols = ["X" if t < 0 else model.type_map[t] for t in frame.types]
@@ -95,7 +94,7 @@ def through_ase(tables: Path, model: AnyModel, frame: Frame) -> Numbers:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         forces = atoms.get_forces()
-        virial = frame.virial if frame.cell is None else -atoms.get_stress(voigt=False) * atoms.get_volume()
+        virial = without_cell if frame.cell is None else -atoms.get_stress(voigt=False) * atoms.get_volume()
     return Numbers(atoms.calc.results["energy"], forces, virial)
 
 

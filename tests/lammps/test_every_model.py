@@ -44,16 +44,16 @@ def test_the_reference(name: str, shared: Path, lammps: Lammps, request: pytest.
     if not path.exists():
         pytest.skip(f"no shared models in {path}")
     try:
-        precision = model_files.read(path)[1].provenance.precision
+        _, model = model_files.read(path)
     except UnsupportedModel:
         assert name not in SOME
         pytest.skip("refused by name")
     core = None
     if "DPC_KOKKOS_ROOT" in os.environ:
         core = model_files.load_core(request.getfixturevalue("own_kokkos_build") / "cython_ext")
-    found = compare(path, lammps, kokkos=core)
+    found = compare(model, model_files.reference_of(path), lammps, core)
     if path.name not in OTHER_REFERENCE:
-        assert (found.oracle < (TABLES if precision == "float64" else SINGLE)).all(), found.oracle
+        assert (found.oracle < (TABLES if model.provenance.precision == "float64" else SINGLE)).all(), found.oracle
     for results in (found.tables, found.ase, *found.lammps.values()):
         assert (results < TABLES).all(), found
     assert found.mixed < LARGEST_MIXED

@@ -153,9 +153,20 @@ def draw_model(rng: np.random.Generator, kind: str, size: Size) -> Case:
     provenance = Provenance("random", "0" * 64, "random_models.py", "float64")
     model = ModelDescription(tuple("ABCDEFGH"[:n]), descriptors, fitting, draw_pairs(rng, n, 0.05), float(closest), provenance)
     sample = pack(rng, n, closest, density, 60, 0.2, True, "sample")
-    model = scaled(rng, replace(model, descriptors=tuple(with_statistics(rng, d, n, sample) for d in descriptors)), sample)
+    model = with_some_pairs(model)
+    descriptors = tuple(with_statistics(rng, d, n, sample) for d in model.descriptors)
+    model = scaled(rng, replace(model, descriptors=descriptors), sample)
     model.validate()
     return Case(model, float(closest), density, size)
+
+
+def with_some_pairs(model: ModelDescription) -> ModelDescription:
+    """Without exclusions where these would leave a descriptor no neighbour of any centre."""
+    pairs = [(a, b) for a in model.active_types for b in range(model.n_types)]
+    if all(any(d.sel[p[1]] > 0 and p not in d.excluded | model.pair_excluded for p in pairs) for d in model.descriptors):
+        return model
+    descriptors = tuple(replace(d, excluded=frozenset()) for d in model.descriptors)
+    return replace(model, descriptors=descriptors, pair_excluded=frozenset())
 
 
 def draw_descriptor(rng: np.random.Generator, kind: str, n: int, rcut: float, density: float, size: Size) -> Descriptor:

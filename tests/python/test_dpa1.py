@@ -9,7 +9,6 @@ import pytest
 from peer_models import M, MadeOnce, assert_agrees, frames
 
 from pybuild import calculator
-from pybuild.cli import main
 from pybuild.compress import hermite
 from pybuild.compress.build import Options, build
 from pybuild.compress.functions import GatedAlongR
@@ -191,19 +190,3 @@ def test_elements_that_cannot_be_kept(folder, option_models):
         read_model(folder / "smooth.pth", keep_types=["Xe"])
     with pytest.raises(InputError, match="slots of its own"):
         read_model(option_models / "silut.pth", keep_types=["A"])
-
-
-def test_a_published_model_of_27_elements(shared, tmp_path):
-    """By the command line: those of a structure are kept; with all of them there would be a table for each of 729 pairs."""
-    folder = shared / "models-public" / "pfd-kit-atten_v2"
-    if not folder.is_dir():
-        pytest.skip(f"no shared models in {folder}")
-    tables = tmp_path / "t.bin"
-    command = [str(folder / "frozen_model.pb"), str(tables), "--min-nbor-dist", "1.9", "--tolerance", "1e-6"]
-    assert main([*command, "--keep-types", "Li", "P", "S", "Cl"]) == 0
-    compiled = calculator.load(tables)
-    found_names, data = list(compiled.type_map), np.load(folder / "reference.npz")
-    types = np.array([found_names.index(data["type_map"][t]) for t in data["types"]])
-    found = calculator.evaluate(compiled, data["positions0"], types, data["cell0"])
-    assert abs(found.energy - data["energy0"]) < 1e-7 * len(types)
-    np.testing.assert_allclose(found.forces, data["forces0"], rtol=0, atol=1e-6)

@@ -204,7 +204,7 @@ def read(tree, tmp_path, write=write_json, **choices):
     ("name", "alias"),
     [
         ("se_e2_a-small", "se_a"),
-        ("se_e2_r-small", "se_r"),
+        ("se_e2_r-small", "se_e2_r"),
         ("se_e3-small", "se_t"),
         ("se_e3-small", "se_at"),
         ("se_e3-small", "se_a_3be"),
