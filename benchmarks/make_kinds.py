@@ -30,21 +30,22 @@ DESCRIPTORS = {
     "hybrid": {"type": "hybrid", "list": [SE_E2_A, SE_E3]},
 }
 FITTING = {"neuron": [240, 240, 240], "resnet_dt": True, "seed": 2, "precision": "float64"}
-MEAN, RADIAL_STD, ANGULAR_STD = 0.05, 0.12, 0.08  # of s(r) and of its vector, over all slots
+# By cut-off, as of trained models of water: mean of s(r), standard deviations of it and of its vector, over all slots.
+STATISTICS = {6.0: (0.05, 0.12, 0.08), 4.0: (0.085, 0.2, 0.12)}
 CLOSEST = 0.8854  # angstrom, of the example set of water
 
 
 def with_statistics(model: torch.nn.Module) -> torch.nn.Module:
     """Those of all descriptors; no energy of atoms alone."""
     with torch.no_grad():
-        for name, buffer in model.named_buffers():
-            if name.endswith(".stddev") and buffer.ndim == 3:
-                buffer.fill_(ANGULAR_STD)
-                buffer[..., 0] = RADIAL_STD
-    with torch.no_grad():
         for block in model.modules():
-            if isinstance(getattr(block, "mean", None), torch.Tensor) and not getattr(block, "set_davg_zero", False):
-                block.mean[..., 0] = MEAN
+            if not isinstance(getattr(block, "stddev", None), torch.Tensor):
+                continue
+            mean, radial, angular = STATISTICS[block.rcut]
+            block.stddev.fill_(angular)
+            block.stddev[..., 0] = radial
+            if not getattr(block, "set_davg_zero", False):
+                block.mean[..., 0] = mean
     model.min_nbor_dist = torch.tensor(CLOSEST, dtype=torch.float64)
     return model
 

@@ -23,11 +23,9 @@ SINGLE = np.array([2e-5, 1e-4, 1e-2])  # where the program that trained the mode
 KOKKOS = 1e-11
 # Those that no other test has in LAMMPS.
 SOME = [
-    "models/hybrid-a_e3/model.pth",
     "models-tf/se_e2_a-fparam_aparam/model.pb",
     "models-tf/se_a_tebd-concat/model.pb",
     "models-public/dk-virtual_type/virtual_type.pb",
-    "models-public/dk-source-frozen/frozen_model.pth",
 ]
 # PyTorch's own numbers of them are of other formulas than the file's (docs/model-files.md).
 OTHER_REFERENCE = ("deeppot-r.yaml", "fparam_aparam.yaml")
