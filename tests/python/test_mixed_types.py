@@ -143,17 +143,6 @@ def test_forces_are_derivatives(folder, tables_of, name, backend):
         np.testing.assert_allclose((down - up) / (2 * STEP), found.forces[1, 0], rtol=1e-5, atol=1e-6)
 
 
-def test_symmetries(folder, tables_of):
-    _, positions, types, cell = next(frames(trained(folder, "smooth")[1]))
-    found = calculator.evaluate(tables_of("smooth"), positions, types, cell)
-    turn, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))
-    turned = calculator.evaluate(tables_of("smooth"), positions @ turn, types, cell @ turn)
-    np.testing.assert_allclose(turned.forces, found.forces @ turn, rtol=0, atol=2e-10)
-    order = np.random.default_rng(3).permutation(len(types))
-    moved = calculator.evaluate(tables_of("smooth"), positions[order], types[order], cell)
-    np.testing.assert_allclose(moved.forces, found.forces[order], rtol=0, atol=2e-10)
-
-
 def test_trained_weights(shared_models, tmp_path):
     """Three of the frames have centres with more neighbours than slots."""
     folder = shared_models / "se_e3_tebd-strip"
