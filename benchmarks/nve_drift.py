@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Energy drift at constant energy, mixed precision next to double, on the two examples.
+"""Energy drift at constant energy, mixed precision next to double, on the two examples, or of a model of every other kind.
 
     python benchmarks/nve_drift.py --steps 20000 --output benchmarks/results/NAME.json
+    python benchmarks/nve_drift.py --kinds --steps 4000 --output benchmarks/results/NAME.json
 
 Each example is brought to equilibrium by its own in.lammps in double precision; from that state both precisions run at constant
-energy. Drift: slope of the line fitted to the total energy; fluctuation: root mean square about that line. Per atom.
+energy. --kinds: small models of the shared folder, which are no good models of water: 192 atoms, each held near its place by a
+spring, whose energy is part of the total; all neighbours count, since energies jump where a model keeps the nearest only.
+Drift: slope of the line fitted to the total energy; fluctuation: root mean square about that line. Per atom.
 """
 
 from __future__ import annotations
@@ -26,6 +29,41 @@ EVERY = 20  # steps between two energies
 KEPT = ("units", "atom_style", "pair_style", "pair_coeff", "pair_modify", "neighbor", "neigh_modify", "timestep")
 
 
+# Of the shared folder; words of pair_style.
+KINDS = {
+    "se_e2_a, parameters": ("models/se_e2_a-fparam_aparam/model.pth", "fparam 0.2 0.3 aparam 0.5"),
+    "se_e2_r": ("models-tf/se_e2_r-two_side/model.pb", ""),
+    "se_e3": ("models/se_e3-small/model.pth", ""),
+    "se_e3_tebd": ("models/se_e3_tebd-strip/model.pth", ""),
+    "dpa1 strip, smooth": ("models/dpa1-strip-attn0/model.pth", ""),
+    "dpa1 concat": ("models/dpa1-concat-attn0/model.pth", ""),
+    "se_atten, strip, TensorFlow": ("models-tf/se_atten-strip/model.pb", ""),
+    "se_atten_v2, TensorFlow": ("models-tf/se_atten_v2/model.pb", ""),
+    "se_e2_a with type embedding, TensorFlow": ("models-tf/se_a_tebd-concat/model.pb", ""),
+    "se_a_ebd_v2, TensorFlow": ("models-tf/se_a_tebd_v2/model.pb", ""),
+    "hybrid se_e2_a, se_e3": ("models/hybrid-a_e3/model.pth", ""),
+    "hybrid se_e2_a, se_e2_r": ("models-tf/hybrid-a_r/model.pb", ""),
+    "linear_ener": ("models-tf/linear-a_r/model.pb", ""),
+    "zbl, dpa1": ("models/zbl-dpa1/model.pth", ""),
+    "zbl, se_e2_a": ("models-tf/zbl-se_e2_a/model.pb", ""),
+    "PWMLFF, type embedding": ("models/pwmlff/c_oh_typeemb/dp_model.ckpt", ""),
+}
+CLOSEST = 0.885  # angstrom, of the training data of those
+KIND_SCRIPT = """\
+units metal
+atom_style atomic
+read_data start.data
+pair_style dpcompressed tables.bin overflow warn neighbors all {words}
+pair_coeff * * O H
+neighbor 1.0 bin
+timestep 0.0002
+velocity all create 300 7
+{springs}fix integrate all nve
+run 100
+"""
+SPRINGS = "fix springs all spring/self 50.0\nfix_modify springs energy yes\n"  # eV/A^2
+
+
 def lammps(lmp: Path, script: str, folder: Path) -> str:
     """Run a script in `folder`; what LAMMPS printed."""
     (folder / "in.drift").write_text(script)
@@ -36,7 +74,7 @@ def lammps(lmp: Path, script: str, folder: Path) -> str:
     return done.stdout
 
 
-def constant_energy(script: str, precision: str, steps: int) -> str:
+def constant_energy(script: str, precision: str, steps: int, forces: str) -> str:
     """The example's model and settings from the equilibrated state, without a thermostat."""
     lines = [line for line in script.splitlines() if line.split() and line.split()[0] in KEPT]
     before_style = next(k for k, line in enumerate(lines) if line.startswith("pair_style"))
@@ -44,7 +82,7 @@ def constant_energy(script: str, precision: str, steps: int) -> str:
     text = "\n".join(lines).replace("tables.bin", f"tables.bin precision {precision}")
     return (
         f"{text}\nthermo {EVERY}\nthermo_style custom step etotal temp\nthermo_modify format float %.14g\n"
-        f"fix integrate all nve\nrun {steps}\n"
+        f"{forces}fix integrate all nve\nrun {steps}\n"
     )
 
 
@@ -68,21 +106,40 @@ def drift(rows: np.ndarray, timestep: float, atoms: int) -> dict[str, float]:
     }
 
 
-def measure(name: str, lmp: Path, steps: int, folder: Path) -> dict[str, Any]:
-    """One example in both precisions."""
+def compress(model: Path, folder: Path, *words: str) -> None:
+    """tables.bin in the folder."""
+    command = [sys.executable, "-m", "pybuild", str(model), str(folder / "tables.bin"), *words]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def measure_example(name: str, lmp: Path, steps: int, folder: Path) -> dict[str, Any]:
+    """One example."""
     source = EXAMPLES / name
     for file in source.glob("*.data"):
         (folder / file.name).write_bytes(file.read_bytes())
-    subprocess.run(
-        [sys.executable, "-m", "pybuild", str(source / "model.pt"), str(folder / "tables.bin")],
-        check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    compress(source / "model.pt", folder)
     script = (source / "in.lammps").read_text()
-    lammps(lmp, script.split("unfix")[0] + "\nwrite_data equilibrated.data\n", folder)
+    return measure(name, script, script.split("unfix")[0], lmp, steps, folder)
+
+
+def measure_kind(name: str, shared: Path, lmp: Path, steps: int, folder: Path) -> dict[str, Any]:
+    """One of KINDS."""
+    path, words = KINDS[name]
+    (folder / "start.data").write_bytes(lammps_run.START.read_bytes())
+    compress(shared / path, folder, "--min-nbor-dist", str(CLOSEST))
+    script = KIND_SCRIPT.format(words=words, springs=SPRINGS)
+    return measure(name, script, script, lmp, steps, folder, SPRINGS) | {"model": path}
+
+
+def measure(
+    name: str, script: str, to_equilibrium: str, lmp: Path, steps: int, folder: Path, forces: str = ""
+) -> dict[str, Any]:
+    """Both precisions; forces: commands for more than those of the model."""
+    lammps(lmp, to_equilibrium + "\nwrite_data equilibrated.data\n", folder)
     timestep = float(re.search(r"^timestep\s+(\S+)", script, flags=re.MULTILINE).group(1))
     result: dict[str, Any] = {"timestep_ps": timestep, "steps": steps}
     for precision in ("double", "mixed"):
-        output = lammps(lmp, constant_energy(script, precision, steps), folder)
+        output = lammps(lmp, constant_energy(script, precision, steps, forces), folder)
         atoms = lammps_run.loops(output)[-1].atoms
         result["atoms"] = atoms
         result[precision] = drift(energies(output), timestep, atoms)
@@ -97,13 +154,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--lmp", help="this project's LAMMPS (default: lmp on PATH)")
+    parser.add_argument("--kinds", action="store_true", help="a small model of every other kind instead of the examples")
+    parser.add_argument("--shared", type=Path, default=machine.shared_folder(), help="folder with models/ and models-tf/")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     chosen = parser.parse_args()
     lmp = lammps_run.own_program(chosen.lmp).lmp
     report: dict[str, Any] = {"machine": machine.describe(), "systems": {}}
-    for name in ("water", "copper"):
+    for name in KINDS if chosen.kinds else ("water", "copper"):
         with tempfile.TemporaryDirectory() as folder:
-            report["systems"][name] = measure(name, lmp, chosen.steps, Path(folder))
+            where = lmp, chosen.steps, Path(folder)
+            report["systems"][name] = measure_kind(name, chosen.shared, *where) if chosen.kinds else measure_example(name, *where)
     if chosen.output:
         machine.write(report, chosen.output)
 

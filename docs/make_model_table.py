@@ -1,87 +1,50 @@
 # SPDX-License-Identifier: MIT
 """Writes docs/model-files.md: every model file of a folder of models with references, read and compared, or refused and why.
 
-    python docs/make_model_table.py SHARED   the folder that holds models, models-tf and models-public; pybuild is installed
+    python docs/make_model_table.py SHARED [--kokkos FOLDER]
 
-Each file with a `reference.npz` beside it: the model itself by the NumPy oracle, and its tables by the compiled evaluator,
-against the numbers of the program that trained it; largest differences over all frames, in eV/atom, eV/A and eV.
+SHARED: the folder that holds models, models-tf and models-public; FOLDER: cython_ext of a build with a Kokkos of its own. The installed
+package is compared, with its LAMMPS; tests/lammps/model_runs.py says how.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import pickle
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-
-from pybuild import calculator
-from pybuild.compress.build import Options
-from pybuild.compress.combined import compress
-from pybuild.errors import PybuildError
-from pybuild.model.combined import AnyModel, CombinedModel
-from pybuild.model.kept_types import keep_types
-from pybuild.oracles import combined
-from pybuild.readers import describe, read_source
-from pybuild.structures.neighbours import neighbour_pairs
-from pybuild.tablefile.file import write_tables
+from types import ModuleType
 
 DOCS = Path(__file__).resolve().parent
-FOLDERS = ("models", "models-tf", "models-public")
-ENDINGS = {".pth", ".pt", ".dp", ".yaml", ".pb", ".pbtxt", ".ckpt"}
-NEAREST = 3.0  # angstrom; within it the closest pair of a frame is looked for
+sys.path += [str(DOCS.parent / "tests" / folder) for folder in ("python", "lammps")]
 
+import model_files  # noqa: E402
+from lammps_runs import Lammps  # noqa: E402
+from model_runs import compare, shown  # noqa: E402
 
-class Frame(NamedTuple):
-    """A structure and what the program that trained the model says of it."""
+from pybuild.errors import PybuildError  # noqa: E402
+from pybuild.model.combined import AnyModel, CombinedModel  # noqa: E402
+from pybuild.model.description import Provenance  # noqa: E402
 
-    positions: Any
-    types: Any
-    cell: Any
-    parameters: dict[str, Any]
-    energy: float
-    forces: Any
-    virial: Any
+ANY = Provenance("", "0" * 64, "", "")  # in the place of a file's: tables do not depend on it
+COLUMNS = ("oracle", "tables", "ase", "lammps", "mixed", "kokkos")
+HEAD = "| file | format | model | the model itself | tables, Python | ASE | LAMMPS | mixed | Kokkos |"
+TEXT = """\
+Made by `make_model_table.py`: {all} files, {read} read, {refused} refused by name. Differences are the largest over all frames,
+atoms and components, frames with more neighbours than `sel` among them: energy, eV/atom; forces, eV/A; virial, eV. *The model itself*: the
+NumPy oracle against the program that trained the model. Then its tables, built with the default tolerance and the smallest distance of file
+and frames, against the model itself: by the compiled evaluator from Python, by the ASE calculator, by LAMMPS on 1, 2 and 4 ranks (the
+worst). *mixed*: forces in mixed precision against double, *Kokkos*: the Kokkos evaluator on a processor against the host's, both over 1 or the
+frame's largest force. Options are given where a file does not say something itself (`OPTIONS` of tests/python/model_files.py).
 
-
-def frames(path: Path, type_map: tuple[str, ...]) -> list[Frame]:
-    """Those of a reference.npz, the one with more neighbours than sel among them; types by the model's own order."""
-    data = np.load(path)
-    names = data["type_map"].tolist()
-    order = [type_map.index(name) if name in type_map else -1 for name in names] if set(names) & set(type_map) else None
-    found = []
-    for prefix, suffix in [*(("", str(k)) for k in range(10)), ("overflow_", "")]:
-        if f"{prefix}positions{suffix}" not in data:
-            continue
-        types = data["overflow_types" if prefix else "types"].astype(np.int64)
-        given = {"fparam": data.get("fparam"), "aparam": data.get(f"aparam{suffix}")}
-        found.append(
-            Frame(
-                data[f"{prefix}positions{suffix}"],
-                types if order is None else np.array(order)[types],
-                data.get(f"{prefix}cell{suffix}"),
-                {name: value.reshape(-1) if name == "fparam" else value[0] for name, value in given.items() if value is not None},
-                float(data[f"{prefix}energy{suffix}"]),
-                data[f"{prefix}forces{suffix}"],
-                data[f"{prefix}virial{suffix}"],
-            )
-        )
-    return found
-
-
-def differences(got: Any, frame: Frame) -> np.ndarray:
-    """Energy per atom, largest force component, largest virial component."""
-    energy = abs(got.energy - frame.energy) / len(frame.types)
-    return np.array([energy, np.abs(got.forces - frame.forces).max(), np.abs(got.virial - frame.virial).max()])
-
-
-def nearest(found: list[Frame]) -> float:
-    """The closest pair of all frames, angstrom."""
-    distances = [np.linalg.norm(neighbour_pairs(f.positions, f.cell, NEAREST)[2], axis=1) for f in found]
-    return float(min(d.min() for d in distances if len(d)))
+The numbers of `deeppot-r.yaml` and `fparam_aparam.yaml` are PyTorch's of models that TensorFlow trained: it has another rule for
+se_e2_r, and another constant in gelu; ours are TensorFlow's. Models in single precision differ by what their programs round.
+"""
 
 
 def kinds_of(model: AnyModel) -> str:
@@ -92,31 +55,26 @@ def kinds_of(model: AnyModel) -> str:
     return ", ".join([*nets, *["pair table"] * (len(model.parts) - len(nets))])
 
 
-def entry(path: Path, folder: Path) -> list[str]:
+def entry(path: Path, folder: Path, kokkos: ModuleType | None) -> list[str]:
     """A row of the table."""
-    name = f"`{path.relative_to(folder)}`"
+    name, empty = f"`{path.relative_to(folder)}`", [""] * len(COLUMNS)
     try:
-        source = read_source(path)
-        model = describe(path, source)
+        kind, model = model_files.read(path)
     except PybuildError as error:
-        return [name, "", f"refused: {shortened(str(error), path)}", "", ""]
-    kinds = kinds_of(model)
-    known = path.parent / "reference.npz"
-    if not known.exists() or "type_map" not in np.load(known):  # PWMLFF's have another form: tests/python/test_pwmlff.py
-        return [name, source.format, f"{kinds}: read", "", ""]
-    if not isinstance(model, CombinedModel) and all(d.shares_slots for d in model.descriptors):  # of many elements those of the frames
-        data, n_types = np.load(known), model.n_types
-        model = keep_types(model, sorted({data["type_map"][t] for key in data if key.endswith("types") for t in data[key]}))
-        kinds += f", {' '.join(model.type_map)} of {n_types} types" if model.n_types < n_types else ""
-    found = frames(known, model.type_map)
-    exact = np.max([differences(combined.evaluate(model, *f[:3], **f.parameters), f) for f in found], axis=0)
+        return [name, "", f"refused: {shortened(str(error), path)}", *empty]
+    known = model_files.reference_of(path)
+    if known is None:
+        return [name, kind, f"{kinds_of(model)}: read", *empty]
+    n_frames, types = len(model_files.frames(known, model.type_map)), " ".join(model.type_map)
+    texts = compared(pickle.dumps(replace(model, provenance=ANY)), known, kokkos)
+    return [name, kind, f"{kinds_of(model)}; {types}; {n_frames} frames", *(texts[column] for column in COLUMNS)]
+
+
+@functools.cache
+def compared(model: bytes, known: Path, kokkos: ModuleType | None) -> dict[str, str]:
+    """A pickled model, which several files may hold, with its reference."""
     with tempfile.TemporaryDirectory() as place:
-        tables = Path(place) / "t.bin"
-        smallest = min(nearest(found), model.min_nbor_dist or np.inf)
-        write_tables(tables, compress(model, smallest, Options()).tables)
-        built = np.max([differences(calculator.evaluate(tables, *f[:3], **f.parameters), f) for f in found], axis=0)
-    errors = [" ".join(f"{x:.0e}" for x in part) for part in (exact, built)]
-    return [name, source.format, f"{kinds}, {len(found)} frames", *errors]
+        return shown(compare(pickle.loads(model), known, Lammps(Path(place)), kokkos))
 
 
 def shortened(text: str, path: Path) -> str:
@@ -125,29 +83,28 @@ def shortened(text: str, path: Path) -> str:
     return re.sub(r"\s+", " ", text).replace("|", r"\|")
 
 
-def rows(shared: Path) -> Iterator[list[str]]:
-    for folder in FOLDERS:
-        for path in sorted((shared / folder).rglob("*")):
-            if path.suffix in ENDINGS:
-                row = entry(path, shared / folder)
-                print(*row, sep=" | ", flush=True)
-                yield row
+def rows(shared: Path, kokkos: ModuleType | None) -> Iterator[list[str]]:
+    for path in model_files.files(shared):
+        folder = next(shared / name for name in model_files.FOLDERS if (shared / name) in path.parents)
+        row = entry(path, folder, kokkos)
+        print(*row, sep=" | ", flush=True)
+        yield row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
-    found = list(rows(parser.parse_args().shared))
+    parser.add_argument("--kokkos", type=model_files.load_core, metavar="FOLDER")
+    chosen = parser.parse_args()
+    found = list(rows(chosen.shared, chosen.kokkos))
     read = sum(not row[2].startswith("refused") for row in found)
+    text = TEXT.format(all=len(found), read=read, refused=len(found) - read)
     lines = [
         "# Model files that were tried",
         "",
-        f"Made by `make_model_table.py`: {len(found)} files, {read} read, {len(found) - read} refused by name. Differences are",
-        "the largest over all frames, atoms and components, against the program that trained the model: energy, eV/atom; forces,",
-        "eV/A; virial, eV. Tables are built with the default tolerance and the smallest distance of file and frames.",
-        "",
-        "| file | format | model | the model itself | its tables |",
-        "|---|---|---|---|---|",
+        text,
+        HEAD,
+        "|" + "---|" * (3 + len(COLUMNS)),
         *(f"| {' | '.join(row)} |" for row in found),
     ]
     (DOCS / "model-files.md").write_text("\n".join(lines) + "\n")

@@ -16,9 +16,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from model_files import SHARED
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SHARED = Path(os.environ.get("DPC_SHARED", REPOSITORY.parent / "shared"))
 MUST_NOT_BE_MISSING = ("shared", "DPC_SHARED", "DPC_KOKKOS", "lmp", "mpirun", "g++")
 
 

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "dpc/errors.hpp"
-
 namespace dpc {
 
 SwitchTables::SwitchTables(const Model& model, Neighbours neighbours) {
@@ -34,14 +32,6 @@ math::SwitchParameters SwitchTables::parameters() const {
     complete.sel = sel.data();
     complete.is_counted = is_counted.data();
     return complete;
-}
-
-void refuse_gradient(bool has_switch, const double* fparam_gradient) {
-    if (has_switch && fparam_gradient != nullptr) {
-        throw InputError(
-            "the derivative of the energy along the frame parameters is not computed for a model that is switched to a "
-            "pair table");
-    }
 }
 
 std::size_t measured_part(const Model& model) {

@@ -31,12 +31,15 @@ log = logging.getLogger("pybuild")
 
 @dataclass(frozen=True)
 class Set:
-    """One set.*, its arrays mapped, not loaded: coord (frames, 3 n), box (frames, 9) or None, types (frames, n) or None."""
+    """One set.*, its arrays mapped, not loaded: coord (frames, 3 n), box (frames, 9) or None, types (frames, n) or None,
+    parameters of frames and atoms (frames, n_fparam) and (frames, n n_aparam) or None."""
 
     path: Place
     coord: Any
     box: Any | None
     real_types: Any | None
+    fparam: Any | None
+    aparam: Any | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,10 @@ class System:
             raise InputError(f"{name}: the cell has no volume; open boundaries are marked by a file 'nopbc' in {self.path}")
         types = self.types if part.real_types is None else np.array(part.real_types[number], dtype=np.int64).reshape(-1)
         there = types >= 0
-        return Structure(positions[there], self._in_model(types[there], name), cell, name)
+        fparam = _numbers(part.fparam, number, f"{name}: fparam.npy")
+        aparam = _numbers(part.aparam, number, f"{name}: aparam.npy")
+        of_atoms = None if aparam is None else aparam.reshape(len(types), -1)[there]
+        return Structure(positions[there], self._in_model(types[there], name), cell, name, fparam, of_atoms)
 
     def _in_model(self, types: Index, name: str) -> Index:
         """The model's types. Raises InputError for one that is not named or that the model does not have."""
@@ -150,7 +156,30 @@ def _open_set(place: Place, n_atoms: int, open_boundaries: bool) -> Set:
     coord = _checked(place, "coord.npy", 3 * n_atoms, None)
     box = None if open_boundaries else _checked(place, "box.npy", 9, len(coord))
     real = _checked(place, "real_atom_types.npy", n_atoms, len(coord)) if place.has("real_atom_types.npy") else None
-    return Set(place, coord, box, real)
+    fparam, aparam = (_parameters(place, name, n, len(coord)) for name, n in (("fparam.npy", 1), ("aparam.npy", n_atoms)))
+    return Set(place, coord, box, real, fparam, aparam)
+
+
+def _parameters(place: Place, name: str, n: int, frames: int) -> Any | None:
+    """An array of (frames, a multiple of n), None where there is no such file."""
+    if not place.has(name):
+        return None
+    shape = place.array(name).shape
+    per_one, rest = divmod(prod(shape[1:]), n)
+    if not per_one or rest:
+        of = "numbers for each frame" if n == 1 else f"numbers for each of {n} atoms of each frame"
+        raise InputError(f"training data {place}/{name}: shape {shape}; {of} are needed")
+    return _checked(place, name, per_one * n, frames)
+
+
+def _numbers(array: Any | None, frame: int, name: str) -> Any | None:
+    """Those of a frame, in a row. Raises InputError for some that are not finite."""
+    if array is None:
+        return None
+    values = np.array(array[frame], dtype=np.float64).reshape(-1)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} has numbers that are not finite")
+    return values
 
 
 def _checked(place: Place, name: str, columns: int, frames: int | None) -> Any:
@@ -162,7 +191,9 @@ def _checked(place: Place, name: str, columns: int, frames: int | None) -> Any:
         raise InputError(f"{error}{hint}") from error
     if array.dtype.kind not in "fiu":
         raise InputError(f"training data {place}/{name}: numbers are needed, not {array.dtype}")
-    if array.ndim < 2 or prod(array.shape[1:]) != columns or (frames is not None and len(array) != frames):
+    is_list = array.ndim == 1 and columns == 1
+    fits = (array.ndim > 1 or is_list) and prod(array.shape[1:]) == columns
+    if not fits or (frames is not None and len(array) != frames):
         wanted = "any number of" if frames is None else str(frames)
         raise InputError(f"training data {place}/{name}: shape {array.shape}; {wanted} frames of {columns} numbers are needed")
     return array

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..arrays import Array
+from ..errors import InputError
 from ..model.description import ModelDescription, PairKind
 from .neighbours import neighbour_pairs
 from .structure import Structure
@@ -88,19 +89,29 @@ def close_structures(model: ModelDescription, low: Array, high: Array, distances
 
 
 def with_parameters(model: ModelDescription, structures: Sequence[Structure]) -> list[Structure]:
-    """The same with frame and atomic parameters as the training data had them, of models that take some: even distributions of
-    their means and standard deviations."""
+    """The same with frame and atomic parameters, of models that take some: a frame's own, where the training data have them, else
+    such as these had, from even distributions of their means and standard deviations. Raises InputError for frames with another
+    number of them than the model takes."""
     p = model.fitting.parameters
-    if p.n_fparam + p.n_aparam == 0:
-        return list(structures)
     out = []
     for structure in structures:
         rng = np.random.RandomState(zlib.crc32(structure.name.encode()))
         rows = rng.uniform(-SPREAD, SPREAD, (len(structure.types), p.n_fparam + p.n_aparam))
         values = p.mean + rows / np.where(p.scale == 0, 1.0, p.scale)
         frame = values[:1, : p.n_fparam].ravel() if len(values) else p.fparam_mean
-        out.append(replace(structure, fparam=frame, aparam=values[:, p.n_fparam :]))
+        fparam = _own_or_made("fparam", structure.fparam, frame, structure.name)
+        aparam = _own_or_made("aparam", structure.aparam, values[:, p.n_fparam :], structure.name)
+        out.append(replace(structure, fparam=fparam, aparam=aparam))
     return out
+
+
+def _own_or_made(word: str, own: Array | None, made: Array, name: str) -> Array | None:
+    """made: of the shape that the model takes, none: it looks at no parameters."""
+    if made.shape[-1] == 0:
+        return None
+    if own is not None and own.shape != made.shape:
+        raise InputError(f"{name}: {word}.npy has {own.shape[-1]} numbers each, the model takes {made.shape[-1]}")
+    return made if own is None else own
 
 
 def _elements(model: ModelDescription) -> range:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 MASSES = {"O": 15.999, "H": 1.008, "Cu": 63.546, "Hf": 178.49, "X": 1.0}
+SOME_MASS = 50.0  # of elements whose atoms never move here
 BAR_PER_EV_A3 = 1.6021765e6  # LAMMPS' nktv2p of metal units
 TIMEOUT = 300  # seconds; the longest run here takes 20 on a busy core
 OPEN_MARGIN = 30.0  # angstrom between open structures and the walls of the box
@@ -68,7 +69,7 @@ class System:
         if self.bonds:
             lines += [f"{len(self.bonds)} bonds", "1 bond types"]
         lines += [*box, "", "Masses", ""]
-        lines += [f"{t + 1} {MASSES[name]}" for t, name in enumerate(self.names)]
+        lines += [f"{t + 1} {MASSES.get(name, SOME_MASS)}" for t, name in enumerate(self.names)]
         lines += ["", f"Atoms # {self.atom_style}", ""]
         for i, (t, r) in enumerate(zip(self.types, self.positions * length, strict=True)):
             extra = f"{self.molecules[i]} {t} 0.0" if self.molecules is not None else f"{t}"
@@ -251,12 +252,27 @@ def virial_matrix(run: Run, index: int = 0) -> Array:
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
-def evaluate_frames(lammps: Lammps, systems: Sequence[System], tables: Path, ranks: int = 1) -> list[tuple[float, Array, Array]]:
-    """Energy, forces and virial of each system, in one run of LAMMPS."""
+def evaluate_frames(
+    lammps: Lammps, systems: Sequence[System], tables: Path, ranks: int = 1, parameters: Sequence[dict[str, Array]] = ()
+) -> list[tuple[float, Array, Array]]:
+    """Energy, forces and virial of each system, in one run of LAMMPS; parameters: of each fparam (n_fparam,) and aparam (n, 1),
+    of models that take some."""
     script = ""
     for frame, system in enumerate(systems):
         system.write(lammps.folder / f"{frame}.data")
-        style, elements = lammps.style(tables, "overflow warn"), "* * " + " ".join(system.names)
-        script += "clear\n" + setup(f"{frame}.data", style, elements, boundary=system.boundary) + static(f"{frame}.dump")
+        words, commands = _parameters(parameters[frame] if parameters else {})
+        style, elements = lammps.style(tables, f"overflow warn {words}"), "* * " + " ".join(system.names)
+        before = "clear\n" + setup(f"{frame}.data", style, elements, boundary=system.boundary)
+        script += before + commands + static(f"{frame}.dump")
     run = lammps.run(script, ranks)
     return [(run.values("energy")[f][0], run.dump(f"{f}.dump"), virial_matrix(run, f)) for f in range(len(systems))]
+
+
+def _parameters(given: dict[str, Array]) -> tuple[str, str]:
+    """Words of pair_style, and the commands that give atoms their own."""
+    words = " ".join(["fparam", *(f"{value:.17g}" for value in given["fparam"])]) if "fparam" in given else ""
+    if "aparam" not in given:
+        return words, ""
+    values = "".join(f"set atom {i + 1} d_own {value:.17g}\n" for i, value in enumerate(given["aparam"][:, 0]))
+    commands = f"fix own all property/atom d_own\n{values}compute own all property/atom d_own\n"
+    return f"{words} aparam_from_compute own", commands

@@ -10,14 +10,17 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import combined_models
 import numpy as np
 import pytest
 from lammps_runs import BAR_PER_EV_A3, Array, Lammps, Run, System, on_backends, setup, static
 
-from pybuild.compress.build import build
+from pybuild.compress.build import Options, build
+from pybuild.compress.combined import compress
+from pybuild.model.combined import AnyModel
 from pybuild.model.description import ModelDescription, Parameters
 from pybuild.model.net import Net
-from pybuild.oracles import reference
+from pybuild.oracles import combined
 from pybuild.readers import read_model
 from pybuild.tablefile.file import write_tables
 
@@ -73,7 +76,7 @@ def test_parameters(lammps: Lammps, tables_of: Callable, given: dict[str, list[f
     run = lammps.run(setup("atoms.data", style, NAMES) + static(), ranks)
     x, types = data["positions"], data["types"].astype(np.int64)
     model = read_model(FOLDER / "parameters.pth")
-    expected = reference.evaluate(model, x, types, data["cell"], given.get("fparam"), np.full((27, 1), 1.3))
+    expected = combined.evaluate(model, x, types, data["cell"], given.get("fparam"), np.full((27, 1), 1.3))
     np.testing.assert_allclose(run.dump("forces.dump"), expected.forces, rtol=0, atol=TABLES)
     assert run.value("energy")[0] == pytest.approx(expected.energy, abs=TABLES * 27)
 
@@ -122,18 +125,19 @@ MODELS = {
     "two_one": lambda: read_model(FOLDER / "parameters.pth"),
     "one_two": lambda: of_the_other_kind(MODELS["two_one"]()),
     "weaker": lambda: weaker(MODELS["two_one"]()),
+    "switched": lambda: combined_models.switched(MODELS["two_one"](), combined_models.pair_table(1, n_types=3)),
 }
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[ModelDescription, Path]]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[AnyModel, Path]]:
     """A model of MODELS and its table file, made once."""
     folder = tmp_path_factory.mktemp("sources")
 
     @functools.cache
-    def make(name: str) -> tuple[ModelDescription, Path]:
+    def make(name: str) -> tuple[AnyModel, Path]:
         model = MODELS[name]()
-        write_tables(folder / f"{name}.bin", build(model, 1.1).tables)
+        write_tables(folder / f"{name}.bin", compress(model, 1.1, Options()).tables)
         return model, folder / f"{name}.bin"
 
     return make
@@ -152,12 +156,12 @@ def script(lammps: Lammps, tables: Path | str, words: str, before: str = "", aft
     return setup("atoms.data", style, NAMES) + before + DUMP + after
 
 
-def assert_forces(run: Run, model: ModelDescription, cell: Array, parameters: Callable[[int, Array], tuple]) -> None:
+def assert_forces(run: Run, model: AnyModel, cell: Array, parameters: Callable[[int, Array], tuple]) -> None:
     """Of every frame; parameters(step, columns of the dump) gives (fparam, aparam)."""
     for step, columns in enumerate(run.dumps("all.dump")):
         fparam, aparam = parameters(step, columns)
         x, types = columns[:, 1:4], columns[:, 0].astype(int) - 1
-        expected = reference.evaluate(model, x, types, cell, fparam, aparam)
+        expected = combined.evaluate(model, x, types, cell, fparam, aparam)
         np.testing.assert_allclose(columns[:, 7:], expected.forces, rtol=0, atol=TABLES, err_msg=f"step {step}")
 
 
@@ -194,7 +198,7 @@ def test_a_temperature_and_several_atomic_parameters(lammps: Lammps, made: Calla
     first = run.dumps("all.dump")[:1]
     kinetic = lambda columns: (columns[:, 4:7] ** 2).sum() * 1.0364269e-4 / (3 * 26 * 8.617343e-5)  # noqa: E731
     x, types = first[0][:, 1:4], first[0][:, 0].astype(int) - 1
-    expected = reference.evaluate(model, x, types, data["cell"], [kinetic(first[0])], x[:, :2])
+    expected = combined.evaluate(model, x, types, data["cell"], [kinetic(first[0])], x[:, :2])
     np.testing.assert_allclose(first[0][:, 7:], expected.forces, rtol=0, atol=1e-5)  # K, of rounded constants
     pressure, virial, temperature, volume = run.value("pressure")
     assert temperature == pytest.approx(kinetic(run.dumps("all.dump")[-1]), rel=1e-6)
@@ -235,7 +239,7 @@ def test_the_mean_electron_temperature_of_fix_ttm(lammps: Lammps, made: Callable
     assert run.value("temperature")[0] == pytest.approx(0.6, rel=1e-12)
     columns = run.dump("all.dump")
     x, types = columns[:, 1:4], columns[:, 0].astype(int) - 1
-    expected = reference.evaluate(model, x, types, np.diag(np.diag(data["cell"])), [0.6, 0.6], np.full((27, 1), 1.3))
+    expected = combined.evaluate(model, x, types, np.diag(np.diag(data["cell"])), [0.6, 0.6], np.full((27, 1), 1.3))
     assert run.value("energy")[0] == pytest.approx(expected.energy, abs=TABLES * 27)
 
 
@@ -348,7 +352,7 @@ def test_several_models_take_the_same(lammps: Lammps, made: Callable) -> None:
     run = lammps.run(script(lammps, f"{file} {other}", words, SOURCES), ranks=2)
     columns = run.dump("all.dump")
     x, types = columns[:, 1:4], columns[:, 0].astype(int) - 1
-    forces = np.array([reference.evaluate(m, x, types, data["cell"], [0.7, -0.4], x[:, :1]).forces for m in (first, second)])
+    forces = np.array([combined.evaluate(m, x, types, data["cell"], [0.7, -0.4], x[:, :1]).forces for m in (first, second)])
     atoms = np.sqrt(((forces - forces.mean(0)) ** 2).sum(2).mean(0))
     row = np.loadtxt(lammps.folder / "model_devi.out", ndmin=2)[-1]
     np.testing.assert_allclose(row[4:7], [atoms.max(), atoms.min(), atoms.mean()], rtol=1e-5, atol=TABLES)
@@ -362,21 +366,22 @@ def test_models_that_disagree(lammps: Lammps, made: Callable) -> None:
     assert any(message in line for line in run.errors), run.output
 
 
-def gradient_of(model: ModelDescription, columns: Array, cell: Array, fparam: list[float], aparam: Array) -> Array:
+def gradient_of(model: AnyModel, columns: Array, cell: Array, fparam: list[float], aparam: Array) -> Array:
     x, types, h = columns[:, 1:4], columns[:, 0].astype(int) - 1, 1e-4
     found = []
     for unit in np.eye(len(fparam)):
-        ahead, behind = (reference.evaluate(model, x, types, cell, fparam + step * unit, aparam).energy for step in (h, -h))
+        ahead, behind = (combined.evaluate(model, x, types, cell, fparam + step * unit, aparam).energy for step in (h, -h))
         found.append((ahead - behind) / (2 * h))
     return np.array(found)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(("name", "ranks"), [("two_one", 1), ("two_one", 2), ("switched", 2)])
 @on_backends("host", "kokkos_serial", "kk")
-def test_derivatives_of_the_energy(lammps: Lammps, made: Callable, ranks: int) -> None:
-    """compute dpcompressed/fparam/dedn at the parameters and atoms of each step; forces are what they are without it."""
+def test_derivatives_of_the_energy(lammps: Lammps, made: Callable, name: str, ranks: int) -> None:
+    """compute dpcompressed/fparam/dedn at the parameters and atoms of each step; forces are what they are without it.
+    Switched to a pair table, the atoms' derivatives have weights."""
     data = write_atoms(lammps, "parameters")
-    model, tables = made("two_one")
+    model, tables = made(name)
     before = SMALL_STEPS + SOURCES.replace("0.7", "0.7+0.1*step") + "compute dedn all dpcompressed/fparam/dedn\nthermo 1\n"
     before += "thermo_style custom step pe c_dedn[1] c_dedn[2]\nthermo_modify format float %.17g\n"
     words = "fparam_from_compute frame aparam_from_compute place"

@@ -2,8 +2,6 @@
 """Fixtures for all Python tests: where the trained models with references are, and the small ones of this repository."""
 
 import dataclasses
-import importlib.machinery
-import importlib.util
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from combined_models import pair_table
+from model_files import load_core
 
 from pybuild import calculator
 from pybuild.cli import main
@@ -50,12 +49,7 @@ def shared_models(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def kokkos_core(own_kokkos_build: Path) -> ModuleType:
     """pybuild._core with Kokkos, beside the installed one."""
-    (path,) = (own_kokkos_build / "cython_ext").glob("_core*.so")
-    loader = importlib.machinery.ExtensionFileLoader("pybuild._core", str(path))
-    spec = importlib.util.spec_from_loader("pybuild._core", loader)
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return load_core(own_kokkos_build / "cython_ext")
 
 
 @pytest.fixture

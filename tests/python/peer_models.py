@@ -29,6 +29,11 @@ def assert_agrees(found: Any, data: Any, k: int, energy: float, force: float, vi
     np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=virial)
 
 
+def atom_virial(data: Any, k: int) -> np.ndarray:
+    """(n, 9) of frame k, in our order: DeePMD-kit's has the component of the force first."""
+    return data[f"atom_virial{k}"].reshape(-1, 3, 3).transpose(0, 2, 1).reshape(-1, 9)
+
+
 class MadeOnce:
     """Called with the name of a model: its table file, made at the first call."""
 

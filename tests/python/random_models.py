@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Random models and structures: what a build promises and what the compiled evaluator must give, on cases that nobody chose.
 
-    python tests/python/random_models.py --models 300 --seed 1      by hand; test_random_models.py runs a few in the test suite
+    python tests/python/random_models.py --models 300 --seed 1          by hand; test_random_models.py runs a few for the tests
+    python tests/python/random_models.py --models 1000 --size small     less of each
 
-Each model (draw_model) is compressed with the default options and evaluated on structures that the build has not seen
-(draw_structure). Compared: forces and energies with the trained model's own nets (the oracle of pybuild), against the promised
-tolerance; the NumPy oracle of the same tables; numbers of threads, instruction sets and precisions among each other; sums;
-derivatives along a random displacement and strain; rotation and order of the atoms; overflow counts with a plain count. Every
-disagreement is one line; the last line says how many and how the errors lie below the tolerance. Exit code 1 if there was any.
-`--first K --models 1` repeats case K of a seed.
+Each model (draw_model) is compressed with the default options (small ones: with the tolerance of their size) and evaluated on
+structures that the build has not seen (draw_structure). Compared: forces and energies with the trained model's own nets (the
+oracle of pybuild), against the promised tolerance; the NumPy oracle of the same tables; numbers of threads, instruction sets
+and precisions among each other; sums; derivatives along a random displacement and strain; rotation and order of the atoms;
+overflow counts with a plain count. Every disagreement is one line; the last lines say how many and how the errors lie below the
+tolerance, by kind. Exit code 1 if there was any. `--first K --models 1` repeats case K of a seed.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import numpy as np
+from model_files import load_core
 
 from pybuild import calculator
 from pybuild.compress.build import Build, Options, build
@@ -55,12 +59,34 @@ FIVE_POINTS = {-2: 1 / 12, -1: -8 / 12, 1: 8 / 12, 2: -1 / 12}
 
 SMOOTH = ("tanh", "tanh", "gelu", "softplus", "sigmoid", "silu", "linear")
 CORNERED = ("relu", "relu6", "silut:2.0")  # silut: its second derivative jumps
-WIDTHS = (1, 2, 3, 5, 8, 16, 17, 31, 32, 48, 64, 100)
 # Descriptors of the models, in turn.
 KIND_OF = ("se_e2_a", "se_e3_tebd", "dpa1", "se_e2_r", "hybrid", "se_e3", "se_e2_a", "se_e2_a", "dpa1", "hybrid")
-MOST_NEIGHBOURS, MOST_OF_THREE = 110, 12  # of a centre; of a descriptor of three bodies, which sees pairs of them
 KINDS = ("bulk", "big", "skewed", "tiny", "open", "few", "thin", "pure")
 LIKELY = (0.42, 0.05, 0.12, 0.1, 0.1, 0.08, 0.05, 0.08)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large models and structures may be, and the tolerance of their tables."""
+
+    types: tuple[int, ...] = (1, 1, 2, 2, 2, 3, 4, 6)
+    types_of_several: tuple[int, ...] = (1, 2, 2, 3)  # of kinds that take longer
+    widths: tuple[int, ...] = (1, 2, 3, 5, 8, 16, 17, 31, 32, 48, 64, 100)
+    hidden: tuple[int, ...] = (1, 5, 16, 24, 64, 100)
+    neighbours: int = 110  # of a centre
+    of_three: int = 12  # of a descriptor of three bodies, which sees pairs of them
+    atoms: tuple[int, int] = (20, 120)
+    many: tuple[int, int] = (350, 100)  # atoms of big structures; with three bodies
+    tolerance: float = Options().tolerance
+
+
+SIZES = {
+    "usual": Size(),
+    "small": Size(
+        (1, 2, 2, 3), (1, 2, 2), (1, 2, 3, 5, 8, 9, 12, 16, 17), (1, 5, 16, 17), 30, 8, (8, 40), (90, 40), tolerance=1e-6
+    ),
+    "wide": Size((1, 2, 8), (2, 4), (7, 128, 200, 255, 256), (100, 240)),
+}
 
 
 @dataclass(frozen=True)
@@ -70,13 +96,14 @@ class Case:
     model: ModelDescription
     min_distance: float  # angstrom
     density: float  # atoms per cubic angstrom
+    size: Size
 
 
 @dataclass
 class Row:
     """How one structure went."""
 
-    kind: str
+    kind: str  # of the structure
     promised: bool  # the tolerance holds for this model and structure
     ratio: float  # force error over tolerance
 
@@ -108,15 +135,15 @@ def draw_pairs(rng: np.random.Generator, n: int, share: float) -> frozenset[tupl
     return frozenset([*chosen, *((b, a) for a, b in chosen)])
 
 
-def draw_model(rng: np.random.Generator, kind: str) -> Case:
+def draw_model(rng: np.random.Generator, kind: str, size: Size) -> Case:
     """Anything legal, with the statistics that training data of its density would give and forces of some eV/A."""
-    n = int(rng.choice([1, 1, 2, 2, 2, 3, 4, 6] if kind in ("se_e2_a", "se_e2_r", "dpa1") else [1, 2, 2, 3]))
+    n = int(rng.choice(size.types if kind in ("se_e2_a", "se_e2_r", "dpa1") else size.types_of_several))
     rcut, closest = rng.uniform(3.0, 6.5), rng.uniform(0.7, 1.6)
-    density = min(rng.uniform(0.1, 0.4) / (4 / 3 * np.pi * closest**3), MOST_NEIGHBOURS / (4 / 3 * np.pi * rcut**3))
+    density = min(rng.uniform(0.1, 0.4) / (4 / 3 * np.pi * closest**3), size.neighbours / (4 / 3 * np.pi * rcut**3))
     kinds = [str(k) for k in rng.choice(sorted(set(KIND_OF) - {"hybrid"}), rng.integers(2, 4))] if kind == "hybrid" else [kind]
     rcuts = [rcut, *(rcut * rng.uniform(0.6, 1.0, len(kinds) - 1))]
-    descriptors = tuple(draw_descriptor(rng, k, n, own, density) for k, own in zip(kinds, rcuts, strict=True))
-    hidden = [int(rng.choice([1, 5, 16, 24, 64, 100]))] * int(rng.integers(0, 4))
+    descriptors = tuple(draw_descriptor(rng, k, n, own, density, size) for k, own in zip(kinds, rcuts, strict=True))
+    hidden = [int(rng.choice(size.hidden))] * int(rng.integers(0, 4))
     fitting_activations = draw_activations(rng)
     n_in = sum(d.n_out(0) for d in descriptors)
     fits = [draw_net(rng, [n_in, *hidden, 1], fitting_activations, True) for _ in range(n)]
@@ -126,26 +153,37 @@ def draw_model(rng: np.random.Generator, kind: str) -> Case:
     provenance = Provenance("random", "0" * 64, "random_models.py", "float64")
     model = ModelDescription(tuple("ABCDEFGH"[:n]), descriptors, fitting, draw_pairs(rng, n, 0.05), float(closest), provenance)
     sample = pack(rng, n, closest, density, 60, 0.2, True, "sample")
-    model = scaled(rng, replace(model, descriptors=tuple(with_statistics(rng, d, n, sample) for d in descriptors)), sample)
+    model = with_some_pairs(model)
+    descriptors = tuple(with_statistics(rng, d, n, sample) for d in model.descriptors)
+    model = scaled(rng, replace(model, descriptors=descriptors), sample)
     model.validate()
-    return Case(model, float(closest), density)
+    return Case(model, float(closest), density, size)
 
 
-def draw_descriptor(rng: np.random.Generator, kind: str, n: int, rcut: float, density: float) -> Descriptor:
+def with_some_pairs(model: ModelDescription) -> ModelDescription:
+    """Without exclusions where these would leave a descriptor no neighbour of any centre."""
+    pairs = [(a, b) for a in model.active_types for b in range(model.n_types)]
+    if all(any(d.sel[p[1]] > 0 and p not in d.excluded | model.pair_excluded for p in pairs) for d in model.descriptors):
+        return model
+    descriptors = tuple(replace(d, excluded=frozenset()) for d in model.descriptors)
+    return replace(model, descriptors=descriptors, pair_excluded=frozenset())
+
+
+def draw_descriptor(rng: np.random.Generator, kind: str, n: int, rcut: float, density: float, size: Size) -> Descriptor:
     """Of n types; without statistics, and what depends on these."""
     three, shared = kind in ("se_e3", "se_e3_tebd"), kind in ("dpa1", "se_e3_tebd")
     if three:
-        rcut = min(rcut, float((MOST_OF_THREE / (4 / 3 * np.pi * density)) ** (1 / 3)))
+        rcut = min(rcut, float((size.of_three / (4 / 3 * np.pi * density)) ** (1 / 3)))
     crowd = 4 / 3 * np.pi * rcut**3 * density / n
     sel = [0 if n > 1 and rng.random() < 0.12 else int(np.ceil(crowd * rng.uniform(0.6, 2.5))) for _ in range(n)]
     sel[0] = sel[0] or int(np.ceil(crowd))
     n_sel = sum(sel)
     sel = [n_sel] * n if shared else sel
-    width = int(rng.choice(WIDTHS[:6] if three else WIDTHS))
+    width = int(rng.choice(size.widths[:6] if three else size.widths))
     inner = (
         [max(1, width // 4), max(1, width // 2)]
         if rng.random() < 0.6
-        else [int(w) for w in rng.choice(WIDTHS[: 5 if three else 9], rng.integers(0, 3))]
+        else [int(w) for w in rng.choice(size.widths[: 5 if three else 9], rng.integers(0, 3))]
     )
     activations = draw_activations(rng)
     nets = [draw_net(rng, [1, *inner, width], activations, False) for _ in range(n * n)]
@@ -223,8 +261,9 @@ def pack(
 def draw_structure(rng: np.random.Generator, case: Case) -> Structure:
     """No pair closer than in the training data; its name is the kind."""
     kind, n_types = str(rng.choice(KINDS, p=LIKELY)), case.model.n_types
-    many = 350 if all(d.n_bodies == 2 for d in case.model.descriptors) else 100
-    n = {"big": many, "tiny": int(rng.integers(1, 6)), "few": int(rng.integers(1, 5))}.get(kind, int(rng.integers(20, 120)))
+    many = case.size.many[0 if all(d.n_bodies == 2 for d in case.model.descriptors) else 1]
+    numbers = {"big": many, "tiny": int(rng.integers(1, 6)), "few": int(rng.integers(1, 5))}
+    n = numbers.get(kind, int(rng.integers(*case.size.atoms)))
     density = case.density * {"thin": 0.2}.get(kind, rng.uniform(0.6, 1.1))
     drawn = pack(
         rng, n_types, 1.0001 * case.min_distance, density, n, 1.0 if kind == "skewed" else 0.2, kind not in ("open", "few"), kind
@@ -235,10 +274,12 @@ def draw_structure(rng: np.random.Generator, case: Case) -> Structure:
 
 
 class Evaluators:
-    """The compiled evaluator with some instruction sets, a process each: the choice is made when a program starts."""
+    """The compiled evaluator with some instruction sets, a process each: the choice is made when a program starts; and, where
+    there
+    is a build with Kokkos, its evaluator in this one."""
 
-    def __init__(self, isas: Sequence[str]) -> None:
-        self.isas = isas
+    def __init__(self, isas: Sequence[str], kokkos: ModuleType | None = None) -> None:
+        self.isas, self._kokkos = isas, kokkos
         self._pools = {}
         for isa in isas:
             os.environ["DPC_ISA"] = isa
@@ -249,6 +290,13 @@ class Evaluators:
     def __call__(self, isa: str, tables: Path, jobs: Sequence[tuple[Any, ...]]) -> list[calculator.Result]:
         """jobs: arguments of calculator.evaluate after the model."""
         return self._pools[isa].submit(evaluate_all, str(tables), list(jobs)).result()
+
+    def by_kokkos(self, tables: Path, structure: Structure) -> Iterator[tuple[str, calculator.Result]]:
+        """In double and in mixed precision."""
+        with mock.patch.object(calculator, "_core", return_value=self._kokkos):
+            for precision in ("double", "mixed") if self._kokkos else ():
+                atoms = structure.positions, structure.types, structure.cell
+                yield precision, calculator.evaluate(tables, *atoms, precision=precision, backend="kokkos_serial")
 
     def close(self) -> None:
         """End the processes."""
@@ -278,6 +326,7 @@ def check_structure(built: Build, case: Case, structure: Structure, tables: Path
             check(f"{what}: {key}", np.abs(getattr(found, key) - getattr(expected, key)).max(initial=0), part * scale)
 
     base = None
+    limits = {"double": ROUNDING, "mixed": MIXED * (10 if has_corners(case.model.fitting.nets) else 1)}
     for isa in run.isas:
         jobs = [
             (x, types, cell, threads, precision)
@@ -289,7 +338,7 @@ def check_structure(built: Build, case: Case, structure: Structure, tables: Path
         same(f"{isa}, two threads", two, one, ROUNDING)
         same(f"{isa}, three threads", three, one, ROUNDING)
         check(f"{isa}, the same bits again", float(not np.array_equal(three.forces, again.forces)), 0)
-        same(f"{isa}, mixed", mixed, one, MIXED * (10 if has_corners(case.model.fitting.nets) else 1))
+        same(f"{isa}, mixed", mixed, one, limits["mixed"])
         check(f"{isa}, sum of the forces", np.abs(one.forces.sum(axis=0)).max(), ROUNDING * S * n)
         check(
             f"{isa}, sum of the virials",
@@ -297,6 +346,8 @@ def check_structure(built: Build, case: Case, structure: Structure, tables: Path
             ROUNDING * size["virial"],
         )
         check(f"{isa}, sum of the energies", abs(one.atom_energy.sum() - one.energy), ROUNDING * size["atom_energy"] * n)
+    for precision, found in run.by_kokkos(tables, structure):
+        same(f"Kokkos, {precision}", found, base, limits[precision])
     same("oracle of the tables", base, reference_tables.evaluate(built.tables, x, types, cell), ROUNDING)
     check("crowded centres", abs(base.overflow["n_over_sel"] - crowded(case.model, structure)), 0)
     check("pairs said to be close", base.overflow["n_close"], 0)
@@ -308,7 +359,7 @@ def compare_with_promise(
     built: Build, case: Case, structure: Structure, found: calculator.Result, true: reference.Result, S: float, check: Check
 ) -> Row:
     """Forces and energies against the trained model."""
-    tolerance, reported = Options().tolerance, built.measured.double
+    tolerance, reported = case.size.tolerance, built.measured.double
     cornered, kept = any(has_corners(d.nets) for d in case.model.descriptors), within(reported, tolerance)
     allowed = tolerance if kept else OVER_REPORT * max(reported.force, reported.energy) + 1e-9 * S
     error = np.abs(found.forces - true.forces).max(initial=0)
@@ -368,7 +419,7 @@ def crowded(model: ModelDescription, structure: Structure) -> int:
     return len(found)
 
 
-def run_case(seed: int, index: int, n_structures: int, run: Evaluators) -> tuple[list[str], list[Row]]:
+def run_case(seed: int, index: int, n_structures: int, run: Evaluators, size: Size) -> tuple[list[str], list[Row]]:
     """Disagreements and rows of one model."""
     rng = np.random.default_rng([seed, index])
     found: list[str] = []
@@ -377,8 +428,8 @@ def run_case(seed: int, index: int, n_structures: int, run: Evaluators) -> tuple
         if not value <= limit:
             found.append(f"{what}: {value:.2g} > {limit:.2g}")
 
-    case = draw_model(rng, KIND_OF[index % len(KIND_OF)])
-    built = build(case.model, case.min_distance)
+    case = draw_model(rng, KIND_OF[index % len(KIND_OF)], size)
+    built = build(case.model, case.min_distance, Options(tolerance=size.tolerance))
     with tempfile.TemporaryDirectory() as folder:
         tables = Path(folder) / "tables.bin"
         tables.write_bytes(to_bytes(built.tables))
@@ -387,13 +438,19 @@ def run_case(seed: int, index: int, n_structures: int, run: Evaluators) -> tuple
 
 
 def run_cases(
-    seed: int, first: int, n_models: int, n_structures: int, isas: Sequence[str]
+    seed: int,
+    first: int,
+    n_models: int,
+    n_structures: int,
+    isas: Sequence[str],
+    size: str = "usual",
+    kokkos: ModuleType | None = None,
 ) -> Iterator[tuple[int, list[str], list[Row]]]:
     """(index, disagreements, rows) of each model in turn."""
-    run = Evaluators(isas)
+    run = Evaluators(isas, kokkos)
     try:
         for index in range(first, first + n_models):
-            yield (index, *run_case(seed, index, n_structures, run))
+            yield (index, *run_case(seed, index, n_structures, run, SIZES[size]))
     finally:
         run.close()
 
@@ -404,19 +461,24 @@ def main() -> int:
     parser.add_argument("--isa", default="portable,x86_64_v3", help="instruction sets, as for DPC_ISA (default %(default)s)")
     for word, value in (("models", 20), ("structures", 4), ("seed", 1), ("first", 0)):
         parser.add_argument(f"--{word}", type=int, default=value, help="default %(default)s")
+    parser.add_argument("--kokkos", type=load_core, metavar="FOLDER", help="that of a build with a Kokkos of its own: cython_ext")
+    parser.add_argument("--size", choices=SIZES, default="usual", help="of the models (default %(default)s)")
     options = parser.parse_args()
-    n_bad, rows = 0, []
-    for index, found, some in run_cases(options.seed, options.first, options.models, options.structures, options.isa.split(",")):
+    n_bad, rows = 0, dict[str, list[Row]]()
+    chosen = options.first, options.models, options.structures, options.isa.split(","), options.size, options.kokkos
+    for index, found, some in run_cases(options.seed, *chosen):
         n_bad += bool(found)
-        rows += some
+        rows.setdefault(KIND_OF[index % len(KIND_OF)], []).extend(some)
         for line in found:
             print(f"seed {options.seed} model {index}: {line}", flush=True)
-    ratios = np.array([row.ratio for row in rows if row.promised] or [0.0])
-    print(
-        f"{n_bad} of {options.models} models disagree; force error over tolerance on {len(ratios)} unseen structures: "
-        f"median {np.median(ratios):.2g}, largest {ratios.max():.2g}, above one {int((ratios > 1).sum())}, "
-        f"above two {int((ratios > 2).sum())}"
-    )
+    print(f"{n_bad} of {options.models} models disagree")
+    for kind, of_kind in {**rows, "all": [row for some in rows.values() for row in some]}.items():
+        ratios = np.array([row.ratio for row in of_kind if row.promised] or [0.0])
+        print(
+            f"{kind}: {len(of_kind)} unseen structures; force error over tolerance of the {len(ratios)} whose tables promise it: "
+            f"median {np.median(ratios):.2g}, largest {ratios.max():.2g}, above one {int((ratios > 1).sum())}, "
+            f"above two {int((ratios > 2).sum())}"
+        )
     return int(n_bad > 0)
 
 

@@ -7,21 +7,23 @@ python tensorflow_models.py SHARED      the table of docs/tensorflow.md, by the 
 
 from __future__ import annotations
 
+import functools
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import model_files
 import numpy as np
 
 from pybuild import calculator
 from pybuild.compress.build import build
 from pybuild.errors import PybuildError
-from pybuild.model.description import ModelDescription
-from pybuild.oracles import reference
+from pybuild.model.combined import AnyModel
+from pybuild.oracles import combined
 from pybuild.readers import read_model
-from pybuild.structures.neighbours import neighbour_pairs
 from pybuild.tablefile.file import write_tables
 
 # eV/atom, eV/A, eV
@@ -36,16 +38,12 @@ class Known:
     """A file that is read: what has to be said of it, and how good its numbers are."""
 
     path: str
-    types: tuple[str, ...] | None = None
-    head: str | None = None
-    without_modifier: bool = False
-    keep: tuple[str, ...] | None = None  # of many elements those of the reference, in the model's order
     limits: tuple[float, float, float] = DOUBLE
     small: bool = True  # its tables are made in seconds
     evaluated: bool = True  # its tables are compared here, too
 
-    def read(self, shared: Path) -> ModelDescription:
-        return read_model(shared / self.path, self.head, self.types, self.without_modifier, keep_types=self.keep)
+    def read(self, shared: Path) -> AnyModel:
+        return model_files.read(shared / self.path)[1]
 
 
 READ = [
@@ -54,7 +52,7 @@ READ = [
     Known("models-tf/v2.1-se_e2_a/model.pb"),
     Known("models-tf/v2.2-se_e2_a/model.pb"),
     Known("models-tf/v2.2-multitask-two/model.pb"),
-    Known("models-tf/v2.2-multitask-two/model-united.pb", head="two"),
+    Known("models-tf/v2.2-multitask-two/model-united.pb"),
     Known("models-tf/se_e2_a-small/model.pb"),
     Known("models-tf/se_e2_a-small/model-compressed.pb"),
     Known("models-tf/se_e2_a-two_side/model.pb"),
@@ -91,19 +89,19 @@ READ = [
     Known("models-public/dk-fparam_aparam/fparam_aparam.pbtxt", evaluated=False),
     Known("models-public/csi-si/frozen_model_1.pb"),
     Known("models-public/csi-si/frozen_model_1_compressed.pb"),
-    Known("models-public/hpcai-cu-f32net/graph-original-baseline.pb", types=("Cu",), limits=LARGE_SINGLE, small=False),
-    Known("models-public/hpcai-cu-f32all/graph.pb", types=("Cu",), limits=LARGE_SINGLE, small=False),
-    Known("models-public/dpgen-ch4/frozen_model.pb", types=("H", "C")),
+    Known("models-public/hpcai-cu-f32net/graph-original-baseline.pb", limits=LARGE_SINGLE, small=False),
+    Known("models-public/hpcai-cu-f32all/graph.pb", limits=LARGE_SINGLE, small=False),
+    Known("models-public/dpgen-ch4/frozen_model.pb"),
     Known("models-public/dpdispatcher-sn/graph.pb", small=False),
     Known("models-public/dk-deeppot/deeppot.pbtxt"),
     Known("models-public/dk-deeppot-r/deeppot-r.pbtxt"),
-    Known("models-public/dk-sea_012/sea_012.pbtxt", types=("O", "H")),
+    Known("models-public/dk-sea_012/sea_012.pbtxt"),
     Known("models-public/dk-pt-se_e2_a/se_e2_a.pbtxt"),
-    Known("models-public/dk-lrmodel/lrmodel.pbtxt", without_modifier=True),
+    Known("models-public/dk-lrmodel/lrmodel.pbtxt"),
     Known("models-public/dk-se_atten_no_atten_1/se_atten_no_atten_1.pbtxt"),
     Known("models-public/dk-virtual_type/virtual_type.pbtxt"),
     Known("models-public/dk-se_e2_a_tebd/se_e2_a_tebd.pbtxt"),
-    Known("models-public/pfd-kit-atten_v2/frozen_model.pb", keep=("Li", "P", "S", "Cl"), small=False),
+    Known("models-public/pfd-kit-atten_v2/frozen_model.pb", small=False),
 ]
 REFUSED = {
     "models-tf/se_atten-strip-smooth-exclude/model.pb": "energies change where atoms are turned",
@@ -115,52 +113,21 @@ REFUSED = {
     "models-public/dk-dp4mask/dp4mask.pbtxt": "descriptor 'se_a_mask'",
 }
 
-Frame = tuple[np.ndarray, np.ndarray, np.ndarray | None, float, np.ndarray, np.ndarray]
+def errors(shared: Path, known: Known, evaluate: Callable[..., Any], model: AnyModel) -> np.ndarray:
+    """The largest of energy (eV/atom), force (eV/A) and virial (eV) over the frames, of evaluate(positions, types, cell, ..)."""
+    found = model_files.frames((shared / known.path).parent / "reference.npz", model.type_map)
+    return np.max([model_files.differences(evaluate(*frame.structure, **frame.parameters), frame) for frame in found], axis=0)
 
 
-def frames(shared: Path, known: Known) -> Iterator[Frame]:
-    """(positions, types, cell, energy, forces, virial), those with more neighbours than sel among them."""
-    data = np.load((shared / known.path).parent / "reference.npz")
-    keys = [("", str(k)) for k in range(4) if f"positions{k}" in data]
-    keys += [("overflow_", "")] if "overflow_positions" in data else []
-    for before, after in keys:
-        types = data["overflow_types"] if before else data["types"]
-        if known.keep:
-            types = np.array([known.keep.index(data["type_map"][t]) for t in types])
-        cell, energy, forces, virial = (data.get(f"{before}{key}{after}") for key in ("cell", "energy", "forces", "virial"))
-        yield data[f"{before}positions{after}"], types.astype(np.int64), cell, float(energy), forces, virial
+def oracle_errors(shared: Path, known: Known, model: AnyModel) -> np.ndarray:
+    return errors(shared, known, functools.partial(combined.evaluate, model), model)
 
 
-def errors(results: Iterator, shared: Path, known: Known) -> np.ndarray:
-    """The largest of energy (eV/atom), force (eV/A) and virial (eV) over the frames."""
-    worst = np.zeros(3)
-    for found, (_, types, _, energy, forces, virial) in zip(results, frames(shared, known), strict=True):
-        apart = abs(found.energy - energy) / len(types), np.abs(found.forces - forces).max(), np.abs(found.virial - virial).max()
-        worst = np.maximum(worst, apart)
-    return worst
-
-
-def parameters(shared: Path, known: Known, frame: int, n_atoms: int) -> dict[str, np.ndarray]:
-    """fparam and aparam of a frame, of models that take some."""
-    data = np.load((shared / known.path).parent / "reference.npz")
-    if "fparam" not in data:
-        return {}
-    return {"fparam": data["fparam"].reshape(-1), "aparam": data[f"aparam{frame}"].reshape(n_atoms, -1)}
-
-
-def oracle_errors(shared: Path, known: Known, model: ModelDescription) -> np.ndarray:
-    found = (
-        reference.evaluate(model, x, t, cell, **parameters(shared, known, k, len(t)))
-        for k, (x, t, cell, *_) in enumerate(frames(shared, known))
-    )
-    return errors(found, shared, known)
-
-
-def table_errors(shared: Path, known: Known, model: ModelDescription, path: Path) -> np.ndarray:
+def table_errors(shared: Path, known: Known, model: AnyModel, path: Path) -> np.ndarray:
     """Of tables for the distances of the frames, through the compiled evaluator."""
-    near = min(np.linalg.norm(neighbour_pairs(x, cell, 3.5)[2], axis=1).min() for x, _, cell, *_ in frames(shared, known))
-    write_tables(path, build(model, float(near)).tables)
-    return errors((calculator.evaluate(path, x, t, cell) for x, t, cell, *_ in frames(shared, known)), shared, known)
+    near = model_files.nearest(model_files.frames((shared / known.path).parent / "reference.npz", model.type_map))
+    write_tables(path, build(model, near).tables)
+    return errors(shared, known, functools.partial(calculator.evaluate, path), model)
 
 
 def main() -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 import combined_models as make
 import numpy as np
 import pytest
+from kind_models import with_parameters
+from peer_models import atom_virial
 
 from pybuild import calculator
 from pybuild.cli import main
@@ -20,7 +22,6 @@ from pybuild.model import kept_types
 from pybuild.model.combined import CombinedModel, Switch
 from pybuild.model.description import Parameters
 from pybuild.model.kept_types import keep_types, with_types
-from pybuild.model.net import Net
 from pybuild.oracles import combined, reference
 from pybuild.readers import read_model, read_source
 from pybuild.readers.deepmd.combined import model_of_tree
@@ -280,12 +281,7 @@ def test_parts_without_energy_of_the_types_that_are_kept():
 
 def test_other_defaults_of_parameters(make_model):
     def net(default):
-        model = make_model(0)
-        layers = [net.layers for net in model.fitting.nets]
-        wider = [replace(first, weight=np.vstack([first.weight, first.weight[:1]])) for first, *_ in layers]
-        nets = tuple(Net((first, *others)) for first, (_, *others) in zip(wider, layers, strict=True))
-        parameters = Parameters(fparam_mean=np.zeros(1), fparam_scale=np.ones(1), default_fparam=default)
-        return replace(model, fitting=replace(model.fitting, nets=nets, parameters=parameters))
+        return with_parameters(make_model(0), Parameters(np.zeros(1), np.ones(1), default_fparam=default))
 
     make.combined([net(np.array([0.1])), net(np.array([0.1])), make_model(1)])
     for other in (np.array([0.2]), None):
@@ -350,6 +346,7 @@ def test_deepmd_results(name, option_models, tmp_path):
             for field in ("atom_energy", "forces", "virial"):
                 expected = data[f"{field}{k}"]
                 np.testing.assert_allclose(getattr(result, field), expected, rtol=0, atol=10 * tolerance, err_msg=field)
+            np.testing.assert_allclose(result.atom_virial, atom_virial(data, k), rtol=0, atol=100 * tolerance)
 
 
 @pytest.mark.parametrize("name", SHARED)

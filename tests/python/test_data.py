@@ -13,9 +13,11 @@ import pytest
 from command_line import ENVIRONMENT, mpirun
 
 from pybuild.errors import InputError
+from pybuild.readers import read_model
 from pybuild.structures.data import open_system, telling_frames
 from pybuild.structures.data_search import find_systems, systems_of_script
 from pybuild.structures.min_distance import scan
+from pybuild.structures.probe import with_parameters
 
 CELL = np.array([[6.0, 0.0, 0.0], [1.0, 5.5, 0.0], [-0.5, 0.3, 6.5]])
 TYPES = np.array([0, 1, 1, 0, 1])
@@ -320,3 +322,54 @@ def test_an_error_on_one_rank_ends_all(tmp_path):
     done = run_scan(tmp_path, 2)
     assert done.returncode != 0
     assert done.stderr.count("frame 1: atoms 0 and 1 (counted from 0)") == 2
+
+
+def write_parameters(folder, fparam, aparam, sets=(2, 1)):
+    """The same rows for every set, cut to its frames."""
+    for k, n in enumerate(sets):
+        np.save(folder / f"set.{k:03d}" / "fparam.npy", fparam[:n])
+        np.save(folder / f"set.{k:03d}" / "aparam.npy", aparam[:n])
+
+
+def test_parameters_of_frames(tmp_path, option_models):
+    """They are those that a build takes; a model without any looks at none."""
+    write_system(tmp_path / "a", names=("A", "B"))
+    fparam, aparam = np.array([[0.5, -3.0], [0.25, 7.0]]), np.arange(10.0).reshape(2, 5)
+    write_parameters(tmp_path / "a", fparam, aparam.astype(np.float32))
+    model = read_model(option_models / "parameters.pth")
+    system = open_system(tmp_path / "a", model.type_map)
+    frames = [system.frame(k) for k in range(3)]
+    for of_build in (frames, with_parameters(model, frames)):
+        for frame, row in zip(of_build, (0, 1, 0), strict=True):
+            np.testing.assert_array_equal(frame.fparam, fparam[row])
+            np.testing.assert_array_equal(frame.aparam, aparam[row][:, None])
+    without = with_parameters(read_model(option_models / "silut.pth"), frames)
+    assert all(frame.fparam is None and frame.aparam is None for frame in without)
+
+
+def test_frames_without_parameters_get_made_ones(tmp_path, option_models):
+    write_system(tmp_path / "a", names=("A", "B"))
+    write_parameters(tmp_path / "a", np.array([0.5, 1.5]), np.zeros((2, 5)), sets=(2,))  # the second set has none
+    one = open_system(tmp_path / "a", ("A", "B")).frame(0)
+    assert one.fparam.tolist() == [0.5]
+    (made,) = with_parameters(read_model(option_models / "parameters.pth"), [open_system(tmp_path / "a", ("A", "B")).frame(2)])
+    assert (made.fparam.shape, made.aparam.shape) == ((2,), (5, 1))
+
+
+@pytest.mark.parametrize(
+    ("fparam", "aparam", "message"),
+    [
+        (np.zeros((2, 0)), np.zeros((2, 5)), r"fparam.npy: shape \(2, 0\); numbers for each frame"),
+        (np.zeros((1, 2)), np.zeros((2, 5)), "fparam.npy: shape .*; 2 frames of 2 numbers"),
+        (np.zeros((2, 2)), np.zeros((2, 6)), r"aparam.npy: shape \(2, 6\); numbers for each of 5 atoms"),
+        (np.zeros((2, 2), dtype="U3"), np.zeros((2, 5)), "fparam.npy: numbers are needed"),
+        (np.zeros((2, 2)), np.full((2, 5), np.nan), "frame 0: aparam.npy has numbers that are not finite"),
+        (np.zeros((2, 3)), np.zeros((2, 5)), "frame 0: fparam.npy has 3 numbers each, the model takes 2"),
+        (np.zeros((2, 2)), np.zeros((2, 10)), "frame 0: aparam.npy has 2 numbers each, the model takes 1"),
+    ],
+)
+def test_wrong_parameters(tmp_path, option_models, fparam, aparam, message):
+    write_system(tmp_path / "a", sets=(2,), names=("A", "B"))
+    write_parameters(tmp_path / "a", fparam, aparam, sets=(2,))
+    with pytest.raises(InputError, match=message):
+        with_parameters(read_model(option_models / "parameters.pth"), [open_system(tmp_path / "a", ("A", "B")).frame(0)])

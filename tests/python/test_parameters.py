@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from kind_models import PARAMETERS, with_parameters
 
 from pybuild import calculator
 from pybuild.compress.build import build
@@ -13,7 +14,7 @@ from pybuild.compress.trials import within
 from pybuild.compress.truncation import difference
 from pybuild.errors import InputError, ModelError
 from pybuild.model.description import Parameters
-from pybuild.model.net import Layer, Net, Skip
+from pybuild.model.net import Layer, Skip
 from pybuild.oracles import reference, reference_tables
 from pybuild.readers import read_model
 from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
@@ -84,21 +85,6 @@ def test_a_trained_model(shared_models, backend):
         assert_close(calculator.evaluate(core, x, types, cell, **parameters), data, (ENERGY, FORCE, VIRIAL), str(k))
         mixed = calculator.evaluate(core, x, types, cell, precision="mixed", **parameters)
         assert np.abs(mixed.forces - data[f"forces{k}"]).max() < 4e-5
-
-
-def with_parameters(model, parameters, seed=0):
-    """The model with nets that take parameters, too."""
-    rng, n = np.random.default_rng(seed), parameters.n_inputs
-    nets = []
-    for net in model.fitting.nets:
-        first = net.layers[0]
-        weight = np.vstack([first.weight, rng.normal(size=(n, first.weight.shape[1]))])
-        nets.append(Net((Layer(weight, first.bias, first.idt, first.activation, Skip.NONE), *net.layers[1:])))
-    fitting = dataclasses.replace(model.fitting, nets=tuple(nets), parameters=parameters)
-    return dataclasses.replace(model, fitting=fitting)
-
-
-PARAMETERS = Parameters([0.5, 300.0], [2.0, 0.1], [-0.2], [0.7], [1.0, 0.0, -1.0], default_fparam=[0.4, 310.0])
 
 
 @pytest.fixture(params=[{}, {"kind": "se_e2_r"}, {"widths": (1, 6, 12), "activation": "linear"}])

@@ -200,6 +200,25 @@ def read(tree, tmp_path, write=write_json, **choices):
     return read_model(write(tree, tmp_path / "model"), **choices)
 
 
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [
+        ("se_e2_a-small", "se_a"),
+        ("se_e2_r-small", "se_e2_r"),
+        ("se_e3-small", "se_t"),
+        ("se_e3-small", "se_at"),
+        ("se_e3-small", "se_a_3be"),
+        ("se_e3_tebd-strip", "se_t_tebd"),
+        ("dpa1-concat-attn0", "se_atten"),
+        ("dpa1-strip-attn0", "se_atten_v2"),
+    ],
+)
+def test_other_names_of_descriptors(shared_models, tmp_path, name, alias):
+    whole = tree_of_dp(shared_models / name / "model.dp")
+    assert whole["model"]["descriptor"]["type"] != alias
+    assert_equal(read(changed(whole, "model", "descriptor", "type", value=alias), tmp_path), read(whole, tmp_path))
+
+
 def test_early_versions(tree, tmp_path):
     """@version 1: no "@variables" of the model, statistics without type maps; biases of TensorFlow have a row."""
     made = copy.deepcopy(tree)

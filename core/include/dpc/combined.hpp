@@ -28,9 +28,6 @@ bool is_pair_table(const Model& part);
 /// The part whose neighbours a caller's statistics are of: a net where there is one, the far one of a switch.
 std::size_t measured_part(const Model& model);
 
-/// Throws InputError for a derivative along the frame parameters, where a model has a switch.
-void refuse_gradient(bool has_switch, const double* fparam_gradient);
-
 /// E_near - E_far of a centre whose energies times w and 1 - w are given, 0 < w < 1.
 DPC_FUNCTION double unweighted_difference(double w, double near, double far) { return near / w - far / (1 - w); }
 

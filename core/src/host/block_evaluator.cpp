@@ -157,11 +157,12 @@ void BlockEvaluator<Real>::evaluate_atoms(const Type& type, const NeighbourBlock
     sums.watch.charge(&StageTimes::descriptor);
     compute_energy(type, list, block, inputs.units, sums);
     reverse_fitting_net(kernels_, type.fitting.layers, {atoms_.lanes, atoms_.n}, net_, features_.data());
+    const double* factors = factors_ == nullptr ? nullptr : place_factors(list, block);
     if (sums.fparam_gradient != nullptr) {
-        add_fparam_gradient(type, block, inputs.units, sums.fparam_gradient);
+        add_fparam_gradient(type, block, factors, inputs.units, sums.fparam_gradient);
     }
-    if (factors_ != nullptr) {
-        multiply_by_factors(list, block, type.n_features);
+    if (factors != nullptr) {
+        multiply_gradient(factors, type.n_features);
     }
     sums.watch.charge(&StageTimes::fitting_net);
     const Real* reverse_features = features_.data();
@@ -174,29 +175,35 @@ void BlockEvaluator<Real>::evaluate_atoms(const Type& type, const NeighbourBlock
 
 /// Of the present atoms: frame parameters are added to the sums of the first layer's neurons.
 template <class Real>
-void BlockEvaluator<Real>::add_fparam_gradient(const Type& type, const Block& block, const Units& units, double* gradient) const {
+void BlockEvaluator<Real>::add_fparam_gradient(const Type& type, const Block& block, const double* factors, const Units& units,
+                                               double* gradient) const {
     const auto& layers = type.fitting.layers;
     const double* weights = model_.model->parameter_weights(block.type);
     const int n_out = layers.front().weight.n_out;
     for (int neuron = 0; neuron < n_out; ++neuron) {
-        const double sum = units.energy * first_layer_gradient(layers, atoms_.lanes, atoms_.n, net_, neuron);
+        const double sum = units.energy * first_layer_gradient(layers, atoms_.lanes, atoms_.n, factors, net_, neuron);
         for (int k = 0; k < model_.model->n_fparam; ++k) {
             gradient[k] += weights[static_cast<std::ptrdiff_t>(k) * n_out + neuron] * sum;
         }
     }
 }
 
-/// The gradient of the features of the present atoms, times the factors of their energies.
+/// The factors of the energies of the present atoms, in the place of these, which have been added.
 template <class Real>
-void BlockEvaluator<Real>::multiply_by_factors(const NeighbourBlocks& list, const Block& block, int n_features) {
+const double* BlockEvaluator<Real>::place_factors(const NeighbourBlocks& list, const Block& block) {
     for (int m = 0; m < atoms_.n; ++m) {
-        const int centre = list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])];
-        energy_.data()[m] = factor_of(centre);  // the energies have been added
+        energy_.data()[m] = factor_of(list.centres[static_cast<std::size_t>(block.first_centre + atoms_.atoms[m])]);
     }
+    return energy_.data();
+}
+
+/// The gradient of the features of the present atoms, times their factors.
+template <class Real>
+void BlockEvaluator<Real>::multiply_gradient(const double* factors, int n_features) {
     for (int feature = 0; feature < n_features; ++feature) {
         Real* row = features_.data() + static_cast<std::ptrdiff_t>(feature) * atoms_.lanes;
         for (int m = 0; m < atoms_.n; ++m) {
-            row[m] *= static_cast<Real>(energy_.data()[m]);
+            row[m] *= static_cast<Real>(factors[m]);
         }
     }
 }

@@ -47,7 +47,8 @@ private:
         return *descriptors_[static_cast<std::size_t>(descriptor.index)];
     }
     double factor_of(int centre) const { return factors_ == nullptr ? 1 : factors_[centre]; }
-    void multiply_by_factors(const NeighbourBlocks& list, const Block& block, int n_features);
+    const double* place_factors(const NeighbourBlocks& list, const Block& block);
+    void multiply_gradient(const double* factors, int n_features);
     void gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums);
     void keep_nearest(const NeighbourBlocks& list, const Block& block, const double* x, double length, Overflow& close,
                       Sums& sums);
@@ -65,7 +66,8 @@ private:
     void evaluate_close(const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
     void evaluate_atoms(const Type& type, const NeighbourBlocks& list, const Block& block, const Inputs& inputs, Sums& sums);
     void place_parameters(const NeighbourBlocks& list, const Block& block, const Span& aparam, Real* features) const;
-    void add_fparam_gradient(const Type& type, const Block& block, const Units& units, double* gradient) const;
+    void add_fparam_gradient(const Type& type, const Block& block, const double* factors, const Units& units,
+                             double* gradient) const;
     void count_overflow(const Block& block, int centre, int b, int begin, int n, double closest2, Overflow& all,
                         Sums& sums) const;
     void count_crowd(const Block& block, int centre, int b, int n, Sums& sums) const;

@@ -187,7 +187,6 @@ void add(Totals& into, const Totals& from) {
 }
 
 Totals CombinedEngine::compute(const Inputs& inputs, const double*, const Output& output) {
-    refuse_gradient(has_switch(), output.fparam_gradient);
     if (!has_list_) {
         throw InputError("compute was called before set_neighbours");
     }

@@ -3,7 +3,6 @@
 #include "fitting_net.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 namespace dpc::host {
 namespace {
@@ -76,13 +75,16 @@ void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedL
 
 /// reverse_layer has left it where the slopes were.
 template <class Real>
-double first_layer_gradient(const std::vector<PackedLayer<Real>>& layers, int lanes, int n_atoms, const NetScratch<Real>& scratch,
-                            int neuron) {
-    if (layers.size() == 1) {
-        return n_atoms;  // the only layer is linear
+double first_layer_gradient(const std::vector<PackedLayer<Real>>& layers, int lanes, int n_atoms, const double* factors,
+                            const NetScratch<Real>& scratch, int neuron) {
+    const bool is_linear = layers.size() == 1;  // the only layer
+    const Real* gradient = is_linear ? nullptr : scratch.slope.front().data() + static_cast<std::ptrdiff_t>(neuron) * lanes;
+    double sum = 0;
+    for (int m = 0; m < n_atoms; ++m) {
+        const double of_atom = is_linear ? 1.0 : static_cast<double>(gradient[m]);
+        sum += factors == nullptr ? of_atom : of_atom * factors[m];
     }
-    const Real* gradient = scratch.slope.front().data() + static_cast<std::ptrdiff_t>(neuron) * lanes;
-    return std::accumulate(gradient, gradient + n_atoms, 0.0);
+    return sum;
 }
 
 template struct NetScratch<double>;
@@ -90,12 +92,14 @@ template void compute_fitting_net(const Kernels<double>&, const std::vector<Pack
                                   NetScratch<double>&, double*);
 template void reverse_fitting_net(const Kernels<double>&, const std::vector<PackedLayer<double>>&, Lanes, NetScratch<double>&,
                                   double*);
-template double first_layer_gradient(const std::vector<PackedLayer<double>>&, int, int, const NetScratch<double>&, int);
+template double first_layer_gradient(const std::vector<PackedLayer<double>>&, int, int, const double*, const NetScratch<double>&,
+                                     int);
 template struct NetScratch<float>;
 template void compute_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, Lanes, const float*,
                                   NetScratch<float>&, double*);
 template void reverse_fitting_net(const Kernels<float>&, const std::vector<PackedLayer<float>>&, Lanes, NetScratch<float>&,
                                   float*);
-template double first_layer_gradient(const std::vector<PackedLayer<float>>&, int, int, const NetScratch<float>&, int);
+template double first_layer_gradient(const std::vector<PackedLayer<float>>&, int, int, const double*, const NetScratch<float>&,
+                                     int);
 
 }  // namespace dpc::host

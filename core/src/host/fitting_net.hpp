@@ -27,9 +27,10 @@ template <class Real>
 void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, Lanes lanes,
                          NetScratch<Real>& scratch, Real* reverse_input);
 
-/// After reverse_fitting_net, over the first n_atoms lanes: the sum of dE/d(what a neuron of the first layer sums up, its bias included).
+/// After reverse_fitting_net, over the first n_atoms lanes: the sum of dE/d(what a neuron of the first layer sums up, its bias included),
+/// times the factors of the atoms' energies (null: 1).
 template <class Real>
-double first_layer_gradient(const std::vector<PackedLayer<Real>>& layers, int lanes, int n_atoms, const NetScratch<Real>& scratch,
-                            int neuron);
+double first_layer_gradient(const std::vector<PackedLayer<Real>>& layers, int lanes, int n_atoms, const double* factors,
+                            const NetScratch<Real>& scratch, int neuron);
 
 }  // namespace dpc::host

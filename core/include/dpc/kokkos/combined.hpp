@@ -184,7 +184,7 @@ private:
     }
     template <class List, class Positions, class Output>
     void compute_part(int k, const Positions& x, const List& list, const Units& units, const Output& output,
-                      const double* factors, const Measures& measures, Totals& totals, double* fparam_gradient = nullptr);
+                      const double* factors, const Measures& measures, Totals& totals, double* fparam_gradient);
     template <class List, class Positions, class Output>
     void add_switch(const math::CentreSwitch<List, Positions, TypesView>& between, const Output& output, Totals& totals) const;
 
@@ -226,7 +226,6 @@ Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const Lis
     if (n_all_ < 0) {
         throw InputError("compute was called before set_neighbours");
     }
-    refuse_gradient(has_switch(), fparam_gradient);
     overflow_ = Overflow{};
     Totals totals;
     for (int k = 0; k < static_cast<int>(parts_.size()); ++k) {
@@ -247,15 +246,15 @@ Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const Lis
                             FindWeights<math::CentreSwitch<List, Positions, TypesView>>{between, near, far}, n_near);  // waits
     watch.charge(&StageTimes::part_switch);
     if (n_near == 0) {
-        compute_part(switch_.far, x, list, units, output, nullptr, measures, totals);
+        compute_part(switch_.far, x, list, units, output, nullptr, measures, totals, fparam_gradient);
         return totals;
     }
     using Energies = decltype(output.atom_energy);
     Output own = output;
     own.atom_energy = Energies(zeros(far_energy_, "dpc::far_energy"), static_cast<std::size_t>(n_all_));
-    compute_part(switch_.far, x, list, units, own, far, measures, totals);
+    compute_part(switch_.far, x, list, units, own, far, measures, totals, fparam_gradient);
     own.atom_energy = Energies(zeros(near_energy_, "dpc::near_energy"), static_cast<std::size_t>(n_all_));
-    compute_part(switch_.near, x, list, units, own, near, measures, totals);
+    compute_part(switch_.near, x, list, units, own, near, measures, totals, fparam_gradient);
     watch.start();
     if (output.atom_energy.data() != nullptr) {
         Kokkos::parallel_for("dpc::add_energies", Range(space_, 0, n_all_),

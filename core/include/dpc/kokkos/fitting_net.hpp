@@ -144,7 +144,8 @@ struct ReverseActivate {
     }
 };
 
-/// Sums over the atoms of a chunk, one neuron of the first layer a team: dE/d(what it sums up, its bias included).
+/// Sums over the atoms of a chunk, one neuron of the first layer a team: dE/d(what it sums up, its bias included), times the factors of
+/// their energies.
 template <class ExecSpace, class Real>
 struct SumFirstLayer {
     using Member = typename Kokkos::TeamPolicy<ExecSpace>::member_type;
@@ -159,7 +160,8 @@ struct SumFirstLayer {
             Kokkos::TeamThreadRange(member, chunk.tiles.n_atoms),
             [&](int k, double& partial) {
                 if (chunk.contributes(k)) {
-                    partial += gradient.data == nullptr ? 1.0 : static_cast<double>(*gradient.of_atom(neuron, k));
+                    const double of_atom = gradient.data == nullptr ? 1.0 : static_cast<double>(*gradient.of_atom(neuron, k));
+                    partial += of_atom * chunk.factor(k);
                 }
             },
             sum);
