@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MASSES = {"O": 15.999, "H": 1.008, "Cu": 63.546, "Hf": 178.49, "X": 1.0}
+MASSES = {"O": 15.999, "H": 1.008, "Si": 28.0855, "Cu": 63.546, "Hf": 178.49, "X": 1.0}
 BAR_PER_EV_A3 = 1.6021765e6  # LAMMPS' nktv2p of metal units
 TIMEOUT = 300  # seconds; the longest run here takes 20 on a busy core
 OPEN_MARGIN = 30.0  # angstrom between open structures and the walls of the box
@@ -68,7 +68,7 @@ class System:
         if self.bonds:
             lines += [f"{len(self.bonds)} bonds", "1 bond types"]
         lines += [*box, "", "Masses", ""]
-        lines += [f"{t + 1} {MASSES[name]}" for t, name in enumerate(self.names)]
+        lines += [f"{t + 1} {MASSES.get(name, 1.0)}" for t, name in enumerate(self.names)]
         lines += ["", f"Atoms # {self.atom_style}", ""]
         for i, (t, r) in enumerate(zip(self.types, self.positions * length, strict=True)):
             extra = f"{self.molecules[i]} {t} 0.0" if self.molecules is not None else f"{t}"
@@ -251,12 +251,15 @@ def virial_matrix(run: Run, index: int = 0) -> Array:
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
-def evaluate_frames(lammps: Lammps, systems: Sequence[System], tables: Path, ranks: int = 1) -> list[tuple[float, Array, Array]]:
-    """Energy, forces and virial of each system, in one run of LAMMPS."""
+def evaluate_frames(
+    lammps: Lammps, systems: Sequence[System], tables: Path | Sequence[Path], ranks: int = 1
+) -> list[tuple[float, Array, Array]]:
+    """Energy, forces and virial of each system, in one run of LAMMPS; tables: of all, or of each."""
     script = ""
-    for frame, system in enumerate(systems):
+    files = [tables] * len(systems) if isinstance(tables, Path) else tables
+    for frame, (system, path) in enumerate(zip(systems, files, strict=True)):
         system.write(lammps.folder / f"{frame}.data")
-        style, elements = lammps.style(tables, "overflow warn"), "* * " + " ".join(system.names)
+        style, elements = lammps.style(path, "overflow warn"), "* * " + " ".join(system.names)
         script += "clear\n" + setup(f"{frame}.data", style, elements, boundary=system.boundary) + static(f"{frame}.dump")
     run = lammps.run(script, ranks)
     return [(run.values("energy")[f][0], run.dump(f"{f}.dump"), virial_matrix(run, f)) for f in range(len(systems))]

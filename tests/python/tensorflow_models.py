@@ -156,10 +156,15 @@ def oracle_errors(shared: Path, known: Known, model: ModelDescription) -> np.nda
     return errors(found, shared, known)
 
 
-def table_errors(shared: Path, known: Known, model: ModelDescription, path: Path) -> np.ndarray:
-    """Of tables for the distances of the frames, through the compiled evaluator."""
+def make_tables(shared: Path, known: Known, model: ModelDescription, path: Path) -> None:
+    """For the distances of the frames."""
     near = min(np.linalg.norm(neighbour_pairs(x, cell, 3.5)[2], axis=1).min() for x, _, cell, *_ in frames(shared, known))
     write_tables(path, build(model, float(near)).tables)
+
+
+def table_errors(shared: Path, known: Known, model: ModelDescription, path: Path) -> np.ndarray:
+    """Of tables through the compiled evaluator."""
+    make_tables(shared, known, model, path)
     return errors((calculator.evaluate(path, x, t, cell) for x, t, cell, *_ in frames(shared, known)), shared, known)
 
 
