@@ -5,7 +5,7 @@ its tables are from the nets.
     python benchmarks/bench_pwmlff.py [--lmp PATH] [--output benchmarks/results/NAME.json]
 
 25 embedding nets of 25, 50 and 100 neurons, 16 axis columns, five fitting nets of three times 240. The weights are drawn as
-MatPL does before a training. The tables' accuracy is asked of a small structure: energies by the model evaluated slot by slot
+MatPL does before a training, but the last ones are larger. The tables' accuracy is asked of a small structure: energies by the model evaluated slot by slot
 (tests/python/pwmlff_files.py), forces by the NumPy oracle; an error beyond the tolerance ends the program.
 """
 
@@ -36,13 +36,14 @@ from pybuild.readers import read_model
 NUMBERS = {"Cu": 29, "Ni": 28, "Fe": 26, "Cr": 24, "Co": 27}
 RMAX, RMIN, NEIGHBOURS, M2 = 6.0, 0.5, 100, 16
 WIDTHS, HIDDEN = (25, 50, 100), (240, 240, 240)
+STRONGER = 100.0  # the last layers: forces of some tenths of eV/A instead of thousandths
 CLOSEST = 2.1  # angstrom; the structures' pairs are farther apart
 WARM_STEPS, STEPS = 10, 20
 ENERGY, FORCE = 1e-9, 1e-8  # eV/atom, eV/A
 
 
 def made_model(seed: int) -> Model:
-    """Full size, weights and biases as before a training."""
+    """Full size, weights and biases as before a training but for the size of the energies."""
     numbers = tuple(NUMBERS[name] for name in ALLOY.elements.split())
     model = random_pwmlff(seed, numbers, WIDTHS, HIDDEN, M2)
     rng = np.random.default_rng(seed)
@@ -53,6 +54,8 @@ def made_model(seed: int) -> Model:
             layer["bias"] = rng.normal(0, 1, (1, n_out))
             if "resnet_dt" in layer:
                 layer["resnet_dt"] = rng.normal(0.1, 0.001, (1, n_out))
+    for net in model.fitting:
+        net[-1]["weight"] *= STRONGER
     return dataclasses.replace(model, rmax=RMAX, rmin=RMIN, max_neigh_num=NEIGHBOURS)
 
 

@@ -135,8 +135,9 @@ def changed_values(root: Any, rng: random.Random, cycles: bool = False) -> Any:
 def _strange_number(value: Any, rng: random.Random) -> Any:
     if isinstance(value, np.ndarray) and value.size:
         made = value.copy()
-        made.reshape(-1)[rng.randrange(value.size)] = rng.choice((0.0, -1.0, 1e300, math.nan, math.inf))
-        return rng.choice((made, made.reshape(-1), made[..., :0], made.astype(np.float32), made.astype(np.float16)))
+        strange = (0.0, -1.0, 1e300, math.nan, math.inf) if value.dtype.kind == "f" else (0, -1, 119, 2**31 - 1)
+        made.reshape(-1)[rng.randrange(value.size)] = rng.choice(strange)
+        return rng.choice((made, made.reshape(-1), made[..., :0], made.astype(np.float32), made.astype("<f2")))
     if isinstance(value, TensorRef):
         shape = tuple(rng.choice((0, 1, n, n + 1, 2**40)) for n in value.shape)
         return TensorRef(value.storage, rng.choice((0, 1, 2**62)), shape, value.strides)
