@@ -5,8 +5,9 @@ its tables are from the nets.
     python benchmarks/bench_pwmlff.py [--lmp PATH] [--output benchmarks/results/NAME.json]
 
 25 embedding nets of 25, 50 and 100 neurons, 16 axis columns, five fitting nets of three times 240. The weights are drawn as
-MatPL does before a training, but the last ones are larger. The tables' accuracy is asked of a small structure: energies by the model evaluated slot by slot
-(tests/python/pwmlff_files.py), forces by the NumPy oracle; an error beyond the tolerance ends the program.
+MatPL does before a training, but the last ones are larger. The tables' accuracy is asked of a small structure: energies by the
+model evaluated slot by slot (tests/python/pwmlff_files.py), forces by the NumPy oracle; an error beyond the tolerance ends the
+program.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from typing import Any
 import lammps_run
 import machine
 import numpy as np
-from lammps_run import ALLOY
 
 sys.path.insert(0, str(machine.REPOSITORY / "tests" / "python"))
 from pwmlff_files import Archive, Model, checkpoint_root, energies, random_pwmlff
@@ -33,6 +33,7 @@ from pybuild import calculator
 from pybuild.oracles import reference
 from pybuild.readers import read_model
 
+ALLOY = lammps_run.SYSTEMS["alloy"]
 NUMBERS = {"Cu": 29, "Ni": 28, "Fe": 26, "Cr": 24, "Co": 27}
 RMAX, RMIN, NEIGHBOURS, M2 = 6.0, 0.5, 100, 16
 WIDTHS, HIDDEN = (25, 50, 100), (240, 240, 240)
