@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 DESCRIPTION = """Compress a trained Deep Potential model into one table file for molecular dynamics.
 
@@ -72,10 +73,19 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
+class _Names(argparse.Action):
+    """Names apart by spaces or commas."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """One list of them all."""
+        setattr(namespace, self.dest, [name for word in values for name in word.split(",") if name])
+
+
 def _model_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head", "--model-branch", metavar="NAME", help="branch of a multi-task model")
     parser.add_argument(
         "--types",
+        action=_Names,
         nargs="+",
         metavar="NAME",
         help="elements, in its order, of a model file that does not name them; of a PWMLFF or MatPL model those that it is given "
@@ -91,7 +101,11 @@ def _model_choices(parser: argparse.ArgumentParser) -> None:
 
 def _kept_types(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--keep-types", nargs="+", metavar="NAME", help="the elements that will be simulated, of a model with many (default: all)"
+        "--keep-types",
+        action=_Names,
+        nargs="+",
+        metavar="NAME",
+        help="the elements that will be simulated, of a model with many (default: all)",
     )
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-MASSES = {"O": 15.999, "H": 1.008, "Cu": 63.546, "Hf": 178.49, "X": 1.0}
+MASSES = {"O": 15.999, "H": 1.008, "Si": 28.0855, "Cu": 63.546, "Hf": 178.49, "X": 1.0}
 SOME_MASS = 50.0  # of elements whose atoms never move here
 BAR_PER_EV_A3 = 1.6021765e6  # LAMMPS' nktv2p of metal units
 TIMEOUT = 300  # seconds; the longest run here takes 20 on a busy core
@@ -253,15 +253,20 @@ def virial_matrix(run: Run, index: int = 0) -> Array:
 
 
 def evaluate_frames(
-    lammps: Lammps, systems: Sequence[System], tables: Path, ranks: int = 1, parameters: Sequence[dict[str, Array]] = ()
+    lammps: Lammps,
+    systems: Sequence[System],
+    tables: Path | Sequence[Path],
+    ranks: int = 1,
+    parameters: Sequence[dict[str, Array]] = (),
 ) -> list[tuple[float, Array, Array]]:
-    """Energy, forces and virial of each system, in one run of LAMMPS; parameters: of each fparam (n_fparam,) and aparam (n, 1),
-    of models that take some."""
+    """Energy, forces and virial of each system, in one run of LAMMPS; tables: of all, or of each; parameters: of each fparam
+    (n_fparam,) and aparam (n, 1), of models that take some."""
     script = ""
-    for frame, system in enumerate(systems):
+    files = [tables] * len(systems) if isinstance(tables, Path) else tables
+    for frame, (system, path) in enumerate(zip(systems, files, strict=True)):
         system.write(lammps.folder / f"{frame}.data")
         words, commands = _parameters(parameters[frame] if parameters else {})
-        style, elements = lammps.style(tables, f"overflow warn {words}"), "* * " + " ".join(system.names)
+        style, elements = lammps.style(path, f"overflow warn {words}"), "* * " + " ".join(system.names)
         before = "clear\n" + setup(f"{frame}.data", style, elements, boundary=system.boundary)
         script += before + commands + static(f"{frame}.dump")
     run = lammps.run(script, ranks)

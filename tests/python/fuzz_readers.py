@@ -24,14 +24,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import graph_writer
 import numpy as np
 from deepmd_files import write_dp, write_json, write_package, write_yaml, written_out
-from pwmlff_files import Archive, checkpoint_root, random_pwmlff
+from pwmlff_files import Archive, checkpoint_root, random_pwmlff, script_root
 from test_reader_tensorflow_hostile import tiny as tiny_graph
 
 from pybuild.errors import PybuildError
@@ -42,8 +43,12 @@ from pybuild.readers.deepmd.source import DeepmdSource
 from pybuild.readers.deepmd.torch_checkpoint import checkpoint_tree, is_checkpoint
 from pybuild.readers.deepmd.torch_frozen import frozen_tree
 from pybuild.readers.files import hdf5, hdf5_extract
-from pybuild.readers.files.restricted_pickle import ScriptObject, TensorRef
+from pybuild.readers.files.restricted_pickle import NumberArray, ScriptObject, TensorRef
 from pybuild.readers.files.torch_archive import TorchArchive
+from pybuild.readers.pwmlff.checkpoint import checkpoint_parts
+from pybuild.readers.pwmlff.elements import DEFAULT_PROPERTIES
+from pybuild.readers.pwmlff.script import script_parts
+from pybuild.readers.pwmlff.source import PwmlffSource
 from pybuild.readers.source import Choices
 
 OPTIONS = Path(__file__).resolve().parents[1] / "data" / "options"
@@ -130,11 +135,14 @@ def changed_values(root: Any, rng: random.Random, cycles: bool = False) -> Any:
 def _strange_number(value: Any, rng: random.Random) -> Any:
     if isinstance(value, np.ndarray) and value.size:
         made = value.copy()
-        made.reshape(-1)[rng.randrange(value.size)] = rng.choice((0.0, -1.0, 1e300, math.nan, math.inf))
-        return rng.choice((made, made.reshape(-1), made[..., :0], made.astype(np.float32), made.astype(np.float16)))
+        strange = (0.0, -1.0, 1e300, math.nan, math.inf) if value.dtype.kind == "f" else (0, -1, 119, 2**31 - 1)
+        made.reshape(-1)[rng.randrange(value.size)] = rng.choice(strange)
+        return rng.choice((made, made.reshape(-1), made[..., :0], made.astype(np.float32), made.astype("<f2")))
     if isinstance(value, TensorRef):
         shape = tuple(rng.choice((0, 1, n, n + 1, 2**40)) for n in value.shape)
         return TensorRef(value.storage, rng.choice((0, 1, 2**62)), shape, value.strides)
+    if isinstance(value, NumberArray) and value.values is not None:
+        return NumberArray(_strange_number(value.values, rng))
     if isinstance(value, (int, float)):
         return rng.choice((-value, value + 1, value * 1e6, float(value)))
     return [value]
@@ -148,6 +156,7 @@ class Fuzz:
         self.tree = whole_tree()
         self.texts = {name: write(self.tree, folder / name).read_bytes() for name, write in FILES.items()}
         self.texts |= {"pb": graph_writer.encode(tiny_graph()), "pbtxt": graph_writer.as_text(tiny_graph())}
+        self.pwmlff = dict(pwmlff_archives())
 
     def answer(self, read: Callable[[], Any]) -> str:
         """What a reader makes of one input. Any exception but a PybuildError passes through, and ends the run."""
@@ -175,6 +184,18 @@ class Fuzz:
 FILES = {"dp": write_dp, "yaml": write_yaml, "json": write_json, "pt2": write_package}
 
 
+def pwmlff_archives() -> Iterator[tuple[str, tuple[Archive, bytes]]]:
+    """A small model of PWMLFF as checkpoint and as TorchScript model, each without and with a type embedding: the archive, whose
+    tensors are views of one storage, and its pickle."""
+    vectors = np.linspace(0.1, 0.9, 2 * len(DEFAULT_PROPERTIES)).reshape(2, -1)
+    for typed in ({}, {"vectors": vectors, "properties": DEFAULT_PROPERTIES}):
+        small = random_pwmlff(widths=(2,), hidden=(3, 3), m2=1, **typed)
+        for kind, make in (("ckpt", checkpoint_root), ("jit", script_root)):
+            archive = Archive()
+            pickled = archive.pickled(make(small, archive))
+            yield f"{kind}-types" if typed else kind, (archive, pickled)
+
+
 def frozen_bytes(fuzz: Fuzz) -> str:
     return fuzz.read_bytes(changed_bytes(SMALL.read_bytes(), fuzz.rng))
 
@@ -200,6 +221,27 @@ def checkpoint_objects(fuzz: Fuzz) -> str:
         return checkpoint_tree(archive, root, HEAD)
 
     return _of_objects(fuzz, CHECKPOINT, make)
+
+
+def pwmlff_bytes(fuzz: Fuzz) -> str:
+    """The pickle changed in a sound archive."""
+    archive, pickled = fuzz.rng.choice(list(fuzz.pwmlff.values()))
+    archive.write_pickled(fuzz.path, changed_bytes(pickled, fuzz.rng))
+    return fuzz.answer(lambda: read_model(fuzz.path))
+
+
+def pwmlff_objects(fuzz: Fuzz) -> str:
+    kind, (made, pickled) = fuzz.rng.choice(list(fuzz.pwmlff.items()))
+    with TorchArchive(made.write_pickled(fuzz.path, pickled)) as archive:
+        root = changed_values(archive.load(), fuzz.rng, cycles=True)
+
+        def read() -> Any:
+            parts = (script_parts if kind.startswith("jit") else checkpoint_parts)(archive, root)
+            source = PwmlffSource(parts, tuple(range(len(parts.numbers))))
+            source.facts()
+            return source.description(replace(SOURCE, precision=source.precision()))
+
+        return fuzz.answer(read)
 
 
 def yaml_bytes(fuzz: Fuzz) -> str:
@@ -282,18 +324,16 @@ def _read_dp(path: Path) -> Any:
 TARGETS: dict[str, Callable[[Fuzz], str]] = {
     target.__name__: target
     for target in (
-        frozen_bytes, checkpoint_bytes, frozen_objects, checkpoint_objects, yaml_bytes, json_bytes, package_bytes, graph_bytes,
-        graph_text, tree_values, dp_bytes,
+        frozen_bytes, checkpoint_bytes, frozen_objects, checkpoint_objects, pwmlff_bytes, pwmlff_objects, yaml_bytes, json_bytes,
+        package_bytes, graph_bytes, graph_text, tree_values, dp_bytes,
     )
 }  # fmt: skip
 
 
 def whole_files(fuzz: Fuzz) -> dict[str, bytes]:
     """A small file of every format, each of which is read without --head."""
-    archive = Archive()
-    small = random_pwmlff(widths=(2,), hidden=(3, 3), m2=1)
-    pwmlff = archive.write(fuzz.path, checkpoint_root(small, archive)).read_bytes()
-    return {**fuzz.texts, "pth": SMALL.read_bytes(), "ckpt": pwmlff}
+    pwmlff = {name: archive.write_pickled(fuzz.path, pickled).read_bytes() for name, (archive, pickled) in fuzz.pwmlff.items()}
+    return {**fuzz.texts, "pth": SMALL.read_bytes(), **pwmlff}
 
 
 def numbers_of(model: Any) -> tuple[Any, ...]:

@@ -120,8 +120,11 @@ class Archive:
         return stream.getvalue().replace(*(names if numpy_1 else names[::-1]))
 
     def write(self, path: Path, root: Any, numpy_1: bool = False) -> Path:
+        return self.write_pickled(path, self.pickled(root, numpy_1))
+
+    def write_pickled(self, path: Path, pickled: bytes) -> Path:
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("dp_model/data.pkl", self.pickled(root, numpy_1))
+            archive.writestr("dp_model/data.pkl", pickled)
             archive.writestr("dp_model/version", b"3\n")
             for storage in self.storages:
                 archive.writestr(f"dp_model/data/{storage.key}", storage.data)

@@ -123,10 +123,15 @@ def oracle_errors(shared: Path, known: Known, model: AnyModel) -> np.ndarray:
     return errors(shared, known, functools.partial(combined.evaluate, model), model)
 
 
-def table_errors(shared: Path, known: Known, model: AnyModel, path: Path) -> np.ndarray:
-    """Of tables for the distances of the frames, through the compiled evaluator."""
+def make_tables(shared: Path, known: Known, model: AnyModel, path: Path) -> None:
+    """For the distances of the frames."""
     near = model_files.nearest(model_files.frames((shared / known.path).parent / "reference.npz", model.type_map))
     write_tables(path, build(model, near).tables)
+
+
+def table_errors(shared: Path, known: Known, model: AnyModel, path: Path) -> np.ndarray:
+    """Of tables through the compiled evaluator."""
+    make_tables(shared, known, model, path)
     return errors(shared, known, functools.partial(calculator.evaluate, path), model)
 
 

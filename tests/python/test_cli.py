@@ -13,6 +13,7 @@ import pytest
 from command_line import ENVIRONMENT, command, fails, mpirun, run, write_system
 
 import pybuild.readers
+from pybuild.arguments import parse
 from pybuild.cli import main
 from pybuild.tablefile.file import read_tables, write_tables
 
@@ -210,6 +211,13 @@ def test_head(option_models, tmp_path, capsys):
     for head in ("alpha", "beta"):
         assert main([str(checkpoint), str(tmp_path / head), "--head", head, "--min-nbor-dist", "1.1"]) == 0
     assert (tmp_path / "alpha").read_bytes() != (tmp_path / "beta").read_bytes()
+
+
+@pytest.mark.parametrize("words", [["O", "H"], ["O,H"], ["O,", "H"]])
+def test_names_apart_by_spaces_or_commas(words):
+    assert parse("compress", ["model", "tables", "--types", *words, "--keep-types", *words]).types == ["O", "H"]
+    assert parse("show", ["model", "--types", *words]).types == ["O", "H"]
+    assert parse("verify", ["model", "tables", "--keep-types", *words]).keep_types == ["O", "H"]
 
 
 def test_unknown_options_end_with_code_2(small_model):

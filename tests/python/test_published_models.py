@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Models that others published, of every layout that DeePMD-kit's PyTorch files have had, and of MatPL: read, and right against
-the program that they are of. TensorFlow's are in test_reader_tensorflow_models.py."""
+the program that they are of. TensorFlow's are in test_reader_tensorflow_models.py, tables of both in
+tests/lammps/test_published.py and test_pwmlff.py."""
 
 import numpy as np
 import pytest
 
-from pybuild import calculator
-from pybuild.compress.build import build
 from pybuild.errors import UnsupportedModel
 from pybuild.oracles import reference
 from pybuild.readers import read_model
 from pybuild.structures.structure import Structure
-from pybuild.tablefile.file import write_tables
 
 # Per atom, force component and virial component; DeePMD-kit's own back ends differ by 1e-14 of the energy.
 ENERGY, FORCE, VIRIAL = 1e-9, 1e-8, 1e-6
@@ -66,29 +64,11 @@ def assert_agrees(got, energy, forces, virial, name):
     np.testing.assert_allclose(got.virial, virial, rtol=0, atol=VIRIAL, err_msg=name)
 
 
-@pytest.mark.parametrize("name", [*READ, "lithium-hybrid/lithium_pth.pth"])  # whose tables take a minute
+@pytest.mark.parametrize("name", [*READ, "lithium-hybrid/lithium_pth.pth"])
 def test_the_reference(published, name):
     model = read_model(published / name)
     for structure, *expected in frames((published / name).parent / "reference.npz", model):
         assert_agrees(reference.evaluate(model, structure.positions, structure.types, structure.cell), *expected, structure.name)
-
-
-@pytest.mark.parametrize("name", READ)
-def test_the_compiled_tables(published, name, tmp_path):
-    pytest.importorskip("pybuild._core", reason="the compiled evaluator")
-    model = read_model(published / name)
-    known = frames((published / name).parent / "reference.npz", model)
-    nearest = min(np.linalg.norm(neighbour_vectors(structure), axis=1).min() for structure, *_ in known)
-    write_tables(tmp_path / "t.bin", build(model, float(nearest)).tables)
-    for structure, *expected in known:
-        got = calculator.evaluate(tmp_path / "t.bin", structure.positions, structure.types, structure.cell)
-        assert_agrees(got, *expected, structure.name)
-
-
-def neighbour_vectors(structure):
-    from pybuild.structures.neighbours import neighbour_pairs
-
-    return neighbour_pairs(structure.positions, structure.cell, 3.0)[2]
 
 
 def test_an_archive_frozen_on_a_gpu(published):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Trained TensorFlow models of every version, most of them published by others: read, and right against DeePMD-kit."""
+"""Trained TensorFlow models of every version, most of them published by others: read, and right against DeePMD-kit. Their
+tables: tests/lammps/test_published.py."""
 
 import pytest
 import tensorflow_models as models
@@ -19,14 +20,6 @@ def folder(shared):
 @pytest.mark.parametrize("known", models.READ, ids=lambda known: known.path)
 def test_the_reference(folder, known):
     found = models.oracle_errors(folder, known, known.read(folder))
-    assert (found < known.limits).all(), found
-
-
-@pytest.mark.parametrize("known", [k for k in models.READ if k.small and k.evaluated], ids=lambda known: known.path)
-def test_the_compiled_tables(folder, known, tmp_path):
-    """The others take minutes: tensorflow_models.py has them all, docs/tensorflow.md the results."""
-    pytest.importorskip("pybuild._core", reason="the compiled evaluator")
-    found = models.table_errors(folder, known, known.read(folder), tmp_path / "t.bin")
     assert (found < known.limits).all(), found
 
 

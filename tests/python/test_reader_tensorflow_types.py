@@ -262,6 +262,52 @@ def test_constants_that_do_not_fit(name, tmp_path):
     assert outcomes == {"a model", str(tmp_path / "m.pb")}
 
 
+# Several descriptors
+
+HYBRIDS = SLOTS, SHARED = "hybrid-se_a_tebd-se_e2_r", "hybrid-se_atten-two"
+
+
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_a_hybrid(name):
+    """The type embedding stands behind the numbers of all members, once; more neighbours than the smooth one has slots for."""
+    model, data = read_model(FOLDER / f"{name}.pb"), np.load(FOLDER / f"{name}.npz")
+    assert_energies(model, name)
+    for k, (positions, types, cell, _) in enumerate(structures(name)):
+        found = reference.evaluate(model, positions, types, cell)
+        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=1e-11)
+        np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+@pytest.mark.parametrize("name", HYBRIDS)
+def test_tables_of_a_hybrid(name, backend, tmp_path):
+    pytest.importorskip("pybuild._core", reason="the compiled evaluator")
+    write_tables(tmp_path / "t.bin", build(read_model(FOLDER / f"{name}.pb"), 0.9).tables)
+    data = np.load(FOLDER / f"{name}.npz")
+    for k, (positions, types, cell, energy) in enumerate(structures(name)):
+        found = calculator.evaluate(tmp_path / "t.bin", positions, types, cell, backend=backend)
+        np.testing.assert_allclose(found.atom_energy, energy, rtol=0, atol=1e-8)
+        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=1e-8)
+
+
+def test_settings_of_hybrids():
+    slots, shared = (read_model(FOLDER / f"{name}.pb") for name in HYBRIDS)
+    assert [d.kind for d in slots.descriptors] == ["se_e2_a", "se_e2_r"]
+    assert [d.sel for d in slots.descriptors] == [(20, 12), (40, 20)]
+    assert [model.neighbour_rule for model in (slots, shared)] == ["per_type", "mixed"]
+    smooth, other = shared.descriptors
+    assert (smooth.n_sel, other.n_sel) == (24, 40)
+    assert (smooth.axis_neuron, other.axis_neuron) == (2, 3)
+    assert (smooth.switch_radius, other.switch_radius) == (0.5, None)
+    assert (smooth.excluded, other.excluded) == (frozenset(), {(0, 1), (1, 0)})
+
+
+def test_hybrids_without_the_script(tmp_path):
+    assert_energies(read_model(write(tmp_path / "m.pb", without(nodes_of(SLOTS), "train_attr/training_script"))), SLOTS)
+    with pytest.raises(UnsupportedModel, match="a hybrid without training script whose members exclude"):
+        read_model(write(tmp_path / "m.pb", without(nodes_of(SHARED), "train_attr/training_script")))
+
+
 # Several in one graph
 
 SCOPE = re.compile(

@@ -25,7 +25,7 @@ from .source import DeepmdSource
 from .tensorflow_combined import count_parts, has_pair_table, linear_tree, part_of, script_of_part, with_pair_table
 from .tensorflow_descriptor import WITH_TYPES, Member, descriptor_tree, members
 from .tensorflow_nets import layer
-from .tensorflow_types import has_types, tree_with_types
+from .tensorflow_types import tree_with_types, type_embedding
 from .tree_type import is_off
 
 FORMAT, COMPRESSED = "DeePMD-kit TensorFlow graph", "DeePMD-kit TensorFlow graph, compressed by DeePMD-kit"
@@ -185,8 +185,8 @@ def _descriptor(found: list[Member], script: dict[Any, Any]) -> Tree:
 def _one_descriptor(member: Member, options: dict[Any, Any] | None, alone: bool) -> Tree:
     if member.kind in WITH_TYPES:
         return tree_with_types(member, options, alone)
-    if has_types(member.graph):
-        raise unsupported(f"a type embedding beside descriptor '{member.kind}'", "one that goes into the descriptor's nets")
+    if member.kind == "se_e2_a" and type_embedding(member.graph) is not None:
+        raise unsupported("a type embedding beside descriptor 'se_e2_a'", "one that goes into the descriptor's nets")
     return descriptor_tree(member, options, alone)
 
 
@@ -205,6 +205,7 @@ def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -
     for t in range(n_types):  # energies that version 1 adds by a constant of their own
         bias[t] += _per_type(graph, f"atom_{t}_ener", 1, 0.0)[0]
     nets = [{"layers": _net(graph, net)} for net in scopes]
+    types = type_embedding(graph)
     return {
         "@variables": {
             "out_bias": _per_type(graph, "model_attr/model_attr/t_out_bias", n_types, 0.0),
@@ -218,7 +219,8 @@ def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -
             "mixed_types": mixed,
             # A second evaluation of a net beside the first one is that of zeros, which is subtracted.
             "vacuum": [f"{net[0]}_1/MatMul" in graph.nodes for net in scopes],
-            "vacuum_has_types": has_types(graph),
+            "vacuum_has_types": types is not None,
+            "type_embedding": types,
             "nets": {"networks": nets},
             "@variables": {
                 "bias_atom_e": bias,

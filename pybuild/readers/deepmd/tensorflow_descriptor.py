@@ -57,6 +57,21 @@ class Member:
         return f"filter_type_{centre}{self.suffix}"
 
     @cached_property
+    def _followers(self) -> frozenset[str]:
+        """Nodes that take something of its environment."""
+        found: set[str] = set()
+        waiting = [self.op.name]
+        while waiting:
+            new = [node.name for node in self.graph.users.get(waiting.pop(), []) if node.name not in found]
+            found.update(new)
+            waiting += new
+        return frozenset(found)
+
+    def has(self, name: str) -> bool:
+        """Whether a node that is in no scope may be this descriptor's: in a hybrid, if its environment goes into it."""
+        return not self.suffix or name in self._followers
+
+    @cached_property
     def kind(self) -> str:
         """By the operation and the number of indices in the names of the matrices."""
         if self.op.op == MIXED:
@@ -150,7 +165,7 @@ def _axis(member: Member) -> int:
     within = "" if member.op.op == MIXED else f"({'|'.join(map(re.escape, scopes))})/"
     pattern, found = re.compile(rf"{within}Slice(_[0-9]+)?/size"), set()
     for name in member.graph.nodes:
-        if pattern.fullmatch(name) and member.graph.is_constant(name):
+        if pattern.fullmatch(name) and member.graph.is_constant(name) and member.has(name.removesuffix("/size")):
             size = member.graph.constant(name)
             if size.shape == (3,) and size.dtype.kind == "i" and tuple(size[:2]) == (-1, -1):
                 found.add(int(size[2]))

@@ -25,15 +25,16 @@ EMBEDDING = "type_embed_net"
 SIDES = {"_two_side_ebd": False, "_one_side_ebd": True}  # suffix of the nets of types, whether they see one type only
 
 
-def has_types(graph: Graph) -> bool:
-    """Whether the model has a type embedding."""
-    return graph.is_constant(f"{EMBEDDING}/matrix_1")
+def type_embedding(graph: Graph) -> Tree | None:
+    """That of the model, which stands behind the numbers of all its descriptors once; None where it has none."""
+    net = net_of_scope(graph, EMBEDDING, "")
+    return None if net is None else {"embedding": net}
 
 
 def tree_with_types(member: Member, script: dict[Any, Any] | None, alone: bool) -> Tree:
     """As tensorflow_descriptor.descriptor_tree."""
     graph, scope, n = member.graph, member.shared, member.n_types
-    embedding = net_of_scope(graph, EMBEDDING, "")
+    embedding = type_embedding(graph)
     if embedding is None:
         raise ReadError(f"the graph has no type embedding ({EMBEDDING}/matrix_1); the file is damaged or of an unknown version")
     sides = [suffix for suffix in SIDES if graph.is_constant(f"{scope}/matrix_1{suffix}")]
@@ -44,7 +45,7 @@ def tree_with_types(member: Member, script: dict[Any, Any] | None, alone: bool) 
         raise ReadError(f"the graph has no embedding net in '{scope}', or several; the file is damaged or of an unknown version")
     strip = bool(sides or ops)
     numbers = factors if ops else None
-    one_sided = SIDES[sides[0]] if sides else _sees_one(net, embedding) if numbers is None else len(numbers) == n + 1
+    one_sided = SIDES[sides[0]] if sides else _sees_one(net, embedding["embedding"]) if numbers is None else len(numbers) == n + 1
     common = common_tree(member, excluded_by_words(member, script, alone))
     smooth, radius = _smooth(member, script)
     if strip and smooth and radius is None:
@@ -64,8 +65,8 @@ def tree_with_types(member: Member, script: dict[Any, Any] | None, alone: bool) 
         "switch_radius": radius,
         "padding_type": n,
         "attn_layer": 0,
-        "concat_output_tebd": True,
-        "type_embedding": {"embedding": embedding},
+        "concat_output_tebd": False,
+        "type_embedding": embedding,
     }
 
 
@@ -81,7 +82,11 @@ def _sees_one(net: Tree, embedding: Tree) -> bool:
 def _smooth(member: Member, script: dict[Any, Any] | None) -> tuple[bool, float | None]:
     """Whether factors of the types are switched off at the cut-off, and the radius r where the switch 1 - (1 - r s)^3 begins,
     angstrom; a graph has no switch that nothing asks for."""
-    radii = {radius for node in member.graph.nodes.values() if (radius := _switch_radius(member.graph, node)) is not None}
+    radii = {
+        radius
+        for node in member.graph.nodes.values()
+        if (radius := _switch_radius(member.graph, node)) is not None and member.has(node.name)
+    }
     if len(radii) > 1:
         raise unsupported("a graph with several switches of type embeddings", "knowing which descriptor has which")
     said = script is not None and (script.get("type") == "se_atten_v2" or not is_off(script.get("smooth_type_embedding")))

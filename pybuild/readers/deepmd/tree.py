@@ -16,6 +16,7 @@ import numpy as np
 
 from ...arrays import Array, IntArray
 from ...descriptors.deepmd import Tree, net_of_tree, symmetric, unsupported
+from ...descriptors.dpa1.type_embedding import type_embedding
 from ...descriptors.kinds import APPENDED, MAKERS
 from ...errors import InputError, ReadError
 from ...model.activations import parse
@@ -49,11 +50,12 @@ def description_of_tree(
     if padding_type is not None:
         trees = [tree | {"padding_type": _index_of(padding_type, type_map)} for tree in trees]
     descriptors = tuple(MAKERS[tree["type"]](tree, n_types) for tree in trees)
-    _refuse_padding_of_types(descriptors)
+    if model["neighbour_rule"] == "total":
+        _refuse_padding_of_types(descriptors)
     description = ModelDescription(
         type_map=type_map,
         descriptors=descriptors,
-        fitting=_with_constants(model, _fitting(model, n_types), _appended(trees, descriptors, n_types)),
+        fitting=_with_constants(model, _fitting(model, n_types), _appended(model, trees, descriptors)),
         pair_excluded=symmetric(model["pair_exclude_types"]),
         min_nbor_dist=known_distance(min_nbor_dist),
         provenance=provenance,
@@ -152,16 +154,21 @@ class Appended(NamedTuple):
     values: Array
 
 
-def _appended(trees: Sequence[Tree], descriptors: Sequence[Descriptor], n_types: int) -> Appended:
-    """What stands behind the numbers of each descriptor."""
+def _appended(model: Tree, trees: Sequence[Tree], descriptors: Sequence[Descriptor]) -> Appended:
+    """What stands behind the numbers of each descriptor, and behind those of all."""
+    n_types, types = len(model["type_map"]), model["fitting"]["type_embedding"]
+    behind = [APPENDED[tree["type"]](tree, n_types) if tree["type"] in APPENDED else np.zeros((n_types, 0)) for tree in trees]
+    counts = [descriptor.n_out(0) for descriptor in descriptors]
+    if types is not None:
+        behind.append(type_embedding(types, n_types))
+        counts.append(0)
     places: list[int] = []
     values, end = [np.zeros((n_types, 0))], 0
-    for tree, descriptor in zip(trees, descriptors, strict=True):
-        end += descriptor.n_out(0)
-        if tree["type"] in APPENDED:
-            values.append(APPENDED[tree["type"]](tree, n_types))
-            places += range(end, end + values[-1].shape[1])
-            end += values[-1].shape[1]
+    for count, numbers in zip(counts, behind, strict=True):
+        end += count
+        values.append(numbers)
+        places += range(end, end + numbers.shape[1])
+        end += numbers.shape[1]
     return Appended(np.array(places, dtype=np.int64), np.hstack(values))
 
 

@@ -166,6 +166,11 @@ TYPE_EMBEDDING = record(
     NOTES | {"use_tebd_bias"},
 )
 
+
+def _type_embedding(value: Any, where: str) -> Tree | None:
+    return None if value is None else TYPE_EMBEDDING(value, where)
+
+
 DESCRIPTOR_NOTES = NOTES | {"type", "set_davg_zero", "compress"}
 EVERY_DESCRIPTOR = {
     "rcut": Key(get.number),
@@ -261,6 +266,7 @@ ENERGY_FITTING = record(
         "mixed_types": Key(get.flag),
         "vacuum": Key(_vacuum, list),
         "vacuum_has_types": Key(get.flag, False),
+        "type_embedding": Key(_type_embedding, None),
         "exclude_types": Key(_types, list),
         "numb_fparam": Key(get.integer, 0),
         "numb_aparam": Key(get.integer, 0),

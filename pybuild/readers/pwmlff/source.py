@@ -148,8 +148,8 @@ class PwmlffSource:
                 "pair_coeff: for simulations of fewer, build with --types"
             )
         found.append(
-            f"note: a centre with more than {parts.max_neighbours} neighbours of an element (max_neigh_num) keeps them all; what "
-            "PWMLFF and MatPL do then is not known"
+            f"note: a centre with more than {parts.max_neighbours} neighbours of an element (max_neigh_num) keeps them all; the "
+            "training leaves some out, and MatPL's pair style writes them into the slots of other elements or atoms"
         )
         if parts.max_neighbours != DEFAULT_NEIGHBOURS:
             found.append(

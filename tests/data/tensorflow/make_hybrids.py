@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Makes the hybrid-*.pb of this folder with DeePMD-kit (3.2.0, TensorFlow back end) and its results: models of several
+descriptors with one type embedding, as they are after one step of a training on made-up forces.
+
+    python make_hybrids.py DP       DP: the program dp; run with the Python that has it
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "python"))
+import graph_writer  # noqa: E402
+from make_graphs import stripped, structure  # noqa: E402
+
+ANGULAR = {"type": "se_e2_a", "rcut": 3.4, "rcut_smth": 0.5, "sel": [20, 12], "neuron": [3, 6], "axis_neuron": 2, "seed": 1}
+RADIAL = {"type": "se_e2_r", "rcut": 4.0, "rcut_smth": 1.0, "sel": [40, 20], "neuron": [4, 8], "seed": 2}
+SHARED = {"neuron": [3, 6], "attn_layer": 0, "set_davg_zero": False, "seed": 3}
+MODELS = {
+    # Slots of each type; the last member does not see the embedding.
+    "hybrid-se_a_tebd-se_e2_r": [ANGULAR, RADIAL],
+    # Slots that all types share: a smooth one with fewer than there are neighbours;
+    # then one with an axis and an exclusion of its own.
+    "hybrid-se_atten-two": [
+        SHARED | {"type": "se_atten_v2", "rcut": 3.4, "rcut_smth": 0.5, "sel": 24, "axis_neuron": 2},
+        SHARED | {
+            "type": "se_atten", "rcut": 4.0, "rcut_smth": 1.0, "sel": 40, "axis_neuron": 3, "tebd_input_mode": "concat",
+            "exclude_types": [[0, 1]],
+        },
+    ],
+}  # fmt: skip
+
+
+def write_data(folder):
+    """Two frames of the structures of the other graphs, with energies and forces of nothing."""
+    rng = np.random.default_rng(5)
+    positions, types, cell = structure(0)
+    (folder / "set.000").mkdir(parents=True)
+    (folder / "type.raw").write_text("\n".join(map(str, types)) + "\n")
+    (folder / "type_map.raw").write_text("A\nB\n")
+    coord = positions.reshape(1, -1) + rng.uniform(-0.05, 0.05, (2, positions.size))
+    arrays = {"coord": coord, "box": np.tile(cell.reshape(1, 9), (2, 1)), "energy": rng.normal(size=2)}
+    for name, values in (arrays | {"force": rng.normal(size=coord.shape)}).items():
+        np.save(folder / "set.000" / f"{name}.npy", values)
+
+
+def trained(dp, members, folder):
+    """The frozen graph."""
+    script = {
+        "model": {
+            "type_map": ["A", "B"],
+            "type_embedding": {"neuron": [2, 4], "resnet_dt": False, "seed": 1},
+            "descriptor": {"type": "hybrid", "list": members},
+            "fitting_net": {"neuron": [8, 8], "resnet_dt": True, "seed": 1},
+        },
+        "learning_rate": {"type": "exp", "start_lr": 1e-3, "stop_lr": 1e-8, "decay_steps": 100},
+        "loss": {"type": "ener"},
+        "training": {"training_data": {"systems": ["data"], "batch_size": 1}, "numb_steps": 1, "seed": 1},
+    }
+    (folder / "input.json").write_text(json.dumps(script))
+    subprocess.run([dp, "--tf", "train", "--skip-neighbor-stat", "input.json"], cwd=folder, check=True)
+    subprocess.run([dp, "--tf", "freeze", "-o", "model.pb"], cwd=folder, check=True)
+    return folder / "model.pb"
+
+
+def main():
+    from deepmd.infer import DeepPot
+
+    for name, members in MODELS.items():
+        with tempfile.TemporaryDirectory() as work:
+            folder = Path(work)
+            write_data(folder / "data")
+            model = trained(sys.argv[1], members, folder)
+            (HERE / f"{name}.pb").write_bytes(graph_writer.encode(stripped(graph_writer.parse(model.read_bytes()))))
+            found, evaluator = {}, DeepPot(str(model))
+            for k in range(2):
+                positions, types, cell = structure(k)
+                said = evaluator.eval(positions.reshape(1, -1), cell.reshape(1, 9), types.tolist(), atomic=True)
+                energy, forces, virial, atomic = (np.asarray(part)[0] for part in said[:4])
+                found |= {f"positions{k}": positions, f"types{k}": types, f"cell{k}": cell, f"atom_energy{k}": atomic.reshape(-1)}
+                found |= {f"forces{k}": forces, f"virial{k}": virial.reshape(3, 3), f"energy{k}": energy}
+        np.savez_compressed(HERE / f"{name}.npz", **found)
+
+
+if __name__ == "__main__":
+    main()
