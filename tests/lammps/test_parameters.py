@@ -306,7 +306,7 @@ def test_atoms_that_are_not_there_need_no_parameter(lammps: Lammps, made: Callab
     types = columns[:, 0].astype(int) - 1
     keep = (types != 1) & (np.arange(len(types)) != 0)
     aparam = np.full((keep.sum(), 1), 0.5 * 30.0**2 * 1.0364269e-4)
-    expected = reference.evaluate(model, columns[keep, 1:4], types[keep], data["cell"], [0.7, -0.4], aparam)
+    expected = combined.evaluate(model, columns[keep, 1:4], types[keep], data["cell"], [0.7, -0.4], aparam)
     np.testing.assert_allclose(columns[keep, 7:], expected.forces, rtol=0, atol=TABLES)
     np.testing.assert_array_equal(columns[~keep, 7:], 0)
 
