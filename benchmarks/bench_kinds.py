@@ -132,8 +132,8 @@ def main() -> None:
             row |= summary(row, report["rows"][0] if report["rows"] else row)
             report["rows"].append(row)
             print(line_of(row), flush=True)
-    if chosen.output:
-        machine.write(report, chosen.output)
+            if chosen.output:
+                machine.write(report, chosen.output)
 
 
 if __name__ == "__main__":
