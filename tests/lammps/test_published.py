@@ -39,5 +39,6 @@ def test_every_frame(lammps: Lammps, shared: Path, known: Known) -> None:
     model, tables = known.read(shared), lammps.folder / "tables.bin"
     models.make_tables(shared, known, model, tables)
     frames = model_files.frames(path.parent / "reference.npz", model.type_map)
-    found = [model_files.differences(*both) for both in zip(through_lammps(lammps, tables, model, frames, 1), frames, strict=True)]
+    results = through_lammps(lammps, tables, model, frames, 1)
+    found = [model_files.differences(got, frame) for got, frame in zip(results, frames, strict=True)]
     assert (np.max(found, axis=0) < known.limits).all(), found
