@@ -27,7 +27,7 @@ using dpc::Totals;
 
 constexpr int kAtoms = 300;
 // Sums of another order: some hundred numbers of order 1 to 10, with forces up to 10^3 between the closest pairs.
-constexpr double kSameEnergy = 1e-10, kSameForce = 1e-9;
+constexpr double kSameEnergy = 1e-10, kSameForce = 1e-9, kSameForceMixed = 1e-6;
 
 const OpenSystem& the_system() {
     static const OpenSystem system(kAtoms);
@@ -164,16 +164,18 @@ TEST_P(AnyPrecision, NumberOfThreadsChangesRoundingOnly) {
         evaluator.set_neighbours(kAtoms, the_system().types.data(), the_system().list());
         all[static_cast<std::size_t>(n - 1)].compute(evaluator, x, true);
     }
+    // Where half a pack holds all atoms of a block, inputs are summed in another order.
+    const double same_force = GetParam() == Precision::mixed ? kSameForceMixed : kSameForce;
     for (const Results& other : all) {
         EXPECT_NEAR(other.totals.energy, all[0].totals.energy, kSameEnergy * kAtoms);
         for (int c = 0; c < 9; ++c) {
-            EXPECT_NEAR(other.totals.virial[c], all[0].totals.virial[c], kSameForce * kAtoms);
+            EXPECT_NEAR(other.totals.virial[c], all[0].totals.virial[c], same_force * kAtoms);
         }
         for (std::size_t k = 0; k < other.forces.size(); ++k) {
-            EXPECT_NEAR(other.forces[k], all[0].forces[k], kSameForce);
+            EXPECT_NEAR(other.forces[k], all[0].forces[k], same_force);
         }
         for (std::size_t k = 0; k < other.atom_virial.size(); ++k) {
-            EXPECT_NEAR(other.atom_virial[k], all[0].atom_virial[k], 10 * kSameForce);
+            EXPECT_NEAR(other.atom_virial[k], all[0].atom_virial[k], 10 * same_force);
         }
     }
     EXPECT_NE(all[0].totals.energy, 0);
