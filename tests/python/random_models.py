@@ -44,7 +44,7 @@ from pybuild.model.description import EnergyFitting, ModelDescription, PairKind,
 from pybuild.model.descriptor import Descriptor
 from pybuild.model.net import Layer, Net, Skip
 from pybuild.oracles import reference, reference_tables
-from pybuild.oracles.kinds import KINDS as ORACLES
+from pybuild.oracles.parts import switch
 from pybuild.structures.structure import Structure
 from pybuild.tablefile.file import to_bytes
 
@@ -211,14 +211,16 @@ def draw_descriptor(rng: np.random.Generator, kind: str, n: int, rcut: float, de
 def with_statistics(rng: np.random.Generator, d: Descriptor, n_types: int, sample: Structure) -> Descriptor:
     """Mean and standard deviation of the environment rows over all slots, sometimes the mean 0."""
     pairs = reference.find_neighbours(sample.positions, sample.cell, d.rcut)
-    oracle = ORACLES["se_e2_r" if d.kind == "se_e2_r" else "se_e2_a"]
-    rows = oracle.compute_rows(d, 0, pairs.vector)  # s and v: mean 0 and std 1 so far
+    distance = np.linalg.norm(pairs.vector, axis=1)
+    q = distance + d.env_protection
+    size = switch(distance, d.rcut_smth, d.rcut)[0] / q
+    angular = (size / q)[:, None] * pairs.vector
     mean, std = np.zeros(n_types), np.full(d.std.shape, 0.1)
     for a in range(n_types):
         mine = sample.types[pairs.centre] == a
         slots = d.n_sel * max(1, int((sample.types == a).sum()))
-        mean[a] = rows.x[mine].sum() / slots
-        variance = (rows.x[mine] ** 2).sum() / slots - mean[a] ** 2, (rows.row[mine, 1:4] ** 2).sum() / 3 / slots
+        mean[a] = size[mine].sum() / slots
+        variance = (size[mine] ** 2).sum() / slots - mean[a] ** 2, (angular[mine] ** 2).sum() / 3 / slots
         std[a] = np.maximum(np.sqrt(np.maximum(variance, 0)), 0.01)[: std.shape[1]]  # the trainer's floor
     if rng.random() < 0.3 or (d.padding is not None and d.gates is None):  # or empty slots are not as neighbours at the cutoff
         mean[:] = 0
