@@ -25,12 +25,12 @@ CMAKE_CORE_TESTS := $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(
 test-core: .venv/installed  ## C++ tests (GoogleTest: the system's, or fetched into the build folder)
 	$(CMAKE_CORE_TESTS) -B build/tests -DDPC_KOKKOS=$(if $(DPC_KOKKOS_ROOT),own -DKokkos_ROOT=$(DPC_KOKKOS_ROOT),off)
 	$(BIN)/cmake --build build/tests
-	$(BIN)/ctest --test-dir build/tests --output-on-failure
+	$(BIN)/ctest --test-dir build/tests --output-on-failure --parallel $(shell nproc)
 
 test-core-checked: .venv/installed  ## the Kokkos tests with the Kokkos at DPC_KOKKOS_CHECKED_ROOT, which has bounds checks
 	$(CMAKE_CORE_TESTS) -B build/tests-checked -DDPC_KOKKOS=own -DKokkos_ROOT=$(DPC_KOKKOS_CHECKED_ROOT)
 	$(BIN)/cmake --build build/tests-checked --target kokkos_tests kokkos_at_exit
-	$(BIN)/ctest --test-dir build/tests-checked --output-on-failure --tests-regex Kokkos --no-tests=error
+	$(BIN)/ctest --test-dir build/tests-checked --output-on-failure --parallel $(shell nproc) --tests-regex Kokkos --no-tests=error
 
 bench: .venv/installed  ## speed against the peers that are installed, see benchmarks/README.md
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python benchmarks/bench_lammps.py
@@ -42,7 +42,8 @@ bench-core: .venv/installed  ## where a step goes, stage by stage, without LAMMP
 RUN_BENCHMARK = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python benchmarks/
 RESULTS := benchmarks/results
 bench-all: .venv/installed  ## all benchmarks of the README, their results and pictures
-	$(RUN_BENCHMARK)bench_lammps.py --atoms 192 1536 --output $(RESULTS)/cpu.json
+	$(RUN_BENCHMARK)bench_lammps.py --atoms 192 --output $(RESULTS)/cpu.json
+	$(RUN_BENCHMARK)bench_lammps.py --atoms 1536 --output $(RESULTS)/cpu_1536.json
 	$(RUN_BENCHMARK)bench_lammps.py --systems water --atoms 12288 --parallel 1x1 2x1 1x2 --only 'dpcompressed double' 'dpcompressed mixed' \
 	    --output $(RESULTS)/cpu_parallel.json
 	$(RUN_BENCHMARK)bench_deviation.py --output $(RESULTS)/deviation.json
@@ -52,8 +53,8 @@ bench-all: .venv/installed  ## all benchmarks of the README, their results and p
 	$(RUN_BENCHMARK)memory.py --many 2000000 --output $(RESULTS)/memory.json
 	$(RUN_BENCHMARK)nve_drift.py --output $(RESULTS)/nve_drift.json
 	$(RUN_BENCHMARK)accuracy_rank.py --output $(RESULTS)/accuracy.json
-	$(RUN_BENCHMARK)plots.py bars $(RESULTS)/cpu.json -o docs/figures/speed.png
-	$(RUN_BENCHMARK)plots.py bars $(RESULTS)/cpu.json --system copper -o docs/figures/speed_copper.png
+	$(RUN_BENCHMARK)plots.py bars $(RESULTS)/cpu.json --atoms 192 -o docs/figures/speed.png
+	$(RUN_BENCHMARK)plots.py bars $(RESULTS)/cpu.json --atoms 192 --system copper -o docs/figures/speed_copper.png
 	$(RUN_BENCHMARK)plots.py stages $(RESULTS)/cpu_stages.json -o docs/figures/stages.png
 	$(RUN_BENCHMARK)plots.py rank $(RESULTS)/accuracy.json -o docs/figures/accuracy_rank.png
 
