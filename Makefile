@@ -50,7 +50,7 @@ bench-all: .venv/installed  ## all benchmarks of the README, their results and p
 	$(RUN_BENCHMARK)tradeoff.py --output $(RESULTS)/tradeoff.json
 	$(RUN_BENCHMARK)bench_core.py --output $(RESULTS)/cpu_stages.json
 	$(RUN_BENCHMARK)strong_scaling.py --output $(RESULTS)/strong_scaling.json
-	$(RUN_BENCHMARK)memory.py --many 2000000 --output $(RESULTS)/memory.json
+	$(RUN_BENCHMARK)memory.py --many 200000 --output $(RESULTS)/memory.json
 	$(RUN_BENCHMARK)nve_drift.py --output $(RESULTS)/nve_drift.json
 	$(RUN_BENCHMARK)accuracy_rank.py --output $(RESULTS)/accuracy.json
 	$(RUN_BENCHMARK)plots.py bars $(RESULTS)/cpu.json --atoms 192 -o docs/figures/speed.png
