@@ -78,7 +78,10 @@ class _Names(argparse.Action):
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
         """One list of them all."""
-        setattr(namespace, self.dest, [name for word in values for name in word.split(",") if name])
+        names = [name for word in values for name in word.split(",") if name]
+        if not names:
+            raise argparse.ArgumentError(self, "names no element")
+        setattr(namespace, self.dest, names)
 
 
 def _model_choices(parser: argparse.ArgumentParser) -> None:

@@ -220,6 +220,13 @@ def test_names_apart_by_spaces_or_commas(words):
     assert parse("verify", ["model", "tables", "--keep-types", *words]).keep_types == ["O", "H"]
 
 
+@pytest.mark.parametrize("option", ["--types", "--keep-types"])
+def test_commas_alone_name_nothing(option, capsys):
+    with pytest.raises(SystemExit):
+        parse("verify", ["model", "tables", option, ","])
+    assert f"argument {option}: names no element" in capsys.readouterr().err
+
+
 def test_unknown_options_end_with_code_2(small_model):
     for words in ([], ["--order", "4", "a", "b"], ["--rank", "many", "a", "b"], ["a"], ["verify", "a"]):
         done = run(*words)

@@ -96,7 +96,8 @@ public:
     Evaluator& operator=(const Evaluator&) = delete;
 
     /// Take a new neighbour list: once per rebuild, not per step. types: (n_all) model types, < 0: not part of the model.
-    /// The rows are copied, grouped by type; where they stay and that would change nothing, they are read in place. Throws InputError where an index or a type is out of range.
+    /// The rows are copied, grouped by type; where they stay and that would change nothing, they are read in place. Throws InputError
+    /// where an index or a type is out of range.
     void set_neighbours(int n_all, const int* types, const NeighbourRows& rows);
 
     /// Instead of set_neighbours: take the list that `other` was given last, of atoms with the same types, without grouping it
