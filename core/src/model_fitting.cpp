@@ -16,7 +16,7 @@ constexpr std::int64_t kMostLayers = 256;
 constexpr double kLargestCubic = 1;  // of gelu
 constexpr std::int64_t kMostInputs = 1 << 24;
 constexpr std::int64_t kMostNeurons = 1 << 16;
-constexpr int kLastActivation = static_cast<int>(Activation::silut);
+constexpr int kLastActivation = static_cast<int>(Activation::gelu_erf);
 constexpr int kLastSkip = static_cast<int>(Skip::doubled);
 
 void read_columns(SectionReader& sections, const std::string& name, const Model& model, int centre, FittingInput& input) {

@@ -24,6 +24,7 @@ DEFAULT_SILUT_THRESHOLD = 3.0  # "silut" without a number
 GELU_SCALE = math.sqrt(2.0 / math.pi)  # gelu(x) = x/2 (1 + tanh(GELU_SCALE (x + GELU_CUBIC x^3)))
 GELU_CUBIC = 0.044715
 LARGEST_CUBIC = 1.0
+_ERFC = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ class Activation:
 def parse(name: str | None) -> Activation:
     """The activation of a DeePMD-kit name; None means linear. Upper and lower case are the same.
 
-    Known: tanh, gelu = gelu_tf (both the tanh form), gelu:C with another cubic constant than 0.044715, relu, relu6, softplus,
-    sigmoid, silu, linear = none, silut:T = custom_silu:T (T = 3 where absent). Raises ModelError for any other name.
+    Known: tanh, gelu = gelu_tf (both the tanh form), gelu_erf (DeePMD-kit's gelu of early 2024, a name of ours), gelu:C with
+    another cubic constant than 0.044715, relu, relu6, softplus, sigmoid, silu, linear = none, silut:T = custom_silu:T (T = 3
+    where absent). Raises ModelError for any other name.
     """
     text = "linear" if name is None else name.lower()
     base, colon, argument = text.partition(":")
@@ -129,6 +131,13 @@ def _gelu(x: Array, cubic: float) -> Derivatives:
     return x * p, p + x * dp * du2, 2.0 * dp * du2 + x * (ddp * du2**2 + dp * ddu2)
 
 
+def _gelu_erf(x: Array) -> Derivatives:
+    """x Phi(x), Phi the normal distribution, as erfc(-x / sqrt(2)) / 2: without cancellation for x << 0."""
+    phi = 0.5 * _ERFC(-math.sqrt(0.5) * x)
+    bell = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+    return x * phi, phi + x * bell, (2.0 - x * x) * bell
+
+
 def _relu(x: Array) -> Derivatives:
     return np.maximum(x, 0.0), np.where(x > 0.0, 1.0, 0.0), np.zeros_like(x)
 
@@ -170,7 +179,8 @@ _FUNCTIONS: dict[str, Callable[[Array], Derivatives]] = {
     "softplus": _softplus,
     "sigmoid": _sigmoid,
     "silu": _silu,
+    "gelu_erf": _gelu_erf,
 }
-NAMES = ("linear", "tanh", "gelu", "relu", "relu6", "softplus", "sigmoid", "silu", "silut")
+NAMES = ("linear", "tanh", "gelu", "relu", "relu6", "softplus", "sigmoid", "silu", "silut", "gelu_erf")
 CODES: dict[str, int] = {name: code for code, name in enumerate(NAMES)}
 _ALIASES = {"none": "linear", "gelu_tf": "gelu", "custom_silu": "silut"}

@@ -236,5 +236,6 @@ def _activate(torch: Any, activation: Activation, x: Tensor) -> Tensor:
         "softplus": lambda z: torch.logaddexp(z, torch.zeros_like(z)),  # torch's own is linear beyond 20
         "sigmoid": torch.sigmoid,
         "silu": functional.silu,
+        "gelu_erf": functional.gelu,
     }
     return known[activation.name](x)

@@ -37,6 +37,11 @@ inline Reference reference_activation(Activation kind, long double x, long doubl
             const long double bend = tanh_slope(inner);
             return {x / 2 * twice_s, twice_s / 2 + (bend == 0 ? 0 : x / 2 * bend * scale * (1 + 3 * cubic * x * x))};
         }
+        case Activation::gelu_erf: {
+            const long double phi = std::erfc(-x / std::sqrt(2.0L)) / 2;
+            const long double bell = std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0L));
+            return {x * phi, phi + (bell == 0 ? 0 : x * bell)};
+        }
         case Activation::relu: return {x > 0 ? x : 0, x > 0 ? 1.0L : 0.0L};
         case Activation::relu6: return {x > 0 ? std::fmin(x, 6.0L) : 0, x > 0 && x < 6 ? 1.0L : 0.0L};
         case Activation::softplus: return {std::fmax(x, 0.0L) + std::log1p(std::exp(-std::abs(x))), sigmoid_reference(x)};

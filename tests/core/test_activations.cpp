@@ -24,8 +24,8 @@ constexpr double parameter_of(Activation kind) {
     return kind == Activation::silut ? kThreshold : kind == Activation::gelu ? kCubic : 0;
 }
 
-constexpr const char* kNames[] = {"linear", "tanh", "gelu", "relu", "relu6", "softplus", "sigmoid", "silu", "silut"};
-constexpr int kKinds = 9;
+constexpr const char* kNames[] = {"linear", "tanh", "gelu", "relu", "relu6", "softplus", "sigmoid", "silu", "silut", "gelu_erf"};
+constexpr int kKinds = 10;
 
 /// Four roundings: absolute where the value is below 1, else relative.
 template <class Real>

@@ -183,9 +183,9 @@ TEST_P(NetKernels, MultiplyIsAMatrixProduct) {
     });
 }
 
-constexpr Activation kActivations[] = {Activation::linear,  Activation::tanh,  Activation::gelu,
-                                       Activation::relu,    Activation::relu6, Activation::softplus,
-                                       Activation::sigmoid, Activation::silu,  Activation::silut};
+constexpr Activation kActivations[] = {Activation::linear, Activation::tanh,     Activation::gelu,    Activation::relu,
+                                       Activation::relu6,  Activation::softplus, Activation::sigmoid, Activation::silu,
+                                       Activation::silut,  Activation::gelu_erf};
 /// silut's threshold is among the arguments that occur here.
 constexpr double parameter_of(Activation kind) { return kind == Activation::silut ? 1.25 : 0; }
 

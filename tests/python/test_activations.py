@@ -39,12 +39,20 @@ def _gelu(z):
     return 0.5 * z * (1.0 + cmath.tanh(math.sqrt(2.0 / math.pi) * (z + 0.044715 * z**3)))
 
 
+def _gelu_erf(z):
+    """erfc of a number with hardly an imaginary part."""
+    at = -z.real / math.sqrt(2.0)
+    slope = math.sqrt(2.0 / math.pi) * math.exp(-at * at)
+    return 0.5 * z * complex(math.erfc(at), slope * z.imag)
+
+
 DEFINITIONS = {
     "linear": lambda z: z,
     "none": lambda z: z,
     "tanh": cmath.tanh,
     "gelu": _gelu,
     "gelu_tf": _gelu,
+    "gelu_erf": _gelu_erf,
     "relu": lambda z: z if z.real > 0 else 0j,
     "relu6": lambda z: 0j if z.real < 0 else (z if z.real < 6 else 6 + 0j),
     "softplus": _softplus,
@@ -76,6 +84,14 @@ def test_far_away_nothing_overflows(name):
     assert all(np.isfinite(d).all() for d in derivatives)
 
 
+def test_values_of_gelu_erf():
+    """x Phi(x) with the normal distribution's tables."""
+    value, slope, curvature = activations.parse("gelu_erf").evaluate([1.0, -1.0, 0.0])
+    np.testing.assert_allclose(value, [0.8413447460685429, -0.15865525393145707, 0.0], rtol=1e-15)
+    np.testing.assert_allclose(slope, [0.8413447460685429 + 0.24197072451914337, 0.15865525393145707 - 0.24197072451914337, 0.5])
+    np.testing.assert_allclose(curvature, [0.24197072451914337, 0.24197072451914337, 2.0 * 0.3989422804014327])
+
+
 def test_small_values_keep_their_relative_precision():
     """gelu, silu, softplus and sigmoid decay for x << 0; none of them may be computed as a difference of ones."""
     x = np.array([-20.0])
@@ -95,8 +111,8 @@ def test_corners():
 
 
 def test_codes_are_those_of_the_table_format():
-    order = ["linear", "tanh", "gelu", "relu", "relu6", "softplus", "sigmoid", "silu", "silut"]
-    assert [activations.CODES[name] for name in order] == list(range(9))
+    order = ["linear", "tanh", "gelu", "relu", "relu6", "softplus", "sigmoid", "silu", "silut", "gelu_erf"]
+    assert [activations.CODES[name] for name in order] == list(range(10))
     assert len(activations.CODES) == len(order)
     assert activations.parse("custom_silu:4.5") == activations.Activation("silut", 8, 4.5)
     assert activations.parse(None) == activations.Activation("linear", 0, 0.0)

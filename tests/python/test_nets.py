@@ -12,7 +12,7 @@ from pybuild.model.piecewise import Piecewise, check_piecewise
 
 STEP = 1e-3  # of five-point differences: error h^4 f^(5) / 30 and rounding 1e-16 / h
 DIFFERENCE = 1e-8  # measured 3e-10
-SMOOTH = ("tanh", "gelu", "softplus", "sigmoid", "silu", "linear", "silut:2.0")
+SMOOTH = ("tanh", "gelu", "softplus", "sigmoid", "silu", "linear", "silut:2.0", "gelu_erf")
 
 
 def five_point(f, x):

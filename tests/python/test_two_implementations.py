@@ -39,6 +39,7 @@ def assert_same(got, expected):
         {"excluded": BOTH, "exclusion": "section", "type_one_side": False},
         {"excluded": BOTH, "exclusion": "absent", "net_of": [[0, -1], [-1, 3]], "type_one_side": False},
         {"fitting_activation": "gelu:0.07", "activation": "gelu:0.05"},
+        {"fitting_activation": "gelu_erf", "activation": "gelu_erf"},
         {"pair_excluded": BOTH, "excluded": frozenset({(1, 1)})},
         {"sel": (0, 9), "fitting_excluded": frozenset({0})},
         {"fitting_vacuum_subtracted": frozenset({1})},

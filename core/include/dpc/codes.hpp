@@ -4,7 +4,7 @@
 
 namespace dpc {
 
-enum class Activation { linear, tanh, gelu, relu, relu6, softplus, sigmoid, silu, silut };
+enum class Activation { linear, tanh, gelu, relu, relu6, softplus, sigmoid, silu, silut, gelu_erf };
 enum class Skip { none, identity, doubled };
 /// Excluded by the descriptor: neighbours fill their slots (descriptor_excluded), or every slot is masked (section_excluded); excluded
 /// by the model: neighbours vanish, their slots are empty; absent: sel of the neighbour type is 0.

@@ -110,7 +110,7 @@ def _early_model(model: _Object) -> Tree:
     tree = _energy_model(model)
     for collection in (*(inner["embeddings"] for inner in members(tree["descriptor"])), tree["fitting"]["nets"]):
         for layer in (layer for net in collection["networks"] for layer in net["layers"]):
-            early_activation(layer["activation_function"] or "linear")
+            layer["activation_function"] = early_activation(layer["activation_function"])
     type_map = get.type_names(model.need("type_map"), "type_map")
     return tree | {
         "type_map": type_map,

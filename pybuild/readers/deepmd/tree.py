@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,11 +27,9 @@ from .refusals import refuse_unknown
 from .tree_type import members
 
 
-def early_activation(name: str) -> str:
-    """The activation in a file of early 2024. Raises UnsupportedModel for gelu: those files compute x/2 (1 + erf(x/sqrt 2))."""
-    if name.lower() == "gelu":
-        raise unsupported("gelu in a file of early 2024 (the form with erf; later versions: with tanh)", "another activation")
-    return name
+def early_activation(name: Any) -> Any:
+    """The activation in a file of early 2024 (DeePMD-kit to 3.0.0a0), whose gelu is x/2 (1 + erf(x/sqrt 2)); later: with tanh."""
+    return "gelu_erf" if isinstance(name, str) and name.lower() == "gelu" else name
 
 
 def description_of_tree(

@@ -67,6 +67,33 @@ DPC_FUNCTION ValueSlope<V> gelu(V x, double parameter) {
     return {V(low * s.plus), V(s.plus + near * s.plus * s.minus * inner_slope)};
 }
 
+/// x Phi(x), with the normal distribution Phi(-x) = erfc(x / sqrt(2)) / 2 and, for z >= 0 and t = 3 / (3 + z),
+/// erfc(z) = exp(-z^2) t p(2 t - 1): p is a polynomial fitted at Chebyshev's nodes (its error: 2e-17). Phi's error is 4e-16.
+/// Beyond |x| = 30 Phi is 0 or 1, and squares of x would overflow.
+template <class V>
+DPC_FUNCTION ValueSlope<V> gelu_erf(V x) {
+    using std::abs;
+    using std::exp;
+    constexpr double c[23] = {0.3580023023627799,      0.294464817723293,      0.19674278570136933,     0.10348908730032487,
+                              0.039842587095666314,    0.008942411537958437,   -0.00040413887394316183, -0.0010113539579816233,
+                              -0.00018276991424949872, 9.225899997789508e-05,  3.585392363681283e-05,   -1.0131578675156923e-05,
+                              -5.823857407636006e-06,  1.5801189369395156e-06, 9.225829640201406e-07,   -3.2798388174368307e-07,
+                              -1.3722842699705352e-07, 7.241314802770536e-08,  1.6652640553590825e-08,  -1.3174436327282527e-08,
+                              -1.1893885619092368e-09, 1.3433763579088608e-09, 2.3183140775046786e-12};
+    const V low = select(x < -30.0, V(-30.0), x);
+    const V near = select(low > 30.0, V(30.0), low);
+    const V t = 3.0 / (abs(near) * 0.7071067811865476 + 3.0);
+    const V s = 2.0 * t - 1.0;
+    V sum = V(c[22]);
+    for (int k = 21; k >= 0; --k) {
+        sum = sum * s + c[k];
+    }
+    const V bell = exp(V(-0.5 * near * near));
+    const V tail = 0.5 * bell * t * sum;
+    const V below = select(x < 0.0, tail, V(1.0 - tail));
+    return {V(low * below), V(below + near * bell * 0.3989422804014327)};  // 1 / sqrt(2 pi)
+}
+
 template <class V>
 DPC_FUNCTION ValueSlope<V> softplus(V x) {
     using std::abs;
@@ -127,6 +154,8 @@ DPC_FUNCTION ValueSlope<V> activation(V x, double parameter) {
         return silu(x);
     } else if constexpr (KIND == Activation::silut) {
         return silut(x, parameter);
+    } else if constexpr (KIND == Activation::gelu_erf) {
+        return gelu_erf(x);
     } else {
         return {x, V(1.0)};
     }
@@ -149,6 +178,7 @@ DPC_FUNCTION auto with_activation(Activation kind, const Call& call) {
         case Activation::sigmoid: return call(ActivationKind<Activation::sigmoid>{});
         case Activation::silu: return call(ActivationKind<Activation::silu>{});
         case Activation::silut: return call(ActivationKind<Activation::silut>{});
+        case Activation::gelu_erf: return call(ActivationKind<Activation::gelu_erf>{});
         case Activation::linear: break;
     }
     return call(ActivationKind<Activation::linear>{});
