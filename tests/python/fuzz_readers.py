@@ -173,6 +173,9 @@ class Fuzz:
 
     def read_bytes(self, data: bytes, head: str | None = None) -> str:
         self.path.write_bytes(data)
+        return self.read_file(head)
+
+    def read_file(self, head: str | None = None) -> str:
         return self.answer(lambda: read_model(self.path, head))
 
     def run(self, target: str, inputs: int) -> None:
