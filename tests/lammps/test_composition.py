@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Models mixed with each other and with classical force fields: every force is the sum of what its parts give alone."""
+"""Models mixed with each other and with classical force fields: every force is the sum of what its parts give alone, which in
+mixed precision is what they give alone in double, within the tolerance of mixed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,29 @@ from lammps_runs import Array, Lammps, Run, System, has_style, on_backends, setu
 
 WORDS = "overflow warn"
 SAME = 1e-11  # eV/angstrom: the same sums in another order
-STRESS = 1e-4  # bar angstrom^3
-RELATIVE = 1e-12
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    words: str  # of pair_style
+    force: float  # eV/angstrom
+    energy: float  # eV, of an atom
+    stress: float  # bar angstrom^3
+
+    def assert_forces(self, found: Array, expected: Array, force: float | None = None) -> None:
+        """force: in place of this one's, where there is more than the model's forces in it and they are in double."""
+        difference = np.abs(found - expected).max()
+        assert difference < (force if force is not None and not self.is_mixed else self.force)
+        assert difference > 1e-9 or not self.is_mixed, "in mixed precision?"
+
+    @property
+    def is_mixed(self) -> bool:
+        return "mixed" in self.words
+
+
+DOUBLE = Tolerance(WORDS, SAME, 2e-10, 1e-4)
+MIXED = Tolerance(f"{WORDS} precision mixed", 1e-4, 1e-4, 2e3)  # forces and energies as in test_precision.py
+in_both_precisions = pytest.mark.parametrize("tolerance", [DOUBLE, MIXED], ids=["double", "mixed"])
 COLUMNS = "fx fy fz c_e " + " ".join(f"c_s[{k}]" for k in range(1, 7))
 PER_ATOM = "compute e all pe/atom\ncompute s all stress/atom NULL virial\n"
 BOTH = "* * dpcompressed 1 O H\npair_coeff * * dpcompressed 2 O H"
@@ -32,42 +55,49 @@ def alone(lammps: Lammps, file: Path) -> tuple[float, Array, Array]:
     return run.value("energy")[0], run.value("virial"), run.dump("alone.dump")
 
 
-def assert_is_sum(run: Run, parts: list[tuple[float, Array, Array]], factors: list[float]) -> None:
+def assert_is_sum(run: Run, parts: list[tuple[float, Array, Array]], factors: list[float], tolerance: Tolerance) -> None:
     energy, virial, atoms = (sum(f * part[k] for f, part in zip(factors, parts, strict=True)) for k in range(3))
     found = run.dump("all.dump")
-    assert run.value("energy")[0] == pytest.approx(energy, rel=RELATIVE)
-    np.testing.assert_allclose(run.value("virial"), virial, rtol=0, atol=STRESS * len(found))
-    np.testing.assert_allclose(found[:, :3], atoms[:, :3], rtol=0, atol=SAME)
-    np.testing.assert_allclose(found[:, 3], atoms[:, 3], rtol=1e-11)
-    np.testing.assert_allclose(found[:, 4:], atoms[:, 4:], rtol=0, atol=STRESS)
+    assert run.value("energy")[0] == pytest.approx(energy, abs=tolerance.energy * len(found))
+    np.testing.assert_allclose(run.value("virial"), virial, rtol=0, atol=tolerance.stress * len(found))
+    tolerance.assert_forces(found[:, :3], atoms[:, :3])
+    np.testing.assert_allclose(found[:, 3], atoms[:, 3], rtol=0, atol=tolerance.energy)
+    np.testing.assert_allclose(found[:, 4:], atoms[:, 4:], rtol=0, atol=tolerance.stress)
 
 
-@pytest.mark.parametrize("ranks", [1, 4])
+@in_both_precisions
+@pytest.mark.parametrize("ranks", [1, 2, 4])
 @on_backends("host", "kokkos_serial", "kk")
-def test_sum_of_two_models(ranks: int, lammps: Lammps, water: System, two: list[Path]) -> None:
-    style = "hybrid/overlay " + " ".join(lammps.style(file, WORDS) for file in two)
+def test_sum_of_two_models(ranks: int, tolerance: Tolerance, lammps: Lammps, water: System, two: list[Path]) -> None:
+    style = "hybrid/overlay " + " ".join(lammps.style(file, tolerance.words) for file in two)
     run = lammps.run(setup("water.data", style, BOTH) + PER_ATOM + static("all.dump", COLUMNS), ranks)
-    assert_is_sum(run, [alone(lammps, file) for file in two], [1, 1])
+    assert_is_sum(run, [alone(lammps, file) for file in two], [1, 1], tolerance)
 
 
+@in_both_precisions
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_scaled_sum_of_two_models(ranks: int, lammps: Lammps, water: System, two: list[Path]) -> None:
+@on_backends("host", "kokkos_serial")
+def test_scaled_sum_of_two_models(ranks: int, tolerance: Tolerance, lammps: Lammps, water: System, two: list[Path]) -> None:
     """Constant and variable factors, as for thermodynamic integration from one model to the other."""
-    style = f"hybrid/scaled 0.3 dpcompressed {two[0]} {WORDS} v_rest dpcompressed {two[1]} {WORDS}"
+    style = f"hybrid/scaled 0.3 {lammps.style(two[0], tolerance.words)} v_rest {lammps.style(two[1], tolerance.words)}"
     script = "variable rest equal 0.7\n" + setup("water.data", style, BOTH) + PER_ATOM + static("all.dump", COLUMNS)
-    assert_is_sum(lammps.run(script, ranks), [alone(lammps, file) for file in two], [0.3, 0.7])
+    assert_is_sum(lammps.run(script, ranks), [alone(lammps, file) for file in two], [0.3, 0.7], tolerance)
 
 
-def test_scaled_sum_with_itself(lammps: Lammps, water: System, two: list[Path]) -> None:
+@in_both_precisions
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_scaled_sum_with_itself(ranks: int, tolerance: Tolerance, lammps: Lammps, water: System, two: list[Path]) -> None:
     """Shares of one file that add up to 1 are that file; each style has engines, lists and reports of its own."""
-    style = f"hybrid/scaled 0.3 dpcompressed {two[0]} {WORDS} 0.7 dpcompressed {two[0]} {WORDS}"
-    run = lammps.run(setup("water.data", style, BOTH) + PER_ATOM + static("all.dump", COLUMNS))
-    assert_is_sum(run, [alone(lammps, two[0])], [1])
+    one = f"dpcompressed {two[0]} {tolerance.words}"
+    script = setup("water.data", f"hybrid/scaled 0.3 {one} 0.7 {one}", BOTH) + PER_ATOM + static("all.dump", COLUMNS)
+    run = lammps.run(script, ranks)
+    assert_is_sum(run, [alone(lammps, two[0])], [1], tolerance)
     assert run.output.count("summary of this run") == 2
 
 
+@in_both_precisions
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_alchemy(ranks: int, lammps: Lammps, water: System, two: list[Path]) -> None:
+def test_alchemy(ranks: int, tolerance: Tolerance, lammps: Lammps, water: System, two: list[Path]) -> None:
     """Forces are those of both models, each times its own partition's variable at that step: the two must add up to 1.
 
     At step k of 8 the first one's share is 1 - k/8."""
@@ -75,7 +105,7 @@ def test_alchemy(ranks: int, lammps: Lammps, water: System, two: list[Path]) -> 
         pytest.skip("this LAMMPS has no package REPLICA")
     script = f"variable file world {two[0]} {two[1]}\nvariable w world first second\n"
     script += "variable from world 1 0\nvariable to world 0 1\nvariable share equal ramp(${from},${to})\n"
-    script += setup("water.data", "dpcompressed ${file} " + WORDS, "* * O H").replace(
+    script += setup("water.data", "dpcompressed ${file} " + tolerance.words, "* * O H").replace(
         "read_data", "atom_modify map array\nread_data"
     )
     script += """
@@ -97,10 +127,11 @@ run 8
         np.testing.assert_array_equal(first, second)
         water.moved(first[:, 1:4]).write(lammps.folder / "water.data")
         parts = [alone(lammps, file)[2][:, :3] for file in two]
-        np.testing.assert_allclose(first[:, 4:], shares[k] * parts[0] + (1 - shares[k]) * parts[1], rtol=0, atol=SAME)
+        tolerance.assert_forces(first[:, 4:], shares[k] * parts[0] + (1 - shares[k]) * parts[1])
         assert np.abs(parts[0] - parts[1]).max() > 0.1
 
 
+@in_both_precisions
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize(
     ("style", "coeff"),
@@ -111,14 +142,16 @@ run 8
     ids=["zbl", "d3"],
 )
 @on_backends("host", "kk")
-def test_classical_terms_on_top(ranks: int, style: str, coeff: str, lammps: Lammps, water: System, two: list[Path]) -> None:
+def test_classical_terms_on_top(
+    ranks: int, style: str, coeff: str, tolerance: Tolerance, lammps: Lammps, water: System, two: list[Path]
+) -> None:
     """A repulsive core and a correction for dispersion, which is of many bodies and communicates by itself."""
     name = style.split()[0]
     if not has_style(lammps, name):
         pytest.skip(f"this LAMMPS has no pair style {name}")
     both = f"* * dpcompressed O H\npair_coeff {coeff}"
     run = lammps.run(
-        setup("water.data", f"hybrid/overlay dpcompressed {two[0]} {WORDS} {style}", both)
+        setup("water.data", f"hybrid/overlay dpcompressed {two[0]} {tolerance.words} {style}", both)
         + PER_ATOM
         + static("all.dump", COLUMNS),
         ranks,
@@ -128,7 +161,7 @@ def test_classical_terms_on_top(ranks: int, style: str, coeff: str, lammps: Lamm
     )
     parts = [alone(lammps, two[0]), (classical.value("energy")[0], classical.value("virial"), classical.dump("classical.dump"))]
     assert np.abs(parts[1][2][:, :3]).max() > 1e-3
-    assert_is_sum(run, parts, [1, 1])
+    assert_is_sum(run, parts, [1, 1], tolerance)
 
 
 SOLVENT = """
@@ -137,9 +170,12 @@ bond_coeff * 20.0 1.1
 special_bonds lj/coul 0 0 0
 """
 CLASSICAL = "lj/cut/coul/long 5.0"
+WITHOUT_KSPACE = "lj/cut/coul/cut 5.0"  # for a LAMMPS without the package KSPACE
 LJ = """
 pair_coeff * * {style} 0.002 3.0
 pair_coeff 1*2 1*2 {style} 0.0 3.0
+"""
+KSPACE = """
 kspace_style pppm 1e-8
 kspace_modify mesh 24 24 24 gewald 0.5
 """
@@ -171,26 +207,31 @@ def write_mixture(water: System, path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+@in_both_precisions
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_solute_in_a_classical_solvent(ranks: int, lammps: Lammps, water: System, small: Path) -> None:
-    """Charges, bonds and long-range forces around atoms of the model; bonds of NULL atoms may hide their pairs."""
+@on_backends("host", "kk")
+def test_solute_in_a_classical_solvent(ranks: int, tolerance: Tolerance, lammps: Lammps, water: System, small: Path) -> None:
+    """Charges, bonds and (on the host) long-range forces around atoms of the model; bonds of NULL atoms may hide their pairs."""
     write_mixture(water, lammps.folder / "mixture.data")
+    with_kspace = has_style(lammps, "pppm")
+    pairs, kspace = (CLASSICAL, KSPACE) if with_kspace else (WITHOUT_KSPACE, "")
+    assert with_kspace or lammps.backend.lmp is not None, "the LAMMPS of the Python package has KSPACE"
 
     def script(style: str, coeff: str) -> str:
         start = setup("mixture.data", style, coeff, atom_style="full")
         head, tail = start.split("pair_style", 1)
         return head + SOLVENT + "pair_style" + tail
 
-    classical = lammps.run(script(CLASSICAL, "* * 0.0 3.0") + LJ.format(style="") + static("classical.dump"))
+    classical = lammps.run(script(pairs, "* * 0.0 3.0") + LJ.format(style="") + kspace + static("classical.dump"))
     model = lammps.run(script(f"dpcompressed {small} {WORDS}", "* * O H NULL") + "bond_coeff 1 0.0 1.1\n" + static("model.dump"))
-    both = f"hybrid/overlay dpcompressed {small} {WORDS} {CLASSICAL}"
-    mixed = lammps.run(
-        script(both, "* * dpcompressed O H NULL") + LJ.format(style="lj/cut/coul/long") + static("mixed.dump"), ranks
-    )
+    both = f"hybrid/overlay dpcompressed {small} {tolerance.words} {pairs}"
+    terms = LJ.format(style=pairs.split()[0]) + kspace
+    mixed = lammps.run(script(both, "* * dpcompressed O H NULL") + terms + static("mixed.dump"), ranks)
     parts = [classical.dump("classical.dump"), model.dump("model.dump")]
     assert min(np.abs(part).max() for part in parts) > 0.05
-    np.testing.assert_allclose(mixed.dump("mixed.dump"), sum(parts), rtol=0, atol=1e-9)
-    assert mixed.value("energy")[0] == pytest.approx(classical.value("energy")[0] + model.value("energy")[0], rel=1e-11)
+    tolerance.assert_forces(mixed.dump("mixed.dump"), sum(parts), force=1e-9)
+    expected = classical.value("energy")[0] + model.value("energy")[0]
+    assert mixed.value("energy")[0] == pytest.approx(expected, abs=tolerance.energy * len(water))
 
 
 def test_long_range_forces_on_ranks_of_their_own(lammps: Lammps, water: System, small: Path) -> None:
@@ -200,7 +241,7 @@ def test_long_range_forces_on_ranks_of_their_own(lammps: Lammps, water: System, 
     write_mixture(water, lammps.folder / "mixture.data")
     style = f"hybrid/overlay dpcompressed {small} {WORDS} {CLASSICAL}"
     head, tail = setup("mixture.data", style, "* * dpcompressed O H NULL", atom_style="full").split("pair_style", 1)
-    script = head + SOLVENT + "pair_style" + tail + LJ.format(style="lj/cut/coul/long")
+    script = head + SOLVENT + "pair_style" + tail + LJ.format(style="lj/cut/coul/long") + KSPACE
     script += """
 velocity all create 300 17 loop geom
 fix nve all nve

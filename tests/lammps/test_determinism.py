@@ -66,23 +66,25 @@ class TestRestart:
     SAVE = "restart 20 saved.*\n"
     GO_ON = "read_restart saved.20\n"
 
-    def frames(self, lammps: Lammps, small: Path, ranks: int, sort: str, last: int = 35) -> tuple[Run, Run]:
+    def frames(self, lammps: Lammps, small: Path, ranks: int, sort: str, words: str = "", last: int = 35) -> tuple[Run, Run]:
         """The uninterrupted run, and the one from its restart file, from step 20 on."""
         modify = f"atom_modify sort {sort}\n"
-        begin = start(lammps, small).replace("read_data", modify + "read_data")
+        begin = start(lammps, small, words).replace("read_data", modify + "read_data")
         whole = lammps.run(begin + MOVE + self.SAVE + DUMP.format("whole.dump") + f"run {last}\n", ranks)
         again = lammps.run(self.GO_ON + modify + MOVE + DUMP.format("again.dump") + f"run {last - 20}\n", ranks)
         return whole, again
 
-    @pytest.mark.parametrize("threads", ["1", "2"])
-    @pytest.mark.parametrize("ranks", [1, 2])
+    @pytest.mark.parametrize(
+        ("precision", "threads", "ranks"),
+        [("double", "1", 1), ("double", "1", 2), ("double", "2", 1), ("double", "2", 2), ("mixed", "1", 1), ("mixed", "2", 2)],
+    )
     @pytest.mark.parametrize("sort", ["0 0.0", "20 2.0"])
     def test_the_same_bits_where_atoms_keep_their_order(
-        self, sort: str, ranks: int, threads: str, lammps: Lammps, water: System, small: Path
+        self, sort: str, precision: str, threads: str, ranks: int, lammps: Lammps, water: System, small: Path
     ) -> None:
         """LAMMPS sorts atoms in space when a run starts. It must not, or do it at that step anyway."""
         lammps.environment["OMP_NUM_THREADS"] = threads
-        whole, again = self.frames(lammps, small, ranks, sort)
+        whole, again = self.frames(lammps, small, ranks, sort, f"precision {precision}")
         assert bits(whole, "whole.dump")[20:] == bits(again, "again.dump")
 
     @pytest.mark.parametrize("ranks", [1, 2])

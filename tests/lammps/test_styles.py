@@ -16,6 +16,8 @@ from pybuild.readers import read_model
 FORCE = 1e-8  # eV/angstrom, as in test_reference.py
 ENERGY = 1e-9  # eV per atom
 SAME = 1e-11  # the same sums by the same code
+PRECISIONS = {"double": (FORCE, ENERGY), "mixed": (1e-4, 1e-4)}  # as in test_precision.py
+in_both_precisions = pytest.mark.parametrize("precision", PRECISIONS)
 
 SPREAD = 4.0  # angstrom between the extra atoms
 EPSILON, SIGMA = 0.01, 3.0  # eV, angstrom: the Lennard-Jones potential between them
@@ -41,15 +43,20 @@ def row_forces(box: float) -> Array:
     return forces
 
 
+@in_both_precisions
 @pytest.mark.parametrize("ranks", [1, 2])
 @on_backends("host", "kokkos_serial", "kk")
-def test_null_types_are_not_there(ranks: int, lammps: Lammps, water: System, small: Path, small_reference: dict) -> None:
+def test_null_types_are_not_there(
+    ranks: int, precision: str, lammps: Lammps, water: System, small: Path, small_reference: dict
+) -> None:
     with_extra_atoms(water).write(lammps.folder / "extra.data")
-    run = lammps.run(setup("extra.data", lammps.style(small), "* * O H NULL") + static(), ranks)
+    force, energy = PRECISIONS[precision]
+    style = lammps.style(small, f"precision {precision}")
+    run = lammps.run(setup("extra.data", style, "* * O H NULL") + static(), ranks)
     forces = run.dump("forces.dump")
-    np.testing.assert_allclose(forces[:192], small_reference["forces0"], rtol=0, atol=FORCE)
+    np.testing.assert_allclose(forces[:192], small_reference["forces0"], rtol=0, atol=force)
     np.testing.assert_array_equal(forces[192:], 0)
-    assert abs(run.value("energy")[0] - small_reference["energy0"]) < ENERGY * 192
+    assert abs(run.value("energy")[0] - small_reference["energy0"]) < energy * 192
 
 
 @on_backends("host", "kk")
@@ -64,14 +71,16 @@ def test_null_for_an_element_of_the_model(lammps: Lammps, water: System, small: 
     np.testing.assert_array_equal(forces[~oxygen], 0)
 
 
+@in_both_precisions
 @pytest.mark.parametrize("ranks", [1, 2])
 @on_backends("host", "kk")
-def test_hybrid(ranks: int, lammps: Lammps, water: System, small: Path, small_reference: dict) -> None:
+def test_hybrid(ranks: int, precision: str, lammps: Lammps, water: System, small: Path, small_reference: dict) -> None:
     with_extra_atoms(water).write(lammps.folder / "extra.data")
-    script = setup("extra.data", f"hybrid dpcompressed {small} lj/cut 6.0", "* * dpcompressed O H NULL")
+    style = f"hybrid dpcompressed {small} precision {precision} lj/cut 6.0"
+    script = setup("extra.data", style, "* * dpcompressed O H NULL")
     script += f"pair_coeff 3 3 lj/cut {EPSILON} {SIGMA}\npair_coeff 1*2 3 none\n"
     forces = lammps.run(script + static(), ranks).dump("forces.dump")
-    np.testing.assert_allclose(forces[:192], small_reference["forces0"], rtol=0, atol=FORCE)
+    np.testing.assert_allclose(forces[:192], small_reference["forces0"], rtol=0, atol=PRECISIONS[precision][0])
     np.testing.assert_allclose(forces[192:], row_forces(water.cell[0, 0]), rtol=0, atol=SAME)
 
 
