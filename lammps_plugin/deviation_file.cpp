@@ -8,6 +8,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include "dpc/errors.hpp"
 #include "text.hpp"
@@ -30,12 +32,15 @@ DeviationFile::DeviationFile(const std::string& path, bool appends, bool each_at
     if (!file_) {
         fail(path, text("cannot be opened: ", std::strerror(errno)));
     }
-    // Some file systems have no locks: then nobody is kept out.
-    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        fail(path, "is being written by another run or pair style: give each its own");
-    }
-    if (!appends && ftruncate(descriptor, 0) != 0 && errno != EINVAL) {  // EINVAL: /dev/null and others that have no length
-        fail(path, text("cannot be emptied: ", std::strerror(errno)));
+    std::error_code unknown;
+    if (std::filesystem::is_regular_file(path, unknown)) {  // others, /dev/null, have neither owner nor length
+        // Some file systems have no locks: then nobody is kept out.
+        if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+            fail(path, "is being written by another run or pair style: give each its own");
+        }
+        if (!appends && ftruncate(descriptor, 0) != 0) {
+            fail(path, text("cannot be emptied: ", std::strerror(errno)));
+        }
     }
     if (lseek(descriptor, 0, SEEK_END) <= 0) {
         std::fprintf(file_.get(), "#%11s", "step");

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The deviation of several models: in the steps that write, each evaluates the atoms by itself.
 #include <algorithm>
+#include <cstring>
 
 #include "atom.h"
 #include "comm.h"
 #include "pair_dpcompressed_base.h"
+#include "universe.h"
 #include "update.h"
 
 using namespace LAMMPS_NS;
 
-/// A file that a restarted run finds is gone on with.
+/// A file that a restarted run finds is gone on with. The second partition of run_style verlet/split has the part in k-space alone.
 void PairDPCompressedBase::start_deviation() {
-    if (nextra == 0 || deviation_) {
+    const bool is_for_kspace = std::strcmp(update->integrate_style, "verlet/split") == 0 && universe->iworld == 1;
+    if (nextra == 0 || deviation_ || is_for_kspace) {
         return;
     }
     const dpcompressed::DeviationSettings& settings = settings_.deviation;
+    if (settings.each_atom && atom->tag_enable == 0) {
+        fail_all("atomic needs atom IDs, which `atom_modify id no` has taken away");
+    }
     deviation_file_ = on_all_ranks([&] {
         return rank_ == 0 ? std::make_unique<dpcompressed::DeviationFile>(settings.file, is_restarted_, settings.each_atom)
                           : nullptr;

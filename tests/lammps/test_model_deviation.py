@@ -11,7 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from lammps_runs import SINGLE, Array, Lammps, Run, System, on_backends, setup, static, virial_matrix
+from lammps_runs import SINGLE, Array, Lammps, Run, System, has_style, on_backends, setup, static, virial_matrix
 
 from pybuild.tablefile.file import read_tables, write_tables
 
@@ -112,11 +112,11 @@ def of_numpy(
     return np.array([v.max(), v.min(), np.sqrt((v**2).mean()), atoms.max(), atoms.min(), atoms.mean()]), atoms
 
 
-def each_alone(lammps: Lammps, files: list[str], data: str, edit: str = "") -> tuple[Array, Array]:
+def each_alone(lammps: Lammps, files: list[str], data: str, edit: str = "", names: str = "O H") -> tuple[Array, Array]:
     """Forces (models, n, 3) and virials (models, 3, 3) of each model's own run."""
     forces, virials = [], []
     for file in files:
-        run = lammps.run(setup(data, f"dpcompressed {file} {WORDS}", "* * O H") + edit + static("alone.dump"))
+        run = lammps.run(setup(data, f"dpcompressed {file} {WORDS}", f"* * {names}") + edit + static("alone.dump"))
         forces.append(run.dump("alone.dump"))
         virials.append(virial_matrix(run))
     return np.array(forces), np.array(virials)
@@ -243,6 +243,23 @@ class TestValues:
 
     @pytest.mark.parametrize("ranks", [1, 2])
     @on_backends("host", "kk")
+    def test_all_who_ask_at_the_first_step(self, ranks: int, lammps: Lammps, water: System, four: list[str]) -> None:
+        """thermo, variables, fix print and fix ave/time, also at the set-up of a run; a second `run 0` writes again."""
+        script = setup("water.data", lammps.style(" ".join(four), f"{WORDS} out_freq 1"), "* * O H")
+        script += "compute d all pair dpcompressed\nvariable worst equal c_d[4]\nthermo_style custom step c_d[4] v_worst\n"
+        script += 'thermo_modify format float %.12e\nfix p all print 1 "printed: $(v_worst:%.12e)"\n'
+        script += "fix a all ave/time 1 1 1 c_d[4] file mean.txt format ' %.12e'\nrun 0\nrun 0\n"
+        run = lammps.run(script + 'print "after: $(c_d[4]:%.12e)"\n', ranks)
+        (first, second), worst = parse(lammps.folder / "model_devi.out")[1], float(run.value("after")[0])
+        np.testing.assert_array_equal(first, second)
+        assert worst == pytest.approx(first[4], rel=LAST_DIGIT)
+        assert [value[0] for value in run.values("printed")] == [worst, worst]
+        thermo = [line.split() for line in run.output.splitlines() if line.split()[:1] == ["0"]]
+        assert [[float(word) for word in words] for words in thermo if len(words) == 3] == [[0, worst, worst]] * 2
+        assert np.loadtxt(lammps.folder / "mean.txt", ndmin=2)[0].tolist() == [0, worst]
+
+    @pytest.mark.parametrize("ranks", [1, 2])
+    @on_backends("host", "kk")
     def test_are_those_of_the_file(self, ranks: int, lammps: Lammps, water: System, four: list[str]) -> None:
         script = setup("water.data", lammps.style(" ".join(four), f"{WORDS} out_freq 2"), "* * O H")
         script += "compute d all pair dpcompressed\nfix 1 all nve\ntimestep 0.0002\nthermo 2\n"
@@ -253,11 +270,14 @@ class TestValues:
         found = np.array([[float(word) for word in words] for words in printed if len(words) == 7])
         np.testing.assert_allclose(found, rows, rtol=LAST_DIGIT)
 
-    def test_stop_a_run(self, lammps: Lammps, water: System, four: list[str]) -> None:
-        script = setup("water.data", lammps.style(" ".join(four), f"{WORDS} out_freq 2"), "* * O H")
-        script += "compute d all pair dpcompressed\nvariable worst equal c_d[4]\n"
+    @pytest.mark.parametrize("ranks", [1, 2])
+    @on_backends("host", "kokkos_serial", "kk")
+    def test_stop_a_run(self, ranks: int, lammps: Lammps, water: System, four: list[str]) -> None:
+        """Though no line of thermo falls on that step."""
+        script = setup("water.data", lammps.style(" ".join(four), f"{WORDS} out_freq 2 precision mixed"), "* * O H")
+        script += "compute d all pair dpcompressed\nvariable worst equal c_d[4]\nthermo 1000\n"
         script += "fix stop all halt 2 v_worst > 1e-3 error continue\nfix 1 all nve\ntimestep 0.0002\n"
-        run = lammps.run(script + "run 100\nprint 'ended at $(step)'\n")
+        run = lammps.run(script + "run 100\nprint 'ended at $(step)'\n", ranks)
         assert "ended at 2" in run.output
 
     def test_none_yet(self, lammps: Lammps, water: System, four: list[str]) -> None:
@@ -308,6 +328,107 @@ def test_two_styles_cannot_write_one_file(lammps: Lammps, water: System, small: 
     script = setup("water.data", style, "* * dpcompressed 1 O H\npair_coeff * * dpcompressed 2 O H") + "run 0\n"
     run = lammps.run(script, check=False)
     assert "model_devi.out is being written by another run or pair style" in run.errors[0]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kk")
+def test_partitions_with_files_of_their_own(ranks: int, lammps: Lammps, water: System, four: list[str]) -> None:
+    """As replicas of temper, neb, prd have them; with one file for all of them it is an error."""
+    stretched = replace(water, cell=1.01 * water.cell).moved(1.01 * water.positions)
+    stretched.write(lammps.folder / "second.data")
+    water.write(lammps.folder / "first.data")
+    words = f"{WORDS} out_freq 1 out_file ${{w}}.out"
+    script = "variable w world first second\n" + setup("${w}.data", lammps.style(" ".join(four), words), "* * O H")
+    arguments = ("-partition", f"2x{ranks}", "-plog", "none", "-pscreen", "none")
+    lammps.run(script + "run 0\n", 2 * ranks, arguments)
+    for world in ("first", "second"):
+        expected, _ = of_numpy(*each_alone(Lammps(lammps.folder), four, f"{world}.data"))
+        np.testing.assert_allclose(parse(lammps.folder / f"{world}.out")[1][0, 1:], expected, rtol=LAST_DIGIT, atol=SAME)
+    run = lammps.run(script.replace("${w}.out", "one.out") + "run 0\n", 2 * ranks, arguments[:2], check=False)
+    said = run.output + "".join(file.read_text() for file in lammps.folder.glob("screen.*"))
+    assert "one.out is being written by another run or pair style: give each its own" in said
+
+
+def test_ranks_of_the_long_range_part_write_nothing(lammps: Lammps, water: System, four: list[str]) -> None:
+    """run_style verlet/split: a second partition reads the same script, and has the part in k-space alone."""
+    if not has_style(lammps, "verlet/split"):
+        pytest.skip("this LAMMPS has no package REPLICA")
+    style = f"hybrid/overlay dpcompressed {' '.join(four)} {WORDS} out_freq 1 lj/cut/coul/long 4.0"
+    coeff = "* * dpcompressed O H\npair_coeff * * lj/cut/coul/long 0.0 1.0"
+    head, tail = setup("water.data", style, coeff).split("pair_style", 1)
+    charges = "fix q all property/atom q\nset type 1 charge -0.2\nset type 2 charge 0.1\n"
+    script = f"{head}{charges}pair_style{tail}kspace_style pppm 1e-4\nrun_style verlet/split\nrun 0\n"
+    lammps.run(script, 2, ("-partition", "1", "1", "-plog", "none", "-pscreen", "none"))
+    expected, _ = of_numpy(*each_alone(lammps, four, "water.data"))
+    np.testing.assert_allclose(parse(lammps.folder / "model_devi.out")[1][:, 1:], [expected], rtol=LAST_DIGIT, atol=SAME)
+
+
+@on_backends("host", "kokkos_serial", "kk")
+def test_relative_to_nothing_added(lammps: Lammps, water: System, four: list[str]) -> None:
+    """`relative 0`: absent atoms, whose mean force is 0, have no deviation."""
+    words = f"{WORDS} out_freq 1 atomic relative 0 relative_v 0"
+    lammps.run(setup("water.data", lammps.style(" ".join(four), words), "* * O NULL") + "run 0\n", ranks=2)
+    forces, virials = each_alone(Lammps(lammps.folder), four, "water.data", names="O NULL")
+    there = water.types == 1
+    _, atoms = of_numpy(forces[:, there], virials, relative=0)
+    row = parse(lammps.folder / "model_devi.out")[1][0]
+    np.testing.assert_allclose(row[7:][there], atoms, rtol=LAST_DIGIT, atol=SAME)
+    np.testing.assert_array_equal(row[7:][~there], 0)
+    v = virials.reshape(len(four), 9)
+    np.testing.assert_allclose(row[1:3], [max(v.std(0) / np.abs(v.mean(0))), min(v.std(0) / np.abs(v.mean(0)))], rtol=2e-6)
+
+
+@on_backends("host", "kk")
+def test_minimise(lammps: Lammps, water: System, four: list[str]) -> None:
+    """A line of every evaluation, the first and that of `run 0` included; the last one of the atoms as they are then."""
+    style = lammps.style(" ".join(four), f"{WORDS} out_freq 1")
+    script = setup("water.data", style, "* * O H") + "min_modify line quadratic\nminimize 0 0 3 100\n"
+    run = lammps.run(script + "run 0\nwrite_data end.data\n", ranks=2)
+    _, rows = parse(lammps.folder / "model_devi.out")
+    assert rows[0, 0] == 0
+    assert rows[-1, 0] == 3
+    assert len(rows) == 2 + int(run.output.split("force evaluations = ")[1].split()[1])
+    expected, _ = of_numpy(*each_alone(Lammps(lammps.folder), four, "end.data"))
+    np.testing.assert_allclose(rows[-1, 1:], expected, rtol=1e-5, atol=SAME)
+
+
+@on_backends("host", "kk")
+def test_rerun(lammps: Lammps, water: System, four: list[str]) -> None:
+    """Of the frames whose step is a multiple of out_freq."""
+    script = setup("water.data", lammps.style(" ".join(four), f"{WORDS} out_freq 2 out_file {{}}.out"), "* * O H")
+    moves = "velocity all create 300 1\nfix 1 all nve\ntimestep 0.0002\ndump d all custom 1 all.dump id type x y z\n"
+    moves += "dump_modify d format float %.17g\nrun 4\n"
+    lammps.run(script.format("run") + moves)
+    lammps.run(script.format("rerun") + "rerun all.dump dump x y z\n", ranks=2)
+    assert_same_file(lammps.folder / "rerun.out", lammps.folder / "run.out")
+
+
+def test_a_device_as_file(lammps: Lammps, water: System, small: Path) -> None:
+    """For who wants the values of compute pair alone: any number of runs may write there."""
+    one = f"dpcompressed {small} {small} {WORDS} out_file /dev/null"
+    script = setup("water.data", f"hybrid/overlay {one} {one}", "* * dpcompressed 1 O H\npair_coeff * * dpcompressed 2 O H")
+    lammps.run(script + "compute d all pair dpcompressed 2\nthermo_style custom step c_d[4]\nrun 0\n")
+
+
+def test_a_column_an_atom_needs_ids(lammps: Lammps, small: Path) -> None:
+    box = "lattice sc 2.6\nregion b block 0 5 0 5 0 5\ncreate_box 2 b\ncreate_atoms 1 box\nmass * 1\n"
+    style = f"pair_style dpcompressed {small} {small} {WORDS} out_freq 1 {{}}\npair_coeff * * O H\nrun 0\n"
+    begin = "units metal\natom_modify id no\n" + box
+    lammps.run(begin + style.format(""), ranks=2)
+    run = lammps.run(begin + style.format("atomic"), ranks=2, check=False)
+    assert "atomic needs atom IDs, which `atom_modify id no` has taken away" in run.errors[0]
+
+
+@on_backends("host", "kk")
+def test_a_restart_of_a_hybrid_style(lammps: Lammps, water: System, four: list[str]) -> None:
+    """Where pair_coeff is given again; the file is gone on with."""
+    style = f"hybrid/overlay {lammps.style(' '.join(four[:2]), f'{WORDS} out_freq 1')} zero 4.0"
+    coeff = "* * dpcompressed O H\npair_coeff * * zero"
+    lammps.run(setup("water.data", style, coeff) + "run 0\nwrite_restart r.restart\n", ranks=2)
+    lammps.run(f"read_restart r.restart\npair_coeff {coeff}\nrun 0\n", ranks=2)
+    rows = parse(lammps.folder / "model_devi.out")[1]
+    assert rows.shape == (2, 7)
+    np.testing.assert_allclose(rows[1], rows[0], rtol=LAST_DIGIT, atol=SAME)
 
 
 def test_words_without_effect_are_said(lammps: Lammps, water: System, small: Path) -> None:

@@ -26,6 +26,7 @@ from pybuild.tablefile.file import write_tables
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "options"
 TABLES = 1e-8  # eV/A
+MIXED = 1e-4  # eV/A, relative to the largest force where that is more than 1
 NAMES = "* * A B C"
 GIVEN = {"fparam": [0.7, -0.4], "aparam": [1.3]}
 
@@ -79,6 +80,19 @@ def test_parameters(lammps: Lammps, tables_of: Callable, given: dict[str, list[f
     expected = combined.evaluate(model, x, types, data["cell"], given.get("fparam"), np.full((27, 1), 1.3))
     np.testing.assert_allclose(run.dump("forces.dump"), expected.forces, rtol=0, atol=TABLES)
     assert run.value("energy")[0] == pytest.approx(expected.energy, abs=TABLES * 27)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kokkos_serial", "kk")
+def test_parameters_in_mixed_precision(lammps: Lammps, made: Callable, ranks: int) -> None:
+    data = write_atoms(lammps, "parameters")
+    model, tables = made("two_one")
+    words = "precision mixed fparam_from_compute frame aparam_from_compute place"
+    columns = lammps.run(script(lammps, tables, words, SOURCES), ranks).dump("all.dump")
+    x, types = columns[:, 1:4], columns[:, 0].astype(int) - 1
+    expected = combined.evaluate(model, x, types, data["cell"], [0.7, -0.4], x[:, :1]).forces
+    difference = np.abs(columns[:, 7:] - expected).max()
+    assert TABLES < difference < MIXED * max(1.0, np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
@@ -391,6 +405,28 @@ def test_derivatives_of_the_energy(lammps: Lammps, made: Callable, name: str, ra
         expected = gradient_of(model, columns, data["cell"], [0.7 + 0.1 * step, -0.4], columns[:, 1:2])
         np.testing.assert_allclose([float(word) for word in rows[step][2:]], expected, rtol=0, atol=1e-7)
     assert_forces(run, model, data["cell"], lambda step, c: ([0.7 + 0.1 * step, -0.4], c[:, 1:2]))
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@on_backends("host", "kk")
+def test_derivatives_for_all_who_ask_at_the_first_step(lammps: Lammps, made: Callable, ranks: int) -> None:
+    """thermo, variables, fix print and fix ave/time at the set-up of a run, and of a second `run 0`."""
+    data = write_atoms(lammps, "parameters")
+    model, tables = made("two_one")
+    before = SOURCES + "compute dedn all dpcompressed/fparam/dedn\nvariable first equal c_dedn[1]\n"
+    before += "thermo_style custom step c_dedn[1] v_first\nthermo_modify format float %.12e\n"
+    before += 'fix p all print 1 "printed: $(v_first:%.12e)"\n'
+    before += "fix a all ave/time 1 1 1 c_dedn[1] file mean.txt format ' %.12e'\n"
+    words = "fparam_from_compute frame aparam_from_compute place"
+    end = 'run 0\nrun 0\nprint "after: $(c_dedn[1]:%.12e)"\n'
+    run = lammps.run(script(lammps, tables, words, before, end), ranks)
+    columns, after = run.dump("all.dump"), run.value("after")[0]
+    expected = gradient_of(model, columns, data["cell"], [0.7, -0.4], columns[:, 1:2])[0]
+    assert after == pytest.approx(expected, abs=1e-7)
+    assert [value[0] for value in run.values("printed")] == pytest.approx([after, after], rel=1e-11)
+    rows = re.findall(r"^ +0 +(-?\d\S*e\S+) +(\S+) *$", run.output, re.MULTILINE)
+    assert [float(word) for row in rows for word in row] == pytest.approx([after] * 4, rel=1e-11)
+    assert np.loadtxt(lammps.folder / "mean.txt", ndmin=2)[0, 1] == pytest.approx(after, rel=1e-11)
 
 
 @on_backends("host", "kokkos_openmp-2", "kk-2")
