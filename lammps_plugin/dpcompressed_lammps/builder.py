@@ -27,6 +27,11 @@ from dpcompressed_lammps.kokkos import Kokkos, compile_kokkos, find_kokkos
 MODULES = ("dpcompressedplugin.so", "dpcompressed_pair.so")
 BUILDS = "builds"  # loader.cpp looks there
 LOG_LINES = 40  # of a failed command
+HINTS = {  # what to do, by what it prints
+    "CUDA::cuda_driver": "There is no libcuda.so. It belongs to NVIDIA's driver; for a machine without one the CUDA toolkit has "
+    "another in lib64/stubs. Where it lies elsewhere: export CMAKE_LIBRARY_PATH=FOLDER",
+    "Unsupported gpu architecture": "This CUDA does not know that GPU: another version of CUDA, or another --gpu-arch NAME.",
+}
 
 
 @dataclass(frozen=True)
@@ -176,8 +181,9 @@ def compile_modules(
 def _run(command: Sequence[str | Path]) -> None:
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
-        tail = "\n".join(done.stdout.splitlines()[-LOG_LINES:])
-        raise CannotBuild(f"this command failed, nothing was changed:\n{' '.join(map(str, command))}\n{tail}")
+        tail = done.stdout.splitlines()[-LOG_LINES:]
+        tail += [hint for words, hint in HINTS.items() if words in done.stdout]
+        raise CannotBuild("\n".join(["this command failed, nothing was changed:", " ".join(map(str, command)), *tail]))
 
 
 def refuse_foreign_files(folder: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -17,8 +18,14 @@ COMPILERS = {
     "cuda": ("nvcc", "CUDA 12 or 13, e.g. export PATH=/usr/local/cuda/bin:$PATH"),
     "hip": ("hipcc", "ROCm, e.g. export PATH=/opt/rocm/bin:$PATH"),
 }
-LISTERS = {"cuda": ("nvidia-smi", "-L"), "hip": ("rocminfo",)}  # fail where there is no GPU
+LISTERS = {  # fail where there is no GPU; of NVIDIA's, "9.0" a line
+    "cuda": ("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"),
+    "hip": ("rocminfo",),
+}
 CUDA13 = Path("cmake") / "kokkos_cuda13.hpp"
+# The number of the GPU that Kokkos was built for.
+OF_KOKKOS = r"Kokkos_CUDA_ARCHITECTURES (\d+)"
+OF_LAMMPS = r"^Kokkos_ARCH_(?:VOLTA|TURING|AMPERE|ADA|HOPPER|BLACKWELL)(\d+):BOOL=ON"
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,8 @@ def _of_lammps(options: argparse.Namespace, device: str | None, missing: list[st
     if not (build / "CMakeCache.txt").exists():
         missing.append(f"the folder where LAMMPS was built with CMake, --build-dir DIR ({build} has no CMakeCache.txt)")
     words = ["-DDPC_KOKKOS=lammps", f"-DLAMMPS_BUILD_DIR={build.resolve()}"]
-    return Kokkos((*words, *_compiler(device, options.source_dir / "lib" / "kokkos", missing)))
+    compiler = _compiler(device, options.source_dir / "lib" / "kokkos", missing)
+    return Kokkos((*words, *compiler, *_flags(device, _written(build / "CMakeCache.txt", OF_LAMMPS))))
 
 
 def _own(options: argparse.Namespace, device: str | None, plugin_source: Path, missing: list[str]) -> Kokkos:
@@ -84,7 +92,9 @@ def _own(options: argparse.Namespace, device: str | None, plugin_source: Path, m
         if not any(options.kokkos_root.glob("lib*/cmake/Kokkos/KokkosConfig.cmake")):
             missing.append(f"an installed Kokkos in --kokkos-root {options.kokkos_root} (it has no lib/cmake/Kokkos)")
         root = options.kokkos_root.resolve()
-        return Kokkos(("-DDPC_KOKKOS=own", f"-DKokkos_ROOT={root}", *_compiler(device, root, missing)))
+        number = next((_written(file, OF_KOKKOS) for file in root.glob("lib*/cmake/Kokkos/KokkosConfigCommon.cmake")), None)
+        words = ("-DDPC_KOKKOS=own", f"-DKokkos_ROOT={root}")
+        return Kokkos((*words, *_compiler(device, root, missing), *_flags(device, number)))
     source = options.kokkos_source
     if source is None or not (source / "core" / "src" / "Kokkos_Core.hpp").exists():
         given = f" ({source} is none)" if source else ""
@@ -94,15 +104,17 @@ def _own(options: argparse.Namespace, device: str | None, plugin_source: Path, m
         )
         return Kokkos()
     source = source.resolve()
-    if device and not options.gpu_arch and not _sees_gpu(LISTERS[device]):
+    here = _said(LISTERS[device]) if device and not options.gpu_arch else ""
+    if here is None:
         missing.append(f"the architecture of the GPU, --gpu-arch NAME, as there is none here to ask: {ARCHITECTURES[device]}")
     compiler = _compiler(device, source, missing)
+    number = _number(options.gpu_arch or here or "")
     words = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_POSITION_INDEPENDENT_CODE=ON", "-DBUILD_SHARED_LIBS=OFF"]
     words += ["-DKokkos_ENABLE_SERIAL=ON", f"-DKokkos_ENABLE_{device.upper() if device else 'OPENMP'}=ON", *compiler]
     words += [f"-DKokkos_ARCH_{options.gpu_arch}=ON"] if options.gpu_arch else []
     words += [] if device else ["-DKokkos_ARCH_NATIVE=ON"]
-    words += [f"-DCMAKE_CXX_FLAGS=-include {plugin_source / CUDA13}"] if device == "cuda" else []
-    return Kokkos(("-DDPC_KOKKOS=own", *compiler), source, tuple(words))
+    words += _flags(device, number, f"-include {plugin_source / CUDA13}")
+    return Kokkos(("-DDPC_KOKKOS=own", *compiler, *_flags(device, number)), source, tuple(words))
 
 
 def _compiler(device: str | None, kokkos: Path, missing: list[str]) -> tuple[str, ...]:
@@ -117,10 +129,30 @@ def _compiler(device: str | None, kokkos: Path, missing: list[str]) -> tuple[str
     return (f"-DCMAKE_CXX_COMPILER={wrapper.resolve()}",)
 
 
-def _sees_gpu(command: Sequence[str]) -> bool:
+def _flags(device: str | None, number: str | None, *others: str) -> tuple[str, ...]:
+    """nvcc_wrapper compiles for a GPU of its own choice where it is told none, which a newer CUDA does not know: then CMake's
+    very first test of the compiler fails. number: of the GPU, 90 for HOPPER90; Kokkos says the same later."""
+    flags = [*others, *([f"-arch=sm_{number}"] if number else [])]
+    return (f"-DCMAKE_CXX_FLAGS={' '.join(flags)}",) if device == "cuda" and flags else ()
+
+
+def _number(name: str) -> str | None:
+    """HOPPER90, or 9.0 -> 90"""
+    found = re.search(r"(\d+)\.?(\d*)$", name.split("\n", 1)[0].strip())
+    return "".join(found.groups()) if found else None
+
+
+def _written(file: Path, pattern: str) -> str | None:
+    found = re.search(pattern, file.read_text(), re.MULTILINE) if file.exists() else None
+    return found[1] if found else None
+
+
+def _said(command: Sequence[str]) -> str | None:
+    """None: there is no such program, or it failed."""
     if shutil.which(command[0]) is None:
-        return False
-    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+        return None
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
 
 
 def compile_kokkos(

@@ -247,8 +247,13 @@ def test_which_lammps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (("--kokkos", "own"), ("-DKokkos_ENABLE_OPENMP=ON", "-DKokkos_ARCH_NATIVE=ON"), ()),
         (
             ("--cuda", "--gpu-arch", "HOPPER90"),
-            ("-DKokkos_ENABLE_CUDA=ON", "-DKokkos_ARCH_HOPPER90=ON", "-DCMAKE_CXX_COMPILER={source}/bin/nvcc_wrapper"),
-            ("-DCMAKE_CXX_COMPILER={source}/bin/nvcc_wrapper",),
+            (
+                "-DKokkos_ENABLE_CUDA=ON",
+                "-DKokkos_ARCH_HOPPER90=ON",
+                "-DCMAKE_CXX_COMPILER={source}/bin/nvcc_wrapper",
+                "-DCMAKE_CXX_FLAGS=-include {plugin}/cmake/kokkos_cuda13.hpp -arch=sm_90",
+            ),
+            ("-DCMAKE_CXX_COMPILER={source}/bin/nvcc_wrapper", "-DCMAKE_CXX_FLAGS=-arch=sm_90"),
         ),
         (
             ("--hip", "--gpu-arch", "AMD_GFX942"),
@@ -286,8 +291,43 @@ def test_kokkos_is_compiled_first(
     configure, install, plugin, _ = commands
     assert install[-2:] == ["--target", "install"]
     assert str(source) in configure
-    assert {word.format(source=source) for word in of_kokkos} <= set(configure)
+    assert {word.format(source=source, plugin=tmp_path) for word in of_kokkos} <= set(configure)
     assert {"-DDPC_KOKKOS=own", f"-DKokkos_ROOT={tmp_path / 'kokkos'}", *(w.format(source=source) for w in of_plugin)} <= set(
         plugin
     )
     assert {"-DCMAKE_POSITION_INDEPENDENT_CODE=ON", "-DBUILD_SHARED_LIBS=OFF"} <= set(configure)
+
+
+def test_the_gpu_that_nvcc_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """That of this machine, of an installed Kokkos, of the Kokkos in LAMMPS: nvcc_wrapper's own may be too old for CUDA."""
+    from dpcompressed_lammps import kokkos
+    from dpcompressed_lammps.__main__ import _parser
+
+    contents = {
+        "bin/nvcc": "#!/bin/sh\n",
+        "bin/nvidia-smi": "#!/bin/sh\nprintf '9.0\\n8.6\\n'\n",
+        "bin/nvcc_wrapper": "#!/bin/sh\n",
+        "core/src/Kokkos_Core.hpp": "",
+        "lib/cmake/Kokkos/KokkosConfig.cmake": "",
+        "lib/cmake/Kokkos/KokkosConfigCommon.cmake": "SET(Kokkos_ARCH ZEN4;ADA89)\n  SET(Kokkos_CUDA_ARCHITECTURES 89)\n",
+        "lib/kokkos/bin/nvcc_wrapper": "#!/bin/sh\n",
+        "build/CMakeCache.txt": "Kokkos_ARCH_ZEN3:BOOL=ON\nKokkos_ARCH_ADA89:BOOL=OFF\nKokkos_ARCH_AMPERE80:BOOL=ON\n",
+    }
+    for name, text in contents.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    ways = {"--kokkos-source": "90", "--kokkos-root": "89", "--kokkos lammps --source-dir": "80"}
+    for words, number in ways.items():
+        found = kokkos.find_kokkos(_parser().parse_args(["build", "--cuda", *words.split(), str(tmp_path)]), tmp_path)
+        assert f"-DCMAKE_CXX_FLAGS=-arch=sm_{number}" in found.options
+
+
+def test_a_failed_command_says_what_to_do(tmp_path: Path) -> None:
+    """Its last lines, and more where a library is missing that only a machine with a GPU has."""
+    from dpcompressed_lammps import builder
+
+    said = r"(?s)nothing was changed.*links to: CUDA::cuda_driver.*CMAKE_LIBRARY_PATH=FOLDER"
+    with pytest.raises(builder.CannotBuild, match=said):
+        builder._run(["sh", "-c", "echo 'Target CUDA links to: CUDA::cuda_driver but the target was not found'; exit 1"])
