@@ -55,18 +55,36 @@ void report_mismatch(const RunningLammps& lammps, const char* reason) {
     lammps.warn(message);
 }
 
+/// NVIDIA's driver brings this library, the CUDA toolkit does not: a plugin may be built where there is no GPU.
+bool lacks_driver(const char* reason) {
+    return strstr(reason, "libcuda.so") != nullptr || strstr(reason, "undefined symbol: cu") != nullptr;
+}
+
+void report_unopened(const RunningLammps& lammps, const char* problem) {
+    char text[kMessageSize];
+    if (lacks_driver(problem)) {
+        snprintf(text, sizeof text,
+                 "pair_style dpcompressed is not available: the plugin was built for NVIDIA GPUs, and this machine has no NVIDIA "
+                 "driver (%s)",
+                 problem);
+        lammps.warn(text);
+    } else {
+        snprintf(text, sizeof text / 2, " (%s)", problem);
+        report_mismatch(lammps, text);
+    }
+}
+
 /// The registration function of the pair style's module, or null after a warning. The module is
 /// never closed: its threads and those of its libraries outlive a `plugin unload`.
 dpcompressed_register_styles_t* open_pair_module(const RunningLammps& lammps) {
-    char path[PATH_MAX], reason[kMessageSize / 2];
+    char path[PATH_MAX];
     if (!pair_module_path(path, sizeof path)) {
         snprintf(path, sizeof path, "%s", kPairModule);
     }
     void* module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     void* function = module != nullptr ? dlsym(module, kRegisterFunction) : nullptr;
     if (function == nullptr) {
-        snprintf(reason, sizeof reason, " (%s)", dlerror());
-        report_mismatch(lammps, reason);
+        report_unopened(lammps, dlerror());
     }
     return reinterpret_cast<dpcompressed_register_styles_t*>(function);
 }

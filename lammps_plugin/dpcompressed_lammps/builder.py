@@ -27,6 +27,7 @@ from dpcompressed_lammps.kokkos import Kokkos, compile_kokkos, find_kokkos
 MODULES = ("dpcompressedplugin.so", "dpcompressed_pair.so")
 BUILDS = "builds"  # loader.cpp looks there
 LOG_LINES = 40  # of a failed command
+NO_DRIVER = "this machine has no NVIDIA driver"  # loader.cpp
 HINTS = {  # what to do, by what it prints
     "CUDA::cuda_driver": "There is no libcuda.so. It belongs to NVIDIA's driver; for a machine without one the CUDA toolkit has "
     "another in lib64/stubs. Where it lies elsewhere: export CMAKE_LIBRARY_PATH=FOLDER",
@@ -215,6 +216,8 @@ def try_out(lammps: Lammps, plugin_path: Path) -> str:
         )  # fmt: skip
     if "pair style plugin dpcompressed" in done.stdout:
         return f"Tried: {lammps.program} knows pair_style dpcompressed."
+    if NO_DRIVER in done.stdout:
+        return "Not tried: the plugin needs NVIDIA's driver, which this machine has not."
     if done.returncode != 0:
         return f"Not tried: {lammps.program} does not start here: {' '.join(done.stdout.split())[-300:]}"
     raise CannotBuild(f"the plugin was built, but {lammps.program} does not take it:\n{done.stdout}")

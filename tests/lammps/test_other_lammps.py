@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from lammps_runs import Lammps, System, setup, static
-from plugin_builds import LOADER, PAIR, build_loader, lammps_headers, run_bare, running
+from lammps_runs import Lammps, System, mpi_folder, setup, static
+from plugin_builds import LOADER, PAIR, build_loader, lammps_headers, run_bare, running, without_entry_points
 
 RELEASE = running()
 UPDATE, NAME, DESCRIPTOR = RELEASE.update, RELEASE.name, RELEASE.descriptor(RELEASE.update)
@@ -322,6 +322,25 @@ def test_the_gpu_that_nvcc_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     for words, number in ways.items():
         found = kokkos.find_kokkos(_parser().parse_args(["build", "--cuda", *words.split(), str(tmp_path)]), tmp_path)
         assert f"-DCMAKE_CXX_FLAGS=-arch=sm_{number}" in found.options
+
+
+def test_no_driver(lammps: Lammps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A plugin for NVIDIA GPUs on a machine without one: it was built for this LAMMPS, but cannot be opened here."""
+    from dpcompressed_lammps import builder
+
+    build_loader(tmp_path, update=UPDATE, descriptor=DESCRIPTOR)
+    source = tmp_path / "pair.cpp"
+    source.write_text('extern "C" int cuInit(unsigned);\nint start() { return cuInit(0); }\n')
+    subprocess.run(["g++", "-shared", "-fPIC", source, "-o", tmp_path / PAIR], check=True)
+    output = run_bare(lammps, USE, tmp_path)
+    assert output.count(REFUSAL) == 1, output
+    assert "the plugin was built for NVIDIA GPUs, and this machine has no NVIDIA driver" in output
+    assert REMEDY not in output
+    monkeypatch.setenv("LD_LIBRARY_PATH", mpi_folder())
+    monkeypatch.delenv("LAMMPS_PLUGIN_PATH", raising=False)
+    program = Path(without_entry_points()[0])
+    said = builder.try_out(builder.Lammps((), "this one", program, Path(sys.executable)), tmp_path)
+    assert said == "Not tried: the plugin needs NVIDIA's driver, which this machine has not."
 
 
 def test_a_failed_command_says_what_to_do(tmp_path: Path) -> None:
