@@ -93,8 +93,8 @@ def _own(options: argparse.Namespace, device: str | None, plugin_source: Path, m
             missing.append(f"an installed Kokkos in --kokkos-root {options.kokkos_root} (it has no lib/cmake/Kokkos)")
         root = options.kokkos_root.resolve()
         number = next((_written(file, OF_KOKKOS) for file in root.glob("lib*/cmake/Kokkos/KokkosConfigCommon.cmake")), None)
-        words = ("-DDPC_KOKKOS=own", f"-DKokkos_ROOT={root}")
-        return Kokkos((*words, *_compiler(device, root, missing), *_flags(device, number)))
+        compiler = (*_compiler(device, root, missing), *_flags(device, number))
+        return Kokkos(("-DDPC_KOKKOS=own", f"-DKokkos_ROOT={root}", *compiler))
     source = options.kokkos_source
     if source is None or not (source / "core" / "src" / "Kokkos_Core.hpp").exists():
         given = f" ({source} is none)" if source else ""
@@ -105,10 +105,10 @@ def _own(options: argparse.Namespace, device: str | None, plugin_source: Path, m
         return Kokkos()
     source = source.resolve()
     here = _said(LISTERS[device]) if device and not options.gpu_arch else ""
-    if here is None:
+    if device and here is None:
         missing.append(f"the architecture of the GPU, --gpu-arch NAME, as there is none here to ask: {ARCHITECTURES[device]}")
-    compiler = _compiler(device, source, missing)
     number = _number(options.gpu_arch or here or "")
+    compiler = _compiler(device, source, missing)
     words = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_POSITION_INDEPENDENT_CODE=ON", "-DBUILD_SHARED_LIBS=OFF"]
     words += ["-DKokkos_ENABLE_SERIAL=ON", f"-DKokkos_ENABLE_{device.upper() if device else 'OPENMP'}=ON", *compiler]
     words += [f"-DKokkos_ARCH_{options.gpu_arch}=ON"] if options.gpu_arch else []

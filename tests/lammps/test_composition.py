@@ -65,8 +65,7 @@ def assert_is_sum(run: Run, parts: list[tuple[float, Array, Array]], factors: li
     np.testing.assert_allclose(found[:, 4:], atoms[:, 4:], rtol=0, atol=tolerance.stress)
 
 
-@in_both_precisions
-@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize(("tolerance", "ranks"), [(DOUBLE, 1), (DOUBLE, 4), (MIXED, 1), (MIXED, 2)])
 @on_backends("host", "kokkos_serial", "kk")
 def test_sum_of_two_models(ranks: int, tolerance: Tolerance, lammps: Lammps, water: System, two: list[Path]) -> None:
     style = "hybrid/overlay " + " ".join(lammps.style(file, tolerance.words) for file in two)
