@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ..arrays import Array, Index, IntArray
+from ..arrays import Array, IntArray
 from ..blas import one_blas_thread
 from ..errors import InputError
 from ..model.description import ModelDescription
@@ -18,7 +18,7 @@ from ..structures.length_checks import check_smallest
 from ..structures.probe import close_structures, judge_structures, probe_structures, with_parameters
 from ..structures.structure import Structure
 from ..tablefile.tableset import DescriptorArrays, FittingArrays, NeighbourRule, TableArrays, TableSet
-from .environment import Pair
+from .environment import Neighbourhoods, Pair, n_numbers
 from .grid import NEAR, Grid, TablePlan, given_steps, make_grid, plan_tables
 from .hermite import ORDERS
 from .lowrank import Basis, constant_basis, identity_basis, sampled_basis
@@ -52,6 +52,9 @@ NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to c
 CLOSE_FACTORS = 0.9, 0.95  # times the smallest distances: from where on a centre takes all columns and products, tried in turn
 CLOSE_SHARE = 100  # times the tolerances, at most FAR_TOLERANCE: what the others may miss between there and these distances
 CLOSE_SEEDS = 4001, 4002
+# Numbers that the nets give of structures that are evaluated together, for each pair of types: arrays of 8 MB, for which there is
+# room in memory that was used before; and in all.
+TOGETHER_A_PAIR, MOST_TOGETHER = 1e6, 6e6
 SPARE = 4  # columns of a table more than a round needs: the next one may
 MOST_BYTES = 500e6  # of all tables of a file: 16 pairs of elements of a published model need 290 MB
 
@@ -147,11 +150,11 @@ def build(
     by_pair |= {(d, a, empty): constant_basis(v, by_pair[d, a, 0]) for (d, a, empty), v in padding_vectors(model).items()}
     cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
     judges = seen.cases_to_judge_on()
-    first = goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=_form(options))
+    goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=_form(options))
     in_use = {pair: basis for pair, basis in by_pair.items() if pair[1] in model.active_types}
     selector = Selector(model, in_use, cases, pair_tables, columns_given=options.rank != "auto")
     columns, judge = _Columns(plans, grids, bases, options), _Judge(judges)
-    before: tuple[Goal, Measured] | None = None
+    tried: list[tuple[Goal, Measured]] = []
     hopeless: set[str] = set()
     for k in range(ROUNDS):
         selection = selector.select(goal)
@@ -161,11 +164,12 @@ def build(
         log.debug("round %d: %s", k + 1, ", ".join(f"{f.name} {getattr(judged, f.name).force:.1e} eV/A" for f in fields(judged)))
         if options.rank != "auto":
             break
-        hopeless |= set() if before is None else _not_better(before, (goal, judged), options)
-        tighter = _tightened(first, goal, judged, options, hopeless)
+        tried.append((goal, judged))
+        hopeless |= set() if k == 0 else _not_better(tried[-2], tried[-1], options)
+        tighter = tightened(tried, options, hopeless)
         if tighter == goal:
             break
-        before, goal = (goal, judged), tighter
+        goal = tighter
     measured = _measure(table_set, cases.each(lambda case: looked_up(table_set, case))).worst(judged)
     close_factor, between = _close_factor(seen, table_set, options)
     table_set = replace(table_set, close_distance=close_factor * distances)
@@ -210,28 +214,41 @@ class _Evidence:
         near = self._close(low, self._distances, NEAR_SEEDS[which])
         far = self._close(self._ends, low, FAR_SEEDS[which])
         self._n_synthetic += len(structures) + len(near) + len(far) - (len(self._given) if keep else 0)
-        parts: tuple[list[Case], list[Case], list[Case]] = ([], [], [])
-        for structure in track([*structures, *near, *far], "exact model"):
-            limits = self._distances, low, self._ends
-            for part, centres in zip(parts, split_centres(self._model, structure, *limits), strict=True):
-                part += self._exact(structure, centres, keep)
-        return Cases(*parts)
+        split = self._split([*structures, *near, *far], self._distances, low, self._ends)
+        return Cases(*(self._exact(part, keep) for part in split))
 
     def cases_between(self, factor: float) -> list[Case]:
         """Centres whose closest neighbour is at that factor to once the smallest distance."""
         low = np.maximum(factor * self._distances, self._ends)
-        cases = []
-        for structure in self._close(low, self._distances, CLOSE_SEEDS):
-            _, centres = split_centres(self._model, structure, self._distances, low)
-            cases += self._exact(structure, centres, keep=False)
-        return cases
+        _, between = self._split(self._close(low, self._distances, CLOSE_SEEDS), self._distances, low)
+        return self._exact(between, keep=False)
 
-    def _exact(self, structure: Structure, centres: Index, keep: bool) -> list[Case]:
-        """One case, none of no centres; keep: with what the embedding nets gave."""
-        if not len(centres):
-            return []
-        case = evaluate_exactly(self._model, structure, centres, self._fittings)
-        return [case if keep else replace(case, features={}, moments={})]
+    def _split(self, structures: Sequence[Structure], *limits: Array) -> list[list[Neighbourhoods]]:
+        """The centres by how close their closest neighbour is, see split_centres; of structures with any."""
+        parts: list[list[Neighbourhoods]] = [[] for _ in limits]
+        for structure in track(structures, "neighbours"):
+            pairs, split = split_centres(self._model, structure, *limits)
+            for part, centres in zip(parts, split, strict=True):
+                part += [Neighbourhoods.of(self._model, structure, centres, pairs)] if len(centres) else []
+        return parts
+
+    def _exact(self, parts: Sequence[Neighbourhoods], keep: bool) -> list[Case]:
+        """Cases of several structures each, the first one of one: a search looks at that first; keep: with what the embedding
+        nets gave."""
+        groups: list[list[Neighbourhoods]] = []
+        most, room = min(MOST_TOGETHER, TOGETHER_A_PAIR * self._model.n_types**2), 0.0
+        for part in parts:
+            size = float(n_numbers(self._model, part.pairs, part.centres).sum())
+            if len(groups) < 2 or size > room:
+                groups.append([])
+                room = most
+            groups[-1].append(part)
+            room -= size
+        cases = []
+        for group in track(groups, "exact model"):
+            case = evaluate_exactly(self._model, Neighbourhoods.merged(group), self._fittings)
+            cases.append(case if keep else replace(case, features={}, moments={}))
+        return cases
 
     def _close(self, low: Array, high: Array, seeds: tuple[int, ...]) -> list[Structure]:
         some = self._model.ordinary.any() and (low < high).any()
@@ -277,10 +294,15 @@ def _not_better(before: tuple[Goal, Measured], now: tuple[Goal, Measured], optio
     }
 
 
-def _tightened(first: Goal, goal: Goal, judged: Measured, options: Options, hopeless: set[str]) -> Goal:
-    """The goal, lower where the judge found more than is asked for; where that is hopeless, as it was at first."""
+def tightened(tried: Sequence[tuple[Goal, Measured]], options: Options, hopeless: set[str]) -> Goal:
+    """The last goal tried, lower where the judge found more than is asked for; where that is hopeless, the highest one that met
+    the tolerance itself, or the first if none did."""
+    goal, judged = tried[-1]
     changes = {name: getattr(goal, name) / (TIGHTER * over) for name, over in _over(judged, options).items()}
-    return replace(goal, **changes | {name: getattr(first, name) for name in hopeless})
+    for name in hopeless:
+        met = [getattr(one, name) for one, found in tried if within(getattr(found, name), options.tolerances[name])]
+        changes[name] = max(met, default=getattr(tried[0][0], name))
+    return replace(goal, **changes)
 
 
 class _Judge:

@@ -12,23 +12,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, IntArray
 from .evaluation import DirectInput
 from .folding import Factors
 from .lowrank import roots
 from .place import Place
+from .truncation import around
 
 RANGE_WEIGHT = 0.1  # of the functions over the range of the tables, on the same scale as the moments seen
 NOISE = 1e-14  # amplitude of the largest: factors below are rounding
 RCOND = 1e-12  # of axis rows that are combinations of one another
 
 
-def combine(place: Place, a: int) -> Factors:
-    """The factors of centres of type a, of all columns; of some of these with some columns of the combination."""
+def combine(place: Place, a: int, chosen: IntArray | None = None) -> Factors:
+    """The factors of centres of type a, of columns (L,) by their place among all, None: of all; of fewer of them with these
+    columns of the combination."""
     axis, bases = place.descriptor.axis_neuron, place.bases_around(a)
-    columns = np.array([(b, k) for b, basis in bases.items() for k in range(len(basis.amplitude))], dtype=np.int32)
-    vectors = np.concatenate([basis.vectors for basis in bases.values()], axis=1)
-    amplitude = np.concatenate([basis.amplitude for basis in bases.values()])
+    every = np.array([(b, k) for b, basis in bases.items() for k in range(len(basis.amplitude))], dtype=np.int32)
+    mine = np.arange(len(every)) if chosen is None else chosen
+    columns = every[mine]
+    vectors = np.concatenate([basis.vectors for basis in bases.values()], axis=1)[:, mine]
+    amplitude = np.concatenate([basis.amplitude for basis in bases.values()])[mine]
     seen, gradient = _moments(place, a)
     h = gradient @ gradient.T
     samples = _with_range(seen, vectors * amplitude, h)
@@ -69,7 +73,7 @@ def _moments(place: Place, a: int) -> tuple[Array, Array]:
     whole = fitting.inputs[place.d]
     assert isinstance(whole, DirectInput)
     rows = [(np.empty((0, place.descriptor.width, place.descriptor.n_components)),) * 2]
-    for case in place.cases.ordinary:
+    for case in around(place.cases.ordinary, a):
         moments = case.moments[a]
         gradient = fitting.net.gradient(fitting.forward(moments, case.env.parameters[a]))
         parts = np.split(gradient, np.cumsum([mine.size for mine in fitting.inputs]), axis=1)

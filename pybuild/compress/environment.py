@@ -7,6 +7,7 @@ and how many slots have no neighbour that adds anything of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -49,8 +50,13 @@ class PairBlock:
         """Terms of one centre, at most."""
         return int(np.diff(self.start).max(initial=0))
 
+    @property
+    def n_places(self) -> int:
+        """Of terms by centre."""
+        return (len(self.start) - 1) * self._most
+
     @cached_property
-    def _place(self) -> Index:
+    def place(self) -> Index:
         """(t,) of each term among so many of each centre."""
         counts = np.diff(self.start)
         return np.arange(len(self.rows.x)) + np.repeat(np.arange(len(counts)) * self._most - self.start[:-1], counts)
@@ -59,30 +65,70 @@ class PairBlock:
         """(n_centres, most terms of one, k) from (t, k), 0 where a centre has fewer: a matrix a centre."""
         n = len(self.start) - 1
         out = np.zeros((n * self._most, of_terms.shape[1]))
-        out[self._place] = of_terms
+        out[self.place] = of_terms
         return out.reshape(n, self._most, of_terms.shape[1])
 
-    def of_terms(self, by_centre: Array) -> Array:
-        """The way back."""
-        return by_centre.reshape(-1, by_centre.shape[2])[self._place]
+
+@dataclass(frozen=True)
+class JoinedBlocks:
+    """The blocks of one descriptor one after the other. first: where the places of each block begin; place (t,): of each term."""
+
+    first: dict[Pair, int]
+    n_places: int
+    place: Index
+    i: Index
+    j: Index
+    vector: Array
+    rows: Rows
+
+    @classmethod
+    def of(cls, descriptor: Descriptor, blocks: dict[Pair, PairBlock]) -> JoinedBlocks:
+        """At least one block."""
+        ends = np.cumsum([0, *(block.n_places for block in blocks.values())]).tolist()
+        places = [block.place + first for block, first in zip(blocks.values(), ends, strict=False)]
+        i, j, vector = (np.concatenate([getattr(block, name) for block in blocks.values()]) for name in ("i", "j", "vector"))
+        rows = descriptor.joined([block.rows for block in blocks.values()])
+        return cls(dict(zip(blocks, ends, strict=False)), ends[-1], np.concatenate(places), i, j, vector, rows)
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A structure's pairs by descriptor, type of the centre and group of neighbours. n_empty: by descriptor and type of the
-    centre, where empty slots are counted for all types together, how many each centre has."""
+    """Pairs of one or several structures by descriptor, type of the centre and group of neighbours; nothing of types without
+    centres. structure (n_atoms,): the number of an atom's. n_empty: by descriptor and type of the centre, where empty slots are
+    counted for all types together, how many each centre has."""
 
     descriptors: tuple[Descriptor, ...]
-    n_atoms: int
+    structure: Index
+    n_structures: int
     centres: dict[int, Index]  # type -> atom indices
     blocks: dict[Pair, PairBlock]
     n_empty: dict[tuple[int, int], Index]
     parameters: dict[int, Array]  # type -> (n_centres, n_fparam + n_aparam)
 
+    @cached_property
+    def joined(self) -> dict[int, JoinedBlocks]:
+        """By descriptor."""
+        found = {}
+        for d, descriptor in enumerate(self.descriptors):
+            own = {pair: block for pair, block in self.blocks.items() if pair[0] == d}
+            if own:
+                found[d] = JoinedBlocks.of(descriptor, own)
+        return found
+
+    def sums(self, atoms: Index, numbers: Array) -> Array:
+        """(n_structures,) of numbers (k,) that belong to atoms (k,)."""
+        return np.bincount(self.structure[atoms], numbers, minlength=self.n_structures).astype(np.float64, copy=False)
+
     @property
-    def n_centres(self) -> int:
-        """Atoms whose energy is evaluated."""
-        return sum(len(atoms) for atoms in self.centres.values())
+    def n_atoms(self) -> int:
+        """Neighbours included."""
+        return len(self.structure)
+
+    @cached_property
+    def n_centres(self) -> Index:
+        """(n_structures,) atoms whose energy is evaluated."""
+        counts = [np.bincount(self.structure[atoms], minlength=self.n_structures) for atoms in self.centres.values()]
+        return sum(counts, np.zeros(self.n_structures, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -121,18 +167,75 @@ def close_centres(types: Index, pairs: Neighbours, model: ModelDescription, dist
     return close
 
 
-def build_environment(structure: Structure, pairs: Neighbours, model: ModelDescription, only: Index | None = None) -> Environment:
-    """Blocks of pairs by type. ``only``: atom indices of the centres wanted (default all)."""
-    types = structure.types
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """Some centres of one or several structures: types (n,) of all atoms, the centres and their pairs, parameters (n, n_fparam +
+    n_aparam), and which structure each atom is of (n,)."""
+
+    types: Index
+    centres: Index
+    pairs: Neighbours
+    parameters: Array
+    structure: Index
+    n_structures: int
+
+    @classmethod
+    def of(cls, model: ModelDescription, structure: Structure, centres: Index, pairs: Neighbours | None = None) -> Neighbourhoods:
+        """pairs: those of these atoms, and maybe of others, where the caller has them already."""
+        types, own = np.asarray(structure.types), pairs or find_pairs(structure, model, centres)
+        wanted = np.zeros(len(types), dtype=bool)
+        wanted[centres] = True
+        mine = wanted[own.i]
+        own = Neighbours(own.i[mine], own.j[mine], own.d[mine], tuple(taken[mine] for taken in own.taken))
+        rows = model.fitting.parameters.rows(len(types), structure.fparam, structure.aparam)
+        return cls(types, np.asarray(centres), own, rows, np.zeros(len(types), dtype=np.int64), 1)
+
+    @classmethod
+    def merged(cls, parts: Sequence[Neighbourhoods]) -> Neighbourhoods:
+        """Atoms and structures numbered through."""
+        if len(parts) == 1:
+            return parts[0]
+        firsts = np.cumsum([0, *(len(part.types) for part in parts)]).tolist()
+        numbers = np.cumsum([0, *(part.n_structures for part in parts)]).tolist()
+        moved = list(zip(parts, firsts, strict=False))
+        pairs = Neighbours(
+            np.concatenate([part.pairs.i + first for part, first in moved]),
+            np.concatenate([part.pairs.j + first for part, first in moved]),
+            np.concatenate([part.pairs.d for part in parts]),
+            tuple(np.concatenate(taken) for taken in zip(*(part.pairs.taken for part in parts), strict=True)),
+        )
+        return cls(
+            np.concatenate([part.types for part in parts]),
+            np.concatenate([part.centres + first for part, first in moved]),
+            pairs,
+            np.concatenate([part.parameters for part in parts]),
+            np.concatenate([part.structure + number for part, number in zip(parts, numbers, strict=False)]),
+            numbers[-1],
+        )
+
+
+def n_numbers(model: ModelDescription, pairs: Neighbours, centres: Index) -> Array:
+    """(n,) how many numbers the nets give of the neighbours of each centre."""
+    numbers = np.zeros(len(centres))
+    for descriptor, taken in zip(model.descriptors, pairs.taken, strict=True):
+        n = np.bincount(pairs.i[taken], minlength=int(centres.max(initial=-1)) + 1)[centres]
+        numbers += (n if descriptor.n_bodies == 2 else 0.5 * n * (n + 1)) * descriptor.width
+    return numbers
+
+
+def build_environment(model: ModelDescription, atoms: Neighbourhoods) -> Environment:
+    """Blocks of pairs by type."""
+    types, pairs = atoms.types, atoms.pairs
     wanted = np.zeros(len(types), dtype=bool)
-    wanted[slice(None) if only is None else only] = True
-    centres = {a: np.flatnonzero((types == a) & wanted) for a in range(model.n_types)}
+    wanted[atoms.centres] = True
+    every = {a: np.flatnonzero((types == a) & wanted) for a in range(model.n_types)}
+    centres = {a: mine for a, mine in every.items() if len(mine)}
     blocks = {}
     n_empty: dict[tuple[int, int], Index] = {}
     for d, (kinds, taken) in enumerate(zip(model.pair_kinds, pairs.taken, strict=True)):
         descriptor: Any = model.descriptors[d]  # of two or three bodies
-        of_types = _pairs_by_type(types, pairs, wanted[pairs.i] & taken, model.n_types)
-        for a, group in product(range(model.n_types), descriptor.groups(kinds)):
+        of_types = _pairs_by_type(types, pairs, taken, model.n_types)
+        for a, group in product(centres, descriptor.groups(kinds)):
             members = descriptor.members(group)
             if descriptor.n_bodies == 2 and kinds[a, group] == PairKind.ABSENT:
                 continue
@@ -146,9 +249,9 @@ def build_environment(structure: Structure, pairs: Neighbours, model: ModelDescr
         if descriptor.padding is not None:
             fills = taken & (kinds[types[pairs.i], types[pairs.j]] != PairKind.MODEL)
             n_filled = np.bincount(pairs.i[fills], minlength=len(types))
-            n_empty |= {(d, a): descriptor.n_sel - n_filled[atoms] for a, atoms in centres.items()}
-    rows = model.fitting.parameters.rows(len(types), structure.fparam, structure.aparam)
-    return Environment(model.descriptors, len(types), centres, blocks, n_empty, {a: rows[atoms] for a, atoms in centres.items()})
+            n_empty |= {(d, a): descriptor.n_sel - n_filled[mine] for a, mine in centres.items()}
+    parameters = {a: atoms.parameters[mine] for a, mine in centres.items()}
+    return Environment(model.descriptors, atoms.structure, atoms.n_structures, centres, blocks, n_empty, parameters)
 
 
 def _pairs_by_type(types: Index, pairs: Neighbours, wanted: BoolArray, n_types: int) -> dict[tuple[int, int], Index]:

@@ -18,7 +18,7 @@ from ..arrays import Array, IntArray
 from ..model.description import ModelDescription
 from ..model.descriptor import Descriptor
 from ..model.net import Layer, Net, reverse
-from .environment import Environment, Pair, PairBlock
+from .environment import Environment, JoinedBlocks, Pair, PairBlock
 
 ByType = Mapping[int, Array]  # group of neighbours -> array
 Moments = Sequence[ByType]  # of each descriptor C_b of every neighbour type b
@@ -27,9 +27,10 @@ EMPTY = -1  # in place of a neighbour type: of the slots that all types share
 
 @dataclass(frozen=True)
 class Result:
-    """energy eV; forces (n, 3) eV/A; virial (3, 3) eV, the sum over pairs of d_a times the force b on the neighbour."""
+    """Of S structures: energy (S,) eV; forces (n, 3) eV/A on all their atoms; virial (S, 3, 3) eV, the sum over pairs of d_a
+    times the force b on the neighbour."""
 
-    energy: float
+    energy: Array
     forces: Array
     virial: Array
 
@@ -57,6 +58,13 @@ class Features:
         return Features(value.reshape(shape), slope.reshape(shape), self.constant @ projector)
 
 
+def combined(matrix: Array, rows: Array) -> Array:
+    """(n, P, components) a matrix (P, L) times rows (n, L, components), in one product."""
+    n, n_rows, n_components = rows.shape
+    flat = rows.transpose(0, 2, 1).reshape(n * n_components, n_rows) @ matrix.T
+    return flat.reshape(n, n_components, -1).transpose(0, 2, 1)
+
+
 class FirstLayerInput(Protocol):
     """What the first layer of a fitting net takes of one descriptor, made of C_b (n, K_b, components) of every neighbour type
     b."""
@@ -79,9 +87,9 @@ class FirstLayerInput(Protocol):
 @dataclass(frozen=True)
 class DirectInput:
     """The descriptor's numbers around a centre of one type, of T = sum_b V_b C_b; bases[b] is V_b (M, K) for the leading K
-    columns."""
+    columns, None: 1."""
 
-    bases: Mapping[int, Array]
+    bases: Mapping[int, Array | None]
     descriptor: Descriptor
     centre: int
 
@@ -90,12 +98,16 @@ class DirectInput:
         return self.descriptor.n_out(self.centre)
 
     def ranks(self) -> dict[int, int]:
-        return {b: v.shape[1] for b, v in self.bases.items()}
+        return {b: self.descriptor.width if v is None else v.shape[1] for b, v in self.bases.items()}
 
     def whole(self, moments: ByType) -> Array:
         """T (n, M, components)."""
-        first, *rest = [self.descriptor.weighted(b, self.bases[b] @ c[:, : self.bases[b].shape[1]]) for b, c in moments.items()]
+        first, *rest = [self.descriptor.weighted(b, self._of_columns(b, c)) for b, c in moments.items()]
         return sum(rest, first)
+
+    def _of_columns(self, b: int, c: Array) -> Array:
+        v = self.bases[b]
+        return c if v is None else combined(v, c[:, : v.shape[1]])
 
     def forward(self, moments: ByType) -> Array:
         return self.descriptor.features(self.whole(moments))
@@ -103,17 +115,19 @@ class DirectInput:
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
         dt = self.descriptor.reverse_features(self.whole(moments), gradient)
         weighted = {b: self.descriptor.weighted(b, dt) for b in moments}
-        return {b: self.bases[b].T @ mine for b, mine in weighted.items()}
+        bases = self.bases
+        return {b: mine if (v := bases[b]) is None else combined(v.T, mine) for b, mine in weighted.items()}
 
 
 @dataclass(frozen=True)
 class FoldedInput:
     """S_pq = F_p . F_q for q = p .. row_end[p] - 1. The factors F are the rows of all C_b in the order of ``columns`` (L, 2), or
-    with ``combination`` (P, L) as many sums of them."""
+    with ``combination`` (P, L) as many sums of them. order: p and q of the products, where their order is another one."""
 
     columns: IntArray
     row_end: IntArray
     combination: Array | None = None
+    order: tuple[IntArray, IntArray] | None = None
 
     @property
     def size(self) -> int:
@@ -124,6 +138,8 @@ class FoldedInput:
 
     def products(self) -> tuple[IntArray, IntArray]:
         """p and q of every product, in the order of the first layer's inputs."""
+        if self.order is not None:
+            return self.order
         counts = self.row_end - np.arange(len(self.row_end))
         p = np.repeat(np.arange(len(counts)), counts)
         return p, p + np.arange(p.size) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -135,7 +151,7 @@ class FoldedInput:
     def factors(self, moments: ByType) -> Array:
         """F (n, P, components)."""
         rows = self._places.rows(moments)
-        return rows if self.combination is None else self.combination @ rows
+        return rows if self.combination is None else combined(self.combination, rows)
 
     @cached_property
     def _in_rows(self) -> tuple[int, IntArray]:
@@ -156,7 +172,7 @@ class FoldedInput:
         h = h.reshape(len(f), n_rows, f.shape[1])
         df = h.transpose(0, 2, 1) @ f[:, :n_rows]
         df[:, :n_rows] += h @ f
-        return self._places.by_type(df if self.combination is None else self.combination.T @ df)
+        return self._places.by_type(df if self.combination is None else combined(self.combination.T, df))
 
 
 @dataclass(frozen=True)
@@ -247,7 +263,8 @@ def fitting_of(model: ModelDescription, a: int, parts: Sequence[WeightedInput]) 
     given."""
     first, *rest = model.fitting.net(a).layers
     last_rows, bias = _parameter_rows(model, first)
-    weight = np.concatenate([*(part.weight for part in parts), last_rows])
+    weights = [part.weight for part in parts] + ([last_rows] if len(last_rows) else [])
+    weight = weights[0] if len(weights) == 1 else np.concatenate(weights)
     weight.setflags(write=False)  # so that the layer does not copy it
     layer = replace(first, weight=weight, bias=bias)
     return Fitting(tuple(part.first_input for part in parts), Net((layer, *rest)), model.fitting.energy_constant(a))
@@ -264,8 +281,8 @@ def _parameter_rows(model: ModelDescription, first: Layer) -> tuple[Array, Array
     return scaled, first.bias + p.constants @ rows[n_variable:] - p.mean @ scaled
 
 
-def direct_part(model: ModelDescription, d: int, a: int, bases: Mapping[Pair, Array]) -> WeightedInput:
-    """The numbers of descriptor d themselves, of T = sum_b V_ab C_b; bases[d, a, b] is V_ab (M, K)."""
+def direct_part(model: ModelDescription, d: int, a: int, bases: Mapping[Pair, Array | None]) -> WeightedInput:
+    """The numbers of descriptor d themselves, of T = sum_b V_ab C_b; bases[d, a, b] is V_ab (M, K), None: 1."""
     mine = {b: v for (descriptor, centre, b), v in bases.items() if (descriptor, centre) == (d, a)}
     return WeightedInput(DirectInput(mine, model.descriptors[d], a), model.fitting.net(a).layers[0].weight[model.inputs(a)[d]])
 
@@ -301,36 +318,36 @@ def accumulate(
     """Evaluate all centres of an environment. fittings: centre type -> net, absent for types without energy. moments: C of
     every centre type where the caller has them already."""
     atom_energy = np.zeros(env.n_atoms)
-    found: list[tuple[PairBlock, Array]] = []  # blocks, and the forces of their pairs
+    gradients: dict[Pair, Array] = {}  # dE/dC (n, K, components) of the leading columns
     for a, fitting in fittings.items():
-        if not len(env.centres[a]):
+        if a not in env.centres:
             continue
         c = moments_of(env, features, a) if moments is None else moments[a]
         energy, tape = fitting.net.forward(fitting.forward(c, env.parameters[a]))
         atom_energy[env.centres[a]] = energy[:, 0] + fitting.constant
         for d, by_type in enumerate(fitting.reverse(c, reverse(tape, np.ones_like(energy)))):
             descriptor = env.descriptors[d]
-            for b, dc in by_type.items():
-                if b != EMPTY:
-                    block = env.blocks[d, a, b]
-                    found.append((block, _pair_forces(descriptor, block, features[d, a, b], dc / descriptor.divisor(b))))
-    return Result(float(atom_energy.sum()), *_sums(env.n_atoms, found))
+            gradients |= {(d, a, b): dc / descriptor.divisor(b) for b, dc in by_type.items() if b != EMPTY}
+    forces, virial = np.zeros((env.n_atoms, 3)), np.zeros((env.n_structures, 9))
+    for d, joined in env.joined.items():
+        g = _pair_forces(env.descriptors[d], joined, features, {pair: dc for pair, dc in gradients.items() if pair[0] == d})
+        of_pairs = [np.bincount(joined.i, g[:, c], env.n_atoms) - np.bincount(joined.j, g[:, c], env.n_atoms) for c in range(3)]
+        forces += np.column_stack(of_pairs)
+        products = (joined.vector[:, :, None] * g[:, None, :]).reshape(-1, 9)
+        virial -= np.column_stack([env.sums(joined.i, products[:, c]) for c in range(9)])
+    return Result(env.sums(np.arange(env.n_atoms), atom_energy), forces, virial.reshape(-1, 3, 3))
 
 
-def _pair_forces(descriptor: Descriptor, block: PairBlock, f: Features, dc: Array) -> Array:
-    """(p, 3) on the centres of pairs, from dE/dC (n, K, components) of the leading columns."""
-    rank = dc.shape[1]
-    d_row, d_row_slope = (block.of_terms(mine[:, :, :rank] @ dc) for mine in (f.value, f.slope))
-    d_argument = np.einsum("tc,tc->t", d_row_slope, block.rows.row)
-    return descriptor.reverse_rows(block.rows, d_row, d_argument)
-
-
-def _sums(n_atoms: int, found: Sequence[tuple[PairBlock, Array]]) -> tuple[Array, Array]:
-    """Forces (n_atoms, 3) and the virial (3, 3) of all pairs."""
-    if not found:
-        return np.zeros((n_atoms, 3)), np.zeros((3, 3))
-    g = np.concatenate([force for _, force in found])
-    i, j = (np.concatenate([getattr(block, name) for block, _ in found]) for name in ("i", "j"))
-    vector = np.concatenate([block.vector for block, _ in found])
-    forces = [np.bincount(i, g[:, c], n_atoms) - np.bincount(j, g[:, c], n_atoms) for c in range(3)]
-    return np.column_stack(forces), -vector.T @ g
+def _pair_forces(
+    descriptor: Descriptor, joined: JoinedBlocks, features: Mapping[Pair, Features], gradients: Mapping[Pair, Array]
+) -> Array:
+    """(p, 3) on the centres of the pairs of one descriptor, from dE/dC."""
+    d_row, d_row_slope = (np.zeros((joined.n_places, descriptor.n_components)) for _ in range(2))
+    for pair, dc in gradients.items():
+        f, first = features[pair], joined.first[pair]
+        n, most, _ = f.value.shape
+        for of_features, out in ((f.value, d_row), (f.slope, d_row_slope)):
+            mine = out[first : first + n * most].reshape(n, most, descriptor.n_components)
+            np.matmul(of_features[:, :, : dc.shape[1]], dc, out=mine)
+    d_argument = np.einsum("tc,tc->t", d_row_slope[joined.place], joined.rows.row)
+    return descriptor.reverse_rows(joined.rows, d_row[joined.place], d_argument)

@@ -20,6 +20,7 @@ from .folding import Factors, merge_columns
 from .place import Place
 from .products import largest_mean, sensitivity
 from .trials import Choice, Goal, Trials, thresholds
+from .truncation import around
 
 Chosen = Mapping[int, IntArray]  # centre type -> columns by their place in the order of importance
 
@@ -46,7 +47,7 @@ class Columns:
         rows = self._weights.reshape(-1, self._weights.shape[2])
         gradients = self._place.first_layer_gradients(which, self._centre) @ rows.T
         every = LinearInput(self.columns, self._n)
-        cases, d = getattr(self._place.cases, which), self._place.d
+        cases, d = around(getattr(self._place.cases, which), self._centre), self._place.d
         values = [np.empty((0, every.size)), *(every.forward(case.moments[self._centre][d]) for case in cases)]
         added = (np.concatenate(values) * gradients).reshape(-1, len(self.columns), self._n)
         return largest_mean(added.sum(axis=2))

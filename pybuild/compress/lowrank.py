@@ -61,28 +61,21 @@ def sampled_basis(plan: TablePlan, sensitivity: Array) -> Basis:
     root, inverse = roots(sensitivity)
     directions, amplitude = _principal(_samples(plan, plan.beyond, COARSE_WEIGHT) @ root)
     n = max(1, int(np.sum(amplitude > STAGE * amplitude[0])))
-    directions, amplitude = directions[:, :n], amplitude[:n]
+    directions, free, amplitude = directions[:, :n], directions[:, n:], amplitude[:n]
     rest = _samples(plan, max(plan.near, plan.beyond), REST_WEIGHT) @ root
-    others, size = _principal(_without(directions, rest.T).T)
-    needed = size > max(REST_FLOOR * size[0], ROUNDING * float(np.linalg.norm(rest)))
-    others = _without(directions, others[:, needed][:, : len(root) - n])
-    if others.size:
-        others, _ = np.linalg.qr(others)
+    among_free, size = _principal(rest @ free)
+    needed = size > max(REST_FLOOR * size.max(initial=0.0), ROUNDING * float(np.linalg.norm(rest)))
+    others = free @ among_free[:, needed]
     # Less than the last of the first stage, in the same order: what the first weights do not see must not look important.
-    small = amplitude[-1] * (size[: others.shape[1]] / max(float(size[0]), 1e-300)) ** 0.25
+    small = amplitude[-1] * (size[: others.shape[1]] / max(float(size.max(initial=0.0)), 1e-300)) ** 0.25
     directions, amplitude = _fix_signs(np.concatenate([directions, others], axis=1)), np.concatenate([amplitude, small])
     return Basis(np.ascontiguousarray(inverse @ directions), np.ascontiguousarray(root @ directions), amplitude)
 
 
-def _without(directions: Array, columns: Array) -> Array:
-    """Columns (M, n) without their parts along some orthonormal directions (M, k), down to rounding."""
-    for _ in range(2):
-        columns = columns - directions @ (directions.T @ columns)
-    return columns
-
-
 def _principal(samples: Array) -> tuple[Array, Array]:
     """Right singular vectors (M, k) and singular values (k,) of (n, M)."""
+    if not samples.size:
+        return np.empty((samples.shape[1], 0)), np.empty(0)
     if len(samples) > samples.shape[1]:  # those of the triangle are the same, and the left ones are not needed
         samples = np.asarray(np.linalg.qr(samples, mode="r"))
     _, amplitude, rows = np.linalg.svd(samples, full_matrices=False)

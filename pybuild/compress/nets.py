@@ -40,10 +40,10 @@ def _layer_derivatives(layer: Layer, of_input: list[Array]) -> list[Array]:
     x, dx, *ddx = of_input
     z = x @ layer.weight
     z += layer.bias
-    f, df, ddf = layer.activation.evaluate(z)
+    f, df, *second = layer.activation.evaluate(z) if ddx else layer.activation.slope(z)
     dz = dx @ layer.weight
     found = [f, df * dz]
-    for curvature in ddx:
+    for curvature, ddf in zip(ddx, second, strict=True):
         bend = curvature @ layer.weight
         bend *= df
         dz *= dz

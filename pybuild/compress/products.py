@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from ..arrays import Array, IntArray
 from .evaluation import FoldedInput, WeightedInput
 from .folding import Factors, FirstLayer, staircase, staircase_order
 from .place import Place
+from .truncation import around
 
 PRESELECTED = 3  # times the number of products at which folding stops to pay: those that are weighed for ordinary centres
 MOST = 12_000  # products that are weighed at all
@@ -41,10 +43,14 @@ class Ranking:
         """Products at or above a threshold."""
         return int(np.searchsorted(-self.needed, -threshold, side="right"))
 
-    def row_end(self, threshold: float) -> IntArray:
-        """The staircase of the products at or above a threshold; at least the most important one."""
+    def leading(self, threshold: float) -> tuple[IntArray, IntArray]:
+        """p and q of the products at or above a threshold, at least of the most important one; a staircase."""
         n = max(1, self.count(threshold))
-        return staircase(self._p[:n], self._q[:n])
+        return self._p[:n], self._q[:n]
+
+    def row_end(self, threshold: float) -> IntArray:
+        """The staircase of these products."""
+        return staircase(*self.leading(threshold))
 
 
 class Products:
@@ -62,7 +68,6 @@ class Products:
         in_rows = np.lexsort((q, p))
         self._p, self._q = p, q = p[in_rows], q[in_rows]
         self._ordinary = in_rows < (len(in_rows) if most is None else PRESELECTED * most)
-        self._weights = FirstLayer(place.weight(a), factors, place.descriptor.axis_neuron).weights(p, q)
         self._row_of = np.full(self._size.shape, -1)
         self._row_of[p, q] = np.arange(len(p))
 
@@ -71,20 +76,22 @@ class Products:
         """(L, 2) neighbour type and channel, most important first."""
         return self._factors.columns
 
+    @cached_property
     def by_size(self) -> Ranking:
         """For ordinary centres."""
         gradients = self._place.first_layer_gradients("ordinary", self._centre)
         importance = np.zeros_like(self._size)
         p, q = self._p[self._ordinary], self._q[self._ordinary]
-        importance[p, q] = self._size[p, q] * sensitivity(self._weights[self._ordinary], gradients)
+        weights = self._weights if self._ordinary.all() else self._first_layer.weights(p, q)
+        importance[p, q] = self._size[p, q] * sensitivity(weights, gradients)
         return Ranking(importance)
 
     def by_contribution(self, which: str) -> Ranking:
         """For the centres of some structures; which: field of Cases."""
         gradients = self._place.first_layer_gradients(which, self._centre) @ self._weights.T
-        every = FoldedInput(self.columns, np.full(len(self._size), len(self._size)), self._factors.combination)
+        every = self._input(np.full(len(self._size), len(self._size)), None)
         parts = [np.empty((0, len(self._p)))]
-        for case in getattr(self._place.cases, which):
+        for case in around(getattr(self._place.cases, which), self._centre):
             f = every.factors(case.moments[self._centre][self._place.d])
             parts.append((f @ f.transpose(0, 2, 1))[:, self._p, self._q])
         importance = np.zeros_like(self._size)
@@ -93,14 +100,36 @@ class Products:
 
     def part(self, row_end: IntArray, taken: IntArray | None = None) -> WeightedInput:
         """The products of a staircase; of combinations of some columns, by their place, None: of all."""
+        first = self._input(row_end, taken)
+        return WeightedInput(first, self._weights[self._row_of[first.products()]])
+
+    def trial(self, threshold: float, taken: IntArray | None = None) -> WeightedInput:
+        """The same of the products of by_size at or above a threshold, most important first: their weights lie together."""
+        p, q = self.by_size.leading(threshold)
+        first = replace(self._input(staircase(p, q), taken), order=(p, q))
+        return WeightedInput(first, self._weights_by_size[: len(p)])
+
+    @cached_property
+    def _first_layer(self) -> FirstLayer:
+        return FirstLayer(self._place.weight(self._centre), self._factors, self._place.descriptor.axis_neuron)
+
+    @cached_property
+    def _weights(self) -> Array:
+        return self._first_layer.weights(self._p, self._q)
+
+    @cached_property
+    def _weights_by_size(self) -> Array:
+        weights = self._weights[self._row_of[self.by_size.leading(0.0)]]
+        weights.setflags(write=False)  # so that layers do not copy them
+        return weights
+
+    def _input(self, row_end: IntArray, taken: IntArray | None) -> FoldedInput:
         b = self._factors.combination
         if b is None:
-            first = FoldedInput(self.columns[: len(row_end)], row_end)
-        elif taken is None:
-            first = FoldedInput(self.columns, row_end, b[: len(row_end)])
-        else:
-            first = FoldedInput(self.columns[taken], row_end, np.ascontiguousarray(b[: len(row_end), taken]))
-        return WeightedInput(first, self._weights[self._row_of[first.products()]])
+            return FoldedInput(self.columns[: len(row_end)], row_end)
+        if taken is None:
+            return FoldedInput(self.columns, row_end, b[: len(row_end)])
+        return FoldedInput(self.columns[taken], row_end, np.ascontiguousarray(b[: len(row_end), taken]))
 
 
 def _leading(factors: Factors) -> Factors:

@@ -27,6 +27,7 @@ from .truncation import Case, Errors, worst_errors
 # Channels that one look-up takes at once, 512 bits: fewer products are no gain if they need one more of these.
 DOUBLE_PACK, MIXED_PACK = 8, 16
 FEW = 4  # a table is narrowed where at most one in so many channels of its last pack is in use
+NO_GAIN = 1.02  # times the products of ordinary centres: if all are no more, close centres take all
 COLUMNS_SHARE = 0.8  # of the goal: what columns that no combination has may cost alone
 
 Taken = Mapping[int, IntArray]  # centre type -> columns that combinations are of, by their place among all
@@ -40,6 +41,8 @@ class SquareChooser:
         self._sorts: tuple[str, ...] = ()  # the one that won before
         self._before: _Candidate | None = None
         self._of_columns: _Search | None = None  # of the columns themselves
+        self._chosen: tuple[bytes, ...] = ()  # those that the last combinations were of
+        self._search: _Search | None = None  # of these
 
     def choose(self, goal: Goal) -> Choice | None:
         """The cheapest products within the goal; None where the descriptor itself costs less, or the goal is missed."""
@@ -81,12 +84,14 @@ class SquareChooser:
 
     def _combined(self, goal: Goal) -> _Candidate | None:
         """Of combinations, if the goal is met; where they are asked for with all products if it is not."""
-        place, levels, search = self._place, self._columns, self._of_combinations
+        place, levels = self._place, self._columns
         in_double, _ = levels.lowest(COLUMNS_SHARE * goal.double)
         in_mixed, _ = levels.lowest(COLUMNS_SHARE * max(goal.double, goal.mixed), in_double)
         wanted = levels.with_close(in_double, goal), in_double, in_mixed
         lists = {a: _column_lists(place, a, [levels.counts(level, a) for level in wanted]) for a in place.types}
-        most, of_double, of_mixed = ({a: taken[k] for a, taken in lists.items()} for k in range(3))
+        chosen = {a: of_all for a, (of_all, _, _) in lists.items()}
+        search = self._of_combinations(chosen)
+        most, of_double, of_mixed = ({a: np.arange(len(taken[k])) for a, taken in lists.items()} for k in range(3))
         guesses = (None, None) if self._before is None else (self._before.double.level, self._before.mixed.level)
         double = search.within(search.rankings, search.last, goal.double, of_double, guesses[0])
         if double is None and goal.form == "combined":
@@ -100,9 +105,14 @@ class SquareChooser:
     def _columns(self) -> LeadingColumns:
         return LeadingColumns(self._place)
 
-    @cached_property
-    def _of_combinations(self) -> _Search:
-        return _Search(self._place, {a: Products(self._place, a, combine(self._place, a)) for a in self._place.types})
+    def _of_combinations(self, chosen: Taken) -> _Search:
+        """Of these columns: others would count with products that are of none of them."""
+        key = _key(chosen)
+        if key != self._chosen:
+            products = {a: Products(self._place, a, combine(self._place, a, mine)) for a, mine in chosen.items()}
+            self._chosen, self._search = key, _Search(self._place, products)
+        assert self._search is not None
+        return self._search
 
 
 def _direct_cost(place: Place, a: int) -> int:
@@ -193,9 +203,18 @@ class _Candidate:
         def candidate(level: int) -> dict[int, Fitting]:
             return self.search.place.fittings(self.search.parts(at(level), self.most))
 
+        last = at(len(levels) - 1)
+        if _n_products(last) <= NO_GAIN * _n_products(row_ends):
+            return last
         trials = self.search.trials((which, *_key(row_ends), *_key(self.most)), cases, candidate)
-        found = trials.lowest(len(levels) - 1, tolerance)
-        return at(len(levels) - 1 if found is None else found[0])
+        found = trials.lowest(len(levels) - 1, tolerance, self.search.found_before.get(which))
+        level = len(levels) - 1 if found is None else found[0]
+        self.search.found_before[which] = level
+        return at(level)
+
+
+def _n_products(row_ends: Mapping[int, IntArray]) -> int:
+    return sum(int((row_end - np.arange(len(row_end))).sum()) for row_end in row_ends.values())
 
 
 def _key(arrays: Mapping[int, IntArray] | None) -> tuple[bytes, ...]:
@@ -207,12 +226,13 @@ class _Search:
 
     def __init__(self, place: Place, products: Mapping[int, Products]):
         self.place, self.products = place, products
-        self.rankings = {a: p.by_size() for a, p in products.items()}
+        self.rankings = {a: p.by_size for a, p in products.items()}
         self._levels = thresholds(np.concatenate([r.needed for r in self.rankings.values()]))
         self._cases, self._pair_table = place.cases.ordinary, place.pair_table
         self._contributions: dict[str, dict[int, Ranking]] = {}
         self._trials: dict[tuple[bytes | str, ...], Trials] = {}
         self.last = len(self._levels) - 1
+        self.found_before: dict[str, int] = {}  # level of what near and far centres need on top
 
     def last_below(self, most: int) -> int:
         """The level up to which the products of one centre of each type cost no more than so many multiply-adds; -1: none."""
@@ -238,6 +258,10 @@ class _Search:
         """Staircases of all centre types; of combinations of some columns."""
         return {a: self.products[a].part(end, None if taken is None else taken[a]) for a, end in row_ends.items()}
 
+    def _trial(self, level: int, taken: Taken | None) -> dict[int, WeightedInput]:
+        threshold = self._levels[level]
+        return {a: p.trial(threshold, None if taken is None else taken[a]) for a, p in self.products.items()}
+
     def by_contribution(self, which: str) -> dict[int, Ranking]:
         """For the centres of some structures; which: field of Cases."""
         if which not in self._contributions:
@@ -262,10 +286,13 @@ class _Search:
     ) -> _Level | None:
         """The lowest level within the tolerance; guess: where to look first."""
 
+        all_columns = rankings is self.rankings
+
         def candidate(level: int) -> dict[int, Fitting]:
+            if all_columns:
+                return self.place.fittings(self._trial(level, taken))
             return self.place.fittings(self.parts(self._row_ends(rankings, level), taken))
 
-        all_columns = rankings is self.rankings
         trials = self.trials(_key(taken), self._cases, candidate) if all_columns else Trials(self._cases, candidate)
         found = trials.lowest(last, tolerance, guess)
         return None if found is None else self.choice(rankings, found[0], taken, found[1])
@@ -314,7 +341,7 @@ class _Search:
         ranks = self._table_ranks(choice)
         total = 0
         for case in self._cases:
-            total += sum(len(case.env.centres[a]) * self.cost_of_centre(choice, a) for a in choice.row_ends)
+            total += sum(len(case.env.centres.get(a, ())) * self.cost_of_centre(choice, a) for a in choice.row_ends)
             for (d, a, b), block in case.env.blocks.items():
                 if d == self.place.d:
                     total += len(block.i) * table_cost(ranks.get(int(self._pair_table[a, b]), 1), pack)

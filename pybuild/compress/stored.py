@@ -47,7 +47,8 @@ def _square_arrays(d: int, first: FoldedInput, double: ProductPart, mixed: Produ
 def looked_up(tables: TableSet, case: Case) -> Case:
     """A case with the features that the tables give."""
     features = look_up(tables, case.env)
-    moments = {a: moments_of(case.env, features, a) for a, f in enumerate(tables.fittings) if f is not None}
+    types = [a for a, f in enumerate(tables.fittings) if f is not None and a in case.env.centres]
+    moments = {a: moments_of(case.env, features, a) for a in types}
     return replace(case, features=features, moments=moments)
 
 

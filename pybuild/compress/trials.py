@@ -24,7 +24,7 @@ ENERGY_PER_FORCE = 0.1  # angstrom: energies within 1e-9 eV/atom for forces with
 VIRIAL_PER_FORCE = 0.5  # angstrom: virials within 1e-6 eV in 200 atoms for forces within 1e-8 eV/A
 LEVELS_PER_DECADE = 16  # fineness of the threshold
 MOST_STEPS = 10  # of a search, as a rule
-FIRST = 3  # structures that a search looks at
+FIRST = 1  # cases that a search looks at
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,8 @@ class Trials:
             level = bracket.next()
             few = None if level == bracket.high else FIRST
             bracket.note(level, excess(self.errors(level, tolerance, few), tolerance))
+            if level <= bracket.low:  # at the case that comes first now: others are looked at there, too
+                bracket.keep({k for k, known in self._known.items() if self._order[0] in known})
             done += 1
             steps.update(done)
         steps.close()
@@ -159,6 +161,14 @@ class _Bracket:
         self._passing.discard(level)
         if self.low < level <= self.high:
             self.low, self.high = level, min(k for k in self._passing if k > level)
+
+    def keep(self, levels: set[int]) -> None:
+        """Of those that do not fail as far as is known these alone, and the end."""
+        end = max(self._passing)
+        for level in self._passing - levels - {end}:
+            del self._decades[level]
+        self._passing = (self._passing & levels) | {end}
+        self.high = min(level for level in self._passing if level > self.low)
 
     def next(self) -> int:
         """The middle where the errors have misled twice; the one that does not fail where the two are neighbours."""

@@ -18,7 +18,16 @@ from ..arrays import Array, Index
 from ..model.description import ModelDescription
 from ..model.net import Net, Skip
 from ..structures.structure import Structure
-from .environment import Environment, Neighbours, Pair, build_environment, close_centres, find_pairs
+from .environment import (
+    Environment,
+    Neighbourhoods,
+    Neighbours,
+    Pair,
+    build_environment,
+    close_centres,
+    find_pairs,
+    n_numbers,
+)
 from .evaluation import EMPTY, DirectInput, Features, Fitting, Moments, Result, accumulate, direct_part, fitting_of, moments_of
 from .functions import function_of
 from .lowrank import Basis
@@ -45,11 +54,11 @@ class Errors:
 
 @dataclass(frozen=True)
 class Case:
-    """One structure (or the neighbourhoods of some of its atoms), evaluated exactly."""
+    """One or several structures (or the neighbourhoods of some of their atoms), evaluated exactly."""
 
     env: Environment
     features: Mapping[Pair, Features]
-    moments: Mapping[int, Moments]
+    moments: Mapping[int, Moments]  # of the types with centres
     exact: Result
 
     def errors(self, fittings: Mapping[int, Fitting]) -> Errors:
@@ -79,30 +88,31 @@ class Cases:
 
 
 class Differing(Protocol):
-    """Any result: energy eV; forces (n, 3) eV/A; virial (3, 3) eV."""
+    """Any result, of one structure or of S: energy eV, or (S,); forces (n, 3) eV/A; virial (3, 3) eV, or (S, 3, 3)."""
 
     @property
-    def energy(self) -> float: ...
+    def energy(self) -> Array | float: ...
     @property
     def forces(self) -> Array: ...
     @property
     def virial(self) -> Array: ...
 
 
-def difference(got: Differing, exact: Differing, n_centres: int) -> Errors:
-    """Largest differences of two results for the same atoms; energy and virial are divided by the number of centres."""
-    n = max(1, n_centres)
-    return Errors(
-        force=float(np.abs(got.forces - exact.forces).max(initial=0.0)),
-        energy=abs(got.energy - exact.energy) / n,
-        virial=float(np.abs(got.virial - exact.virial).max()) / n,
-    )
+def difference(got: Differing, exact: Differing, n_centres: Index | int) -> Errors:
+    """Largest differences of two results for the same atoms; energy and virial are divided by the number of centres, (S,) of S
+    structures."""
+    n = np.atleast_1d(np.maximum(1, n_centres))
+    energy = np.abs(np.atleast_1d(got.energy - exact.energy)) / n
+    virial = np.abs(got.virial - exact.virial).reshape(len(n), -1) / n[:, None]
+    force = np.abs(got.forces - exact.forces).max(initial=0.0)
+    return Errors(float(force), float(energy.max()), float(virial.max()))
 
 
 def direct_fittings(
-    model: ModelDescription, bases: Mapping[Pair, Array], types: Sequence[int] | None = None
+    model: ModelDescription, bases: Mapping[Pair, Array | None], types: Sequence[int] | None = None
 ) -> dict[int, Fitting]:
-    """The fitting nets (of some centre types) on the descriptors of T = sum_b V_ab C_b; bases[d, a, b] is V_ab (M, K)."""
+    """The fitting nets (of some centre types) on the descriptors of T = sum_b V_ab C_b; bases[d, a, b] is V_ab (M, K), None:
+    1."""
     wanted, n = model.active_types if types is None else types, len(model.descriptors)
     return {a: fitting_of(model, a, [direct_part(model, d, a, bases) for d in range(n)]) for a in wanted}
 
@@ -116,35 +126,33 @@ def padding_vectors(model: ModelDescription) -> dict[Pair, Array]:
     return found
 
 
-def split_centres(model: ModelDescription, structure: Structure, *limits: Array) -> list[Index]:
-    """The atoms by how close their closest neighbour is: beyond the first of the limits (N, N) for the pair of types, between it
-    and the second, and so on; those with a neighbour within the last limit are left out. Of a large structure only a compact
-    group of atoms: enough to measure errors on, and memory stays bounded."""
+def split_centres(model: ModelDescription, structure: Structure, *limits: Array) -> tuple[Neighbours, list[Index]]:
+    """The pairs of some atoms, and these by how close their closest neighbour is: beyond the first of the limits (N, N) for the
+    pair of types, between it and the second, and so on; those with a neighbour within the last limit are left out. Of a large
+    structure only a compact group of atoms: enough to measure errors on, and memory stays bounded."""
     group, pairs = _affordable(model, structure)
     within = [close_centres(structure.types, pairs, model, limit)[group] for limit in limits]
     outside = [np.ones(len(group), dtype=bool), *within]
-    return [group[outer & ~inner] for outer, inner in zip(outside, within, strict=False)]
+    return pairs, [group[outer & ~inner] for outer, inner in zip(outside, within, strict=False)]
 
 
 def exact_fittings(model: ModelDescription) -> dict[int, Fitting]:
     """The fitting nets on the embedding nets' own outputs."""
     kinds = zip(model.descriptors, model.pair_kinds, strict=True)
-    groups = [(d, b, np.eye(of.width)) for d, (of, kinds_of) in enumerate(kinds) for b in of.groups(kinds_of)]
-    unrotated = {(d, a, b): eye for d, b, eye in groups for a in model.active_types}
+    groups = [(d, b) for d, (of, kinds_of) in enumerate(kinds) for b in of.groups(kinds_of)]
+    unrotated: dict[Pair, Array | None] = {(d, a, b): None for d, b in groups for a in model.active_types}
     return direct_fittings(model, unrotated | padding_vectors(model))
 
 
-def evaluate_exactly(
-    model: ModelDescription, structure: Structure, centres: Index, fittings: Mapping[int, Fitting] | None = None
-) -> Case:
-    """A structure of which some atoms contribute their energy, with the embedding nets' own outputs as features; fittings:
+def evaluate_exactly(model: ModelDescription, atoms: Neighbourhoods, fittings: Mapping[int, Fitting] | None = None) -> Case:
+    """Structures of which some atoms contribute their energy, with the embedding nets' own outputs as features; fittings:
     exact_fittings, where the caller has them already."""
-    env = build_environment(structure, find_pairs(structure, model, centres), model, centres)
+    env = build_environment(model, atoms)
     features = {}
     for pair, block in env.blocks.items():
         value, slope = function_of(model.descriptors[pair[0]], *pair[1:]).derivatives(block.x, order=1)
         features[pair] = Features.of(block, value, slope)
-    moments = {a: moments_of(env, features, a) for a in model.active_types}
+    moments = {a: moments_of(env, features, a) for a in model.active_types if a in env.centres}
     return Case(env, features, moments, accumulate(env, features, fittings or exact_fittings(model), moments))
 
 
@@ -156,11 +164,11 @@ def project(case: Case, bases: Mapping[Pair, Basis]) -> Case:
 
 def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> list[Array]:
     """Of each descriptor dE/dT (n, M, components) of all centres of type a; cases as evaluated exactly."""
-    eyes = {(d, a, EMPTY): np.eye(descriptor.width) for d, descriptor in enumerate(model.descriptors)}
-    fitting, sums = direct_fittings(model, eyes, (a,))[a], [_sum_of(model, d, a) for d in range(len(model.descriptors))]
+    unrotated: dict[Pair, Array | None] = {(d, a, EMPTY): None for d in range(len(model.descriptors))}
+    fitting, sums = direct_fittings(model, unrotated, (a,))[a], [_sum_of(model, d, a) for d in range(len(model.descriptors))]
     rows = [[np.empty((0, descriptor.width, descriptor.n_components))] for descriptor in model.descriptors]
     for case in cases:
-        if a in case.moments and len(case.env.centres[a]):
+        if a in case.moments:
             whole = [{EMPTY: mine.whole(by_group)} for mine, by_group in zip(sums, case.moments[a], strict=True)]
             gradient = fitting.net.gradient(fitting.forward(whole, case.env.parameters[a]))
             for mine, by_type in zip(rows, fitting.reverse(whole, gradient), strict=True):
@@ -171,7 +179,7 @@ def moment_gradients(model: ModelDescription, cases: Sequence[Case], a: int) -> 
 def _sum_of(model: ModelDescription, d: int, a: int) -> DirectInput:
     """T of the functions themselves."""
     descriptor = model.descriptors[d]
-    vectors = dict.fromkeys(descriptor.groups(model.pair_kinds[d]), np.eye(descriptor.width))
+    vectors: dict[int, Array | None] = dict.fromkeys(descriptor.groups(model.pair_kinds[d]))
     vectors |= {b: v for (e, c, b), v in padding_vectors(model).items() if (e, c) == (d, a)}
     return DirectInput(vectors, descriptor, a)
 
@@ -181,11 +189,8 @@ def _affordable(model: ModelDescription, structure: Structure) -> tuple[Index, N
     each."""
     group = _group(structure, MOST_CENTRES)
     pairs = find_pairs(structure, model, group)
-    numbers = np.zeros(len(group))
-    for descriptor, taken in zip(model.descriptors, pairs.taken, strict=True):
-        if descriptor.n_bodies == 3:
-            n = np.bincount(pairs.i[taken], minlength=len(structure.types))[group]
-            numbers += 0.5 * n * (n + 1) * descriptor.width
+    three_bodies = any(descriptor.n_bodies == 3 for descriptor in model.descriptors)
+    numbers = n_numbers(model, pairs, group) if three_bodies else np.zeros(1)
     most = int(MOST_NUMBERS / max(1.0, float(numbers.mean())))
     if most >= len(group):
         return group, pairs
@@ -212,12 +217,17 @@ def worst_errors(cases: Sequence[Case], fittings: Mapping[int, Fitting]) -> Erro
     return worst
 
 
+def around(cases: Sequence[Case], a: int) -> list[Case]:
+    """Those with centres of type a."""
+    return [case for case in cases if a in case.moments]
+
+
 def first_layer_gradients(cases: Sequence[Case], fitting: Fitting, a: int) -> Array:
     """dE/dz (n, n_out) of the first layer's sum z = W^T input + b, for all centres of type a."""
     first, rest = fitting.net.layers[0], fitting.net.layers[1:]
     unit = replace(first, weight=np.eye(first.weight.shape[1]), bias=np.zeros(first.weight.shape[1]), skip=Skip.NONE)
     rows = [np.empty((0, first.weight.shape[1]))]
-    for case in cases:
+    for case in around(cases, a):
         z = fitting.forward(case.moments[a], case.env.parameters[a]) @ first.weight + first.bias
         rows.append(Net((unit, *rest)).gradient(z))
     return np.concatenate(rows)

@@ -4,7 +4,8 @@ here of groups, nets and constants is of those whose nets see the distance of on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,14 @@ def mean_of_s(mean: Array, std: Array) -> Array:
     times std'^2."""
     spread = np.sqrt(np.maximum(3 * std[:, 1] ** 2 - std[:, 0] ** 2, 0.0))
     return np.where(mean != 0, mean, spread)
+
+
+def joined_fields(rows: Sequence[Any]) -> Any:
+    """Dataclasses of arrays, of one kind, as one."""
+    first, *others = rows
+    if not others:
+        return first
+    return type(first)(*(np.concatenate([getattr(mine, field.name) for mine in rows]) for field in fields(first)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +122,10 @@ class TwoBody:
     def net(self, a: int, b: int) -> Net | Piecewise:
         """The embedding net of a neighbour of type b of a centre of type a."""
         return self.nets[self.net_of[a, b]]
+
+    def joined(self, rows: Sequence[Any]) -> Any:
+        """All fields are of terms."""
+        return joined_fields(rows)
 
     def constants(self, a: int, kind: int) -> list[float]:
         """Arguments of slots without neighbour (first) and of those of excluded neighbours, if they add anything."""

@@ -53,6 +53,14 @@ class Activation:
         """gelu's constant: TensorFlow's own gelu (gelu_tf) has it rounded to float32."""
         return self.parameter or GELU_CUBIC
 
+    def slope(self, x: Array) -> tuple[Array, Array]:
+        """Value and first derivative at x (any shape), float64."""
+        if self.name == "tanh":
+            t = np.tanh(x)
+            slope = t * t
+            return t, np.subtract(1.0, slope, out=slope)
+        return self.evaluate(x)[:2]
+
     def evaluate(self, x: ArrayLike) -> Derivatives:
         """Value, first and second derivative at x (any shape); three float64 arrays of that shape."""
         x = np.asarray(x, dtype=np.float64)

@@ -25,7 +25,7 @@ def own(owner: Any, dtype: type, *names: str) -> None:
 
 def _read_only(value: Any, dtype: type, name: str) -> Any:
     kept = isinstance(value, np.ndarray) and value.dtype == dtype and value.flags.c_contiguous and not value.flags.writeable
-    if kept and value.base is None:
+    if kept and (value.base is None or (isinstance(value.base, np.ndarray) and not value.base.flags.writeable)):
         return value
     try:
         array: Any = np.array(value, dtype=dtype, order="C")

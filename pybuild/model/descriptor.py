@@ -13,6 +13,7 @@ own divisor for each group; what such a sum has for each of its terms is a row, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -83,6 +84,7 @@ class Descriptor(Protocol):
     kind: ClassVar[str]
     n_bodies: ClassVar[int]  # 2 or 3
     form: ClassVar[Form]  # that the first layer of the fitting net can be folded into
+
     @property
     def rcut(self) -> float: ...
     @property
@@ -170,6 +172,9 @@ class Descriptor(Protocol):
 
     def reverse_rows(self, rows: Any, d_row: Array, d_x: Array) -> Array:
         """dE/d vector (p, 3) of the neighbours from Rows of its own, dE/dR (t, components) and dE/dx (t,)."""
+
+    def joined(self, rows: Sequence[Any]) -> Any:
+        """Rows of its own, one after the other."""
 
     def rows_along_r(self, a: int, group: int, x: Array, closest: float) -> AlongR:
         """For bounds of the error in a force, with no neighbours closer than ``closest`` where x is none of theirs."""

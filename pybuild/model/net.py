@@ -63,7 +63,7 @@ class Net:
         """Outputs (n, n_out) for inputs (n, n_in), and what ``reverse`` needs."""
         tape = []
         for layer in self.layers:
-            y, slope, _ = layer.activation.evaluate(x @ layer.weight + layer.bias)
+            y, slope = layer.activation.slope(x @ layer.weight + layer.bias)
             tape.append((layer, slope))
             x = (y if layer.idt is None else y * layer.idt) + layer.skipped(x)
         return x, tape

@@ -2,7 +2,7 @@
 """All pairs of atoms closer than a cutoff, periodic images included, by linked cells in NumPy.
 
 Works for any cell shape and for cells smaller than the cutoff (an atom is then also a neighbour of its own images). Memory grows
-with the number of pairs of one cell offset, not with the square of the number of atoms.
+with the number of pairs, not with the square of the number of atoms.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..arrays import Array, Index
 from ..errors import InputError
 
 MAX_IMAGES = 100_000  # of a cell within the cutoff: a cell of 0.3 A and a cutoff of 6 A
+CHUNK = 4096  # atoms whose neighbours are looked for at once
 MAX_BINS = 1024  # cells a direction: keeps the cell number of a sparse cluster small
 
 
@@ -34,12 +35,10 @@ def neighbour_pairs(
     points, owner = _with_images(positions, cell, cutoff)
     bins = _bin(points, cutoff)
     atoms = np.arange(len(positions)) if centres is None else np.asarray(centres)
-    found = [_pairs_of_offset(atoms, np.array(offset), points, bins, cutoff) for offset in product((-1, 0, 1), repeat=3)]
-    i = np.concatenate([f[0] for f in found])
-    j = np.concatenate([f[1] for f in found])
+    found = [_pairs_around(atoms[k : k + CHUNK], points, bins, cutoff) for k in range(0, len(atoms), CHUNK)]
+    i, j, d = (np.concatenate([f[k] for f in found]) for k in range(3)) if found else (atoms, atoms, np.empty((0, 3)))
     order = np.lexsort((j, i))
-    i, j = i[order], j[order]
-    return i, owner[j], points[j] - points[i]
+    return i[order], owner[j[order]], d[order]
 
 
 def cell_heights(cell: Array) -> Array:
@@ -66,16 +65,17 @@ def _with_images(positions: Array, cell: Array | None, cutoff: float) -> tuple[A
             f"the cell is only {heights.min():g} A thick: {n_images:.3g} images of it are within {cutoff:g} A; "
             "are lengths in angstrom?"
         )
-    shifts = product(*(range(-int(np.ceil(r)), int(np.ceil(r)) + 1) for r in reach))
-    points, owner = [fractional], [np.arange(n)]
-    for shift in shifts:
-        if shift == (0, 0, 0):
-            continue
-        image = fractional + np.array(shift)
-        near = np.all((image >= -reach) & (image <= 1 + reach), axis=1)
-        points.append(image[near])
-        owner.append(np.flatnonzero(near))
-    return np.concatenate(points) @ cell, np.concatenate(owner)
+    # Along each axis which images are near, then those that are along all three.
+    points, owner = fractional, np.arange(n)
+    is_image = np.zeros(n, dtype=bool)
+    for axis, most in enumerate(np.ceil(reach).astype(int).tolist()):
+        shifts = np.arange(-most, most + 1)
+        moved = points[:, axis] + shifts[:, None]
+        shift, near = np.nonzero((shifts[:, None] == 0) | ((moved >= -reach[axis]) & (moved <= 1 + reach[axis])))
+        points, owner, is_image = points[near], owner[near], is_image[near] | (shifts[shift] != 0)
+        points[:, axis] += shifts[shift]
+    order = np.argsort(is_image, kind="stable")
+    return points[order] @ cell, owner[order]
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,16 @@ def _bin(points: Array, cutoff: float) -> _Bins:
     return _Bins(cell, shape, order, flat[order])
 
 
-def _pairs_of_offset(atoms: Index, offset: Index, points: Array, bins: _Bins, cutoff: float) -> tuple[Index, Index]:
-    """Pairs of an atom and a point in the cell at a fixed offset from the atom's own."""
-    target = np.ravel_multi_index((bins.cell[atoms] + offset).T, bins.shape)
+def _pairs_around(atoms: Index, points: Array, bins: _Bins, cutoff: float) -> tuple[Index, Index, Array]:
+    """Pairs i, j and d of an atom and a point in the cells around the atom's own; three cells in a row lie together."""
+    rows = np.array(list(product((-1, 0, 1), repeat=2)))
+    first = bins.cell[atoms][:, None] + np.column_stack([rows, np.full(len(rows), -1)])  # (n, 9, 3)
+    target = np.ravel_multi_index(tuple(np.moveaxis(first, 2, 0)), bins.shape).ravel()
     begin = np.searchsorted(bins.sorted_cells, target, side="left")
-    count = np.searchsorted(bins.sorted_cells, target, side="right") - begin
-    i = np.repeat(atoms, count)
+    count = np.searchsorted(bins.sorted_cells, target + 2, side="right") - begin
+    i = np.repeat(np.repeat(atoms, len(rows)), count)
     within = np.arange(i.size) - np.repeat(np.cumsum(count) - count, count)
     j = bins.order[np.repeat(begin, count) + within]
     d = points[j] - points[i]
-    near = (np.einsum("ij,ij->i", d, d) <= cutoff * cutoff) & (i != j)
-    return i[near], j[near]
+    near = np.flatnonzero((np.einsum("ij,ij->i", d, d) <= cutoff * cutoff) & (i != j))
+    return i[near], j[near], d[near]

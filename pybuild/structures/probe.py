@@ -205,6 +205,8 @@ def _pushed_apart(positions: Array, types: Array, cell: Array, distances: Array)
         if not np.linalg.norm(positions - start, axis=1).max(initial=0.0) <= 0.5 * SKIN * cutoff:
             start = positions
             i, j, d = neighbour_pairs(positions, cell, (1 + SKIN) * cutoff)
+            once = i < j  # an atom and its own images push each other nowhere
+            i, j, d = i[once], j[once], d[once]
             image, wanted = d - (positions[j] - positions[i]), distances[types[i], types[j]]
         d = positions[j] - positions[i] + image
         r = np.sqrt(np.einsum("ij,ij->i", d, d))
@@ -212,7 +214,8 @@ def _pushed_apart(positions: Array, types: Array, cell: Array, distances: Array)
         if not near.size:
             break
         size = 0.51 * (1.02 * wanted[near] - np.maximum(r[near], 1e-3)) / np.maximum(r[near], 1e-3)
-        push = [np.bincount(i[near], -d[near, c] * size, n) for c in range(3)]
+        moves = d[near].T * size
+        push = [np.bincount(j[near], along, n) - np.bincount(i[near], along, n) for along in moves]
         positions = positions + np.column_stack(push)
     return positions
 

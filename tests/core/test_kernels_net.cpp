@@ -274,12 +274,13 @@ TEST_P(NetKernels, LayersAndTheirGradient) {
     });
 }
 
-/// Lanes behind the last atom: whole packs, and less or more than half of one.
+/// Lanes behind the last atom: whole packs, less or more than half of one, and as few atoms as are taken by themselves.
 TEST_P(NetKernels, LanesWithoutAtoms) {
     in_both_precisions([](const auto& kernels) {
         const int multiple = lane_multiple(kernels);
         for (int full = 0; full <= 64; full += multiple) {
-            for (const int rest : {1, multiple / 4, multiple / 2, multiple / 2 + 1}) {
+            for (const int rest :
+                 {1, 2, multiple / 4, multiple / 4 + 1, multiple / 2, multiple / 2 + 1, multiple / 2 + 2, multiple - 1}) {
                 SCOPED_TRACE(testing::Message() << full + rest << " atoms");
                 check_layer(kernels, Activation::tanh, Skip::doubled, true, {80, full + rest});
             }

@@ -6,9 +6,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pybuild.compress.build import Options, build
-from pybuild.compress.trials import within
-from pybuild.compress.truncation import difference
+from pybuild.compress.build import Measured, Options, build, tightened
+from pybuild.compress.trials import Goal, within
+from pybuild.compress.truncation import Errors, difference
 from pybuild.errors import InputError
 from pybuild.model.net import Net, Skip
 from pybuild.oracles import reference, reference_tables
@@ -326,6 +326,17 @@ def test_relu_tables_are_exact(make_model, make_structure):
     tables = build(model, M, Options(rank="full")).tables
     for structure in structures(make_structure, 2):
         assert compare(model, tables, structure)[2].force < 1e-9
+
+
+@pytest.mark.parametrize(("found", "expected"), [((1.2e-5, 0.9e-5), 1), ((0.9e-5, 0.8e-5), 0), ((1.2e-5, 1.1e-5), 0)])
+def test_a_goal_that_no_tightening_helps(found, expected):
+    """Goes back to the loosest one that met the tolerance, to the first where none did."""
+    nothing = Errors(0.0, 0.0, 0.0)
+    goals = [Goal(2.5e-9, mixed, 2.5e-9, 2.5e-5) for mixed in (2.5e-6, 1.2e-6)]
+    tried = [
+        (goal, Measured(nothing, Errors(force, 0.0, 0.0), nothing, nothing)) for goal, force in zip(goals, found, strict=True)
+    ]
+    assert tightened(tried, Options(), {"mixed"}) == goals[expected]
 
 
 def test_a_centre_type_without_slots(make_model, make_structure):

@@ -10,6 +10,7 @@ from pybuild import calculator
 from pybuild.compress import products
 from pybuild.compress.build import Options, build
 from pybuild.compress.combinations import combine
+from pybuild.compress.environment import Neighbourhoods
 from pybuild.compress.evaluation import FoldedInput
 from pybuild.compress.folding import FirstLayer
 from pybuild.compress.lowrank import identity_basis
@@ -37,7 +38,7 @@ def problem(make_model, make_structure):
     """A place in a model of three types with all columns, one structure evaluated exactly, and the factors of type 1."""
     model = make_model(seed=4, n_types=N_TYPES, widths=(1, 6, WIDTH))
     positions, types, cell = make_structure(seed=5, n_types=N_TYPES)
-    case = evaluate_exactly(model, Structure(positions, types, cell), np.arange(len(types)))
+    case = evaluate_exactly(model, Neighbourhoods.of(model, Structure(positions, types, cell), np.arange(len(types))))
     bases = {pair: identity_basis(WIDTH) for pair in case.env.blocks}
     place = Place(model, bases, 0, Cases([case], [], []), np.zeros((N_TYPES, N_TYPES)))
     return place, case, combine(place, 1)

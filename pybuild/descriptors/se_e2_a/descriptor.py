@@ -33,7 +33,7 @@ class AngularRows:
     sw: Array
     dsw: Array
     q: Array
-    std: Array
+    std: Array  # (p, 2)
     y: Array  # Y(u), u = d/q, (p, components - 4)
     dy: Array  # dY/du (p, components - 4, 3)
 
@@ -99,14 +99,14 @@ class SeE2A(TwoBody):
         row[:, 1:4] = (sw / q**2)[:, None] * vector / self.std[a, 1]
         row[:, 4:] = (sw / q / self.std[a, 0])[:, None] * y
         x = row[:, 0] if self.argument is Argument.X else self.rcut - r
-        return AngularRows(row, x, vector, r, sw, dsw, q, self.std[a], y, dy)
+        return AngularRows(row, x, vector, r, sw, dsw, q, np.repeat(self.std[a : a + 1], len(r), axis=0), y, dy)
 
     def reverse_rows(self, rows: AngularRows, d_row: Array, d_x: Array) -> Array:
         """dE/d vector: ds/dr = sw'/q - sw/q^2, and the other components are h d with h = sw/q^2. d_x: of the tables' argument."""
         q, sw, dsw = rows.q, rows.sw, rows.dsw
         zero = np.zeros_like(d_x)
         d_x, d_r = (d_x, zero) if self.argument is Argument.X else (zero, -d_x)
-        d_s, d_angular = (d_row[:, 0] + d_x) / rows.std[0], d_row[:, 1:4] / rows.std[1]
+        d_s, d_angular = (d_row[:, 0] + d_x) / rows.std[:, 0], d_row[:, 1:4] / rows.std[:, 1:]
         along = d_r + d_s * (dsw / q - sw / q**2) + np.sum(d_angular * rows.vector, axis=1) * (dsw / q**2 - 2.0 * sw / q**3)
         gradient: Array = along[:, None] * (rows.vector / rows.r[:, None]) + (sw / q**2)[:, None] * d_angular
         return gradient if self.lmax == 1 else gradient + self._reverse_harmonics(rows, d_row[:, 4:])
@@ -114,7 +114,7 @@ class SeE2A(TwoBody):
     def _reverse_harmonics(self, rows: AngularRows, d_row: Array) -> Array:
         """What the components of degree 2 and more add to dE/d vector."""
         q, unit = rows.q, rows.vector / rows.r[:, None]
-        size, d_size = rows.sw / q / rows.std[0], (rows.dsw / q - rows.sw / q**2) / rows.std[0]
+        size, d_size = rows.sw / q / rows.std[:, 0], (rows.dsw / q - rows.sw / q**2) / rows.std[:, 0]
         d_u = size[:, None] * np.einsum("pm,pmc->pc", d_row, rows.dy)
         along = d_size * np.einsum("pm,pm->p", d_row, rows.y) - np.einsum("pc,pc->p", d_u, rows.vector) / q**2
         return d_u / q[:, None] + along[:, None] * unit

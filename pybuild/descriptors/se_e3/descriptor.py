@@ -8,7 +8,8 @@ x G_bc(x), x = v_j . v_k; a neighbour meets itself, too. Empty slots and exclude
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ from ...model.description import PairKind
 from ...model.descriptor import AlongR, Argument, CentreNeighbours, Form
 from ...model.net import Net
 from ..radial import Radial
-from ..two_body import TwoBody, mean_of_s
+from ..two_body import TwoBody, joined_fields, mean_of_s
 
 SMALLEST_Q = 1e-6  # angstrom, where a bound of an error is wanted
 
@@ -137,6 +138,14 @@ class SeE3(TwoBody):
         x = np.einsum("td,td->t", v[first], v[second])
         start = np.cumsum([pairs.shape[1] for pairs in found])
         return Triples(x, times[:, None], first, second, v, neighbours.vector, r, h, dh, sw, dsw), start
+
+    def joined(self, rows: Sequence[Triples]) -> Triples:
+        """Neighbours are numbered through."""
+        firsts = np.cumsum([0, *(len(mine.r) for mine in rows)])
+        moved = zip(rows, firsts.tolist(), strict=False)
+        renumbered = [replace(mine, first=mine.first + k, second=mine.second + k) for mine, k in moved]
+        found: Triples = joined_fields(renumbered)
+        return found
 
     def reverse_rows(self, rows: Triples, d_row: Array, d_x: Array) -> Array:
         """dE/d vector (p, 3) of the neighbours; how much a pair counts does not depend on it."""

@@ -2,6 +2,7 @@
 // See net.hpp.
 #include "host/kernels/net.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "dpc/math/activation.hpp"
@@ -45,12 +46,36 @@ struct HalfOf<float> {
     typedef float Vector __attribute__((vector_size(DPC_PACK_BYTES / 2)));
 };
 
+template <class T>
+struct HalfPack {
+    using Vector = typename HalfOf<T>::Vector;
+    static constexpr int width = Pack<T>::width / 2;
+    Vector v{};
+
+    DPC_FUNCTION HalfPack() = default;
+    DPC_FUNCTION explicit HalfPack(T scalar) : v(scalar - Vector{}) {}
+    DPC_FUNCTION static HalfPack load(const T* from) {
+        HalfPack half;
+        std::memcpy(&half.v, from, sizeof(Vector));
+        return half;
+    }
+    DPC_FUNCTION void store(T* to) const { std::memcpy(to, &v, sizeof(Vector)); }
+    DPC_FUNCTION HalfPack& operator+=(HalfPack other) {
+        v += other.v;
+        return *this;
+    }
+    DPC_FUNCTION friend HalfPack operator*(HalfPack a, HalfPack b) {
+        a.v *= b.v;
+        return a;
+    }
+};
+
 /// A panel times N packs of lanes and half a pack behind them, for blocks of few atoms. Alone, the half has two sums a row, of even
 /// and of odd inputs: six would wait for each other.
 template <class Real, int N>
 void product_tile_and_half(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
     using P = Pack<Real>;
-    using Half = typename HalfOf<Real>::Vector;
+    using Half = HalfPack<Real>;
     constexpr int kPhases = N == 0 ? 2 : 1;
     P sum[kPanelRows][N == 0 ? 1 : N];
     Half half[kPhases][kPanelRows];
@@ -59,7 +84,7 @@ void product_tile_and_half(int n_in, const Real* panel, int lanes, const Real* x
             sum[row][v] = P(0.0);
         }
         for (int phase = 0; phase < kPhases; ++phase) {
-            half[phase][row] = Half{};
+            half[phase][row] = Half();
         }
     }
     const auto add = [&](auto phase) __attribute__((always_inline)) {
@@ -67,15 +92,14 @@ void product_tile_and_half(int n_in, const Real* panel, int lanes, const Real* x
         for (int v = 0; v < N; ++v) {
             column[v] = P::load(x + v * P::width);
         }
-        Half last;
-        std::memcpy(&last, x + N * P::width, sizeof last);
+        const Half last = Half::load(x + N * P::width);
         __builtin_prefetch(panel + kPanelRows * n_in, 0, 2);
         for (int row = 0; row < kPanelRows; ++row) {
             const P weight(panel[row]);
             for (int v = 0; v < N; ++v) {
                 sum[row][v] += weight * column[v];
             }
-            half[decltype(phase)::value - 1][row] += panel[row] * last;
+            half[decltype(phase)::value - 1][row] += Half(panel[row]) * last;
         }
         panel += kPanelRows;
         x += lanes;
@@ -94,31 +118,143 @@ void product_tile_and_half(int n_in, const Real* panel, int lanes, const Real* x
         for (int v = 0; v < N; ++v) {
             sum[row][v].store(y + row * lanes + v * P::width);
         }
-        const Half total = kPhases == 2 ? half[0][row] + half[kPhases - 1][row] : half[0][row];
-        std::memcpy(y + row * lanes + N * P::width, &total, sizeof total);
+        Half total = half[0][row];
+        if constexpr (kPhases == 2) {
+            total += half[1][row];
+        }
+        total.store(y + row * lanes + N * P::width);
     }
 }
+
+/// Sums of a panel for one atom: its rows are the elements of vectors, so that an input costs a fraction of what it costs by lanes.
+template <class Real>
+struct PanelSums;
+template <>
+struct PanelSums<double> {
+    typedef double Pair __attribute__((vector_size(16)));
+    typedef double Four __attribute__((vector_size(32)));
+    static_assert(kPanelRows * sizeof(double) == sizeof(Pair) + sizeof(Four));
+    static constexpr int kMostAtoms = 2;  // two vectors each: three take as long as half a pack
+    Four first{};
+    Pair last{};
+
+    DPC_FUNCTION static PanelSums load(const double* panel) {
+        PanelSums weights;
+        std::memcpy(&weights.first, panel, sizeof(Four));
+        std::memcpy(&weights.last, panel + 4, sizeof(Pair));
+        return weights;
+    }
+    DPC_FUNCTION void add(const PanelSums& weights, double x) {
+        first += weights.first * x;
+        last += weights.last * x;
+    }
+    DPC_FUNCTION void add(const PanelSums& other) {
+        first += other.first;
+        last += other.last;
+    }
+};
+template <>
+struct PanelSums<float> {
+    typedef float Four __attribute__((vector_size(16)));
+    typedef float Pair __attribute__((vector_size(8)));
+    static_assert(kPanelRows * sizeof(float) == sizeof(Pair) + sizeof(Four));
+    static constexpr int kMostAtoms = 2;
+    Four first{};
+    Pair last{};
+
+    DPC_FUNCTION static PanelSums load(const float* panel) {
+        PanelSums weights;
+        std::memcpy(&weights.first, panel, sizeof(Four));
+        std::memcpy(&weights.last, panel + 4, sizeof(Pair));
+        return weights;
+    }
+    DPC_FUNCTION void add(const PanelSums& weights, float x) {
+        first += weights.first * x;
+        last += weights.last * x;
+    }
+    DPC_FUNCTION void add(const PanelSums& other) {
+        first += other.first;
+        last += other.last;
+    }
+};
+
+/// A panel times the last N atoms of a block. Inputs are summed in phases, which do not wait for each other.
+template <class Real, int N>
+void product_of_atoms(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+    constexpr int kPhases = 4 / N;
+    PanelSums<Real> sum[kPhases][N];
+    int k = 0;
+    for (; k + kPhases <= n_in; k += kPhases) {
+        __builtin_prefetch(panel + kPanelRows * n_in, 0, 2);
+        __builtin_prefetch(panel + kPanelRows * (n_in + kPhases) - 1, 0, 2);
+        for (int phase = 0; phase < kPhases; ++phase) {
+            const PanelSums<Real> weights = PanelSums<Real>::load(panel);
+            for (int atom = 0; atom < N; ++atom) {
+                sum[phase][atom].add(weights, x[atom]);
+            }
+            panel += kPanelRows;
+            x += lanes;
+        }
+    }
+    for (; k < n_in; ++k, panel += kPanelRows, x += lanes) {
+        for (int atom = 0; atom < N; ++atom) {
+            sum[0][atom].add(PanelSums<Real>::load(panel), x[atom]);
+        }
+    }
+    for (int atom = 0; atom < N; ++atom) {
+        for (int phase = 1; phase < kPhases; ++phase) {
+            sum[0][atom].add(sum[phase][atom]);
+        }
+        for (int row = 0; row < kPanelRows; ++row) {
+            y[row * lanes + atom] = row < 4 ? sum[0][atom].first[row] : sum[0][atom].last[row - 4];
+        }
+    }
+}
+
+/// How the lanes in use are cut: packs, half a pack, and atoms by themselves.
+template <class Real>
+struct LanePieces {
+    int n_packs, n_halves, n_atoms;
+
+    DPC_FUNCTION explicit LanePieces(int used) {
+        constexpr int width = Pack<Real>::width, half = width / 2, most = kHasHalves ? PanelSums<Real>::kMostAtoms : 0;
+        const int rest = used % width;
+        n_packs = used / width;
+        n_halves = kHasHalves && rest > most && rest <= half + most ? 1 : 0;
+        n_atoms = rest - n_halves * half;
+        if (n_atoms > most) {
+            ++n_packs;
+        }
+        if (n_atoms > most || n_atoms < 0) {
+            n_atoms = 0;
+        }
+    }
+};
 
 /// One panel times the lanes in use, which lie among a multiple of kLaneMultiple. The panel, some hundred weights a row, stays in the
 /// first-level cache over the tiles.
 template <class Real>
 DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, Lanes lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width;
-    const int rest = lanes.used % width;
-    const bool ends_with_half = kHasHalves && rest > 0 && rest <= width / 2;
-    const int n_packs = lanes.used / width + (rest > 0 && !ends_with_half ? 1 : 0);
-    const int n_beside_half = ends_with_half ? n_packs % kPacksAtOnce : 0, n_alone = n_packs - n_beside_half;
+    const LanePieces<Real> pieces(lanes.used);
+    const int n_beside_half = pieces.n_halves * (pieces.n_packs % kPacksAtOnce), n_alone = pieces.n_packs - n_beside_half;
     math::in_passes<kPacksAtOnce>(n_alone, [&](auto count, int first) {
         product_tile<Real, decltype(count)::value>(n_in, panel, lanes.n, x + first * width, y + first * width);
     });
-    int end = n_packs * width;
+    int end = pieces.n_packs * width;
     if constexpr (kHasHalves) {
-        if (ends_with_half) {
+        if (pieces.n_halves > 0) {
             math::with_count<kPacksAtOnce>(n_beside_half + 1, [&](auto count) {
                 product_tile_and_half<Real, decltype(count)::value - 1>(n_in, panel, lanes.n, x + n_alone * width,
                                                                         y + n_alone * width);
             });
             end += width / 2;
+        }
+        if (pieces.n_atoms > 0) {
+            math::with_count<PanelSums<Real>::kMostAtoms>(pieces.n_atoms, [&](auto count) {
+                product_of_atoms<Real, decltype(count)::value>(n_in, panel, lanes.n, x + end, y + end);
+            });
+            end += pieces.n_atoms;
         }
     }
     for (int row = 0; row < kPanelRows && end < lanes.n; ++row) {
@@ -134,6 +270,36 @@ void multiply_lanes(const PackedMatrix<Real>& matrix, Lanes lanes, const Real* x
     for (int row = 0; row < matrix.n_out; row += kPanelRows) {
         multiply_panel(matrix.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes.n);
         panel += static_cast<std::ptrdiff_t>(kPanelRows) * matrix.n_in;
+    }
+}
+
+/// x (n_in rounded up, lanes) = the transpose of a matrix times y, of so few atoms that x stays in the first-level cache: the weights are
+/// those that compute_layer has read, the last ones first, of which the second-level cache has more than of a copy of its own.
+template <class P, class Real>
+void multiply_transposed(const PackedMatrix<Real>& matrix, int lanes, const Real* y, Real* x) {
+    const int n_panels = (matrix.n_out + kPanelRows - 1) / kPanelRows;
+    for (int number = n_panels - 1; number >= 0; --number) {
+        const Real* panel = matrix.panels + static_cast<std::ptrdiff_t>(number) * kPanelRows * matrix.n_in;
+        P of_row[kPanelRows];
+        for (int row = 0; row < kPanelRows; ++row) {
+            const int at = number * kPanelRows + row;
+            of_row[row] = at < matrix.n_out ? P::load(y + static_cast<std::ptrdiff_t>(at) * lanes) : P(Real(0));
+        }
+        const bool is_first = number == n_panels - 1;
+        for (int k = 0; k < matrix.n_in; ++k, panel += kPanelRows) {
+            __builtin_prefetch(panel - static_cast<std::ptrdiff_t>(kPanelRows) * matrix.n_in, 0, 2);
+            Real* to = x + static_cast<std::ptrdiff_t>(k) * lanes;
+            P sum = is_first ? P(Real(0)) : P::load(to);
+            for (int row = 0; row < kPanelRows; ++row) {
+                sum += P(panel[row]) * of_row[row];
+            }
+            sum.store(to);
+        }
+    }
+    const int n_rows = (matrix.n_in + kPanelRows - 1) / kPanelRows * kPanelRows;
+    for (int row = 0; row < n_rows; ++row) {
+        const int end = row < matrix.n_in ? P::width : 0;
+        std::fill(x + static_cast<std::ptrdiff_t>(row) * lanes + end, x + static_cast<std::ptrdiff_t>(row + 1) * lanes, Real(0));
     }
 }
 
@@ -196,7 +362,13 @@ void reverse_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* reve
     for (std::ptrdiff_t k = 0; k < n; k += P::width) {
         (P::load(slope + k) * P::load(reverse_y + k)).store(slope + k);
     }
-    multiply_lanes(layer.reverse_weight, lanes, slope, reverse_x);
+    if (kHasHalves && lanes.used <= HalfPack<Real>::width) {
+        multiply_transposed<HalfPack<Real>>(layer.weight, lanes.n, slope, reverse_x);
+    } else if (lanes.used <= P::width) {
+        multiply_transposed<P>(layer.weight, lanes.n, slope, reverse_x);
+    } else {
+        multiply_lanes(layer.reverse_weight, lanes, slope, reverse_x);
+    }
     if (layer.skip == Skip::none) {
         return;
     }
