@@ -2,7 +2,6 @@
 // See net.hpp.
 #include "host/kernels/net.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "dpc/math/activation.hpp"
@@ -126,108 +125,56 @@ void product_tile_and_half(int n_in, const Real* panel, int lanes, const Real* x
     }
 }
 
-/// Sums of a panel for one atom: its rows are the elements of vectors, so that an input costs a fraction of what it costs by lanes.
+/// A panel times one atom, the last of a block: the rows are the elements of vectors, four and two, so that an input costs a third of
+/// what half a pack does. Inputs are summed in phases, which do not wait for each other.
 template <class Real>
-struct PanelSums;
-template <>
-struct PanelSums<double> {
-    typedef double Pair __attribute__((vector_size(16)));
-    typedef double Four __attribute__((vector_size(32)));
-    static_assert(kPanelRows * sizeof(double) == sizeof(Pair) + sizeof(Four));
-    static constexpr int kMostAtoms = 2;  // two vectors each: three take as long as half a pack
-    Four first{};
-    Pair last{};
-
-    DPC_FUNCTION static PanelSums load(const double* panel) {
-        PanelSums weights;
-        std::memcpy(&weights.first, panel, sizeof(Four));
-        std::memcpy(&weights.last, panel + 4, sizeof(Pair));
-        return weights;
-    }
-    DPC_FUNCTION void add(const PanelSums& weights, double x) {
-        first += weights.first * x;
-        last += weights.last * x;
-    }
-    DPC_FUNCTION void add(const PanelSums& other) {
-        first += other.first;
-        last += other.last;
-    }
-};
-template <>
-struct PanelSums<float> {
-    typedef float Four __attribute__((vector_size(16)));
-    typedef float Pair __attribute__((vector_size(8)));
-    static_assert(kPanelRows * sizeof(float) == sizeof(Pair) + sizeof(Four));
-    static constexpr int kMostAtoms = 2;
-    Four first{};
-    Pair last{};
-
-    DPC_FUNCTION static PanelSums load(const float* panel) {
-        PanelSums weights;
-        std::memcpy(&weights.first, panel, sizeof(Four));
-        std::memcpy(&weights.last, panel + 4, sizeof(Pair));
-        return weights;
-    }
-    DPC_FUNCTION void add(const PanelSums& weights, float x) {
-        first += weights.first * x;
-        last += weights.last * x;
-    }
-    DPC_FUNCTION void add(const PanelSums& other) {
-        first += other.first;
-        last += other.last;
-    }
-};
-
-/// A panel times the last N atoms of a block. Inputs are summed in phases, which do not wait for each other.
-template <class Real, int N>
-void product_of_atoms(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
-    constexpr int kPhases = 4 / N;
-    PanelSums<Real> sum[kPhases][N];
+void product_of_atom(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+    typedef Real Four __attribute__((vector_size(4 * sizeof(Real))));
+    typedef Real Pair __attribute__((vector_size(2 * sizeof(Real))));
+    static_assert(kPanelRows * sizeof(Real) == sizeof(Four) + sizeof(Pair));
+    constexpr int kPhases = 4;
+    Four four[kPhases] = {};
+    Pair pair[kPhases] = {};
+    const auto add = [&](int phase) __attribute__((always_inline)) {
+        Four first;
+        Pair last;
+        std::memcpy(&first, panel, sizeof first);
+        std::memcpy(&last, panel + 4, sizeof last);
+        four[phase] += first * *x;
+        pair[phase] += last * *x;
+        panel += kPanelRows;
+        x += lanes;
+    };
     int k = 0;
     for (; k + kPhases <= n_in; k += kPhases) {
         __builtin_prefetch(panel + kPanelRows * n_in, 0, 2);
         __builtin_prefetch(panel + kPanelRows * (n_in + kPhases) - 1, 0, 2);
         for (int phase = 0; phase < kPhases; ++phase) {
-            const PanelSums<Real> weights = PanelSums<Real>::load(panel);
-            for (int atom = 0; atom < N; ++atom) {
-                sum[phase][atom].add(weights, x[atom]);
-            }
-            panel += kPanelRows;
-            x += lanes;
+            add(phase);
         }
     }
-    for (; k < n_in; ++k, panel += kPanelRows, x += lanes) {
-        for (int atom = 0; atom < N; ++atom) {
-            sum[0][atom].add(PanelSums<Real>::load(panel), x[atom]);
-        }
+    for (; k < n_in; ++k) {
+        add(0);
     }
-    for (int atom = 0; atom < N; ++atom) {
-        for (int phase = 1; phase < kPhases; ++phase) {
-            sum[0][atom].add(sum[phase][atom]);
-        }
-        for (int row = 0; row < kPanelRows; ++row) {
-            y[row * lanes + atom] = row < 4 ? sum[0][atom].first[row] : sum[0][atom].last[row - 4];
-        }
+    const Four rows_0_to_3 = (four[0] + four[1]) + (four[2] + four[3]);
+    const Pair rows_4_and_5 = (pair[0] + pair[1]) + (pair[2] + pair[3]);
+    for (int row = 0; row < kPanelRows; ++row) {
+        y[row * lanes] = row < 4 ? rows_0_to_3[row] : rows_4_and_5[row - 4];
     }
 }
 
-/// How the lanes in use are cut: packs, half a pack, and atoms by themselves.
+/// How the lanes in use are cut: packs, and half a pack or one atom by itself.
 template <class Real>
 struct LanePieces {
-    int n_packs, n_halves, n_atoms;
+    int n_packs;
+    bool has_half, has_atom;
 
     DPC_FUNCTION explicit LanePieces(int used) {
-        constexpr int width = Pack<Real>::width, half = width / 2, most = kHasHalves ? PanelSums<Real>::kMostAtoms : 0;
+        constexpr int width = Pack<Real>::width, half = width / 2;
         const int rest = used % width;
-        n_packs = used / width;
-        n_halves = kHasHalves && rest > most && rest <= half + most ? 1 : 0;
-        n_atoms = rest - n_halves * half;
-        if (n_atoms > most) {
-            ++n_packs;
-        }
-        if (n_atoms > most || n_atoms < 0) {
-            n_atoms = 0;
-        }
+        has_half = kHasHalves && rest > 1 && rest <= half;
+        has_atom = kHasHalves && rest == 1;
+        n_packs = used / width + (rest > 0 && !has_half && !has_atom ? 1 : 0);
     }
 };
 
@@ -237,24 +184,22 @@ template <class Real>
 DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, Lanes lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width;
     const LanePieces<Real> pieces(lanes.used);
-    const int n_beside_half = pieces.n_halves * (pieces.n_packs % kPacksAtOnce), n_alone = pieces.n_packs - n_beside_half;
+    const int n_beside_half = pieces.has_half ? pieces.n_packs % kPacksAtOnce : 0, n_alone = pieces.n_packs - n_beside_half;
     math::in_passes<kPacksAtOnce>(n_alone, [&](auto count, int first) {
         product_tile<Real, decltype(count)::value>(n_in, panel, lanes.n, x + first * width, y + first * width);
     });
     int end = pieces.n_packs * width;
     if constexpr (kHasHalves) {
-        if (pieces.n_halves > 0) {
+        if (pieces.has_half) {
             math::with_count<kPacksAtOnce>(n_beside_half + 1, [&](auto count) {
                 product_tile_and_half<Real, decltype(count)::value - 1>(n_in, panel, lanes.n, x + n_alone * width,
                                                                         y + n_alone * width);
             });
             end += width / 2;
         }
-        if (pieces.n_atoms > 0) {
-            math::with_count<PanelSums<Real>::kMostAtoms>(pieces.n_atoms, [&](auto count) {
-                product_of_atoms<Real, decltype(count)::value>(n_in, panel, lanes.n, x + end, y + end);
-            });
-            end += pieces.n_atoms;
+        if (pieces.has_atom) {
+            product_of_atom(n_in, panel, lanes.n, x + end, y + end);
+            ++end;
         }
     }
     for (int row = 0; row < kPanelRows && end < lanes.n; ++row) {
@@ -270,36 +215,6 @@ void multiply_lanes(const PackedMatrix<Real>& matrix, Lanes lanes, const Real* x
     for (int row = 0; row < matrix.n_out; row += kPanelRows) {
         multiply_panel(matrix.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes.n);
         panel += static_cast<std::ptrdiff_t>(kPanelRows) * matrix.n_in;
-    }
-}
-
-/// x (n_in rounded up, lanes) = the transpose of a matrix times y, of so few atoms that x stays in the first-level cache: the weights are
-/// those that compute_layer has read, the last ones first, of which the second-level cache has more than of a copy of its own.
-template <class P, class Real>
-void multiply_transposed(const PackedMatrix<Real>& matrix, int lanes, const Real* y, Real* x) {
-    const int n_panels = (matrix.n_out + kPanelRows - 1) / kPanelRows;
-    for (int number = n_panels - 1; number >= 0; --number) {
-        const Real* panel = matrix.panels + static_cast<std::ptrdiff_t>(number) * kPanelRows * matrix.n_in;
-        P of_row[kPanelRows];
-        for (int row = 0; row < kPanelRows; ++row) {
-            const int at = number * kPanelRows + row;
-            of_row[row] = at < matrix.n_out ? P::load(y + static_cast<std::ptrdiff_t>(at) * lanes) : P(Real(0));
-        }
-        const bool is_first = number == n_panels - 1;
-        for (int k = 0; k < matrix.n_in; ++k, panel += kPanelRows) {
-            __builtin_prefetch(panel - static_cast<std::ptrdiff_t>(kPanelRows) * matrix.n_in, 0, 2);
-            Real* to = x + static_cast<std::ptrdiff_t>(k) * lanes;
-            P sum = is_first ? P(Real(0)) : P::load(to);
-            for (int row = 0; row < kPanelRows; ++row) {
-                sum += P(panel[row]) * of_row[row];
-            }
-            sum.store(to);
-        }
-    }
-    const int n_rows = (matrix.n_in + kPanelRows - 1) / kPanelRows * kPanelRows;
-    for (int row = 0; row < n_rows; ++row) {
-        const int end = row < matrix.n_in ? P::width : 0;
-        std::fill(x + static_cast<std::ptrdiff_t>(row) * lanes + end, x + static_cast<std::ptrdiff_t>(row + 1) * lanes, Real(0));
     }
 }
 
@@ -362,13 +277,7 @@ void reverse_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* reve
     for (std::ptrdiff_t k = 0; k < n; k += P::width) {
         (P::load(slope + k) * P::load(reverse_y + k)).store(slope + k);
     }
-    if (kHasHalves && lanes.used <= HalfPack<Real>::width) {
-        multiply_transposed<HalfPack<Real>>(layer.weight, lanes.n, slope, reverse_x);
-    } else if (lanes.used <= P::width) {
-        multiply_transposed<P>(layer.weight, lanes.n, slope, reverse_x);
-    } else {
-        multiply_lanes(layer.reverse_weight, lanes, slope, reverse_x);
-    }
+    multiply_lanes(layer.reverse_weight, lanes, slope, reverse_x);
     if (layer.skip == Skip::none) {
         return;
     }
