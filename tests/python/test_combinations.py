@@ -89,6 +89,19 @@ def test_products_with_axis_rows_give_the_descriptor_layer(problem):
         np.testing.assert_allclose(got[b], expected[b], rtol=0, atol=SAME * np.abs(expected[b]).max())
 
 
+def test_of_some_columns_as_if_there_were_no_others(problem):
+    place, case, _ = problem
+    moments, whole = case.moments[1][0], place.whole(1).inputs[0]
+    b, width = 2, WIDTH // 2  # half of the columns of one neighbour type, and all of the others
+    chosen = np.concatenate([np.arange(b * WIDTH), b * WIDTH + np.arange(width)])
+    factors = combine(place, 1, chosen)
+    assert factors.combination.shape == (WIDTH, len(chosen))
+    first, weight = all_products(place, factors)
+    some = moments | {b: moments[b] * (np.arange(WIDTH) < width)[:, None]}
+    expected = whole.forward(some) @ place.weight(1)
+    np.testing.assert_allclose(first.forward(moments) @ weight, expected, rtol=0, atol=SAME * np.abs(expected).max())
+
+
 def test_the_weight_of_two_other_factors_is_zero(problem):
     place, _, factors = problem
     assert np.abs(factors.vectors[:AXIS, AXIS:]).max() == 0

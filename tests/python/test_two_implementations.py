@@ -62,6 +62,30 @@ def test_functions_at_knots(make_model, make_tabulated, make_structure, kind):
     assert_same(exactly(model, structure).exact, reference.evaluate(model, *structure))
 
 
+@pytest.mark.parametrize("kind", ["se_e2_a", "se_e2_r", "se_e3"])
+def test_several_structures_at_once(make_model, make_structure, kind):
+    """The second has atoms of one type alone, the third is open."""
+    model = make_model(3, kind=kind)
+    model.validate()
+    first, second, third = (make_structure(seed) for seed in range(3))
+    all_of_them = [first, (second[0], 0 * second[1], second[2]), (*third[:2], None)]
+    parts = [Neighbourhoods.of(model, Structure(*mine), np.arange(len(mine[1]))) for mine in all_of_them]
+    case = evaluate_exactly(model, Neighbourhoods.merged(parts))
+    start = 0
+    for k, structure in enumerate(all_of_them):
+        n, expected = len(structure[1]), reference.evaluate(model, *structure)
+        found = dataclasses.replace(
+            case.exact,
+            energy=case.exact.energy[k : k + 1],
+            forces=case.exact.forces[start : start + n],
+            virial=case.exact.virial[k : k + 1],
+        )
+        assert_same(found, expected)
+        assert case.env.n_centres[k] == n
+        start += n
+    assert start == case.env.n_atoms
+
+
 def test_neighbours(make_model, make_structure):
     """The linked cells find what the comparison of all with all finds."""
     model = make_model()
