@@ -149,6 +149,7 @@ class _Bracket:
         self._passing, self._guess = {self.high}, guess
         self._decades = {self.low: np.inf, self.high: -np.inf}  # errors over the tolerance
         self._widths: list[int] = []
+        self._strides = 0  # that went too short where no end is known
 
     def note(self, level: int, ratio: float) -> None:
         """The largest error of a level that is known, over the tolerance."""
@@ -168,16 +169,21 @@ class _Bracket:
         for level in self._passing - levels - {end}:
             del self._decades[level]
         self._passing = (self._passing & levels) | {end}
+        self._strides = 0
         self.high = min(level for level in self._passing if level > self.low)
 
     def next(self) -> int:
-        """The middle where the errors have misled twice; the one that does not fail where the two are neighbours."""
+        """The middle where the errors have misled twice, or longer strides where only the end is left; the one that does not fail
+        where the two are neighbours."""
         width = self.high - self.low
         if width <= 1:
             return self.high
         wanted = self._expected()
         if self._guess is not None:
             wanted, self._guess = self._guess, None
+        elif np.isfinite(self._decades[self.low]) and not np.isfinite(self._decades[self.high]):
+            wanted = self.low + (wanted - self.low) * 2**self._strides
+            self._strides += 1
         elif len(self._widths) > 1 and width > self._widths[-2] // 2:
             wanted = self.low + width // 2
         self._widths.append(width)
