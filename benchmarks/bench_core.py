@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Where a step goes: builds bench_stages and runs it on the full-size models.
+"""Where a step goes: builds bench_stages and runs it on the full-size models, or on a model of every kind.
 
     python benchmarks/bench_core.py --output benchmarks/results/NAME.json
+    python benchmarks/bench_core.py --kinds FOLDER --output benchmarks/results/NAME.json     models and tables of bench_kinds.py
 
 Microseconds per atom of every stage in double and mixed precision, the operations each stage cannot do without, and the share
 of the core's measured rate; and a step of 192 atoms, of which the stages leave the overhead. One core, no LAMMPS.
@@ -33,10 +34,26 @@ def program(folder: Path) -> Path:
     return folder / "benchmarks" / "bench_stages"
 
 
+def measure(stages: Path, tables: Path, structure: list[str], seconds: float) -> dict[str, Any]:
+    """What bench_stages says of a table file."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "stages.json"
+        subprocess.run([str(stages), str(tables), *structure, "--seconds", str(seconds), "--json", str(result)], check=True)
+        return json.loads(result.read_text()) | {"tables": tables.name}
+
+
+def compress(model: Path, folder: Path) -> Path:
+    """Tables of a model of the shared folder."""
+    tables = folder / f"{model.parent.name}.bin"
+    subprocess.run([sys.executable, "-m", "pybuild", str(model), str(tables)], check=True, stdout=subprocess.DEVNULL)
+    return tables
+
+
 def main() -> None:
     """Print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--systems", nargs="+", choices=STRUCTURES, default=list(STRUCTURES))
+    parser.add_argument("--kinds", type=Path, metavar="FOLDER", help="cache of bench_kinds.py: all tables there, of water")
     parser.add_argument("--seconds", type=float, default=5.0, help="of measuring each precision")
     parser.add_argument("--build", type=Path, default=machine.REPOSITORY / "build" / "bench", help="build folder")
     parser.add_argument("--shared", type=Path, default=machine.shared_folder(), help="folder with models/")
@@ -44,16 +61,15 @@ def main() -> None:
     chosen = parser.parse_args()
     stages = program(chosen.build)
     report: dict[str, Any] = {"machine": machine.describe(), "systems": {}}
-    with tempfile.TemporaryDirectory() as folder:
-        for system in chosen.systems:
-            model, structure = STRUCTURES[system]
-            tables, result = Path(folder) / f"{model}.bin", Path(folder) / f"{system}.json"
-            trained = chosen.shared / "models" / model / "model.pth"
-            subprocess.run([sys.executable, "-m", "pybuild", str(trained), str(tables)], check=True, stdout=subprocess.DEVNULL)
-            arguments = [str(tables), *structure, "--seconds", str(chosen.seconds), "--json", str(result)]
-            subprocess.run([str(stages), *arguments], check=True)
-            report["systems"][system] = json.loads(result.read_text())
-            report["systems"][system]["tables"] = tables.name
+    if chosen.kinds:
+        for tables in sorted(chosen.kinds.glob("*.bin")):
+            report["systems"][tables.stem] = measure(stages, tables, ["--structure", "water"], chosen.seconds)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            for system in chosen.systems:
+                model, structure = STRUCTURES[system]
+                tables = compress(chosen.shared / "models" / model / "model.pth", Path(folder))
+                report["systems"][system] = measure(stages, tables, structure, chosen.seconds)
     report["machine"]["load_average_at_end"] = round(os.getloadavg()[0], 2)
     if chosen.output:
         machine.write(report, chosen.output)

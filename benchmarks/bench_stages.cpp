@@ -8,8 +8,10 @@
 #include <exception>
 #include <fstream>
 #include <numeric>
+#include <set>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "dpc/errors.hpp"
 #include "dpc/evaluator.hpp"
@@ -109,29 +111,144 @@ double measure_step(const std::shared_ptr<const Model>& model, Precision precisi
     return best;
 }
 
-/// Floating-point operations per atom (docs/theory.md sections 2 to 4), a multiply-add counting two: polynomials of the pairs inside
-/// the cut-off and their moments, products, fitting net; each with its gradient. No padding, no environment, no activations.
+/// How many channels of a table go into moments.
+double used(const std::vector<int>& moment_of_channel) {
+    return static_cast<double>(
+        std::count_if(moment_of_channel.begin(), moment_of_channel.end(), [](int moment) { return moment >= 0; }));
+}
+
+/// Arguments of a centre in one table, which share what runs over channels where they lie in one interval.
+class Intervals {
+public:
+    void add(const math::Grid& grid, double x) {
+        double distance = 0;
+        found_.insert(math::locate_product(grid, x, distance));
+        ++n_arguments_;
+    }
+    /// Of one component of moments: polynomials and their slopes by interval, powers and Horner's rule by argument.
+    void count(int order, double channels, StageClock::Seconds& sum) const {
+        const auto intervals = static_cast<double>(found_.size());
+        sum[bench::compute_moments] += 2 * intervals * channels * (order + 1) + n_arguments_ * 2 * order;
+        sum[bench::reverse_moments] += 2 * intervals * channels * order + n_arguments_ * 2 * (order - 1);
+    }
+
+private:
+    std::set<double> found_;
+    double n_arguments_ = 0;
+};
+
+/// What one descriptor needs around one centre: polynomials of the pairs inside the cut-off (or of pairs of them) and their moments,
+/// and what makes features of these; each with its gradient. Without environments.
+template <class Real>
+class DescriptorOperations {
+public:
+    DescriptorOperations(const PackedDescriptor<Real>& descriptor, const bench::Structure& structure, int centre)
+        : descriptor_(descriptor), structure_(structure), centre_(centre) {
+        const NeighbourRows rows = structure.list();
+        for (int n = 0; n < rows.count[centre]; ++n) {
+            const int j = rows.rows[centre][n];
+            if (structure.distance(centre, j) < descriptor.rcut) {
+                neighbours_.push_back(j);
+            }
+        }
+    }
+
+    void count(StageClock::Seconds& sum) const {
+        if (!descriptor_.triples.empty()) {
+            count_triples(sum);
+        } else if (descriptor_.kind == DescriptorKind::se_e2_r) {
+            count_arguments(sum);
+        } else {
+            count_pairs(sum);
+        }
+        const int components = descriptor_.kind == DescriptorKind::se_e2_a ? descriptor_.n_components : 1;
+        const double expansion = 2.0 * components * descriptor_.basis.n_out * descriptor_.basis.n_in;
+        sum[bench::multiply] += 2 * expansion;
+        if (descriptor_.n_factors() > 0) {
+            sum[bench::compute_products] += 2.0 * components * descriptor_.n_features;
+            sum[bench::reverse_products] += 4.0 * components * descriptor_.n_features;
+        }
+    }
+
+private:
+    const PackedTypePair<Real>& pair_of(int j) const {
+        return descriptor_.type_pairs[static_cast<std::size_t>(structure_.types()[j])];
+    }
+
+    void count_pairs(StageClock::Seconds& sum) const {
+        const int components = descriptor_.n_components;
+        for (int j : neighbours_) {
+            const PackedTypePair<Real>& pair = pair_of(j);
+            if (pair.kind == PairKind::ordinary) {
+                const int order = pair.table->order;
+                sum[bench::compute_moments] += 2 * used(pair.moment_of_channel) * (order + components);
+                sum[bench::reverse_moments] += 2 * used(pair.moment_of_channel) * (2 * order + 2 * components);
+            }
+        }
+    }
+
+    void count_arguments(StageClock::Seconds& sum) const {
+        for (std::size_t b = 0; b < descriptor_.type_pairs.size(); ++b) {
+            const PackedTypePair<Real>& pair = descriptor_.type_pairs[b];
+            Intervals intervals;
+            for (int j : neighbours_) {
+                if (structure_.types()[j] == static_cast<int>(b) && pair.kind == PairKind::ordinary) {
+                    const double r = structure_.distance(centre_, j);
+                    const bool over_distance = descriptor_.argument == TableArgument::r;
+                    intervals.add(pair.table->grid,
+                                  over_distance ? descriptor_.rcut - r : math::env_radial(descriptor_.environment, r).x);
+                }
+            }
+            intervals.count(pair.table->order, used(pair.moment_of_channel), sum);
+        }
+    }
+
+    void count_triples(StageClock::Seconds& sum) const {
+        for (const PackedTriple<Real>& triple : descriptor_.triples) {
+            Intervals intervals;
+            for (std::size_t n = 0; n < neighbours_.size(); ++n) {
+                for (std::size_t m = triple.b == triple.c ? n : 0; m < neighbours_.size(); ++m) {
+                    if (structure_.types()[neighbours_[n]] == triple.b && structure_.types()[neighbours_[m]] == triple.c) {
+                        intervals.add(triple.table->grid, product(neighbours_[n], neighbours_[m]));
+                        sum[bench::locate_triples] += 2 * 2 * 3;  // a second time before the way back
+                        sum[bench::reverse_triples] += 2 * 2 * 3;
+                    }
+                }
+            }
+            intervals.count(triple.table->order, used(triple.moment_of_channel), sum);
+        }
+    }
+
+    double product(int j, int k) const {
+        double sum = 0;
+        for (int c = 0; c < 3; ++c) {
+            sum += vector(j, c) * vector(k, c);
+        }
+        return sum;
+    }
+    double vector(int j, int c) const {
+        const double* x = structure_.positions();
+        return math::env_radial(descriptor_.environment, structure_.distance(centre_, j)).h * (x[3 * j + c] - x[3 * centre_ + c]);
+    }
+
+    const PackedDescriptor<Real>& descriptor_;
+    const bench::Structure& structure_;
+    int centre_;
+    std::vector<int> neighbours_;
+};
+
+/// Floating-point operations per atom (docs/theory.md sections 2 to 4), a multiply-add counting two: of the descriptors and of the
+/// fitting net, with its gradient. No padding, no environment, no activations.
 template <class Real>
 StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model, const bench::Structure& structure) {
     const PackedModel<Real> packed(model);
     StageClock::Seconds sum{};
-    const NeighbourRows rows = structure.list();
-    for (int i = 0; i < rows.n_centres; ++i) {
+    const int n_centres = structure.n_atoms();
+    for (int i = 0; i < n_centres; ++i) {
         const PackedType<Real>& type = packed.ordinary.types[static_cast<std::size_t>(structure.types()[i])];
-        const PackedDescriptor<Real>& descriptor = type.descriptors.front();
-        for (int n = 0; n < rows.count[i]; ++n) {
-            const int j = rows.rows[i][n];
-            const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(structure.types()[j])];
-            if (structure.distance(i, j) < model->rcut() && pair.kind == PairKind::ordinary) {
-                const auto channels = static_cast<double>(std::count_if(
-                    pair.moment_of_channel.begin(), pair.moment_of_channel.end(), [](int moment) { return moment >= 0; }));
-                const int order = pair.table->order;
-                sum[bench::compute_moments] += 2 * channels * (order + 4);
-                sum[bench::reverse_moments] += 2 * channels * (order + (order - 1) + 4 + 4 + 1);
-            }
+        for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
+            DescriptorOperations<Real>(descriptor, structure, i).count(sum);
         }
-        sum[bench::compute_products] += 2.0 * 4 * descriptor.n_features;
-        sum[bench::reverse_products] += 2.0 * 8 * descriptor.n_features;
         for (const PackedLayer<Real>& layer : type.fitting.layers) {
             const bool hidden = &layer != &type.fitting.layers.back();
             const double operations = 2.0 * layer.weight.n_in * layer.weight.n_out;
@@ -140,7 +257,7 @@ StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model,
         }
     }
     for (double& operations : sum) {
-        operations /= rows.n_centres;
+        operations /= n_centres;
     }
     return sum;
 }

@@ -2,11 +2,14 @@
 """Energy drift at constant energy, mixed precision next to double, on the two examples, or of a model of every other kind.
 
     python benchmarks/nve_drift.py --steps 20000 --output benchmarks/results/NAME.json
-    python benchmarks/nve_drift.py --kinds --steps 4000 --output benchmarks/results/NAME.json
+    python benchmarks/nve_drift.py --kinds --steps 10000 --output benchmarks/results/NAME.json
+    python benchmarks/nve_drift.py --published --steps 8000 --output benchmarks/results/NAME.json
 
 Each example is brought to equilibrium by its own in.lammps in double precision; from that state both precisions run at constant
 energy. --kinds: small models of the shared folder, which are no good models of water: 192 atoms, each held near its place by a
 spring, whose energy is part of the total; all neighbours count, since energies jump where a model keeps the nearest only.
+--published: potentials that others trained, from the first structure of their references, brought to 300 K first. With both, a run in
+double precision with half the step and the same time shows what is the integrator's: its drift falls to a quarter.
 Drift: slope of the line fitted to the total energy; fluctuation: root mean square about that line. Per atom.
 """
 
@@ -20,11 +23,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import ase
 import lammps_run
 import machine
 import numpy as np
+from ase.io.lammpsdata import write_lammps_data
 
 EXAMPLES = machine.REPOSITORY / "examples"
+EXAMPLE_NAMES = ("water", "copper")
 EVERY = 20  # steps between two energies
 KEPT = ("units", "atom_style", "pair_style", "pair_coeff", "pair_modify", "neighbor", "neigh_modify", "timestep")
 
@@ -48,6 +54,28 @@ KINDS = {
     "zbl, se_e2_a": ("models-tf/zbl-se_e2_a/model.pb", ""),
     "PWMLFF, type embedding": ("models/pwmlff/c_oh_typeemb/dp_model.ckpt", ""),
 }
+# Of the shared folder, kinds that others have published potentials of; elements of their structures where those are fewer.
+PUBLISHED = {
+    "se_e2_a, two-sided (Si)": ("models-public/csi-si/frozen_model_1.pb", ()),
+    "se_e2_a (Sn)": ("models-public/dpdispatcher-sn/graph.pb", ()),
+    "hybrid se_e2_a, se_e3 (Li)": ("models-public/lithium-hybrid/lithium_pth.pth", ()),
+    "se_atten_v2, TensorFlow (Li6PS5Cl)": ("models-public/pfd-kit-atten_v2/frozen_model.pb", ("Li", "P", "S", "Cl")),
+    "MatPL (HfO2)": ("models-public/matpl-hfo2-jit/jit_dp.pt", ()),
+    "MatPL (Si)": ("models-public/matpl-si-jit/0_torch_script_module.pt", ()),
+}
+PUBLISHED_SCRIPT = """\
+units metal
+atom_style atomic
+read_data start.data
+pair_style dpcompressed tables.bin overflow warn neighbors all
+pair_coeff * * {elements}
+neighbor 1.0 bin
+timestep 0.0005
+velocity all create 300 7
+fix integrate all nve
+fix bath all langevin 300 300 0.05 11
+run 2000
+"""
 CLOSEST = 0.885  # angstrom, of the training data of those
 KIND_SCRIPT = """\
 units metal
@@ -128,23 +156,38 @@ def measure_kind(name: str, shared: Path, lmp: Path, steps: int, folder: Path) -
     (folder / "start.data").write_bytes(lammps_run.START.read_bytes())
     compress(shared / path, folder, "--min-nbor-dist", str(CLOSEST))
     script = KIND_SCRIPT.format(words=words, springs=SPRINGS)
-    return measure(name, script, script, lmp, steps, folder, SPRINGS) | {"model": path}
+    return measure(name, script, script, lmp, steps, folder, SPRINGS, with_half=True) | {"model": path}
+
+
+def measure_published(name: str, shared: Path, lmp: Path, steps: int, folder: Path) -> dict[str, Any]:
+    """One of PUBLISHED."""
+    path, elements = PUBLISHED[name]
+    reference = np.load((shared / path).parent / "reference.npz")
+    symbols = [str(reference["type_map"][t]) for t in reference["types"]]
+    kept = elements or tuple(dict.fromkeys(symbols))
+    atoms = ase.Atoms(symbols, reference["positions0"], cell=reference["cell0"], pbc=True)
+    write_lammps_data(folder / "start.data", atoms, specorder=list(kept), masses=True)
+    compress(shared / path, folder, *(("--keep-types", *elements) if elements else ()))
+    script = PUBLISHED_SCRIPT.format(elements=" ".join(kept))
+    return measure(name, script, script, lmp, steps, folder, with_half=True) | {"model": path}
 
 
 def measure(
-    name: str, script: str, to_equilibrium: str, lmp: Path, steps: int, folder: Path, forces: str = ""
+    name: str, script: str, to_equilibrium: str, lmp: Path, steps: int, folder: Path, forces: str = "", with_half: bool = False
 ) -> dict[str, Any]:
-    """Both precisions; forces: commands for more than those of the model."""
+    """Both precisions; with_half: and double with half the step; forces: commands for more than those of the model."""
     lammps(lmp, to_equilibrium + "\nwrite_data equilibrated.data\n", folder)
     timestep = float(re.search(r"^timestep\s+(\S+)", script, flags=re.MULTILINE).group(1))
     result: dict[str, Any] = {"timestep_ps": timestep, "steps": steps}
-    for precision in ("double", "mixed"):
-        output = lammps(lmp, constant_energy(script, precision, steps, forces), folder)
+    runs = [("double", "double", 1), ("mixed", "mixed", 1), *([("double, half the step", "double", 2)] if with_half else [])]
+    for label, precision, pieces in runs:
+        text = constant_energy(script, precision, pieces * steps, forces)
+        output = lammps(lmp, re.sub(r"^timestep.*", f"timestep {timestep / pieces:.10g}", text, flags=re.MULTILINE), folder)
         atoms = lammps_run.loops(output)[-1].atoms
         result["atoms"] = atoms
-        result[precision] = drift(energies(output), timestep, atoms)
-        print(f"{name}, {atoms} atoms, {precision}: "
-              + ", ".join(f"{key} {value:.3g}" for key, value in result[precision].items()))  # fmt: skip
+        result[label] = drift(energies(output), timestep / pieces, atoms)
+        print(f"{name}, {atoms} atoms, {label}: "
+              + ", ".join(f"{key} {value:.3g}" for key, value in result[label].items()))  # fmt: skip
         sys.stdout.flush()
     return result
 
@@ -155,17 +198,22 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--lmp", help="this project's LAMMPS (default: lmp on PATH)")
     parser.add_argument("--kinds", action="store_true", help="a small model of every other kind instead of the examples")
+    parser.add_argument("--published", action="store_true", help="potentials that others trained instead of the examples")
     parser.add_argument("--shared", type=Path, default=machine.shared_folder(), help="folder with models/ and models-tf/")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     chosen = parser.parse_args()
     lmp = lammps_run.own_program(chosen.lmp).lmp
     report: dict[str, Any] = {"machine": machine.describe(), "systems": {}}
-    for name in KINDS if chosen.kinds else ("water", "copper"):
+    for name in KINDS if chosen.kinds else PUBLISHED if chosen.published else EXAMPLE_NAMES:
         with tempfile.TemporaryDirectory() as folder:
             where = lmp, chosen.steps, Path(folder)
-            report["systems"][name] = measure_kind(name, chosen.shared, *where) if chosen.kinds else measure_example(name, *where)
-    if chosen.output:
-        machine.write(report, chosen.output)
+            if name in EXAMPLE_NAMES:
+                report["systems"][name] = measure_example(name, *where)
+            else:
+                of_kind = measure_kind if chosen.kinds else measure_published
+                report["systems"][name] = of_kind(name, chosen.shared, *where)
+            if chosen.output:
+                machine.write(report, chosen.output)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <type_traits>
 
+#include "dpc/math/counts.hpp"
 #include "host/kernels/kernels.hpp"
 
 namespace dpc::bench {
@@ -16,6 +17,7 @@ namespace dpc::bench {
 enum Stage {
     gather_pairs, compute_environment, locate, compute_moments, compute_products, multiply, compute_layer,
     reverse_layer, reverse_products, reverse_moments, reverse_environment,
+    locate_triples, reverse_triples,
     bookkeeping, copy_moments, last_layer, copy_weights, add_forces,  // between the kernels
     n_stages
 };
@@ -23,12 +25,14 @@ enum Stage {
 constexpr const char* kStageNames[n_stages] = {
     "gather_pairs", "compute_environment", "locate", "compute_moments", "compute_products", "multiply (direct form)", "compute_layer",
     "reverse_layer", "reverse_products", "reverse_moments", "reverse_environment",
+    "neighbours' products", "their gradient",
     "bookkeeping of pairs", "moments to rows of C", "last layer", "dE/dC to weights", "sums of forces"};
 
 /// What runs before each kernel, up to the previous one.
 constexpr Stage kBefore[n_stages] = {
     bookkeeping, bookkeeping, bookkeeping, copy_moments, copy_moments, copy_moments, compute_layer,
     last_layer, copy_weights, copy_weights, add_forces,
+    copy_moments, copy_weights,
     bookkeeping, copy_moments, last_layer, copy_weights, add_forces};
 // clang-format on
 
@@ -129,8 +133,18 @@ void time(host::Kernels<Real>& kernels) {
     if constexpr (std::is_pointer_v<Function>) {
         function = TimedKernel<Real, STAGE, Member<COMPONENT, FUNCTION>, Function>::call;
     } else {
-        function.four = TimedKernel<Real, STAGE, MemberOf<COMPONENT, FUNCTION, 4>, decltype(function.four)>::call;
-        function.one = TimedKernel<Real, STAGE, MemberOf<COMPONENT, FUNCTION, 1>, decltype(function.one)>::call;
+        const auto wrap = [](auto& of_components, auto components) {
+            using Get = MemberOf<COMPONENT, FUNCTION, decltype(components)::value>;
+            if (of_components != nullptr) {
+                of_components = TimedKernel<Real, STAGE, Get, std::decay_t<decltype(of_components)>>::call;
+            }
+        };
+        wrap(function.four, math::Count<4>{});
+        wrap(function.one, math::Count<1>{});
+        wrap(function.two, math::Count<2>{});
+        wrap(function.nine, math::Count<9>{});
+        wrap(function.sixteen, math::Count<16>{});
+        wrap(function.twenty_five, math::Count<25>{});
     }
 }
 
@@ -139,6 +153,8 @@ host::Kernels<Real> timed_kernels() {
     using K = host::Kernels<Real>;
     using Pairs = host::PairKernels<Real>;
     using Table = host::TableKernels<Real>;
+    using Bundles = host::BundleKernels<Real>;
+    using Triples = host::TripleKernels<Real>;
     using Products = host::ProductKernels<Real>;
     using Net = host::NetKernels<Real>;
     K kernels = *Timed<Real>::real;
@@ -148,6 +164,17 @@ host::Kernels<Real> timed_kernels() {
     time<Real, locate, &K::table, &Table::locate>(kernels);
     time<Real, compute_moments, &K::table, &Table::compute_moments>(kernels);
     time<Real, reverse_moments, &K::table, &Table::reverse_moments>(kernels);
+    time<Real, compute_moments, &K::bundles, &Bundles::compute_moments>(kernels);
+    time<Real, reverse_moments, &K::bundles, &Bundles::reverse_moments>(kernels);
+    time<Real, reverse_moments, &K::table, &Table::reverse_moments_over_r>(kernels);
+    time<Real, compute_environment, &K::pairs, &Pairs::follow_distance>(kernels);
+    time<Real, compute_environment, &K::pairs, &Pairs::compute_harmonics>(kernels);
+    time<Real, reverse_environment, &K::pairs, &Pairs::reverse_harmonics>(kernels);
+    time<Real, locate_triples, &K::triples, &Triples::locate>(kernels);
+    time<Real, locate_triples, &K::triples, &Triples::multiply>(kernels);
+    time<Real, locate_triples, &K::triples, &Triples::square>(kernels);
+    time<Real, reverse_triples, &K::triples, &Triples::reverse>(kernels);
+    time<Real, reverse_triples, &K::triples, &Triples::reverse_squares>(kernels);
     time<Real, compute_products, &K::products, &Products::compute>(kernels);
     time<Real, reverse_products, &K::products, &Products::reverse>(kernels);
     time<Real, multiply, &K::net, &Net::multiply>(kernels);

@@ -27,12 +27,14 @@ struct Case {
           store(end) {
         Numbers numbers(static_cast<std::uint64_t>(rank * 100 + order));
         for (int row = 0; row < kIntervals * (order + 1); ++row) {
-            for (int channel = 0; channel < rank; ++channel) {
+            const bool is_linear = row / (order + 1) >= kIntervals - dpc::kContinuations;
+            for (int channel = 0; channel < rank && !(is_linear && row % (order + 1) > 1); ++channel) {
                 coefficients[static_cast<std::size_t>(row * stride + channel)] = static_cast<Real>(numbers.next(-1, 1));
             }
         }
         packed = Guarded<Real>(coefficients);
         table = {{}, order, rank, stride, packed.data()};
+        table.grid.n_intervals = kIntervals - dpc::kContinuations;
         for (int k = 0; k < end; ++k) {
             store.interval[static_cast<std::size_t>(k)] = static_cast<std::int32_t>(numbers.next(0, kIntervals));
             store.pairs.distance[k] = static_cast<Real>(numbers.next(-0.1, kWidth));
@@ -137,6 +139,122 @@ void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, in
     }
 }
 
+/// Scratch of the kernels of bundles for tables of kIntervals.
+template <class Real>
+struct Bundles {
+    std::vector<std::int32_t> of_interval = std::vector<std::int32_t>(kIntervals, 0), interval = of_most();
+    std::vector<Real> numbers = std::vector<Real>(dpc::host::kMostBundled * dpc::host::BundleScratch<Real>::kCopies * 2 *
+                                                  dpc::host::BundleScratch<Real>::kNumbers);
+    static std::vector<std::int32_t> of_most() { return std::vector<std::int32_t>(dpc::host::kMostBundled + 1); }
+    dpc::host::BundleScratch<Real> scratch() { return {of_interval.data(), interval.data(), numbers.data()}; }
+};
+
+template <class Real>
+dpc::host::Arguments<Real> arguments_of(const Case<Real>& c) {
+    return {c.store.interval.data(), c.store.pairs.distance, c.store.pairs.environment[1]};
+}
+
+/// Of two components the sums of phi and of w phi, of one the former.
+template <int COMPONENTS, class Real>
+void check_bundles(const dpc::host::Kernels<Real>& kernels, int rank, int order, int n) {
+    SCOPED_TRACE(testing::Message() << "rank " << rank << ", order " << order << ", " << n << " arguments");
+    const Case<Real> c(rank, order, 0, n);
+    Bundles<Real> bundles;
+    Guarded<Real> moments(static_cast<std::size_t>(COMPONENTS * c.stride)), reverse_x(static_cast<std::size_t>(n)),
+        reverse_w(static_cast<std::size_t>(n));
+    kernels.bundles.compute_moments[COMPONENTS](c.table, arguments_of(c), n, bundles.scratch(), moments.data());
+    std::vector<Real> weight(static_cast<std::size_t>(COMPONENTS * c.stride), Real(0));
+    Numbers numbers(7);
+    for (int component = 0; component < COMPONENTS; ++component) {
+        for (int channel = 0; channel < rank; ++channel) {
+            weight[static_cast<std::size_t>(component * c.stride + channel)] = static_cast<Real>(numbers.next(-1, 1));
+        }
+    }
+    Guarded<Real> gradient(weight);
+    kernels.bundles.reverse_moments[COMPONENTS](c.table, arguments_of(c), n, bundles.scratch(), gradient.data(), reverse_x.data(),
+                                                COMPONENTS == 2 ? reverse_w.data() : nullptr);
+    std::vector<long double> expected(static_cast<std::size_t>(COMPONENTS * c.stride));
+    for (int k = 0; k < n; ++k) {
+        const long double w = c.store.pairs.environment[1][k];
+        long double of_x = 0, of_w = 0;
+        for (int channel = 0; channel < rank; ++channel) {
+            long double slope;
+            const long double phi = c.phi(k, channel, slope);
+            const auto at = static_cast<std::size_t>(channel);
+            expected[at] += phi;
+            of_x += slope * weight[at];
+            if (COMPONENTS == 2) {
+                const auto second = static_cast<std::size_t>(c.stride + channel);
+                expected[second] += w * phi;
+                of_x += w * slope * weight[second];
+                of_w += phi * weight[second];
+            }
+        }
+        const long double tolerance = rounding<Real>() * (COMPONENTS * kMostSlope + kMostPhi) * (3 * order + rank) * rank;
+        ASSERT_TRUE(is_near(reverse_x[static_cast<std::size_t>(k)], of_x, tolerance)) << "argument " << k;
+        if (COMPONENTS == 2) {
+            ASSERT_TRUE(is_near(reverse_w[static_cast<std::size_t>(k)], of_w, tolerance)) << "argument " << k;
+        }
+    }
+    const long double tolerance = rounding<Real>() * kMostPhi * (2 * order + n) * n;
+    for (int component = 0; component < COMPONENTS; ++component) {
+        for (int channel = 0; channel < rank; ++channel) {
+            const auto at = static_cast<std::size_t>(component * c.stride + channel);
+            ASSERT_TRUE(is_near(moments[at], expected[at], tolerance)) << "channel " << channel << ", component " << component;
+        }
+    }
+    EXPECT_TRUE(moments.intact() && reverse_x.intact() && reverse_w.intact());
+}
+
+TEST_P(TableKernels, BundlesAreSumsOverTheirArguments) {
+    in_both_precisions([](const auto& kernels) {
+        for (int order : {3, 5}) {
+            for (int rank = 1; rank <= 40; ++rank) {
+                check_bundles<1>(kernels, rank, order, 1 + rank % 23);
+                check_bundles<2>(kernels, rank, order, 1 + rank % 19);
+            }
+            check_bundles<1>(kernels, 150, order, 300);
+            check_bundles<2>(kernels, 150, order, 300);
+            check_bundles<1>(kernels, 20, order, dpc::host::kMostBundled);
+            check_bundles<2>(kernels, 20, order, 0);
+        }
+    });
+}
+
+template <class>
+struct ValueOf;
+template <class Real>
+struct ValueOf<dpc::host::Kernels<Real>> {
+    using type = Real;
+};
+template <class KernelsOfOne>
+using RealOf = typename ValueOf<KernelsOfOne>::type;
+
+/// Of a very close pair of neighbours: powers of the distance beyond the table are no floats.
+TEST_P(TableKernels, BundlesBeyondTheTableAreLinear) {
+    in_both_precisions([](const auto& kernels) {
+        using Real = RealOf<std::decay_t<decltype(kernels)>>;
+        Case<Real> c(5, 5, 0, 2);
+        c.store.interval[0] = c.store.interval[1] = kIntervals - 1;
+        c.store.pairs.distance[0] = Real(1e12);
+        c.store.pairs.distance[1] = Real(2e12);
+        Bundles<Real> bundles;
+        Guarded<Real> moments(static_cast<std::size_t>(c.stride)), reverse_x(2);
+        kernels.bundles.compute_moments[1](c.table, arguments_of(c), 2, bundles.scratch(), moments.data());
+        Guarded<Real> gradient(std::vector<Real>(static_cast<std::size_t>(c.stride), Real(1)));
+        kernels.bundles.reverse_moments[1](c.table, arguments_of(c), 2, bundles.scratch(), gradient.data(), reverse_x.data(),
+                                           nullptr);
+        long double slopes = 0;
+        for (int channel = 0; channel < 5; ++channel) {
+            long double slope;
+            const long double sum = c.phi(0, channel, slope) + c.phi(1, channel, slope);
+            ASSERT_TRUE(is_near(moments[static_cast<std::size_t>(channel)], sum, rounding<Real>() * 1e13));
+            slopes += slope;
+        }
+        ASSERT_TRUE(is_near(reverse_x[0], slopes, rounding<Real>() * 50));
+    });
+}
+
 TEST_P(TableKernels, MomentsAreSumsOfPowers) {
     in_both_precisions([](const auto& kernels) {
         for (int order : {3, 5}) {
@@ -173,6 +291,40 @@ TEST_P(TableKernels, ReverseMomentsAreTheirGradient) {
             check_reverse_moments<1>(kernels, 100, order, 150);
             check_reverse_moments<4>(kernels, 20, order, 0);
             check_reverse_moments<1>(kernels, 20, order, 0);
+        }
+    });
+}
+
+/// dE/dv of neighbour j and of those after it, of any number that fills packs or does not; the gradients behind these are no numbers.
+template <class Real>
+void check_reverse_triples(const dpc::host::Kernels<Real>& kernels, int n) {
+    const auto most = static_cast<std::size_t>(n + 1 + dpc::host::kPairPadding);
+    std::vector<Real> v(3 * most), gradient(3 * most, Real(0.5)), of_products(most, std::numeric_limits<Real>::quiet_NaN());
+    Numbers numbers(static_cast<std::uint64_t>(n));
+    numbers.fill(v, -1, 1);
+    for (int k = 0; k < n; ++k) {
+        of_products[static_cast<std::size_t>(k)] = static_cast<Real>(numbers.next(-1, 1));
+    }
+    const dpc::host::NeighbourVectors<Real> vectors = {{v.data(), v.data() + most, v.data() + 2 * most},
+                                                       {gradient.data(), gradient.data() + most, gradient.data() + 2 * most}};
+    kernels.triples.reverse(vectors, 0, 1, n + 1, of_products.data());
+    for (std::size_t c = 0; c < 3; ++c) {
+        long double of_first = 0.5;
+        for (std::size_t k = 1; k < most; ++k) {
+            const bool is_there = k <= static_cast<std::size_t>(n);
+            const long double e = is_there ? of_products[k - 1] : Real(0);
+            of_first += e * v[c * most + k];
+            ASSERT_TRUE(is_near(gradient[c * most + k], 0.5L + e * v[c * most], 4 * rounding<Real>()))
+                << n << " neighbours, " << k;
+        }
+        ASSERT_TRUE(is_near(gradient[c * most], of_first, rounding<Real>() * (n + 4))) << n << " neighbours";
+    }
+}
+
+TEST_P(TableKernels, GradientsOfProductsGoToBothNeighbours) {
+    in_both_precisions([](const auto& kernels) {
+        for (int n = 1; n <= 40; ++n) {
+            check_reverse_triples(kernels, n);
         }
     });
 }

@@ -3,6 +3,7 @@
 // compute_x has its reverse_x.
 #pragma once
 
+#include "host/kernels/bundles.hpp"
 #include "host/kernels/net.hpp"
 #include "host/kernels/pairs.hpp"
 #include "host/kernels/products.hpp"
@@ -16,6 +17,7 @@ struct Kernels {
     const char* name;  // of the instruction set
     PairKernels<Real> pairs;
     TableKernels<Real> table;
+    BundleKernels<Real> bundles;
     TripleKernels<Real> triples;
     ProductKernels<Real> products;
     NetKernels<Real> net;

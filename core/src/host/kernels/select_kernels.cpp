@@ -14,14 +14,15 @@ namespace dpc::host {
     namespace isa {                                                                                                           \
     extern const InBoth<PairKernels> pair_kernels;                                                                            \
     extern const InBoth<TableKernels> table_kernels;                                                                          \
+    extern const InBoth<BundleKernels> bundle_kernels;                                                                        \
     extern const InBoth<TripleKernels> triple_kernels;                                                                        \
     extern const InBoth<ProductKernels> product_kernels;                                                                      \
     extern const InBoth<NetKernels> net_kernels;                                                                              \
     static const InBoth<Kernels>& kernels() {                                                                                 \
-        static const InBoth<Kernels> all = {{#isa, pair_kernels.in_double, table_kernels.in_double, triple_kernels.in_double, \
-                                             product_kernels.in_double, net_kernels.in_double},                               \
-                                            {#isa, pair_kernels.in_float, table_kernels.in_float, triple_kernels.in_float,    \
-                                             product_kernels.in_float, net_kernels.in_float}};                                \
+        static const InBoth<Kernels> all = {{#isa, pair_kernels.in_double, table_kernels.in_double, bundle_kernels.in_double, \
+                                             triple_kernels.in_double, product_kernels.in_double, net_kernels.in_double},     \
+                                            {#isa, pair_kernels.in_float, table_kernels.in_float, bundle_kernels.in_float,    \
+                                             triple_kernels.in_float, product_kernels.in_float, net_kernels.in_float}};       \
         return all;                                                                                                           \
     }                                                                                                                         \
     }

@@ -152,18 +152,20 @@ template <class Real>
 constexpr TableKernels<Real> functions() {
     TableKernels<Real> table{};
     table.locate = locate<Real>;
-    table.compute_moments = {compute_moments<Real, 4>, compute_moments<Real, 1>,  compute_moments<Real, 2>,
-                             compute_moments<Real, 9>, compute_moments<Real, 16>, compute_moments<Real, 25>};
-    table.reverse_moments = {
-        reverse_moments<Real, 4, math::EnvironmentIsArgument>,  reverse_moments<Real, 1, math::EnvironmentIsArgument>,
-        reverse_moments<Real, 2, math::EnvironmentIsArgument>,  reverse_moments<Real, 9, math::EnvironmentIsArgument>,
-        reverse_moments<Real, 16, math::EnvironmentIsArgument>, reverse_moments<Real, 25, math::EnvironmentIsArgument>};
-    table.reverse_moments_over_r = {reverse_moments<Real, 4, math::EnvironmentSlope<Real>>,
-                                    nullptr,
-                                    nullptr,
-                                    reverse_moments<Real, 9, math::EnvironmentSlope<Real>>,
-                                    reverse_moments<Real, 16, math::EnvironmentSlope<Real>>,
-                                    reverse_moments<Real, 25, math::EnvironmentSlope<Real>>};
+    table.compute_moments.four = compute_moments<Real, 4>;
+    table.compute_moments.one = compute_moments<Real, 1>;
+    table.compute_moments.nine = compute_moments<Real, 9>;
+    table.compute_moments.sixteen = compute_moments<Real, 16>;
+    table.compute_moments.twenty_five = compute_moments<Real, 25>;
+    table.reverse_moments.four = reverse_moments<Real, 4, math::EnvironmentIsArgument>;
+    table.reverse_moments.one = reverse_moments<Real, 1, math::EnvironmentIsArgument>;
+    table.reverse_moments.nine = reverse_moments<Real, 9, math::EnvironmentIsArgument>;
+    table.reverse_moments.sixteen = reverse_moments<Real, 16, math::EnvironmentIsArgument>;
+    table.reverse_moments.twenty_five = reverse_moments<Real, 25, math::EnvironmentIsArgument>;
+    table.reverse_moments_over_r.four = reverse_moments<Real, 4, math::EnvironmentSlope<Real>>;
+    table.reverse_moments_over_r.nine = reverse_moments<Real, 9, math::EnvironmentSlope<Real>>;
+    table.reverse_moments_over_r.sixteen = reverse_moments<Real, 16, math::EnvironmentSlope<Real>>;
+    table.reverse_moments_over_r.twenty_five = reverse_moments<Real, 25, math::EnvironmentSlope<Real>>;
     return table;
 }
 

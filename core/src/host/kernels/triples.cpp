@@ -9,73 +9,55 @@ namespace {
 
 using simd::DPC_ISA::Pack;
 
-/// product(k): x of a pack of neighbours from k on. Packs run over neighbours: a product is three multiply-adds, and where it
-/// lies in the table a dozen operations more. The usual grid has three segments, fine around 0 and coarse on both sides, which
-/// stay in registers; another one, of an activation with corners, is searched product by product.
-template <class Real, class Product>
-DPC_FUNCTION void locate_all(const math::Grid& grid, const Product& product, int begin, int end,
-                             const ProductPlaces<Real>& places) {
+/// Packs run over products: where one lies in the table takes a dozen operations. The usual grid has three segments, fine around 0
+/// and coarse on both sides, which stay in registers; another one, of an activation with corners, is searched product by product.
+template <class Real>
+void locate(const math::Grid& grid, int n, const ProductPlaces<Real>& places) {
     using P = Pack<Real>;
     if (grid.n_segments == 3) {
         const math::Segment segments[3] = {grid.segments[0], grid.segments[1], grid.segments[2]};
         const double lower = grid.lower, max = grid.max, n_intervals = grid.n_intervals;
-        for (int k = begin; k < end; k += P::width) {
+        for (int k = 0; k < n; k += P::width) {
             P distance;
-            const P interval = math::locate_in_three(segments, lower, max, n_intervals, product(k), distance);
-            store_integers(interval, places.interval + (k - begin));
-            distance.store(places.distance + (k - begin));
+            const P interval = math::locate_in_three(segments, lower, max, n_intervals, P::load(places.distance + k), distance);
+            store_integers(interval, places.interval + k);
+            distance.store(places.distance + k);
         }
         return;
     }
-    for (int k = begin; k < end; k += P::width) {
-        Real x[P::width];
-        product(k).store(x);
-        for (int element = 0; element < P::width && k + element < end; ++element) {
-            double distance = 0;
-            places.interval[k - begin + element] = static_cast<std::int32_t>(math::locate_product(grid, x[element], distance));
-            places.distance[k - begin + element] = static_cast<Real>(distance);
-        }
+    for (int k = 0; k < n; ++k) {
+        double distance = 0;
+        places.interval[k] = static_cast<std::int32_t>(math::locate_product(grid, places.distance[k], distance));
+        places.distance[k] = static_cast<Real>(distance);
     }
 }
 
 template <class Real>
-void locate(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int j, int begin, int end,
-            const ProductPlaces<Real>& places) {
+void multiply(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, Real* x) {
     using P = Pack<Real>;
     const P a(neighbours.v[0][j]), b(neighbours.v[1][j]), c(neighbours.v[2][j]);
-    locate_all(
-        grid,
-        [&](int k) {
-            return a * P::load(neighbours.v[0] + k) + b * P::load(neighbours.v[1] + k) + c * P::load(neighbours.v[2] + k);
-        },
-        begin, end, places);
+    for (int k = begin; k < end; k += P::width) {
+        (a * P::load(neighbours.v[0] + k) + b * P::load(neighbours.v[1] + k) + c * P::load(neighbours.v[2] + k))
+            .store(x + (k - begin));
+    }
 }
 
 template <class Real>
-void locate_squares(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int begin, int end,
-                    const ProductPlaces<Real>& places) {
+void square(const NeighbourVectors<Real>& neighbours, int begin, int end, Real* x) {
     using P = Pack<Real>;
-    locate_all(
-        grid,
-        [&](int k) {
-            const P a = P::load(neighbours.v[0] + k), b = P::load(neighbours.v[1] + k), c = P::load(neighbours.v[2] + k);
-            return a * a + b * b + c * c;
-        },
-        begin, end, places);
+    for (int k = begin; k < end; k += P::width) {
+        const P a = P::load(neighbours.v[0] + k), b = P::load(neighbours.v[1] + k), c = P::load(neighbours.v[2] + k);
+        (a * a + b * b + c * c).store(x + (k - begin));
+    }
 }
 
 /// The first n numbers, 0 behind them: products that are not there add nothing to whatever neighbour comes next.
 template <class Real>
 DPC_FUNCTION Pack<Real> load_first(const Real* from, int n) {
-    constexpr int width = Pack<Real>::width;
-    if (n >= width) {
-        return Pack<Real>::load(from);
-    }
-    Real elements[width];
-    for (int element = 0; element < width; ++element) {
-        elements[element] = element < n ? from[element] : Real(0);
-    }
-    return Pack<Real>::load(elements);
+    using P = Pack<Real>;
+    constexpr Real place[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    static_assert(P::width <= 16);
+    return select(P::load(place) < P(Real(n)), P::load(from), P(Real(0)));
 }
 
 /// x_k += e_k y_j and x_j += sum e_k y_k of vectors y of N components and their gradients x. Packs over the neighbours k: that of j is
@@ -160,8 +142,9 @@ void weigh_squares(const Real* sw, int begin, int end, Real* w) {
 template <class Real>
 constexpr TripleKernels<Real> functions() {
     TripleKernels<Real> table{};
+    table.multiply = multiply<Real>;
+    table.square = square<Real>;
     table.locate = locate<Real>;
-    table.locate_squares = locate_squares<Real>;
     table.reverse = reverse<Real>;
     table.weigh = weigh<Real>;
     table.weigh_squares = weigh_squares<Real>;

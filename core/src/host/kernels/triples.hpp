@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Kernels over pairs of neighbours of one centre: products of their vectors v, where these lie in a table, and the way back. What
-// a table gives for them is the business of table.hpp, which sees them as pairs.
+// a table gives for them is the business of bundles.hpp.
 #pragma once
 
 #include "dpc/packed_layout.hpp"
@@ -25,12 +25,12 @@ struct ProductPlaces {
 
 template <class Real>
 struct TripleKernels {
-    /// Places of v_j . v_k for the neighbours k = begin .. end - 1. Up to kPairPadding places more may be overwritten.
-    void (*locate)(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int j, int begin, int end,
-                   const ProductPlaces<Real>& places);
-    /// Places of v_k . v_k.
-    void (*locate_squares)(const math::Grid& grid, const NeighbourVectors<Real>& neighbours, int begin, int end,
-                           const ProductPlaces<Real>& places);
+    /// x = v_j . v_k of the neighbours k = begin .. end - 1. Here and below up to kPairPadding more may be overwritten.
+    void (*multiply)(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, Real* x);
+    /// x = v_k . v_k.
+    void (*square)(const NeighbourVectors<Real>& neighbours, int begin, int end, Real* x);
+    /// Places of n products, which are there in the place of the distances.
+    void (*locate)(const math::Grid& grid, int n, const ProductPlaces<Real>& places);
     /// dE/dv of j and of the neighbours k += what dE/dx (end - begin) of the products adds.
     void (*reverse)(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const Real* reverse_x);
     /// w (end - begin) of the pairs: products of sw of j and the neighbours, or of each with itself.

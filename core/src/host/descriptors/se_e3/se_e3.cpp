@@ -5,13 +5,6 @@
 #include <algorithm>
 
 namespace dpc::host {
-namespace {
-
-/// Products that are listed at a time: their places stay in the first-level cache.
-constexpr int kMostListed = 1024;
-
-}  // namespace
-
 template <class Real>
 void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) {
     PairArrays<Real>& a = pairs_;
@@ -19,13 +12,14 @@ void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int la
     place(reals_, n_slots,
           {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.reverse_environment[0],
            &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
-    const std::size_t n_listed = kMostListed + kPairPadding;
+    const std::size_t n_listed = kMostBundled + kPairPadding;
     place(listed_, n_listed,
           {&products_.distance, &products_.environment[1], &products_.reverse_environment[0], &products_.reverse_environment[1]});
     place(intervals_, n_listed, {&products_.interval});
-    pieces_.reserve(kMostListed);
+    pieces_.reserve(kMostBundled);
     const auto stride = static_cast<std::size_t>(set.most_stride);
     const std::size_t most_components = set.is_gated(index_) ? 2 : 1;
+    bundles_.reserve(set, static_cast<int>(most_components));
     sums_.reserve(2 * most_components * stride);
     weights_.reserve(most_components * stride);
     if (set.expands(index_)) {
@@ -58,25 +52,29 @@ void SeE3<Real>::in_lists(const PackedTriple<Real>& triple, int atom, const Use&
     const Range first = range(triple.b, atom), second = range(triple.c, atom);
     int n = 0;
     pieces_.clear();
+    const auto use_list = [&] {
+        kernels_.triples.locate(triple.table->grid, n, {products_.interval, products_.distance});
+        use(n);
+        n = 0;
+        pieces_.clear();
+    };
     for (int j = first.begin; j < first.end; ++j) {
         for (int k = triple.b == triple.c ? j + 1 : second.begin; k < second.end;) {
-            const int end = std::min(second.end, k + kMostListed - n);
-            kernels_.triples.locate(triple.table->grid, vectors(), j, k, end, {products_.interval + n, products_.distance + n});
+            const int end = std::min(second.end, k + kMostBundled - n);
+            kernels_.triples.multiply(vectors(), j, k, end, products_.distance + n);
             if (is_gated_) {
                 kernels_.triples.weigh(pairs_.environment[0], j, k, end, products_.environment[1] + n);
             }
             pieces_.push_back({j, k, end, n});
             n += end - k;
             k = end;
-            if (n == kMostListed) {
-                use(n);
-                n = 0;
-                pieces_.clear();
+            if (n == kMostBundled) {
+                use_list();
             }
         }
     }
     if (n > 0) {
-        use(n);
+        use_list();
     }
 }
 
@@ -85,9 +83,10 @@ template <class Real>
 template <class Use>
 void SeE3<Real>::squares_in_lists(const PackedTriple<Real>& triple, int atom, const Use& use) {
     const Range neighbours = range(triple.b, atom);
-    for (int begin = neighbours.begin; triple.b == triple.c && begin < neighbours.end; begin += kMostListed) {
-        const int end = std::min(neighbours.end, begin + kMostListed);
-        kernels_.triples.locate_squares(triple.table->grid, vectors(), begin, end, {products_.interval, products_.distance});
+    for (int begin = neighbours.begin; triple.b == triple.c && begin < neighbours.end; begin += kMostBundled) {
+        const int end = std::min(neighbours.end, begin + kMostBundled);
+        kernels_.triples.square(vectors(), begin, end, products_.distance);
+        kernels_.triples.locate(triple.table->grid, end - begin, {products_.interval, products_.distance});
         if (is_gated_) {
             kernels_.triples.weigh_squares(pairs_.environment[0], begin, end, products_.environment[1]);
         }
@@ -99,7 +98,7 @@ void SeE3<Real>::squares_in_lists(const PackedTriple<Real>& triple, int atom, co
 template <class Real>
 void SeE3<Real>::add_moments(const PackedTable<Real>& table, int n, Real weight) {
     Real* of_list = sums_.data() + n_components() * table.stride;
-    kernels_.table.compute_moments[n_components()](table, 0, n, products_, of_list);
+    kernels_.bundles.compute_moments[n_components()](table, arguments(), n, bundles_.scratch(), of_list);
     for (int c = 0; c < n_components(); ++c) {
         for (int channel = c * table.stride; channel < c * table.stride + table.rank; ++channel) {
             sums_.data()[channel] += weight * of_list[channel];
@@ -150,7 +149,7 @@ void SeE3<Real>::reverse_moments(const PackedDescriptor<Real>& descriptor, const
         for (int m = 0; m < atoms.n; ++m) {
             load_weights(triple, gradient + m, atoms.lanes);
             squares_in_lists(triple, atoms.atoms[m], [&](int begin, int n) {
-                kernels_.table.reverse_moments[n_components()](table, 0, n, products_, weights_.data());
+                reverse_list(table, n);
                 kernels_.triples.reverse_squares(vectors(), begin, begin + n, products_.reverse_environment[0]);
                 if (is_gated_) {
                     kernels_.triples.reverse_weighted_squares(pairs_.environment[0], pairs_.reverse_environment[0], begin,
@@ -161,13 +160,20 @@ void SeE3<Real>::reverse_moments(const PackedDescriptor<Real>& descriptor, const
                 weights_.data()[channel] *= 2;
             }
             in_lists(triple, atoms.atoms[m], [&](int n) {
-                kernels_.table.reverse_moments[n_components()](table, 0, n, products_, weights_.data());
+                reverse_list(table, n);
                 for (const Piece& piece : pieces_) {
                     reverse_piece(piece);
                 }
             });
         }
     }
+}
+
+/// dE/dx and, of gates, dE/dw of the listed products from weights_.
+template <class Real>
+void SeE3<Real>::reverse_list(const PackedTable<Real>& table, int n) {
+    kernels_.bundles.reverse_moments[n_components()](table, arguments(), n, bundles_.scratch(), weights_.data(),
+                                                     products_.reverse_environment[0], products_.reverse_environment[1]);
 }
 
 /// dE/dv and, of gates, dE/dsw from dE/dx and dE/dw of some products of one neighbour.
@@ -202,8 +208,8 @@ void SeE3<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockAt
 
 template <class Real>
 std::size_t SeE3<Real>::bytes() const {
-    return sizeof(*this) + doubles_.bytes() + reals_.bytes() + listed_.bytes() + intervals_.bytes() + bytes_of(pieces_) +
-           sums_.bytes() + weights_.bytes() + moments_.bytes();
+    return sizeof(*this) + doubles_.bytes() + reals_.bytes() + listed_.bytes() + intervals_.bytes() + bundles_.bytes() +
+           bytes_of(pieces_) + sums_.bytes() + weights_.bytes() + moments_.bytes();
 }
 
 template class SeE3<double>;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "host/descriptors/block_descriptor.hpp"
+#include "host/descriptors/bundles.hpp"
 
 namespace dpc::host {
 
@@ -37,10 +38,13 @@ private:
     void in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
     template <class Use>
     void squares_in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
+    void reverse_list(const PackedTable<Real>& table, int n);
     void reverse_piece(const Piece& piece);
     void add_moments(const PackedTable<Real>& table, int n, Real weight);
     void load_weights(const PackedTriple<Real>& triple, const Real* gradient, int lanes);
     Range range(int b, int atom) const { return {block_->first(b, atom), block_->first(b, atom) + block_->count(b, atom)}; }
+    /// Where the listed products lie.
+    Arguments<Real> arguments() const { return {products_.interval, products_.distance, products_.environment[1]}; }
     /// Of a moment.
     int n_components() const { return is_gated_ ? 2 : 1; }
     NeighbourVectors<Real> vectors() const {
@@ -55,6 +59,7 @@ private:
     PairArrays<Real> pairs_{};  // of 4 components; environment[0] is sw of a gated one, environment[1 .. 3] is v
     // A list of products of one atom, as pairs of 1 or 2 components: interval, distance, environment[1] (w), reverse_environment[0 .. 1].
     PairArrays<Real> products_{};
+    Bundles<Real> bundles_;
     std::vector<Piece> pieces_;  // what they are of
     AlignedArray<double> doubles_;
     AlignedArray<Real> reals_, listed_;
