@@ -8,7 +8,7 @@
 Each example is brought to equilibrium by its own in.lammps in double precision; from that state both precisions run at constant
 energy. --kinds: small models of the shared folder, which are no good models of water: 192 atoms, each held near its place by a
 spring, whose energy is part of the total; all neighbours count, since energies jump where a model keeps the nearest only.
---published: potentials that others trained, from the first structure of their references, brought to 300 K first. With both, a run in
+--published: potentials that others trained, from the first structure of their references, at 300 K. With both, a run in
 double precision with half the step and the same time shows what is the integrator's: its drift falls to a quarter.
 Drift: slope of the line fitted to the total energy; fluctuation: root mean square about that line. Per atom.
 """
