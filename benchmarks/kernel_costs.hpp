@@ -58,11 +58,13 @@ void add_pair_costs(const PackedTypePair<Real>& pair, double n, Costs& costs) {
         costs[label].operations += n * operations;
     };
     add("dpc::gather_pairs", 3 * index + 4 * wide, kVectorOperations);  // candidate written and read, neighbour, d, r^2
-    add("dpc::compute_environment", 7 * wide + 5 * real + index,
-        kEnvironmentOperations);  // d, r^2, radial functions, R, distance, interval
-    add("dpc::compute_moments", 5 * real + index, 2 * channels * (order + 4));
-    add("dpc::reverse_moments", 9 * real + index, 2 * channels * (order + (order - 1) + 4 + 4 + 1));
-    add("dpc::reverse_environment", 6 * wide + 4 * real + index, kReverseOperations);  // d, radial functions, dE/dR, neighbour
+    const double reverse = 2 * channels * (order + (order - 1) + 4 + 4 + 1);
+    add("dpc::compute_pairs", 7 * wide + 5 * real + index,  // d, r^2, radial functions, R, distance, interval
+        kEnvironmentOperations + 2 * channels * (order + 4));
+    add("dpc::reverse_pairs", 6 * wide + 9 * real + 2 * index,  // the same without r^2, dE/dR, neighbour
+        reverse + kReverseOperations);
+    add("dpc::reverse_moments", 9 * real + index, reverse);  // processors
+    add("dpc::reverse_environment", 6 * wide + 4 * real + index, kReverseOperations);
 }
 
 /// Of the steps that go over the moments, products and neurons of n atoms of one type.
@@ -75,7 +77,8 @@ void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
     };
     const PackedDescriptor<Real>& descriptor = type.descriptors.front();
     const double moments = 4.0 * descriptor.n_moments, factors = 4.0 * descriptor.n_factors(), products = descriptor.n_features;
-    add("dpc::compute_moments", moments * real, 0);
+    add("dpc::compute_pairs", moments * real, 0);
+    add("dpc::reverse_pairs", moments * real, 0);
     add("dpc::reverse_moments", moments * real, 0);
     if (descriptor.expands()) {
         add("dpc::expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_moments);
@@ -101,7 +104,9 @@ void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
             add("dpc::reverse_skip", (2 * in + skipped) * real, out);
         }
     }
-    add("dpc::reverse_environment", (2 * 3 + 9) * wide, 0);  // force read and written, virial written
+    for (const char* label : {"dpc::reverse_pairs", "dpc::reverse_environment"}) {
+        add(label, (2 * 3 + 2 * 9) * wide, 0);  // force and virial read and written
+    }
     add("dpc::collect_chunk", 9 * wide, 9);
     add("dpc::sum_energies", wide, 1);
     add("dpc::find_not_finite", 3 * wide, 0);

@@ -315,11 +315,9 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c,
         net.add_first_layer_gradient(pass.first_layer + static_cast<std::size_t>(chunk.type) * first_layer_stride());
     }
     charge(&StageTimes::fitting_net);
-    ForceSums<Output> forces{output, workers, units.length, units.energy};
-    for_each_descriptor(type, chunk, features, [&](auto kind, const auto& steps, const auto& own) {
-        kind.reverse(steps, own, forces);
-        forces.is_first = false;
-    });
+    const ForceSums<Output> forces{output, workers, units.length, units.energy};
+    for_each_descriptor(type, chunk, features,
+                        [&](auto kind, const auto& steps, const auto& own) { kind.reverse(steps, own, forces); });
     const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + c);
     Kokkos::parallel_reduce("dpc::collect_chunk", light<CollectChunk>(Range(space_, 0, chunk.tiles.n_atoms)),
                             CollectChunk{chunk, type.slots}, sums);

@@ -52,8 +52,7 @@ struct SeE3 {
         } else {
             reverse_triples<1>(steps, reverse_moments);
         }
-        for_each_segment("dpc::reverse_environment", steps.space, steps.tiles(), 1,
-                         ReverseEnvironment<ExecSpace, Real, components, Output>{steps.chunk, forces});
+        steps.template reverse_environment<components>(forces);
     }
 
 private:
