@@ -51,12 +51,20 @@ def test_what_is_complained_of():
 
 
 def test_more_components_have_no_bounds():
-    text = disassembled([*LOOP, "STL [R1], R2"]).replace("ReversePairs<Kokkos::Cuda, float, 4,", "ReverseMoments<float, 25,")
+    few, many = "ReversePairs<Kokkos::Cuda, float, 4,", "ReverseMoments<float, 25,"
+    text = disassembled([*LOOP, "STL [R1], R2"]).replace(few, many)
     assert [kernel.name for kernel in machine_code.kernels(text)] == ["ReverseMoments<float, 25>"]
     assert complaints(text) == []
-    constant = disassembled(LOOP, launch="constant_memory").replace("ReversePairs<Kokkos::Cuda, float, 4,", "ReverseMoments<float, 25,")
+    constant = disassembled(LOOP, launch="constant_memory").replace(few, many)
     assert complaints(constant) == ["is launched from constant memory"]
 
 
 def test_spills_around_a_loop_are_not():
     assert complaints(disassembled(LOOP, ["STL [R1], R2"])) == []
+
+
+def test_environments_and_moments_are_two_loops():
+    text = disassembled(["MUFU.RSQ R2, R3", *LOOP], [*LOOP, "@P0 BRA 0x0"])
+    environment, moments = machine_code.kernels(text.replace("ReversePairs<Kokkos::Cuda, ", "ComputePairs<"))
+    assert (environment.name, len(environment.loop())) == ("ComputePairs<float, 4>, environment", 7)
+    assert (moments.name, len(moments.loop())) == ("ComputePairs<float, 4>, moments", 6)

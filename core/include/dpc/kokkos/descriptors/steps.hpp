@@ -45,15 +45,15 @@ struct ReversePairs {
 
 template <class ExecSpace, class Real>
 struct DescriptorSteps {
-    const ExecSpace& space;
+    Launches<ExecSpace>& launches;
     const DeviceDescriptor<Real>& descriptor;
     const DescriptorArrays<Real>& arrays;
     MatrixProduct<ExecSpace, Real>& product;
     DescribedChunk<Real> chunk;
 
-    DescriptorSteps(const ExecSpace& exec, const Chunk& common, const DeviceDescriptor<Real>& of,
+    DescriptorSteps(Launches<ExecSpace>& to, const Chunk& common, const DeviceDescriptor<Real>& of,
                     const DescriptorArrays<Real>& with, MatrixProduct<ExecSpace, Real>& multiply)
-        : space(exec),
+        : launches(to),
           descriptor(of),
           arrays(with),
           product(multiply),
@@ -80,12 +80,12 @@ struct DescriptorSteps {
         const ComputeEnvironment<Real, of_environment(COMPONENTS)> environment{chunk, descriptor.environment};
         const ComputeMoments<Real, COMPONENTS> compute{chunk, moments};
         if constexpr (COMPONENTS > 4) {
-            for_each_segment("dpc::compute_environment", space, tiles(), n_types, environment);
-            for_each_segment<kFewestTeams / 2>("dpc::compute_harmonics", space, tiles(), 1,
+            for_each_segment("dpc::compute_environment", launches, tiles(), n_types, environment);
+            for_each_segment<kFewestTeams / 2>("dpc::compute_harmonics", launches, tiles(), 1,
                                                ComputeHarmonics<Real, COMPONENTS>{chunk, descriptor.harmonics});
-            for_each_segment<teams_of<Real, COMPONENTS>>("dpc::compute_moments", space, tiles(), n_types, compute);
+            for_each_segment<teams_of<Real, COMPONENTS>>("dpc::compute_moments", launches, tiles(), n_types, compute);
         } else {
-            for_each_segment<teams_of<Real, COMPONENTS>>("dpc::compute_pairs", space, tiles(), n_types,
+            for_each_segment<teams_of<Real, COMPONENTS>>("dpc::compute_pairs", launches, tiles(), n_types,
                                                          ComputePairs<Real, COMPONENTS>{environment, compute});
         }
     }
@@ -109,8 +109,8 @@ struct DescriptorSteps {
     /// From dE/dR.
     template <int COMPONENTS, class Output>
     void reverse_environment(const ForceSums<Output>& forces) const {
-        for_each_segment("dpc::reverse_environment", space, tiles(), force_segments<ExecSpace>(chunk.common),
-                         ReverseEnvironment<ExecSpace, Real, COMPONENTS, Output>{chunk, forces});
+        for_each_segment<kFewestTeams - 1>("dpc::reverse_environment", launches, tiles(), force_segments<ExecSpace>(chunk.common),
+                                           ReverseEnvironment<ExecSpace, Real, COMPONENTS, Output>{chunk, forces});
     }
 
 private:
@@ -120,12 +120,13 @@ private:
         const ReverseMoments<Real, COMPONENTS, Slope> reverse{chunk, gradient};
         if constexpr (is_gpu<ExecSpace> && components == COMPONENTS) {
             for_each_segment<teams_of<Real, COMPONENTS>>(
-                "dpc::reverse_pairs", space, tiles(), chunk.common.n_types,
+                "dpc::reverse_pairs", launches, tiles(), chunk.common.n_types,
                 ReversePairs<ExecSpace, Real, COMPONENTS, Slope, Output>{reverse, {chunk, forces}});
         } else {
-            for_each_segment<teams_of<Real, COMPONENTS>>("dpc::reverse_moments", space, tiles(), chunk.common.n_types, reverse);
+            for_each_segment<teams_of<Real, COMPONENTS>>("dpc::reverse_moments", launches, tiles(), chunk.common.n_types,
+                                                         reverse);
             if constexpr (components < COMPONENTS) {
-                for_each_segment<kFewestTeams / 2>("dpc::reverse_harmonics", space, tiles(), 1,
+                for_each_segment<kFewestTeams / 2>("dpc::reverse_harmonics", launches, tiles(), 1,
                                                    ReverseHarmonics<Real, COMPONENTS>{chunk, descriptor.harmonics});
             }
             reverse_environment<components>(forces);

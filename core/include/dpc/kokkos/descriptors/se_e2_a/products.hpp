@@ -10,7 +10,9 @@ namespace dpc::kokkos {
 /// Factors that a thread of a GPU takes at once, as many as its registers hold: what it reads of another one serves all of them. A
 /// processor has all of them in its first-level cache.
 template <int COMPONENTS>
-inline constexpr int kFactorsAtOnce = kPackBytes > 0 || COMPONENTS > 9 ? 1 : COMPONENTS > 4 ? 2 : 4;
+inline constexpr int kFactorsAtOnce = kPackBytes > 0 || COMPONENTS > 9 ? 1
+                                      : COMPONENTS > 4                 ? 2
+                                                                       : 4;
 
 /// How many times as many there are of all.
 template <int COMPONENTS>
