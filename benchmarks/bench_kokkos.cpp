@@ -31,7 +31,7 @@ using Forces = Kokkos::View<double* [3], Kokkos::LayoutRight, Memory>;
 constexpr const char* kUsage =
     "bench_kokkos TABLES [--structure fcc|water] [--atoms N] [--density ATOMS/A^3] [--composition Cu:1] [--precision "
     "double|mixed|both]\n"
-    "    [--seconds S] [--threads N] [--scratch-mb MB] [--host yes|no] [--limits yes|no] [--largest yes|no] [--list right|left] [--predict yes|no] [--json FILE]";
+    "    [--seconds S] [--threads N] [--scratch-mb MB] [--host yes|no] [--limits yes|no] [--largest yes|no] [--list right|left] [--json FILE]";
 constexpr double kSkin = 2.0;     // angstrom
 constexpr int kCellAtoms = 1536;  // made on the host, repeated on the device
 constexpr int kFewestSteps = 3, kMostSteps = 2000;
@@ -45,7 +45,7 @@ struct Settings {
     double seconds;
     int threads;
     std::size_t scratch_bytes;
-    bool host, limits, largest, left, predict;
+    bool host, limits, largest, left;
 };
 
 struct Limits {
@@ -418,42 +418,11 @@ std::string run_steps(const std::shared_ptr<const Model>& model, const Settings&
     return out.str();
 }
 
-/// What the kernels of a GPU should take on an H200, and why, without a GPU.
-template <class Real>
-void print_prediction(const std::shared_ptr<const Model>& model, const PairCounts& counts) {
-    std::printf("%s precision, of an atom\n  %-28s%8s%8s%10s%10s%14s%9s%16s\n",
-                sizeof(Real) == sizeof(double) ? "double" : "mixed", "kernel", "kFLOP", "kB", "tables kB", "cached kB",
-                "instructions", "atomics", "ns");
-    std::pair<double, double> sum = {0, 0};
-    for (const auto& [label, cost] : kernel_costs(PackedModel<Real>(model), counts)) {
-        if (label == "dpc::reverse_moments" || label == "dpc::reverse_environment") {  // of a processor
-            continue;
-        }
-        const auto [best, worst] = predicted<Real>(cost);
-        std::printf("  %-28s%8.1f%8.1f%10.1f%10.1f%14.0f%9.0f%8.2f%8.2f\n", label.c_str(), cost.operations * 1e-3,
-                    cost.bytes * 1e-3, cost.tables * 1e-3, cost.cached * 1e-3, cost.instructions, cost.atomics, best * 1e9,
-                    worst * 1e9);
-        sum.first += best;
-        sum.second += worst;
-    }
-    std::printf("  %-83s%8.2f%8.2f\n", "sum", sum.first * 1e9, sum.second * 1e9);
-}
-
-void predict(const std::shared_ptr<const Model>& model, const Structure& cell) {
-    const PairCounts counts = count_pairs(cell, model->n_types(), model->rcut());
-    print_prediction<double>(model, counts);
-    print_prediction<float>(model, counts);
-}
-
 void run(const Settings& settings) {
     const std::shared_ptr<const Model> model = Model::from_file(settings.tables);
     StructureOptions cell_options = settings.structure;
     cell_options.n_atoms = std::min(kCellAtoms, settings.structure.n_atoms);
     const Structure cell(cell_options, model->type_map, model->rcut() + kSkin);
-    if (settings.predict) {
-        predict(model, cell);
-        return;
-    }
     const std::string results = settings.largest ? run_largest(model, settings, cell) : run_steps(model, settings, cell);
     if (!settings.json.empty()) {
         write(settings.json,
@@ -474,7 +443,6 @@ Settings parse(int argc, char** argv) {
     settings.host = options.take("host", kokkos::is_gpu<Space> ? "no" : "yes") == "yes";
     settings.limits = options.take("limits", "yes") == "yes";
     settings.largest = options.take("largest", "no") == "yes";
-    settings.predict = options.take("predict", "no") == "yes";
     settings.left = options.take("list", kokkos::is_gpu<Space> ? "left" : "right") == "left";
     options.finish(kUsage);
     return settings;

@@ -80,9 +80,10 @@ TEST(Together, KnowsWhoseAnIndexIs) {
     struct Part {
         int name, n;
     };
-    dpc::kokkos::Together<Part> chunks = dpc::kokkos::alone(Part{7, 3});
-    ASSERT_TRUE(chunks.join(dpc::kokkos::alone(Part{8, 2})));
-    EXPECT_FALSE(chunks.join(dpc::kokkos::alone(Part{9, 2})));
+    using Chunks = dpc::kokkos::Together<Part>;
+    Chunks chunks(Part{7, 3});
+    ASSERT_TRUE(chunks.join(Chunks(Part{8, 2})));
+    EXPECT_FALSE(chunks.join(Chunks(Part{9, 2})));
     ASSERT_EQ(chunks.n(), 5);
     std::vector<int> found;
     for (int k = 0; k < chunks.n(); ++k) {

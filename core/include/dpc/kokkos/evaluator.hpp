@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -270,7 +271,7 @@ void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, 
     const std::size_t n_chunks = pass.plan.chunks.size(), at_once = together(pass);
     for (std::size_t first = 0; first < n_chunks; first += at_once) {
         Launches<ExecSpace> launches(space_);
-        CollectSums collect;
+        std::optional<CollectSums> collect;
         for (std::size_t c = first; c < std::min(first + at_once, n_chunks); ++c) {
             const ScratchArrays<Real>& arrays = scratch_.of_chunk(c - first);
             const Chunk chunk = chunk_of(pass, c, arrays);
@@ -278,11 +279,16 @@ void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, 
                 launches.keep_chunk();
             }
             evaluate_chunk(launches, pass, chunk, arrays, x, list, units, output, workers);
-            collect.add(CollectChunk{chunk, pass.model.types[static_cast<std::size_t>(chunk.type)].slots});
+            const CollectSums of_chunk(CollectChunk{chunk, pass.model.types[static_cast<std::size_t>(chunk.type)].slots});
+            if (collect) {
+                collect->join(of_chunk);
+            } else {
+                collect.emplace(of_chunk);
+            }
         }
         launches.run_all();
         const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + first / at_once);
-        Kokkos::parallel_reduce("dpc::collect_chunks", light<CollectSums>(Range(space_, 0, collect.n())), collect, sums);
+        Kokkos::parallel_reduce("dpc::collect_chunks", light<CollectSums>(Range(space_, 0, collect->n())), *collect, sums);
         charge(&StageTimes::forces);
     }
     if (workers.forces != nullptr) {

@@ -92,10 +92,11 @@ private:
 /// What chunks pass to one kernel. Part has what is to be done for one of them, and n, how many indices that are.
 template <class Part>
 struct Together {
-    Part parts[kMostTogether] = {};
-    int n_parts = 0;
+    Part parts[kMostTogether];  // the first n_parts
+    int n_parts = 1;
 
-    void add(const Part& part) { parts[n_parts++] = part; }
+    explicit Together(const Part& only) : Together(only, std::make_index_sequence<kMostTogether>{}) {}
+
     bool join(const Together& other) {
         if (n_parts + other.n_parts > kMostTogether) {
             return false;
@@ -120,13 +121,11 @@ struct Together {
         }
         return parts[p];
     }
-};
 
-template <class Part>
-Together<Part> alone(const Part& part) {
-    Together<Part> chunks;
-    chunks.add(part);
-    return chunks;
-}
+private:
+    /// Lists and views need not have an empty state: what is not there is a copy.
+    template <std::size_t... PLACES>
+    Together(const Part& only, std::index_sequence<PLACES...>) : parts{(static_cast<void>(PLACES), only)...} {}
+};
 
 }  // namespace dpc::kokkos

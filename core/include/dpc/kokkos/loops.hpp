@@ -280,7 +280,7 @@ void for_each_segment(const std::string& label, Launches<ExecSpace>& launches, c
                       const Body& body) {
     if constexpr (is_gpu<ExecSpace>) {
         launches.add(SegmentsLaunch<FEWEST_TEAMS, ExecSpace, Body>{
-            label, alone(SegmentsPart<Body>{body, tiles.n_atoms, n_segments * tiles.n_atoms})});
+            label, Together<SegmentsPart<Body>>(SegmentsPart<Body>{body, tiles.n_atoms, n_segments * tiles.n_atoms})});
     } else {
         using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
         const int n_workers = count_workers(launches.space());
@@ -365,7 +365,8 @@ template <int GROUP = 1, class ExecSpace, class Body>
 void for_each_row(const std::string& label, Launches<ExecSpace>& launches, const Tiles& tiles, int n_rows, const Body& body) {
     if constexpr (is_gpu<ExecSpace>) {
         const int n = (tiles.lanes + kLaneRun - 1) / kLaneRun * kLaneRun * n_rows;
-        launches.add(RowsLaunch<ExecSpace, Body>{label, {alone(RowsPart<Body>{body, tiles.lanes, n_rows, n})}});
+        launches.add(
+            RowsLaunch<ExecSpace, Body>{label, {Together<RowsPart<Body>>(RowsPart<Body>{body, tiles.lanes, n_rows, n})}});
     } else {
         using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
         const int n_workers = count_workers(launches.space());

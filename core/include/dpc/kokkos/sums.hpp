@@ -118,7 +118,8 @@ struct CollectSums {
         int n;
     };
 
-    void add(const CollectChunk& chunk) { chunks.add(Part{chunk, chunk.chunk.tiles.n_atoms}); }
+    explicit CollectSums(const CollectChunk& chunk) : chunks(Part{chunk, chunk.chunk.tiles.n_atoms}) {}
+    bool join(const CollectSums& other) { return chunks.join(other.chunks); }
     int n() const { return chunks.n(); }
 
     KOKKOS_INLINE_FUNCTION void init(ChunkSums& sums) const { sums = ChunkSums{}; }
