@@ -316,6 +316,10 @@ std::string json(const Result& r, double stream) {
         if (cost != r.costs.end()) {
             out << ", \"bytes_per_atom\": " << cost->second.bytes << ", \"flop_per_atom\": " << cost->second.operations
                 << ", \"of_limit\": " << share_of_limit(cost->second, seconds, r.limits, stream);
+            if (kokkos::is_gpu<Space>) {
+                const auto [best, worst] = r.name == "double" ? predicted<double>(cost->second) : predicted<float>(cost->second);
+                out << ", \"predicted_us_per_atom\": [" << best * 1e6 << ", " << worst * 1e6 << "]";
+            }
         }
         out << "}";
         comma = ", ";

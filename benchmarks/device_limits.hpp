@@ -151,12 +151,13 @@ double device_product_rate(const ExecSpace& space, int n_out, int n_in) {
     };
     const View matrix = filled((n_out + panel - 1) / panel * panel, n_in), x = filled(n_in, tiles.n_atoms),
                y = filled(n_out, tiles.n_atoms);
+    kokkos::Launches<ExecSpace> launches(space);
     kokkos::MatrixProduct<ExecSpace, Real> product(space);
     const kokkos::DeviceMatrix<Real> weights{n_out, n_in, matrix.data(), matrix.data()};
     const int calls = gpu ? 4 : 64;
     const double seconds = best_device_seconds(space, 10, [&] {
         for (int k = 0; k < calls; ++k) {
-            product("bench::product", space, weights, tiles, {x.data(), n_in, tiles.lanes}, {y.data(), n_out, tiles.lanes});
+            product("bench::product", launches, weights, tiles, {x.data(), n_in, tiles.lanes}, {y.data(), n_out, tiles.lanes});
         }
     });
     return 2.0 * n_out * n_in * tiles.n_atoms * calls / seconds;

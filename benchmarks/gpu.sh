@@ -4,11 +4,13 @@
 #   gpu.sh pack DIR                 sources of Kokkos, LAMMPS and GoogleTest, compressed tables of the models: some 30 MB in DIR
 #   gpu.sh run DIR [OUT] [options]  builds and runs; results in OUT (default DIR/out): gpu.log, summary.txt and *.json
 # Options of run:
-#   --stages "build test ..."  of: build test sanitize bench largest lammps-build lammps (default: all). What was built stays in --build
+#   --stages "build test ..."  of: build test bench largest sanitize lammps-build lammps (default: all, in this order). What was built
+#                              stays in --build; a machine without compilers takes it from there
 #   --backend cuda|serial      serial: Kokkos on one core of the processor, to try the script itself (default: cuda where there is a GPU)
 #   --build FOLDER             (default build/gpu in the repository)    --jobs N     (default: all cores)
 #   --limit SECONDS            of this call: what is not done then is listed as failed (default 3000)
-#   --sizes "N ..."            atoms (default 192 to 4 million)        --seconds S  of timing each case (default 3)
+#   --stage-limit SECONDS      of each stage (default 600): one that hangs leaves their time to the others
+#   --sizes "N ..."            atoms (default 192 to 50 million)       --seconds S  of timing each case (default 2)
 #   --build-only --arch NAME   compile for that architecture (Kokkos' name, HOPPER90) where there is no GPU
 # A step that fails is listed at the end, and the exit status is 1. DPC_PEER_TORCH: virtual environment of a peer (README.md), for lammps.
 # DPC_CUBLAS: cublas_v2.h, where neither the toolkit nor the first Python has it.
@@ -72,10 +74,12 @@ pack() {
 
 failures=()
 
-# step NAME COMMAND...: within what is left of the time; into the log; a failure is kept for the end.
+# step NAME COMMAND...: within what is left of the stage's time, at most `longest` seconds where a stage sets that; into the log; a
+# failure is kept for the end.
 step() {
-    local name=$1 status=0 left=$((limit - SECONDS)) start=$SECONDS
+    local name=$1 status=0 left=$((stage_end - SECONDS)) start=$SECONDS
     shift
+    [ $left -le "${longest:-$left}" ] || left=$longest
     if [ $left -le 5 ]; then
         failures+=("$name: no time left")
         return 1
@@ -204,7 +208,7 @@ stage_test() {
 
 stage_sanitize() {
     local sanitizer tool
-    sanitizer=$(command -v compute-sanitizer || ls "${cuda:-/none}/bin/compute-sanitizer" 2>/dev/null)
+    sanitizer=$(command -v compute-sanitizer || ls "${cuda:-/usr/local/cuda}/bin/compute-sanitizer" 2>/dev/null)
     if [ "$backend" = serial ] || [ -z "$sanitizer" ]; then
         left_out "compute-sanitizer is not here, or there is nothing for it to look at"
         return
@@ -216,18 +220,18 @@ stage_sanitize() {
         --atoms 192 --seconds 0 --limits no
 }
 
-# Sizes in the order of what they tell; the first one also against the host evaluator.
+# Small systems also against the host evaluator.
 stage_bench() {
-    local system atoms host
-    mkdir -p "$build/results"
+    local system name model structure atoms host limits longest=150
     rm -f "$build"/results/bench-*.json
-    for atoms in $sizes; do
-        host=no
-        [ "$atoms" -gt 2000 ] || host=yes
-        for system in water:water-full:water copper:cu-full:fcc; do
-            IFS=: read -r name model structure <<<"$system"
+    for system in water:water-full:water copper:cu-full:fcc; do
+        IFS=: read -r name model structure <<<"$system"
+        for atoms in $sizes; do
+            host=no limits=no
+            [ "$atoms" -gt 2000 ] || host=yes
+            [ "$atoms" -lt 50000 ] && [ "$backend" = cuda ] || limits=yes # where the card is busy
             step "bench $name $atoms" "$build/core/$bench" "$folder/tables/$model.bin" --structure "$structure" --atoms "$atoms" --seconds "$seconds" \
-                --host $host --json "$build/results/bench-$name-$atoms.json" && grep -v '^Kokkos::' "$build/step.log"
+                --host $host --limits $limits --json "$build/results/bench-$name-$atoms.json" && grep -v '^Kokkos::' "$build/step.log"
         done
     done
 }
@@ -258,7 +262,6 @@ stage_lammps_build() {
 stage_lammps() {
     local device="g 1"
     [ "$backend" = cuda ] || device="t 1"
-    mkdir -p "$build/results"
     printf '#!/bin/sh\nexport LAMMPS_PLUGIN_PATH=%q\nexec %q -k on %s -sf kk -pk kokkos neigh half newton on "$@"\n' \
         "$build/plugin/lammps_plugin" "$build/lammps/build/lmp" "$device" >"$build/lmp_kk"
     chmod +x "$build/lmp_kk"
@@ -273,11 +276,12 @@ parse_run() {
     folder=$1 out=$1/out
     shift
     [[ ${1:---} == --* ]] || { out=$1; shift; }
-    stages="build test sanitize bench largest lammps-build lammps" backend= build=$repository/build/gpu jobs=$(nproc) limit=3000
-    sizes="192 1536 12288 98304 786432 4194304" seconds=3 architecture= build_only=
+    stages="build test bench largest sanitize lammps-build lammps" backend= build=$repository/build/gpu jobs=$(nproc) limit=3000
+    stage_limit=600 sizes="192 1536 12288 98304 786432 4194304 50331648" seconds=2 architecture= build_only=
     while [ $# -gt 0 ]; do
         case $1 in
             --stages | --backend | --build | --jobs | --limit | --sizes | --seconds) printf -v "${1#--}" %s "${2?$1 needs a value}"; shift 2 ;;
+            --stage-limit) stage_limit=${2?--stage-limit needs a value}; shift 2 ;;
             --arch) architecture=${2?--arch needs a value}; shift 2 ;;
             --build-only) build_only=yes; stages="build lammps-build"; shift ;;
             *) die "$1 is not an option" ;;
@@ -293,16 +297,19 @@ parse_run() {
 run() {
     parse_run "$@"
     [ -e "$folder/kokkos.tar.gz" ] || die "$folder was not made by gpu.sh pack"
-    mkdir -p "$out" "$build"
+    mkdir -p "$out" "$build/results"
     folder=$(cd "$folder" && pwd) out=$(cd "$out" && pwd) build=$(cd "$build" && pwd) log=$out/gpu.log
     generator=()
     command -v ninja >/dev/null && generator=(-G Ninja)
     export build folder
-    set_compiler
+    [[ ! $stages =~ build ]] || set_compiler
     { date -u; nproc; uname -sr; cmake --version | head -n 1; [ "$backend" = serial ] || { nvcc --version | tail -n 2; nvidia-smi; }; } >>"$log" 2>&1
     for stage in $stages; do
         declare -F "stage_${stage//-/_}" >/dev/null || { failures+=("$stage: no such stage"); continue; }
+        local begin=$SECONDS
+        stage_end=$((begin + stage_limit < limit ? begin + stage_limit : limit))
         "stage_${stage//-/_}"
+        echo "== stage $stage took $((SECONDS - begin)) s" | tee -a "$log"
     done
     "$python" "$here/gpu_report.py" --results "$build/results" --output "$out" | tee "$out/summary.txt" | tee -a "$log"
     if [ ${#failures[@]} -gt 0 ]; then

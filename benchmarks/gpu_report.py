@@ -46,7 +46,7 @@ def bench_lines(result: dict[str, Any]) -> list[str]:
         whole = sum(kernel["us_per_atom"] for kernel in kernels)
         longest = ", ".join(
             f"{kernel['kernel'].removeprefix('dpc::')} {100 * kernel['us_per_atom'] / whole:.0f}%"
-            + (f" (at {100 * kernel['of_limit']:.0f}% of its limit)" if "of_limit" in kernel else "")
+            + (f" (at {100 * kernel['of_limit']:.0f}% of its limit)" if kernel.get("of_limit") else "")
             for kernel in kernels[:5]
         )
         us_per_atom, rate = precision["us_per_atom"]["median"], precision["atom_steps_per_s"] / 1e6
@@ -54,6 +54,7 @@ def bench_lines(result: dict[str, Any]) -> list[str]:
             f"{result['structure']:6}{result['atoms']:>10} {precision['precision']:7}{us_per_atom:>10.4f} us/atom"
             f"{rate:>9.2f} M atom-steps/s{precision['device_bytes'] / 1e9:>8.1f} GB   {longest}"
         )
+        lines += prediction_lines(kernels)
         if "host" in precision:
             host = precision["host"]
             lines.append(
@@ -62,6 +63,16 @@ def bench_lines(result: dict[str, Any]) -> list[str]:
                 f"forces by {host['force_difference_eV_per_A']:.1e} eV/A"
             )
     return lines
+
+
+def prediction_lines(kernels: list[dict[str, Any]]) -> list[str]:
+    """What was predicted for an H200 beside what was measured, kernel by kernel."""
+    compared = [kernel for kernel in kernels if "predicted_us_per_atom" in kernel]
+    return [
+        f"{'':24} {kernel['kernel'].removeprefix('dpc::'):24}{1e3 * kernel['us_per_atom']:>8.2f} ns/atom, "
+        f"predicted {1e3 * kernel['predicted_us_per_atom'][0]:.2f} to {1e3 * kernel['predicted_us_per_atom'][1]:.2f}"
+        for kernel in compared
+    ]
 
 
 def lammps_lines(result: dict[str, Any]) -> list[str]:

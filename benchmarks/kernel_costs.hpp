@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Bytes and operations per atom that each kernel of the Kokkos evaluator cannot do without: every array that a step takes from or
 // leaves to another one read and written once; coefficients, weights and positions of neighbours from caches. A multiply-add
-// counts two operations, a division or a square root one; activations are not counted.
+// counts two operations, a division or a square root one; activations are not counted. And what that should take on an H200 by its data
+// sheet and the machine code of the kernels: a prediction, for docs/kokkos.md and for what is measured one day.
 #pragma once
 
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "dpc/packed_model.hpp"
 #include "structures.hpp"
@@ -18,10 +20,55 @@ constexpr double kVectorOperations = 11;       // difference, units, square
 constexpr double kEnvironmentOperations = 42;  // switch 15, radial functions 18, vector 3, place in the table 6
 constexpr double kReverseOperations = 41;      // dE/dd 17, virial 18, forces 6
 
+// Of a warp for one pair, from the loops of the kernels for sm_90 (.ci/machine_code.py); gather_pairs: for one atom.
+constexpr double kGatherInstructions = 1900, kEnvironmentInstructions = 14, kForceInstructions = 9;
+template <class Real>
+inline constexpr double moment_instructions = sizeof(Real) == sizeof(double) ? 15 : 12;
+template <class Real>
+inline constexpr double reverse_instructions = sizeof(Real) == sizeof(double) ? 30 : 22;
+constexpr double kAtomicsOfPair = 3;
+constexpr double kFactorsOfThread = 4;  // of a GPU: kFactorsAtOnce of descriptors/se_e2_a/products.hpp
+
 struct Cost {
     double bytes = 0, operations = 0;
+    double tables = 0, cached = 0;  // bytes that come from the first-level cache at best, from the second-level cache
+    double instructions = 0, atomics = 0;
+    bool is_product = false;  // of matrices
+
+    Cost& operator+=(const Cost& other) {
+        bytes += other.bytes;
+        operations += other.operations;
+        tables += other.tables;
+        cached += other.cached;
+        instructions += other.instructions;
+        atomics += other.atomics;
+        is_product = is_product || other.is_product;
+        return *this;
+    }
+    Cost times(double n) const {
+        return {n * bytes, n * operations, n * tables, n * cached, n * instructions, n * atomics, is_product};
+    }
 };
 using Costs = std::map<std::string, Cost>;  // by kernel label
+
+/// Rates per second of an H200: 132 multiprocessors at 1.7 GHz.
+struct H200 {
+    static constexpr double memory = 4.8e12, second_level = 5.5e12, first_level = 132 * 64 * 1.7e9;
+    static constexpr double instructions = 0.6 * 132 * 4 * 1.7e9, atomics = 60e9;
+    template <class Real>
+    static constexpr double operations = sizeof(Real) == sizeof(double) ? 34e12 : 67e12;
+    static constexpr double products = 0.8 * 67e12;  // in double by its matrix units
+};
+
+/// Seconds: the longest of what can go on at once. With the tables in the first-level cache, and in the second.
+template <class Real>
+std::pair<double, double> predicted(const Cost& cost) {
+    const double arithmetic = cost.operations / (cost.is_product ? H200::products : H200::operations<Real>);
+    const double others = std::max({cost.bytes / H200::memory, arithmetic, cost.instructions / H200::instructions,
+                                    cost.atomics / H200::atomics, cost.cached / H200::second_level});
+    return {std::max(others, (cost.tables + cost.cached) / H200::first_level),
+            std::max(others, (cost.tables + cost.cached) / H200::second_level)};
+}
 
 /// Neighbours of the atoms of a structure, summed over all centres.
 struct PairCounts {
@@ -53,36 +100,38 @@ void add_pair_costs(const PackedTypePair<Real>& pair, double n, Costs& costs) {
     const auto channels = static_cast<double>(
         std::count_if(pair.moment_of_channel.begin(), pair.moment_of_channel.end(), [](int moment) { return moment >= 0; }));
     const int order = pair.table->order;
-    const auto add = [&](const char* label, double bytes, double operations) {
-        costs[label].bytes += n * bytes;
-        costs[label].operations += n * operations;
-    };
-    add("dpc::gather_pairs", 3 * index + 4 * wide, kVectorOperations);  // candidate written and read, neighbour, d, r^2
-    add("dpc::compute_environment", 7 * wide + 5 * real + index,
-        kEnvironmentOperations);  // d, r^2, radial functions, R, distance, interval
-    add("dpc::compute_moments", 5 * real + index, 2 * channels * (order + 4));
-    add("dpc::reverse_moments", 9 * real + index, 2 * channels * (order + (order - 1) + 4 + 4 + 1));
-    add("dpc::reverse_environment", 6 * wide + 4 * real + index, kReverseOperations);  // d, radial functions, dE/dR, neighbour
+    const double tables = channels * (order + 1) * real, reverse = 2 * channels * (order + (order - 1) + 4 + 4 + 1);
+    const auto add = [&](const char* label, const Cost& cost) { costs[label] += cost.times(n); };
+    add("dpc::gather_pairs", {3 * index + 4 * wide, kVectorOperations});  // candidate written and read, neighbour, d, r^2
+    add("dpc::compute_pairs",
+        {7 * wide + 5 * real + index,  // d, r^2, radial functions, R, distance, interval
+         kEnvironmentOperations + 2 * channels * (order + 4), tables, 0, kEnvironmentInstructions + moment_instructions<Real>});
+    add("dpc::reverse_pairs",
+        {6 * wide + 9 * real + 2 * index,  // the same without r^2, dE/dR, neighbour
+         reverse + kReverseOperations, tables, 0, reverse_instructions<Real> + kForceInstructions, kAtomicsOfPair});
+    add("dpc::reverse_moments", {9 * real + index, reverse});  // processors
+    add("dpc::reverse_environment", {6 * wide + 4 * real + index, kReverseOperations});
 }
 
 /// Of the steps that go over the moments, products and neurons of n atoms of one type.
 template <class Real>
 void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
     constexpr double real = sizeof(Real), wide = sizeof(double);
-    const auto add = [&](const char* label, double bytes, double operations) {
-        costs[label].bytes += n * bytes;
-        costs[label].operations += n * operations;
+    const auto add = [&](const char* label, double bytes, double operations, double cached = 0) {
+        costs[label] += Cost{bytes, operations, 0, cached}.times(n);
     };
     const PackedDescriptor<Real>& descriptor = type.descriptors.front();
     const double moments = 4.0 * descriptor.n_moments, factors = 4.0 * descriptor.n_factors(), products = descriptor.n_features;
-    add("dpc::compute_moments", moments * real, 0);
+    add("dpc::compute_pairs", moments * real, 0);
+    add("dpc::reverse_pairs", moments * real, 0);
     add("dpc::reverse_moments", moments * real, 0);
     if (descriptor.expands()) {
         add("dpc::expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_moments);
         add("dpc::reverse_expand_moments", (moments + factors) * real, 2 * factors * descriptor.n_moments);
     }
-    add("dpc::compute_products", (factors + products) * real, 2 * 4 * products);
-    add("dpc::reverse_products", (2 * factors + products) * real, 2 * 8 * products);
+    const double others = 4 * products / kFactorsOfThread;  // numbers of factors that a thread reads for its own
+    add("dpc::compute_products", (factors + products) * real, 2 * 4 * products, (products + others) * real);
+    add("dpc::reverse_products", (2 * factors + products) * real, 2 * 8 * products, 2 * (products + others) * real);
     const auto& layers = type.fitting.layers;
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const double in = layers[l].weight.n_in, out = layers[l].weight.n_out, skip = layers[l].skip != Skip::none ? 1 : 0;
@@ -101,7 +150,9 @@ void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
             add("dpc::reverse_skip", (2 * in + skipped) * real, out);
         }
     }
-    add("dpc::reverse_environment", (2 * 3 + 9) * wide, 0);  // force read and written, virial written
+    for (const char* label : {"dpc::reverse_pairs", "dpc::reverse_environment"}) {
+        add(label, (2 * 3 + 2 * 9) * wide, 0);  // force and virial read and written
+    }
     add("dpc::collect_chunk", 9 * wide, 9);
     add("dpc::sum_energies", wide, 1);
     add("dpc::find_not_finite", 3 * wide, 0);
@@ -130,9 +181,10 @@ Costs kernel_costs(const PackedModel<Real>& packed, const PairCounts& counts) {
     }
     costs["dpc::gather_pairs"].bytes += counts.listed * sizeof(int) + n_atoms * 3 * sizeof(double);
     costs["dpc::gather_pairs"].operations += kVectorOperations * counts.listed;
+    costs["dpc::gather_pairs"].instructions += kGatherInstructions * n_atoms;
     for (auto& [label, cost] : costs) {
-        cost.bytes /= n_atoms;
-        cost.operations /= n_atoms;
+        cost = cost.times(1 / n_atoms);
+        cost.is_product = label == "dpc::compute_layer" || label == "dpc::reverse_layer";
     }
     return costs;
 }

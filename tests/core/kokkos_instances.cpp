@@ -15,6 +15,11 @@ struct MatrixList {
     int n_centres;
     Kokkos::View<const int*, Memory> centres, counts;
     Kokkos::View<const int**, Memory> neighbours;
+
+    MatrixList() = delete;  // LAMMPS' has no empty state
+    MatrixList(const MatrixList&) = default;
+    MatrixList& operator=(const MatrixList&) = default;
+
     KOKKOS_FUNCTION int centre(int c) const { return centres(c); }
     KOKKOS_FUNCTION int count(int i) const { return counts(i); }
     KOKKOS_FUNCTION int neighbour(int i, int k) const { return neighbours(i, k) & 0x1FFFFFFF; }

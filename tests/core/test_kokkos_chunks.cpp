@@ -57,7 +57,7 @@ Chunks chunks_in(const ExecSpace& space, const OpenSystem& system, std::size_t s
     out.fewest_atoms = dpc::kokkos::fewest_atoms<ExecSpace, Real>();
     out.most_atoms = dpc::kokkos::default_most_atoms(space);
     dpc::kokkos::Scratch<ExecSpace, Real> scratch;
-    scratch.reserve(space, model, out.plan.most_lanes, out.plan.most_slots);
+    scratch.reserve(space, model, out.plan.together, out.plan.most_lanes, out.plan.most_slots);
     out.scratch_bytes = scratch.bytes();
     return out;
 }

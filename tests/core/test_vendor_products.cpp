@@ -44,8 +44,10 @@ TEST(VendorProducts, StandInARegionOfTheStep) {
     std::vector<double> y(4);
     dpc::kokkos::Tiles tiles;
     tiles.lanes = 2;
-    dpc::kokkos::MatrixProduct<FakeSpace, double> product(FakeSpace{});
-    product("dpc::some_layer", FakeSpace{}, {2, 2, nullptr, matrix.data()}, tiles, {const_cast<double*>(x.data()), 2, 2},
+    const FakeSpace space;
+    dpc::kokkos::Launches<FakeSpace> launches(space);
+    dpc::kokkos::MatrixProduct<FakeSpace, double> product(space);
+    product("dpc::some_layer", launches, {2, 2, nullptr, matrix.data()}, tiles, {const_cast<double*>(x.data()), 2, 2},
             {y.data(), 2, 2});
     hooks::set_callbacks(before);
     EXPECT_EQ(y, (std::vector<double>{31, 42, 3100, 4200}));

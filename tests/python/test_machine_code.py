@@ -16,7 +16,7 @@ spec.loader.exec_module(machine_code)
 
 pytestmark = pytest.mark.skipif(shutil.which("c++filt") is None, reason="no c++filt")
 
-KERNEL = "dpc::kokkos::GroupSegments<dpc::kokkos::ReverseMoments<float, 4, dpc::math::EnvironmentIsArgument>, Warp>"
+KERNEL = "dpc::kokkos::GroupSegments<dpc::kokkos::ReversePairs<Kokkos::Cuda, float, 4, dpc::math::EnvironmentIsArgument>, Warp>"
 LOOP = ["LDG.E.64 R2, [R4]", "FFMA R6, R2, R2, R6", "FFMA R7, R2, R3, R7", "SHFL.BFLY PT, R8, R6, 0x1, 0x1f", "FADD R6, R6, R8"]
 
 
@@ -35,7 +35,7 @@ def complaints(text):
 
 def test_what_is_counted():
     (kernel,) = machine_code.kernels(disassembled(LOOP, ["MOV R1, R2"]))
-    assert kernel.name == "ReverseMoments<float, 4>"
+    assert kernel.name == "ReversePairs<float, 4>"
     assert len(kernel.operations) == 8
     assert [len(loop) for loop in kernel.loops] == [6]
     assert machine_code.count(kernel.loop(), machine_code.ARITHMETIC) == 3
@@ -51,12 +51,20 @@ def test_what_is_complained_of():
 
 
 def test_more_components_have_no_bounds():
-    text = disassembled([*LOOP, "STL [R1], R2"]).replace("<float, 4,", "<float, 25,")
+    few, many = "ReversePairs<Kokkos::Cuda, float, 4,", "ReverseMoments<float, 25,"
+    text = disassembled([*LOOP, "STL [R1], R2"]).replace(few, many)
     assert [kernel.name for kernel in machine_code.kernels(text)] == ["ReverseMoments<float, 25>"]
     assert complaints(text) == []
-    constant = disassembled(LOOP, launch="constant_memory").replace("<float, 4,", "<float, 25,")
+    constant = disassembled(LOOP, launch="constant_memory").replace(few, many)
     assert complaints(constant) == ["is launched from constant memory"]
 
 
 def test_spills_around_a_loop_are_not():
     assert complaints(disassembled(LOOP, ["STL [R1], R2"])) == []
+
+
+def test_environments_and_moments_are_two_loops():
+    text = disassembled(["MUFU.RSQ R2, R3", *LOOP], [*LOOP, "@P0 BRA 0x0"])
+    environment, moments = machine_code.kernels(text.replace("ReversePairs<Kokkos::Cuda, ", "ComputePairs<"))
+    assert (environment.name, len(environment.loop())) == ("ComputePairs<float, 4>, environment", 7)
+    assert (moments.name, len(moments.loop())) == ("ComputePairs<float, 4>, moments", 6)

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -52,7 +53,7 @@ public:
         centres_.build(space_, model_, packed_.model->has_energy, n_all, types, list, kSlotPadding);
         types_ = types;
         plan_ = make_plan(space_, model_, centres_, scratch_bytes_, scratch_.bytes());
-        scratch_.reserve(space_, model_, plan_.most_lanes, plan_.most_slots);
+        scratch_.reserve(space_, model_, plan_.together, plan_.most_lanes, plan_.most_slots);
         grow(energies_, space_, "dpc::energies", static_cast<std::size_t>(centres_.n_centres()));
         grow(chunk_sums_, space_, "dpc::chunk_sums", plan_.chunks.size());
         if (close_model_) {
@@ -155,15 +156,18 @@ private:
 
     template <class Output>
     WorkerSums clear_worker_sums(const Output& output);
-    Chunk chunk_of(const Pass& pass, std::size_t c) const;
+    Chunk chunk_of(const Pass& pass, std::size_t c, const ScratchArrays<Real>& arrays) const;
+    std::size_t together(const Pass& pass) const;
     template <class List, class Positions, class Output>
     void evaluate(const Pass& pass, const Positions& x, const List& list, const Units& units, const Output& output);
     template <class List, class Positions, class Output>
-    void evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list, const Units& units,
-                        const Output& output, const WorkerSums& workers);
+    void evaluate_chunk(Launches<ExecSpace>& launches, const Pass& pass, const Chunk& chunk, const ScratchArrays<Real>& arrays,
+                        const Positions& x, const List& list, const Units& units, const Output& output,
+                        const WorkerSums& workers);
     /// call(kind, steps, features) for the descriptors of a type in their order; features: from the descriptor's first on.
     template <class Call>
-    void for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk, const TiledRows<Real>& features, const Call& call);
+    void for_each_descriptor(Launches<ExecSpace>& launches, const DeviceType<Real>& type, const Chunk& chunk,
+                             const ScratchArrays<Real>& arrays, const Call& call);
     template <class List, class Positions, class Output>
     void evaluate_close(const Pass& ordinary, const Positions& x, const List& list, const Units& units, const Output& output,
                         Totals& totals);
@@ -171,8 +175,8 @@ private:
     StepSums collect(const Pass& pass, const Positions& x, const Units& units, const Output& output);
     void charge(double StageTimes::* stage);
     template <class List, class Positions>
-    void gather_pairs(const Chunk& chunk, const KeepRule& keep, const CutoffSlots& cutoffs, const Positions& x, const List& list,
-                      const Units& units);
+    void gather_pairs(Launches<ExecSpace>& launches, const Chunk& chunk, const KeepRule& keep, const CutoffSlots& cutoffs,
+                      const Positions& x, const List& list, const Units& units);
     static void check(const StepSums& sums);
     static void add(const StepSums& sums, Totals& totals);
 
@@ -232,11 +236,11 @@ WorkerSums Evaluator<ExecSpace, Real>::clear_worker_sums(const Output& output) {
 }
 
 template <class ExecSpace, class Real>
-Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) const {
+Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c, const ScratchArrays<Real>& arrays) const {
     const PlannedChunk& planned = pass.plan.chunks[c];
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(planned.type)];
     Chunk chunk;
-    scratch_.attach(chunk);
+    arrays.attach(chunk);
     chunk.type = planned.type;
     chunk.tiles = planned.tiles;
     chunk.n_types = pass.model.n_types;
@@ -251,14 +255,41 @@ Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c) cons
     return chunk;
 }
 
+/// Chunks that are evaluated at once; what is measured is measured of one after the other.
+template <class ExecSpace, class Real>
+std::size_t Evaluator<ExecSpace, Real>::together(const Pass& pass) const {
+    const bool is_measured = watch_.is_on() || measures_neighbours_ || pass.first_layer != nullptr;
+    return is_measured ? 1 : static_cast<std::size_t>(pass.plan.together);
+}
+
 /// All chunks, and the forces of all workers.
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
 void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, const List& list, const Units& units,
                                           const Output& output) {
     const WorkerSums workers = clear_worker_sums(output);
-    for (std::size_t c = 0; c < pass.plan.chunks.size(); ++c) {
-        evaluate_chunk(pass, c, x, list, units, output, workers);
+    const std::size_t n_chunks = pass.plan.chunks.size(), at_once = together(pass);
+    for (std::size_t first = 0; first < n_chunks; first += at_once) {
+        Launches<ExecSpace> launches(space_);
+        std::optional<CollectSums> collect;
+        for (std::size_t c = first; c < std::min(first + at_once, n_chunks); ++c) {
+            const ScratchArrays<Real>& arrays = scratch_.of_chunk(c - first);
+            const Chunk chunk = chunk_of(pass, c, arrays);
+            if (at_once > 1) {
+                launches.keep_chunk();
+            }
+            evaluate_chunk(launches, pass, chunk, arrays, x, list, units, output, workers);
+            const CollectSums of_chunk(CollectChunk{chunk, pass.model.types[static_cast<std::size_t>(chunk.type)].slots});
+            if (collect) {
+                collect->join(of_chunk);
+            } else {
+                collect.emplace(of_chunk);
+            }
+        }
+        launches.run_all();
+        const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + first / at_once);
+        Kokkos::parallel_reduce("dpc::collect_chunks", light<CollectSums>(Range(space_, 0, collect->n())), *collect, sums);
+        charge(&StageTimes::forces);
     }
     if (workers.forces != nullptr) {
         Kokkos::parallel_for("dpc::add_worker_sums", Range(space_, 0, n_all_),
@@ -268,71 +299,68 @@ void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, 
 
 template <class ExecSpace, class Real>
 template <class List, class Positions>
-void Evaluator<ExecSpace, Real>::gather_pairs(const Chunk& chunk, const KeepRule& keep, const CutoffSlots& cutoffs,
-                                              const Positions& x, const List& list, const Units& units) {
+void Evaluator<ExecSpace, Real>::gather_pairs(Launches<ExecSpace>& launches, const Chunk& chunk, const KeepRule& keep,
+                                              const CutoffSlots& cutoffs, const Positions& x, const List& list,
+                                              const Units& units) {
     if (rule_ == NeighbourRule::all) {
         const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
-        for_each_segment("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
+        for_each_segment("dpc::gather_pairs", launches, chunk.tiles, 1, gather);
     } else {
         const GatherPairs<true, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
-        for_each_segment<kFewestTeams / 2>("dpc::gather_pairs", space_, chunk.tiles, 1, gather);
+        for_each_segment<kFewestTeams / 2>("dpc::gather_pairs", launches, chunk.tiles, 1, gather);
     }
 }
 
 /// One chunk: the steps of docs/kokkos.md in order, forward then reverse.
 template <class ExecSpace, class Real>
 template <class List, class Positions, class Output>
-void Evaluator<ExecSpace, Real>::evaluate_chunk(const Pass& pass, std::size_t c, const Positions& x, const List& list,
+void Evaluator<ExecSpace, Real>::evaluate_chunk(Launches<ExecSpace>& launches, const Pass& pass, const Chunk& chunk,
+                                                const ScratchArrays<Real>& arrays, const Positions& x, const List& list,
                                                 const Units& units, const Output& output, const WorkerSums& workers) {
-    const Chunk chunk = chunk_of(pass, c);
     const DeviceType<Real>& type = pass.model.types[static_cast<std::size_t>(chunk.type)];
-    const TiledRows<Real> features = scratch_.features(type.n_features, chunk.tiles.lanes);
     const KeepRule keep{counts_all_types(rule_), pass.model.n_slots};
     const CutoffSlots cutoffs = type.slots;
     watch_.start();
     if (measures_neighbours_) {
         Chunk of_all_centres = chunk;  // also those that are left out
         of_all_centres.factors = nullptr;
-        gather_pairs(of_all_centres, keep, cutoffs, x, list, units);
+        gather_pairs(launches, of_all_centres, keep, cutoffs, x, list, units);
         statistics_.measure(space_, chunk, cutoffs.n > 0);
     }
     if (!measures_neighbours_ || factors_ != nullptr) {
-        gather_pairs(chunk, keep, cutoffs, x, list, units);
+        gather_pairs(launches, chunk, keep, cutoffs, x, list, units);
     }
     charge(&StageTimes::pairs);
-    for_each_descriptor(type, chunk, features, [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
+    for_each_descriptor(launches, type, chunk, arrays,
+                        [](auto kind, const auto& steps, const auto& own) { kind.compute(steps, own); });
     const int n_aparam = packed_.model->n_aparam;
     if (n_aparam > 0) {
-        for_each_row("dpc::place_parameters", space_, chunk.tiles, n_aparam,
+        const TiledRows<Real> features = arrays.features(type.n_features, chunk.tiles.lanes);
+        for_each_row("dpc::place_parameters", launches, chunk.tiles, n_aparam,
                      PlaceParameters<Real>{features.from(type.n_features - n_aparam), chunk.centres, aparam_.data(), n_aparam,
                                            chunk.tiles.n_atoms});
     }
     charge(&StageTimes::descriptor);
-    FittingNet<ExecSpace, Real> net(space_, type, scratch_, chunk, product_);
+    FittingNet<ExecSpace, Real> net(launches, type, arrays, chunk, product_);
     net.compute();
     net.reverse();
     if (pass.first_layer != nullptr) {
         net.add_first_layer_gradient(pass.first_layer + static_cast<std::size_t>(chunk.type) * first_layer_stride());
     }
     charge(&StageTimes::fitting_net);
-    ForceSums<Output> forces{output, workers, units.length, units.energy};
-    for_each_descriptor(type, chunk, features, [&](auto kind, const auto& steps, const auto& own) {
-        kind.reverse(steps, own, forces);
-        forces.is_first = false;
-    });
-    const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + c);
-    Kokkos::parallel_reduce("dpc::collect_chunk", light<CollectChunk>(Range(space_, 0, chunk.tiles.n_atoms)),
-                            CollectChunk{chunk, type.slots}, sums);
-    charge(&StageTimes::forces);
+    const ForceSums<Output> forces{output, workers, units.length, units.energy};
+    for_each_descriptor(launches, type, chunk, arrays,
+                        [&](auto kind, const auto& steps, const auto& own) { kind.reverse(steps, own, forces); });
 }
 
 template <class ExecSpace, class Real>
 template <class Call>
-void Evaluator<ExecSpace, Real>::for_each_descriptor(const DeviceType<Real>& type, const Chunk& chunk,
-                                                     const TiledRows<Real>& features, const Call& call) {
+void Evaluator<ExecSpace, Real>::for_each_descriptor(Launches<ExecSpace>& launches, const DeviceType<Real>& type,
+                                                     const Chunk& chunk, const ScratchArrays<Real>& arrays, const Call& call) {
+    const TiledRows<Real> features = arrays.features(type.n_features, chunk.tiles.lanes);
     int first = 0;
     for (const DeviceDescriptor<Real>& descriptor : type.descriptors) {
-        const DescriptorSteps<ExecSpace, Real> steps(space_, chunk, descriptor, scratch_.descriptor(descriptor.index), product_);
+        const DescriptorSteps<ExecSpace, Real> steps(launches, chunk, descriptor, arrays.descriptor(descriptor.index), product_);
         with_kind<ExecSpace, Real>(descriptor, [&](auto kind) { call(kind, steps, features.from(first)); });
         first += descriptor.n_features;
     }
@@ -366,13 +394,14 @@ void Evaluator<ExecSpace, Real>::evaluate_close(const Pass& ordinary, const Posi
     const int n_all = std::exchange(n_all_, -1);  // should memory fail, the list is void
     close_centres_.build_marked(space_, centres_, is_close_.data(), list, kSlotPadding);
     const Plan plan = make_plan(space_, *close_model_, close_centres_, scratch_.bytes(), 0);
-    scratch_.reserve(space_, *close_model_, plan.most_lanes, plan.most_slots);
+    scratch_.reserve(space_, *close_model_, plan.together, plan.most_lanes, plan.most_slots);
     grow(chunk_sums_, space_, "dpc::chunk_sums", plan.chunks.size());
     n_all_ = n_all;
     const Pass pass{*close_model_, close_centres_, plan, nullptr, ordinary.first_layer};
     evaluate(pass, x, list, units, output);
     add(collect(pass, x, units, output), totals);
-    scratch_.reserve(space_, model_, plan_.most_lanes, plan_.most_slots);  // where the next step expects its arrays
+    scratch_.reserve(space_, model_, plan_.together, plan_.most_lanes,
+                     plan_.most_slots);  // where the next step expects its arrays
 }
 
 /// The sums of all chunks, one copy to the host.
@@ -387,8 +416,9 @@ StepSums Evaluator<ExecSpace, Real>::collect(const Pass& pass, const Positions& 
         "dpc::sum_energies", Range(space_, 0, pass.centres.n_centres()),
         SumCentreEnergies<Output>{energies_.data(), pass.centres.centres(), pass.is_close, output, units.energy, factors_},
         at(&device->energy));
-    Kokkos::parallel_reduce("dpc::collect_chunks", Range(space_, 0, static_cast<int>(pass.plan.chunks.size())),
-                            CollectChunks{chunk_sums_.data()}, at(&device->chunks));
+    const std::size_t n_chunks = pass.plan.chunks.size(), at_once = together(pass), n_sums = (n_chunks + at_once - 1) / at_once;
+    Kokkos::parallel_reduce("dpc::add_chunks", Range(space_, 0, static_cast<int>(n_sums)), CollectChunks{chunk_sums_.data()},
+                            at(&device->chunks));
     Kokkos::parallel_reduce("dpc::find_not_finite", Range(space_, 0, n_all_), FindNotFinite<Positions>{x},
                             Kokkos::Min<int, Memory>(at(&device->not_finite)));
     Kokkos::deep_copy(space_, host_sums_, step_sums_);

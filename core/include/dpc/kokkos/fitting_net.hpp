@@ -173,9 +173,9 @@ struct SumFirstLayer {
 template <class ExecSpace, class Real>
 class FittingNet {
 public:
-    FittingNet(const ExecSpace& space, const DeviceType<Real>& type, const Scratch<ExecSpace, Real>& scratch, const Chunk& chunk,
-               MatrixProduct<ExecSpace, Real>& product)
-        : space_(space),
+    FittingNet(Launches<ExecSpace>& launches, const DeviceType<Real>& type, const ScratchArrays<Real>& scratch,
+               const Chunk& chunk, MatrixProduct<ExecSpace, Real>& product)
+        : launches_(launches),
           type_(type),
           layers_(type.layers),
           scratch_(scratch),
@@ -189,13 +189,13 @@ public:
         for (std::size_t l = 0; l < n_hidden(); ++l) {
             const DeviceLayer<Real>& layer = layers_[l];
             const TiledRows<Real> y = output(l);
-            product_("dpc::compute_layer", space_, layer.weight, chunk_.tiles, x, y);
-            for_each_row("dpc::activate", space_, chunk_.tiles, y.n_rows,
+            product_("dpc::compute_layer", launches_, layer.weight, chunk_.tiles, x, y);
+            for_each_row("dpc::activate", launches_, chunk_.tiles, y.n_rows,
                          Activate<Real>{layer, x, y, slope(l), l + 1 == n_hidden() ? type_.energy_weight : nullptr});
             x = y;
         }
         for_each_row(
-            "dpc::sum_energy", space_, chunk_.tiles, 1,
+            "dpc::sum_energy", launches_, chunk_.tiles, 1,
             SumEnergy<Real>{type_.energy_weight, x, type_.energy_bias, chunk_.energy, chunk_.tiles.n_atoms, n_hidden() == 0});
     }
 
@@ -204,19 +204,19 @@ public:
         for (std::size_t l = n_hidden(); l-- > 0;) {
             const DeviceLayer<Real>& layer = layers_[l];
             const TiledRows<Real> reverse_x = l > 0 ? output(l - 1) : input_;
-            product_("dpc::reverse_layer", space_, layer.reverse_weight, chunk_.tiles, slope(l), reverse_x);
+            product_("dpc::reverse_layer", launches_, layer.reverse_weight, chunk_.tiles, slope(l), reverse_x);
             const bool is_last = l + 1 == n_hidden(), skips = layer.skip != Skip::none;
             const ReverseSkip<Real> gradient{reverse_x, skips ? layer.weight.n_out : 0, is_last ? TiledRows<Real>{} : output(l),
                                              type_.energy_weight};
             if (l > 0) {
-                for_each_row("dpc::reverse_activate", space_, chunk_.tiles, reverse_x.n_rows,
+                for_each_row("dpc::reverse_activate", launches_, chunk_.tiles, reverse_x.n_rows,
                              ReverseActivate<Real>{gradient, slope(l - 1), layers_[l - 1].skip != Skip::none});
             } else if (skips) {
-                for_each_row("dpc::reverse_skip", space_, chunk_.tiles, reverse_x.n_rows, gradient);
+                for_each_row("dpc::reverse_skip", launches_, chunk_.tiles, reverse_x.n_rows, gradient);
             }
         }
         if (chunk_.factors != nullptr) {
-            for_each_row("dpc::multiply_by_factors", space_, chunk_.tiles, input_.n_rows,
+            for_each_row("dpc::multiply_by_factors", launches_, chunk_.tiles, input_.n_rows,
                          MultiplyByFactors<Real>{input_, chunk_});
         }
     }
@@ -225,7 +225,7 @@ public:
     void add_first_layer_gradient(double* sums) const {
         const int n = layers_.front().weight.n_out;
         const TiledRows<Real> gradient = layers_.size() > 1 ? slope(0) : TiledRows<Real>{};
-        Kokkos::parallel_for("dpc::sum_first_layer", Kokkos::TeamPolicy<ExecSpace>(space_, n, Kokkos::AUTO),
+        Kokkos::parallel_for("dpc::sum_first_layer", Kokkos::TeamPolicy<ExecSpace>(launches_.space(), n, Kokkos::AUTO),
                              SumFirstLayer<ExecSpace, Real>{gradient, chunk_, sums});
     }
 
@@ -234,10 +234,10 @@ private:
     TiledRows<Real> output(std::size_t l) const { return scratch_.output(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
     TiledRows<Real> slope(std::size_t l) const { return scratch_.slope(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
 
-    const ExecSpace& space_;
+    Launches<ExecSpace>& launches_;
     const DeviceType<Real>& type_;
     const std::vector<DeviceLayer<Real>>& layers_;
-    const Scratch<ExecSpace, Real>& scratch_;
+    const ScratchArrays<Real>& scratch_;
     const Chunk& chunk_;
     MatrixProduct<ExecSpace, Real>& product_;
     TiledRows<Real> input_;

@@ -35,6 +35,7 @@ struct GatherPairs {
         const int i = chunk.centres[k], first = chunk.first_slot(k);
         const double origin[3] = {static_cast<double>(x(i, 0)), static_cast<double>(x(i, 1)), static_cast<double>(x(i, 2))};
         int* candidates = chunk.pairs.candidates + first;
+        group.for_each(9, [&](int c) { chunk.virial[c * chunk.tiles.n_atoms + k] = 0; });
         int j = 0;  // the last one that was looked at
         int n_inside = group.compact(
             chunk.factor(k) == 0 ? 0 : list.count(i),

@@ -9,7 +9,7 @@
 #include <string>
 #include <type_traits>
 
-#include "dpc/kokkos/pack.hpp"
+#include "dpc/kokkos/launches.hpp"
 #include "dpc/kokkos/warp.hpp"
 
 namespace dpc::kokkos {
@@ -218,16 +218,23 @@ struct WorkerSegments {
 };
 
 /// GPU: some groups.
+template <class Body>
+struct SegmentsPart {
+    Body body;
+    int n_atoms, n;  // n: segments of all atoms
+};
 template <class Body, class Warp>
 struct GroupSegments {
-    Body body;
-    int n_atoms, n_segments;
+    Together<SegmentsPart<Body>> chunks;
 
-    KOKKOS_FORCEINLINE_FUNCTION void call(int k) const { body(ThreadGroup<Warp>{}, 0, k / n_atoms, k % n_atoms); }
+    KOKKOS_FORCEINLINE_FUNCTION void call(int k) const {
+        const SegmentsPart<Body>& part = chunks.part_of(k);
+        part.body(ThreadGroup<Warp>{}, 0, k / part.n_atoms, k % part.n_atoms);
+    }
     template <class Member, class = std::enable_if_t<!std::is_integral_v<Member>>>
     KOKKOS_FUNCTION void operator()(const Member& member) const {
         const int k = member.league_rank() * (kTeamThreads / Warp::size()) + member.team_rank();
-        if (k < n_segments * n_atoms) {
+        if (k < n) {
             call(k);
         }
     }
@@ -236,6 +243,7 @@ struct GroupSegments {
         Warp::run([&] { call(k); });
     }
 #endif
+    int n = chunks.n();
 };
 
 /// Kokkos launches a kernel of more than 512 bytes from constant memory, and the host waits for the one before it, unless it is told
@@ -247,24 +255,36 @@ auto light(const Policy& policy) {
     return Kokkos::Experimental::require(policy, Kokkos::Experimental::WorkItemProperty::HintLightWeight);
 }
 
-/// body(group, worker, segment, atom) for all segments of all atoms.
-template <int FEWEST_TEAMS = kFewestTeams, class ExecSpace, class Body>
-void for_each_segment(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_segments, const Body& body) {
-    if constexpr (is_gpu<ExecSpace>) {
+template <int FEWEST_TEAMS, class ExecSpace, class Body>
+struct SegmentsLaunch {
+    std::string label;
+    Together<SegmentsPart<Body>> chunks;
+
+    bool join(const SegmentsLaunch& other) { return label == other.label && chunks.join(other.chunks); }
+    void run(const ExecSpace& space) const {
         using Groups = GroupSegments<Body, Warp<ExecSpace>>;
-        const Groups groups{body, tiles.n_atoms, n_segments};
+        const Groups groups{chunks};
 #if defined(DPC_KOKKOS_LIKE_GPU)
-        Kokkos::parallel_for(label, Kokkos::RangePolicy<ExecSpace>(space, 0, n_segments * tiles.n_atoms), groups);
+        Kokkos::parallel_for(label, Kokkos::RangePolicy<ExecSpace>(space, 0, groups.n), groups);
 #else
         using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kTeamThreads, FEWEST_TEAMS>>;
         const int group = Warp<ExecSpace>::size(), team = kTeamThreads / group;
-        const int league = (n_segments * tiles.n_atoms + team - 1) / team;
-        Kokkos::parallel_for(label, light<Groups>(Policy(space, league, team, group)), groups);
+        Kokkos::parallel_for(label, light<Groups>(Policy(space, (groups.n + team - 1) / team, team, group)), groups);
 #endif
+    }
+};
+
+/// body(group, worker, segment, atom) for all segments of all atoms.
+template <int FEWEST_TEAMS = kFewestTeams, class ExecSpace, class Body>
+void for_each_segment(const std::string& label, Launches<ExecSpace>& launches, const Tiles& tiles, int n_segments,
+                      const Body& body) {
+    if constexpr (is_gpu<ExecSpace>) {
+        launches.add(SegmentsLaunch<FEWEST_TEAMS, ExecSpace, Body>{
+            label, Together<SegmentsPart<Body>>(SegmentsPart<Body>{body, tiles.n_atoms, n_segments * tiles.n_atoms})});
     } else {
         using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
-        const int n_workers = count_workers(space);
-        Kokkos::parallel_for(label, Policy(space, 0, n_workers).set_chunk_size(1),
+        const int n_workers = count_workers(launches.space());
+        Kokkos::parallel_for(label, Policy(launches.space(), 0, n_workers).set_chunk_size(1),
                              WorkerSegments<Body>{body, tiles, n_segments, n_workers});
     }
 }
@@ -272,28 +292,53 @@ void for_each_segment(const std::string& label, const ExecSpace& space, const Ti
 /// Lanes of a GPU that stay together: what they read of other rows is then in the second-level cache for all rows.
 constexpr int kLaneRun = 256;
 
-template <class ExecSpace, int GROUP, class Body>
-struct RowLoop {
+/// GPU: lanes of rows, run by run.
+template <class Body>
+struct RowsPart {
+    Body body;
+    int lanes, n_rows, n;
+};
+template <class Body>
+struct LaneLoop {
+    Together<RowsPart<Body>> chunks;
+
+    KOKKOS_FUNCTION void operator()(int index) const {
+        const RowsPart<Body>& part = chunks.part_of(index);
+        const int in_run = index % kLaneRun, rest = index / kLaneRun;
+        const int lane = rest / part.n_rows * kLaneRun + in_run;
+        if (lane < part.lanes) {
+            part.body(0, rest % part.n_rows, lane);
+        }
+    }
+};
+
+template <class ExecSpace, class Body>
+struct RowsLaunch {
+    std::string label;
+    LaneLoop<Body> loop;
+
+    bool join(const RowsLaunch& other) { return label == other.label && loop.chunks.join(other.loop.chunks); }
+    void run(const ExecSpace& space) const {
+        using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
+        Kokkos::parallel_for(label, light<LaneLoop<Body>>(Policy(space, 0, loop.chunks.n())), loop);
+    }
+};
+
+/// Processor: a worker's tiles.
+template <int GROUP, class Body>
+struct TileLoop {
     Body body;
     Tiles tiles;
     int n_rows, n_workers;
 
-    KOKKOS_FUNCTION void operator()(int index) const {
-        if constexpr (is_gpu<ExecSpace>) {
-            const int in_run = index % kLaneRun, rest = index / kLaneRun;
-            const int lane = rest / n_rows * kLaneRun + in_run;
-            if (lane < tiles.lanes) {
-                body(0, rest % n_rows, lane);
+    KOKKOS_FUNCTION void operator()(int worker) const {
+        const int begin = tiles.first_of(worker, n_workers), end = tiles.first_of(worker + 1, n_workers);
+        if constexpr (GROUP > 1) {  // weights of a row serve all tiles
+            for (int row = 0; row < n_rows; ++row) {
+                for_each_lane(row, begin, end);
             }
         } else {
-            const int begin = tiles.first_of(index, n_workers), end = tiles.first_of(index + 1, n_workers);
-            if constexpr (GROUP > 1) {  // weights of a row serve all tiles
-                for (int row = 0; row < n_rows; ++row) {
-                    for_each_lane(row, begin, end);
-                }
-            } else {
-                for_each_row(begin, end);
-            }
+            for_each_row(begin, end);
         }
     }
 
@@ -317,14 +362,17 @@ struct RowLoop {
 
 /// body(tile, row, lane) for every row and every lane, Body::width of them (or GROUP, then row by row) at once.
 template <int GROUP = 1, class ExecSpace, class Body>
-void for_each_row(const std::string& label, const ExecSpace& space, const Tiles& tiles, int n_rows, const Body& body) {
-    const int n_workers = count_workers(space);
-    const RowLoop<ExecSpace, GROUP, Body> loop{body, tiles, n_rows, n_workers};
-    const int n = is_gpu<ExecSpace> ? (tiles.lanes + kLaneRun - 1) / kLaneRun * kLaneRun * n_rows : n_workers;
-    using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
-    Policy policy(space, 0, n);
-    Kokkos::parallel_for(label, light<RowLoop<ExecSpace, GROUP, Body>>(is_gpu<ExecSpace> ? policy : policy.set_chunk_size(1)),
-                         loop);
+void for_each_row(const std::string& label, Launches<ExecSpace>& launches, const Tiles& tiles, int n_rows, const Body& body) {
+    if constexpr (is_gpu<ExecSpace>) {
+        const int n = (tiles.lanes + kLaneRun - 1) / kLaneRun * kLaneRun * n_rows;
+        launches.add(
+            RowsLaunch<ExecSpace, Body>{label, {Together<RowsPart<Body>>(RowsPart<Body>{body, tiles.lanes, n_rows, n})}});
+    } else {
+        using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
+        const int n_workers = count_workers(launches.space());
+        Kokkos::parallel_for(label, Policy(launches.space(), 0, n_workers).set_chunk_size(1),
+                             TileLoop<GROUP, Body>{body, tiles, n_rows, n_workers});
+    }
 }
 
 }  // namespace dpc::kokkos

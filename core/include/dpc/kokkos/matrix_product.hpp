@@ -37,21 +37,37 @@ struct ProductTile {
     }
 };
 
+/// A call of the vendor's library, of one chunk.
+template <class ExecSpace, class Real>
+struct LibraryProduct {
+    std::string label;
+    VendorBlas<ExecSpace>* library;
+    DeviceMatrix<Real> matrix;
+    int lanes;
+    const Real* x;
+    Real* y;
+
+    static bool join(const LibraryProduct&) { return false; }
+    void run(const ExecSpace&) const {
+        const Kokkos::Profiling::ScopedRegion region(label);  // what Kokkos' tools see of it
+        library->multiply(lanes, matrix.n_out, matrix.n_in, x, matrix.rows, y);
+    }
+};
+
 template <class ExecSpace, class Real>
 class MatrixProduct {
 public:
     explicit MatrixProduct(const ExecSpace& space) : library_(space) {}
 
     /// tiles: of x and y; their lanes may be several rows of something else.
-    void operator()(const std::string& label, const ExecSpace& space, const DeviceMatrix<Real>& matrix, const Tiles& tiles,
+    void operator()(const std::string& label, Launches<ExecSpace>& launches, const DeviceMatrix<Real>& matrix, const Tiles& tiles,
                     const TiledRows<Real>& x, const TiledRows<Real>& y) {
         if constexpr (VendorBlas<ExecSpace>::is_there) {
-            const Kokkos::Profiling::ScopedRegion region(label);  // what Kokkos' tools see of it
-            library_.multiply(tiles.lanes, matrix.n_out, matrix.n_in, x.data, matrix.rows, y.data);
+            launches.add(LibraryProduct<ExecSpace, Real>{label, &library_, matrix, tiles.lanes, x.data, y.data});
         } else {
             using Tile = ProductTile<ExecSpace, Real>;
             constexpr int group = is_gpu<ExecSpace> ? 2 : Tile::n_packs * Tile::width;
-            for_each_row<group>(label, space, tiles, (matrix.n_out + Tile::n_rows - 1) / Tile::n_rows, Tile{matrix, x, y});
+            for_each_row<group>(label, launches, tiles, (matrix.n_out + Tile::n_rows - 1) / Tile::n_rows, Tile{matrix, x, y});
         }
     }
     static const char* name() { return VendorBlas<ExecSpace>::is_there ? VendorBlas<ExecSpace>::name : "portable products"; }

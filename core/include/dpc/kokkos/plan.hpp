@@ -20,6 +20,7 @@ struct PlannedChunk {
 struct Plan {
     std::vector<PlannedChunk> chunks;
     std::size_t most_lanes = 0, most_slots = 0;  // of any chunk
+    int together = 1;                            // chunks that are evaluated at once
 };
 
 constexpr int kWorkerAtoms = 64;         // of a chunk, per thread of a processor
@@ -27,6 +28,7 @@ constexpr int kMostGpuAtoms = 65536;     // of a chunk on a GPU: more do not mak
 constexpr int kFewestGpuAtoms = 1024;    // however little memory there is
 constexpr double kGpuMemoryShare = 0.1;  // of the free memory, for scratch
 constexpr int kGpuLaneMultiple = 32;
+constexpr int kFewGpuAtoms = 16384;  // with so many launches take longer than kernels: chunks are evaluated together
 
 /// Lanes of a tile. On a processor those of one product tile.
 template <class ExecSpace, class Real>
@@ -111,6 +113,13 @@ Plan make_plan(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model
             break;
         }
         most_atoms = std::max(fewest, most_atoms / 2);
+    }
+    if (is_gpu<ExecSpace> && centres.n_centres() <= kFewGpuAtoms && plan.chunks.size() > 1) {
+        const std::size_t bytes = kMostTogether * Scratch<ExecSpace, Real>::bytes_of(model, plan.most_lanes, plan.most_slots);
+        if (bytes > limit && scratch_bytes == 0) {
+            limit = std::max(limit, default_scratch_bytes(space, held));
+        }
+        plan.together = bytes <= limit ? kMostTogether : 1;
     }
     return plan;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The scratch arrays of a chunk: its pairs, what every descriptor makes of them, and everything up to the energy. One set of arrays
-// serves all chunks, one after the other.
+// serves all chunks, one after the other; some that are evaluated together have one each.
 #pragma once
 
 #include <algorithm>
@@ -11,16 +11,12 @@
 
 namespace dpc::kokkos {
 
-template <class ExecSpace, class Real>
-class Scratch {
+/// Those of one chunk.
+template <class Real>
+class ScratchArrays {
 public:
-    using Memory = typename ExecSpace::memory_space;
-
-    /// Bytes that reserve takes.
-    static std::size_t bytes_of(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
-    /// Room for chunks of this many atoms (lanes of all tiles) and pair slots. Grows, never shrinks.
-    void reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
-    std::size_t bytes() const { return memory_.size(); }
+    template <class ExecSpace>
+    void place(ArrayPlaces& places, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
 
     /// Pointers into the chunk's arrays.
     void attach(Chunk& chunk) const;
@@ -31,10 +27,6 @@ public:
     TiledRows<Real> slope(std::size_t layer, int n_rows, int lanes) const { return {slopes_[layer], n_rows, lanes}; }
 
 private:
-    void place_all(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
-
-    Kokkos::View<unsigned char*, Memory> memory_;
-    ArrayPlaces places_;
     Chunk arrays_;
     std::vector<DescriptorArrays<Real>> descriptors_;
     Real* features_ = nullptr;
@@ -42,57 +34,56 @@ private:
 };
 
 template <class ExecSpace, class Real>
-void Scratch<ExecSpace, Real>::place_all(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots) {
-    places_.used = 0;
+class Scratch {
+public:
+    using Memory = typename ExecSpace::memory_space;
+
+    /// Bytes that reserve takes for each chunk.
+    static std::size_t bytes_of(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
+    /// Room for this many chunks together, of so many atoms (lanes of all tiles) and pair slots. Grows, never shrinks.
+    void reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, int n_chunks, std::size_t n_lanes,
+                 std::size_t n_slots);
+    std::size_t bytes() const { return memory_.size(); }
+    const ScratchArrays<Real>& of_chunk(std::size_t n) const { return chunks_[n]; }
+
+private:
+    Kokkos::View<unsigned char*, Memory> memory_;
+    std::vector<ScratchArrays<Real>> chunks_;
+};
+
+template <class Real>
+template <class ExecSpace>
+void ScratchArrays<Real>::place(ArrayPlaces& places, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes,
+                                std::size_t n_slots) {
     GatheredPairs& pairs = arrays_.pairs;
-    places_.add(n_slots, {&pairs.neighbour});
-    places_.add(n_slots, {&pairs.d[0], &pairs.d[1], &pairs.d[2], &pairs.r2});
+    places.add(n_slots, {&pairs.neighbour});
+    places.add(n_slots, {&pairs.d[0], &pairs.d[1], &pairs.d[2], &pairs.r2});
     const std::size_t n_segments = n_lanes * static_cast<std::size_t>(model.n_types);
-    places_.add(n_segments, {&arrays_.counts, &arrays_.within, &arrays_.within_sel, &arrays_.firsts});
-    places_.add(model.has_united_shared ? model.descriptors.size() * (n_segments + n_lanes) : 0, {&arrays_.of_shared});
-    places_.add(n_segments, {&arrays_.closest2});
-    places_.add(9 * n_lanes, {&arrays_.virial});
+    places.add(n_segments, {&arrays_.counts, &arrays_.within, &arrays_.within_sel, &arrays_.firsts});
+    places.add(model.has_united_shared ? model.descriptors.size() * (n_segments + n_lanes) : 0, {&arrays_.of_shared});
+    places.add(n_segments, {&arrays_.closest2});
+    places.add(9 * n_lanes, {&arrays_.virial});
     descriptors_.resize(model.descriptors.size());
     for (std::size_t index = 0; index < descriptors_.size(); ++index) {
         const DescriptorExtent& extent = model.descriptors[index];
         DescriptorArrays<Real>& arrays = descriptors_[index];
-        with_kind<ExecSpace, Real>(extent, [&](auto kind) { kind.place(places_, extent, n_lanes, n_slots, arrays); });
+        with_kind<ExecSpace, Real>(extent, [&](auto kind) { kind.place(places, extent, n_lanes, n_slots, arrays); });
         arrays.pairs.neighbour = pairs.neighbour;
         std::copy(pairs.d, pairs.d + 3, arrays.pairs.d);
         arrays.pairs.r2 = pairs.r2;
     }
     pairs.candidates = descriptors_.front().pairs.interval;
     pairs.chosen = reinterpret_cast<int*>(descriptors_.front().pairs.dx_over_r);
-    places_.add(n_lanes * static_cast<std::size_t>(model.most_features), {&features_});
+    places.add(n_lanes * static_cast<std::size_t>(model.most_features), {&features_});
     outputs_.resize(static_cast<std::size_t>(model.most_layers - 1));  // the last layer gives the energy
     slopes_.resize(outputs_.size());
     for (std::size_t l = 0; l < outputs_.size(); ++l) {
-        places_.add(n_lanes * static_cast<std::size_t>(model.most_neurons), {&outputs_[l], &slopes_[l]});
+        places.add(n_lanes * static_cast<std::size_t>(model.most_neurons), {&outputs_[l], &slopes_[l]});
     }
 }
 
-template <class ExecSpace, class Real>
-std::size_t Scratch<ExecSpace, Real>::bytes_of(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes,
-                                               std::size_t n_slots) {
-    Scratch dry;
-    dry.place_all(model, n_lanes, n_slots);
-    return dry.places_.used;
-}
-
-template <class ExecSpace, class Real>
-void Scratch<ExecSpace, Real>::reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes,
-                                       std::size_t n_slots) {
-    const std::size_t n_bytes = bytes_of(model, n_lanes, n_slots);
-    if (n_bytes > memory_.size()) {
-        memory_ = {};  // first, so that both never exist together
-        memory_ = decltype(memory_)(Kokkos::view_alloc(space, "dpc::scratch"), n_bytes);
-    }
-    places_.base = reinterpret_cast<std::uintptr_t>(memory_.data());
-    place_all(model, n_lanes, n_slots);
-}
-
-template <class ExecSpace, class Real>
-void Scratch<ExecSpace, Real>::attach(Chunk& chunk) const {
+template <class Real>
+void ScratchArrays<Real>::attach(Chunk& chunk) const {
     chunk.pairs = arrays_.pairs;
     chunk.counts = arrays_.counts;
     chunk.within = arrays_.within;
@@ -101,6 +92,30 @@ void Scratch<ExecSpace, Real>::attach(Chunk& chunk) const {
     chunk.firsts = arrays_.firsts;
     chunk.closest2 = arrays_.closest2;
     chunk.virial = arrays_.virial;
+}
+
+template <class ExecSpace, class Real>
+std::size_t Scratch<ExecSpace, Real>::bytes_of(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes,
+                                               std::size_t n_slots) {
+    ArrayPlaces places;
+    ScratchArrays<Real>().place(places, model, n_lanes, n_slots);
+    return places.used;
+}
+
+template <class ExecSpace, class Real>
+void Scratch<ExecSpace, Real>::reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, int n_chunks,
+                                       std::size_t n_lanes, std::size_t n_slots) {
+    const std::size_t n_bytes = static_cast<std::size_t>(n_chunks) * bytes_of(model, n_lanes, n_slots);
+    if (n_bytes > memory_.size()) {
+        memory_ = {};  // first, so that both never exist together
+        memory_ = decltype(memory_)(Kokkos::view_alloc(space, "dpc::scratch"), n_bytes);
+    }
+    ArrayPlaces places;
+    places.base = reinterpret_cast<std::uintptr_t>(memory_.data());
+    chunks_.resize(static_cast<std::size_t>(n_chunks));
+    for (ScratchArrays<Real>& chunk : chunks_) {
+        chunk.place(places, model, n_lanes, n_slots);
+    }
 }
 
 }  // namespace dpc::kokkos

@@ -37,12 +37,9 @@ KOKKOS_INLINE_FUNCTION void merge(ChunkSums& into, const ChunkSums& from) {
 
 /// Over the atoms of a chunk.
 struct CollectChunk {
-    using value_type = ChunkSums;
     Chunk chunk;
     CutoffSlots slots;
 
-    KOKKOS_INLINE_FUNCTION void init(ChunkSums& sums) const { sums = ChunkSums{}; }
-    KOKKOS_INLINE_FUNCTION void join(ChunkSums& into, const ChunkSums& from) const { merge(into, from); }
     KOKKOS_FUNCTION void operator()(int k, ChunkSums& sums) const {
         for (int c = 0; c < 9; ++c) {
             sums.virial[c] += chunk.virial[c * chunk.tiles.n_atoms + k];
@@ -113,7 +110,29 @@ struct CollectChunk {
     }
 };
 
-/// Over the chunks.
+/// Over the atoms of chunks that are evaluated together.
+struct CollectSums {
+    using value_type = ChunkSums;
+    struct Part {
+        CollectChunk body;
+        int n;
+    };
+
+    explicit CollectSums(const CollectChunk& chunk) : chunks(Part{chunk, chunk.chunk.tiles.n_atoms}) {}
+    bool join(const CollectSums& other) { return chunks.join(other.chunks); }
+    int n() const { return chunks.n(); }
+
+    KOKKOS_INLINE_FUNCTION void init(ChunkSums& sums) const { sums = ChunkSums{}; }
+    KOKKOS_INLINE_FUNCTION void join(ChunkSums& into, const ChunkSums& from) const { merge(into, from); }
+    KOKKOS_FUNCTION void operator()(int k, ChunkSums& sums) const {
+        const Part& part = chunks.part_of(k);
+        part.body(k, sums);
+    }
+
+    Together<Part> chunks;
+};
+
+/// Over the sums of chunks.
 struct CollectChunks {
     using value_type = ChunkSums;
     const ChunkSums* of_chunk;

@@ -35,8 +35,13 @@ struct ForceSums {
     Output output;
     WorkerSums workers;
     double length = 1, energy = 1;  // Units
-    bool is_first = true;           // descriptor of the chunk: there is no virial of another one
 };
+
+/// How a centre's pairs are shared out: on a GPU a group takes those of one neighbour type, on a processor all at once.
+template <class ExecSpace>
+int force_segments(const Chunk& chunk) {
+    return is_gpu<ExecSpace> ? chunk.n_types : 1;
+}
 
 template <class ExecSpace, class Real, int COMPONENTS, class Output>
 struct ReverseEnvironment {
@@ -49,9 +54,13 @@ struct ReverseEnvironment {
     };
 
     template <class Group>
-    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int worker, int, int k) const {
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int worker, int b, int k) const {
         const Chunk& chunk = described.common;
-        const int begin = chunk.first_pair(k), end = chunk.contributes(k) ? chunk.end_of_pairs(k) : begin;
+        const int begin = is_gpu<ExecSpace> ? described.begin(b, k) : chunk.first_pair(k);
+        const int end = !chunk.contributes(k) ? begin : is_gpu<ExecSpace> ? begin + chunk.n_stored(b, k) : chunk.end_of_pairs(k);
+        if (begin == end) {
+            return;
+        }
         Sums sums;
         for (P& component : sums.force) {
             component = P(0.0);
@@ -78,8 +87,7 @@ struct ReverseEnvironment {
             if (n < 3) {
                 add_force(worker, chunk.centres[k], n, of_all);
             } else {
-                double& virial = chunk.virial[(n - 3) * chunk.tiles.n_atoms + k];
-                virial = (to.is_first ? 0.0 : virial) - of_all * to.energy;
+                add(chunk.virial[(n - 3) * chunk.tiles.n_atoms + k], -of_all * to.energy);
             }
         });
     }
@@ -114,6 +122,15 @@ struct ReverseEnvironment {
                     add_atom_virial(worker, j, 3 * a + b, -described.pairs.d[a][first + m] * gradient[b][m] * to.energy);
                 }
             }
+        }
+    }
+
+    /// To a number of the centre, which on a GPU several groups may have.
+    KOKKOS_FORCEINLINE_FUNCTION static void add(double& to, double value) {
+        if constexpr (is_gpu<ExecSpace>) {
+            Kokkos::atomic_add(&to, value);
+        } else {
+            to += value;
         }
     }
 

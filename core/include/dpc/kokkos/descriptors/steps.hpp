@@ -16,17 +16,44 @@
 
 namespace dpc::kokkos {
 
+/// Environment and moments of a centre and neighbour type: what the first leaves in memory the second finds in a cache.
+template <class Real, int COMPONENTS>
+struct ComputePairs {
+    ComputeEnvironment<Real, COMPONENTS> environment;
+    ComputeMoments<Real, COMPONENTS> moments;
+
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int worker, int b, int k) const {
+        environment(group, worker, b, k);
+        moments(group, worker, b, k);
+    }
+};
+
+/// The way back on a GPU, whose atomic additions wait while other groups look up tables. A processor has its forces in the first-level
+/// cache longer if it takes one after the other.
+template <class ExecSpace, class Real, int COMPONENTS, class Slope, class Output>
+struct ReversePairs {
+    ReverseMoments<Real, COMPONENTS, Slope> moments;
+    ReverseEnvironment<ExecSpace, Real, COMPONENTS, Output> environment;
+
+    template <class Group>
+    KOKKOS_FORCEINLINE_FUNCTION void operator()(const Group& group, int worker, int b, int k) const {
+        moments(group, worker, b, k);
+        environment(group, worker, b, k);
+    }
+};
+
 template <class ExecSpace, class Real>
 struct DescriptorSteps {
-    const ExecSpace& space;
+    Launches<ExecSpace>& launches;
     const DeviceDescriptor<Real>& descriptor;
     const DescriptorArrays<Real>& arrays;
     MatrixProduct<ExecSpace, Real>& product;
     DescribedChunk<Real> chunk;
 
-    DescriptorSteps(const ExecSpace& exec, const Chunk& common, const DeviceDescriptor<Real>& of,
+    DescriptorSteps(Launches<ExecSpace>& to, const Chunk& common, const DeviceDescriptor<Real>& of,
                     const DescriptorArrays<Real>& with, MatrixProduct<ExecSpace, Real>& multiply)
-        : space(exec),
+        : launches(to),
           descriptor(of),
           arrays(with),
           product(multiply),
@@ -50,42 +77,60 @@ struct DescriptorSteps {
     template <int COMPONENTS>
     void compute_moments(const TiledRows<Real>& moments) const {
         const int n_types = chunk.common.n_types;
-        for_each_segment("dpc::compute_environment", space, tiles(), n_types,
-                         ComputeEnvironment<Real, of_environment(COMPONENTS)>{chunk, descriptor.environment});
+        const ComputeEnvironment<Real, of_environment(COMPONENTS)> environment{chunk, descriptor.environment};
+        const ComputeMoments<Real, COMPONENTS> compute{chunk, moments};
         if constexpr (COMPONENTS > 4) {
-            for_each_segment<kFewestTeams / 2>("dpc::compute_harmonics", space, tiles(), 1,
+            for_each_segment("dpc::compute_environment", launches, tiles(), n_types, environment);
+            for_each_segment<kFewestTeams / 2>("dpc::compute_harmonics", launches, tiles(), 1,
                                                ComputeHarmonics<Real, COMPONENTS>{chunk, descriptor.harmonics});
+            for_each_segment<teams_of<Real, COMPONENTS>>("dpc::compute_moments", launches, tiles(), n_types, compute);
+        } else {
+            for_each_segment<teams_of<Real, COMPONENTS>>("dpc::compute_pairs", launches, tiles(), n_types,
+                                                         ComputePairs<Real, COMPONENTS>{environment, compute});
         }
-        for_each_segment<teams_of<Real, COMPONENTS>>("dpc::compute_moments", space, tiles(), n_types,
-                                                     ComputeMoments<Real, COMPONENTS>{chunk, moments});
-    }
-
-    template <int COMPONENTS, class Slope>
-    void reverse_moments(const TiledRows<Real>& gradient) const {
-        for_each_segment<teams_of<Real, COMPONENTS>>("dpc::reverse_moments", space, tiles(), chunk.common.n_types,
-                                                     ReverseMoments<Real, COMPONENTS, Slope>{chunk, gradient});
     }
 
     /// Forces and virials from dE/dC.
     template <int COMPONENTS, class Output>
     void reverse_moments(const TiledRows<Real>& gradient, const ForceSums<Output>& forces) const {
         if constexpr (COMPONENTS > 4) {
-            reverse_moments<COMPONENTS, math::EnvironmentSlope<Real>>(gradient);  // one kernel for both
+            reverse_pairs<COMPONENTS, math::EnvironmentSlope<Real>>(gradient, forces);  // one kernel for both
         } else if constexpr (COMPONENTS > 1) {
             if (chunk.table_rcut > 0) {
-                reverse_moments<COMPONENTS, math::EnvironmentSlope<Real>>(gradient);
+                reverse_pairs<COMPONENTS, math::EnvironmentSlope<Real>>(gradient, forces);
             } else {
-                reverse_moments<COMPONENTS, math::EnvironmentIsArgument>(gradient);
+                reverse_pairs<COMPONENTS, math::EnvironmentIsArgument>(gradient, forces);
             }
         } else {
-            reverse_moments<COMPONENTS, math::EnvironmentIsArgument>(gradient);
+            reverse_pairs<COMPONENTS, math::EnvironmentIsArgument>(gradient, forces);
         }
-        if constexpr (COMPONENTS > 4) {
-            for_each_segment<kFewestTeams / 2>("dpc::reverse_harmonics", space, tiles(), 1,
-                                               ReverseHarmonics<Real, COMPONENTS>{chunk, descriptor.harmonics});
+    }
+
+    /// From dE/dR.
+    template <int COMPONENTS, class Output>
+    void reverse_environment(const ForceSums<Output>& forces) const {
+        for_each_segment<kFewestTeams - 1>("dpc::reverse_environment", launches, tiles(), force_segments<ExecSpace>(chunk.common),
+                                           ReverseEnvironment<ExecSpace, Real, COMPONENTS, Output>{chunk, forces});
+    }
+
+private:
+    template <int COMPONENTS, class Slope, class Output>
+    void reverse_pairs(const TiledRows<Real>& gradient, const ForceSums<Output>& forces) const {
+        constexpr int components = of_environment(COMPONENTS);
+        const ReverseMoments<Real, COMPONENTS, Slope> reverse{chunk, gradient};
+        if constexpr (is_gpu<ExecSpace> && components == COMPONENTS) {
+            for_each_segment<teams_of<Real, COMPONENTS>>(
+                "dpc::reverse_pairs", launches, tiles(), chunk.common.n_types,
+                ReversePairs<ExecSpace, Real, COMPONENTS, Slope, Output>{reverse, {chunk, forces}});
+        } else {
+            for_each_segment<teams_of<Real, COMPONENTS>>("dpc::reverse_moments", launches, tiles(), chunk.common.n_types,
+                                                         reverse);
+            if constexpr (components < COMPONENTS) {
+                for_each_segment<kFewestTeams / 2>("dpc::reverse_harmonics", launches, tiles(), 1,
+                                                   ReverseHarmonics<Real, COMPONENTS>{chunk, descriptor.harmonics});
+            }
+            reverse_environment<components>(forces);
         }
-        for_each_segment("dpc::reverse_environment", space, tiles(), 1,
-                         ReverseEnvironment<ExecSpace, Real, of_environment(COMPONENTS), Output>{chunk, forces});
     }
 };
 

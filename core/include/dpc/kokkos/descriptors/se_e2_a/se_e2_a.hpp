@@ -26,10 +26,10 @@ struct SeE2A {
         const TiledRows<Real> moments = tiled(steps, steps.arrays.moments, descriptor.n_moments);
         steps.template compute_moments<components>(moments);
         if (descriptor.expands) {
-            steps.product("dpc::expand_moments", steps.space, descriptor.basis, by_component(steps.tiles()),
+            steps.product("dpc::expand_moments", steps.launches, descriptor.basis, by_component(steps.tiles()),
                           by_component(moments), by_component(factors(steps)));
         }
-        for_each_row("dpc::compute_products", steps.space, steps.tiles(), descriptor.products.n_factors,
+        for_each_row("dpc::compute_products", steps.launches, steps.tiles(), factor_groups<components>(descriptor.products),
                      ComputeProducts<Real, components>{descriptor.products, factors(steps), features});
     }
 
@@ -39,10 +39,10 @@ struct SeE2A {
         const TiledRows<Real> reverse_moments = tiled(steps, steps.arrays.reverse_moments, descriptor.n_moments);
         const TiledRows<Real> reverse_factors =
             descriptor.expands ? tiled(steps, steps.arrays.reverse_expanded, descriptor.products.n_factors) : reverse_moments;
-        for_each_row("dpc::reverse_products", steps.space, steps.tiles(), descriptor.products.n_factors,
+        for_each_row("dpc::reverse_products", steps.launches, steps.tiles(), factor_groups<components>(descriptor.products),
                      ReverseProducts<Real, components>{descriptor.products, factors(steps), features, reverse_factors});
         if (descriptor.expands) {
-            steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, by_component(steps.tiles()),
+            steps.product("dpc::reverse_expand_moments", steps.launches, descriptor.reverse_basis, by_component(steps.tiles()),
                           by_component(reverse_factors), by_component(reverse_moments));
         }
         steps.template reverse_moments<components>(reverse_moments, forces);

@@ -25,7 +25,7 @@ struct SeE2R {
         }
         const TiledRows<Real> moments = moments_of(steps);
         steps.template compute_moments<components>(moments);
-        steps.product("dpc::expand_moments", steps.space, descriptor.basis, steps.tiles(), moments, features);
+        steps.product("dpc::expand_moments", steps.launches, descriptor.basis, steps.tiles(), moments, features);
     }
 
     template <class Output>
@@ -36,7 +36,7 @@ struct SeE2R {
             return;
         }
         const TiledRows<Real> reverse_moments = moments_of(steps);  // C is no longer needed
-        steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features,
+        steps.product("dpc::reverse_expand_moments", steps.launches, descriptor.reverse_basis, steps.tiles(), features,
                       reverse_moments);
         steps.template reverse_moments<components>(reverse_moments, forces);
     }

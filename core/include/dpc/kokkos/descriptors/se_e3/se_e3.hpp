@@ -27,7 +27,7 @@ struct SeE3 {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
         const int n_types = steps.chunk.common.n_types;
         const TiledRows<Real> moments = descriptor.expands ? moments_of(steps) : features;
-        for_each_segment("dpc::compute_environment", steps.space, steps.tiles(), n_types,
+        for_each_segment("dpc::compute_environment", steps.launches, steps.tiles(), n_types,
                          ComputeEnvironment<Real, components, false>{steps.chunk, descriptor.environment, descriptor.is_gated});
         if (descriptor.is_gated) {
             compute_triples<2>(steps, moments);
@@ -35,7 +35,7 @@ struct SeE3 {
             compute_triples<1>(steps, moments);
         }
         if (descriptor.expands) {
-            steps.product("dpc::expand_moments", steps.space, descriptor.basis, steps.tiles(), moments, features);
+            steps.product("dpc::expand_moments", steps.launches, descriptor.basis, steps.tiles(), moments, features);
         }
     }
 
@@ -44,7 +44,7 @@ struct SeE3 {
         const DeviceDescriptor<Real>& descriptor = steps.descriptor;
         const TiledRows<Real> reverse_moments = descriptor.expands ? moments_of(steps) : features;  // C is no longer needed
         if (descriptor.expands) {
-            steps.product("dpc::reverse_expand_moments", steps.space, descriptor.reverse_basis, steps.tiles(), features,
+            steps.product("dpc::reverse_expand_moments", steps.launches, descriptor.reverse_basis, steps.tiles(), features,
                           reverse_moments);
         }
         if (descriptor.is_gated) {
@@ -52,8 +52,7 @@ struct SeE3 {
         } else {
             reverse_triples<1>(steps, reverse_moments);
         }
-        for_each_segment("dpc::reverse_environment", steps.space, steps.tiles(), 1,
-                         ReverseEnvironment<ExecSpace, Real, components, Output>{steps.chunk, forces});
+        steps.template reverse_environment<components>(forces);
     }
 
 private:
@@ -63,13 +62,13 @@ private:
     }
     template <int COMPONENTS>
     static void compute_triples(const Steps& steps, const TiledRows<Real>& moments) {
-        for_each_segment("dpc::compute_triples", steps.space, steps.tiles(), 1,
+        for_each_segment("dpc::compute_triples", steps.launches, steps.tiles(), 1,
                          ComputeTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), moments, steps.descriptor.n_moments});
     }
     template <int COMPONENTS>
     static void reverse_triples(const Steps& steps, const TiledRows<Real>& reverse_moments) {
         // Half the teams a multiprocessor: with fewer registers it spills.
-        for_each_segment<kFewestTeams / 2>("dpc::reverse_triples", steps.space, steps.tiles(), 1,
+        for_each_segment<kFewestTeams / 2>("dpc::reverse_triples", steps.launches, steps.tiles(), 1,
                                            ReverseTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), reverse_moments});
     }
     template <int COMPONENTS>

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// Kernels that are launched at once, or kept until those of several chunks are there: what these launch of the same kind becomes one launch.
+// A small system is as fast as a GPU can begin its kernels, and has a chunk of each type.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "dpc/kokkos/pack.hpp"
+
+namespace dpc::kokkos {
+
+/// Chunks that are evaluated together at most, on a GPU. Their arguments go to a kernel side by side.
+constexpr int kMostTogether = 2;
+
+template <class ExecSpace>
+class Launches {
+public:
+    explicit Launches(const ExecSpace& space) : space_(space) {}
+
+    const ExecSpace& space() const { return space_; }
+
+    /// From here on, until run_all, launches are kept.
+    void keep_chunk() { chunks_.emplace_back(); }
+
+    /// Launch: void run(const ExecSpace&), and bool join(const Launch&), which takes the other one over if it can.
+    template <class Launch>
+    void add(Launch launch) {
+        if (chunks_.empty()) {
+            launch.run(space_);
+        } else {
+            chunks_.back().push_back(std::make_unique<Kept<Launch>>(std::move(launch)));
+        }
+    }
+
+    /// Those of a chunk in their order. Chunks do not depend on each other: a launch of one is joined with the first of another that is
+    /// of its kind, and what this one has before it runs before.
+    void run_all() {
+        for (std::size_t c = 0; c < chunks_.size(); ++c) {
+            for (const auto& launch : chunks_[c]) {
+                for (std::size_t other = c + 1; launch != nullptr && other < chunks_.size(); ++other) {
+                    join_first(*launch, chunks_[other]);
+                }
+                run(launch);
+            }
+        }
+        chunks_.clear();
+    }
+
+private:
+    struct AnyLaunch {
+        AnyLaunch() = default;
+        AnyLaunch(const AnyLaunch&) = delete;
+        AnyLaunch& operator=(const AnyLaunch&) = delete;
+        virtual ~AnyLaunch() = default;
+        virtual bool join(const AnyLaunch& other) = 0;
+        virtual void run(const ExecSpace& space) const = 0;
+    };
+    template <class Launch>
+    struct Kept final : AnyLaunch {
+        explicit Kept(Launch&& what) : launch(std::move(what)) {}
+        bool join(const AnyLaunch& other) override {
+            const auto* same = dynamic_cast<const Kept*>(&other);
+            return same != nullptr && launch.join(same->launch);
+        }
+        void run(const ExecSpace& space) const override { launch.run(space); }
+        Launch launch;
+    };
+
+    using Chunk = std::vector<std::unique_ptr<AnyLaunch>>;  // null: has run
+
+    void run(const std::unique_ptr<AnyLaunch>& launch) const {
+        if (launch != nullptr) {
+            launch->run(space_);
+        }
+    }
+    void join_first(AnyLaunch& launch, Chunk& others) const {
+        const auto found = std::find_if(others.begin(), others.end(),
+                                        [&](const auto& other) { return other != nullptr && launch.join(*other); });
+        if (found != others.end()) {
+            std::for_each(others.begin(), found, [&](const auto& before) { run(before); });
+            std::for_each(others.begin(), found + 1, [](auto& done) { done.reset(); });
+        }
+    }
+
+    const ExecSpace& space_;
+    std::vector<Chunk> chunks_;
+};
+
+/// What chunks pass to one kernel. Part has what is to be done for one of them, and n, how many indices that are.
+template <class Part>
+struct Together {
+    Part parts[kMostTogether];  // the first n_parts
+    int n_parts = 1;
+
+    explicit Together(const Part& only) : Together(only, std::make_index_sequence<kMostTogether>{}) {}
+
+    bool join(const Together& other) {
+        if (n_parts + other.n_parts > kMostTogether) {
+            return false;
+        }
+        std::copy(other.parts, other.parts + other.n_parts, parts + n_parts);
+        n_parts += other.n_parts;
+        return true;
+    }
+    int n() const {
+        int sum = 0;
+        for (int p = 0; p < n_parts; ++p) {
+            sum += parts[p].n;
+        }
+        return sum;
+    }
+    /// The part that an index belongs to; the index becomes one of that part's.
+    KOKKOS_FORCEINLINE_FUNCTION const Part& part_of(int& index) const {
+        int p = 0;
+        while (p + 1 < n_parts && index >= parts[p].n) {
+            index -= parts[p].n;
+            ++p;
+        }
+        return parts[p];
+    }
+
+private:
+    /// Lists and views need not have an empty state: what is not there is a copy.
+    template <std::size_t... PLACES>
+    Together(const Part& only, std::index_sequence<PLACES...>) : parts{(static_cast<void>(PLACES), only)...} {}
+};
+
+}  // namespace dpc::kokkos

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""benchmarks/gpu.sh with programs that fail, hang or work: stages go on, and results say when and where they were made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu.sh"
+
+TESTS = "#!/bin/sh\necho '[       OK ] Each/KokkosEqualsHost.Of/serial1double (1 ms)'\n"
+# Of 7 atoms it fails, of 8 it hangs.
+BENCH = """#!/bin/sh
+while [ $# -gt 0 ]; do
+    case $1 in --atoms) atoms=$2 ;; --json) json=$2 ;; --structure) structure=$2 ;; esac
+    shift
+done
+[ "$atoms" != 7 ] || exit 3
+[ "$atoms" != 8 ] || sleep 60
+cat >"$json" <<END
+{"structure": "$structure", "atoms": $atoms, "precisions": [{"precision": "double", "us_per_atom": {"median": 0.5},
+  "atom_steps_per_s": 2e6, "device_bytes": 1e9,
+  "kernels": [{"kernel": "dpc::gather_pairs", "us_per_atom": 0.5, "predicted_us_per_atom": [0.25, 0.75]}]}]}
+END
+"""
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """What was packed, and what was built."""
+    pack, build = tmp_path / "pack", tmp_path / "build"
+    (pack / "tables").mkdir(parents=True)
+    (pack / "kokkos.tar.gz").touch()
+    programs = {"tests/core/kokkos_tests": TESTS, "tests/core/kokkos_at_exit": "#!/bin/sh\n", "benchmarks/bench_kokkos": BENCH}
+    for name, text in programs.items():
+        path = build / "core" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    return pack, build
+
+
+def run(folders, *options):
+    pack, build = folders
+    command = ["bash", SCRIPT, "run", pack, pack / "out", "--backend", "serial", "--build", build, *options]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHON": sys.executable}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    return done, (pack / "out" / "summary.txt").read_text()
+
+
+def test_results_say_where_and_when(folders):
+    done, summary = run(folders, "--stages", "test bench", "--sizes", "192")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all stages passed: test bench" in summary
+    assert "gather_pairs" in summary
+    assert "500.00 ns/atom, predicted 250.00 to 750.00" in summary
+    results = json.loads((folders[0] / "out" / "bench.json").read_text())
+    assert set(results["machine"]) >= {"date", "commit", "card", "processor"}
+    assert [(result["structure"], result["atoms"]) for result in results["results"]] == [("fcc", 192), ("water", 192)]
+
+
+def test_others_go_on(folders):
+    """After a program that fails, one that hangs, and a stage that there is not."""
+    (folders[1] / "core" / "tests" / "core" / "kokkos_at_exit").write_text("#!/bin/sh\nexit 4\n")
+    done, summary = run(folders, "--stages", "test bench nothing largest", "--sizes", "7 8 192", "--stage-limit", "7")
+    assert done.returncode == 1
+    failed = [line.removeprefix("FAILED: ") for line in summary.splitlines() if line.startswith("FAILED: ")]
+    assert failed == [
+        "kokkos_at_exit: exit 4",
+        "bench water 7: exit 3",
+        "bench water 8: exit 124, out of time",
+        "bench water 192: no time left",
+        *(f"bench copper {atoms}: no time left" for atoms in (7, 8, 192)),
+        "nothing: no such stage",
+    ]
+    assert "left out: the largest system" in done.stdout
+
+
+def test_what_is_wrong_with_the_options(folders):
+    pack, build = folders
+    (pack / "kokkos.tar.gz").unlink()
+    for arguments, error in (
+        (["run", pack], "was not made by gpu.sh pack"),
+        (["run", pack, "--stages"], "--stages needs a value"),
+        (["run", pack, "--fast"], "--fast is not an option"),
+        (["run", pack, "--backend", "quantum"], "cuda or serial"),
+    ):
+        done = subprocess.run(["bash", SCRIPT, *arguments, *([] if "--stages" in arguments else ["--build", build])],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode != 0
+        assert error in done.stderr
