@@ -312,7 +312,7 @@ const Wrong kFitting[] = {
     {"no_layers", "fitting.1.layers", "is empty", [](TableBuilder& f) { f.i32("fitting.1.layers", {0, 2}, {}); }},
     {"too_many_layers", "fitting.1.layers", "is 257, format 1 allows at most 256",
      [](TableBuilder& f) { f.i32("fitting.1.layers", {257, 2}, Ints(514, 0)); }},
-    {"activation", "fitting.0.layers", "the activation is 9 for layer 1, expected 0 to 8", code("fitting.0.layers", 2, 9)},
+    {"activation", "fitting.0.layers", "the activation is 10 for layer 1, expected 0 to 9", code("fitting.0.layers", 2, 10)},
     {"activation_negative", "fitting.0.layers", "the activation is -1 for layer 0", code("fitting.0.layers", 0, -1)},
     {"skip", "fitting.0.layers", "the skip is 3 for layer 2, expected 0 to 2", code("fitting.0.layers", 5, 3)},
     {"parameter_of_tanh", "fitting.0.activation_parameter", "is 1 for layer 0, expected 0",

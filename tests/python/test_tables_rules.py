@@ -253,7 +253,7 @@ WRONG = {
     "mixed beyond row_end": ("fitting.0.input.0.row_end_mixed", set_to(3, 4), "goes beyond row_end at row 3"),
     "mixed rises": ("fitting.0.input.0.row_end_mixed", set_to(slice(None), [2, 3, 3, 3]), "increases at row 1"),
     "mixed no product": ("fitting.0.input.0.row_end_mixed", set_to(slice(None), [0, 1, 2, 3]), "leaves no product"),
-    "activation": ("fitting.0.layers", set_to((1, 0), 9), "the activation is 9 for layer 1"),
+    "activation": ("fitting.0.layers", set_to((1, 0), 10), "the activation is 10 for layer 1"),
     "skip": ("fitting.0.layers", set_to((1, 1), 3), "the skip is 3 for layer 1"),
     "skip widths": ("fitting.0.layers", set_to((2, 1), 1), "does not go with 3 inputs and 6 outputs"),
     "parameter": ("fitting.0.activation_parameter", set_to(0, 1.0), "only gelu"),
