@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 # Tests and times the Kokkos evaluator on a machine with a GPU and no network, with what was packed on a machine with one.
 #   gpu.sh pack DIR                 sources of Kokkos, LAMMPS and GoogleTest, compressed tables of the models: some 30 MB in DIR
-#   gpu.sh run DIR [OUT] [options]  builds and runs; results in OUT (default DIR/out): gpu.log, summary.txt and *.json
+#   gpu.sh run DIR [OUT] [options]  builds and runs; results in OUT (default DIR/out): gpu.log, summary.txt, *.json, and
+#                                 as they came in OUT/results-cuda or -serial
 # Options of run:
 #   --stages "build test ..."  of: build test bench largest sanitize lammps-build lammps (default: all, in this order). What was built
 #                              stays in --build; a machine without compilers takes it from there
 #   --backend cuda|serial      serial: Kokkos on one core of the processor, to try the script itself (default: cuda where there is a GPU)
-#   --build FOLDER             (default build/gpu in the repository)    --jobs N     (default: all cores)
+#   --build FOLDER             (default build/gpu in the repository, build/gpu-serial)    --jobs N     (default: all cores)
 #   --limit SECONDS            of this call: what is not done then is listed as failed (default 3000)
-#   --stage-limit SECONDS      of each stage (default 600): one that hangs leaves their time to the others
+#   --stage-limit SECONDS      of each stage that does not build (default 600): one that hangs leaves their time to the others
 #   --sizes "N ..."            atoms (default 192 to 50 million)       --seconds S  of timing each case (default 2)
 #   --build-only --arch NAME   compile for that architecture (Kokkos' name, HOPPER90) where there is no GPU
 # A step that fails is listed at the end, and the exit status is 1. DPC_PEER_TORCH: virtual environment of a peer (README.md), for lammps.
@@ -111,21 +112,21 @@ architecture_of_card() {
     esac
 }
 
-# The driver's library, or an empty one: the programs then link as far as stub_of_driver fills it, but do not run.
+# The driver's library, or an empty one of its name: programs link as far as stub_of_driver fills it, and run where the driver itself is.
 find_driver() {
     local found
     for found in "$cuda"/lib64/stubs/libcuda.so "$cuda"/targets/*/lib/stubs/libcuda.so $(ldconfig -p | sed -n 's/.*libcuda\.so.*=> //p') \
         /usr/local/nvidia/lib64/libcuda.so.1; do
         [ -e "$found" ] && echo "$found" && return
     done
-    [ -e "$build/stub/libcuda.so" ] || { mkdir -p "$build/stub" && g++ -shared -x c++ /dev/null -o "$build/stub/libcuda.so"; }
+    [ -e "$build/stub/libcuda.so" ] || { mkdir -p "$build/stub" && g++ -shared -Wl,-soname,libcuda.so.1 -x c++ /dev/null -o "$build/stub/libcuda.so"; }
     echo "$build/stub/libcuda.so"
 }
 
 # Functions of the driver that Kokkos calls, in the empty library.
 stub_of_driver() {
     nm -u "$build/kokkos-install/lib/libkokkoscore.a" 2>/dev/null | sed -n 's/^ *U \(cu[A-Z].*\)/extern "C" int \1() { return 999; }/p' | sort -u |
-        g++ -shared -fPIC -x c++ - -o "$build/stub/libcuda.so"
+        g++ -shared -fPIC -Wl,-soname,libcuda.so.1 -x c++ - -o "$build/stub/libcuda.so"
 }
 
 # cuBLAS of the toolkit, or that of the Python packages of NVIDIA, whose headers are taken alone: CMake options on standard output.
@@ -196,10 +197,11 @@ build_googletest() {
 
 tests=tests/core/kokkos_tests
 bench=benchmarks/bench_kokkos
+most_in_lammps=4194304
 
 # The whole matrix; on a GPU the tests of that backend must be among those that ran.
 stage_test() {
-    local way=serial1double
+    local way=serial1double longest=240
     [ "$backend" = serial ] || way=gpu1double
     step "kokkos_tests" env DPC_TEST_TABLES="$folder/tables" "$build/core/$tests"
     grep -q "OK.*/$way" "$build/step.log" || failures+=("kokkos_tests: no test of $way passed")
@@ -223,7 +225,7 @@ stage_sanitize() {
 # Small systems also against the host evaluator.
 stage_bench() {
     local system name model structure atoms host limits longest=150
-    rm -f "$build"/results/bench-*.json
+    rm -f "$results"/bench-*.json
     for system in water:water-full:water copper:cu-full:fcc; do
         IFS=: read -r name model structure <<<"$system"
         for atoms in $sizes; do
@@ -231,7 +233,7 @@ stage_bench() {
             [ "$atoms" -gt 2000 ] || host=yes
             [ "$atoms" -lt 50000 ] && [ "$backend" = cuda ] || limits=yes # where the card is busy
             step "bench $name $atoms" "$build/core/$bench" "$folder/tables/$model.bin" --structure "$structure" --atoms "$atoms" --seconds "$seconds" \
-                --host $host --limits $limits --json "$build/results/bench-$name-$atoms.json" && grep -v '^Kokkos::' "$build/step.log"
+                --host $host --limits $limits --json "$results/bench-$name-$atoms.json" && grep -v '^Kokkos::' "$build/step.log"
         done
     done
 }
@@ -241,9 +243,10 @@ stage_largest() {
         left_out "the largest system: not on a processor"
         return
     fi
+    rm -f "$results"/largest-*.json
     for precision in mixed double; do
         step "largest copper system, $precision" "$build/core/$bench" "$folder/tables/cu-full.bin" --atoms 1000000 --largest yes --precision $precision \
-            --json "$build/results/largest-$precision.json" && tail -n 3 "$build/step.log"
+            --json "$results/largest-$precision.json" && tail -n 3 "$build/step.log"
     done
 }
 
@@ -265,8 +268,13 @@ stage_lammps() {
     printf '#!/bin/sh\nexport LAMMPS_PLUGIN_PATH=%q\nexec %q -k on %s -sf kk -pk kokkos neigh half newton on "$@"\n' \
         "$build/plugin/lammps_plugin" "$build/lammps/build/lmp" "$device" >"$build/lmp_kk"
     chmod +x "$build/lmp_kk"
-    step "lammps" "$python" "$here/gpu_lammps.py" --lmp "$build/lmp_kk" --pack "$folder" --sizes $sizes --seconds "$seconds" \
-        --scratch "$build/lammps-runs" --output "$build/results/lammps.json" ${DPC_PEER_TORCH:+--peer-torch "$DPC_PEER_TORCH"}
+    rm -f "$results/lammps.json"
+    local atoms some=()
+    for atoms in $sizes; do # a case of 50 million takes longer than all others together
+        [ "$atoms" -gt $most_in_lammps ] || some+=("$atoms")
+    done
+    step "lammps" "$python" "$here/gpu_lammps.py" --lmp "$build/lmp_kk" --pack "$folder" --sizes "${some[@]}" --seconds "$seconds" \
+        --scratch "$build/lammps-runs" --output "$results/lammps.json" ${DPC_PEER_TORCH:+--peer-torch "$DPC_PEER_TORCH"}
     cat "$build/step.log"
 }
 
@@ -276,7 +284,7 @@ parse_run() {
     folder=$1 out=$1/out
     shift
     [[ ${1:---} == --* ]] || { out=$1; shift; }
-    stages="build test bench largest sanitize lammps-build lammps" backend= build=$repository/build/gpu jobs=$(nproc) limit=3000
+    stages="build test bench largest sanitize lammps-build lammps" backend= build= jobs=$(nproc) limit=3000
     stage_limit=600 sizes="192 1536 12288 98304 786432 4194304 50331648" seconds=2 architecture= build_only=
     while [ $# -gt 0 ]; do
         case $1 in
@@ -292,13 +300,15 @@ parse_run() {
         [ -z "$build_only" ] && ! nvidia-smi -L >/dev/null 2>&1 || backend=cuda
     fi
     [[ $backend =~ ^(cuda|serial)$ ]] || die "--backend $backend: cuda or serial"
+    [ -n "$build" ] || build=$repository/build/gpu$([ "$backend" = cuda ] || echo "-$backend")
 }
 
 run() {
     parse_run "$@"
     [ -e "$folder/kokkos.tar.gz" ] || die "$folder was not made by gpu.sh pack"
-    mkdir -p "$out" "$build/results"
-    folder=$(cd "$folder" && pwd) out=$(cd "$out" && pwd) build=$(cd "$build" && pwd) log=$out/gpu.log
+    results=$out/results-$backend
+    mkdir -p "$results" "$build"
+    folder=$(cd "$folder" && pwd) out=$(cd "$out" && pwd) build=$(cd "$build" && pwd) results=$(cd "$results" && pwd) log=$out/gpu.log
     generator=()
     command -v ninja >/dev/null && generator=(-G Ninja)
     export build folder
@@ -308,10 +318,12 @@ run() {
         declare -F "stage_${stage//-/_}" >/dev/null || { failures+=("$stage: no such stage"); continue; }
         local begin=$SECONDS
         stage_end=$((begin + stage_limit < limit ? begin + stage_limit : limit))
+        [[ $stage != *build ]] || stage_end=$limit
         "stage_${stage//-/_}"
         echo "== stage $stage took $((SECONDS - begin)) s" | tee -a "$log"
     done
-    "$python" "$here/gpu_report.py" --results "$build/results" --output "$out" | tee "$out/summary.txt" | tee -a "$log"
+    "$python" "$here/gpu_report.py" --results "$results" --output "$out" --packed "$folder/commit" | tee "$out/summary.txt" | tee -a "$log" ||
+        failures+=("the report")
     if [ ${#failures[@]} -gt 0 ]; then
         printf 'FAILED: %s\n' "${failures[@]}" | tee -a "$log" "$out/summary.txt"
         return 1

@@ -87,8 +87,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--packed", type=Path, help="file with the commit, where the sources are here without their history")
     chosen = parser.parse_args()
     where = {**machine.describe(), "card": card()}
+    if where["commit"] == machine.NO_COMMIT and chosen.packed is not None and chosen.packed.exists():
+        where["commit"] = chosen.packed.read_text().strip()[:12] + " when it was packed"
     lines = [f"{where['card'].get('name', where['processor'])}, {where['date']}, commit {where['commit']}"]
     for kind, content in collect(chosen.results).items():
         document = {"machine": where, "results": content}

@@ -153,7 +153,7 @@ void add_atom_costs(const PackedType<Real>& type, double n, Costs& costs) {
     for (const char* label : {"dpc::reverse_pairs", "dpc::reverse_environment"}) {
         add(label, (2 * 3 + 2 * 9) * wide, 0);  // force and virial read and written
     }
-    add("dpc::collect_chunk", 9 * wide, 9);
+    add("dpc::collect_chunks", 9 * wide, 9);
     add("dpc::sum_energies", wide, 1);
     add("dpc::find_not_finite", 3 * wide, 0);
 }

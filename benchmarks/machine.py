@@ -7,11 +7,13 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+NO_COMMIT = "none"  # no git here, or no repository
 
 
 def shared_folder() -> Path:
@@ -56,11 +58,13 @@ def commit() -> str:
     """Commit of the working tree, with "+changes" where it differs from it."""
 
     def git(*arguments: str) -> str:
+        if shutil.which("git") is None:
+            return ""
         return subprocess.run(
             ["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
         ).stdout.strip()
 
-    return (git("rev-parse", "--short=12", "HEAD") or "none") + ("+changes" if git("status", "--porcelain") else "")
+    return (git("rev-parse", "--short=12", "HEAD") or NO_COMMIT) + ("+changes" if git("status", "--porcelain") else "")
 
 
 def describe() -> dict[str, Any]:

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "dpc/errors.hpp"
 #include "kernel_costs.hpp"
 #include "options.hpp"
 
@@ -38,6 +39,11 @@ void run(Options& options) {
     const StructureOptions structure = take_structure(options);
     options.finish(kUsage);
     const std::shared_ptr<const Model> model = Model::from_file(tables);
+    if (!model->parts.empty() || model->descriptors.size() != 1 || model->descriptors.front().kind != DescriptorKind::se_e2_a ||
+        model->descriptors.front().n_components() != 4) {
+        throw InputError("the costs of kernels are known for one descriptor se_e2_a (DPA-1 with lmax 1) alone; " + tables +
+                         " has another");
+    }
     const Structure cell(structure, model->type_map, model->rcut() + kSkin);
     const PairCounts counts = count_pairs(cell, model->n_types(), model->rcut());
     std::printf("%s: %d atoms, %.1f neighbours listed\n", tables.c_str(), cell.n_atoms(), counts.listed / cell.n_atoms());

@@ -38,6 +38,9 @@ cdef class Model:
 
     cdef shared_ptr[CppModel] cpp
 
+    def __init__(self, *_, **__):
+        raise TypeError("a model is made by Model.from_file or Model.from_bytes")
+
     @staticmethod
     def from_file(path):
         """Read a tables.bin."""

@@ -4,12 +4,11 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
 
 #include "dpc/errors.hpp"
 #include "text.hpp"
@@ -24,6 +23,20 @@ constexpr const char* kNames[ModelDeviation::kValues] = {"max_devi_v", "min_devi
     throw dpc::InputError(text("the file of model deviations (out_file) ", path, " ", problem));
 }
 
+/// Others, /dev/null, have neither owner nor length; /dev/stdout may be a file, in which the program has written already.
+bool is_file_of_its_own(int descriptor) {
+    struct stat file = {}, standard = {};
+    if (fstat(descriptor, &file) != 0 || !S_ISREG(file.st_mode)) {
+        return false;
+    }
+    for (const int known : {STDOUT_FILENO, STDERR_FILENO}) {
+        if (fstat(known, &standard) == 0 && standard.st_dev == file.st_dev && standard.st_ino == file.st_ino) {
+            return false;
+        }
+    }
+    return true;
+}
+
 }  // namespace
 
 DeviationFile::DeviationFile(const std::string& path, bool appends, bool each_atom) : path_(path) {
@@ -32,8 +45,8 @@ DeviationFile::DeviationFile(const std::string& path, bool appends, bool each_at
     if (!file_) {
         fail(path, text("cannot be opened: ", std::strerror(errno)));
     }
-    std::error_code unknown;
-    if (std::filesystem::is_regular_file(path, unknown)) {  // others, /dev/null, have neither owner nor length
+    const bool is_own = is_file_of_its_own(descriptor);
+    if (is_own) {
         // Some file systems have no locks: then nobody is kept out.
         if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
             fail(path, "is being written by another run or pair style: give each its own");
@@ -42,7 +55,7 @@ DeviationFile::DeviationFile(const std::string& path, bool appends, bool each_at
             fail(path, text("cannot be emptied: ", std::strerror(errno)));
         }
     }
-    if (lseek(descriptor, 0, SEEK_END) <= 0) {
+    if (!is_own || lseek(descriptor, 0, SEEK_END) <= 0) {
         std::fprintf(file_.get(), "#%11s", "step");
         for (const char* name : kNames) {
             std::fprintf(file_.get(), "%19s", name);

@@ -55,9 +55,21 @@ void report_mismatch(const RunningLammps& lammps, const char* reason) {
     lammps.warn(message);
 }
 
-/// NVIDIA's driver brings this library, the CUDA toolkit does not: a plugin may be built where there is no GPU.
+/// NVIDIA's driver brings this library, the CUDA toolkit does not: a plugin may be built where there is no GPU. Functions of the driver
+/// are cu with a capital letter; those of cuBLAS and of the CUDA runtime are not. reason: a copy of what dlerror said.
 bool lacks_driver(const char* reason) {
-    return strstr(reason, "libcuda.so") != nullptr || strstr(reason, "undefined symbol: cu") != nullptr;
+    constexpr char kFunction[] = "undefined symbol: cu";
+    const char* function = strstr(reason, kFunction);
+    const char letter = function != nullptr ? function[sizeof kFunction - 1] : '\0';
+    const bool is_function = letter >= 'A' && letter <= 'Z';
+    if (!is_function && strstr(reason, "libcuda.so") == nullptr) {
+        return false;
+    }
+    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    if (driver != nullptr) {  // too old, or another fault
+        dlclose(driver);
+    }
+    return driver == nullptr;
 }
 
 void report_unopened(const RunningLammps& lammps, const char* problem) {
@@ -84,7 +96,9 @@ dpcompressed_register_styles_t* open_pair_module(const RunningLammps& lammps) {
     void* module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     void* function = module != nullptr ? dlsym(module, kRegisterFunction) : nullptr;
     if (function == nullptr) {
-        report_unopened(lammps, dlerror());
+        char reason[kMessageSize / 2];
+        snprintf(reason, sizeof reason, "%s", dlerror());
+        report_unopened(lammps, reason);
     }
     return reinterpret_cast<dpcompressed_register_styles_t*>(function);
 }

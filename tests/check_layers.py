@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 ANY_STANDARD = r"[a-z_]+"  # <vector>: no dot, no slash
-SYSTEM = r"d(lfcn|irent)\.h|fcntl\.h|li(mits|nk)\.h|sys/file\.h|unistd\.h"
+SYSTEM = r"d(lfcn|irent)\.h|fcntl\.h|li(mits|nk)\.h|sys/(file|stat)\.h|unistd\.h"
 # What the files of a C++ folder may include beside their own: standard headers, others. The first folder that fits counts.
 KOKKOS = r"dpc/.*|Kokkos_\w+\.hpp|cublas_v2\.h|hipblas/hipblas\.h|omp\.h"
 CXX_FOLDERS = {

@@ -25,7 +25,7 @@ LISTERS = {  # fail where there is no GPU; of NVIDIA's, "9.0" a line
 CUDA13 = Path("cmake") / "kokkos_cuda13.hpp"
 # The number of the GPU that Kokkos was built for.
 OF_KOKKOS = r"Kokkos_CUDA_ARCHITECTURES (\d+)"
-OF_LAMMPS = r"^Kokkos_ARCH_(?:VOLTA|TURING|AMPERE|ADA|HOPPER|BLACKWELL)(\d+):BOOL=ON"
+OF_LAMMPS = r"^Kokkos_ARCH_(?:MAXWELL|PASCAL|VOLTA|TURING|AMPERE|ADA|HOPPER|BLACKWELL)(\d+):\w+=(?i:on|yes|true|y|1)$"
 
 
 @dataclass(frozen=True)

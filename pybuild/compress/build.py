@@ -156,6 +156,7 @@ def build(
     columns, judge = _Columns(plans, grids, bases, options), _Judge(judges)
     tried: list[tuple[Goal, Measured]] = []
     hopeless: set[str] = set()
+    met: tuple[Selection, TableSet, Measured] | None = None
     for k in range(ROUNDS):
         selection = selector.select(goal)
         tables = columns.first(_table_ranks(plans, selection.ranks))
@@ -165,11 +166,14 @@ def build(
         if options.rank != "auto":
             break
         tried.append((goal, judged))
+        met = met if _over(judged, options) else (selection, table_set, judged)
         hopeless |= set() if k == 0 else _not_better(tried[-2], tried[-1], options)
         tighter = tightened(tried, options, hopeless)
         if tighter == goal:
             break
         goal = tighter
+    if met is not None:  # goals that were met in different rounds need not be met together
+        selection, table_set, judged = met
     measured = _measure(table_set, cases.each(lambda case: looked_up(table_set, case))).worst(judged)
     close_factor, between = _close_factor(seen, table_set, options)
     table_set = replace(table_set, close_distance=close_factor * distances)

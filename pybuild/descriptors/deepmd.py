@@ -136,7 +136,9 @@ def _thinned(function: Piecewise, n_before: int, n_fine: int) -> Piecewise:
 
 
 def net_of_tree(tree: Tree, where: str) -> Net:
-    """where: which part of the model it belongs to, for messages."""
+    """where: which part of the model it belongs to, for messages. Raises ReadError for one without layers."""
+    if not tree["layers"]:
+        raise ReadError(f"a net of the {where} has no layers")
     return Net(tuple(_layer(layer, where) for layer in tree["layers"]))
 
 

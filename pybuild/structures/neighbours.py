@@ -16,7 +16,7 @@ from ..arrays import Array, Index
 from ..errors import InputError
 
 MAX_IMAGES = 100_000  # of a cell within the cutoff: a cell of 0.3 A and a cutoff of 6 A
-CHUNK = 4096  # atoms whose neighbours are looked for at once
+MOST_ATOMS, MOST_CANDIDATES = 4096, 1_000_000  # whose neighbours are looked for at once, and points in the cells around them
 MAX_BINS = 1024  # cells a direction: keeps the cell number of a sparse cluster small
 
 
@@ -35,7 +35,8 @@ def neighbour_pairs(
     points, owner = _with_images(positions, cell, cutoff)
     bins = _bin(points, cutoff)
     atoms = np.arange(len(positions)) if centres is None else np.asarray(centres)
-    found = [_pairs_around(atoms[k : k + CHUNK], points, bins, cutoff) for k in range(0, len(atoms), CHUNK)]
+    chunk = min(MOST_ATOMS, max(1, MOST_CANDIDATES // (27 * bins.fullest)))
+    found = [_pairs_around(atoms[k : k + chunk], points, bins, cutoff) for k in range(0, len(atoms), chunk)]
     i, j, d = (np.concatenate([f[k] for f in found]) for k in range(3)) if found else (atoms, atoms, np.empty((0, 3)))
     order = np.lexsort((j, i))
     return i[order], owner[j[order]], d[order]
@@ -87,6 +88,7 @@ class _Bins:
     shape: tuple[int, ...]
     order: Index
     sorted_cells: Index
+    fullest: int  # points in a cell
 
 
 def _bin(points: Array, cutoff: float) -> _Bins:
@@ -96,7 +98,8 @@ def _bin(points: Array, cutoff: float) -> _Bins:
     shape = tuple((cell.max(axis=0, initial=0) + 2).tolist())
     flat = np.ravel_multi_index(cell.T, shape)
     order = np.argsort(flat, kind="stable")
-    return _Bins(cell, shape, order, flat[order])
+    _, counts = np.unique(flat, return_counts=True)
+    return _Bins(cell, shape, order, flat[order], int(counts.max(initial=1)))
 
 
 def _pairs_around(atoms: Index, points: Array, bins: _Bins, cutoff: float) -> tuple[Index, Index, Array]:

@@ -410,6 +410,13 @@ def test_a_device_as_file(lammps: Lammps, water: System, small: Path) -> None:
     lammps.run(script + "compute d all pair dpcompressed 2\nthermo_style custom step c_d[4]\nrun 0\n")
 
 
+def test_the_output_of_lammps_as_file(lammps: Lammps, water: System, small: Path) -> None:
+    """What LAMMPS has written there stays."""
+    script = setup("water.data", f"dpcompressed {small} {small} {WORDS} out_file /dev/stdout", "* * O H")
+    output = lammps.run('print "before"\n' + script + "run 0\n").output
+    assert output.index("before") < output.index("#       step") < output.index("Loop time")
+
+
 def test_a_column_an_atom_needs_ids(lammps: Lammps, small: Path) -> None:
     box = "lattice sc 2.6\nregion b block 0 5 0 5 0 5\ncreate_box 2 b\ncreate_atoms 1 box\nmass * 1\n"
     style = f"pair_style dpcompressed {small} {small} {WORDS} out_freq 1 {{}}\npair_coeff * * O H\nrun 0\n"

@@ -20,6 +20,7 @@ from kind_models import FPARAM, KINDS
 from pybuild import calculator
 from pybuild.compress.build import Options
 from pybuild.compress.combined import compress
+from pybuild.errors import InputError
 from pybuild.model.combined import AnyModel
 from pybuild.oracles import combined
 from pybuild.tablefile.file import from_bytes, write_tables
@@ -121,6 +122,27 @@ def test_the_trained_model(evaluate: Evaluator, atoms: tuple[Any, Any, Any]) -> 
     np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=TABLES * size)
     np.testing.assert_allclose(found.virial, expected.virial, rtol=0, atol=100 * TABLES * size)
     np.testing.assert_allclose(found.atom_virial, expected.atom_virial, rtol=0, atol=10 * TABLES * size)
+
+
+@every_kind
+@every_backend
+@pytest.mark.parametrize("precision", ["double", "mixed"])
+def test_atoms_in_one_place(evaluate: Evaluator, precision: str) -> None:
+    """One error, not a number that is none or a wild place in a table; of types that see nothing of each other nothing."""
+    core, n_types = calculator._core(), len(evaluate.of.model.type_map)
+    engine = core.Evaluator(core.Model.from_file(evaluate.of.path), backend=evaluate.backend, precision=precision)
+    given, said = evaluate.of.parameters(3), []
+    starts, others = np.array([0, 2, 4, 6]), np.array([1, 2, 0, 2, 0, 1], np.int32)
+    for a, b in itertools.product(range(n_types), repeat=2):
+        engine.set_neighbours(np.array([a, b, 0], np.int32), np.arange(3, dtype=np.int32), starts, others)
+        for r in (0.0, 1e-160, 1e-25):
+            try:
+                engine.compute(np.array([[0, 0, 0], [0, 0, r], [0, 2.0, 0]]), **given)
+            except InputError as error:
+                said.append(str(error))
+    assert len(said) >= 3
+    assert all("are in the same place" in message for message in said)
+    assert np.isfinite(engine.compute(np.array([[0, 0, 0], [0, 0, 1.5], [0, 2.0, 0]]), **given)[0])
 
 
 @every_kind

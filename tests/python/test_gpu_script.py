@@ -58,9 +58,17 @@ def test_results_say_where_and_when(folders):
     assert "all stages passed: test bench" in summary
     assert "gather_pairs" in summary
     assert "500.00 ns/atom, predicted 250.00 to 750.00" in summary
+    assert (folders[0] / "out" / "results-serial" / "bench-water-192.json").exists()
     results = json.loads((folders[0] / "out" / "bench.json").read_text())
     assert set(results["machine"]) >= {"date", "commit", "card", "processor"}
     assert [(result["structure"], result["atoms"]) for result in results["results"]] == [("fcc", 192), ("water", 192)]
+
+
+def test_a_report_that_fails(folders):
+    (folders[1] / "core" / "benchmarks" / "bench_kokkos").write_text(BENCH.replace('"precisions"', '"precisions'))
+    done, summary = run(folders, "--stages", "bench", "--sizes", "192")
+    assert done.returncode == 1
+    assert "FAILED: the report" in summary
 
 
 def test_others_go_on(folders):

@@ -156,6 +156,15 @@ def test_trees_that_are_nested_too_deeply(tmp_path):
         read_model(write_json(tree, tmp_path / "model"))
 
 
+@pytest.mark.parametrize(("part", "nets"), [("descriptor", "embeddings"), ("fitting", "nets")])
+def test_a_net_without_layers(tmp_path, part, nets):
+    tree = whole_tree()
+    for net in tree["model"][part][nets]["networks"]:
+        net["layers"] = []
+    with pytest.raises(ReadError, match=f"a net of the {part} has no layers"):
+        read_model(write_json(tree, tmp_path / "model.json"))
+
+
 def test_objects_that_hold_themselves(option_models):
     """A pickle can say so."""
     with TorchArchive(option_models / "atom_exclude.pth") as archive:

@@ -41,6 +41,9 @@ struct PackedTriple {
     double inverse_divisor = 0;          // 1/(sel_b sel_c), or of shared slots, times 2 for two types
 };
 
+/// Atoms closer than that, angstrom, are in the same place: squares of 1/r would leave the range of single precision.
+constexpr double kSamePlace = 1e-10;
+
 /// What all descriptors of a centre type together have to say of the neighbours of one type: the worst of each.
 struct TypePairLimits {
     double min_distance = 0;       // of the training data, angstrom

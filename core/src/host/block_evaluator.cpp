@@ -448,7 +448,7 @@ void BlockEvaluator<Real>::count_overflow(const Block& block, int centre, int b,
             found.worst = {centre, pairs.neighbour[k], block.type, b, r, limits.min_distance, limits.table_limit};
         }
     }
-    if (closest2 == 0) {
+    if (closest2 < kSamePlace * kSamePlace) {
         sums.coincident[0] = found.worst.i;
         sums.coincident[1] = found.worst.j;
     }

@@ -397,11 +397,20 @@ void Evaluator<ExecSpace, Real>::evaluate_close(const Pass& ordinary, const Posi
     scratch_.reserve(space_, *close_model_, plan.together, plan.most_lanes, plan.most_slots);
     grow(chunk_sums_, space_, "dpc::chunk_sums", plan.chunks.size());
     n_all_ = n_all;
+    const auto arrays_of_next_step = [&] {
+        n_all_ = -1;
+        scratch_.reserve(space_, model_, plan_.together, plan_.most_lanes, plan_.most_slots);
+        n_all_ = n_all;
+    };
     const Pass pass{*close_model_, close_centres_, plan, nullptr, ordinary.first_layer};
-    evaluate(pass, x, list, units, output);
-    add(collect(pass, x, units, output), totals);
-    scratch_.reserve(space_, model_, plan_.together, plan_.most_lanes,
-                     plan_.most_slots);  // where the next step expects its arrays
+    try {
+        evaluate(pass, x, list, units, output);
+        add(collect(pass, x, units, output), totals);
+    } catch (...) {
+        arrays_of_next_step();
+        throw;
+    }
+    arrays_of_next_step();
 }
 
 /// The sums of all chunks, one copy to the host.

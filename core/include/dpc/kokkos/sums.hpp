@@ -100,7 +100,7 @@ struct CollectChunk {
             const Overflow::Pair candidate = {i, j, chunk.type, b, r, limits.min_distance, limits.table_limit};
             found.worst = is_worse(candidate, found.worst) ? candidate : found.worst;
         }
-        if (found.worst.distance == 0) {
+        if (found.worst.distance < kSamePlace) {
             ChunkSums fault;
             fault.coincident[0] = found.worst.i;
             fault.coincident[1] = found.worst.j;

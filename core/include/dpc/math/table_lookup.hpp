@@ -56,7 +56,7 @@ DPC_FUNCTION double locate_in_many(const Grid& g, double x, double& distance) {
     }
     const Segment& s = g.segments[find_segment(g, x)];
     double interval = floor((x - s.start) * s.inverse_step);
-    interval = interval < 0.0 ? 0.0 : interval;
+    interval = interval >= 0.0 ? interval : 0.0;
     interval = interval > s.last ? s.last : interval;
     distance = x - (s.start + interval * s.step);
     return s.first + interval;
@@ -73,7 +73,8 @@ DPC_FUNCTION V locate_in_many(const Grid& g, V x, V& distance) {
     return V::load(of_interval);
 }
 
-/// Interval (a whole number in V) of x and the distance from its left knot. x below lower: interval 0, distance < 0.
+/// Interval (a whole number in V) of x and the distance from its left knot. x below lower: interval 0, distance < 0. What is not a number
+/// has interval 0 here and below: atoms in one place, which are reported after the step, must not lead outside a table.
 template <class V>
 DPC_FUNCTION V locate_in_two(const Grid& g, V x, V& distance) {
     const auto is_second = x >= g.split;
@@ -83,7 +84,7 @@ DPC_FUNCTION V locate_in_two(const Grid& g, V x, V& distance) {
     const V step = select(is_second, V(g.second_step), V(g.step));
     const V inverse_step = select(is_second, V(g.second_inverse_step), V(g.inverse_step));
     V interval = floor((x - origin) * inverse_step);
-    interval = select(interval < 0.0, V(0.0), interval);
+    interval = select(interval >= 0.0, interval, V(0.0));
     interval = select(interval > last - first, last - first, interval);
     const auto is_beyond = x >= g.max;
     distance = select(is_beyond, x - g.max, x - (origin + interval * step));
@@ -100,7 +101,7 @@ DPC_FUNCTION V locate_in_three(const Segment (&s)[3], double lower, double max, 
     const V origin = of_segment(s[0].start, s[1].start, s[2].start);
     V interval = floor((x - origin) * of_segment(s[0].inverse_step, s[1].inverse_step, s[2].inverse_step));
     const V last = of_segment(s[0].last, s[1].last, s[2].last);
-    interval = select(interval < 0.0, V(0.0), interval);
+    interval = select(interval >= 0.0, interval, V(0.0));
     interval = select(interval > last, last, interval);
     const V found = of_segment(s[0].first, s[1].first, s[2].first) + interval;
     const auto is_beyond = x >= max, is_before = x < lower;
