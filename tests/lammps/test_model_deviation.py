@@ -344,7 +344,8 @@ def test_partitions_with_files_of_their_own(ranks: int, lammps: Lammps, water: S
     for world in ("first", "second"):
         expected, _ = of_numpy(*each_alone(Lammps(lammps.folder), four, f"{world}.data"))
         np.testing.assert_allclose(parse(lammps.folder / f"{world}.out")[1][0, 1:], expected, rtol=LAST_DIGIT, atol=SAME)
-    run = lammps.run(script.replace("${w}.out", "one.out") + "run 0\n", 2 * ranks, arguments[:2], check=False)
+    both = script.replace("${w}.out", "one.out") + "run 0\nshell sleep 30\n"  # until the other partition has come, and ends both
+    run = lammps.run(both, 2 * ranks, arguments[:2], check=False)
     said = run.output + "".join(file.read_text() for file in lammps.folder.glob("screen.*"))
     assert "one.out is being written by another run or pair style: give each its own" in said
 
