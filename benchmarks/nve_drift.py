@@ -28,6 +28,7 @@ import lammps_run
 import machine
 import numpy as np
 from ase.io.lammpsdata import write_lammps_data
+from ase.neighborlist import neighbor_list
 
 EXAMPLES = machine.REPOSITORY / "examples"
 EXAMPLE_NAMES = ("water", "copper")
@@ -76,7 +77,9 @@ fix integrate all nve
 fix bath all langevin 300 300 0.05 11
 run 2000
 """
-CLOSEST = 0.885  # angstrom, of the training data of those
+CLOSEST_OF_START = 0.8  # times the smallest distance of the first structure: these at 300 K stay farther apart
+NEIGHBOURS = 4.0  # angstrom, where the smallest distance is looked for
+CLOSEST = 0.885  # angstrom, of the training data of KINDS
 KIND_SCRIPT = """\
 units metal
 atom_style atomic
@@ -167,7 +170,8 @@ def measure_published(name: str, shared: Path, lmp: Path, steps: int, folder: Pa
     kept = elements or tuple(dict.fromkeys(symbols))
     atoms = ase.Atoms(symbols, reference["positions0"], cell=reference["cell0"], pbc=True)
     write_lammps_data(folder / "start.data", atoms, specorder=list(kept), masses=True)
-    compress(shared / path, folder, *(("--keep-types", *elements) if elements else ()))
+    closest = CLOSEST_OF_START * np.min(neighbor_list("d", atoms, NEIGHBOURS))
+    compress(shared / path, folder, "--min-nbor-dist", f"{closest:.4f}", *(("--keep-types", *elements) if elements else ()))
     script = PUBLISHED_SCRIPT.format(elements=" ".join(kept))
     return measure(name, script, script, lmp, steps, folder, with_half=True) | {"model": path}
 

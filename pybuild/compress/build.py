@@ -103,6 +103,10 @@ class Measured:
     near: Errors
     far: Errors
 
+    def within(self, tolerances: Mapping[str, float]) -> bool:
+        """Whether each is within its tolerance."""
+        return all(within(getattr(self, name), asked) for name, asked in tolerances.items())
+
     def worst(self, other: Measured) -> Measured:
         """The larger errors of two."""
         return Measured(*(getattr(self, f.name).worst(getattr(other, f.name)) for f in fields(self)))
@@ -166,7 +170,7 @@ def build(
         if options.rank != "auto":
             break
         tried.append((goal, judged))
-        met = met if _over(judged, options) else (selection, table_set, judged)
+        met = (selection, table_set, judged) if judged.within(options.tolerances) else met
         hopeless |= set() if k == 0 else _not_better(tried[-2], tried[-1], options)
         tighter = tightened(tried, options, hopeless)
         if tighter == goal:

@@ -102,17 +102,24 @@ void check_moments(const dpc::host::Kernels<Real>& kernels, int rank, int order,
     EXPECT_TRUE(moments.intact());
 }
 
+/// dE/dmoments (components, stride), 0 behind the channels in use.
 template <int COMPONENTS, class Real>
-void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, int order, int n_pairs) {
-    SCOPED_TRACE(testing::Message() << "rank " << rank << ", order " << order << ", " << n_pairs << " pairs");
-    Case<Real> c(rank, order, 3, n_pairs);
+std::vector<Real> random_weights(const Case<Real>& c, int rank, std::uint64_t seed) {
     std::vector<Real> weight(static_cast<std::size_t>(COMPONENTS * c.stride), Real(0));
-    Numbers numbers(6);
+    Numbers numbers(seed);
     for (int component = 0; component < COMPONENTS; ++component) {
         for (int channel = 0; channel < rank; ++channel) {
             weight[static_cast<std::size_t>(component * c.stride + channel)] = static_cast<Real>(numbers.next(-1, 1));
         }
     }
+    return weight;
+}
+
+template <int COMPONENTS, class Real>
+void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, int order, int n_pairs) {
+    SCOPED_TRACE(testing::Message() << "rank " << rank << ", order " << order << ", " << n_pairs << " pairs");
+    Case<Real> c(rank, order, 3, n_pairs);
+    const std::vector<Real> weight = random_weights<COMPONENTS>(c, rank, 6);
     Guarded<Real> moments(weight);
     kernels.table.reverse_moments[COMPONENTS](c.table, c.begin, c.end, c.store.pairs, moments.data());
     const long double tolerance = rounding<Real>() * (COMPONENTS * kMostSlope + kMostPhi) * (3 * order + rank) * rank;
@@ -163,13 +170,7 @@ void check_bundles(const dpc::host::Kernels<Real>& kernels, int rank, int order,
     Guarded<Real> moments(static_cast<std::size_t>(COMPONENTS * c.stride)), reverse_x(static_cast<std::size_t>(n)),
         reverse_w(static_cast<std::size_t>(n));
     kernels.bundles.compute_moments[COMPONENTS](c.table, arguments_of(c), n, bundles.scratch(), moments.data());
-    std::vector<Real> weight(static_cast<std::size_t>(COMPONENTS * c.stride), Real(0));
-    Numbers numbers(7);
-    for (int component = 0; component < COMPONENTS; ++component) {
-        for (int channel = 0; channel < rank; ++channel) {
-            weight[static_cast<std::size_t>(component * c.stride + channel)] = static_cast<Real>(numbers.next(-1, 1));
-        }
-    }
+    const std::vector<Real> weight = random_weights<COMPONENTS>(c, rank, 7);
     Guarded<Real> gradient(weight);
     kernels.bundles.reverse_moments[COMPONENTS](c.table, arguments_of(c), n, bundles.scratch(), gradient.data(), reverse_x.data(),
                                                 COMPONENTS == 2 ? reverse_w.data() : nullptr);

@@ -322,6 +322,9 @@ def test_the_gpu_that_nvcc_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     for words, number in ways.items():
         found = kokkos.find_kokkos(_parser().parse_args(["build", "--cuda", *words.split(), str(tmp_path)]), tmp_path)
         assert f"-DCMAKE_CXX_FLAGS=-arch=sm_{number}" in found.options
+    (tmp_path / "build" / "CMakeCache.txt").write_text("Kokkos_ARCH_HOPPER90:BOOL=yes\n")  # as LAMMPS' manual has it
+    found = kokkos.find_kokkos(_parser().parse_args(["build", "--cuda", *words.split(), str(tmp_path)]), tmp_path)
+    assert "-DCMAKE_CXX_FLAGS=-arch=sm_90" in found.options
 
 
 def test_no_driver(lammps: Lammps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -341,6 +344,18 @@ def test_no_driver(lammps: Lammps, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     program = Path(without_entry_points()[0])
     said = builder.try_out(builder.Lammps((), "this one", program, Path(sys.executable)), tmp_path)
     assert said == "Not tried: the plugin needs NVIDIA's driver, which this machine has not."
+
+
+def test_another_library_that_is_missing(lammps: Lammps, tmp_path: Path) -> None:
+    """Functions of cuBLAS are not the driver's."""
+    build_loader(tmp_path, update=UPDATE, descriptor=DESCRIPTOR)
+    source = tmp_path / "pair.cpp"
+    source.write_text('extern "C" int cublasCreate_v2(void**);\nint start() { return cublasCreate_v2(nullptr); }\n')
+    subprocess.run(["g++", "-shared", "-fPIC", source, "-o", tmp_path / PAIR], check=True)
+    output = run_bare(lammps, USE, tmp_path)
+    assert "cublasCreate_v2" in output
+    assert "NVIDIA driver" not in output
+    assert REMEDY in output
 
 
 def test_a_failed_command_says_what_to_do(tmp_path: Path) -> None:

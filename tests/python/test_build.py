@@ -339,6 +339,20 @@ def test_a_goal_that_no_tightening_helps(found, expected):
     assert tightened(tried, Options(), {"mixed"}) == goals[expected]
 
 
+def test_a_round_that_met_everything_is_kept(make_model, monkeypatch):
+    """0.9 of the tolerance is more than is asked for on structures that the choice was not made on: the search goes on, and must
+    not end with what it finds worse."""
+    nothing, forces = Errors(0.0, 0.0, 0.0), iter([0.9, *[2.0] * 4])
+
+    def measure(*_):
+        return Measured(Errors(next(forces) * TOLERANCE, 0.0, 0.0), nothing, nothing, nothing)
+
+    monkeypatch.setattr("pybuild.compress.build._Judge.measure", measure)
+    built = build(make_model(seed=2, widths=(1, 6, 12)), M)
+    assert len(list(forces)) < 4  # it did go on
+    assert built.measured.double.force == pytest.approx(0.9 * TOLERANCE)
+
+
 def test_a_centre_type_without_slots(make_model, make_structure):
     """Its atoms see neighbours with statistics of their own, far from those of the others."""
     model = make_model(seed=2, widths=(1, 6, 12), sel=(0, 24), n_sel=24, std=np.array([[0.03, 0.1], [0.15, 0.1]]))

@@ -331,6 +331,8 @@ def test_input_that_cannot_be_evaluated(water, evaluate, backend):
         evaluate(model, positions[:2], [0, 9])
     with pytest.raises(FormatError, match="empty"):
         calculator._core().Model.from_bytes(b"")
+    with pytest.raises(TypeError, match="from_file"):
+        calculator._core().Model("tables.bin")
 
 
 @pytest.mark.parametrize("name", [*MODELS, "water-full", "cu-full"])

@@ -25,9 +25,10 @@ struct Arguments {
 /// Scratch memory of kMostBundled arguments.
 template <class Real>
 struct BundleScratch {
-    static constexpr int kCopies =
-        2;  // of the sums: neighbouring arguments, which often share a bundle, need not wait for each other
-    static constexpr int kNumbers = 8;  // of a bundle and component: sums of powers, or coefficients of gradients
+    /// Of the sums: neighbouring arguments, which often share a bundle, need not wait for each other.
+    static constexpr int kCopies = 2;
+    /// Of a bundle and component: sums of powers, or coefficients of gradients.
+    static constexpr int kNumbers = 8;
 
     std::int32_t* bundle_of_interval;  // (n_intervals + kContinuations) of those that arguments lie in
     std::int32_t* interval;            // (kMostBundled + 1) of a bundle
