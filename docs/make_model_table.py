@@ -3,8 +3,9 @@
 
     python docs/make_model_table.py SHARED [--kokkos FOLDER]
 
-SHARED: the folder that holds models, models-tf and models-public; FOLDER: cython_ext of a build with a Kokkos of its own. The installed
-package is compared, with its LAMMPS; tests/lammps/model_runs.py says how.
+SHARED: the folder that holds models, models-tf and models-public; FOLDER: cython_ext of a build with a Kokkos of its own. The
+installed package is compared, with its LAMMPS; tests/lammps/model_runs.py says how. A difference that is larger than that allows is
+said at the end, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ sys.path += [str(DOCS.parent / "tests" / folder) for folder in ("python", "lammp
 
 import model_files  # noqa: E402
 from lammps_runs import Lammps  # noqa: E402
-from model_runs import compare, shown  # noqa: E402
+from model_runs import Compared, beyond, compare, shown  # noqa: E402
 
 from pybuild.errors import PybuildError  # noqa: E402
 from pybuild.model.combined import AnyModel, CombinedModel  # noqa: E402
@@ -43,7 +44,8 @@ worst). *mixed*: forces in mixed precision against double, *Kokkos*: the Kokkos 
 frame's largest force. Options are given where a file does not say something itself (`OPTIONS` of tests/python/model_files.py).
 
 The numbers of `deeppot-r.yaml` and `fparam_aparam.yaml` are PyTorch's of models that TensorFlow trained: it has another rule for
-se_e2_r, and another constant in gelu; ours are TensorFlow's. Models in single precision differ by what their programs round.
+se_e2_r, and another constant in gelu; ours are TensorFlow's. Models in single precision differ by what their programs round. Of
+PWMLFF's frames those with all elements of the model count here, the others in tests/python/test_pwmlff.py.
 """
 
 
@@ -55,8 +57,8 @@ def kinds_of(model: AnyModel) -> str:
     return ", ".join([*nets, *["pair table"] * (len(model.parts) - len(nets))])
 
 
-def entry(path: Path, folder: Path, kokkos: ModuleType | None) -> list[str]:
-    """A row of the table."""
+def entry(path: Path, folder: Path, kokkos: ModuleType | None, wrong: list[str]) -> list[str]:
+    """A row of the table; adds to `wrong`."""
     name, empty = f"`{path.relative_to(folder)}`", [""] * len(COLUMNS)
     try:
         kind, model = model_files.read(path)
@@ -66,15 +68,17 @@ def entry(path: Path, folder: Path, kokkos: ModuleType | None) -> list[str]:
     if known is None:
         return [name, kind, f"{kinds_of(model)}: read", *empty]
     n_frames, types = len(model_files.frames(known, model.type_map)), " ".join(model.type_map)
-    texts = compared(pickle.dumps(replace(model, provenance=ANY)), known, kokkos)
+    found = compared(pickle.dumps(replace(model, provenance=ANY)), known, kokkos)
+    wrong.extend(f"{name}: {what}" for what in beyond(found, path.name, model.provenance.precision))
+    texts = shown(found)
     return [name, kind, f"{kinds_of(model)}; {types}; {n_frames} frames", *(texts[column] for column in COLUMNS)]
 
 
 @functools.cache
-def compared(model: bytes, known: Path, kokkos: ModuleType | None) -> dict[str, str]:
+def compared(model: bytes, known: Path, kokkos: ModuleType | None) -> Compared:
     """A pickled model, which several files may hold, with its reference."""
     with tempfile.TemporaryDirectory() as place:
-        return shown(compare(pickle.loads(model), known, Lammps(Path(place)), kokkos))
+        return compare(pickle.loads(model), known, Lammps(Path(place)), kokkos)
 
 
 def shortened(text: str, path: Path) -> str:
@@ -83,20 +87,21 @@ def shortened(text: str, path: Path) -> str:
     return re.sub(r"\s+", " ", text).replace("|", r"\|")
 
 
-def rows(shared: Path, kokkos: ModuleType | None) -> Iterator[list[str]]:
+def rows(shared: Path, kokkos: ModuleType | None, wrong: list[str]) -> Iterator[list[str]]:
     for path in model_files.files(shared):
         folder = next(shared / name for name in model_files.FOLDERS if (shared / name) in path.parents)
-        row = entry(path, folder, kokkos)
+        row = entry(path, folder, kokkos, wrong)
         print(*row, sep=" | ", flush=True)
         yield row
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shared", type=Path)
     parser.add_argument("--kokkos", type=model_files.load_core, metavar="FOLDER")
     chosen = parser.parse_args()
-    found = list(rows(chosen.shared, chosen.kokkos))
+    wrong: list[str] = []
+    found = list(rows(chosen.shared, chosen.kokkos, wrong))
     read = sum(not row[2].startswith("refused") for row in found)
     text = TEXT.format(all=len(found), read=read, refused=len(found) - read)
     lines = [
@@ -108,7 +113,9 @@ def main() -> None:
         *(f"| {' | '.join(row)} |" for row in found),
     ]
     (DOCS / "model-files.md").write_text("\n".join(lines) + "\n")
+    print(*wrong, sep="\n")
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

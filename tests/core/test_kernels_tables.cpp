@@ -296,29 +296,36 @@ TEST_P(TableKernels, ReverseMomentsAreTheirGradient) {
     });
 }
 
-/// dE/dv of neighbour j and of those after it, of any number that fills packs or does not; the gradients behind these are no numbers.
+/// dE/dv of n neighbours from the products of different ones, of any number that fills packs or does not; the gradients around these
+/// are no numbers.
 template <class Real>
 void check_reverse_triples(const dpc::host::Kernels<Real>& kernels, int n) {
-    const auto most = static_cast<std::size_t>(n + 1 + dpc::host::kPairPadding);
-    std::vector<Real> v(3 * most), gradient(3 * most, Real(0.5)), of_products(most, std::numeric_limits<Real>::quiet_NaN());
+    constexpr int padding = dpc::host::kPairPadding, begin = 3;  // neighbours of others before them
+    const int n_products = n * (n - 1) / 2, end = begin + n;
+    const auto most = static_cast<std::size_t>(end + padding);
+    std::vector<Real> v(3 * most), gradient(3 * most, Real(0.5));
+    std::vector<Real> of_products(static_cast<std::size_t>(n_products + 2 * padding), std::numeric_limits<Real>::quiet_NaN());
     Numbers numbers(static_cast<std::uint64_t>(n));
     numbers.fill(v, -1, 1);
-    for (int k = 0; k < n; ++k) {
-        of_products[static_cast<std::size_t>(k)] = static_cast<Real>(numbers.next(-1, 1));
+    std::vector<long double> expected(3 * most, 0.5L);
+    std::vector<dpc::host::ProductRow> rows;
+    Real* const of_first = of_products.data() + padding;
+    for (int j = begin, place = 0; j < end - 1; place += end - 1 - j, ++j) {
+        rows.push_back({j, j + 1, end, place});
+        for (int k = j + 1; k < end; ++k) {
+            Real& e = of_first[place + k - j - 1];
+            e = static_cast<Real>(numbers.next(-1, 1));
+            for (std::size_t c = 0; c < 3 * most; c += most) {
+                expected[c + static_cast<std::size_t>(j)] += static_cast<long double>(e) * v[c + static_cast<std::size_t>(k)];
+                expected[c + static_cast<std::size_t>(k)] += static_cast<long double>(e) * v[c + static_cast<std::size_t>(j)];
+            }
+        }
     }
     const dpc::host::NeighbourVectors<Real> vectors = {{v.data(), v.data() + most, v.data() + 2 * most},
                                                        {gradient.data(), gradient.data() + most, gradient.data() + 2 * most}};
-    kernels.triples.reverse(vectors, 0, 1, n + 1, of_products.data());
-    for (std::size_t c = 0; c < 3; ++c) {
-        long double of_first = 0.5;
-        for (std::size_t k = 1; k < most; ++k) {
-            const bool is_there = k <= static_cast<std::size_t>(n);
-            const long double e = is_there ? of_products[k - 1] : Real(0);
-            of_first += e * v[c * most + k];
-            ASSERT_TRUE(is_near(gradient[c * most + k], 0.5L + e * v[c * most], 4 * rounding<Real>()))
-                << n << " neighbours, " << k;
-        }
-        ASSERT_TRUE(is_near(gradient[c * most], of_first, rounding<Real>() * (n + 4))) << n << " neighbours";
+    kernels.triples.reverse(vectors, rows.data(), static_cast<int>(rows.size()), of_first);
+    for (std::size_t k = 0; k < 3 * most; ++k) {
+        ASSERT_TRUE(is_near(gradient[k], expected[k], rounding<Real>() * (n + 4))) << n << " neighbours, " << k;
     }
 }
 

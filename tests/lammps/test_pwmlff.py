@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import model_files
 import numpy as np
 import pytest
 from lammps_runs import Array, Lammps, System, evaluate_frames, on_backends, setup, static
@@ -17,7 +18,6 @@ from pybuild.structures.neighbours import neighbour_pairs
 
 ENERGY_PER_ATOM, FORCE, VIRIAL = 1e-9, 1e-8, 1e-6
 MIXED_FORCE = 1e-4
-NAMES = {1: "H", 8: "O", 14: "Si", 29: "Cu", 72: "Hf"}
 UPPER = np.triu_indices(3)  # PWMLFF copies the lower triangle
 
 
@@ -60,13 +60,8 @@ def frames_of(shared: Path, known: Known) -> list[Frame]:
         types, names = len(known.names) - data["types"], known.names[::-1]
         systems = [System(names, types, data[f"positions{k}"], data.get(f"cell{k}")) for k in range(3)]
         return [Frame(s, float(data[f"energy{k}"]), data[f"forces{k}"], data[f"virial{k}"]) for k, s in enumerate(systems)]
-    frames = []
-    for f in (f"f{k}_" for k in range(int(data["nframes"]))):
-        if tuple(NAMES[number] for number in data[f"{f}image_atom_type"].tolist()) == known.names:
-            types = np.array([known.names.index(NAMES[number]) + 1 for number in data[f"{f}numbers"].tolist()])
-            system = System(known.names, types, data[f"{f}positions"], data[f"{f}cell"])
-            frames.append(Frame(system, float(data[f"{f}energy"]), data[f"{f}forces"], data[f"{f}virial9"].reshape(3, 3)))
-    return frames
+    found = model_files.frames((shared / known.path).parent / "reference.npz", known.names)
+    return [Frame(System(known.names, f.types + 1, f.positions, f.cell), f.energy, f.forces, f.virial) for f in found]
 
 
 @pytest.fixture(scope="module")

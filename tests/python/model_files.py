@@ -18,6 +18,7 @@ import numpy as np
 from pybuild.model.combined import AnyModel, CombinedModel
 from pybuild.model.kept_types import keep_types
 from pybuild.readers import describe, read_source
+from pybuild.readers.pwmlff.elements import SYMBOLS
 from pybuild.structures.neighbours import neighbour_pairs
 
 SHARED = Path(os.environ.get("DPC_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -60,27 +61,33 @@ def files(shared: Path) -> Iterator[Path]:
 
 
 def reference_of(path: Path) -> Path | None:
-    """PWMLFF's checkpoints have one of another form: tests/python/test_pwmlff.py."""
     known = path.parent / "reference.npz"
-    return known if known.exists() and "type_map" in np.load(known) else None
+    return known if known.exists() else None
 
 
 def read(path: Path) -> tuple[str, AnyModel]:
     """Format and model; of many elements that share slots those of the reference. Raises PybuildError."""
-    source = read_source(path, **OPTIONS.get("/".join(path.parts[-3:]), {}))
-    model = describe(path, source)
     known = reference_of(path)
-    if known is None or isinstance(model, CombinedModel) or not all(d.shares_slots for d in model.descriptors):
+    data = {} if known is None else np.load(known)
+    options = OPTIONS.get("/".join(path.parts[-3:]), {})
+    if "nframes" in data:
+        options = {"types": symbols(data["f0_image_atom_type"])}
+    source = read_source(path, **options)
+    model = describe(path, source)
+    if "type_map" not in data or isinstance(model, CombinedModel) or not all(d.shares_slots for d in model.descriptors):
         return source.format, model
-    data = np.load(known)
     return source.format, keep_types(
         model, sorted({data["type_map"][t] for key in data if key.endswith("types") for t in data[key]})
     )
 
 
 def frames(path: Path, type_map: tuple[str, ...]) -> list[Frame]:
-    """Those of a reference, the one with more neighbours than sel among them; types by the model's own order."""
+    """Those of a reference, the one with more neighbours than sel among them; types by the model's own order. Of PWMLFF's those
+    for which its program was given these elements, on which the model depends."""
     data = np.load(path)
+    if "nframes" in data:
+        prefixes = (f"f{k}_" for k in range(int(data["nframes"])))
+        return [pwmlff_frame(data, p, type_map) for p in prefixes if symbols(data[f"{p}image_atom_type"]) == type_map]
     names = data["type_map"].tolist()
     order = [type_map.index(name) if name in type_map else -1 for name in names] if set(names) & set(type_map) else None
     found = []
@@ -102,6 +109,20 @@ def frames(path: Path, type_map: tuple[str, ...]) -> list[Frame]:
             )
         )
     return found
+
+
+def symbols(numbers: Any) -> tuple[str, ...]:
+    """Of atomic numbers."""
+    return tuple(SYMBOLS[number - 1] for number in numbers.tolist())
+
+
+def pwmlff_frame(data: Any, prefix: str, type_map: tuple[str, ...]) -> Frame:
+    """PWMLFF computes the upper triangle of the virial and copies it to the lower one."""
+    names = ("positions", "cell", "energy", "forces", "virial9")
+    positions, cell, energy, forces, virial = (data[prefix + name] for name in names)
+    types = np.array([type_map.index(name) for name in symbols(data[f"{prefix}numbers"])])
+    upper = np.triu(virial.reshape(3, 3))
+    return Frame(positions, types, cell, {}, float(energy), forces, upper + np.triu(upper, 1).T)
 
 
 def differences(got: Any, expected: Any) -> np.ndarray:

@@ -33,12 +33,15 @@ void locate(const math::Grid& grid, int n, const ProductPlaces<Real>& places) {
 }
 
 template <class Real>
-void multiply(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, Real* x) {
+void multiply(const NeighbourVectors<Real>& neighbours, const ProductRow* rows, int n_rows, Real* x) {
     using P = Pack<Real>;
-    const P a(neighbours.v[0][j]), b(neighbours.v[1][j]), c(neighbours.v[2][j]);
-    for (int k = begin; k < end; k += P::width) {
-        (a * P::load(neighbours.v[0] + k) + b * P::load(neighbours.v[1] + k) + c * P::load(neighbours.v[2] + k))
-            .store(x + (k - begin));
+    for (const ProductRow* row = rows; row < rows + n_rows; ++row) {
+        const P a(neighbours.v[0][row->j]), b(neighbours.v[1][row->j]), c(neighbours.v[2][row->j]);
+        Real* of_row = x + row->place;
+        for (int k = row->begin; k < row->end; k += P::width) {
+            (a * P::load(neighbours.v[0] + k) + b * P::load(neighbours.v[1] + k) + c * P::load(neighbours.v[2] + k))
+                .store(of_row + (k - row->begin));
+        }
     }
 }
 
@@ -51,35 +54,59 @@ void square(const NeighbourVectors<Real>& neighbours, int begin, int end, Real* 
     }
 }
 
-/// The first n numbers, 0 behind them: products that are not there add nothing to whatever neighbour comes next.
+/// The numbers from begin to end - 1 of a pack, 0 before and behind them: products that are not there add nothing to whatever
+/// neighbour comes next.
 template <class Real>
-DPC_FUNCTION Pack<Real> load_first(const Real* from, int n) {
+DPC_FUNCTION Pack<Real> load_between(const Real* from, int begin, int end) {
     using P = Pack<Real>;
     constexpr Real place[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     static_assert(P::width <= 16);
-    return select(P::load(place) < P(Real(n)), P::load(from), P(Real(0)));
+    const P at = P::load(place), zero(0.0);
+    return select(at < P(Real(begin)), zero, select(at < P(Real(end)), P::load(from), zero));
 }
 
-/// x_k += e_k y_j and x_j += sum e_k y_k of vectors y of N components and their gradients x. Packs over the neighbours k: that of j is
-/// summed in registers and made single numbers once, those of k lie side by side.
+/// x_k += e_jk y_j and x_j += sum e_jk y_k of vectors y of N components and their gradients x. Packs over the neighbours k lie in the
+/// same places for all rows, so that a row finds what the one before has written as it was written. What goes to the neighbours j
+/// is summed over the elements of packs, and written, for many rows together: a single number in the middle of a pack that the next
+/// row reads would make that row wait.
 template <int N, class Real>
-DPC_FUNCTION void reverse_products(const Real* const (&y)[N], Real* const (&x)[N], int j, int begin, int end,
-                                   const Real* of_pairs) {
+DPC_FUNCTION void reverse_products(const Real* const (&y)[N], Real* const (&x)[N], const ProductRow* rows, int n_rows,
+                                   const Real* of_products) {
     using P = Pack<Real>;
-    P of_j[N], sum[N];
-    for (int c = 0; c < N; ++c) {
-        of_j[c] = P(y[c][j]);
-        sum[c] = P(0.0);
-    }
-    for (int k = begin; k < end; k += P::width) {
-        const P e = load_first(of_pairs + (k - begin), end - k);
-        for (int c = 0; c < N; ++c) {
-            sum[c] += e * P::load(y[c] + k);
-            (P::load(x[c] + k) + e * of_j[c]).store(x[c] + k);
+    constexpr int together = 16;
+    P of_rows[N][together];
+    for (int first = 0; first < n_rows; first += together) {
+        const int n = n_rows - first < together ? n_rows - first : together;
+        for (int r = 0; r < together; ++r) {
+            for (int c = 0; c < N; ++c) {
+                of_rows[c][r] = P(0.0);
+            }
         }
-    }
-    for (int c = 0; c < N; ++c) {
-        x[c][j] += simd::DPC_ISA::sum(sum[c]);
+        for (int r = 0; r < n; ++r) {
+            const ProductRow& row = rows[first + r];
+            P of_j[N], sum[N];
+            for (int c = 0; c < N; ++c) {
+                of_j[c] = P(y[c][row.j]);
+                sum[c] = P(0.0);
+            }
+            for (int k = row.begin - row.begin % P::width; k < row.end; k += P::width) {
+                const P e = load_between(of_products + row.place + (k - row.begin), row.begin - k, row.end - k);
+                for (int c = 0; c < N; ++c) {
+                    sum[c] += e * P::load(y[c] + k);
+                    (P::load(x[c] + k) + e * of_j[c]).store(x[c] + k);
+                }
+            }
+            for (int c = 0; c < N; ++c) {
+                of_rows[c][r] = sum[c];
+            }
+        }
+        for (int c = 0; c < N; ++c) {
+            Real sums[together];
+            simd::DPC_ISA::sum_elements<together>(of_rows[c], sums);
+            for (int r = 0; r < n; ++r) {
+                x[c][rows[first + r].j] += sums[r];
+            }
+        }
     }
 }
 
@@ -88,7 +115,7 @@ template <int N, class Real>
 DPC_FUNCTION void reverse_own_products(const Real* const (&y)[N], Real* const (&x)[N], int begin, int end, const Real* of_pairs) {
     using P = Pack<Real>;
     for (int k = begin; k < end; k += P::width) {
-        const P e = load_first(of_pairs + (k - begin), end - k) * P(2.0);
+        const P e = load_between(of_pairs + (k - begin), 0, end - k) * P(2.0);
         for (int c = 0; c < N; ++c) {
             (P::load(x[c] + k) + e * P::load(y[c] + k)).store(x[c] + k);
         }
@@ -96,9 +123,9 @@ DPC_FUNCTION void reverse_own_products(const Real* const (&y)[N], Real* const (&
 }
 
 template <class Real>
-void reverse(const NeighbourVectors<Real>& neighbours, int j, int begin, int end, const Real* reverse_x) {
+void reverse(const NeighbourVectors<Real>& neighbours, const ProductRow* rows, int n_rows, const Real* reverse_x) {
     const Real* const v[3] = {neighbours.v[0], neighbours.v[1], neighbours.v[2]};
-    reverse_products<3>(v, neighbours.reverse_v, j, begin, end, reverse_x);
+    reverse_products<3>(v, neighbours.reverse_v, rows, n_rows, reverse_x);
 }
 
 template <class Real>
@@ -108,10 +135,10 @@ void reverse_squares(const NeighbourVectors<Real>& neighbours, int begin, int en
 }
 
 template <class Real>
-void reverse_weights(const Real* sw, Real* reverse_sw, int j, int begin, int end, const Real* reverse_w) {
+void reverse_weights(const Real* sw, Real* reverse_sw, const ProductRow* rows, int n_rows, const Real* reverse_w) {
     const Real* const from[1] = {sw};
     Real* const to[1] = {reverse_sw};
-    reverse_products<1>(from, to, j, begin, end, reverse_w);
+    reverse_products<1>(from, to, rows, n_rows, reverse_w);
 }
 
 template <class Real>
@@ -122,11 +149,13 @@ void reverse_weighted_squares(const Real* sw, Real* reverse_sw, int begin, int e
 }
 
 template <class Real>
-void weigh(const Real* sw, int j, int begin, int end, Real* w) {
+void weigh(const Real* sw, const ProductRow* rows, int n_rows, Real* w) {
     using P = Pack<Real>;
-    const P of_j(sw[j]);
-    for (int k = begin; k < end; k += P::width) {
-        (of_j * P::load(sw + k)).store(w + (k - begin));
+    for (const ProductRow* row = rows; row < rows + n_rows; ++row) {
+        const P of_j(sw[row->j]);
+        for (int k = row->begin; k < row->end; k += P::width) {
+            (of_j * P::load(sw + k)).store(w + row->place + (k - row->begin));
+        }
     }
 }
 

@@ -12,11 +12,13 @@ void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int la
     place(reals_, n_slots,
           {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.reverse_environment[0],
            &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
-    const std::size_t n_listed = kMostBundled + kPairPadding;
+    const std::size_t n_listed = kPairPadding + kMostBundled + kPairPadding;
     place(listed_, n_listed,
           {&products_.distance, &products_.environment[1], &products_.reverse_environment[0], &products_.reverse_environment[1]});
+    products_.reverse_environment[0] += kPairPadding;  // kernels read before the first one, too
+    products_.reverse_environment[1] += kPairPadding;
     place(intervals_, n_listed, {&products_.interval});
-    pieces_.reserve(kMostBundled);
+    rows_.reserve(kMostBundled);
     const auto stride = static_cast<std::size_t>(set.most_stride);
     const std::size_t most_components = set.is_gated(index_) ? 2 : 1;
     bundles_.reserve(set, static_cast<int>(most_components));
@@ -45,27 +47,27 @@ void SeE3<Real>::compute_environment(const PackedDescriptor<Real>& descriptor, c
     }
 }
 
-/// use(n) for lists of n products of different neighbours of an atom, whose places and pieces are set.
+/// use(n) for lists of n products of different neighbours of an atom, whose places and rows are set.
 template <class Real>
 template <class Use>
 void SeE3<Real>::in_lists(const PackedTriple<Real>& triple, int atom, const Use& use) {
     const Range first = range(triple.b, atom), second = range(triple.c, atom);
     int n = 0;
-    pieces_.clear();
+    rows_.clear();
     const auto use_list = [&] {
+        kernels_.triples.multiply(vectors(), rows_.data(), n_rows(), products_.distance);
+        if (is_gated_) {
+            kernels_.triples.weigh(pairs_.environment[0], rows_.data(), n_rows(), products_.environment[1]);
+        }
         kernels_.triples.locate(triple.table->grid, n, {products_.interval, products_.distance});
         use(n);
         n = 0;
-        pieces_.clear();
+        rows_.clear();
     };
     for (int j = first.begin; j < first.end; ++j) {
         for (int k = triple.b == triple.c ? j + 1 : second.begin; k < second.end;) {
             const int end = std::min(second.end, k + kMostBundled - n);
-            kernels_.triples.multiply(vectors(), j, k, end, products_.distance + n);
-            if (is_gated_) {
-                kernels_.triples.weigh(pairs_.environment[0], j, k, end, products_.environment[1] + n);
-            }
-            pieces_.push_back({j, k, end, n});
+            rows_.push_back({j, k, end, n});
             n += end - k;
             k = end;
             if (n == kMostBundled) {
@@ -161,8 +163,10 @@ void SeE3<Real>::reverse_moments(const PackedDescriptor<Real>& descriptor, const
             }
             in_lists(triple, atoms.atoms[m], [&](int n) {
                 reverse_list(table, n);
-                for (const Piece& piece : pieces_) {
-                    reverse_piece(piece);
+                kernels_.triples.reverse(vectors(), rows_.data(), n_rows(), products_.reverse_environment[0]);
+                if (is_gated_) {
+                    kernels_.triples.reverse_weights(pairs_.environment[0], pairs_.reverse_environment[0], rows_.data(), n_rows(),
+                                                     products_.reverse_environment[1]);
                 }
             });
         }
@@ -174,16 +178,6 @@ template <class Real>
 void SeE3<Real>::reverse_list(const PackedTable<Real>& table, int n) {
     kernels_.bundles.reverse_moments[n_components()](table, arguments(), n, bundles_.scratch(), weights_.data(),
                                                      products_.reverse_environment[0], products_.reverse_environment[1]);
-}
-
-/// dE/dv and, of gates, dE/dsw from dE/dx and dE/dw of some products of one neighbour.
-template <class Real>
-void SeE3<Real>::reverse_piece(const Piece& piece) {
-    kernels_.triples.reverse(vectors(), piece.j, piece.begin, piece.end, products_.reverse_environment[0] + piece.place);
-    if (is_gated_) {
-        kernels_.triples.reverse_weights(pairs_.environment[0], pairs_.reverse_environment[0], piece.j, piece.begin, piece.end,
-                                         products_.reverse_environment[1] + piece.place);
-    }
 }
 
 template <class Real>
@@ -209,7 +203,7 @@ void SeE3<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockAt
 template <class Real>
 std::size_t SeE3<Real>::bytes() const {
     return sizeof(*this) + doubles_.bytes() + reals_.bytes() + listed_.bytes() + intervals_.bytes() + bundles_.bytes() +
-           bytes_of(pieces_) + sums_.bytes() + weights_.bytes() + moments_.bytes();
+           bytes_of(rows_) + sums_.bytes() + weights_.bytes() + moments_.bytes();
 }
 
 template class SeE3<double>;

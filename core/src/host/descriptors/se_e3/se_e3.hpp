@@ -24,10 +24,6 @@ public:
     std::size_t bytes() const override;
 
 private:
-    /// Products of neighbour j with begin .. end - 1, in the places from `place` on.
-    struct Piece {
-        int j, begin, end, place;
-    };
     struct Range {
         int begin, end;
     };
@@ -39,12 +35,12 @@ private:
     template <class Use>
     void squares_in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
     void reverse_list(const PackedTable<Real>& table, int n);
-    void reverse_piece(const Piece& piece);
     void add_moments(const PackedTable<Real>& table, int n, Real weight);
     void load_weights(const PackedTriple<Real>& triple, const Real* gradient, int lanes);
     Range range(int b, int atom) const { return {block_->first(b, atom), block_->first(b, atom) + block_->count(b, atom)}; }
     /// Where the listed products lie.
     Arguments<Real> arguments() const { return {products_.interval, products_.distance, products_.environment[1]}; }
+    int n_rows() const { return static_cast<int>(rows_.size()); }
     /// Of a moment.
     int n_components() const { return is_gated_ ? 2 : 1; }
     NeighbourVectors<Real> vectors() const {
@@ -60,7 +56,7 @@ private:
     // A list of products of one atom, as pairs of 1 or 2 components: interval, distance, environment[1] (w), reverse_environment[0 .. 1].
     PairArrays<Real> products_{};
     Bundles<Real> bundles_;
-    std::vector<Piece> pieces_;  // what they are of
+    std::vector<ProductRow> rows_;  // what they are of
     AlignedArray<double> doubles_;
     AlignedArray<Real> reals_, listed_;
     AlignedArray<std::int32_t> intervals_;
