@@ -159,6 +159,7 @@ host::Kernels<Real> timed_kernels() {
     using Net = host::NetKernels<Real>;
     K kernels = *Timed<Real>::real;
     time<Real, gather_pairs, &K::pairs, &Pairs::gather>(kernels);
+    time<Real, gather_pairs, &K::pairs, &Pairs::narrow>(kernels);
     time<Real, compute_environment, &K::pairs, &Pairs::compute_environment>(kernels);
     time<Real, reverse_environment, &K::pairs, &Pairs::reverse_environment>(kernels);
     time<Real, locate, &K::table, &Table::locate>(kernels);

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 #include "dpc/errors.hpp"
 #include "text.hpp"
@@ -21,6 +22,13 @@ constexpr const char* kNames[ModelDeviation::kValues] = {"max_devi_v", "min_devi
 
 [[noreturn]] void fail(const std::string& path, const std::string& problem) {
     throw dpc::InputError(text("the file of model deviations (out_file) ", path, " ", problem));
+}
+
+/// Whether a file has something in it that was not written here: all of ours begin with #.
+bool is_of_others(const std::string& path) {
+    std::ifstream file(path);
+    const int first = file.get();
+    return first != std::ifstream::traits_type::eof() && first != '#';
 }
 
 /// Others, /dev/null, have neither owner nor length; /dev/stdout may be a file, in which the program has written already.
@@ -47,6 +55,9 @@ DeviationFile::DeviationFile(const std::string& path, bool appends, bool each_at
     }
     const bool is_own = is_file_of_its_own(descriptor);
     if (is_own) {
+        if (is_of_others(path)) {
+            fail(path, "is there already and is no such file: remove it or give another name");
+        }
         // Some file systems have no locks: then nobody is kept out.
         if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
             fail(path, "is being written by another run or pair style: give each its own");

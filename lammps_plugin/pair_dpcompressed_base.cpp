@@ -182,20 +182,26 @@ void PairDPCompressedBase::load_model(ModelInUse& in_use, bool may_be_word) {
     in_use.overflow = std::make_unique<dpcompressed::OverflowLog>(in_use.model->type_map, in_use.rule);
 }
 
-void PairDPCompressedBase::map_types() {
-    on_all_ranks([&] {
-        model_type_ = dpcompressed::map_types(names_, atom->ntypes, first());
+/// All or nothing: what was there before an error stays.
+void PairDPCompressedBase::map_types(const std::vector<std::string>& names) {
+    std::vector<std::vector<int>> of_others;
+    model_type_ = on_all_ranks([&] {
+        std::vector<int> of_first = dpcompressed::map_types(names, atom->ntypes, first());
         for (std::size_t k = 1; k < models_.size(); k++) {
-            models_[k].type_of = types_in(models_[k]);
+            of_others.push_back(types_in(models_[k], of_first));
         }
-        return true;
+        return of_first;
     });
+    for (std::size_t k = 1; k < models_.size(); k++) {
+        models_[k].type_of = of_others[k - 1];
+    }
+    names_ = names;
 }
 
 /// Types of a model by those of the first.
-std::vector<int> PairDPCompressedBase::types_in(const ModelInUse& other) const {
+std::vector<int> PairDPCompressedBase::types_in(const ModelInUse& other, const std::vector<int>& of_first) const {
     try {
-        return dpcompressed::types_in_other(first(), *other.model, model_type_);
+        return dpcompressed::types_in_other(first(), *other.model, of_first);
     } catch (const dpc::InputError& e) {
         throw dpc::InputError(named(other.file, e.what()));
     }
@@ -205,8 +211,7 @@ void PairDPCompressedBase::coeff(int narg, char** arg) {
     if (models_.empty()) {
         load_models();  // in pair_style hybrid, after read_restart
     }
-    names_ = on_all_ranks([&] { return dpcompressed::parse_coeff(narg, arg, atom->ntypes); });
-    map_types();
+    map_types(on_all_ranks([&] { return dpcompressed::parse_coeff(narg, arg, atom->ntypes); }));
     drop();
     set_flags();
 }
@@ -248,7 +253,7 @@ void PairDPCompressedBase::init_style() {
         load_models();  // after read_restart
     }
     if (model_type_.empty()) {
-        map_types();
+        map_types(names_);
     }
     on_all_ranks([this] {
         sources().check();
@@ -285,6 +290,9 @@ void PairDPCompressedBase::warn_of_settings() {
         if (const std::string advice = dpcompressed::advice_on_elements(*in_use.model, used_types(in_use)); !advice.empty()) {
             warn(named(in_use.file, advice));
         }
+    }
+    for (const std::string& advice : sources().advice([this](int i) { return model_type_[atom->type[i]] >= 0; })) {
+        warn(advice);
     }
 }
 

@@ -171,8 +171,8 @@ private:
     void load_models();
     void load_model(ModelInUse& in_use, bool may_be_word);
     void check_same_parameters();
-    void map_types();
-    std::vector<int> types_in(const ModelInUse& other) const;
+    void map_types(const std::vector<std::string>& names);
+    std::vector<int> types_in(const ModelInUse& other, const std::vector<int>& of_first) const;
     void set_flags();
     void drop();
     void log_start(const std::string& engine);

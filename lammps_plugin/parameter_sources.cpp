@@ -177,6 +177,34 @@ std::string ParameterSources::describe() const {
     return result;
 }
 
+/// A fix ave/time, whose value of a run's first step has to be asked for.
+bool ParameterSources::has_fix_of_averages() const {
+    return !settings_.fparam_fix.empty() && std::strncmp(find_fix().style, "ave/time", std::strlen("ave/time")) == 0;
+}
+
+std::vector<std::string> ParameterSources::advice(const std::function<bool(int)>& is_in_model) const {
+    std::vector<std::string> found;
+    if (has_fix_of_averages() && find_fix().size_vector > n_fparam_ && settings_.fparam_index > 0) {
+        found.push_back(text("fix ", settings_.fparam_fix, " of ", kFparamFix, " has ", find_fix().size_vector,
+                             " values, of which ", n_fparam_, n_fparam_ == 1 ? " is a frame parameter" : " are frame parameters",
+                             ": in the first step of a run all of them are evaluated before the forces are there. Give the "
+                             "parameters a fix of their own if another one depends on forces, energies or pressures"));
+    }
+    if (!settings_.aparam_compute.empty()) {
+        const Compute& compute = find_compute(settings_.aparam_compute, kAparamCompute);
+        bigint outside = 0;
+        for (int i = 0; i < lmp_->atom->nlocal; i++) {
+            outside += is_in_model(i) && (lmp_->atom->mask[i] & compute.groupbit) == 0 ? 1 : 0;
+        }
+        MPI_Allreduce(MPI_IN_PLACE, &outside, 1, MPI_LMP_BIGINT, MPI_SUM, lmp_->world);
+        if (outside > 0) {
+            found.push_back(text("compute ", compute.id, " of ", kAparamCompute, " gives the atoms outside its group 0: ",
+                                 outside, " atoms of the model. Give it the group all unless that is meant"));
+        }
+    }
+    return found;
+}
+
 /// LAMMPS does this after the first forces of a run: until then a compute temp, for instance, knows no degrees of freedom, and a
 /// fix ave/time has no value.
 void ParameterSources::set_up(const std::function<void(Compute&)>& prepare) const {
@@ -184,11 +212,8 @@ void ParameterSources::set_up(const std::function<void(Compute&)>& prepare) cons
         prepare(*compute);
         compute->setup();
     }
-    if (!settings_.fparam_fix.empty()) {
-        Fix& fix = find_fix();
-        if (std::strncmp(fix.style, "ave/time", std::strlen("ave/time")) == 0) {
-            fix.end_of_step();  // of this step; a second call does nothing
-        }
+    if (has_fix_of_averages()) {
+        find_fix().end_of_step();  // of this step; a second call does nothing
     }
 }
 
@@ -266,7 +291,7 @@ void ParameterSources::read(const std::function<void(Compute&)>& prepare, const 
         throw dpc::InputError(
             text("the parameters depend on compute ", compute->id, " (", compute->style,
                  "), which needs the energy or the pressure of the step: these follow from the parameters. Take "
-                 "computes and fixes that do without"));
+                 "computes and fixes that do without, also in values of the fix that are no parameters"));
     }
     if (!std::all_of(fparam.begin(), fparam.end(), [](double value) { return std::isfinite(value); })) {
         const bool is_fix = !settings_.fparam_fix.empty();

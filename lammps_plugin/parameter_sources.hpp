@@ -27,6 +27,9 @@ public:
     /// For the log, one line a kind; "": no sources.
     std::string describe() const;
 
+    /// What is sound and may yet not be meant. is_in_model(i): of own atoms. Collective.
+    std::vector<std::string> advice(const std::function<bool(int)>& is_in_model) const;
+
     /// prepare(compute) is called before a compute is evaluated: the atoms must be where it reads them. is_in_model(i): of own atoms.
     /// What has no source is left as it is. aparam: (n_all, n_aparam), those of ghosts and of atoms that are not in the model 0, as only
     /// centres take them. Throws dpc::InputError as check does, where a value is not finite, and for computes that need the energy or
@@ -40,6 +43,7 @@ private:
     void check_fparam(const LAMMPS_NS::Compute& compute) const;
     void check_fparam(const LAMMPS_NS::Fix& fix) const;
     void check_aparam(const LAMMPS_NS::Compute& compute) const;
+    bool has_fix_of_averages() const;
     void set_up(const std::function<void(LAMMPS_NS::Compute&)>& prepare) const;
     std::vector<double> fparam_of(LAMMPS_NS::Compute& compute) const;
     std::vector<double> fparam_of(LAMMPS_NS::Fix& fix) const;

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arrays import Array, checked_parameters
 from .errors import InputError, PybuildError
 from .structures.images import ImageList, list_with_images, shifts_of
-from .structures.neighbours import neighbour_pairs
+from .structures.neighbours import image_reach, neighbour_pairs
 
 try:
     from ase.calculators.calculator import Calculator, all_changes
@@ -33,6 +33,9 @@ NO_FPARAM, NO_APARAM = np.zeros(0), np.zeros((0, 0))
 # angstrom that a list reaches beyond the cutoff, so that it serves for some steps: until an atom has gone half as far
 SKIN = 0.5
 DUMMY = "X"  # ASE's symbol of atoms that are none
+MOST_THREADS = 4096
+# angstrom: beyond, positions have lost digits that forces need, and a list by cells has more of them than can be counted
+FARTHEST, LONGEST = 1e7, 1e5
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def _compute(
 
 
 def _make_evaluator(model: Any, n_threads: int, precision: str, backend: str, neighbors: str) -> Any:
-    return _core().Evaluator(model, _whole_number("n_threads", n_threads, 1), precision, backend, neighbors=neighbors)
+    return _core().Evaluator(model, _number_of_threads(n_threads), precision, backend, neighbors=neighbors)
 
 
 def _parameters(model: Any, n: int, fparam: ArrayLike | None, aparam: ArrayLike | None) -> tuple[Array, Array]:
@@ -132,10 +135,10 @@ def _parameters(model: Any, n: int, fparam: ArrayLike | None, aparam: ArrayLike 
     return np.ascontiguousarray(frame), np.ascontiguousarray(checked_parameters("aparam", aparam, (n, model.n_aparam)))
 
 
-def _whole_number(word: str, value: Any, least: int) -> int:
+def _number_of_threads(value: Any) -> int:
     is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_whole or value < least:
-        raise InputError(f"{word} is {value!r}: expected a whole number of at least {least}")
+    if not is_whole or not 1 <= value <= MOST_THREADS:
+        raise InputError(f"n_threads is {value!r}: expected a whole number of at least 1 and at most {MOST_THREADS}")
     return int(value)
 
 
@@ -164,6 +167,15 @@ def _model_types(types: ArrayLike, n: int, n_types: int) -> NDArray[np.int32]:
     if n and not array.max() < n_types:
         raise InputError(f"atom type {array.max()}, but the model has {n_types} types, numbered from 0")
     return np.maximum(array.astype(np.int64), -1).astype(np.int32)
+
+
+def _extent_of_open(x: Array, cell: Array, pbc: NDArray[np.bool_]) -> float:
+    """Largest distance along an axis between atoms, periodic directions left out, angstrom."""
+    if not len(x) or pbc.all():
+        return 0.0
+    along = cell[pbc]
+    open_part = x - x @ np.linalg.pinv(along) @ along if len(along) else x
+    return float(np.ptp(open_part, axis=0).max())
 
 
 class DPCompressed(Calculator):
@@ -219,7 +231,8 @@ class DPCompressed(Calculator):
         of_evaluator = ("n_threads", "precision", "backend", "neighbors")
         if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in of_evaluator):
             self._start(self.model, wanted)
-        changed = super().set(**words)
+        # Their arrays may change: the comparison with what was set before needs copies.
+        changed = super().set(**{word: copy.deepcopy(value) for word, value in words.items()})
         if changed:
             self.reset()
         return changed
@@ -241,7 +254,7 @@ class DPCompressed(Calculator):
             if word not in known:
                 raise InputError(f'unknown word "{word}": known are {", ".join(known)}')
             if word == "n_threads":
-                _whole_number(word, value, 1)
+                _number_of_threads(value)
             if word in expected and value not in expected[word]:
                 raise InputError(f'{word} is "{value}": expected ' + " or ".join(f'"{name}"' for name in expected[word]))
 
@@ -280,8 +293,8 @@ class DPCompressed(Calculator):
             and ((x - built.positions) ** 2).sum(axis=1).max(initial=0) <= (SKIN / 2) ** 2
         )
         if not fits:
-            cell = np.asarray(atoms.cell.complete()) if atoms.pbc.any() else None
             self._forget_list()
+            cell = self._checked_cell(x)
             if self._vesin is None:  # kept for its memory, which its arrays are views of
                 self._vesin = NeighborList(cutoff=self.model.rcut + SKIN, full_list=True)
             i, j, shift = self._vesin.compute(
@@ -291,6 +304,30 @@ class DPCompressed(Calculator):
             _take_list(self.evaluator, self._types(), images)
             self._built_for, self._images = atoms.copy(), images
         return self._images
+
+    def _checked_cell(self, x: Array) -> Array | None:
+        """That of self.atoms, completed where it is open, None where no direction is periodic. Raises InputError where a list of
+        neighbours cannot be made, or would not mean what its user thinks."""
+        atoms = self.atoms
+        cell, pbc = np.asarray(atoms.cell.array, dtype=np.float64), np.asarray(atoms.pbc, dtype=bool)
+        if not np.isfinite(cell).all():
+            raise InputError("the cell is not finite")
+        lengths = np.linalg.norm(cell, axis=1)
+        if (lengths[pbc] == 0).any():
+            raise InputError(
+                f"pbc is {pbc.tolist()}, but the cell has no vector {int(np.argmax(pbc & (lengths == 0)))}: set both or none"
+            )
+        farthest, longest = np.abs(x).max(initial=0.0), max(lengths[pbc].max(initial=0.0), _extent_of_open(x, cell, pbc))
+        if farthest > FARTHEST or longest > LONGEST:
+            raise InputError(
+                f"atoms lie up to {farthest:.3g} A from the origin and over {longest:.3g} A; no more than {FARTHEST:g} and "
+                f"{LONGEST:g} A can be evaluated (wrap() brings periodic atoms back): are lengths in angstrom?"
+            )
+        if not pbc.any():
+            return None
+        completed = np.asarray(atoms.cell.complete())
+        image_reach(completed, self.model.rcut + SKIN, pbc.tolist())  # refuses cells that are too thin
+        return completed
 
     def _forget_list(self) -> None:
         self._built_for, self._images = None, None
@@ -358,7 +395,8 @@ class DPCompressed(Calculator):
     def _portable_state(self) -> dict[str, Any]:
         """All but what is compiled, and the list that belongs to it."""
         compiled = ("model", "evaluator", "_vesin", "_built_for", "_images")
-        return {name: value for name, value in self.__dict__.items() if name not in compiled}
+        kept = {name: value for name, value in self.__dict__.items() if name not in compiled}
+        return {**kept, "parameters": copy.deepcopy(self.parameters)}
 
     def _start(self, model: Any, words: Mapping[str, Any]) -> None:
         self.model = model

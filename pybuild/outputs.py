@@ -56,6 +56,12 @@ def _folder_of(path: str, shown: str) -> Path:
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
         raise InputError(f"{shown}: the folder {folder} does not exist")
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # a name that is too long
+        raise InputError(f"{shown}: {error.strerror or error}") from error
     return folder
 
 

@@ -36,8 +36,9 @@ class Progress:
     def __init__(self, label: str, total: int):
         log = logging.getLogger("pybuild")
         self._label, self._total = label, max(1, total)
-        self._terminal = sys.stderr.isatty()
-        self._active = log.isEnabledFor(logging.INFO) and (self._terminal or log.isEnabledFor(logging.DEBUG))
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        is_wanted = log.isEnabledFor(logging.INFO) and (self._terminal or log.isEnabledFor(logging.DEBUG))
+        self._active = is_wanted and sys.stderr is not None  # None: closed
         self._start = self._last = time.monotonic()
         self._shown = False
 

@@ -160,8 +160,6 @@ def _counts(tables: TableSet, d: int, part: str) -> str:
 
 def _warnings(build: Build, options: Options) -> list[str]:
     """What was asked for and not reached, and what helps."""
-    if options.rank != "auto":
-        return []
     texts = []
     for name, kind in KINDS.items():
         asked = options.tolerances[name]
@@ -172,6 +170,8 @@ def _warnings(build: Build, options: Options) -> list[str]:
 
 def _remedy(build: Build, options: Options, name: str) -> str:
     """The first cause that applies."""
+    if isinstance(options.rank, int):
+        return "leave out --rank, and the columns follow from the tolerance"
     if build.kinked_fitting:
         return (
             "the fitting net has an activation with corners (relu, relu6), whose forces jump: the smallest difference "

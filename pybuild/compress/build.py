@@ -47,6 +47,8 @@ COARSE_OVER_FINE = 10  # of the steps, where the fine one is given
 FAR_TOLERANCE = 1e-4  # on forces, eV/A, where pairs are much closer than in the training data
 JUDGED = 0.5  # of the tolerance: what is asked for on structures that the choice was not made on
 ROUNDS = 5  # of choosing: up to three with less allowed than before, and one back to what was allowed at first
+FINER = 2  # times that steps are made smaller where they are what keeps a tolerance
+WORTH_STEPS = 1.5  # times that errors must fall for that, or the tables stay as they were
 TIGHTER = 1.25  # times what the judge found over what is asked for: so much is a goal lowered
 NEAR_SEEDS, FAR_SEEDS = ((2001,), (2101, 2102)), ((3001,), (3101, 3102))  # to choose on, to judge on
 CLOSE_FACTORS = 0.9, 0.95  # times the smallest distances: from where on a centre takes all columns and products, tried in turn
@@ -148,7 +150,6 @@ def build(
     plans, pair_tables = plan_tables(model, min_distance, options.extrapolate)
     seen = _Evidence(model, plans, distances, structures)
     exact = seen.cases_to_choose_on()
-    grids = _grids(model, plans, exact, options)
     bases = _bases(model, plans, exact, options)
     by_pair = {(plan.descriptor, *pair): basis for plan, basis in zip(plans, bases, strict=True) for pair in plan.pairs}
     by_pair |= {(d, a, empty): constant_basis(v, by_pair[d, a, 0]) for (d, a, empty), v in padding_vectors(model).items()}
@@ -157,33 +158,93 @@ def build(
     goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=_form(options))
     in_use = {pair: basis for pair, basis in by_pair.items() if pair[1] in model.active_types}
     selector = Selector(model, in_use, cases, pair_tables, columns_given=options.rank != "auto")
-    columns, judge = _Columns(plans, grids, bases, options), _Judge(judges)
-    tried: list[tuple[Goal, Measured]] = []
-    hopeless: set[str] = set()
-    met: tuple[Selection, TableSet, Measured] | None = None
-    for k in range(ROUNDS):
-        selection = selector.select(goal)
-        tables = columns.first(_table_ranks(plans, selection.ranks))
-        table_set = _table_set(model, options, distances, pair_tables, tables, selection)
-        judged = judge.measure(replace(table_set, tables=columns.tables), table_set)
-        log.debug("round %d: %s", k + 1, ", ".join(f"{f.name} {getattr(judged, f.name).force:.1e} eV/A" for f in fields(judged)))
-        if options.rank != "auto":
+    rounds = _Rounds(model, plans, bases, distances, pair_tables, selector, _Judge(judges), options)
+    step_goal = StepGoal(options.tolerances["near"], options.tolerances["far"])
+    chosen = rounds.choose(goal, _grids(model, plans, exact, options, step_goal))
+    for _ in range(FINER):
+        finer_goal = chosen.finer(step_goal, options)
+        if finer_goal is None or not _fit(grids := _grids(model, plans, exact, options, finer_goal), bases, options):
             break
-        tried.append((goal, judged))
-        met = (selection, table_set, judged) if judged.within(options.tolerances) else met
-        hopeless |= set() if k == 0 else _not_better(tried[-2], tried[-1], options)
-        tighter = tightened(tried, options, hopeless)
-        if tighter == goal:
+        step_goal, finer = finer_goal, rounds.choose(goal, grids)
+        if finer.worst(options) * WORTH_STEPS > chosen.worst(options):
             break
-        goal = tighter
-    if met is not None:  # goals that were met in different rounds need not be met together
-        selection, table_set, judged = met
+        chosen = finer
+    selection, table_set, judged = chosen.selection, chosen.table_set, chosen.judged
     measured = _measure(table_set, cases.each(lambda case: looked_up(table_set, case))).worst(judged)
     close_factor, between = _close_factor(seen, table_set, options)
     table_set = replace(table_set, close_distance=close_factor * distances)
     nets = [model.fitting.net(a) for a in model.active_types]
     kinked = any(layer.activation.kinked for net in nets for layer in net.layers)
     return Build(table_set, plans, selection.errors, measured, seen.described(), close_factor, between, kinked)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What the rounds of choosing come to."""
+
+    selection: Selection
+    table_set: TableSet
+    judged: Measured
+    hopeless: set[str]  # tolerances that tighter goals do not help
+
+    def worst(self, options: Options) -> float:
+        """The largest error relative to its tolerance."""
+        return max(excess(getattr(self.judged, name), asked) for name, asked in options.tolerances.items())
+
+    def finer(self, goal: StepGoal, options: Options) -> StepGoal | None:
+        """What to ask of the steps where they may be what keeps the tables from a tolerance, None where nothing does: errors of
+        many pairs add up, and the steps are chosen by single ones."""
+        if options.step is not None or self.judged.within(options.tolerances):
+            return None
+        over = {name: ratio for name, ratio in _over(self.judged, options).items() if name in self.hopeless}
+        trained, beyond = max(over.get("double", 1.0), over.get("near", 1.0)), over.get("far", 1.0)
+        if trained == beyond == 1:
+            return None
+        log.debug("finer steps: errors to be %.1f and %.1f times smaller", TIGHTER * trained, TIGHTER * beyond)
+        return StepGoal(goal.trained / (TIGHTER * trained), goal.beyond / (TIGHTER * beyond))
+
+
+class _Rounds:
+    """Columns and products, chosen until the judge finds the stored tables within what is asked for."""
+
+    def __init__(
+        self,
+        model: ModelDescription,
+        plans: Sequence[TablePlan],
+        bases: Sequence[Basis],
+        distances: Array,
+        pair_tables: Sequence[IntArray],
+        selector: Selector,
+        judge: _Judge,
+        options: Options,
+    ):
+        self._model, self._plans, self._bases, self._distances = model, plans, bases, distances
+        self._pair_tables, self._selector, self._judge, self._options = pair_tables, selector, judge, options
+
+    def choose(self, goal: Goal, grids: Sequence[Grid]) -> _Chosen:
+        """With tables on these grids, from this goal on."""
+        options, columns = self._options, _Columns(self._plans, grids, self._bases, self._options)
+        tried: list[tuple[Goal, Measured]] = []
+        hopeless: set[str] = set()
+        met: _Chosen | None = None
+        for k in range(ROUNDS):
+            selection = self._selector.select(goal)
+            tables = columns.first(_table_ranks(self._plans, selection.ranks))
+            table_set = _table_set(self._model, options, self._distances, self._pair_tables, tables, selection)
+            judged = self._judge.measure(replace(table_set, tables=columns.tables), table_set)
+            errors = ", ".join(f"{f.name} {getattr(judged, f.name).force:.1e} eV/A" for f in fields(judged))
+            log.debug("round %d: %s", k + 1, errors)
+            chosen = _Chosen(selection, table_set, judged, hopeless)
+            if options.rank != "auto":
+                return chosen
+            tried.append((goal, judged))
+            met = chosen if judged.within(options.tolerances) else met
+            hopeless |= set() if k == 0 else _not_better(tried[-2], tried[-1], options)
+            tighter = tightened(tried, options, hopeless)
+            if tighter == goal:
+                break
+            goal = tighter
+        return met or chosen  # goals that were met in different rounds need not be met together
 
 
 class _Evidence:
@@ -273,12 +334,11 @@ def _projected(cases: Sequence[Case], bases: Mapping[Pair, Basis]) -> list[Case]
     return [project(cases.pop(0), bases) for _ in range(len(cases))]
 
 
-def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Grid]:
+def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options, goal: StepGoal) -> list[Grid]:
     if options.step is not None:
         return [make_grid(plan, given_steps(plan, options.step, COARSE_OVER_FINE * options.step)) for plan in plans]
     of_all = [cases.ordinary, [*cases.near, *cases.far]]
     gradients = [{a: moment_gradients(model, part, a) for a in model.active_types} for part in of_all]
-    goal = StepGoal(options.tolerances["near"], options.tolerances["far"])
     grids = []
     for plan in track(list(plans), "steps"):
         trained, beyond = ({a: of[plan.descriptor] for a, of in of_types.items()} for of_types in gradients)
@@ -400,8 +460,17 @@ class _Columns:
         return [table.first(rank) for table, rank in zip(self.tables, ranks, strict=True)]
 
 
+def _n_bytes(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> float:
+    return sum(8.0 * grid.n_rows * (options.order + 1) * rank for grid, rank in zip(grids, ranks, strict=True))
+
+
+def _fit(grids: Sequence[Grid], bases: Sequence[Basis], options: Options) -> bool:
+    """Whether tables of all columns are small enough."""
+    return _n_bytes(grids, [len(basis.amplitude) for basis in bases], options) <= MOST_BYTES
+
+
 def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> None:
-    n_bytes = sum(8.0 * grid.n_rows * (options.order + 1) * rank for grid, rank in zip(grids, ranks, strict=True))
+    n_bytes = _n_bytes(grids, ranks, options)
     if n_bytes > MOST_BYTES:
         raise InputError(
             f"the tables would have {sum(grid.n_rows for grid in grids)} rows and {n_bytes / 1e6:.0f} MB, more than the "

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..errors import InputError
 from ..model.combined import AnyModel
 from ..model.description import Provenance
 
@@ -21,13 +23,22 @@ class Choices:
     without_modifier: bool = False  # take the short-range part of a model with a data modifier (DPLR)
     padding_type: str | None = None  # DPA-1: the type that empty slots had in training, where that was the first atom's
 
+    def refuse_types(self, names: Sequence[str] = ()) -> None:
+        """For a file that names its types; names: these, where they are known. Raises InputError where others were given."""
+        if self.types is not None:
+            known = f" ({' '.join(names)[:200]})" if names else ""
+            raise InputError(
+                f"--types {','.join(self.types)}: the file names its types itself{known}; leave --types out. --keep-types takes "
+                "some of them, and pair_coeff says which types of LAMMPS they are"
+            )
+
 
 class Source(Protocol):
     """A file that was read: of which format it is, and how to make a description of it."""
 
     @property
     def format(self) -> str:
-        """"DeePMD-kit PyTorch frozen model", ..."""
+        """ "DeePMD-kit PyTorch frozen model", ..."""
 
     def precision(self) -> str:
         """What it was trained in: "float64", "descriptor float32, fitting float64", ..."""

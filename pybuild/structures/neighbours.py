@@ -7,6 +7,7 @@ with the number of pairs, not with the square of the number of atoms.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -51,21 +52,29 @@ def cell_heights(cell: Array) -> Array:
     return volume / np.array(areas)
 
 
+def image_reach(cell: Array, cutoff: float, periodic: Sequence[bool] = (True, True, True)) -> Array:
+    """(3,) cells that the cutoff reaches along each direction, none along those that are not periodic. Raises InputError where
+    that is more images than any sound cell has."""
+    heights = cell_heights(cell)
+    reach = np.where(periodic, cutoff / heights, 0.0)
+    n_images = float(np.prod(2 * np.ceil(reach) + 1))
+    if n_images > MAX_IMAGES:
+        thickness = heights[np.asarray(periodic)].min()
+        raise InputError(
+            f"the cell is only {thickness:g} A thick: {n_images:.3g} images of it are within {cutoff:g} A; "
+            "are lengths in angstrom?"
+        )
+    return reach
+
+
 def _with_images(positions: Array, cell: Array | None, cutoff: float) -> tuple[Array, Index]:
     """Atoms first, then the images within the cutoff of the cell; and the atom each point is an image of."""
     n = len(positions)
     if cell is None:
         return np.asarray(positions, dtype=np.float64), np.arange(n)
-    heights = cell_heights(cell)
+    reach = image_reach(cell, cutoff)
     fractional = np.linalg.solve(cell.T, np.asarray(positions, dtype=np.float64).T).T
     fractional -= np.floor(fractional)
-    reach = cutoff / heights
-    n_images = float(np.prod(2 * np.ceil(reach) + 1))
-    if n_images > MAX_IMAGES:
-        raise InputError(
-            f"the cell is only {heights.min():g} A thick: {n_images:.3g} images of it are within {cutoff:g} A; "
-            "are lengths in angstrom?"
-        )
     # Along each axis which images are near, then those that are along all three.
     points, owner = fractional, np.arange(n)
     is_image = np.zeros(n, dtype=bool)

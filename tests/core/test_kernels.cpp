@@ -253,6 +253,44 @@ TEST_P(PairKernels, GatherKeepsThePairsInsideTheCutOffInOrder) {
     });
 }
 
+template <class Real>
+void check_narrow(const Kernels<Real>& kernels, int n) {
+    constexpr int begin = 3, first = 5;
+    constexpr double rcut2 = 4;
+    Numbers numbers(static_cast<std::uint64_t>(n) + 23);
+    PairStore<Real> all(n + begin), own(n + first);
+    for (std::size_t k = 0; k < static_cast<std::size_t>(n + begin + dpc::host::kPairPadding); ++k) {
+        all.pairs.neighbour[k] = static_cast<int>(k);
+        all.pairs.r2[k] = k == begin + 1 ? rcut2 : numbers.next(0, 8);  // one at the cut-off, which is outside
+        for (double* d : all.pairs.d) {
+            d[k] = numbers.next(-2, 2);
+        }
+    }
+    std::fill_n(own.neighbour.begin(), first, -9);
+    const int found = kernels.pairs.narrow(all.pairs, begin, n, rcut2, first, own.pairs);
+    int slot = first;
+    for (int k = begin; k < begin + n; ++k) {
+        if (all.pairs.r2[k] < rcut2) {
+            EXPECT_EQ(own.pairs.neighbour[slot], k);
+            EXPECT_EQ(own.pairs.r2[slot], all.pairs.r2[k]);
+            for (int c = 0; c < 3; ++c) {
+                EXPECT_EQ(own.pairs.d[c][slot], all.pairs.d[c][k]);
+            }
+            ++slot;
+        }
+    }
+    EXPECT_EQ(found, slot - first);
+    EXPECT_TRUE(std::all_of(own.neighbour.begin(), own.neighbour.begin() + first, [](int j) { return j == -9; }));
+}
+
+TEST_P(PairKernels, NarrowKeepsThePairsInsideAShorterCutOffInOrder) {
+    in_both_precisions([](const auto& kernels) {
+        for (int n : {0, 1, 7, 8, 9, 16, 17, 40, 203}) {
+            check_narrow(kernels, n);
+        }
+    });
+}
+
 dpc::Table table_of(const std::vector<dpc::Table::Segment>& segments) {
     dpc::Table table;
     table.segments = segments;

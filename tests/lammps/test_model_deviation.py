@@ -311,6 +311,7 @@ def test_in_a_hybrid_style(lammps: Lammps, water: System, four: list[str]) -> No
     [
         ("{o_h} {cu}", "* * O H", "se_e2_a-cu.bin: element O is not in this model, which has: Cu"),
         ("{o_h} {o_h} out_file no_such_folder/devi.out", "* * O H", "no_such_folder/devi.out cannot be opened: No such file"),
+        ("{o_h} {o_h} out_file water.data", "* * O H", "water.data is there already and is no such file: remove it"),
         ("{o_h} missing.bin", "* * O H", "missing.bin"),
     ],
 )

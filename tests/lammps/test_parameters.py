@@ -203,8 +203,10 @@ def test_a_temperature_and_several_atomic_parameters(lammps: Lammps, made: Calla
     """Scalar and per-atom array. The first forces of a run know the temperature; at a step's end others see that of the end."""
     data = write_atoms(lammps, "parameters")
     model, tables = made("one_two")
-    before = SMALL_STEPS + "compute place all property/atom x y\ncompute hot all temp\n" + (
-        "compute virial all pressure NULL virial\nthermo 1\nthermo_style custom step press c_virial temp\n"
+    before = (
+        SMALL_STEPS
+        + "compute place all property/atom x y\ncompute hot all temp\n"
+        + ("compute virial all pressure NULL virial\nthermo 1\nthermo_style custom step press c_virial temp\n")
     )
     words = "fparam_from_compute thermo_temp aparam_from_compute place"
     end = 'run 2\nprint "pressure: $(press:%.17g) $(c_virial:%.17g) $(temp:%.17g) $(vol:%.17g)"\n'
@@ -502,3 +504,14 @@ def test_the_numbers_of_the_peer(shared: Path, lammps: Lammps) -> None:
         'print "found: $(pe:%.17g) $(c_dedn:%.17g)"\n'
     )
     np.testing.assert_allclose(run.value("found"), [-0.567441060601, 0.0219310394289], rtol=0, atol=6e-9)
+
+
+def test_what_may_not_be_meant(lammps: Lammps, made: Callable) -> None:
+    """Atoms that a compute leaves out, and values of the parameters' fix that the first step evaluates too early."""
+    write_atoms(lammps, "parameters")
+    before = "group some id <= 20\ncompute place some property/atom x y\n"
+    run = lammps.run(script(lammps, made("one_two")[1], "fparam 0.4 aparam_from_compute place", before, "run 0\n"), ranks=2)
+    assert any("compute place of aparam_from_compute gives the atoms outside its group 0: 7 atoms" in w for w in run.warnings)
+    before = "variable a equal 0.4\ncompute f all reduce sumsq fx\nfix three all ave/time 1 1 1 v_a v_a c_f\n"
+    run = lammps.run(script(lammps, made("two_one")[1], "fparam_from_fix three 1 aparam 1.3", before, "run 0\n"), ranks=2)
+    assert any("fix three of fparam_from_fix has 3 values, of which 2 are frame parameters" in w for w in run.warnings)

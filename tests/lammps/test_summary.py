@@ -165,6 +165,37 @@ def test_a_run_that_failed_is_not_of_the_next(lammps: Lammps, water: System, sma
     assert heads == [("2", "2")]
 
 
+AFTER_A_WRONG_COEFF = """
+from lammps import lammps
+run = lammps(cmdargs=["-log", "none"])
+run.file("in.lammps")
+try:
+    run.command("pair_coeff * * H Q")
+except Exception as problem:
+    print("failed:", problem)
+run.command("write_restart kept.restart")
+run.command("run 0 post no")
+print("energy:", repr(run.get_thermo("pe")))
+run.close()
+run = lammps(cmdargs=["-log", "none"])
+run.command("read_restart kept.restart")
+run.command("run 0 post no")
+print("energy:", repr(run.get_thermo("pe")))
+"""
+
+
+def test_a_pair_coeff_that_failed_changes_nothing(lammps: Lammps, water: System, small: Path) -> None:
+    """Nor what a restart file holds."""
+    script = setup("water.data", f"dpcompressed {small} overflow warn", "* * O H")
+    script += 'run 0 post no\nprint "energy: $(pe:%.17g)"\n'
+    done = run_library(lammps, script, AFTER_A_WRONG_COEFF)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "failed:" in done.stdout
+    energies = [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("energy:")]
+    assert len(energies) == 3
+    np.testing.assert_allclose(energies[1:], energies[0], rtol=1e-13)
+
+
 def test_it_can_be_switched_off(lammps: Lammps, water: System, small: Path) -> None:
     """`summary no` goes into the restart file."""
     script = setup("water.data", lammps.style(small, "summary no"), "* * O H")

@@ -109,3 +109,18 @@ def test_steps_that_are_the_limit_do_not_cost_products(shared_models):
     coarse = build(model, model.min_nbor_dist, Options(step=0.5))
     assert coarse.measured.double.force > 1e-7
     assert in_use(coarse.tables) == in_use(tables)
+
+
+def test_steps_for_many_pairs_near_the_cut_off(shared):
+    """A published net that is steep where pairs enter the cut-off of 8 A: steps chosen by the force of single pairs leave
+    4e-8 eV/A and 3e-8 eV/atom."""
+    path = shared / "models-public" / "hpcai-cu-f32all"
+    if not path.exists():
+        pytest.skip(f"no shared model in {path}")
+    model, frames = read_model(path / "graph.pb", types=("Cu",)), np.load(path / "reference.npz")
+    result = build(model, 2.18)
+    assert result.measured.double.force < FORCE
+    assert result.measured.double.energy < 2 * ENERGY
+    structure = frames["positions2"], frames["types"].astype(np.int64), None
+    exact, got = reference.evaluate(model, *structure), reference_tables.evaluate(result.tables, *structure)
+    np.testing.assert_allclose(got.forces, exact.forces, rtol=0, atol=FORCE)

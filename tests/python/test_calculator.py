@@ -80,6 +80,7 @@ class TestWords:
             ({"n_thread": 8}, 'unknown word "n_thread"'),
             ({"n_threads": -3}, "n_threads is -3: expected a whole number of at least 1"),
             ({"n_threads": 0}, "n_threads is 0"),
+            ({"n_threads": 10**6}, "n_threads is 1000000: expected a whole number of at least 1 and at most 4096"),
             ({"n_threads": 2.0}, "n_threads is 2.0"),
             ({"n_threads": True}, "n_threads is True"),
             ({"n_threads": "two"}, "n_threads is 'two'"),
@@ -395,3 +396,59 @@ class TestEvaluate:
         assert virials.shape == (2, 9)
         for one, other in zip(with_them, without, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+NO_CELL = "pbc is [True, True, True], but the cell has no vector 0"
+
+
+@pytest.mark.parametrize(
+    ("positions", "cell", "pbc", "message"),
+    [
+        ([[0, 0, 0], [1, 0, 0]], None, True, NO_CELL),
+        ([[0, 0, 0], [1, 0, 0]], [np.nan, 9, 9], True, "the cell is not finite"),
+        ([[0, 0, 0], [1, 0, 0]], [np.inf, 9, 9], True, "the cell is not finite"),
+        ([[0, 0, 0], [1e8, 0, 0]], None, False, "atoms lie up to 1e+08 A from the origin"),
+        ([[0, 0, 0], [0, 2e5, 0]], [9, 9, 9], (True, False, True), "and over 2e+05 A"),
+        ([[0, 0, 0], [1, 0, 0]], [1e6, 9, 9], True, "and over 1e+06 A"),
+        ([[6e10, 0, 0], [1, 0, 0]], [9, 9, 9], True, "atoms lie up to 6e+10 A from the origin"),
+        ([[0, 0, 0], [1, 0, 0]], [[3, 0, 0], [3, 1e-7, 0], [0, 0, 3]], True, "the cell is only"),
+    ],
+)
+def test_cells_and_positions_that_nothing_can_be_made_of(tables: Path, positions: Any, cell: Any, pbc: Any, message: str) -> None:
+    """The list of neighbours would crash, hang, or be of a cell that nobody gave."""
+    atoms = ase.Atoms("OH", positions=positions, cell=cell, pbc=pbc, calculator=DPCompressed(tables, overflow="warn"))
+    with pytest.raises(InputError) as caught:
+        quiet(atoms.get_potential_energy)
+    assert message in str(caught.value)
+
+
+def test_parameters_that_change_where_they_are(shared: Path, tmp_path: Path) -> None:
+    """Arrays are copied: changed in place and set again they are new, changed alone they are not used. Copies have their own."""
+    folder = shared / "models" / "se_e2_a-fparam_aparam"
+    model, data = read_model(folder / "model.pth"), np.load(folder / "reference.npz")
+    (tmp_path / "t.bin").write_bytes(to_bytes(build(model, model.min_nbor_dist, Options(rank=8)).tables))
+    atoms = ase.Atoms([model.type_map[t] for t in data["types"]], positions=data["positions0"], cell=data["cell0"], pbc=True)
+    fparam, aparam = np.zeros(2), np.full((len(atoms), 1), 0.3)
+    atoms.calc = DPCompressed(tmp_path / "t.bin", overflow="warn", fparam=fparam, aparam=aparam)
+
+    def energy(value: float) -> float:
+        given = np.array([value, 0.0]), np.full((len(atoms), 1), 0.3)
+        kinds = [model.type_map.index(s) for s in atoms.symbols]
+        return calculator.evaluate(
+            tmp_path / "t.bin", atoms.positions, kinds, atoms.cell.array, fparam=given[0], aparam=given[1]
+        ).energy
+
+    def found(calc: Any) -> float:
+        return quiet(lambda: calc.get_potential_energy(atoms))
+
+    assert abs(energy(2.0) - energy(0.0)) > 1e-3
+    fparam[0] = 2.0
+    assert found(atoms.calc) == pytest.approx(energy(0.0), abs=1e-8)
+    assert "fparam" in atoms.calc.set(fparam=fparam)
+    assert found(atoms.calc) == pytest.approx(energy(2.0), abs=1e-8)
+    other = copy.copy(atoms.calc)
+    other.set(fparam=[0.0, 0.0], precision="mixed")
+    assert atoms.calc.parameters["precision"] == "double"
+    atoms.calc.reset()
+    assert found(atoms.calc) == pytest.approx(energy(2.0), abs=1e-8)
+    assert found(other) == pytest.approx(energy(0.0), abs=1e-3)

@@ -306,3 +306,31 @@ def test_info_as_json(small_tables, capsys):
     assert found["provenance"] == stored.provenance
     assert main(["info", str(small_tables), "-v", "ERROR"]) == 0
     assert "descriptor:" in capsys.readouterr().out
+
+
+def test_types_of_a_file_that_names_them(small_model, option_models, tmp_path, capsys):
+    """Taken in silence, a user who means to change the order would have the elements swapped."""
+    for model in (small_model, option_models / "two_heads.pt"):
+        line = fails(capsys, model, tmp_path / "t.bin", "--types", "H", "O")
+        assert "--types H,O: the file names its types itself; leave --types out" in line
+
+
+@pytest.mark.parametrize("words", [["{}.bin"], ["t.bin", "-l", "{}.log"]])
+def test_names_that_are_too_long(small_model, tmp_path, capsys, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    assert "File name too long" in fails(capsys, small_model, *(word.format("a" * 300) for word in words))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_standard_error(small_model, small_tables, tmp_path):
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *command(small_model, tmp_path / "t.bin")], env=ENVIRONMENT, capture_output=True
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "t.bin").read_bytes() == small_tables.read_bytes()
+
+
+def test_a_given_rank_that_misses_the_tolerance_is_said(small_model, tmp_path, capsys):
+    assert main([str(small_model), str(tmp_path / "t.bin"), "--rank", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "warning: the tolerance of 1e-08 eV/A is not met in the range of the training data; leave out --rank" in said

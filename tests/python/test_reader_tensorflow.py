@@ -149,7 +149,7 @@ def test_types(tmp_path):
     assert read_model(path, types=("H", "O")).type_map == ("H", "O")
     with pytest.raises(InputError, match=r"3 names .H O C. for 2 types"):
         read_model(path, types=("H", "O", "C"))
-    with pytest.raises(InputError, match=r"--types H,O: the graph names its types itself .O H."):
+    with pytest.raises(InputError, match=r"--types H,O: the file names its types itself .O H."):
         read_model(named, types=("H", "O"))
     with pytest.raises(InputError, match="leave --head out"):
         read_model(named, head="one")

@@ -20,6 +20,16 @@ NearestNeighbours nearest_of(const Model& model, NeighbourRule rule) {
     return {model, model.descriptors.front(), model.descriptors.size() == 1 ? rule : NeighbourRule::all, n_slots};
 }
 
+/// What the kernels read and write of the pairs.
+template <class Real>
+PairArrays<Real> arrays_of(const BlockPairs& pairs) {
+    PairArrays<Real> arrays{};
+    arrays.neighbour = pairs.neighbour;
+    std::copy(pairs.d, pairs.d + 3, arrays.d);
+    arrays.r2 = pairs.r2;
+    return arrays;
+}
+
 int padded(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 }  // namespace
@@ -228,10 +238,7 @@ template <class Real>
 void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& block, const double* x, double length, Sums& sums) {
     const Type& type = ordinary_type(block);
     BlockPairs& pairs = gathered_.pairs;
-    PairArrays<Real> arrays{};
-    arrays.neighbour = pairs.neighbour;
-    std::copy(pairs.d, pairs.d + 3, arrays.d);
-    arrays.r2 = pairs.r2;
+    const PairArrays<Real> arrays = arrays_of<Real>(pairs);
     pairs.n_atoms = block.n_atoms;
     pairs.n = 0;
     const double rcut2 = type.rcut * type.rcut;
@@ -354,16 +361,8 @@ void BlockEvaluator<Real>::narrow_to(const PackedDescriptor<Real>& descriptor, B
         const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
         const bool is_counted = math::is_counted(pair.kind);
         for (int k = 0; k < all.n_atoms; ++k) {
-            int n = own.n;
-            for (int from = all.first(b, k); is_counted && from < all.first(b, k) + all.count(b, k); ++from) {
-                own.neighbour[n] = all.neighbour[from];
-                own.r2[n] = all.r2[from];
-                for (int c = 0; c < 3; ++c) {
-                    own.d[c][n] = all.d[c][from];
-                }
-                n += all.r2[from] < rcut2 ? 1 : 0;
-            }
-            const int found = n - own.n;
+            const int n = is_counted ? all.count(b, k) : 0;
+            const int found = kernels_.pairs.narrow(arrays_of<Real>(all), all.first(b, k), n, rcut2, own.n, arrays_of<Real>(own));
             own.counts[own.segment(b, k)] = found;
             own.firsts[own.segment(b, k)] = own.n;
             own.n += pair.kind == PairKind::ordinary ? found : 0;

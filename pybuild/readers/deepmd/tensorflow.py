@@ -153,9 +153,8 @@ def _type_map(graph: Graph, script: dict[Any, Any], found: list[Member], choices
     names = (_word(graph, "model_attr/tmap") or "").split()
     if not names and script.get("type_map"):
         names = get.type_names(script["type_map"], "training_script.type_map")
-    if names and choices.types is not None:
-        given = ",".join(choices.types)
-        raise InputError(f"--types {given}: the graph names its types itself ({' '.join(names)[:200]}); leave --types out")
+    if names:
+        choices.refuse_types(names)
     if choices.types is not None:
         names = list(choices.types)
     if not names:

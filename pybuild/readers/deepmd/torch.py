@@ -22,7 +22,8 @@ FROZEN, CHECKPOINT = "DeePMD-kit PyTorch frozen model", "DeePMD-kit PyTorch chec
 
 
 def read(path: Path, choices: Choices) -> DeepmdSource:
-    """Read a torch archive. Raises ReadError, UnsupportedModel, ModelError; InputError for a head that is not there."""
+    """Read a torch archive. Raises ReadError, UnsupportedModel, ModelError; InputError for types, or a head that is not there."""
+    choices.refuse_types()
     with TorchArchive(path) as archive:
         root = archive.load()
         if is_frozen(root):

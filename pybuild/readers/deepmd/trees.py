@@ -75,6 +75,7 @@ def _source(root: Any, arrays: Arrays, choices: Choices, what: str) -> DeepmdSou
     top = get.mapping(root, "the file's tree")
     if choices.head is not None:
         raise InputError(f"--head {choices.head}: a file of one model has no heads; leave --head out")
+    choices.refuse_types()
     backend = get.text(top.get("backend") or "dpmodel", "backend")
     script = top.get("model_def_script")
     if isinstance(script, dict) and not is_off(script.get("modifier")) and not choices.without_modifier:

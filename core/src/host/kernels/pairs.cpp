@@ -36,6 +36,20 @@ int gather_pairs(const double* x, double length, const double* centre, Listed li
     return n - first;
 }
 
+template <class Real>
+int narrow_pairs(const PairArrays<Real>& pairs, int begin, int n_pairs, double rcut2, int first, const PairArrays<Real>& others) {
+    int n = first;
+    for (int k = begin; k < begin + n_pairs; ++k) {
+        others.neighbour[n] = pairs.neighbour[k];
+        for (int c = 0; c < 3; ++c) {
+            others.d[c][n] = pairs.d[c][k];
+        }
+        others.r2[n] = pairs.r2[k];
+        n += pairs.r2[k] < rcut2 ? 1 : 0;
+    }
+    return n - first;
+}
+
 }  // namespace
 }  // namespace dpc::host::DPC_ISA
 
@@ -107,8 +121,10 @@ constexpr PairKernels<Real> functions() {
     PairKernels<Real> table{};
 #if defined(__AVX512F__)
     table.gather = gather_pairs_avx512<Real>;
+    table.narrow = narrow_pairs_avx512<Real>;
 #else
     table.gather = gather_pairs<Real>;
+    table.narrow = narrow_pairs<Real>;
 #endif
     table.compute_environment = {compute_environment<Real, 4>, compute_environment<Real, 1>};
     table.follow_distance = {follow_distance<Real, 4>, follow_distance<Real, 1>};

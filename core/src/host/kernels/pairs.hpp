@@ -14,6 +14,8 @@ struct PairKernels {
     /// many.
     int (*gather)(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
                   const PairArrays<Real>& pairs, double* closest);
+    /// Those of n pairs from `begin` on that are closer than rcut, from slot `first` of others on. Returns how many.
+    int (*narrow)(const PairArrays<Real>& pairs, int begin, int n, double rcut2, int first, const PairArrays<Real>& others);
     /// x and R of the pairs, and their derivatives.
     ByComponents<void (*)(const math::EnvParameters& parameters, int n_pairs, const PairArrays<Real>& pairs)> compute_environment;
     /// After compute_environment: tables are looked up at rcut - r instead of x.

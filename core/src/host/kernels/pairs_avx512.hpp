@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// gather_pairs with AVX-512, part of pairs.cpp.
+// gather_pairs and narrow_pairs with AVX-512, part of pairs.cpp.
 #pragma once
 
 namespace dpc::host::DPC_ISA {
@@ -25,10 +25,24 @@ DPC_FUNCTION void load_positions(const double* x, const int* atoms, __mmask8 val
     out[2] = _mm512_permutex2var_pd(xy01, second, xy23);
 }
 
+/// Those of eight pairs that are inside, from slot n on: compressed in a register and stored whole, the rest of the pack behind them
+/// to be overwritten, since compressing stores are slow on some processors. Returns the next slot.
+template <class Real>
+DPC_FUNCTION int append(const PairArrays<Real>& pairs, int n, __mmask8 inside, __m256i neighbours, const __m512d (&d)[3],
+                        __m512d r2) {
+    for (int c = 0; c < 3; ++c) {
+        _mm512_storeu_pd(pairs.d[c] + n, _mm512_maskz_compress_pd(inside, d[c]));
+    }
+    _mm512_storeu_pd(pairs.r2 + n, _mm512_maskz_compress_pd(inside, r2));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs.neighbour + n), _mm256_maskz_compress_epi32(inside, neighbours));
+    return n + __builtin_popcount(inside);
+}
+
+/// Of the eight from k on those before n.
+DPC_FUNCTION __mmask8 valid_from(int k, int n) { return static_cast<__mmask8>(n - k >= 8 ? 0xFF : (1 << (n - k)) - 1); }
+
 /// Eight neighbours at a time. Their positions are loaded as they lie, one load a neighbour, and transposed: gathering single
-/// coordinates takes three loads each. Those inside are compressed in a register and stored whole, the rest of the pack behind
-/// them to be overwritten: compressing stores are slow on some processors. The last pack of a list loads its first atom for those
-/// that are not there and masks them.
+/// coordinates takes three loads each. The last pack of a list loads its first atom for those that are not there and masks them.
 template <class Real>
 int gather_pairs_avx512(const double* x, double length, const double* centre, Listed listed, double rcut2, int first,
                         const PairArrays<Real>& pairs, double* closest) {
@@ -37,8 +51,7 @@ int gather_pairs_avx512(const double* x, double length, const double* centre, Li
     __m512d smallest = _mm512_set1_pd(*closest);
     int n = first;
     for (int k = 0; k < listed.count; k += 8) {
-        const int left = listed.count - k;
-        const auto valid = static_cast<__mmask8>(left >= 8 ? 0xFF : (1 << left) - 1);
+        const __mmask8 valid = valid_from(k, listed.count);
         __m512d d[3];
         load_positions(x, listed.neighbour + k, valid, d);
         for (int c = 0; c < 3; ++c) {
@@ -47,18 +60,28 @@ int gather_pairs_avx512(const double* x, double length, const double* centre, Li
         const __m512d r2 = _mm512_fmadd_pd(d[2], d[2], _mm512_fmadd_pd(d[1], d[1], _mm512_mul_pd(d[0], d[0])));
         const __mmask8 inside = _mm512_mask_cmp_pd_mask(valid, r2, limit, _CMP_LT_OQ);
         smallest = _mm512_mask_min_pd(smallest, valid, smallest, r2);
-        for (int c = 0; c < 3; ++c) {
-            _mm512_storeu_pd(pairs.d[c] + n, _mm512_maskz_compress_pd(inside, d[c]));
-        }
-        _mm512_storeu_pd(pairs.r2 + n, _mm512_maskz_compress_pd(inside, r2));
-        const __m256i atoms = _mm256_maskz_loadu_epi32(valid, listed.neighbour + k);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(pairs.neighbour + n), _mm256_maskz_compress_epi32(inside, atoms));
-        n += __builtin_popcount(inside);
+        n = append(pairs, n, inside, _mm256_maskz_loadu_epi32(valid, listed.neighbour + k), d, r2);
     }
     double elements[8];
     _mm512_storeu_pd(elements, smallest);
     for (const double r2 : elements) {
         *closest = r2 < *closest ? r2 : *closest;
+    }
+    return n - first;
+}
+
+template <class Real>
+int narrow_pairs_avx512(const PairArrays<Real>& pairs, int begin, int n_pairs, double rcut2, int first,
+                        const PairArrays<Real>& others) {
+    const __m512d limit = _mm512_set1_pd(rcut2);
+    int n = first;
+    for (int k = begin; k < begin + n_pairs; k += 8) {
+        const __mmask8 valid = valid_from(k, begin + n_pairs);
+        const __m512d r2 = _mm512_maskz_loadu_pd(valid, pairs.r2 + k);
+        const __m512d d[3] = {_mm512_maskz_loadu_pd(valid, pairs.d[0] + k), _mm512_maskz_loadu_pd(valid, pairs.d[1] + k),
+                              _mm512_maskz_loadu_pd(valid, pairs.d[2] + k)};
+        n = append(others, n, _mm512_mask_cmp_pd_mask(valid, r2, limit, _CMP_LT_OQ),
+                   _mm256_maskz_loadu_epi32(valid, pairs.neighbour + k), d, r2);
     }
     return n - first;
 }
