@@ -11,6 +11,7 @@ spreads from the smallest to the largest. The peer's compressed model must agree
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -22,7 +23,8 @@ from typing import Any
 
 import lammps_run
 import machine
-from lammps_run import SYSTEMS, System, Variant
+import many_elements
+from lammps_run import NEIGHBOURS, SYSTEMS, System, Variant
 from peers import PeerError, installed_peer
 
 OWN = "dpcompressed"
@@ -48,6 +50,9 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--parallel", nargs="+", type=ranks_and_threads, default=[(1, 1)], metavar="RANKSxTHREADS", help="such as 1x1 2x1 1x2"
     )
+    parser.add_argument(
+        "--neighbours", nargs="+", choices=NEIGHBOURS, default=["every10"], help="lists every 10 steps, or as by LAMMPS' default"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="aimed-at length of a timed run")
     parser.add_argument("--longest", type=float, default=120.0, help="leave a variant out where a run takes longer (s)")
@@ -60,9 +65,12 @@ def options() -> argparse.Namespace:
 
 def own_variants(system: System, chosen: argparse.Namespace, scratch: Path) -> tuple[list[Variant], dict[str, Any]]:
     """Compress the full model with this working tree's pybuild; the variants that run it, and the tables' size."""
-    model = chosen.shared / "models" / system.model / "model.pth"
-    tables = (scratch / f"{system.model}.bin").resolve()
-    subprocess.run([sys.executable, "-m", "pybuild", str(model), str(tables)], check=True, stdout=subprocess.DEVNULL)
+    tables = (scratch / f"{system.name}.bin").resolve()
+    if system.model:
+        model = chosen.shared / "models" / system.model / "model.pth"
+        subprocess.run([sys.executable, "-m", "pybuild", str(model), str(tables)], check=True, stdout=subprocess.DEVNULL)
+    else:
+        many_elements.write_tables_of(len(system.elements.split()), tables)
     program = lammps_run.own_program(chosen.lmp)
     styles = {precision: f"{OWN} {tables} precision {precision}" for precision in ("double", "mixed")}
     variants = [Variant(f"{OWN} {precision}", precision, style, program) for precision, style in styles.items()]
@@ -77,6 +85,9 @@ def variants_of(
     notes: dict[str, Any] = {OWN: own_notes}
     left_out = []
     for kind, venv in (("torch", chosen.peer_torch), ("tf", chosen.peer_tf)):
+        if not system.model:
+            left_out.append(f"peer {kind}: nets of random weights, no model file")
+            continue
         if venv is None:
             left_out.append(f"peer {kind}: not given (--peer-{kind} VENV)")
             continue
@@ -99,8 +110,9 @@ def own_log_lines(output: str) -> list[str]:
 class Case:
     """One system at one size on so many ranks and threads: measures all variants and holds the figures."""
 
-    def __init__(self, system: System, atoms: int, ranks: int, threads: int, scratch: Path) -> None:
+    def __init__(self, system: System, atoms: int, ranks: int, threads: int, neighbours: str, scratch: Path) -> None:
         self.system, self.atoms, self.ranks, self.threads, self.scratch = system, atoms, ranks, threads, scratch
+        self.neighbours = neighbours
         self.rates: dict[str, list[float]] = {}
         self.precision: dict[str, str] = {}
         self.steps: dict[str, int] = {}
@@ -111,7 +123,7 @@ class Case:
         """Run LAMMPS for this case."""
         return lammps_run.run(
             variant.program, self.system, variant.style, commands, self.scratch,
-            atoms=self.atoms, ranks=self.ranks, threads=self.threads,
+            atoms=self.atoms, ranks=self.ranks, threads=self.threads, neighbours=self.neighbours,
         )  # fmt: skip
 
     def calibrate(self, variant: Variant, seconds: float, longest: float) -> None:
@@ -154,7 +166,7 @@ class Case:
             rows.append(row)
         return {
             "system": self.system.name, "atoms": self.atoms, "ranks": self.ranks, "threads": self.threads,
-            "own_log": self.own_log, "variants": rows, "left_out": self.left_out,
+            "neigh_modify": NEIGHBOURS[self.neighbours], "own_log": self.own_log, "variants": rows, "left_out": self.left_out,
         }  # fmt: skip
 
 
@@ -170,7 +182,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 def print_result(result: dict[str, Any]) -> None:
     """One table."""
-    print("\n{system}, {atoms} atoms, {ranks} rank(s), {threads} thread(s)".format(**result))
+    print("\n{system}, {atoms} atoms, {ranks} rank(s), {threads} thread(s), neigh_modify {neigh_modify}".format(**result))
     print(f"  {'':34}{'thousand atom-steps/s':>26}{'us per atom':>13}   ours is so many times faster")
     for row in result["variants"]:
         rate = f"{row['median'] / 1e3:.2f} ({row['smallest'] / 1e3:.2f}..{row['largest'] / 1e3:.2f})"
@@ -194,8 +206,8 @@ def main() -> None:
             report["systems"][system.name] = {"notes": notes, "left_out": left_out}
             print(f"{system.name}: {json.dumps(notes)}", *(f"left out: {reason}" for reason in left_out), sep="\n  ")
             for atoms in chosen.atoms:
-                for ranks, threads in chosen.parallel:
-                    case = Case(system, atoms, ranks, threads, scratch)
+                for (ranks, threads), neighbours in itertools.product(chosen.parallel, chosen.neighbours):
+                    case = Case(system, atoms, ranks, threads, neighbours, scratch)
                     for variant in variants:
                         case.calibrate(variant, chosen.seconds, chosen.longest)
                     case.measure(variants, chosen.rounds)

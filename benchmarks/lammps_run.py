@@ -32,13 +32,17 @@ replicate       {replication}
 pair_style      {style}
 pair_coeff      * * {elements}
 neighbor        2.0 bin
-neigh_modify    every 10 delay 0 check no
+neigh_modify    {neighbours}
 timestep        0.00001
 fix             integrate all nve
 thermo          1000000
 {commands}
 """
 START = Path(__file__).resolve().parent.parent / "tests" / "data" / "water_nve" / "start.data"
+
+
+# How often the list is made: the same for all programs, and LAMMPS' default.
+NEIGHBOURS = {"every10": "every 10 delay 0 check no", "default": "every 1 delay 0 check yes"}
 
 
 class RunError(Exception):
@@ -59,7 +63,7 @@ class System:
     """A benchmark system of BASE_ATOMS atoms, to be replicated."""
 
     name: str
-    model: str  # folder in the models folder
+    model: str  # folder in the models folder; none: nets of random weights
     elements: str
     structure: str  # LAMMPS commands that make it
 
@@ -82,7 +86,19 @@ SYSTEMS = {
         + "".join(f"set type 1 type/fraction {t} {1 / (7 - t):.6f} {t}{t}\n" for t in (2, 3, 4, 5))
         + "mass * 58.0\ndisplace_atoms all random 0.05 0.05 0.05 7\nvelocity all create 300 7",
     ),
+    # Eight, with a net of random weights for each pair of them (many_elements.py): there is no model file for a peer.
+    "eight": System(
+        "eight",
+        "",
+        "Cu Ni Fe Cr Co Mn Al Ti",
+        "lattice fcc 3.65\nregion box block 0 4 0 4 0 3\ncreate_box 8 box\ncreate_atoms 1 box\n"
+        + "".join(f"set type 1 type/fraction {t} {1 / (10 - t):.6f} {t}{t}\n" for t in range(2, 9))
+        + "mass * 55.0\ndisplace_atoms all random 0.05 0.05 0.05 7\nvelocity all create 300 7",
+    ),
 }
+
+
+WITH_MODEL = [name for name, system in SYSTEMS.items() if system.model]
 
 
 @dataclass(frozen=True)
@@ -148,6 +164,7 @@ def run(
     atoms: int = BASE_ATOMS,
     ranks: int = 1,
     threads: int = 1,
+    neighbours: str = "every10",
 ) -> str:
     """Run `commands` on the replicated system and return what LAMMPS printed; RunError where it failed."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -158,6 +175,7 @@ def run(
             replication=REPLICATION[atoms],
             style=style,
             elements=system.elements,
+            neighbours=NEIGHBOURS[neighbours],
             commands=commands,
         )
     )

@@ -123,6 +123,11 @@ def measure(n_types: int, two_sided: bool, seed: int) -> dict[str, Any]:
     }
 
 
+def write_tables_of(n_types: int, path: Path) -> None:
+    """A file of tables of a model with a net for each pair of elements."""
+    path.write_bytes(to_bytes(build(make_model(n_types, True, seed=1), CLOSEST).tables))
+
+
 def main() -> None:
     """Print a line a model, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -24,7 +24,7 @@ import lammps_run
 import machine
 import numpy as np
 from compare_commits import microseconds
-from lammps_run import SYSTEMS, Program, System
+from lammps_run import SYSTEMS, WITH_MODEL, Program, System
 
 from pybuild.oracles import reference
 from pybuild.readers import read_model
@@ -108,7 +108,7 @@ def rows_of(system: System, chosen: argparse.Namespace, folder: Path) -> list[di
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lmp", help="this project's LAMMPS (default: lmp on PATH)")
-    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--systems", nargs="+", choices=WITH_MODEL, default=WITH_MODEL)
     parser.add_argument("--atoms", type=int, choices=lammps_run.REPLICATION, default=1536)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)

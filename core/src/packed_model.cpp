@@ -208,27 +208,33 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
     const auto interval_size = static_cast<std::size_t>(n_powers * stride);
     storage_.push_back(std::make_unique<AlignedArray<Real>>());
     Real* coef = storage_.back()->reserve(interval_size * static_cast<std::size_t>(table.n_intervals + kContinuations));
+    static_assert(multiple == math::kChannelGroup<Real>, "an interval has whole groups of channels");
+    const auto of_channel = [&](int interval, int channel) {
+        return coef + (static_cast<std::size_t>(interval) * interval_size) + math::place_of_channel<Real>(channel, n_powers);
+    };
     for (int interval = 0; interval < table.n_intervals; ++interval) {
         for (int power = 0; power < n_powers; ++power) {
             const double* from = table.coef + (static_cast<std::ptrdiff_t>(interval) * n_powers + power) * table.rank;
-            std::transform(from, from + rank, coef + (static_cast<std::size_t>(interval) * interval_size) + power * stride,
-                           [](double c) { return static_cast<Real>(c); });
+            for (int channel = 0; channel < rank; ++channel) {
+                of_channel(interval, channel)[power * multiple] = static_cast<Real>(from[channel]);
+            }
         }
     }
     // Before the first knot: its value and slope.
-    Real* before = coef + static_cast<std::size_t>(table.n_intervals + 1) * interval_size;
-    std::copy_n(coef, 2 * stride, before);
+    for (int channel = 0; channel < stride; channel += multiple) {
+        std::copy_n(of_channel(0, channel), 2 * multiple, of_channel(table.n_intervals + 1, channel));
+    }
     // Beyond max: value and slope at the end of the last interval.
     const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_intervals - 1) * n_powers * table.rank;
     const double width = table.segments.back().step;
-    Real* beyond = coef + static_cast<std::size_t>(table.n_intervals) * interval_size;
     for (int channel = 0; channel < rank; ++channel) {
         const auto coefficient = [&](int power) { return last[power * table.rank + channel]; };
         double slope = 0;
         const double value = math::with_order(
             table.order, [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, width, slope); });
-        beyond[channel] = static_cast<Real>(value);
-        beyond[stride + channel] = static_cast<Real>(slope);
+        Real* beyond = of_channel(table.n_intervals, channel);
+        beyond[0] = static_cast<Real>(value);
+        beyond[multiple] = static_cast<Real>(slope);
     }
     set.tables.push_back({grids_[t].grid(), table.order, rank, stride, coef});
 }

@@ -56,7 +56,7 @@ CLOSE_SHARE = 100  # times the tolerances, at most FAR_TOLERANCE: what the other
 CLOSE_SEEDS = 4001, 4002
 # Numbers that the nets give of structures that are evaluated together, for each pair of types: arrays of 8 MB, for which there is
 # room in memory that was used before; and in all.
-TOGETHER_A_PAIR, MOST_TOGETHER = 1e6, 6e6
+TOGETHER_A_PAIR, MOST_TOGETHER = 1e6, 3e6
 SPARE = 4  # columns of a table more than a round needs: the next one may
 MOST_BYTES = 500e6  # of all tables of a file: 16 pairs of elements of a published model need 290 MB
 

@@ -9,7 +9,7 @@ from ..arrays import IntArray
 from .environment import Pair
 from .evaluation import Fitting, WeightedInput, direct_part
 from .place import Place
-from .trials import Goal, Trials, thresholds
+from .trials import NEXT_TO, Goal, Trials, thresholds
 from .truncation import Errors, truncated
 
 
@@ -35,7 +35,8 @@ class LeadingColumns:
     def lowest(self, tolerance: float, most: int | None = None, which: str = "ordinary") -> tuple[int, Errors]:
         """The lowest level up to `most` that is within the tolerance, else that one; which: field of Cases."""
         trials, last = self._trials[which], self._last if most is None else most
-        return trials.lowest(last, tolerance) or (last, trials.errors(last))
+        next_to = NEXT_TO if which == "ordinary" else 1.0
+        return trials.lowest(last, tolerance, next_to=next_to) or (last, trials.errors(last))
 
     def with_close(self, level: int, goal: Goal) -> int:
         """The level that centres with close neighbours need as well."""

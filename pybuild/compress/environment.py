@@ -78,17 +78,19 @@ class JoinedBlocks:
     place: Index
     i: Index
     j: Index
+    structure: Index  # (p,) number of that of the pair
     vector: Array
     rows: Rows
 
     @classmethod
-    def of(cls, descriptor: Descriptor, blocks: dict[Pair, PairBlock]) -> JoinedBlocks:
-        """At least one block."""
+    def of(cls, descriptor: Descriptor, blocks: dict[Pair, PairBlock], structure: Index) -> JoinedBlocks:
+        """At least one block; structure (n,): the number of each atom's."""
         ends = np.cumsum([0, *(block.n_places for block in blocks.values())]).tolist()
         places = [block.place + first for block, first in zip(blocks.values(), ends, strict=False)]
         i, j, vector = (np.concatenate([getattr(block, name) for block in blocks.values()]) for name in ("i", "j", "vector"))
         rows = descriptor.joined([block.rows for block in blocks.values()])
-        return cls(dict(zip(blocks, ends, strict=False)), ends[-1], np.concatenate(places), i, j, vector, rows)
+        first = dict(zip(blocks, ends, strict=False))
+        return cls(first, ends[-1], np.concatenate(places), i, j, structure[i], vector, rows)
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,12 @@ class Environment:
         for d, descriptor in enumerate(self.descriptors):
             own = {pair: block for pair, block in self.blocks.items() if pair[0] == d}
             if own:
-                found[d] = JoinedBlocks.of(descriptor, own)
+                found[d] = JoinedBlocks.of(descriptor, own, self.structure)
         return found
 
-    def sums(self, atoms: Index, numbers: Array) -> Array:
-        """(n_structures,) of numbers (k,) that belong to atoms (k,)."""
-        return np.bincount(self.structure[atoms], numbers, minlength=self.n_structures).astype(np.float64, copy=False)
+    def sums(self, structure: Index, numbers: Array) -> Array:
+        """(n_structures,) of numbers (k,) that belong to structures (k,)."""
+        return np.bincount(structure, numbers, minlength=self.n_structures).astype(np.float64, copy=False)
 
     @property
     def n_atoms(self) -> int:

@@ -331,11 +331,11 @@ def accumulate(
     forces, virial = np.zeros((env.n_atoms, 3)), np.zeros((env.n_structures, 9))
     for d, joined in env.joined.items():
         g = _pair_forces(env.descriptors[d], joined, features, {pair: dc for pair, dc in gradients.items() if pair[0] == d})
-        of_pairs = [np.bincount(joined.i, g[:, c], env.n_atoms) - np.bincount(joined.j, g[:, c], env.n_atoms) for c in range(3)]
+        g = np.ascontiguousarray(g.T)
+        of_pairs = [np.bincount(joined.i, along, env.n_atoms) - np.bincount(joined.j, along, env.n_atoms) for along in g]
         forces += np.column_stack(of_pairs)
-        products = (joined.vector[:, :, None] * g[:, None, :]).reshape(-1, 9)
-        virial -= np.column_stack([env.sums(joined.i, products[:, c]) for c in range(9)])
-    return Result(env.sums(np.arange(env.n_atoms), atom_energy), forces, virial.reshape(-1, 3, 3))
+        virial -= np.column_stack([env.sums(joined.structure, r * along) for r in joined.vector.T for along in g])
+    return Result(env.sums(env.structure, atom_energy), forces, virial.reshape(-1, 3, 3))
 
 
 def _pair_forces(

@@ -207,7 +207,7 @@ class _Candidate:
         if _n_products(last) <= NO_GAIN * _n_products(row_ends):
             return last
         trials = self.search.trials((which, *_key(row_ends), *_key(self.most)), cases, candidate)
-        found = trials.lowest(len(levels) - 1, tolerance, self.search.found_before.get(which))
+        found = trials.lowest(len(levels) - 1, tolerance, self.search.found_before.get(which), next_to=1.0)
         level = len(levels) - 1 if found is None else found[0]
         self.search.found_before[which] = level
         return at(level)

@@ -25,6 +25,7 @@ VIRIAL_PER_FORCE = 0.5  # angstrom: virials within 1e-6 eV in 200 atoms for forc
 LEVELS_PER_DECADE = 16  # fineness of the threshold
 MOST_STEPS = 10  # of a search, as a rule
 FIRST = 1  # cases that a search looks at
+NEXT_TO = 10 ** (-1 / LEVELS_PER_DECADE)  # of the tolerance: the error that the level after one that fails has
 
 
 @dataclass(frozen=True)
@@ -120,15 +121,18 @@ class Trials:
         log.debug("threshold %d: forces %.1e eV/A, energy %.1e, virial %.1e eV/atom%s", level, *astuple(worst), text)
         return worst
 
-    def lowest(self, last: int, tolerance: float, guess: int | None = None) -> tuple[int, Errors] | None:
-        """A level up to the last one within the tolerance whose predecessor is not (errors fall with the level, up to noise);
-        None where there is none. guess: where to look first, without one what is known already tells."""
-        bracket = _Bracket(last, guess)
+    def lowest(
+        self, last: int, tolerance: float, guess: int | None = None, next_to: float = NEXT_TO
+    ) -> tuple[int, Errors] | None:
+        """A level up to the last one within the tolerance whose predecessor is not, or whose error is next to the tolerance
+        (errors fall with the level, up to noise); None where there is none. guess: where to look first if nothing is
+        known; next_to: of the tolerance, 1: the predecessor alone counts."""
+        bracket = _Bracket(last, guess, next_to)
         for known in sorted(self._known):
             if known <= last:
                 bracket.note(known, excess(_worst(self._known[known].values()), tolerance))
         steps, done = Progress("columns and products", MOST_STEPS), 0
-        while bracket.high > bracket.low + 1 or (bracket.high <= last and len(self._known[bracket.high]) < len(self._cases)):
+        while not bracket.is_narrow or (bracket.high <= last and len(self._known[bracket.high]) < len(self._cases)):
             level = bracket.next()
             few = None if level == bracket.high else FIRST
             bracket.note(level, excess(self.errors(level, tolerance, few), tolerance))
@@ -144,15 +148,16 @@ class _Bracket:
     """A level that fails, or -1, and the next one that does not as far as is known, or one more than the last; and where to look:
     errors go with the threshold."""
 
-    def __init__(self, last: int, guess: int | None):
+    def __init__(self, last: int, guess: int | None, next_to: float):
         self.low, self.high = -1, last + 1
+        self._next_to = np.log10(next_to)
         self._passing, self._guess = {self.high}, guess
         self._decades = {self.low: np.inf, self.high: -np.inf}  # errors over the tolerance
-        self._widths: list[int] = []
-        self._strides = 0  # that went too short where no end is known
+        self._stride, self._at_low = 1, True  # how far to go at least from the end that the last look was next to
 
     def note(self, level: int, ratio: float) -> None:
         """The largest error of a level that is known, over the tolerance."""
+        self._guess = None
         if ratio <= 1.0:
             self._decades[level] = np.log10(max(ratio, 1e-300))
             self._passing.add(level)
@@ -169,27 +174,30 @@ class _Bracket:
         for level in self._passing - levels - {end}:
             del self._decades[level]
         self._passing = (self._passing & levels) | {end}
-        self._strides = 0
+        self._stride = 1
         self.high = min(level for level in self._passing if level > self.low)
 
+    @property
+    def is_narrow(self) -> bool:
+        """There is no level between, or its threshold would be next to that of the one that does not fail."""
+        return self.high <= self.low + 1 or self._decades[self.high] >= self._next_to
+
     def next(self) -> int:
-        """The middle where the errors have misled twice, or longer strides where only the end is left; the one that does not fail
-        where the two are neighbours."""
-        width = self.high - self.low
-        if width <= 1:
+        """The one that does not fail where the two are next to each other. Else where the errors point to: from an end that this
+        is next to farther each time."""
+        if self.is_narrow:
             return self.high
-        wanted = self._expected()
-        if self._guess is not None:
-            wanted, self._guess = self._guess, None
-        elif np.isfinite(self._decades[self.low]) and not np.isfinite(self._decades[self.high]):
-            wanted = self.low + (wanted - self.low) * 2**self._strides
-            self._strides += 1
-        elif len(self._widths) > 1 and width > self._widths[-2] // 2:
-            wanted = self.low + width // 2
-        self._widths.append(width)
-        return int(np.clip(wanted, self.low + 1, self.high - 1))
+        wanted = int(np.clip(self._expected(), self.low + 1, self.high - 1))
+        from_low, from_high = wanted - self.low, self.high - wanted
+        at_low = from_low <= from_high
+        self._stride = 2 * self._stride if at_low == self._at_low and min(from_low, from_high) <= self._stride else 1
+        self._at_low = at_low
+        nearest = max(self._stride, min(from_low, from_high))
+        return int(np.clip(self.low + nearest if at_low else self.high - nearest, self.low + 1, self.high - 1))
 
     def _expected(self) -> float:
+        if self._guess is not None:
+            return self._guess
         above, below = self._decades[self.low], self._decades[self.high]
         if np.isfinite(above) and np.isfinite(below):
             return self.low + round((self.high - self.low) * above / (above - below))

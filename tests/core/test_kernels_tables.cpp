@@ -29,7 +29,8 @@ struct Case {
         for (int row = 0; row < kIntervals * (order + 1); ++row) {
             const bool is_linear = row / (order + 1) >= kIntervals - dpc::kContinuations;
             for (int channel = 0; channel < rank && !(is_linear && row % (order + 1) > 1); ++channel) {
-                coefficients[static_cast<std::size_t>(row * stride + channel)] = static_cast<Real>(numbers.next(-1, 1));
+                at(coefficients, row / (order + 1), row % (order + 1), order + 1, channel) =
+                    static_cast<Real>(numbers.next(-1, 1));
             }
         }
         packed = Guarded<Real>(coefficients);
@@ -45,17 +46,26 @@ struct Case {
         }
     }
 
+    /// An element of (interval, group of 64 bytes of channels, power, channel of the group).
+    template <class Array>
+    auto& at(Array& array, int interval, int power, int n_powers, int channel) const {
+        const int group = 64 / static_cast<int>(sizeof(Real));
+        const int place = ((interval * (stride / group) + channel / group) * n_powers + power) * group + channel % group;
+        return array[static_cast<std::size_t>(place)];
+    }
+
     /// phi of a channel at pair k and its slope.
     long double phi(int k, int channel, long double& slope) const {
         const int n_powers = table.order + 1;
-        const Real* first = coefficients.data() + store.interval[static_cast<std::size_t>(k)] * n_powers * stride + channel;
+        const int interval = store.interval[static_cast<std::size_t>(k)];
         const long double t = store.pairs.distance[k];
         long double value = 0;
         slope = 0;
         for (int power = 0; power < n_powers; ++power) {
-            value += first[power * stride] * std::pow(t, static_cast<long double>(power));
+            const Real coefficient = at(coefficients, interval, power, n_powers, channel);
+            value += coefficient * std::pow(t, static_cast<long double>(power));
             if (power > 0) {
-                slope += power * first[power * stride] * std::pow(t, static_cast<long double>(power - 1));
+                slope += power * coefficient * std::pow(t, static_cast<long double>(power - 1));
             }
         }
         return value;

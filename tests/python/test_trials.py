@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The search for a threshold: what it finds is a level within the tolerance whose predecessor is not, by few evaluations."""
+"""The search for a threshold: a level within the tolerance whose predecessor is not, or nearly, by few evaluations."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from pybuild.compress.trials import LEVELS_PER_DECADE, Trials
+from pybuild.compress.trials import LEVELS_PER_DECADE, NEXT_TO, Trials
 from pybuild.compress.truncation import Errors
 
 LAST = 223
@@ -38,11 +38,11 @@ def worst(cases, level):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("slope", "noise"), [(1.0, 0.0), (1.0, 0.1), (0.3, 0.05), (2.5, 0.2)])
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-3])
-def test_a_level_within_whose_predecessor_is_not(seed, slope, noise, tolerance):
+def test_a_level_within_whose_predecessor_is_not_or_next_to_the_tolerance(seed, slope, noise, tolerance):
     cases = structures(seed, slope=slope, noise=noise)
     found, errors = Trials(cases, lambda level: level).lowest(LAST, tolerance)
     assert worst(cases, found) == errors.force <= tolerance
-    assert found == 0 or worst(cases, found - 1) > tolerance
+    assert found == 0 or worst(cases, found - 1) > tolerance or errors.force >= NEXT_TO * tolerance
     # All structures at a few levels; a level that fails costs less. Bisection would take half of 8 levels.
     assert sum(case.n for case in cases) <= 8 * len(cases)
 
@@ -80,5 +80,6 @@ def test_a_tighter_tolerance_goes_on_from_what_is_known():
     trials = Trials(cases, lambda level: level)
     trials.lowest(LAST, 1e-2)
     found, errors = trials.lowest(LAST, 2e-3)
-    assert worst(cases, found) == errors.force <= 2e-3 < worst(cases, found - 1)
+    assert worst(cases, found) == errors.force <= 2e-3
+    assert worst(cases, found - 1) > 2e-3 or errors.force >= NEXT_TO * 2e-3
     assert trials.errors(found - 1).force == worst(cases, found - 1)  # without a tolerance, of all structures

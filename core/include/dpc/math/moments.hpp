@@ -23,16 +23,21 @@ inline constexpr int kChannelStep = P::width;
 template <class P, class Real>
 struct IntervalCoefficients {
     const Real* first;
-    int stride;
-    DPC_FUNCTION P operator()(int power) const { return P::load(first + power * stride); }
+    DPC_FUNCTION P operator()(int power) const { return P::load(first + power * kChannelGroup<Real>); }
 };
 
-/// Where a pair is in a table: the interval's coefficients (ORDER + 1, stride) from a channel on, and x - left knot.
+/// Where a pair is in a table: the interval's coefficients, the channel that its first pack begins with, and x - left knot.
 template <class Real>
 struct TablePlace {
-    const Real* coefficients;
-    int stride;
+    const Real* interval;
+    int channel;
     Real distance;
+
+    /// Of pack v.
+    template <int ORDER, class P>
+    DPC_FUNCTION IntervalCoefficients<P, Real> coefficients(int v) const {
+        return {interval + place_of_channel<Real>(channel + v * kChannelStep<P>, ORDER + 1)};
+    }
 };
 
 /// moments[c][v] += phi_v R_c, N packs of channels. environment(c): R_c of the pair.
@@ -41,7 +46,7 @@ DPC_FUNCTION void add_moments(const TablePlace<Real>& place, const Environment& 
     const P t(place.distance);
     P phi[N];
     for (int v = 0; v < N; ++v) {
-        phi[v] = polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * kChannelStep<P>, place.stride}, t);
+        phi[v] = polynomial<ORDER>(place.template coefficients<ORDER, P>(v), t);
     }
     if constexpr (COMPONENTS < 4) {
         for (int v = 0; v < N; ++v) {
@@ -75,8 +80,7 @@ DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environme
     }
     for (int v = 0; v < N; ++v) {
         P slope;
-        const P phi =
-            polynomial<ORDER>(IntervalCoefficients<P, Real>{place.coefficients + v * kChannelStep<P>, place.stride}, t, slope);
+        const P phi = polynomial<ORDER>(place.template coefficients<ORDER, P>(v), t, slope);
         if constexpr (COMPONENTS == 1) {
             reverse[0] += slope * gradient[0][v];
         } else if constexpr (COMPONENTS == 2) {

@@ -125,6 +125,17 @@ DPC_FUNCTION double locate_product(const Grid& g, double x, double& distance) {
     return x < g.lower ? g.n_intervals + 1 : interval;
 }
 
+/// Channels of an interval lie in groups of 64 bytes; of each group one power after the other.
+template <class Real>
+inline constexpr int kChannelGroup = 64 / static_cast<int>(sizeof(Real));
+
+/// Where in an interval the coefficients of a channel begin; that of the next power lies kChannelGroup further.
+template <class Real>
+DPC_FUNCTION int place_of_channel(int channel, int n_powers) {
+    const unsigned in_group = static_cast<unsigned>(channel) % kChannelGroup<Real>;
+    return (channel - static_cast<int>(in_group)) * n_powers + static_cast<int>(in_group);
+}
+
 /// Value of the polynomial c[0] + c[1] t + .. + c[ORDER] t^ORDER.
 template <int ORDER, class V, class Coefficient>
 DPC_FUNCTION V polynomial(const Coefficient& c, V t) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "dpc/math/counts.hpp"
+#include "dpc/math/moments.hpp"
 #include "dpc/simd.hpp"
 
 namespace dpc::host::DPC_ISA {
@@ -39,8 +40,8 @@ DPC_FUNCTION int make_bundles(const std::int32_t* interval, int n, const BundleS
 }
 
 template <int ORDER, class Real>
-DPC_FUNCTION const Real* coefficients_of(const PackedTable<Real>& table, std::int32_t interval, int channel) {
-    return table.coef + interval * (static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride) + channel;
+DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, std::int32_t interval, int channel) {
+    return {table.coef + interval * (static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride), channel, Real(0)};
 }
 
 /// Eight numbers, in as many registers as that takes.
@@ -111,12 +112,12 @@ void moments_pass(const PackedTable<Real>& table, int channel, const BundleScrat
         }
     }
     for (int bundle = 0; bundle < n_bundles; ++bundle) {
-        const Real* coefficients = coefficients_of<ORDER>(table, scratch.interval[bundle], channel);
+        const math::TablePlace<Real> place = place_of<ORDER>(table, scratch.interval[bundle], channel);
         const Real* sums = scratch.numbers + bundle * kNumbers<Real, COMPONENTS>;
         P term[COMPONENTS][N];
         for (int p = 0; p <= ORDER; ++p) {
             for (int v = 0; v < N; ++v) {
-                const P coefficient = P::load(coefficients + p * table.stride + v * P::width);
+                const P coefficient = place.template coefficients<ORDER, P>(v)(p);
                 for (int c = 0; c < COMPONENTS; ++c) {
                     const P of_power(sums[c * BundleScratch<Real>::kNumbers + p]);
                     term[c][v] = p == 0 ? coefficient * of_power : term[c][v] + coefficient * of_power;
@@ -174,12 +175,12 @@ void gradients_pass(const PackedTable<Real>& table, int channel, const BundleScr
     for (int first = 0; first < n_bundles; first += at_once) {
         const int n = n_bundles - first < at_once ? n_bundles - first : at_once;
         for (int bundle = 0; bundle < n; ++bundle) {
-            const Real* coefficients = coefficients_of<ORDER>(table, scratch.interval[first + bundle], channel);
+            const math::TablePlace<Real> place = place_of<ORDER>(table, scratch.interval[first + bundle], channel);
             for (int c = 0; c < COMPONENTS; ++c) {
                 for (int p = 1 - c; p <= ORDER; ++p) {
-                    P sum = weight[c][0] * P::load(coefficients + p * table.stride);
+                    P sum = weight[c][0] * place.template coefficients<ORDER, P>(0)(p);
                     for (int v = 1; v < N; ++v) {
-                        sum += weight[c][v] * P::load(coefficients + p * table.stride + v * P::width);
+                        sum += weight[c][v] * place.template coefficients<ORDER, P>(v)(p);
                     }
                     partial[bundle * n_numbers + c * ORDER + p - 1 + c] = sum;
                 }

@@ -44,11 +44,11 @@ void locate(const math::Grid& grid, int begin, int end, const PairArrays<Real>& 
 template <int ORDER, class Real>
 DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, const PairArrays<Real>& pairs, int k, int channel) {
     const std::ptrdiff_t interval_size = static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride;
-    return {table.coef + pairs.interval[k] * interval_size + channel, table.stride, pairs.distance[k]};
+    return {table.coef + pairs.interval[k] * interval_size, channel, pairs.distance[k]};
 }
 
 /// Packs run over channels, not over pairs: the coefficients of an interval lie side by side, so that a pair costs loads of whole
-/// packs and no gather. All sums of N packs of channels stay in registers over the pairs of a centre; the N polynomials, Horner's
+/// packs, at constant distances from the first, and no gather. All sums of N packs of channels stay in registers over the pairs of a centre; the N polynomials, Horner's
 /// rule each, are independent of each other and of those of the next pair, so that the processor has work while one waits for its
 /// own last step.
 template <class Real, int COMPONENTS, int ORDER, int N>

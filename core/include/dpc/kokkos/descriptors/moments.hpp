@@ -29,8 +29,7 @@ struct SegmentPairs {
     template <int ORDER>
     KOKKOS_FORCEINLINE_FUNCTION math::TablePlace<Real> place(int pair, int channel) const {
         const int interval_size = (ORDER + 1) * stride;
-        return {coefficients + static_cast<std::ptrdiff_t>(pairs.interval[pair]) * interval_size + channel, stride,
-                pairs.distance[pair]};
+        return {coefficients + static_cast<std::ptrdiff_t>(pairs.interval[pair]) * interval_size, channel, pairs.distance[pair]};
     }
 };
 
