@@ -20,8 +20,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # Kernel, value type, components: the most instructions and exchanges of its loop. A round of it is 8 pairs of 24 channels, with
-# tables of order 5, in the kernels with moments; 8 products of neighbours' vectors in those of triples; 32 pairs in the others.
+# tables of order 5, in the kernels with moments; 8 products of neighbours' vectors in those of triples; 16 inputs of 64 neurons, for 32 atoms, in that of the
+# fitting net; 32 pairs in the others.
 BOUNDS = {
+    "FusedNet<>": (110, 0),
     "GatherPairs<false>": (150, 2),
     "GatherPairs<true>": (150, 2),
     "ComputeEnvironment<double, 4, false>": (290, 0),
@@ -53,15 +55,17 @@ BOUNDS = {
     "ReverseTriples<float, 1>": (145, 2),
     "ReverseTriples<float, 2>": (180, 2),
 }
+FUSED, FUSED_UNITS = "FusedNet<>", 48  # 8 tiles of neurons, 2 of atoms, 3 products of halves each
 # With components of higher degree (lmax > 1) there is no bound, and what does not fit the registers may lie in local memory.
 UNBOUND = re.compile(r"Moments.*, (9|16|25)>")
-ARITHMETIC = {"DFMA", "DMUL", "DADD", "FFMA", "FMUL", "FADD", "FFMA2", "FMUL2", "FADD2"}
+ARITHMETIC = {"DFMA", "DMUL", "DADD", "FFMA", "FMUL", "FADD", "FFMA2", "FMUL2", "FADD2", "HMMA"}
 EXCHANGES = {"SHFL", "VOTE", "VOTEU"}
 ROOTS = {"MUFU"}  # and divisions
 LOCAL = {"LDL", "STL"}
 LEAST_SHARE = 8  # one instruction of so many is arithmetic: less is not a loop over pairs
 
-NAME = re.compile(r"dpc::kokkos::(GatherPairs|Compute(?:Environment|Moments|Pairs|Triples)|Reverse(?:Environment|Moments|Pairs|Triples))<")
+UNITS = {"HMMA"}  # matrix units: what the fitting net's kernel is for
+NAME = re.compile(r"dpc::kokkos::(FusedNet|GatherPairs|Compute(?:Environment|Moments|Pairs|Triples)|Reverse(?:Environment|Moments|Pairs|Triples))<")
 
 
 class Kernel(NamedTuple):
@@ -138,6 +142,8 @@ def complaints(kernel: Kernel) -> Iterator[str]:
         return
     if any(count(loop, LOCAL) for loop in kernel.loops):
         yield "local memory in a loop"
+    if kernel.name == FUSED and (count(kernel.loop(), UNITS) != FUSED_UNITS or count(kernel.operations, LOCAL)):
+        yield f"not {FUSED_UNITS} products of matrix units in its loop, or local memory"
     size, exchanges = BOUNDS.get(kernel.name, (0, 0))
     found, exchanged = len(kernel.loop()), count(kernel.loop(), EXCHANGES)
     if found > size or exchanged > exchanges:

@@ -205,6 +205,8 @@ stage_test() {
     [ "$backend" = serial ] || way=gpu1double
     step "kokkos_tests" env DPC_TEST_TABLES="$folder/tables" "$build/core/$tests"
     grep -q "OK.*/$way" "$build/step.log" || failures+=("kokkos_tests: no test of $way passed")
+    [ "$backend" = serial ] || step "kokkos_tests, fused net" env DPC_FUSED_NET=1 DPC_TEST_TABLES="$folder/tables" "$build/core/$tests" \
+        --gtest_filter='*gpu1mixed*:FusedNet*'
     step "kokkos_at_exit" "$build/core/tests/core/kokkos_at_exit"
 }
 
@@ -234,6 +236,9 @@ stage_bench() {
             [ "$atoms" -lt 50000 ] && [ "$backend" = cuda ] || limits=yes # where the card is busy
             step "bench $name $atoms" "$build/core/$bench" "$folder/tables/$model.bin" --structure "$structure" --atoms "$atoms" --seconds "$seconds" \
                 --host $host --limits $limits --json "$results/bench-$name-$atoms.json" && grep -v '^Kokkos::' "$build/step.log"
+            [ "$backend" = serial ] || step "bench $name $atoms, fused net" env DPC_FUSED_NET=1 "$build/core/$bench" "$folder/tables/$model.bin" \
+                --structure "$structure" --atoms "$atoms" --seconds "$seconds" --host $host --limits no --precision mixed \
+                --json "$results/bench-$name-$atoms-fused.json" && [ "$backend" = cuda ] && grep -v '^Kokkos::' "$build/step.log"
         done
     done
 }

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ANY_STANDARD = r"[a-z_]+"  # <vector>: no dot, no slash
 SYSTEM = r"d(lfcn|irent)\.h|fcntl\.h|li(mits|nk)\.h|sys/(file|stat)\.h|unistd\.h"
 # What the files of a C++ folder may include beside their own: standard headers, others. The first folder that fits counts.
-KOKKOS = r"dpc/.*|Kokkos_\w+\.hpp|cublas_v2\.h|hipblas/hipblas\.h|omp\.h"
+KOKKOS = r"dpc/.*|Kokkos_\w+\.hpp|cublas_v2\.h|cuda_fp16\.h|hipblas/hipblas\.h|omp\.h"
 CXX_FOLDERS = {
     "core/include/dpc/math": ("cmath|cstdint", r"dpc/math/.*|dpc/codes\.hpp"),
     "core/include/dpc/kokkos": (ANY_STANDARD, KOKKOS),

@@ -4,8 +4,11 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+
+#include "dpc/kokkos/halves.hpp"
 
 #if defined(__SANITIZE_THREAD__)
 #define DPC_NOT_CHECKED __attribute__((no_sanitize_thread, noinline))
@@ -57,7 +60,7 @@ struct Context {
 
 /// Where a thread waits for the others.
 struct Call {
-    enum class Kind { none, barrier, exchange, vote };
+    enum class Kind { none, barrier, exchange, vote, multiply };
     Kind kind = Kind::none;
     int mask = 0;
 };
@@ -65,14 +68,15 @@ struct Call {
 struct Thread {
     Context context;
     Call call;
-    std::uint64_t given[2];  // by parity of the call: who reads this one may be a call behind
+    std::uint64_t given[2];              // by parity of the call: who reads this one may be a call behind
+    float given_a[2][8], given_b[2][4];  // the same of matrix units
     int n_calls = 0;
     bool has_returned = true;
 };
 
 struct WarpState {
     Context scheduler;
-    Thread threads[EmulatedWarp::kMostThreads];
+    Thread threads[EmulatedWarp::kMostThreads * EmulatedWarp::kMostWarps];
     int current = 0, n_stacks = 0;
     void (*job)(const void*) = nullptr;
     const void* body = nullptr;
@@ -169,7 +173,9 @@ EmulatedWarp::Settings& EmulatedWarp::settings() {
     return settings;
 }
 
-DPC_NOT_CHECKED int EmulatedWarp::thread() { return warp.current; }
+DPC_NOT_CHECKED int EmulatedWarp::thread() { return warp.current % size(); }
+
+DPC_NOT_CHECKED int EmulatedWarp::Team::warp() { return dpc::test::warp.current / size(); }
 
 DPC_NOT_CHECKED void EmulatedWarp::barrier() {
     if (settings().has_barrier) {
@@ -191,7 +197,8 @@ DPC_NOT_CHECKED std::uint64_t EmulatedWarp::exchange_bits(std::uint64_t bits, in
 DPC_NOT_CHECKED void EmulatedWarp::count_votes(bool yes, int& before, int& all) {
     before = all = 0;
     const int parity = meet(Call::Kind::vote, 0, yes ? 1 : 0);
-    for (int k = 0; k < size(); ++k) {
+    const int first = warp.current / size() * size();
+    for (int k = first; k < first + size(); ++k) {
         const Thread& thread = warp.threads[k];
         const bool has_voted = thread.n_calls >= warp.threads[warp.current].n_calls;
         const int vote = has_voted ? static_cast<int>(thread.given[parity]) : 0;
@@ -200,8 +207,33 @@ DPC_NOT_CHECKED void EmulatedWarp::count_votes(bool yes, int& before, int& all) 
     }
 }
 
-DPC_NOT_CHECKED void EmulatedWarp::run_all(void (*call)(const void*), const void* body) {
-    const int n = size();
+DPC_NOT_CHECKED void EmulatedWarp::multiply_add(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
+    Thread& me = warp.threads[warp.current];
+    const int next = me.n_calls % 2;
+    for (int k = 0; k < 8; ++k) {
+        me.given_a[next][k] = kokkos::value_of_half(a[k / 2] >> (k % 2 * 16) & 0xffffU);
+    }
+    for (int k = 0; k < 4; ++k) {
+        me.given_b[next][k] = kokkos::value_of_half(b[k / 2] >> (k % 2 * 16) & 0xffffU);
+    }
+    const int parity = meet(Call::Kind::multiply, 0, 0), first = warp.current / size() * size();
+    const int g = warp.current % size() / 4, q = warp.current % 4;
+    for (int i = 0; i < 4; ++i) {
+        const int row = g + i / 2 * 8, column = 2 * q + i % 2, half = settings().has_layout ? row / 8 : 1 - row / 8;
+        double sum = static_cast<double>(c[i]);
+        for (int k = 0; k < 16; ++k) {
+            const int place = k % 8 / 2;  // of the thread in its four
+            const float of_a = warp.threads[first + row % 8 * 4 + place].given_a[parity][(k / 8 * 2 + half) * 2 + k % 2];
+            const float of_b = warp.threads[first + column * 4 + place].given_b[parity][k / 8 * 2 + k % 2];
+            sum += static_cast<double>(of_a) * static_cast<double>(of_b);
+        }
+        const auto near = static_cast<float>(sum);
+        c[i] = std::abs(static_cast<double>(near)) > std::abs(sum) ? std::nextafter(near, 0.0F) : near;
+    }
+}
+
+DPC_NOT_CHECKED void EmulatedWarp::run_all(void (*call)(const void*), const void* body, int n_threads) {
+    const int n = n_threads;
     for (; warp.n_stacks < n; ++warp.n_stacks) {
         make_stack(warp.threads[warp.n_stacks].context);
     }

@@ -15,8 +15,10 @@ public:
         int size = 8;             // at most kMostThreads, a power of two; few are fast
         bool backward = false;    // the order in which threads run between two calls
         bool has_barrier = true;  // false: a planted bug, with DPC_PLANTED=barrier in the environment from the start
+        bool has_layout = true;   // false: matrix units take rows g and g + 8 of a for each other: a planted bug
     };
     static constexpr int kMostThreads = 64;
+    static constexpr int kMostWarps = 4;  // of a team, of 32 threads each
     static Settings& settings();
 
     static int size() { return settings().size; }
@@ -32,16 +34,28 @@ public:
         return value;
     }
     static void count_votes(bool yes, int& before, int& all);
+    /// As in dpc/kokkos/warp.hpp. Products are exact; their sum with c is cut to 24 bits, the worst that units do.
+    static void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]);
 
     /// body() in every thread of a warp.
     template <class Body>
     static void run(const Body& body) {
-        run_all([](const void* of) { (*static_cast<const Body*>(of))(); }, &body);
+        run_all([](const void* of) { (*static_cast<const Body*>(of))(); }, &body, size());
+    }
+
+    /// Of several warps, whose threads meet all together even where only those of a warp have to.
+    struct Team {
+        static int warp();
+        static void barrier() { EmulatedWarp::barrier(); }
+    };
+    template <class Body>
+    static void run_team(int n_warps, const Body& body) {
+        run_all([](const void* of) { (*static_cast<const Body*>(of))(); }, &body, n_warps * size());
     }
 
 private:
     static std::uint64_t exchange_bits(std::uint64_t bits, int mask);
-    static void run_all(void (*call)(const void*), const void* body);
+    static void run_all(void (*call)(const void*), const void* body, int n_threads);
 };
 
 }  // namespace dpc::test

@@ -7,7 +7,7 @@
 
 #include "descriptor_models.hpp"
 #include "dpc/kokkos/loops.hpp"
-#include "emulated_warp.hpp"
+#include "emulated_setting.hpp"
 #include "kokkos_test.hpp"
 #include "smooth_model.hpp"
 
@@ -17,29 +17,6 @@ using namespace dpc::test;
 using dpc::Evaluator;
 using dpc::PairKind;
 using Group = dpc::kokkos::ThreadGroup<dpc::kokkos::Warp<Kokkos::Serial>>;
-
-/// Size of a warp, and whether its threads run from the last to the first.
-struct Shape {
-    int size = 32;
-    bool backward = false;
-};
-void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.size << (shape.backward ? "backward" : "forward"); }
-
-/// The emulator's settings for the length of a test.
-class Emulated {
-public:
-    explicit Emulated(const Shape& shape, bool has_barrier = true) {
-        EmulatedWarp::settings().size = shape.size;
-        EmulatedWarp::settings().backward = shape.backward;
-        EmulatedWarp::settings().has_barrier = has_barrier && before_.has_barrier;
-    }
-    ~Emulated() { EmulatedWarp::settings() = before_; }
-    Emulated(const Emulated&) = delete;
-    Emulated& operator=(const Emulated&) = delete;
-
-private:
-    EmulatedWarp::Settings before_ = EmulatedWarp::settings();
-};
 
 class EmulatedWarps : public testing::TestWithParam<Shape> {
 protected:

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "dpc/kokkos/pack.hpp"
+#include "dpc/kokkos/split_net.hpp"
 #include "dpc/math/slots.hpp"
 #include "dpc/neighbour_rule.hpp"
 #include "dpc/packed_model.hpp"
@@ -114,6 +115,7 @@ struct DeviceType {
     bool takes_all = true;
     double energy_bias = 0;               // of the last layer and the type
     const Real* energy_weight = nullptr;  // of the last layer, (n_in)
+    SplitNet split;                       // the hidden layers once more, where fused_net.hpp evaluates them
 };
 
 template <class ExecSpace, class Real>
@@ -137,6 +139,11 @@ public:
 
     std::size_t bytes() const { return bytes_; }
 
+    /// Of some type.
+    bool has_fused_net() const {
+        return std::any_of(types.begin(), types.end(), [](const auto& type) { return type.split.n_layers > 0; });
+    }
+
 private:
     template <class T>
     const T* upload(const T* values, std::size_t n);
@@ -159,9 +166,13 @@ private:
                                   const std::vector<PackedTable<Real>>& device);
     CutoffSlots upload_slots(const Model& model, int a, const PackedType<Real>& type);
     void upload_net(const PackedFitting<Real>& from, DeviceType<Real>& to);
+    /// Without layers where matrix units cannot do them.
+    SplitNet upload_split(const PackedFitting<Real>& from, const std::vector<DeviceLayer<Real>>& layers);
+    SplitMatrix upload(const HostSplitMatrix& matrix);
 
     ExecSpace space_;
     const DeviceModel* before_;
+    bool fuses_nets_ = wants_fused_net();
     std::map<const void*, const void*> shared_;  // host memory of the PackedModel -> device memory
     std::map<const Real*, DeviceMatrix<Real>> shared_matrices_;
     std::vector<Kokkos::View<unsigned char*, Memory>> storage_;
@@ -371,7 +382,36 @@ void DeviceModel<ExecSpace, Real>::upload_net(const PackedFitting<Real>& from, D
         weight.push_back(last.weight.element(0, neuron));
     }
     to.energy_weight = upload(weight);
+    if constexpr (can_fuse_net<ExecSpace, Real>()) {
+        if (fuses_nets_ && Warp<ExecSpace>::size() == kUnitThreads && has_fusible_form(from)) {
+            to.split = upload_split(from, to.layers);
+        }
+    }
     to.energy_bias = from.energy_bias + static_cast<double>(last.bias[0]);
+}
+
+template <class ExecSpace, class Real>
+SplitMatrix DeviceModel<ExecSpace, Real>::upload(const HostSplitMatrix& matrix) {
+    SplitMatrix out = matrix.sizes;
+    out.fragments = upload(matrix.fragments);
+    out.in_scales = upload(matrix.in_scales);
+    out.out_scales = upload(matrix.out_scales);
+    return out;
+}
+
+template <class ExecSpace, class Real>
+SplitNet DeviceModel<ExecSpace, Real>::upload_split(const PackedFitting<Real>& from,
+                                                    const std::vector<DeviceLayer<Real>>& layers) {
+    SplitNet net;
+    for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
+        const HostSplitMatrix weight(from.layers[l].weight), reverse_weight(from.layers[l].reverse_weight);
+        if (!weight.is_exact || !reverse_weight.is_exact) {
+            return {};
+        }
+        net.layers[l] = {upload(weight), upload(reverse_weight), layers[l].skip != Skip::none, layers[l].bias, layers[l].idt};
+    }
+    net.n_layers = static_cast<int>(layers.size()) - 1;
+    return net;
 }
 
 template <class ExecSpace, class Real>

@@ -124,7 +124,7 @@ public:
     std::string describe() const {
         return std::string(std::is_same_v<Real, double> ? "double" : "mixed") + " precision, Kokkos " + ExecSpace::name() + ", " +
                (is_gpu<ExecSpace>
-                    ? std::string(MatrixProduct<ExecSpace, Real>::name())
+                    ? std::string(MatrixProduct<ExecSpace, Real>::name()) + (model_.has_fused_net() ? ", fused net" : "")
                     : std::to_string(count_workers(space_)) + (count_workers(space_) == 1 ? " thread" : " threads"));
     }
 
@@ -342,8 +342,7 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(Launches<ExecSpace>& launches, c
     }
     charge(&StageTimes::descriptor);
     FittingNet<ExecSpace, Real> net(launches, type, arrays, chunk, product_);
-    net.compute();
-    net.reverse();
+    net.evaluate();
     if (pass.first_layer != nullptr) {
         net.add_first_layer_gradient(pass.first_layer + static_cast<std::size_t>(chunk.type) * first_layer_stride());
     }

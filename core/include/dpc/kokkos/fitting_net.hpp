@@ -3,6 +3,7 @@
 // is (tile, neuron, lane). Biases, activations, slopes, time steps and skip connections are one pass after each product, on both ways.
 #pragma once
 
+#include "dpc/kokkos/fused_net.hpp"
 #include "dpc/kokkos/matrix_product.hpp"
 #include "dpc/kokkos/scratch.hpp"
 #include "dpc/math/activation.hpp"
@@ -183,7 +184,41 @@ public:
           product_(product),
           input_(scratch.features(type.n_features, chunk.tiles.lanes)) {}
 
-    /// chunk.energy, the type's bias included.
+    /// chunk.energy, the type's bias included; the input becomes dE/dinput.
+    void evaluate() {
+        if (type_.split.n_layers > 0) {
+            fuse();
+        } else {
+            compute();
+            reverse();
+        }
+        if (chunk_.factors != nullptr) {
+            for_each_row("dpc::multiply_by_factors", launches_, chunk_.tiles, input_.n_rows,
+                         MultiplyByFactors<Real>{input_, chunk_});
+        }
+    }
+
+    /// After evaluate: what a bias of the first layer would get, over the atoms that contribute. sums: (neurons), added to.
+    void add_first_layer_gradient(double* sums) const {
+        const int n = layers_.front().weight.n_out;
+        const TiledRows<Real> gradient = layers_.size() > 1 ? slope(0) : TiledRows<Real>{};
+        Kokkos::parallel_for("dpc::sum_first_layer", Kokkos::TeamPolicy<ExecSpace>(launches_.space(), n, Kokkos::AUTO),
+                             SumFirstLayer<ExecSpace, Real>{gradient, chunk_, sums});
+    }
+
+private:
+    void fuse() {
+        if constexpr (can_fuse_net<ExecSpace, Real>()) {
+            const int n_teams = chunk_.tiles.lanes / kNetAtoms;
+            NetPart part{type_.split,          input_, {}, type_.energy_weight, type_.energy_bias, chunk_.energy,
+                         chunk_.tiles.n_atoms, n_teams};
+            for (std::size_t l = 0; l < n_hidden(); ++l) {
+                part.slopes[l] = slope(l);
+            }
+            launches_.add(FusedNetLaunch<ExecSpace>{Together<NetPart>(part)});
+        }
+    }
+
     void compute() {
         TiledRows<Real> x = input_;
         for (std::size_t l = 0; l < n_hidden(); ++l) {
@@ -199,7 +234,6 @@ public:
             SumEnergy<Real>{type_.energy_weight, x, type_.energy_bias, chunk_.energy, chunk_.tiles.n_atoms, n_hidden() == 0});
     }
 
-    /// The input becomes dE/dinput.
     void reverse() {
         for (std::size_t l = n_hidden(); l-- > 0;) {
             const DeviceLayer<Real>& layer = layers_[l];
@@ -215,21 +249,8 @@ public:
                 for_each_row("dpc::reverse_skip", launches_, chunk_.tiles, reverse_x.n_rows, gradient);
             }
         }
-        if (chunk_.factors != nullptr) {
-            for_each_row("dpc::multiply_by_factors", launches_, chunk_.tiles, input_.n_rows,
-                         MultiplyByFactors<Real>{input_, chunk_});
-        }
     }
 
-    /// After reverse: what a bias of the first layer would get, over the atoms that contribute. sums: (neurons), added to.
-    void add_first_layer_gradient(double* sums) const {
-        const int n = layers_.front().weight.n_out;
-        const TiledRows<Real> gradient = layers_.size() > 1 ? slope(0) : TiledRows<Real>{};
-        Kokkos::parallel_for("dpc::sum_first_layer", Kokkos::TeamPolicy<ExecSpace>(launches_.space(), n, Kokkos::AUTO),
-                             SumFirstLayer<ExecSpace, Real>{gradient, chunk_, sums});
-    }
-
-private:
     std::size_t n_hidden() const { return layers_.size() - 1; }
     TiledRows<Real> output(std::size_t l) const { return scratch_.output(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }
     TiledRows<Real> slope(std::size_t l) const { return scratch_.slope(l, layers_[l].weight.n_out, chunk_.tiles.lanes); }

@@ -28,6 +28,7 @@ constexpr int kMostGpuAtoms = 65536;     // of a chunk on a GPU: more do not mak
 constexpr int kFewestGpuAtoms = 1024;    // however little memory there is
 constexpr double kGpuMemoryShare = 0.1;  // of the free memory, for scratch
 constexpr int kGpuLaneMultiple = 32;
+static_assert(kGpuLaneMultiple % kNetAtoms == 0, "teams of fused_net.hpp have whole chunks");
 constexpr int kFewGpuAtoms = 16384;  // with so many launches take longer than kernels: chunks are evaluated together
 
 /// Lanes of a tile. On a processor those of one product tile.

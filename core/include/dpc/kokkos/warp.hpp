@@ -14,6 +14,12 @@
 
 namespace dpc::kokkos {
 
+// multiply_add, where has_matrix_units is true, is the product of a unit: c (16, 8) += a (16, 16) b (16, 8), a and b halves, two in a register
+// (the first in its lower half), c single. Warps have 32 threads then, and number 4 g + q has
+//   a: rows g, g + 8, g, g + 8 in its registers 0 .. 3; columns 2 q, 2 q + 1 in 0 and 1, 2 q + 8, 2 q + 9 in 2 and 3
+//   b: column g; rows 2 q, 2 q + 1 in register 0, 2 q + 8, 2 q + 9 in 1
+//   c: row g in 0 and 1, g + 8 in 2 and 3; columns 2 q in 0 and 2, 2 q + 1 in 1 and 3
+
 /// Threads that voted yes: those before this one, and all.
 struct Votes {
     int before, all;
@@ -25,6 +31,7 @@ struct Warp;
 #else
 template <class ExecSpace>
 struct Warp : test::EmulatedWarp {
+    static constexpr bool has_matrix_units = true;  // of 32 threads
     static Votes vote(bool yes) {
         Votes votes;
         count_votes(yes, votes.before, votes.all);
@@ -38,6 +45,12 @@ struct Warp : test::EmulatedWarp {
 template <>
 struct Warp<Kokkos::Cuda> {
     static constexpr unsigned kAll = 0xffffffffU;
+#if defined(KOKKOS_ARCH_KEPLER) || defined(KOKKOS_ARCH_MAXWELL) || defined(KOKKOS_ARCH_PASCAL) || defined(KOKKOS_ARCH_VOLTA) || \
+    defined(KOKKOS_ARCH_TURING75)
+    static constexpr bool has_matrix_units = false;
+#else
+    static constexpr bool has_matrix_units = true;
+#endif
     static KOKKOS_FORCEINLINE_FUNCTION constexpr int size() { return 32; }
     static KOKKOS_FORCEINLINE_FUNCTION int thread() {
         KOKKOS_IF_ON_DEVICE((return static_cast<int>(threadIdx.x);))
@@ -55,12 +68,22 @@ struct Warp<Kokkos::Cuda> {
                              return Votes{__popc(votes & ((1U << threadIdx.x) - 1U)), __popc(votes)};))
         KOKKOS_IF_ON_HOST((return Votes{0, 0};))
     }
+    static KOKKOS_FORCEINLINE_FUNCTION void multiply_add([[maybe_unused]] float (&c)[4],
+                                                         [[maybe_unused]] const std::uint32_t (&a)[4],
+                                                         [[maybe_unused]] const std::uint32_t (&b)[2]) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+        asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+    }
 };
 #endif
 
 #if defined(KOKKOS_ENABLE_HIP)
 template <>
 struct Warp<Kokkos::HIP> {
+    static constexpr bool has_matrix_units = false;
     static KOKKOS_FORCEINLINE_FUNCTION constexpr int size() { return Kokkos::Impl::HIPTraits::WarpSize; }
     static KOKKOS_FORCEINLINE_FUNCTION int thread() {
         KOKKOS_IF_ON_DEVICE((return static_cast<int>(threadIdx.x);))
@@ -86,6 +109,7 @@ struct Warp<Kokkos::HIP> {
 #if defined(KOKKOS_ENABLE_SYCL)
 template <>
 struct Warp<Kokkos::SYCL> {
+    static constexpr bool has_matrix_units = false;
     static auto group() { return sycl::ext::oneapi::this_work_item::get_sub_group(); }
     static constexpr int size() { return 32; }
     static int thread() { return static_cast<int>(group().get_local_linear_id()); }
