@@ -163,6 +163,10 @@ EmulatedWarp::Settings from_environment() {
     EmulatedWarp::Settings settings;
     const char* planted = std::getenv("DPC_PLANTED");
     settings.has_barrier = planted == nullptr || std::strcmp(planted, "barrier") != 0;
+    settings.has_layout = planted == nullptr || std::strcmp(planted, "layout") != 0;
+    if (const char* size = std::getenv("DPC_EMULATED_WARP")) {
+        settings.size = std::atoi(size);
+    }
     return settings;
 }
 

@@ -12,9 +12,9 @@ namespace dpc::test {
 class EmulatedWarp {
 public:
     struct Settings {
-        int size = 8;             // at most kMostThreads, a power of two; few are fast
+        int size = 8;  // at most kMostThreads, a power of two; few are fast; DPC_EMULATED_WARP in the environment: another
         bool backward = false;    // the order in which threads run between two calls
-        bool has_barrier = true;  // false: a planted bug, with DPC_PLANTED=barrier in the environment from the start
+        bool has_barrier = true;  // false: a planted bug, with DPC_PLANTED=barrier (layout) in the environment from the start
         bool has_layout = true;   // false: matrix units take rows g and g + 8 of a for each other: a planted bug
     };
     static constexpr int kMostThreads = 64;

@@ -167,9 +167,14 @@ private:
                     const std::uint32_t of_high[2] = {weights.v[0], weights.v[1]}, of_low[2] = {weights.v[2], weights.v[3]};
                     DPC_UNROLL
                     for (int m = 0; m < kAtomTiles; ++m) {
-                        Warp::multiply_add(sums_[m][j], low[m], of_high);
-                        Warp::multiply_add(sums_[m][j], high[m], of_low);
-                        Warp::multiply_add(sums_[m][j], high[m], of_high);
+                        float products[kSums] = {};  // units cut what they add to: let that be small
+                        Warp::multiply_add(products, low[m], of_high);
+                        Warp::multiply_add(products, high[m], of_low);
+                        Warp::multiply_add(products, high[m], of_high);
+                        DPC_UNROLL
+                        for (int i = 0; i < kSums; ++i) {
+                            sums_[m][j][i] += products[i];
+                        }
                     }
                 }
             }
