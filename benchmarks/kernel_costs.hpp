@@ -32,7 +32,7 @@ inline constexpr double reverse_instructions = sizeof(Real) == sizeof(double) ? 
 constexpr double kAtomicsOfPair = 3;      // force of the neighbour
 constexpr double kAtomicsOfSegment = 12;  // of a centre and the neighbours of one type: its force, its virial
 constexpr double kFusedStepInstructions = 20, kFusedTileInstructions = 17;  // of a warp in a step of a product: once, and a tile
-constexpr double kFusedNeuronInstructions = 100;                           // of a thread for a neuron, forward and back
+constexpr double kFusedNeuronInstructions = 100;                            // of a thread for a neuron, forward and back
 constexpr double kFactorsOfThread = 4;  // of a GPU: kFactorsAtOnce of descriptors/se_e2_a/products.hpp
 
 struct Cost {
