@@ -23,7 +23,7 @@ from typing import NamedTuple
 # tables of order 5, in the kernels with moments; 8 products of neighbours' vectors in those of triples; 16 inputs of 64 neurons, for 32 atoms, in that of the
 # fitting net; 32 pairs in the others.
 BOUNDS = {
-    "FusedNet<>": (175, 0),
+    "FusedNet<>": (380, 0),
     "GatherPairs<false>": (150, 2),
     "GatherPairs<true>": (150, 2),
     "ComputeEnvironment<double, 4, false>": (290, 0),
