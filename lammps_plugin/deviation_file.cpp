@@ -24,11 +24,13 @@ constexpr const char* kNames[ModelDeviation::kValues] = {"max_devi_v", "min_devi
     throw dpc::InputError(text("the file of model deviations (out_file) ", path, " ", problem));
 }
 
-/// Whether a file has something in it that was not written here: all of ours begin with #.
+/// Whether a file has something in it, or may have, that is not of deviations: those begin with a line of their columns.
 bool is_of_others(const std::string& path) {
     std::ifstream file(path);
-    const int first = file.get();
-    return first != std::ifstream::traits_type::eof() && first != '#';
+    std::string line;
+    std::getline(file, line);
+    const bool is_empty = file.eof() && line.empty();
+    return !is_empty && (line.empty() || line.front() != '#' || line.find(kNames[0]) == std::string::npos);
 }
 
 /// Others, /dev/null, have neither owner nor length; /dev/stdout may be a file, in which the program has written already.

@@ -259,6 +259,7 @@ void PairDPCompressedBase::init_style() {
         sources().check();
         return true;
     });
+    is_advised_ = false;
     units_ = {1.0 / force->angstrom, force->boltz / kBoltz};
     start_deviation();
     if (!has_engines()) {
@@ -290,9 +291,6 @@ void PairDPCompressedBase::warn_of_settings() {
         if (const std::string advice = dpcompressed::advice_on_elements(*in_use.model, used_types(in_use)); !advice.empty()) {
             warn(named(in_use.file, advice));
         }
-    }
-    for (const std::string& advice : sources().advice([this](int i) { return model_type_[atom->type[i]] >= 0; })) {
-        warn(advice);
     }
 }
 
@@ -373,6 +371,12 @@ void PairDPCompressedBase::update_parameters() {
     const auto is_in_model = [this](int i) {
         return dpcompressed::type_in_new_list(model_type_.data(), atom->type[i], atom->mask[i], absent_bits()) >= 0;
     };
+    if (!is_advised_) {
+        is_advised_ = true;
+        for (const std::string& advice : sources().advice(is_in_model)) {
+            warn(advice);
+        }
+    }
     try {
         sources().read([this](Compute& compute) { sync_for(compute); }, is_in_model, n_all(), fparam_, aparam_);
     } catch (const dpc::InputError&) {  // not those of LAMMPS, which it has printed

@@ -209,6 +209,7 @@ private:
     dpc::Units units_;                                             // of the run
     double** scale_ = nullptr;                                     // per pair of LAMMPS types, for fix adapt
     bool is_set_up_ = false;                                       // init_style has seen the settings
+    bool is_advised_ = false;                                      // of the sources of parameters, in this run
     bool is_restarted_ = false;                                    // read_restart was here
     bool ghosts_changed_ = false;                                  // their types, in the last comm_forward_types
     std::unique_ptr<dpcompressed::ModelDeviation> deviation_;      // null: one model, or never

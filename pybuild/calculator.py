@@ -34,8 +34,10 @@ NO_FPARAM, NO_APARAM = np.zeros(0), np.zeros((0, 0))
 SKIN = 0.5
 DUMMY = "X"  # ASE's symbol of atoms that are none
 MOST_THREADS = 4096
-# angstrom: beyond, positions have lost digits that forces need, and a list by cells has more of them than can be counted
-FARTHEST, LONGEST = 1e7, 1e5
+SMALLEST_VOLUME = 1e-6  # cubic angstrom, of an open cell vector in the plane of the others: nothing to relate a stress to
+# angstrom: beyond, positions have lost digits that forces need; a list by cells has more of them than can be counted; and, where
+# another direction is periodic, more than anybody waits for
+FARTHEST, LONGEST, LONGEST_OPEN = 1e7, 1e5, 1e4
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,8 @@ class DPCompressed(Calculator):
     model that has no type X.
 
     stress, where some directions are periodic: the components along these, per volume of the cell (that of a direction without a
-    cell vector: 1 angstrom); those along or mixed with the other directions are zero. No stress where none is.
+    cell vector: 1 angstrom); those along or mixed with the other directions are zero. No stress where none is, or the cell has no
+    volume.
     """
 
     implemented_properties: Sequence[str] = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
@@ -235,7 +238,7 @@ class DPCompressed(Calculator):
         changed = super().set(**{word: copy.deepcopy(value) for word, value in words.items()})
         if changed:
             self.reset()
-        return changed
+        return copy.deepcopy(changed)
 
     @property
     def overflow(self) -> str:
@@ -306,28 +309,30 @@ class DPCompressed(Calculator):
         return self._images
 
     def _checked_cell(self, x: Array) -> Array | None:
-        """That of self.atoms, completed where it is open, None where no direction is periodic. Raises InputError where a list of
+        """The periodic vectors of self.atoms, completed, None where no direction is periodic. Raises InputError where a list of
         neighbours cannot be made, or would not mean what its user thinks."""
+        from ase.cell import Cell
+
         atoms = self.atoms
         cell, pbc = np.asarray(atoms.cell.array, dtype=np.float64), np.asarray(atoms.pbc, dtype=bool)
-        if not np.isfinite(cell).all():
+        if pbc.any() and not np.isfinite(cell).all():
             raise InputError("the cell is not finite")
         lengths = np.linalg.norm(cell, axis=1)
         if (lengths[pbc] == 0).any():
             raise InputError(
                 f"pbc is {pbc.tolist()}, but the cell has no vector {int(np.argmax(pbc & (lengths == 0)))}: set both or none"
             )
-        farthest, longest = np.abs(x).max(initial=0.0), max(lengths[pbc].max(initial=0.0), _extent_of_open(x, cell, pbc))
-        if farthest > FARTHEST or longest > LONGEST:
+        farthest, longest, extent = np.abs(x).max(initial=0.0), lengths[pbc].max(initial=0.0), _extent_of_open(x, cell, pbc)
+        most = LONGEST_OPEN if pbc.any() and not pbc.all() else LONGEST
+        if farthest > FARTHEST or longest > LONGEST or extent > most:
             raise InputError(
-                f"atoms lie up to {farthest:.3g} A from the origin and over {longest:.3g} A; no more than {FARTHEST:g} and "
-                f"{LONGEST:g} A can be evaluated (wrap() brings periodic atoms back): are lengths in angstrom?"
+                f"atoms lie up to {farthest:.3g} A from the origin and over {max(longest, extent):.3g} A; no more than "
+                f"{FARTHEST:g} and {most:g} A can be evaluated (wrap() brings periodic atoms back): are lengths in angstrom?"
             )
         if not pbc.any():
             return None
-        completed = np.asarray(atoms.cell.complete())
-        image_reach(completed, self.model.rcut + SKIN, pbc.tolist())  # refuses cells that are too thin
-        return completed
+        image_reach(cell, self.model.rcut + SKIN, pbc.tolist())  # refuses cells that are too thin
+        return np.asarray(Cell(cell * pbc[:, None]).complete())
 
     def _forget_list(self) -> None:
         self._built_for, self._images = None, None
@@ -346,6 +351,8 @@ class DPCompressed(Calculator):
         along = np.asarray(self.atoms.cell)[self.atoms.pbc]
         project = np.linalg.pinv(along) @ along  # onto the directions along the periodic cell vectors
         volume = self.atoms.cell.complete().volume
+        if volume < SMALLEST_VOLUME:
+            return
         self.results["stress"] = full_3x3_to_voigt_6_stress(-project @ result.virial @ project / volume)
         if len(result.atom_virial):
             stresses = -project @ result.atom_virial.reshape(-1, 3, 3) @ project / volume

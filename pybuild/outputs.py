@@ -54,7 +54,7 @@ def check_log(path: str, others: dict[str, str]) -> None:
 
 def _folder_of(path: str, shown: str) -> Path:
     folder = Path(os.path.realpath(path)).parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # also where a name is too long for one
         raise InputError(f"{shown}: the folder {folder} does not exist")
     try:
         os.stat(path)

@@ -170,8 +170,6 @@ def _warnings(build: Build, options: Options) -> list[str]:
 
 def _remedy(build: Build, options: Options, name: str) -> str:
     """The first cause that applies."""
-    if isinstance(options.rank, int):
-        return "leave out --rank, and the columns follow from the tolerance"
     if build.kinked_fitting:
         return (
             "the fitting net has an activation with corners (relu, relu6), whose forces jump: the smallest difference "
@@ -181,6 +179,10 @@ def _remedy(build: Build, options: Options, name: str) -> str:
         return "leave out --step, and the steps follow from the tolerance"
     if options.order == 3:
         return "--order 5 makes the tables more accurate"
+    if isinstance(options.rank, int):
+        return "leave out --rank, and the columns follow from the tolerance"
+    if options.rank == "full":
+        return "the tables hold every function of the embedding nets; the model's own rounding may be the limit"
     if within(build.truncation, options.tolerances[name]):
         return "structures that the choice was not made on need more: a smaller --tolerance keeps more columns"
     return (

@@ -160,21 +160,25 @@ def build(
     selector = Selector(model, in_use, cases, pair_tables, columns_given=options.rank != "auto")
     rounds = _Rounds(model, plans, bases, distances, pair_tables, selector, _Judge(judges), options)
     step_goal = StepGoal(options.tolerances["near"], options.tolerances["far"])
-    chosen = rounds.choose(goal, _grids(model, plans, exact, options, step_goal))
-    for _ in range(FINER):
+    grids = _grids(model, plans, exact, options, step_goal)
+    chosen = rounds.choose(goal, grids)
+    nets = [model.fitting.net(a) for a in model.active_types]
+    kinked = any(layer.activation.kinked for net in nets for layer in net.layers)
+    for _ in range(0 if kinked else FINER):
         finer_goal = chosen.finer(step_goal, options)
-        if finer_goal is None or not _fit(grids := _grids(model, plans, exact, options, finer_goal), bases, options):
+        if finer_goal is None:
+            break
+        before, grids = [grid.n_rows for grid in grids], _grids(model, plans, exact, options, finer_goal)
+        if [grid.n_rows for grid in grids] == before or not _fit(grids, bases, options):
             break
         step_goal, finer = finer_goal, rounds.choose(goal, grids)
-        if finer.worst(options) * WORTH_STEPS > chosen.worst(options):
+        if not finer.is_worth_more_than(chosen, options):
             break
         chosen = finer
     selection, table_set, judged = chosen.selection, chosen.table_set, chosen.judged
     measured = _measure(table_set, cases.each(lambda case: looked_up(table_set, case))).worst(judged)
     close_factor, between = _close_factor(seen, table_set, options)
     table_set = replace(table_set, close_distance=close_factor * distances)
-    nets = [model.fitting.net(a) for a in model.active_types]
-    kinked = any(layer.activation.kinked for net in nets for layer in net.layers)
     return Build(table_set, plans, selection.errors, measured, seen.described(), close_factor, between, kinked)
 
 
@@ -187,16 +191,24 @@ class _Chosen:
     judged: Measured
     hopeless: set[str]  # tolerances that tighter goals do not help
 
-    def worst(self, options: Options) -> float:
-        """The largest error relative to its tolerance."""
-        return max(excess(getattr(self.judged, name), asked) for name, asked in options.tolerances.items())
+    def _limited(self, options: Options) -> dict[str, float]:
+        """What steps may be the limit of: errors relative to what is asked for."""
+        return {name: ratio for name, ratio in _over(self.judged, options).items() if name in self.hopeless and name != "mixed"}
+
+    def is_worth_more_than(self, other: _Chosen, options: Options) -> bool:
+        """Of one with finer steps: all tolerances are met, or what the steps of the other limited has become much better."""
+        if self.judged.within(options.tolerances):
+            return True
+        limits = {name: options.tolerances[name] for name in other._limited(options)}
+        found = max(excess(getattr(self.judged, name), asked) for name, asked in limits.items())
+        return found * WORTH_STEPS <= max(excess(getattr(other.judged, name), asked) for name, asked in limits.items())
 
     def finer(self, goal: StepGoal, options: Options) -> StepGoal | None:
         """What to ask of the steps where they may be what keeps the tables from a tolerance, None where nothing does: errors of
         many pairs add up, and the steps are chosen by single ones."""
         if options.step is not None or self.judged.within(options.tolerances):
             return None
-        over = {name: ratio for name, ratio in _over(self.judged, options).items() if name in self.hopeless}
+        over = self._limited(options)
         trained, beyond = max(over.get("double", 1.0), over.get("near", 1.0)), over.get("far", 1.0)
         if trained == beyond == 1:
             return None
@@ -235,8 +247,8 @@ class _Rounds:
             errors = ", ".join(f"{f.name} {getattr(judged, f.name).force:.1e} eV/A" for f in fields(judged))
             log.debug("round %d: %s", k + 1, errors)
             chosen = _Chosen(selection, table_set, judged, hopeless)
-            if options.rank != "auto":
-                return chosen
+            if options.rank != "auto":  # nothing to tighten; with all columns the steps are all there is
+                return replace(chosen, hopeless=set(options.tolerances) if options.rank == "full" else hopeless)
             tried.append((goal, judged))
             met = chosen if judged.within(options.tolerances) else met
             hopeless |= set() if k == 0 else _not_better(tried[-2], tried[-1], options)

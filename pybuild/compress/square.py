@@ -38,7 +38,7 @@ class SquareChooser:
 
     def __init__(self, place: Place):
         self._place = place
-        self._sorts: tuple[str, ...] = ()  # the one that won before
+        self._sorts: tuple[str, ...] = ()  # the one that won at first
         self._before: _Candidate | None = None
         self._of_columns: _Search | None = None  # of the columns themselves
         self._chosen: tuple[bytes, ...] = ()  # those that the last combinations were of
@@ -54,7 +54,9 @@ class SquareChooser:
         if not found:
             return None
         best = min(found, key=lambda name: found[name].cost)
-        self._sorts, self._before = (best,), found[best]
+        self._sorts = self._sorts or (best,)
+        if best in self._sorts:  # another one may stand in for a goal that is too tight
+            self._before = found[best]
         return found[best].choice(goal)
 
     def _candidates(self, goal: Goal, sorts: Sequence[str]) -> dict[str, _Candidate]:

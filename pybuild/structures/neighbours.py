@@ -43,25 +43,25 @@ def neighbour_pairs(
     return i[order], owner[j[order]], d[order]
 
 
-def cell_heights(cell: Array) -> Array:
-    """(3,) distances between opposite faces of a cell."""
-    volume = abs(np.linalg.det(cell))
-    if not volume > 0:
+def cell_heights(cell: Array, periodic: Sequence[bool] = (True, True, True)) -> Array:
+    """(3,) distances between opposite faces of a cell of the periodic vectors alone; infinite along the others."""
+    along = cell[np.asarray(periodic)]
+    if np.linalg.matrix_rank(along) < len(along):
         raise InputError("the cell has no volume")
-    areas = [np.linalg.norm(np.cross(cell[(k + 1) % 3], cell[(k + 2) % 3])) for k in range(3)]
-    return volume / np.array(areas)
+    heights = np.full(3, np.inf)
+    heights[np.asarray(periodic)] = 1.0 / np.linalg.norm(np.linalg.pinv(along), axis=0)
+    return heights
 
 
 def image_reach(cell: Array, cutoff: float, periodic: Sequence[bool] = (True, True, True)) -> Array:
     """(3,) cells that the cutoff reaches along each direction, none along those that are not periodic. Raises InputError where
     that is more images than any sound cell has."""
-    heights = cell_heights(cell)
-    reach = np.where(periodic, cutoff / heights, 0.0)
+    heights = cell_heights(cell, periodic)
+    reach = cutoff / heights
     n_images = float(np.prod(2 * np.ceil(reach) + 1))
     if n_images > MAX_IMAGES:
-        thickness = heights[np.asarray(periodic)].min()
         raise InputError(
-            f"the cell is only {thickness:g} A thick: {n_images:.3g} images of it are within {cutoff:g} A; "
+            f"the cell is only {heights.min():g} A thick: {n_images:.3g} images of it are within {cutoff:g} A; "
             "are lengths in angstrom?"
         )
     return reach

@@ -121,7 +121,8 @@ struct Net {
     std::vector<HostSplitMatrix> split;
     SplitNet split_net;
 
-    explicit Net(const std::vector<int>& sizes) : widths(sizes) {
+    /// dead: a neuron of every hidden layer that the next one does not take, but for its skip.
+    explicit Net(const std::vector<int>& sizes, int dead = -1) : widths(sizes) {
         std::mt19937 engine(7);
         for (std::size_t l = 0; l + 1 < sizes.size(); ++l) {
             const int n_in = sizes[l], n_out = sizes[l + 1];
@@ -130,7 +131,9 @@ struct Net {
             for (int row = 0; row < n_out; ++row) {
                 for (int k = 0; k < n_in; ++k) {
                     const float of_input = l == 0 ? std::ldexp(1.0F, 3 * (k % 9) - 12) : 1.0F;  // inputs of all sizes
-                    weights.back().at(row, k) = 2 * random_number(engine) * of_input / std::sqrt(static_cast<float>(n_in));
+                    const bool is_dead = l > 0 && k == dead;
+                    weights.back().at(row, k) =
+                        is_dead ? 0 : 2 * random_number(engine) * of_input / std::sqrt(static_cast<float>(n_in));
                     reverse_weights.back().at(k, row) = weights.back().at(row, k);
                 }
             }
@@ -277,6 +280,31 @@ TEST_P(FusedNets, EqualDoublePrecision) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FusedNets, testing::Values(Shape{32, false}, Shape{32, true}), testing::PrintToStringParamName());
+
+TEST(FusedNet, ANeuronThatOnlyASkipTakes) {
+    const Emulated emulated({32, false});
+    Net net({20, 16, 16, 16}, 3);
+    EXPECT_LE(errors_of(net, 40, 64).worst(), kSameNet);
+}
+
+TEST(FusedNet, SkipsOfInputsThatHalvesDoNotHold) {
+    Matrix matrix(8, 8);
+    std::mt19937 engine(17);
+    for (int row = 0; row < 8; ++row) {
+        for (int k = 0; k < 8; ++k) {
+            matrix.at(row, k) = 1 + 0.5F * random_number(engine);
+        }
+    }
+    const auto scale_column = [&](float by) {
+        for (int row = 0; row < 8; ++row) {
+            matrix.at(row, 5) *= by;
+        }
+        return HostSplitMatrix(matrix.packed()).keeps_inputs;
+    };
+    EXPECT_TRUE(scale_column(1.0F / (1 << 10)));
+    EXPECT_FALSE(scale_column(1.0F / (1 << 6)));
+    EXPECT_TRUE(scale_column(0));  // like the others
+}
 
 TEST(FusedNet, OfFullSize) {
     const Emulated emulated({32, false});

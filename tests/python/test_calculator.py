@@ -408,7 +408,8 @@ NO_CELL = "pbc is [True, True, True], but the cell has no vector 0"
         ([[0, 0, 0], [1, 0, 0]], [np.nan, 9, 9], True, "the cell is not finite"),
         ([[0, 0, 0], [1, 0, 0]], [np.inf, 9, 9], True, "the cell is not finite"),
         ([[0, 0, 0], [1e8, 0, 0]], None, False, "atoms lie up to 1e+08 A from the origin"),
-        ([[0, 0, 0], [0, 2e5, 0]], [9, 9, 9], (True, False, True), "and over 2e+05 A"),
+        ([[0, 0, 0], [0, 2e4, 0]], [9, 9, 9], (True, False, True), "and over 2e+04 A"),
+        ([[0, 0, 0], [2e5, 0, 0]], None, False, "and over 2e+05 A"),
         ([[0, 0, 0], [1, 0, 0]], [1e6, 9, 9], True, "and over 1e+06 A"),
         ([[6e10, 0, 0], [1, 0, 0]], [9, 9, 9], True, "atoms lie up to 6e+10 A from the origin"),
         ([[0, 0, 0], [1, 0, 0]], [[3, 0, 0], [3, 1e-7, 0], [0, 0, 3]], True, "the cell is only"),
@@ -452,3 +453,17 @@ def test_parameters_that_change_where_they_are(shared: Path, tmp_path: Path) -> 
     atoms.calc.reset()
     assert found(atoms.calc) == pytest.approx(energy(2.0), abs=1e-8)
     assert found(other) == pytest.approx(energy(0.0), abs=1e-3)
+
+
+def test_open_cell_vectors_are_of_no_account(tables: Path) -> None:
+    """Those of a slab and a wire may lie in the plane or along the wire, or be there at all."""
+    positions = [[0, 0, 0], [1, 0.2, 0], [-0.3, 0.9, 0.1]]
+    for cell, pbc in (
+        ([[5, 0, 0], [0, 5, 0], [5, 5, 0]], (True, True, False)),
+        ([[5, 0, 0], [5, 0, 0], [0, 0, 0]], (True, False, False)),
+    ):
+        open_one = np.array(cell, dtype=float) * np.array(pbc)[:, None]
+        found = [ase.Atoms("OHH", positions=positions, cell=c, pbc=pbc) for c in (cell, open_one)]
+        for atoms in found:
+            atoms.calc = DPCompressed(tables, overflow="warn")
+        assert_same(numbers_of(found[0]), numbers_of(found[1]))

@@ -23,9 +23,10 @@ FROZEN, CHECKPOINT = "DeePMD-kit PyTorch frozen model", "DeePMD-kit PyTorch chec
 
 def read(path: Path, choices: Choices) -> DeepmdSource:
     """Read a torch archive. Raises ReadError, UnsupportedModel, ModelError; InputError for types, or a head that is not there."""
-    choices.refuse_types()
     with TorchArchive(path) as archive:
         root = archive.load()
+        if is_frozen(root) or is_checkpoint(root):
+            choices.refuse_types()
         if is_frozen(root):
             if choices.head is not None:
                 raise InputError(f"--head {choices.head}: a frozen model has no heads; leave --head out")

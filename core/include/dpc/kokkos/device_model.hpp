@@ -405,10 +405,11 @@ SplitNet DeviceModel<ExecSpace, Real>::upload_split(const PackedFitting<Real>& f
     SplitNet net;
     for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
         const HostSplitMatrix weight(from.layers[l].weight), reverse_weight(from.layers[l].reverse_weight);
-        if (!weight.is_exact || !reverse_weight.is_exact) {
+        const bool has_skip = layers[l].skip != Skip::none;
+        if (!weight.is_exact || !reverse_weight.is_exact || (has_skip && !weight.keeps_inputs)) {
             return {};
         }
-        net.layers[l] = {upload(weight), upload(reverse_weight), layers[l].skip != Skip::none, layers[l].bias, layers[l].idt};
+        net.layers[l] = {upload(weight), upload(reverse_weight), has_skip, layers[l].bias, layers[l].idt};
     }
     net.n_layers = static_cast<int>(layers.size()) - 1;
     return net;

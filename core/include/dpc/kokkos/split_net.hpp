@@ -45,7 +45,8 @@ struct HostSplitMatrix {
     SplitMatrix sizes;
     std::vector<std::uint32_t> fragments;
     std::vector<float> in_scales, out_scales;
-    bool is_exact = true;  // as far as single precision asks: every row to 2^-20 of the sum of its absolute values
+    bool is_exact = true;      // as far as single precision asks: every row to 2^-20 of the sum of its absolute values
+    bool keeps_inputs = true;  // so are the scaled inputs, where they are read once more: by a skip
 
     explicit HostSplitMatrix(const PackedMatrix<float>& matrix) {
         const auto tiles = [](int n, int size, int multiple) { return (n + size * multiple - 1) / (size * multiple) * multiple; };
@@ -79,11 +80,20 @@ private:
             }
         };
         for_each(largest_out, [](int row, int) { return row; });
-        std::transform(largest_out.begin(), largest_out.end(), out_scales.begin(), scale_for);
+        std::transform(largest_out.begin(), largest_out.end(), out_scales.begin(), [](float most) { return scale_for(most, 1); });
         for_each(largest_in, [](int, int k) { return k; });
-        std::transform(largest_in.begin(), largest_in.end(), in_scales.begin(), scale_for);
+        float most_scale = 0, least_scale = INFINITY;
+        for (const float most : largest_in) {
+            most_scale = most > 0 ? std::max(most_scale, scale_for(most, 1)) : most_scale;
+            least_scale = most > 0 ? std::min(least_scale, scale_for(most, 1)) : least_scale;
+        }
+        std::transform(largest_in.begin(), largest_in.end(), in_scales.begin(),
+                       [&](float most) { return scale_for(most, most_scale > 0 ? most_scale : 1); });
+        keeps_inputs = !(least_scale < most_scale * kLeastOfInputs);
     }
-    static float scale_for(float largest) { return inverse_of_power(scale_of(largest)); }
+    static float scale_for(float largest, float of_none) { return largest == 0 ? of_none : inverse_of_power(scale_of(largest)); }
+    static constexpr float kLeastOfInputs =
+        1.0F / (1 << 12);  // what is lost of inputs that are so much smaller is 6e-8 of the largest
 
     /// Thread 4 g + q of a warp holds of a tile, at neuron g, the inputs 2 q, 2 q + 1 in its first register and 2 q + 8, 2 q + 9 in its second.
     void place(const PackedMatrix<float>& matrix) {
