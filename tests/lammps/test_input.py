@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Lammps, System, setup, static
+from lammps_runs import Lammps, System, after_a_failure, setup, static
 
 SAME_MODEL = 1e-11  # eV/angstrom: two evaluations of the same atoms differ by rounding only
 
@@ -173,3 +173,25 @@ class TestFiles:
         error = the_error(lammps, setup("water.data", "dpcompressed newer.bin"))
         assert "newer.bin" in error
         assert "version" in error
+
+
+AFTER_A_WRONG_COEFF = """
+run.command("write_restart kept.restart")
+run.command("run 0 post no")
+print("energy:", repr(run.get_thermo("pe")))
+run.close()
+run = lammps(cmdargs=["-log", "none"])
+run.command("read_restart kept.restart")
+run.command("run 0 post no")
+print("energy:", repr(run.get_thermo("pe")))
+"""
+
+
+def test_a_pair_coeff_that_failed_changes_nothing(lammps: Lammps, water: System, small: Path) -> None:
+    """Nor what a restart file holds."""
+    script = setup("water.data", f"dpcompressed {small} overflow warn", "* * O H")
+    script += 'run 0 post no\nprint "energy: $(pe:%.17g)"\n'
+    lines = after_a_failure(lammps, script, "pair_coeff * * H Q", AFTER_A_WRONG_COEFF)
+    energies = [float(line.split()[1]) for line in lines if line.startswith("energy:")]
+    assert len(energies) == 3
+    np.testing.assert_allclose(energies[1:], energies[0], rtol=1e-13)

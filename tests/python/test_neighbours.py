@@ -77,3 +77,5 @@ def test_bad_input():
         neighbour_pairs(np.array([[np.nan, 0, 0]]), None, 2.0)
     with pytest.raises(InputError, match="no volume"):
         cell_heights(np.zeros((3, 3)))
+    with pytest.raises(InputError, match="no volume"):
+        neighbour_pairs(np.zeros((1, 3)), np.diag([np.nan, 5.0, 5.0]), 2.0)

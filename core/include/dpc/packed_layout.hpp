@@ -17,7 +17,8 @@ constexpr int kPanelRows = 6;  // rows of a matrix that one product tile covers:
 
 constexpr int kContinuations = 2;  // intervals of a table behind its own: beyond its end, and before its start
 
-/// One table as kernels read it: intervals of (stride / kLaneMultiple, order + 1, kLaneMultiple) Reals, the linear continuations last.
+/// One table as kernels read it: intervals of (stride / kLaneMultiple, order + 1, kLaneMultiple) Reals, the linear continuations
+/// last.
 template <class Real>
 struct PackedTable {
     math::Grid grid;

@@ -48,9 +48,9 @@ DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, con
 }
 
 /// Packs run over channels, not over pairs: the coefficients of an interval lie side by side, so that a pair costs loads of whole
-/// packs, at constant distances from the first, and no gather. All sums of N packs of channels stay in registers over the pairs of a centre; the N polynomials, Horner's
-/// rule each, are independent of each other and of those of the next pair, so that the processor has work while one waits for its
-/// own last step.
+/// packs, at constant distances from the first, and no gather. All sums of N packs of channels stay in registers over the pairs of a
+/// centre; the N polynomials, Horner's rule each, are independent of each other and of those of the next pair, so that the processor
+/// has work while one waits for its own last step.
 template <class Real, int COMPONENTS, int ORDER, int N>
 void moments_pass(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs, Real* moments) {
     using P = Pack<Real>;
