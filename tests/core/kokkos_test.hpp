@@ -89,11 +89,13 @@ struct Step {
     static constexpr double kForce = 0.5, kAtomEnergy = 0.25, kAtomVirial = -0.125;
 
     void compute(Evaluator& evaluator, const std::vector<double>& x, const Units& units = {}, bool with_atoms = true) {
-        const std::size_t n = x.size() / 3;
+        compute(evaluator, Inputs{x.data(), units}, x.size() / 3, with_atoms);
+    }
+    void compute(Evaluator& evaluator, const Inputs& inputs, std::size_t n, bool with_atoms = true) {
         forces.assign(3 * n, kForce);
         atom_energy.assign(n, kAtomEnergy);
         atom_virial.assign(9 * n, kAtomVirial);
-        totals = evaluator.compute({x.data(), units}, {forces.data(), with_atoms ? atom_energy.data() : nullptr,
+        totals = evaluator.compute(inputs, {forces.data(), with_atoms ? atom_energy.data() : nullptr,
                                                        with_atoms ? atom_virial.data() : nullptr});
         overflow = evaluator.overflow();
     }

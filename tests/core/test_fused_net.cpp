@@ -7,10 +7,10 @@
 #include <cstdlib>
 #include <random>
 
+#include "close_models.hpp"
 #include "dpc/kokkos/fused_net.hpp"
 #include "emulated_setting.hpp"
 #include "kokkos_test.hpp"
-#include "smooth_model.hpp"
 
 namespace {
 
@@ -314,12 +314,11 @@ TEST(FusedNet, OfFullSize) {
 
 TEST(FusedNet, AWrongLayoutOrAMissingBarrierIsSeen) {
     Net net({20, 16, 16});
-    for (const bool has_layout : {true, false}) {
-        const Emulated emulated({32, false});
+    for (const auto& [has_layout, has_barrier] : {std::pair(true, true), {false, true}, {true, false}}) {
+        const Emulated emulated({32, false}, has_barrier);
         EmulatedWarp::settings().has_layout = has_layout;
-        EmulatedWarp::settings().has_barrier = has_layout;
         const double worst = errors_of(net, 32, 32).worst();
-        EXPECT_EQ(worst <= kSameNet, has_layout) << worst;
+        EXPECT_EQ(worst <= kSameNet, has_layout && has_barrier) << worst;
     }
 }
 
@@ -356,16 +355,19 @@ public:
 
 constexpr std::int32_t kTanh = 1, kSilu = 7;
 
-/// The smooth model with nets of these activations: of O with two layers of 3 neurons, the second with a skip; of H with one of 5.
-std::shared_ptr<const dpc::Model> model_with(std::int32_t of_o, std::int32_t of_h) {
-    TableBuilder file = smooth_model();
+/// A model with nets of these activations: of O with two layers of 3 neurons, the second with a skip; of H with one of 5.
+TableBuilder with_nets(TableBuilder file, std::int32_t of_o, std::int32_t of_h) {
     file.i32("fitting.0.layers", {3, 2}, {of_o, 0, of_o, 1, 0, 0});
     file.f64("fitting.0.activation_parameter", {3}, {0.0, 0.0, 0.0});
     file.remove_all("fitting.0.2.");
     file.remove_all("fitting.0.3.");
     add_layer(file, "fitting.0.2.", 3, 1);
     file.i32("fitting.1.layers", {2, 2}, {of_h, 0, 0, 0});
-    return load(file);
+    return file;
+}
+
+std::shared_ptr<const dpc::Model> model_with(std::int32_t of_o, std::int32_t of_h) {
+    return load(with_nets(smooth_model(), of_o, of_h));
 }
 
 Step step_of(dpc::Evaluator& evaluator) {
@@ -385,6 +387,45 @@ TEST(FusedNet, EqualsHost) {
         dpc::Evaluator fused(model, way.options()), host(model, 1, dpc::Precision::mixed);
         EXPECT_NE(fused.describe().find("fused net"), std::string::npos) << fused.describe();
         expect_same(step_of(fused), step_of(host), way);
+    }
+}
+
+/// Close centres take all products, others a part; parameters are the last of a net's inputs. In one chunk and in several of a type.
+TEST(FusedNet, EqualsHostWithParametersAndCloseCentresStepAfterStep) {
+    const Emulated emulated({32, false});
+    const Wanted wanted("1");
+    TableBuilder file = with_nets(nested_model(), kTanh, kTanh);
+    file.i32("model.n_fparam", {}, {1});
+    file.i32("model.n_aparam", {}, {1});
+    add_layer(file, "fitting.0.0.", 7 + 2, 3);
+    add_layer(file, "fitting.1.0.", 8 + 2, 5);
+    const auto model = load(file);
+    const OpenSystem system(2400);
+    const auto n = static_cast<std::size_t>(system.n_atoms());
+    for (const std::size_t scratch_bytes : {std::size_t(0), std::size_t(1)}) {
+        const Way way{dpc::Backend::kokkos_serial, 1, dpc::Precision::mixed};
+        dpc::Evaluator fused(model, way.options(scratch_bytes)), host(model, 1, dpc::Precision::mixed);
+        std::vector<double> x = system.x;
+        for (int step = 0; step < 3; ++step) {
+            SCOPED_TRACE(step);
+            const double of_frame = 0.3 * step;
+            std::vector<double> of_atoms(n);
+            for (std::size_t i = 0; i < n; ++i) {
+                of_atoms[i] = 0.1 * static_cast<double>((i + static_cast<std::size_t>(step)) % 7);
+            }
+            Step of_fused, of_host;
+            for (const auto& [evaluator, result] : {std::pair(&fused, &of_fused), std::pair(&host, &of_host)}) {
+                if (step != 1) {  // the list of the step before goes on
+                    evaluator->set_neighbours(system.n_atoms(), system.types.data(), system.list());
+                }
+                result->compute(*evaluator, {x.data(), {}, {&of_frame, 1}, {of_atoms.data(), n}}, n);
+            }
+            expect_same(of_fused, of_host, way);
+            expect_same(of_fused.overflow, of_host.overflow);
+            for (std::size_t k = 0; k < x.size(); ++k) {
+                x[k] *= k % 3 == 0 ? 1.02 : 0.99;
+            }
+        }
     }
 }
 

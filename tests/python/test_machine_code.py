@@ -50,13 +50,22 @@ def test_what_is_complained_of():
     assert complaints(disassembled([*LOOP, *(235 * ["FADD R6, R6, R8"])])) != []
 
 
-def test_more_components_have_no_bounds():
-    few, many = "ReversePairs<Kokkos::Cuda, float, 4,", "ReverseMoments<float, 25,"
-    text = disassembled([*LOOP, "STL [R1], R2"]).replace(few, many)
-    assert [kernel.name for kernel in machine_code.kernels(text)] == ["ReverseMoments<float, 25>"]
+def test_more_components():
+    few, many = "ReversePairs<Kokkos::Cuda, float, 4, dpc::math::", "ReverseMoments<float, 25, dpc::math::EnvironmentSlope, "
+    text = disassembled(LOOP).replace(few, many)
+    assert [kernel.name for kernel in machine_code.kernels(text)] == ["ReverseMoments over r<float, 25>"]
     assert complaints(text) == []
-    constant = disassembled(LOOP, launch="constant_memory").replace(few, many)
-    assert complaints(constant) == ["is launched from constant memory"]
+    assert complaints(disassembled(51 * LOOP[3:]).replace(few, many)) == [
+        "103 instructions and 51 exchanges in its loop, at most 845 and 50 wanted"
+    ]
+    assert complaints(disassembled([*LOOP, "STL [R1], R2"]).replace(few, many)) == ["local memory in a loop"]
+
+
+def test_the_fused_net_has_a_bound_of_each_architecture():
+    loop = 48 * ["HMMA.16816.F32 R4, R8, R12, R4"] + 130 * ["MOV R1, R2"]
+    text = disassembled(loop).replace(KERNEL, "dpc::kokkos::FusedNet<Kokkos::Cuda>")
+    assert complaints(text) == ["179 instructions and 0 exchanges in its loop, at most 165 and 0 wanted"]
+    assert complaints(text.replace("sm_90", "sm_80")) == []
 
 
 def test_spills_around_a_loop_are_not():
