@@ -61,7 +61,7 @@ StageClock::Seconds measure_stages(const std::shared_ptr<const Model>& model, co
     StageClock clock;
     bench::Timed<Real>::clock = &clock;
     const host::Kernels<Real> kernels = bench::timed_kernels<Real>();
-    const PackedModel<Real> packed(model);
+    const PackedModel<Real> packed(model, SmallProducts::single);
     host::NeighbourBlocks list;
     list.build({*model, 1, NeighbourRule::all}, structure.n_all(), structure.types(), structure.list(), kBlockAtoms);
     host::BlockEvaluator<Real> evaluator(packed, kernels);
@@ -164,7 +164,7 @@ public:
         const int components = descriptor_.kind == DescriptorKind::se_e2_a ? descriptor_.n_components : 1;
         const double expansion = 2.0 * components * descriptor_.basis.n_out * descriptor_.basis.n_in;
         sum[bench::multiply] += 2 * expansion;
-        if (descriptor_.n_factors() > 0) {
+        if (descriptor_.n_factors > 0) {
             sum[bench::compute_products] += 2.0 * components * descriptor_.n_features;
             sum[bench::reverse_products] += 4.0 * components * descriptor_.n_features;
         }
@@ -241,7 +241,7 @@ private:
 /// fitting net, with its gradient. No padding, no environment, no activations.
 template <class Real>
 StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model, const bench::Structure& structure) {
-    const PackedModel<Real> packed(model);
+    const PackedModel<Real> packed(model, SmallProducts::single);
     StageClock::Seconds sum{};
     const int n_centres = structure.n_atoms();
     for (int i = 0; i < n_centres; ++i) {
@@ -251,7 +251,8 @@ StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model,
         }
         for (const PackedLayer<Real>& layer : type.fitting.layers) {
             const bool hidden = &layer != &type.fitting.layers.back();
-            const double operations = 2.0 * layer.weight.n_in * layer.weight.n_out;
+            const double inputs = layer.weight.n_in + 0.5 * layer.single.n_in;  // in single precision two are one
+            const double operations = 2.0 * inputs * layer.weight.n_out;
             sum[hidden ? bench::compute_layer : bench::last_layer] += operations;
             sum[bench::reverse_layer] += hidden ? operations : 0;
         }

@@ -187,7 +187,7 @@ void add_atom_costs(const PackedType<Real>& type, double n, bool fuses_nets, Cos
         costs[label] += Cost{bytes, operations, 0, cached}.times(n);
     };
     const PackedDescriptor<Real>& descriptor = type.descriptors.front();
-    const double moments = 4.0 * descriptor.n_moments, factors = 4.0 * descriptor.n_factors(), products = descriptor.n_features;
+    const double moments = 4.0 * descriptor.n_moments, factors = 4.0 * descriptor.n_factors, products = descriptor.n_features;
     add("dpc::compute_pairs", moments * real, 0);
     add("dpc::reverse_pairs", moments * real, 0);
     add("dpc::reverse_moments", moments * real, 0);

@@ -207,7 +207,14 @@ def _input_text(t: TableSet, first: InputArrays) -> str:
         }
         has_double, has_mixed = first.row_end_double is not None, first.row_end_mixed is not None
     mixed = f"; in mixed precision {text['mixed']}" if has_mixed else ""
-    return text["double"] + mixed + (f"; with a closer pair {text['all']}" if has_double else "")
+    single = "" if first.row_end_exact is None else f", {_n_single(first)} of them in single precision"
+    return text["double"] + single + mixed + (f"; with a closer pair {text['all']}" if has_double else "")
+
+
+def _n_single(first: InputArrays) -> int:
+    """Products that an evaluation in double precision takes in single precision."""
+    taken = first.row_end if first.row_end_double is None else first.row_end_double
+    return int(np.maximum(taken - first.row_end_exact, 0).sum())
 
 
 def _columns_text(t: TableSet, first: InputArrays, part: str) -> str:

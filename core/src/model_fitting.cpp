@@ -146,6 +146,7 @@ std::int64_t read_products(SectionReader& sections, const std::string& prefix, F
     const std::int64_t n = read_row_end(sections, prefix + "row_end", n_factors, input.row_end);
     input.row_end_double = read_row_end_part(sections, prefix + "row_end_double", input);
     input.row_end_mixed = read_row_end_part(sections, prefix + "row_end_mixed", input);
+    input.row_end_exact = read_row_end_part(sections, prefix + "row_end_exact", input);
     return n;
 }
 

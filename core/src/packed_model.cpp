@@ -117,14 +117,24 @@ void pack_columns(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
     }
 }
 
-/// square: products of the factors that are in use.
+/// square: products of the factors that are in use; with single ones, those behind the others.
 template <class Real>
-void pack_products(const Taken<Real>& taken, PackedDescriptor<Real>& packed) {
-    for (int p = 0; p < taken.n_factors(); ++p) {
-        packed.begin.push_back(p);
-        packed.end.push_back(taken.row_end()[static_cast<std::size_t>(p)]);
-        packed.n_features += packed.end.back() - p;
+void pack_products(const Taken<Real>& taken, bool has_single, PackedDescriptor<Real>& packed) {
+    packed.n_factors = taken.n_factors();
+    const auto end = [&](int p) { return taken.row_end()[static_cast<std::size_t>(p)]; };
+    const auto middle = [&](int p) {
+        return has_single ? std::min(end(p), taken.row_end_exact()[static_cast<std::size_t>(p)]) : end(p);
+    };
+    for (int p = 0; p < packed.n_factors; ++p) {
+        packed.add_products(p, p, middle(p));
     }
+    const int n_exact = packed.n_features;
+    for (int p = 0; p < packed.n_factors; ++p) {
+        if (middle(p) < end(p)) {
+            packed.add_products(p, middle(p), end(p));
+        }
+    }
+    packed.n_single = packed.n_features - n_exact;
 }
 
 /// Which inputs of the first layer, in the order of the file, the features are. first: of the descriptor.
@@ -136,11 +146,16 @@ void append_inputs(const FittingInput& input, const PackedDescriptor<Real>& pack
         }
         return;
     }
-    for (int p = 0; p < packed.n_factors(); ++p) {
-        for (int q = p; q < packed.end[static_cast<std::size_t>(p)]; ++q) {
-            inputs.push_back(first + q - p);
-        }
+    std::vector<int> first_of_factor;
+    for (int p = 0; p < packed.n_factors; ++p) {
+        first_of_factor.push_back(first);
         first += input.row_end[static_cast<std::size_t>(p)] - p;
+    }
+    for (std::size_t row = 0; row < packed.factor.size(); ++row) {
+        const int p = packed.factor[row];
+        for (int q = packed.begin[row]; q < packed.end[row]; ++q) {
+            inputs.push_back(first_of_factor[static_cast<std::size_t>(p)] + q - p);
+        }
     }
 }
 
@@ -162,16 +177,21 @@ const Real* PackedModel<Real>::keep(const double* values, std::size_t n) {
 }
 
 template <class Real>
-template <class Element>
-PackedMatrix<Real> PackedModel<Real>::pack_matrix(int n_out, int n_in, const Element& element) {
+template <class Number, class Element>
+PackedMatrix<Number> PackedModel<Real>::pack_matrix(int n_out, int n_in, const Element& element) {
     const int n_panels = (n_out + kPanelRows - 1) / kPanelRows;
-    storage_.push_back(std::make_unique<AlignedArray<Real>>());
-    Real* panels = storage_.back()->reserve(static_cast<std::size_t>(n_panels * kPanelRows) * static_cast<std::size_t>(n_in));
-    Real* to = panels;
+    auto array = std::make_unique<AlignedArray<Number>>();
+    Number* panels = array->reserve(static_cast<std::size_t>(n_panels * kPanelRows) * static_cast<std::size_t>(n_in));
+    if constexpr (std::is_same_v<Number, Real>) {
+        storage_.push_back(std::move(array));
+    } else {
+        single_storage_.push_back(std::move(array));
+    }
+    Number* to = panels;
     for (int first = 0; first < n_out; first += kPanelRows) {
         for (int column = 0; column < n_in; ++column) {
             for (int row = first; row < first + kPanelRows; ++row) {
-                *to++ = row < n_out ? static_cast<Real>(element(row, column)) : Real(0);
+                *to++ = row < n_out ? static_cast<Number>(element(row, column)) : Number(0);
             }
         }
     }
@@ -288,6 +308,19 @@ void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const Packe
     }
 }
 
+/// Whether ordinary centres of type a take products in single precision: of a net that takes one descriptor and nothing else, where close
+/// centres, whose small products may be large, take others.
+template <class Real>
+bool PackedModel<Real>::has_single(int a, Extent extent) const {
+    const Fitting& fitting = model->fittings[static_cast<std::size_t>(a)];
+    if (!std::is_same_v<Real, double> || small_ == SmallProducts::among_others || extent == Extent::all ||
+        fitting.inputs.size() > 1 || model->n_aparam > 0 || fitting.layers.size() == 1) {
+        return false;
+    }
+    const FittingInput& input = fitting.inputs.front();
+    return !input.row_end_exact.empty() && !Taken<Real>(*model, a, input, extent).is_all();
+}
+
 /// square, linear: moments, and their products or those of their combinations.
 template <class Real>
 void PackedModel<Real>::pack_listed(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed) {
@@ -297,12 +330,12 @@ void PackedModel<Real>::pack_listed(const FittingInput& input, int a, Extent ext
         packed.n_features = packed.n_rows();
         return;
     }
-    pack_products(taken, packed);
+    pack_products(taken, has_single(a, extent), packed);
     if (input.combination != nullptr) {
         const auto element = [&](int p, int moment) {
             return input.combination[p * static_cast<std::ptrdiff_t>(input.columns.size()) + moment];
         };
-        pack_basis(packed.n_factors(), element, packed);
+        pack_basis(packed.n_factors, element, packed);
     }
 }
 
@@ -351,8 +384,10 @@ void PackedModel<Real>::pack_direct(const FittingInput& input, int a, Extent ext
     };
     pack_basis(descriptor.width, element, packed);
     if (descriptor.kind == DescriptorKind::se_e2_a) {
-        packed.begin.assign(static_cast<std::size_t>(descriptor.width), 0);
-        packed.end.assign(static_cast<std::size_t>(descriptor.width), descriptor.axis_neuron);
+        packed.n_factors = descriptor.width;
+        for (int m = 0; m < descriptor.width; ++m) {
+            packed.add_products(m, 0, descriptor.axis_neuron);
+        }
     }
     packed.n_features = descriptor.n_features();
 }
@@ -415,27 +450,34 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
     }
 }
 
-/// inputs: rows of the weight in use, null: all.
+/// inputs: rows of the weight in use, null: all; the last n_single of them in single precision.
 template <class Real>
-PackedLayer<Real> PackedModel<Real>::pack_layer(const Layer& layer, const std::vector<int>* inputs) {
-    const int n_in = inputs != nullptr ? static_cast<int>(inputs->size()) : layer.n_in;
+PackedLayer<Real> PackedModel<Real>::pack_layer(const Layer& layer, const std::vector<int>* inputs, int n_single) {
+    const int n_in = (inputs != nullptr ? static_cast<int>(inputs->size()) : layer.n_in) - n_single;
     const auto weight = [&](int in, int out) {
         const std::ptrdiff_t row = inputs != nullptr ? (*inputs)[static_cast<std::size_t>(in)] : in;
         return layer.weight[row * layer.n_out + out];
     };
     const auto n_out = static_cast<std::size_t>(layer.n_out);
-    return {pack_matrix(layer.n_out, n_in, [&](int out, int in) { return weight(in, out); }),
-            pack_matrix(n_in, layer.n_out, weight),
-            layer.activation,
-            layer.activation_parameter,
-            layer.skip,
-            keep(layer.bias, n_out),
-            keep(layer.idt, n_out)};
+    PackedLayer<Real> packed;
+    packed.weight = pack_matrix(layer.n_out, n_in, [&](int out, int in) { return weight(in, out); });
+    packed.reverse_weight = pack_matrix(n_in, layer.n_out, weight);
+    if (n_single > 0) {
+        packed.single = pack_matrix<float>(layer.n_out, n_single, [&](int out, int in) { return weight(n_in + in, out); });
+        packed.reverse_single =
+            pack_matrix<float>(n_single, layer.n_out, [&](int in, int out) { return weight(n_in + in, out); });
+    }
+    packed.activation = layer.activation;
+    packed.parameter = layer.activation_parameter;
+    packed.skip = layer.skip;
+    packed.bias = keep(layer.bias, n_out);
+    packed.idt = keep(layer.idt, n_out);
+    return packed;
 }
 
-/// inputs: rows of the first layer's weight in use, empty: all.
+/// inputs: rows of the first layer's weight in use, empty: all; the last n_single of them in single precision.
 template <class Real>
-void PackedModel<Real>::pack_layers(int a, const std::vector<int>& inputs, PackedSet<Real>& set) {
+void PackedModel<Real>::pack_layers(int a, const std::vector<int>& inputs, int n_single, PackedSet<Real>& set) {
     const auto at = static_cast<std::size_t>(a);
     PackedType<Real>& type = set.types[at];
     const PackedType<Real>* packed_before = close_ && &set != close_.get() ? &close_->types[at] : nullptr;
@@ -444,7 +486,8 @@ void PackedModel<Real>::pack_layers(int a, const std::vector<int>& inputs, Packe
         const std::size_t l = layers.size();
         const bool takes_part = l == 0 && !inputs.empty();
         const bool is_packed = packed_before != nullptr && (type.takes_all || !takes_part);
-        layers.push_back(is_packed ? packed_before->fitting.layers[l] : pack_layer(layer, takes_part ? &inputs : nullptr));
+        layers.push_back(is_packed ? packed_before->fitting.layers[l]
+                                   : pack_layer(layer, takes_part ? &inputs : nullptr, takes_part ? n_single : 0));
         if (l == 0 && !biases_.empty()) {
             layers.back().bias = biases_[at].data();
         }
@@ -482,8 +525,10 @@ void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
     type.n_features += model->n_aparam;
     const bool all_direct =
         std::all_of(type.descriptors.begin(), type.descriptors.end(), [](const auto& d) { return d.is_direct(); });
-    pack_layers(a, all_direct && model->n_fparam == 0 ? std::vector<int>() : inputs, set);
+    const int n_single = type.descriptors.back().n_single;
+    pack_layers(a, all_direct && model->n_fparam == 0 ? std::vector<int>() : inputs, n_single, set);
     set.most_features = std::max(set.most_features, type.n_features);
+    set.most_single = std::max(set.most_single, n_single);
 }
 
 template <class Real>
@@ -502,7 +547,8 @@ void PackedModel<Real>::pack_set(Extent extent, PackedSet<Real>& set) {
 }
 
 template <class Real>
-PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source) : model(std::move(source)) {
+PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source, SmallProducts small)
+    : model(std::move(source)), small_(small) {
     for (const Table& table : model->tables) {
         grids_.emplace_back(table);
     }
@@ -578,8 +624,8 @@ std::size_t PackedSet<Real>::bytes() const {
     for (const PackedType<Real>& type : types) {
         total += bytes_of(type.descriptors) + bytes_of(type.limits) + bytes_of(type.fitting.layers);
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-            total += bytes_of(descriptor.type_pairs) + bytes_of(descriptor.triples) + bytes_of(descriptor.begin) +
-                     bytes_of(descriptor.end);
+            total += bytes_of(descriptor.type_pairs) + bytes_of(descriptor.triples) + bytes_of(descriptor.factor) +
+                     bytes_of(descriptor.begin) + bytes_of(descriptor.end);
             for (const PackedTriple<Real>& triple : descriptor.triples) {
                 total += bytes_of(triple.moment_of_channel);
             }
@@ -599,6 +645,10 @@ std::size_t PackedModel<Real>::bytes() const {
         total += grid.bytes();
     }
     for (const auto& array : storage_) {
+        total += sizeof(*array) + array->bytes();
+    }
+    total += bytes_of(single_storage_);
+    for (const auto& array : single_storage_) {
         total += sizeof(*array) + array->bytes();
     }
     for (const AlignedArray<Real>& bias : biases_) {

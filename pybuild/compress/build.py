@@ -528,7 +528,7 @@ def _table_set(
 def _fitting_arrays(selection: Selection, a: int) -> FittingArrays:
     fitting = selection.fittings[a]
     taken = (
-        input_arrays(d, first, choice.double.get(a), choice.mixed.get(a))
+        input_arrays(d, first, choice.double.get(a), choice.mixed.get(a), choice.exact.get(a))
         for d, (first, choice) in enumerate(zip(fitting.inputs, selection.choices, strict=True))
     )
     return FittingArrays(tuple(taken), fitting.net.layers)

@@ -28,6 +28,9 @@ from .truncation import Case, Errors, worst_errors
 DOUBLE_PACK, MIXED_PACK = 8, 16
 FEW = 4  # a table is narrowed where at most one in so many channels of its last pack is in use
 NO_GAIN = 1.02  # times the products of ordinary centres: if all are no more, close centres take all
+# Products that together move forces by no more than so many times the goal, and so many eV/A, may be multiplied in single
+# precision, whose 24 bits make that 2e-12 eV/A: as little as other evaluators of the same tables differ by.
+SINGLE, MOST_SINGLE = 1e3, 2.5e-6
 COLUMNS_SHARE = 0.8  # of the goal: what columns that no combination has may cost alone
 
 Taken = Mapping[int, IntArray]  # centre type -> columns that combinations are of, by their place among all
@@ -82,7 +85,7 @@ class SquareChooser:
         if double is None:
             return None
         mixed = search.cheapest(double.rankings, double.level, max(goal.double, goal.mixed), MIXED_PACK)
-        return _Candidate(search, double, mixed or double, None)
+        return _Candidate(search, double, mixed or double, None, search.exact(double, goal))
 
     def _combined(self, goal: Goal) -> _Candidate | None:
         """Of combinations, if the goal is met; where they are asked for with all products if it is not."""
@@ -101,7 +104,7 @@ class SquareChooser:
         if double is None:
             return None
         mixed = search.within(search.rankings, double.level, max(goal.double, goal.mixed), of_mixed, guesses[1])
-        return _Candidate(search, double, mixed or double, most)
+        return _Candidate(search, double, mixed or double, most, search.exact(double, goal))
 
     @cached_property
     def _columns(self) -> LeadingColumns:
@@ -154,12 +157,14 @@ class _Level:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What ordinary centres take in both precisions; most: what combinations of all centres are of."""
+    """What ordinary centres take in both precisions; most: what combinations of all centres are of; exact: ends of the rows of
+    products that need double precision."""
 
     search: _Search
     double: _Level
     mixed: _Level
     most: Taken | None
+    exact: Mapping[int, IntArray]
 
     @property
     def cost(self) -> float:
@@ -177,7 +182,9 @@ class _Candidate:
         for which, tolerance in (("near", goal.near), ("far", goal.far)):
             row_ends = self._with_products_of(row_ends, which, tolerance)
         parts = self.search.parts(row_ends, self.most)
-        return Choice(parts, self.double.errors, *(self._parts(row_ends, level) for level in (self.double, self.mixed)))
+        double, mixed = (self._parts(row_ends, level) for level in (self.double, self.mixed))
+        exact = {a: extended(end, len(row_ends[a])) for a, end in self.exact.items()}
+        return Choice(parts, self.double.errors, double, mixed, exact)
 
     def _parts(self, row_ends: Mapping[int, IntArray], level: _Level) -> dict[int, ProductPart]:
         """The staircases of a level, with a row for every factor; none where a centre type takes all."""
@@ -298,6 +305,16 @@ class _Search:
         trials = self.trials(_key(taken), self._cases, candidate) if all_columns else Trials(self._cases, candidate)
         found = trials.lowest(last, tolerance, guess)
         return None if found is None else self.choice(rankings, found[0], taken, found[1])
+
+    def exact(self, double: _Level, goal: Goal) -> Mapping[int, IntArray]:
+        """Ends of the rows of those products that need double precision."""
+        found = self.within(double.rankings, double.level, min(SINGLE * goal.double, MOST_SINGLE), double.taken)
+        row_ends = {}
+        for a, of_double in double.row_ends.items() if found is not None else ():
+            end = np.minimum(extended(found.row_ends[a], len(of_double)), of_double)
+            if (end > np.arange(len(end))).any() and (end < of_double).any():
+                row_ends[a] = end
+        return row_ends
 
     def cheapest(self, rankings: Mapping[int, Ranking], last: int, tolerance: float, pack: int) -> _Level | None:
         """The lowest level within the tolerance; or one with narrower tables and more products, where that costs less."""

@@ -21,16 +21,21 @@ from .trials import Part, ProductPart
 from .truncation import Case
 
 
-def input_arrays(d: int, first: FirstLayerInput, double: Part | None, mixed: Part | None) -> InputArrays:
-    """How a file says what a first layer takes of descriptor d; None: ordinary centres take all in that precision."""
+def input_arrays(
+    d: int, first: FirstLayerInput, double: Part | None, mixed: Part | None, exact: IntArray | None = None
+) -> InputArrays:
+    """How a file says what a first layer takes of descriptor d; None: ordinary centres take all in that precision, or (exact)
+    none in single precision."""
     if isinstance(first, FoldedInput):
-        return _square_arrays(d, first, double or ProductPart(), mixed or ProductPart())
+        return _square_arrays(d, first, double or ProductPart(), mixed or ProductPart(), exact)
     if isinstance(first, LinearInput):
         return InputArrays(d, Form.LINEAR, first.columns, n_double=double, n_mixed=mixed)
     return InputArrays(d, Form.DIRECT, rank_double=double, rank_mixed=mixed)
 
 
-def _square_arrays(d: int, first: FoldedInput, double: ProductPart, mixed: ProductPart) -> InputArrays:
+def _square_arrays(
+    d: int, first: FoldedInput, double: ProductPart, mixed: ProductPart, exact: IntArray | None
+) -> InputArrays:
     return InputArrays(
         d,
         Form.SQUARE,
@@ -38,6 +43,7 @@ def _square_arrays(d: int, first: FoldedInput, double: ProductPart, mixed: Produ
         first.row_end,
         row_end_double=double.row_end,
         row_end_mixed=mixed.row_end,
+        row_end_exact=None if double.row_end is None else exact,
         n_double=double.n_columns,
         n_mixed=mixed.n_columns,
         combination=first.combination,

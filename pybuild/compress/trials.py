@@ -43,12 +43,14 @@ Part = Any
 @dataclass(frozen=True)
 class Choice:
     """Of one descriptor, by centre type: parts as they will be stored, with all that any centre needs; double, mixed: what
-    ordinary centres take of them, where this is not all. errors: of the double part, measured on ordinary centres."""
+    ordinary centres take of them, where this is not all; exact: ends of the rows of those products of the double part that are
+    multiplied in double precision. errors: of the double part, measured on ordinary centres."""
 
     parts: Mapping[int, WeightedInput]
     errors: Errors
     double: Mapping[int, Part] = field(default_factory=dict)
     mixed: Mapping[int, Part] = field(default_factory=dict)
+    exact: Mapping[int, IntArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,7 @@ class InputArrays:
     row_end: IntArray | None = None  # square: (P,)
     row_end_double: IntArray | None = None  # square: (P,)
     row_end_mixed: IntArray | None = None
+    row_end_exact: IntArray | None = None  # of row_end_double: products beyond may be multiplied in single precision; None: none
     rank_double: IntArray | None = None  # direct: (N,) by neighbour type, 0 where the pair has no table
     rank_mixed: IntArray | None = None
     n_double: int | None = None  # linear, and with a combination: leading columns

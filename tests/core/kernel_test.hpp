@@ -62,6 +62,7 @@ protected:
         SCOPED_TRACE("float");
         check(*in_float_);
     }
+    const Kernels<double>& in_double() const { return *in_double_; }
 
 private:
     const Kernels<double>* in_double_ = nullptr;

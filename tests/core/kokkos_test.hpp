@@ -95,8 +95,8 @@ struct Step {
         forces.assign(3 * n, kForce);
         atom_energy.assign(n, kAtomEnergy);
         atom_virial.assign(9 * n, kAtomVirial);
-        totals = evaluator.compute(inputs, {forces.data(), with_atoms ? atom_energy.data() : nullptr,
-                                                       with_atoms ? atom_virial.data() : nullptr});
+        totals = evaluator.compute(
+            inputs, {forces.data(), with_atoms ? atom_energy.data() : nullptr, with_atoms ? atom_virial.data() : nullptr});
         overflow = evaluator.overflow();
     }
 };

@@ -42,7 +42,7 @@ void activate(const Kernels<Real>& kernels, Activation kind, std::vector<Real> x
     const PackedLayer<Real> layer = {{1, 1, one}, {1, 1, one}, kind, parameter_of(kind), Skip::none, &zero, nullptr};
     value.resize(static_cast<std::size_t>(kPanelRows * lanes));
     slope.resize(value.size());
-    kernels.net.compute_layer(layer, {lanes, lanes}, x.data(), value.data(), slope.data());
+    kernels.net.compute_layer(layer, {lanes, lanes}, x.data(), value.data(), slope.data(), nullptr);
     value.resize(n);
     slope.resize(n);
 }

@@ -155,6 +155,21 @@ TEST_P(CloseCentres, AreAllWhereEveryPairIsClose) {
     expect_same(found_of(GetParam(), 1, every), expected, tolerance());
 }
 
+/// Products that need no double precision are in single precision for ordinary centres, where others are in double.
+TEST_P(CloseCentres, TakeNoProductsInSinglePrecision) {
+    TableBuilder file = nested_model();
+    file.i32("fitting.0.input.0.row_end_exact", {4}, {2, 2, 2, 3});
+    Evaluator plain(load(nested_model()), 1, GetParam()), split(load(file), 1, GetParam());
+    const Kinds kinds(the_system(), the_system().x);
+    for (const bool is_close : {true, false}) {
+        Results expected, found;
+        compute(plain, with_centres(the_system(), is_close ? kinds.close : kinds.ordinary), the_system().x, expected);
+        compute(split, with_centres(the_system(), is_close ? kinds.close : kinds.ordinary), the_system().x, found);
+        expect_same(found, expected, 1e-6);
+        EXPECT_EQ(largest_difference(found.forces, expected.forces) > 0, !is_close && GetParam() == Precision::float64);
+    }
+}
+
 /// Smaller than that of which pairs are reported.
 TEST_P(CloseCentres, HaveADistanceOfTheirOwn) {
     const std::vector<double>& x = the_system().x;

@@ -2,6 +2,8 @@
 // The kernels with the atom as the fastest index, for every instruction set in both precisions: products of factors, matrix products,
 // layers of the fitting net, each with its gradient, against plain sums in long double.
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "activation_reference.hpp"
 #include "kernel_test.hpp"
@@ -30,15 +32,16 @@ int panel_rows(int n) { return (n + kPanelRows - 1) / kPanelRows * kPanelRows; }
 struct Staircase {
     const char* name;
     int n_factors;  // of the array: those with products and those that only take part
-    std::vector<int> begin, end;
-    ProductList list() const { return {static_cast<int>(begin.size()), begin.data(), end.data()}; }
+    std::vector<int> factor, begin, end;
+    ProductList list() const { return {n_factors, static_cast<int>(factor.size()), factor.data(), begin.data(), end.data()}; }
 };
 
 const Staircase kStaircases[] = {
-    {"one", 1, {0}, {1}},
-    {"full triangle", 5, {0, 1, 2, 3, 4}, {5, 5, 5, 5, 5}},
-    {"pruned, last ones without products of their own", 6, {0, 1, 2, 3, 4, 5}, {6, 4, 3, 3, 4, 5}},
-    {"direct", 7, {0, 0, 0, 0, 0, 0, 0}, {3, 3, 3, 3, 3, 3, 3}},
+    {"one", 1, {0}, {0}, {1}},
+    {"full triangle", 5, {0, 1, 2, 3, 4}, {0, 1, 2, 3, 4}, {5, 5, 5, 5, 5}},
+    {"pruned, last ones without products of their own", 6, {0, 1, 2, 3, 4, 5}, {0, 1, 2, 3, 4, 5}, {6, 4, 3, 3, 4, 5}},
+    {"direct", 7, {0, 1, 2, 3, 4, 5, 6}, {0, 0, 0, 0, 0, 0, 0}, {3, 3, 3, 3, 3, 3, 3}},
+    {"in two parts", 5, {0, 1, 2, 3, 4, 0, 2}, {0, 1, 2, 3, 4, 2, 3}, {2, 3, 3, 4, 4, 5, 5}},
 };
 
 template <int COMPONENTS, class Real>
@@ -48,8 +51,8 @@ void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int l
     Numbers(7).fill(factors, -1, 1);
     const ProductList list = stairs.list();
     int n_products = 0;
-    for (int p = 0; p < list.n_factors; ++p) {
-        n_products += list.end[p] - list.begin[p];
+    for (int row = 0; row < list.n_rows; ++row) {
+        n_products += list.end[row] - list.begin[row];
     }
     std::vector<Real> reverse(size_of(n_products, lanes));
     Numbers(8).fill(reverse, -1, 1);
@@ -66,8 +69,9 @@ void check_products(const Kernels<Real>& kernels, const Staircase& stairs, int l
     const long double tolerance = rounding<Real>() * COMPONENTS * static_cast<long double>(stairs.n_factors + 4);
     for (int lane = 0; lane < lanes; ++lane) {
         std::size_t product = static_cast<std::size_t>(lane);
-        for (int p = 0; p < list.n_factors; ++p) {
-            for (int q = list.begin[p]; q < list.end[p]; ++q, product += static_cast<std::size_t>(lanes)) {
+        for (int row = 0; row < list.n_rows; ++row) {
+            const int p = list.factor[row];
+            for (int q = list.begin[row]; q < list.end[row]; ++q, product += static_cast<std::size_t>(lanes)) {
                 long double sum = 0;
                 for (int c = 0; c < COMPONENTS; ++c) {
                     const long double a = factors[at(p, c, lane)], b = factors[at(q, c, lane)];
@@ -208,8 +212,13 @@ struct LayerCase {
         numbers.fill(idt, 0.05, 0.15);
         numbers.fill(x, -2, 2);
         numbers.fill(reverse_y, -1, 1);
-        layer = {weight.packed(), reverse_weight.packed(),        kind, parameter_of(kind), skip,
-                 bias.data(),     with_idt ? idt.data() : nullptr};
+        layer.weight = weight.packed();
+        layer.reverse_weight = reverse_weight.packed();
+        layer.activation = kind;
+        layer.parameter = parameter_of(kind);
+        layer.skip = skip;
+        layer.bias = bias.data();
+        layer.idt = with_idt ? idt.data() : nullptr;
     }
     Matrix<Real> weight, reverse_weight;
     std::vector<Real> bias, idt, x, reverse_y;
@@ -222,7 +231,7 @@ void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool 
     LayerCase<Real> c(kind, skip, with_idt, lanes);
     const int n_out = c.weight.n_out, n_in = c.weight.n_in;
     Guarded<Real> y(size_of(panel_rows(n_out), lanes)), slope(y.size()), reverse_x(size_of(panel_rows(n_in), lanes));
-    kernels.net.compute_layer(c.layer, of_array, c.x.data(), y.data(), slope.data());
+    kernels.net.compute_layer(c.layer, of_array, c.x.data(), y.data(), slope.data(), nullptr);
     std::vector<long double> reverse_input(c.x.size(), 0.0L);
     for (int out = 0; out < n_out; ++out) {
         for (int lane = 0; lane < used; ++lane) {
@@ -246,7 +255,7 @@ void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool 
             }
         }
     }
-    kernels.net.reverse_layer(c.layer, of_array, c.reverse_y.data(), slope.data(), reverse_x.data());
+    kernels.net.reverse_layer(c.layer, of_array, c.reverse_y.data(), slope.data(), reverse_x.data(), nullptr);
     for (std::size_t k = 0; k < reverse_input.size(); ++k) {
         if (static_cast<int>(k) % lanes < used) {
             ASSERT_TRUE(is_near(reverse_x[k], reverse_input[k], 10 * layer_tolerance<Real>(n_out))) << k;
@@ -286,6 +295,77 @@ TEST_P(NetKernels, LanesWithoutAtoms) {
             }
         }
     });
+}
+
+/// n numbers of few bits: their products and the sums of these are exact in single precision.
+template <class Real>
+std::vector<Real> few_bits(std::size_t n, std::uint64_t seed) {
+    std::vector<Real> numbers(n);
+    Numbers(seed).fill(numbers, -16, 16);
+    std::transform(numbers.begin(), numbers.end(), numbers.begin(), [](Real value) { return std::floor(value) / 8; });
+    return numbers;
+}
+
+/// The part of a matrix from a column on, `n` wide.
+template <class Real>
+Matrix<Real> columns_of(const Matrix<double>& all, int first, int n) {
+    std::vector<Real> elements;
+    for (int row = 0; row < all.n_out; ++row) {
+        for (int column = first; column < first + n; ++column) {
+            elements.push_back(static_cast<Real>(all.element(row, column)));
+        }
+    }
+    return Matrix<Real>(all.n_out, n, std::move(elements));
+}
+
+/// A layer whose last inputs are in single precision against one without, numbers having few bits; of 1/3 more it differs.
+TEST_P(NetKernels, InputsInSinglePrecision) {
+    const Kernels<double>& kernels = in_double();
+    for (const auto& [n_out, n_exact, n_single] : {std::array{7, 4, 3}, {24, 1, 30}, {13, 12, 6}, {240, 70, 100}}) {
+        for (const dpc::host::Lanes lanes : {dpc::host::Lanes{8, 1}, {8, 8}, {16, 9}, {24, 20}, {80, 80}}) {
+            SCOPED_TRACE(testing::Message() << n_out << " x " << n_exact << " + " << n_single << ", " << lanes.used << " atoms");
+            Matrix<double> all(n_out, n_exact + n_single, few_bits<double>(size_of(n_out, n_exact + n_single), 3));
+            Matrix<double> exact = columns_of<double>(all, 0, n_exact), reverse_exact = exact.transposed(),
+                           reverse_all = all.transposed();
+            Matrix<float> single = columns_of<float>(all, n_exact, n_single), reverse_single = single.transposed();
+            std::vector<double> x = few_bits<double>(size_of(all.n_in, lanes.n), 4);
+            const std::vector<double> bias = few_bits<double>(static_cast<std::size_t>(n_out), 5),
+                                      reverse_y = few_bits<double>(size_of(n_out, lanes.n), 6);
+            PackedLayer<double> plain, split;
+            plain.bias = split.bias = bias.data();
+            plain.weight = all.packed();
+            plain.reverse_weight = reverse_all.packed();
+            split.weight = exact.packed();
+            split.reverse_weight = reverse_exact.packed();
+            split.single = single.packed();
+            split.reverse_single = reverse_single.packed();
+            const auto run = [&](const PackedLayer<double>& layer, Guarded<double>& y, Guarded<double>& reverse_x) {
+                Guarded<double> slope(y.size());
+                Guarded<float> scratch(size_of(panel_rows(n_single) + panel_rows(n_out), lanes.n));
+                kernels.net.compute_layer(layer, lanes, x.data(), y.data(), slope.data(), scratch.data());
+                kernels.net.reverse_layer(layer, lanes, reverse_y.data(), slope.data(), reverse_x.data(), scratch.data());
+                EXPECT_TRUE(y.intact() && slope.intact() && reverse_x.intact() && scratch.intact());
+            };
+            Guarded<double> y(size_of(panel_rows(n_out), lanes.n)), expected_y(y.size());
+            Guarded<double> reverse_x(size_of(panel_rows(all.n_in), lanes.n)), expected_reverse(reverse_x.size());
+            run(plain, expected_y, expected_reverse);
+            run(split, y, reverse_x);
+            const auto expect_equal = [&](Guarded<double>& found, Guarded<double>& expected, int n_rows) {
+                for (std::size_t k = 0; k < size_of(n_rows, lanes.n); ++k) {
+                    if (static_cast<int>(k) % lanes.n < lanes.used) {
+                        ASSERT_EQ(found[k], expected[k]) << k;
+                    }
+                }
+            };
+            expect_equal(y, expected_y, n_out);
+            expect_equal(reverse_x, expected_reverse, all.n_in);
+            std::transform(x.begin(), x.end(), x.begin(), [](double value) { return value + 1.0 / 3; });
+            run(plain, expected_y, expected_reverse);
+            run(split, y, reverse_x);
+            EXPECT_NE(y[0], expected_y[0]);
+            EXPECT_NEAR(y[0], expected_y[0], 1e-6 * n_single);
+        }
+    }
 }
 
 DPC_TEST_EVERY_INSTRUCTION_SET(NetKernels);

@@ -299,6 +299,12 @@ const Wrong kFitting[] = {
      [](TableBuilder& f) { f.i32("fitting.0.input.0.row_end_double", {4}, {0, 1, 2, 3}); }},
     {"double_of_a_direct_net", "fitting.1.input.0.row_end_double", "unknown to this version",
      [](TableBuilder& f) { f.i32("fitting.1.input.0.row_end_double", {1}, {1}); }},
+    {"exact_before_row", "fitting.0.input.0.row_end_exact", "is 0 for row 1, expected 1 to 4",
+     [](TableBuilder& f) { f.i32("fitting.0.input.0.row_end_exact", {4}, {4, 0, 3, 3}); }},
+    {"exact_beyond_row_end", "fitting.0.input.0.row_end_exact", "is 4 for row 3, which ends at 3 in row_end",
+     [](TableBuilder& f) { f.i32("fitting.0.input.0.row_end_exact", {4}, {4, 3, 3, 4}); }},
+    {"exact_of_a_direct_net", "fitting.1.input.0.row_end_exact", "unknown to this version",
+     [](TableBuilder& f) { f.i32("fitting.1.input.0.row_end_exact", {1}, {1}); }},
     {"rank_dtype", "fitting.1.input.0.rank_double", "has dtype f64, expected i32",
      [](TableBuilder& f) { f.f64("fitting.1.input.0.rank_double", {2}, {1, 1}); }},
     {"rank_shorter", "fitting.1.input.0.rank_mixed", "has shape (1), expected (2)",
@@ -635,7 +641,10 @@ TEST(Model, HoldsWhatOrdinaryCentresTake) {
     file.i32("fitting.0.input.0.row_end_double", {4}, {4, 1, 2, 3});  // not within row_end_mixed, nor the other way round
     file.i32("fitting.1.input.0.rank_double", {2}, {2, 3});
     file.i32("fitting.1.input.0.rank_mixed", {2}, {1, 2});
+    EXPECT_TRUE(load(file)->fittings[0].inputs[0].row_end_exact.empty());
+    file.i32("fitting.0.input.0.row_end_exact", {4}, {2, 1, 2, 3});
     const auto model = load(file);
+    EXPECT_EQ(model->fittings[0].inputs[0].row_end_exact, (std::vector<int>{2, 1, 2, 3}));
     EXPECT_EQ(model->fittings[0].inputs[0].row_end_double, (std::vector<int>{4, 1, 2, 3}));
     EXPECT_EQ(model->fittings[1].inputs[0].rank_double, (std::vector<int>{2, 3}));
     EXPECT_EQ(model->fittings[1].inputs[0].rank_mixed, (std::vector<int>{1, 2}));

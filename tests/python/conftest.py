@@ -209,6 +209,7 @@ def tables() -> TableSet:
         np.array([[0, 0], [1, 0], [0, 1], [1, 2]], i32),
         np.array([4, 3, 3, 3], i32),
         row_end_mixed=np.array([3, 2, 2, 3], i32),
+        row_end_exact=np.array([2, 2, 2, 3], i32),
     )
     folded = (
         random_layer(rng, 7, 3, "tanh"),

@@ -15,6 +15,7 @@ from pybuild.compress.evaluation import FoldedInput
 from pybuild.compress.folding import FirstLayer
 from pybuild.compress.lowrank import identity_basis
 from pybuild.compress.place import Place
+from pybuild.compress.square import MOST_SINGLE
 from pybuild.compress.truncation import Cases, evaluate_exactly
 from pybuild.info import info_lines
 from pybuild.oracles import reference_tables
@@ -147,6 +148,28 @@ def test_a_file_has_parts_of_products_and_columns(tables):
         assert np.all(taken.row_end[AXIS:] == np.arange(AXIS, len(taken.row_end)))  # no row begins a product but the axis rows
         text = f"{count(taken.row_end_mixed)} products of {len(taken.row_end)} combinations of "
         assert any(text in line for line in info_lines(tables))
+
+
+def test_products_that_need_no_double_precision(make_model, make_structure):
+    """Together they move forces by little; evaluated in single precision, where the evaluator does that, by nothing."""
+    model = make_model(seed=2, n_types=N_TYPES, widths=(1, 8, 16))
+    tables = build(model, M, Options(tolerance=1e-6, form="folded")).tables
+    taken = [fitting.inputs[0] for fitting in tables.fittings]
+    assert all(np.all(i.row_end_exact <= i.row_end_double) for i in taken)
+    assert all(1 < count(i.row_end_exact) < count(i.row_end_double) for i in taken)
+    single = count(taken[0].row_end_double) - count(taken[0].row_end_exact)
+    assert any(f", {single} of them in single precision" in line for line in info_lines(tables))
+    fewer = [
+        dataclasses.replace(f, inputs=tuple(dataclasses.replace(i, row_end_double=i.row_end_exact) for i in f.inputs))
+        for f in tables.fittings
+    ]
+    structure = make_structure(seed=3, n_types=N_TYPES)
+    expected = reference_tables.evaluate(tables, *structure).forces
+    without = reference_tables.evaluate(dataclasses.replace(tables, fittings=tuple(fewer)), *structure).forces
+    assert 1e-9 < np.abs(without - expected).max() < 10 * MOST_SINGLE
+    if core is not None:
+        got = calculator.evaluate(core.Model.from_bytes(to_bytes(tables)), *structure).forces
+        assert 1e-15 < np.abs(got - expected).max() < 1e-11
 
 
 @pytest.mark.skipif(core is None, reason="pybuild._core is not built")

@@ -253,6 +253,8 @@ WRONG = {
     "mixed beyond row_end": ("fitting.0.input.0.row_end_mixed", set_to(3, 4), "goes beyond row_end at row 3"),
     "mixed rises": ("fitting.0.input.0.row_end_mixed", set_to(slice(None), [2, 3, 3, 3]), "increases at row 1"),
     "mixed no product": ("fitting.0.input.0.row_end_mixed", set_to(slice(None), [0, 1, 2, 3]), "leaves no product"),
+    "exact below p": ("fitting.0.input.0.row_end_exact", set_to(1, 0), "row p must end at p to 4"),
+    "exact beyond row_end": ("fitting.0.input.0.row_end_exact", set_to(3, 4), "goes beyond row_end at row 3"),
     "activation": ("fitting.0.layers", set_to((1, 0), 10), "the activation is 10 for layer 1"),
     "skip": ("fitting.0.layers", set_to((1, 1), 3), "the skip is 3 for layer 1"),
     "skip widths": ("fitting.0.layers", set_to((2, 1), 1), "does not go with 3 inputs and 6 outputs"),
@@ -412,7 +414,8 @@ class TestWrongModels:
     @pytest.mark.parametrize("name", [name for name, *_ in WRONG.values()])
     def test_missing(self, name: str, tables: TableSet) -> None:
         rest = [section for section in sections_of(tables) if section[0] != name]
-        if name in ("provenance.json", "model.close_distance", "fitting.0.1.idt", "fitting.0.input.0.row_end_mixed"):
+        optional = [f"fitting.0.input.0.{of}" for of in ("row_end_mixed", "row_end_exact")]
+        if name in ("provenance.json", "model.close_distance", "fitting.0.1.idt", *optional):
             from_bytes(pack(rest))
         else:
             with pytest.raises(ModelError, match=f"'{name}': is missing"):

@@ -111,6 +111,7 @@ struct FittingInput {
     const double* combination = nullptr;  // square: (P, columns), the factors of these moments; null: the moments themselves
     // What an ordinary centre takes in double and in mixed precision; a close one takes all (docs/tables-format.md section 3).
     std::vector<int> row_end_double, row_end_mixed;  // square: the part of these products; empty: all
+    std::vector<int> row_end_exact;                  // square: products beyond need no double precision; empty: all do
     std::vector<int> rank_double, rank_mixed;        // direct, by group: leading columns of its table; empty: all
     int n_double = 0, n_mixed = 0;                   // linear, and of combined moments: leading columns; 0: all
     int n_inputs = 0;                                // of the first layer

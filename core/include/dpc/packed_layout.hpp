@@ -39,7 +39,7 @@ struct PackedMatrix {
     }
 };
 
-/// y = act(W^T x + b) idt + skip(x). weight is W^T; reverse_weight is W.
+/// y = act(W^T x + b) idt + skip(x). weight is W^T; reverse_weight is W. Of the inputs behind those of weight, single and reverse_single.
 template <class Real>
 struct PackedLayer {
     PackedMatrix<Real> weight, reverse_weight;
@@ -47,11 +47,13 @@ struct PackedLayer {
     double parameter = 0;
     Skip skip = Skip::none;
     const Real *bias = nullptr, *idt = nullptr;  // idt null: ones
+    PackedMatrix<float> single{}, reverse_single{};
 };
 
-/// A list of products S_pq of factors: p with begin[p] .. end[p] - 1.
+/// A list of products S_pq of factors, in rows: of factor[row] with begin[row] .. end[row] - 1.
 struct ProductList {
-    int n_factors;
+    int n_factors, n_rows;
+    const int* factor;
     const int* begin;
     const int* end;
 };

@@ -79,13 +79,20 @@ struct PackedDescriptor {
     // What expands the moments, and its transpose; direct: Vs (M, n_rows), T = Vs C; se_e2_r: Vs/5, D = Vs C/5; of combined
     // moments (n_factors, n_moments).
     PackedMatrix<Real> basis, reverse_basis;
-    std::vector<int> begin, end;  // se_e2_a: products, see ProductList
-    int n_features = 0;           // inputs of the first layer
-    bool takes_all = true;        // every column and product that the file has
+    int n_factors =
+        0;  // se_e2_a: what the products are made of: moments of C, or combinations of them, in the direct form the rows of T
+    std::vector<int> factor, begin, end;  // se_e2_a: products, see ProductList; a row of each factor, then those of single ones
+    int n_features = 0;                   // inputs of the first layer
+    int n_single = 0;                     // the last of them, which it takes in single precision
+    bool takes_all = true;                // every column and product that the file has
 
-    ProductList products() const { return {static_cast<int>(begin.size()), begin.data(), end.data()}; }
-    /// What the products are made of: moments of C, or combinations of them, in the direct form the rows of T.
-    int n_factors() const { return static_cast<int>(begin.size()); }
+    ProductList products() const { return {n_factors, static_cast<int>(factor.size()), factor.data(), begin.data(), end.data()}; }
+    void add_products(int of, int first, int last) {
+        factor.push_back(of);
+        begin.push_back(first);
+        end.push_back(last);
+        n_features += last - first;
+    }
     /// Rows of C where it is the features.
     int n_rows() const { return is_gated ? 2 * n_moments : n_moments; }
     bool is_direct() const { return form == InputForm::direct; }
@@ -117,6 +124,7 @@ struct PackedSet {
     int most_stride = 0;    // channels of the widest table, padded
     int most_moments = 0;   // of C (or rows that it is expanded to) of any descriptor of any type
     int most_features = 0;  // inputs of any first layer
+    int most_single = 0;    // of these in single precision
     int most_neurons = 0;   // width of any hidden layer
     int most_layers = 0;
 
@@ -139,9 +147,12 @@ struct PackedSet {
 /// Which columns and products.
 enum class Extent { ordinary, all };
 
+/// Products that need no double precision, in an evaluation that has it: in a row with the others, or behind them in single precision.
+enum class SmallProducts { among_others, single };
+
 template <class Real>
 struct PackedModel {
-    explicit PackedModel(std::shared_ptr<const Model> source);
+    explicit PackedModel(std::shared_ptr<const Model> source, SmallProducts small = SmallProducts::among_others);
     ~PackedModel();
     PackedModel(const PackedModel&) = delete;
 
@@ -168,21 +179,24 @@ private:
     void pack_triples(PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const;
     PackedTypePair<Real> pack_pair(const Descriptor& descriptor, int a, int b, const math::EnvParameters& environment,
                                    const PackedSet<Real>& set) const;
+    bool has_single(int a, Extent extent) const;
     void pack_listed(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed);
     void pack_direct(const FittingInput& input, int a, Extent extent, PackedDescriptor<Real>& packed);
     template <class Element>
     void pack_basis(int n_rows, const Element& element, PackedDescriptor<Real>& packed);
-    void pack_layers(int a, const std::vector<int>& inputs, PackedSet<Real>& set);
-    PackedLayer<Real> pack_layer(const Layer& layer, const std::vector<int>* inputs);
+    void pack_layers(int a, const std::vector<int>& inputs, int n_single, PackedSet<Real>& set);
+    PackedLayer<Real> pack_layer(const Layer& layer, const std::vector<int>* inputs, int n_single);
     const Real* keep(const double* values, std::size_t n);
     /// element(row, column) for row < n_out, column < n_in.
-    template <class Element>
-    PackedMatrix<Real> pack_matrix(int n_out, int n_in, const Element& element);
+    template <class Number = Real, class Element>
+    PackedMatrix<Number> pack_matrix(int n_out, int n_in, const Element& element);
 
+    const SmallProducts small_;
     std::vector<TableGrid> grids_;            // of the tables
     std::vector<AlignedArray<Real>> biases_;  // by type: of the first layer, with parameters; none of models without them
     std::unique_ptr<PackedSet<Real>> close_;
     std::vector<std::unique_ptr<AlignedArray<Real>>> storage_;
+    std::vector<std::unique_ptr<AlignedArray<float>>> single_storage_;  // beside double precision
 };
 
 }  // namespace dpc

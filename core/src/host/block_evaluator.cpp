@@ -77,7 +77,7 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
     }
     features_.reserve(static_cast<std::size_t>(set.most_features + kPanelRows - 1) * atoms);
     energy_.reserve(atoms);
-    net_.reserve(set, lanes);
+    net_.reserve(model_, lanes);
     nearest_.reserve(list);
     for (NearestNeighbours& nearest : own_nearest_) {
         nearest.reserve(list);

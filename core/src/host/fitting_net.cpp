@@ -15,7 +15,9 @@ Real last_weight(const PackedLayer<Real>& last, int neuron) {
 
 }  // namespace
 template <class Real>
-void NetScratch<Real>::reserve(const PackedSet<Real>& set, int lanes) {
+void NetScratch<Real>::reserve(const PackedModel<Real>& model, int lanes) {
+    const PackedSet<Real>& set = model.close();  // has the most of everything else
+    const int most_single = model.ordinary.most_single;
     output.resize(static_cast<std::size_t>(set.most_layers));
     slope.resize(static_cast<std::size_t>(set.most_layers));
     for (auto* arrays : {&output, &slope}) {
@@ -23,11 +25,15 @@ void NetScratch<Real>::reserve(const PackedSet<Real>& set, int lanes) {
             array.reserve(static_cast<std::size_t>(panel_rows(set.most_neurons)) * static_cast<std::size_t>(lanes));
         }
     }
+    if (most_single > 0) {
+        single.reserve(static_cast<std::size_t>(panel_rows(most_single) + panel_rows(set.most_neurons)) *
+                       static_cast<std::size_t>(lanes));
+    }
 }
 
 template <class Real>
 std::size_t NetScratch<Real>::bytes() const {
-    std::size_t total = 0;
+    std::size_t total = single.bytes();
     for (const auto* arrays : {&output, &slope}) {
         total += bytes_of(*arrays);
         for (const auto& array : *arrays) {
@@ -43,7 +49,7 @@ void compute_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedL
     const Real* x = input;
     for (std::size_t l = 0; l + 1 < layers.size(); ++l) {
         Real* y = scratch.output[l].data();
-        kernels.net.compute_layer(layers[l], lanes, x, y, scratch.slope[l].data());
+        kernels.net.compute_layer(layers[l], lanes, x, y, scratch.slope[l].data(), scratch.single.data());
         x = y;
     }
     const PackedLayer<Real>& last = layers.back();
@@ -68,7 +74,7 @@ void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedL
     }
     for (std::size_t l = layers.size() - 1; l-- > 0;) {
         Real* reverse_x = l > 0 ? scratch.output[l - 1].data() : reverse_input;
-        kernels.net.reverse_layer(layers[l], lanes, reverse_y, scratch.slope[l].data(), reverse_x);
+        kernels.net.reverse_layer(layers[l], lanes, reverse_y, scratch.slope[l].data(), reverse_x, scratch.single.data());
         reverse_y = reverse_x;
     }
 }

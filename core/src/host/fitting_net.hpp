@@ -13,7 +13,8 @@ namespace dpc::host {
 template <class Real>
 struct NetScratch {
     std::vector<AlignedArray<Real>> output, slope;
-    void reserve(const PackedSet<Real>& set, int lanes);
+    AlignedArray<float> single;  // of first layers with inputs in single precision
+    void reserve(const PackedModel<Real>& model, int lanes);
     std::size_t bytes() const;
 };
 

@@ -22,6 +22,7 @@ MOST_LAYERS, MOST_INPUTS, MOST_NEURONS = 256, 2**24, 2**16
 PRECISIONS = ("double", "mixed")
 EMPTY = -1  # in place of a neighbour type: the slots without neighbour, where they are counted for all types together
 ARRAYS = ("columns", "row_end", "row_end_double", "row_end_mixed", "rank_double", "rank_mixed", "n_double", "n_mixed")
+OPTIONAL_ARRAYS = ("row_end_exact",)  # evaluators that do not know them give the same numbers
 
 
 def fitting_sections(fittings: Sequence[FittingArrays | None]) -> list[NamedArray]:
@@ -40,6 +41,8 @@ def _sections_of(prefix: str, fitting: FittingArrays) -> list[NamedArray]:
         out.append((of_input + "form", as_i32(int(first.form)), True))
         given = ((name, getattr(first, name)) for name in ARRAYS)
         out += [(of_input + name, as_i32(array), True) for name, array in given if array is not None]
+        given = ((name, getattr(first, name)) for name in OPTIONAL_ARRAYS)
+        out += [(of_input + name, as_i32(array), False) for name, array in given if array is not None]
         if first.combination is not None:
             out.append((of_input + "combination", as_f64(first.combination), True))
     codes = [[layer.activation.code, int(layer.skip)] for layer in fitting.layers]
@@ -123,8 +126,8 @@ def _read_products(s: Sections, prefix: str, first: InputArrays) -> tuple[InputA
         require(n_columns > 0, name, "has no columns")
         first = _read_counts(s, prefix, replace(first, combination=combination))
     row_end = _read_row_end(s, prefix + "row_end", n_factors)
-    double, mixed = (_read_row_end_part(s, f"{prefix}row_end_{part}", row_end) for part in PRECISIONS)
-    first = replace(first, row_end=row_end, row_end_double=double, row_end_mixed=mixed)
+    double, mixed, exact = (_read_row_end_part(s, f"{prefix}row_end_{part}", row_end) for part in (*PRECISIONS, "exact"))
+    first = replace(first, row_end=row_end, row_end_double=double, row_end_mixed=mixed, row_end_exact=exact)
     return first, int((row_end.astype(np.int64) - np.arange(n_factors)).sum())
 
 

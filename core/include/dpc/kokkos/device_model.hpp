@@ -293,7 +293,7 @@ DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedDescrip
         first.push_back(n);
         n += std::max(0, descriptor.end[p] - descriptor.begin[p]);
     }
-    return {descriptor.n_factors(), upload(descriptor.begin), upload(descriptor.end), upload(first)};
+    return {descriptor.n_factors, upload(descriptor.begin), upload(descriptor.end), upload(first)};
 }
 
 template <class ExecSpace, class Real>
@@ -331,7 +331,7 @@ DeviceDescriptor<Real> DeviceModel<ExecSpace, Real>::upload(const PackedDescript
     to.reverse_basis = upload(from.reverse_basis);
     to.products = upload_products(from);
     DescriptorExtent& extent = descriptors[static_cast<std::size_t>(from.index)];
-    extent.most_moments = std::max({extent.most_moments, from.n_rows(), from.n_factors()});
+    extent.most_moments = std::max({extent.most_moments, from.n_rows(), from.n_factors});
     extent.is_gated = from.is_gated;
     extent.n_components = from.n_components;
     extent.expands = extent.expands || to.expands;

@@ -255,14 +255,37 @@ Activate<Real> activation_kernel(Activation kind) {
     return math::with_activation(kind, [](auto constant) -> Activate<Real> { return activate<decltype(constant)::value, Real>; });
 }
 
+template <class From, class To>
+DPC_FUNCTION void convert(const From* from, std::ptrdiff_t n, To* to) {
+    for (std::ptrdiff_t k = 0; k < n; ++k) {
+        to[k] = static_cast<To>(from[k]);
+    }
+}
+
 /// Panel by panel, so that the activation finds its sums in the first-level cache.
 template <class Real>
-void compute_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, Real* y, Real* slope) {
+void compute_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, Real* y, Real* slope, float* scratch) {
     const Activate<Real> activate_rows = activation_kernel<Real>(layer.activation);
     const PackedMatrix<Real>& weight = layer.weight;
     const Real* panel = weight.panels;
+    const PackedMatrix<float>& single = layer.single;
+    const float* single_panel = single.panels;
+    const std::ptrdiff_t n_single = static_cast<std::ptrdiff_t>(single.n_in) * lanes.n,
+                         n_sums = static_cast<std::ptrdiff_t>(kPanelRows) * lanes.n;
+    float* const sums = scratch + n_single;
+    if (n_single > 0) {
+        convert(x + static_cast<std::ptrdiff_t>(weight.n_in) * lanes.n, n_single, scratch);
+    }
     for (int row = 0; row < weight.n_out; row += kPanelRows) {
-        multiply_panel(weight.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes.n);
+        Real* const of_panel = y + static_cast<std::ptrdiff_t>(row) * lanes.n;
+        multiply_panel(weight.n_in, panel, lanes, x, of_panel);
+        if (n_single > 0) {
+            multiply_panel(single.n_in, single_panel, lanes, scratch, sums);
+            for (std::ptrdiff_t k = 0; k < n_sums; ++k) {
+                of_panel[k] += static_cast<Real>(sums[k]);
+            }
+            single_panel += static_cast<std::ptrdiff_t>(kPanelRows) * single.n_in;
+        }
         const int end = row + kPanelRows < weight.n_out ? row + kPanelRows : weight.n_out;
         activate_rows(layer, row, end, lanes.n, x, y, slope);
         panel += static_cast<std::ptrdiff_t>(kPanelRows) * weight.n_in;
@@ -271,13 +294,20 @@ void compute_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, R
 
 /// dE/dy times the slopes in their place, as the input of the transposed product; what skips the layer is added to its result.
 template <class Real>
-void reverse_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* reverse_y, Real* slope, Real* reverse_x) {
+void reverse_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* reverse_y, Real* slope, Real* reverse_x,
+                   float* scratch) {
     using P = Pack<Real>;
     const std::ptrdiff_t n = static_cast<std::ptrdiff_t>(layer.weight.n_out) * lanes.n;
     for (std::ptrdiff_t k = 0; k < n; k += P::width) {
         (P::load(slope + k) * P::load(reverse_y + k)).store(slope + k);
     }
     multiply_lanes(layer.reverse_weight, lanes, slope, reverse_x);
+    if (layer.single.n_in > 0) {
+        convert(slope, n, scratch);
+        multiply_lanes(layer.reverse_single, lanes, scratch, scratch + n);
+        convert(scratch + n, static_cast<std::ptrdiff_t>(layer.single.n_in) * lanes.n,
+                reverse_x + static_cast<std::ptrdiff_t>(layer.weight.n_in) * lanes.n);
+    }
     if (layer.skip == Skip::none) {
         return;
     }

@@ -18,10 +18,12 @@ template <class Real>
 struct NetKernels {
     /// y (n_out rounded up to kPanelRows, lanes) = matrix x, x (n_in, lanes).
     void (*multiply)(const PackedMatrix<Real>& matrix, int lanes, const Real* x, Real* y);
-    /// y and slope = act'(..) idt, both (n_out rounded up to kPanelRows, lanes), of x (n_in, lanes).
-    void (*compute_layer)(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, Real* y, Real* slope);
+    /// y and slope = act'(..) idt, both (n_out rounded up to kPanelRows, lanes), of x (n_in, lanes). scratch, of layers with inputs in
+    /// single precision: (n_single + n_out, each rounded up to kPanelRows, lanes).
+    void (*compute_layer)(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, Real* y, Real* slope, float* scratch);
     /// reverse_x (n_in rounded up, lanes) = dE/dx from dE/dy; slope is overwritten.
-    void (*reverse_layer)(const PackedLayer<Real>& layer, Lanes lanes, const Real* reverse_y, Real* slope, Real* reverse_x);
+    void (*reverse_layer)(const PackedLayer<Real>& layer, Lanes lanes, const Real* reverse_y, Real* slope, Real* reverse_x,
+                          float* scratch);
 };
 
 }  // namespace dpc::host

@@ -27,13 +27,14 @@ void compute_products(const ProductList& list, int lanes, const Real* factors, R
     for (int lane = 0; lane < lanes; lane += width) {
         gather_pack(COMPONENTS * list.n_factors, lanes, factors + lane, scratch);
         Real* out = products + lane;
-        for (int p = 0; p < list.n_factors; ++p) {
+        for (int row = 0; row < list.n_rows; ++row) {
+            const int p = list.factor[row];
             P factor[COMPONENTS];
             for (int c = 0; c < COMPONENTS; ++c) {
                 factor[c] = P::load(scratch + (COMPONENTS * p + c) * width);
             }
-            const Real* other = scratch + COMPONENTS * list.begin[p] * width;
-            for (int q = list.begin[p]; q < list.end[p]; ++q) {
+            const Real* other = scratch + COMPONENTS * list.begin[row] * width;
+            for (int q = list.begin[row]; q < list.end[row]; ++q) {
                 P product = factor[0] * P::load(other) + factor[1] * P::load(other + width);
                 for (int c = 2; c < COMPONENTS; ++c) {
                     product = product + factor[c] * P::load(other + c * width);
@@ -60,13 +61,14 @@ void reverse_products(const ProductList& list, int lanes, const Real* factors, c
             P(0.0).store(reverse_scratch + row * width);
         }
         const Real* gradient = reverse + lane;
-        for (int p = 0; p < list.n_factors; ++p) {
+        for (int row = 0; row < list.n_rows; ++row) {
+            const int p = list.factor[row];
             P factor[COMPONENTS], sum[COMPONENTS];
             for (int c = 0; c < COMPONENTS; ++c) {
                 factor[c] = P::load(scratch + (COMPONENTS * p + c) * width);
                 sum[c] = P(0.0);
             }
-            for (int q = list.begin[p]; q < list.end[p]; ++q) {
+            for (int q = list.begin[row]; q < list.end[row]; ++q) {
                 const P g = P::load(gradient);
                 for (int c = 0; c < COMPONENTS; ++c) {
                     const int at_q = (COMPONENTS * q + c) * width;
