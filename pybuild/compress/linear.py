@@ -104,8 +104,10 @@ class LinearChooser:
         chosen: Chosen = self._at(double)
         for which, tolerance in (("near", goal.near), ("far", goal.far)):
             chosen = _with_columns_of(place, self._columns, chosen, which, tolerance)
-        parts = [{a: len(c) for a, c in self._at(level).items() if len(c) < len(chosen[a])} for level in (double, mixed)]
-        return Choice(_parts(self._columns, chosen), errors, *parts)
+        in_double, in_mixed = (
+            {a: len(c) for a, c in self._at(level).items() if len(c) < len(chosen[a])} for level in (double, mixed)
+        )
+        return Choice(_parts(self._columns, chosen), errors, in_double, in_mixed)
 
 
 def _parts(columns: Mapping[int, Columns], chosen: Chosen) -> dict[int, WeightedInput]:

@@ -309,8 +309,10 @@ class _Search:
     def exact(self, double: _Level, goal: Goal) -> Mapping[int, IntArray]:
         """Ends of the rows of those products that need double precision."""
         found = self.within(double.rankings, double.level, min(SINGLE * goal.double, MOST_SINGLE), double.taken)
-        row_ends = {}
-        for a, of_double in double.row_ends.items() if found is not None else ():
+        row_ends: dict[int, IntArray] = {}
+        if found is None:
+            return row_ends
+        for a, of_double in double.row_ends.items():
             end = np.minimum(extended(found.row_ends[a], len(of_double)), of_double)
             if (end > np.arange(len(end))).any() and (end < of_double).any():
                 row_ends[a] = end
