@@ -3,6 +3,8 @@
 factor, and as a factor that is switched off at the cutoff, whose tables are over the distance; slots that all types share."""
 
 import dataclasses
+import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -78,6 +80,36 @@ def test_the_compiled_tables(folder, tables_of, name, backend):
             kept_all = calculator.evaluate(tables_of(name), *atoms, neighbors="all", backend=backend)
             np.testing.assert_allclose(kept_all.forces, reference.evaluate(everything, *atoms).forces, rtol=0, atol=TABLES)
             assert np.abs(kept_all.forces - found.forces).max() > 100 * TABLES
+
+
+def test_an_exported_program_takes_all_neighbours(folder, tmp_path):
+    """DeePMD-kit's graph of neighbours has no slots: sel is the divisor of the sums alone."""
+    data = np.load(folder / "graph.npz")
+    model = read_model(folder / "graph.pte")
+    assert (model.neighbour_rule, model.descriptors[0].n_sel) == ("all", 9)
+    write_tables(tmp_path / "tables.bin", build(model, M).tables)
+    for k, *atoms in frames(data):
+        assert_agrees(reference.evaluate(model, *atoms), data, k, ENERGY, FORCE, VIRIAL)
+        assert_agrees(calculator.evaluate(tmp_path / "tables.bin", *atoms), data, k, TABLES, TABLES, 100 * TABLES)
+        nearest = reference.evaluate(dataclasses.replace(model, neighbour_rule="mixed"), *atoms)
+        assert np.abs(nearest.forces - data[f"forces{k}"]).max() > 1e-3
+
+
+def test_an_exported_program_with_a_mean(folder, tmp_path):
+    """Without slots a neighbour at the cut-off changes the energy."""
+    path = tmp_path / "model.pte"
+    with zipfile.ZipFile(folder / "graph.pte") as known, zipfile.ZipFile(path, "w") as changed:
+        for name in known.namelist():
+            text = known.read(name)
+            if name.endswith("/extra/model.json"):
+                tree = json.loads(text)
+                mean = tree["model"]["descriptor"]["@variables"]["davg"]
+                for slot in (mean["value"] if isinstance(mean, dict) else mean)[0]:
+                    slot[0] = 0.25
+                text = json.dumps(tree).encode()
+            changed.writestr(name, text)
+    with pytest.raises(UnsupportedModel, match=r"lower_input_kind 'graph'.* mean .davg..* it needs a model that was trained"):
+        read_model(path)
 
 
 @pytest.mark.parametrize("options", [Options(), Options(form="direct"), Options(form="folded"), Options(rank="full")], ids=str)

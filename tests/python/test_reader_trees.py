@@ -16,6 +16,7 @@ from deepmd_files import WRITERS, tree_of_dp, write_dp, write_json, write_packag
 
 from pybuild.compress.build import build
 from pybuild.errors import InputError, PybuildError, ReadError, UnsupportedModel
+from pybuild.model.net import Skip
 from pybuild.oracles import reference
 from pybuild.readers import describe, read_model, read_source
 from pybuild.readers.files.text_tree import loads_json, loads_yaml
@@ -158,7 +159,7 @@ def test_the_back_end_that_trained_decides_the_rules(published):
     assert (source.tree["neighbour_rule"], descriptor["exclusion"]) == ("per_type", "section")
     assert descriptor["rcut_smth"] == np.float32(1.8)
     assert descriptor["rcut"] - descriptor["rcut_smth"] == np.float32(6) - np.float32(1.8)
-    own = ("rcut", "rcut_smth", "exclusion", "neighbour_rule", "out_std")
+    own = ("rcut", "rcut_smth", "exclusion", "neighbour_rule", "out_std", "resnet")
     found = list(differences(source.tree, of_pytorch.tree))
     assert found
     assert [d for d in found if d.split(":")[0].rpartition(".")[2] not in own] == []
@@ -312,6 +313,23 @@ def test_slots_that_all_types_share_by_tensorflow(tmp_path):
     assert found.fitting.vacuum_subtracted == {0, 1}
     alone = reference.evaluate(found, np.zeros((1, 3)), np.array([1]), None)
     assert alone.energy == pytest.approx(found.fitting.energy_bias[1], abs=1e-13)
+
+
+@pytest.mark.parametrize(("backend", "second"), [("TensorFlow", Skip.NONE), ("PyTorch", Skip.DOUBLED)])
+def test_skips_of_fitting_nets(tree, tmp_path, backend, second):
+    """Converted, a fitting net of TensorFlow has PyTorch's skips and time steps of its own, which TensorFlow's has not."""
+    rng = np.random.default_rng(0)
+    made = copy.deepcopy(tree) | {"backend": backend}
+    for net in made["model"]["fitting"]["nets"]["networks"]:
+        n_in, widths = len(net["layers"][0]["@variables"]["w"]), [6, 12, 12]
+        for layer, n, m in zip(net["layers"], [n_in, *widths], widths, strict=False):
+            idt = rng.normal(size=m) if n in (m, m / 2) else None
+            layer |= {"resnet": True, "@variables": {"w": rng.normal(size=(n, m)), "b": rng.normal(size=m), "idt": idt}}
+        net["layers"][-1]["@variables"]["w"] = rng.normal(size=(12, 1))
+    for net in read(made, tmp_path).fitting.nets:
+        skips = [layer.skip for layer in net.layers]
+        assert skips == [Skip.NONE, second, Skip.IDENTITY, Skip.NONE]
+        assert [layer.idt is not None for layer in net.layers] == [skip is not Skip.NONE for skip in skips]
 
 
 @pytest.mark.parametrize(("backend", "cubic"), [("TensorFlow", float(np.float32(0.044715))), ("PyTorch", 0.044715)])

@@ -275,11 +275,76 @@ def test_heads(option_models):
         read_model(option_models / "silut.pth", "alpha")
 
 
+def test_another_name_of_a_head(option_models):
+    with TorchArchive(option_models / "two_heads.pt") as archive:
+        known, _ = checkpoint_tree(archive, archive.load(), "beta")
+        root = archive.load()
+        script_of(root)["model_dict"]["beta"]["model_branch_alias"] = ["second", "other"]
+        found, _ = checkpoint_tree(archive, root, "other")
+    assert_same(*(description_of_tree(checked(tree), None, SOURCE) for tree in (found, known)))
+
+
 def test_head_of_a_single_task_checkpoint(shared_models):
     path = shared_models / "se_e2_a-small" / "model.ckpt.pt"
     assert_same(read_model(path, "Default"), read_model(path))
     with pytest.raises(InputError, match="one model only"):
         read_model(path, "water")
+
+
+# What is made of a checkpoint's script
+
+
+def script_of(root):
+    return root["model"]["_extra_state"]["model_params"]
+
+
+@pytest.fixture
+def zbl_checkpoint(option_models):
+    """(archive, its root, its tree) of a net of DPA-1 beside a pair table."""
+    with TorchArchive(option_models.parent / "combined" / "zbl_checkpoint.pt") as archive:
+        yield archive, archive.load(), checked(checkpoint_tree(archive, archive.load(), None)[0])
+
+
+def test_the_older_word_for_strip(zbl_checkpoint):
+    archive, root, known = zbl_checkpoint
+    script_of(root)["descriptor"] |= {"tebd_input_mode": "concat", "stripped_type_embedding": True}
+    np.testing.assert_equal(checked(checkpoint_tree(archive, root, None)[0]), known)
+
+
+def test_pair_table_beside_a_hybrid(zbl_checkpoint):
+    """It has the slots and the cut-off of the member that has the most."""
+    archive, root, known = zbl_checkpoint
+    script = script_of(root)
+    script["descriptor"] = {"type": "hybrid", "list": [script["descriptor"]]}
+    root["model"] = {key.replace(".descriptor.", ".descriptor.descrpt_list.0."): v for key, v in root["model"].items()}
+    found = checked(checkpoint_tree(archive, root, None)[0])
+    np.testing.assert_equal(found["models"][0]["descriptor"]["list"], [known["models"][0]["descriptor"]])
+    np.testing.assert_equal(found["models"][1], known["models"][1])
+
+
+def test_parts_of_a_linear_checkpoint(zbl_checkpoint):
+    """DeePMD-kit takes a part's net or table of its section; exclusions there have no effect; training writes all defaults."""
+    archive, root, known = zbl_checkpoint
+    script = script_of(root)
+    defaults = {"data_stat_nbatch": 10, "data_stat_protect": 0.01, "srtab_add_bias": True, "bridging_r_inner": 0.5}
+    net = {key: script.pop(key) for key in ("descriptor", "fitting_net")}
+    table = {"type": "pairtab", "tab_file": "t", "rcut": net["descriptor"]["rcut"], "sel": net["descriptor"]["sel"]}
+    parts = [part | defaults | {"atom_exclude_types": [0], "pair_exclude_types": [[0, 2]]} for part in (net, table)]
+    for key in ("use_srtab", "sw_rmin", "sw_rmax"):
+        script.pop(key)
+    script |= {"type": "linear_ener", "models": parts, "weights": [0.5, 2.0]}
+    found = checked(checkpoint_tree(archive, root, None)[0])
+    assert found["weights"] == [0.5, 2.0]
+    np.testing.assert_equal(found["models"], known["models"])
+    assert found["atom_exclude_types"] == known["atom_exclude_types"] == [1]
+
+
+def test_checkpoint_of_the_exportable_back_end(option_models):
+    with TorchArchive(option_models / "two_heads.pt") as archive:
+        root = archive.load()
+        root["model"] = {key.replace(".matrix", ".w").replace(".bias", ".b"): value for key, value in root["model"].items()}
+        with pytest.raises(UnsupportedModel, match=r"dp --pt-expt train.* needs the file that `dp --pt-expt freeze` makes"):
+            checkpoint_tree(archive, root, "alpha")
 
 
 # Content that is no model
@@ -451,6 +516,24 @@ def test_what_no_evaluator_has_is_refused(part, changes, message):
     tree[part] |= changes
     with pytest.raises(UnsupportedModel, match=message):
         _describe(tree)
+
+
+@pytest.mark.parametrize(("mean", "rcut", "legal"), [(0.1, 3.5, False), (0.0, 3.5, True), (0.1, 3.0, True)])
+def test_excluded_neighbours_beyond_a_shorter_cutoff(mean, rcut, legal):
+    """DeePMD-kit's PyTorch has one list for all members of a hybrid: excluded neighbours fill slots up to the largest cutoff."""
+    tree = _tree()
+    member, statistics = tree["descriptor"], tree["descriptor"]["@variables"]
+    statistics = statistics | {"davg": statistics["davg"] * mean}
+    excluding = member | {"exclude_types": [[0, 1]], "@variables": statistics}
+    tree["descriptor"] = {"type": "hybrid", "list": [excluding, member | {"rcut": rcut}]}
+    for net in tree["fitting"]["nets"]["networks"]:
+        first = net["layers"][0]["@variables"]
+        first["w"] = np.concatenate([first["w"]] * 2)
+    if legal:
+        assert _describe(tree).neighbour_rule == "union"
+    else:
+        with pytest.raises(UnsupportedModel, match=r"exclude_types, with a mean .* cutoff .3 A. shorter than .*3.5 A"):
+            _describe(tree)
 
 
 # Options of the input script

@@ -23,7 +23,7 @@ MODEL_OPTIONS = {
     "bridging_r_outer", "use_srtab", "sw_rmin", "sw_rmax", "smin_alpha", "models", "weights", "finetune_head", "resuming",
     "shared_dict", "hessian_mode", "modifier",
 }  # fmt: skip
-PAIR_TABLE_OPTIONS = {"type", "type_map", "tab_file", "rcut", "sel"}
+PAIR_TABLE_OPTIONS = MODEL_OPTIONS | {"tab_file", "rcut", "sel"}
 DESCRIPTOR_OPTIONS = TRAINING_ONLY | {
     "type", "rcut", "rcut_smth", "sel", "neuron", "activation_function", "resnet_dt", "type_one_side",
     "exclude_types", "env_protection", "set_davg_zero", "type_map", "ntypes",
@@ -31,6 +31,7 @@ DESCRIPTOR_OPTIONS = TRAINING_ONLY | {
 TYPE_EMBEDDING_OPTIONS = {"tebd_dim", "use_econf_tebd", "use_tebd_bias"}
 ATTENTION_OPTIONS = {
     "attn", "attn_dotr", "attn_mask", "scaling_factor", "normalize", "temperature", "trainable_ln", "ln_eps",
+    "stripped_type_embedding",
 }  # fmt: skip
 FITTING_OPTIONS = TRAINING_ONLY | {
     "type", "neuron", "activation_function", "resnet_dt", "numb_fparam", "numb_aparam", "dim_case_embd", "default_fparam",
@@ -71,7 +72,7 @@ def _check_descriptor(value: Any, where: str) -> None:
     options = get.mapping(value, where)
     kind = descriptor_type(options.get("type", "se_e2_a"), f"{where}.type")
     if kind == "hybrid":
-        _check(options, {"type", "list"}, where)
+        _check(options, {"type", "list", "type_map", "ntypes"}, where)
         for index, inner in enumerate(get.sequence(get.member(options, "list", where), f"{where}.list")):
             _check_descriptor(inner, f"{where}.list[{index}]")
     elif kind not in LAYOUTS:

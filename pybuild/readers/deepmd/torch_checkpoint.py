@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...descriptors.deepmd import Tree
+from ...descriptors.deepmd import Tree, unsupported
 from ...errors import InputError, ReadError
 from ..files import access as get
 from ..files.restricted_pickle import TensorRef
@@ -43,10 +43,21 @@ def checkpoint_tree(
     params = get.mapping(get.member(extra, "model_params", "_extra_state"), "model_params")
     name, params = _select_head(params, head)
     check_options(params, without_modifier)
+    _refuse_other_back_end(state)
     tensors = _Tensors(archive, state, f"model.{name}.")
     nearest = tensors.optional_array("min_nbor_dist")
     tree = _model(params, tensors, tensors.base, "model_params")
     return tree, None if nearest is None or nearest.size != 1 else float(nearest.reshape(-1)[0])
+
+
+def _refuse_other_back_end(state: dict[Any, Any]) -> None:
+    """Raise UnsupportedModel for a checkpoint of `dp --pt-expt train`, whose layers are called otherwise."""
+    names = [key for key in state if isinstance(key, str)]
+    if any(key.endswith(".w") for key in names) and not any(key.endswith(".matrix") for key in names):
+        raise unsupported(
+            "a checkpoint of DeePMD-kit's exportable PyTorch back end (dp --pt-expt train)",
+            "the file that `dp --pt-expt freeze` makes of it (.pte, .pt2)",
+        )
 
 
 def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
@@ -62,9 +73,9 @@ def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
     if kind == "pairtab":
         return common | _pair_table(params.get("rcut"), get.member(params, "sel", where), tensors, base)
     if kind == "linear_ener":
-        models = get.sequence(params["models"], f"{where}.models")
+        models = [get.mapping(m, where) for m in get.sequence(params["models"], f"{where}.models")]
         inner = [
-            _model(get.mapping(m, where) | {"type_map": m.get("type_map") or type_map}, tensors, f"{base}models.{i}.", where)
+            _model(_part_of_linear(m) | {"type_map": m.get("type_map") or type_map}, tensors, f"{base}models.{i}.", where)
             for i, m in enumerate(models)
         ]
         return common | {"type": kind, "models": inner, "weights": params.get("weights", "mean")}
@@ -77,15 +88,32 @@ def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
     }
 
 
+def _part_of_linear(params: Tree) -> Tree:
+    """What DeePMD-kit takes of a part's section: it ignores exclusions there, and a pair table beside a net."""
+    taken = ("descriptor", "fitting_net") if "descriptor" in params else ("type", "rcut", "sel", "models", "weights")
+    return {key: params[key] for key in taken if key in params}
+
+
 def _zbl(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
     """The net's model and the pair table beside it, with the same types."""
     inner = {key: params[key] for key in ("type_map", "descriptor", "fitting_net")}
-    rcut = get.mapping(params["descriptor"], f"{where}.descriptor").get("rcut", DEFAULT_RCUT)
-    sel = get.member(get.mapping(params["descriptor"], f"{where}.descriptor"), "sel", f"{where}.descriptor")
+    rcut, sel = _largest_list(params["descriptor"], f"{where}.descriptor")
     table = {"type": "pairtab", "type_map": params["type_map"], "rcut": rcut, "sel": sel}
     models = [_model(m, tensors, f"{base}models.{i}.", where) for i, m in enumerate((inner, table))]
     switch = {key: get.member(params, key, where) for key in ("sw_rmin", "sw_rmax")}
     return {"type": "zbl", "models": models, "smin_alpha": SMIN_ALPHA} | switch
+
+
+def _largest_list(value: Any, where: str) -> tuple[Any, Any]:
+    """(cut-off, slots for all types together) of a descriptor or of the members of a hybrid, all of which share slots."""
+    options = get.mapping(value, where)
+    if options.get("type") == "hybrid":
+        members = get.sequence(get.member(options, "list", where), f"{where}.list")
+        found = [_largest_list(inner, f"{where}.list[{i}]") for i, inner in enumerate(members)]
+        return max(rcut for rcut, _ in found), max(slots for _, slots in found)
+    sel = get.member(options, "sel", where)
+    slots = sum(get.integers(sel if isinstance(sel, list) else [sel], f"{where}.sel"))
+    return get.number(options.get("rcut", DEFAULT_RCUT), f"{where}.rcut"), slots
 
 
 def _pair_table(rcut: Any, sel: Any, tensors: _Tensors, base: str) -> Tree:
@@ -104,13 +132,15 @@ def _select_head(params: Tree, head: str | None) -> tuple[str, Tree]:
         if head not in (None, SINGLE_TASK_HEAD):
             raise InputError(f"--head {head}: this checkpoint has one model only; leave --head out")
         return SINGLE_TASK_HEAD, params
-    heads = get.mapping(params["model_dict"], "model_params.model_dict")
+    sections = get.mapping(params["model_dict"], "model_params.model_dict")
+    heads = {name: get.mapping(section, "model_dict") for name, section in sections.items()}
     listed = ", ".join(str(h)[:80] for h in heads)
     if head is None:
         raise InputError(f"the checkpoint has several heads: choose one with --head; there are: {listed}")
-    if head not in heads:
+    named = [name for name, options in heads.items() if head in (name, *(options.get("model_branch_alias") or ()))]
+    if not named:
         raise InputError(f"--head {head}: no such head; there are: {listed}")
-    return head, get.mapping(heads[head], f"model_dict.{head}")
+    return named[0], heads[named[0]]
 
 
 class _Tensors:
@@ -188,6 +218,9 @@ def _descriptor(value: Any, tensors: _Tensors, outer: str, n_types: int, where: 
     def nets(part: str) -> Tree:
         return networks(kind, tensors.networks(f"{block}.{part}", activation, linear_end=False), n_types)
 
+    stripped = options.get("stripped_type_embedding")  # overrides what it was replaced by
+    if stripped is not None:
+        options = options | {"tebd_input_mode": "strip" if stripped else "concat"}
     tree = {
         "type": name,
         "rcut": options.get("rcut", DEFAULT_RCUT),

@@ -50,6 +50,9 @@ def description_of_tree(
     descriptors = tuple(MAKERS[tree["type"]](tree, n_types) for tree in trees)
     if model["neighbour_rule"] == "total":
         _refuse_padding_of_types(descriptors)
+        _refuse_far_exclusions(trees)
+    if model["neighbour_rule"] == "all":
+        _refuse_means(trees)
     description = ModelDescription(
         type_map=type_map,
         descriptors=descriptors,
@@ -72,6 +75,8 @@ def _index_of(name: str, type_map: Sequence[str]) -> int:
 def _neighbour_rule(rule: str, descriptors: Sequence[Descriptor]) -> str:
     """PyTorch makes one list for all members of a hybrid descriptor, which tells types apart if all members do; TensorFlow one
     for each."""
+    if rule == "all":
+        return rule
     shared = [d.shares_slots for d in descriptors]
     if any(shared) and not all(shared) and rule == "per_type":
         raise unsupported(
@@ -83,6 +88,17 @@ def _neighbour_rule(rule: str, descriptors: Sequence[Descriptor]) -> str:
     return "union" if rule == "total" and len(descriptors) > 1 else rule
 
 
+def _refuse_means(trees: Sequence[Tree]) -> None:
+    """Of a model without slots nothing stands where an empty one would: a neighbour at the cut-off adds what its mean makes of
+    it."""
+    if any(tree["@variables"]["davg"][..., 0].any() for tree in trees):
+        raise unsupported(
+            "an exported program that takes all neighbours (lower_input_kind 'graph') of a model with a mean (davg) that is not "
+            "0: its energy jumps where a neighbour crosses the cut-off; this",
+            "a model that was trained with set_davg_zero, or the file before it was exported",
+        )
+
+
 def _refuse_padding_of_types(descriptors: Sequence[Descriptor]) -> None:
     """In the list of all members neighbours beyond a member's own cutoff fill its slots: with the function of their type."""
     rcut = max(d.rcut for d in descriptors)
@@ -92,6 +108,21 @@ def _refuse_padding_of_types(descriptors: Sequence[Descriptor]) -> None:
                 "dpa1 without smooth_type_embedding, with a mean (davg) that is not 0 and a cutoff shorter than that of another "
                 "descriptor, where a neighbour between the two adds what an empty slot of its type does,",
                 "slots of every type beyond the cutoff",
+            )
+
+
+def _refuse_far_exclusions(trees: Sequence[Tree]) -> None:
+    """In the list of all members an excluded neighbour beyond a member's own cutoff fills a slot, which adds nothing; an empty
+    one adds what its mean makes of it."""
+    rcut = max(tree["rcut"] for tree in trees)
+    for tree in trees:
+        radial = tree["type"] in ("se_e2_a", "se_e2_r", "dpa1")  # of three bodies an empty slot adds nothing
+        if radial and tree["exclude_types"] and tree["rcut"] < rcut and tree["@variables"]["davg"][..., 0].any():
+            raise unsupported(
+                f"{tree['type']} with exclude_types, with a mean (davg) that is not 0 and a cutoff ({tree['rcut']:g} A) shorter "
+                f"than that of another descriptor ({rcut:g} A), where an excluded neighbour between the two fills a slot,",
+                "a count of excluded neighbours beyond the cutoff; train with set_davg_zero, or with the model's "
+                "pair_exclude_types",
             )
 
 

@@ -307,7 +307,7 @@ EVERY_MODEL = {
     "pair_exclude_types": Key(_pairs, list),
     "@variables": Key(record({"out_bias": Key(array), "out_std": Key(array, None)})),
 }
-RULE = {"neighbour_rule": Key(_one_of("total", "per_type"), "total")}
+RULE = {"neighbour_rule": Key(_one_of("total", "per_type", "all"), "total")}
 
 
 def _models(value: Any, where: str) -> list[Tree]:

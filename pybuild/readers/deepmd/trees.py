@@ -27,7 +27,7 @@ from .source import DeepmdSource
 from .tree_type import descriptor_type, is_off, refuse_other_kinds, vacuum_flags
 
 GELU_TF = f"gelu:{float(np.float32(GELU_CUBIC))!r}"
-PACKAGED_TREE = "/extra/model.json"
+PACKAGED_TREE, PACKAGED_NOTES = "/extra/model.json", "/extra/metadata.json"
 VARIABLES = "@variables"
 TYPES = ("float64", "float32", "float16", "int64", "int32", "bool")
 
@@ -68,10 +68,13 @@ def read_package(path: Path, choices: Choices) -> DeepmdSource:
                 "DeePMD-kit writes one with `dp --pt-expt freeze`"
             )
         text = decode(archive.entry(names[0]))
-    return _source(loads_json(text), _written_out, choices, "exported program")
+        notes = [get.mapping(loads_json(decode(archive.entry(name))), "metadata") for name in archive.names(PACKAGED_NOTES)]
+    keeps_all = any(note.get("lower_input_kind") == "graph" for note in notes)
+    return _source(loads_json(text), _written_out, choices, "exported program", keeps_all)
 
 
-def _source(root: Any, arrays: Arrays, choices: Choices, what: str) -> DeepmdSource:
+def _source(root: Any, arrays: Arrays, choices: Choices, what: str, keeps_all: bool = False) -> DeepmdSource:
+    """keeps_all: the program takes a graph of all neighbours inside the cut-off, whatever sel says."""
     top = get.mapping(root, "the file's tree")
     if choices.head is not None:
         raise InputError(f"--head {choices.head}: a file of one model has no heads; leave --head out")
@@ -83,7 +86,7 @@ def _source(root: Any, arrays: Arrays, choices: Choices, what: str) -> DeepmdSou
     model = get.mapping(get.member(top, "model", ""), "model")
     refuse_other_kinds(model)
     model = _with_arrays(model, arrays, "model", 0)
-    _set_rules(model, backend)
+    _set_rules(model, backend, keeps_all)
     return DeepmdSource(f"DeePMD-kit {what} of {backend}", model, _nearest(top, arrays))
 
 
@@ -165,18 +168,18 @@ def _nearest(top: Tree, arrays: Arrays) -> float | None:
     return None
 
 
-def _set_rules(model: Tree, backend: str) -> None:
+def _set_rules(model: Tree, backend: str, keeps_all: bool) -> None:
     """Our own keys of the tree, of a model and those in it."""
     if "models" in model:
         for inner in get.sequence(model["models"], "model.models"):
-            _set_rules(get.mapping(inner, "model.models"), backend)
+            _set_rules(get.mapping(inner, "model.models"), backend, keeps_all)
     tensorflow = backend == "TensorFlow"
     n_types = len(get.sequence(model.get("type_map") or [], "model.type_map"))
     variables = model.setdefault(VARIABLES, {"out_bias": np.zeros((1, n_types, 1))})  # @version 1
     if not tensorflow:
         variables["out_std"] = None
     if isinstance(model.get("descriptor"), dict):
-        model["neighbour_rule"] = "per_type" if tensorflow else "total"
+        model["neighbour_rule"] = "all" if keeps_all else "per_type" if tensorflow else "total"
         if tensorflow:
             _set_descriptor_rules(model["descriptor"], n_types)
             _round_gelu(model)
@@ -184,6 +187,20 @@ def _set_rules(model: Tree, backend: str) -> None:
         energies = model["fitting"].get("atom_ener")
         model["fitting"]["vacuum"] = vacuum_flags(get.sequence(energies or [], "model.fitting.atom_ener"))
         model["fitting"]["vacuum_has_types"] = tensorflow and _has_types(model.get("descriptor"))
+        if tensorflow:
+            _set_skips(get.mapping(model["fitting"].get("nets") or {}, "model.fitting.nets"))
+
+
+def _set_skips(nets: Tree) -> None:
+    """TensorFlow's fitting nets have skips around layers, but the first, that keep the width; the conversion writes PyTorch's,
+    with time steps that were never trained."""
+    where = "model.fitting.nets"
+    for net in get.sequence(nets.get("networks") or [], where):
+        for k, layer in enumerate(get.sequence(get.mapping(net, where).get("layers") or [], where)):
+            variables = get.mapping(get.mapping(layer, where).get(VARIABLES) or {}, where)
+            weight = variables.get("w")
+            if k == 0 or (isinstance(weight, np.ndarray) and weight.shape[:1] != weight.shape[1:]):
+                layer["resnet"], variables["idt"] = False, None
 
 
 def _has_types(descriptor: Any) -> bool:
