@@ -11,12 +11,14 @@ from test_reader_tensorflow import FOLDER, SAME, assert_energies, nodes_of, repl
 
 from pybuild import calculator
 from pybuild.compress.build import Options, build
+from pybuild.compress.combined import compress
 from pybuild.compress.functions import GatedAlongX, function_of
+from pybuild.descriptors.dpa1.type_embedding import type_embedding as embedding_of_types
 from pybuild.errors import ModelError, PybuildError, ReadError, UnsupportedModel
 from pybuild.model.descriptor import Argument
 from pybuild.model.piecewise import Piecewise
-from pybuild.oracles import reference, reference_tables, reference_torch
-from pybuild.readers import read_model
+from pybuild.oracles import combined, reference, reference_tables, reference_torch
+from pybuild.readers import read_model, read_source
 from pybuild.tablefile.file import write_tables
 
 SMOOTH, EXCLUDING, SECTIONS, FACTOR = NAMES = (
@@ -288,6 +290,33 @@ def test_tables_of_a_hybrid(name, backend, tmp_path):
         found = calculator.evaluate(tmp_path / "t.bin", positions, types, cell, backend=backend)
         np.testing.assert_allclose(found.atom_energy, energy, rtol=0, atol=1e-8)
         np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=1e-8)
+
+
+def test_a_pair_table_beside_shared_slots(tmp_path):
+    """DeePMD-kit's operation takes every neighbour for one of the first type."""
+    path = FOLDER / "table-se_atten.pb"
+    model, data = read_model(path), np.load(path.with_suffix(".npz"))
+    (remark,) = model.remarks
+    assert remark.startswith("warning: in its pair table every neighbour counts as A")
+    write_tables(tmp_path / "t.bin", compress(model, 0.9, Options()).tables)
+    for k in range(2):
+        atoms = data[f"positions{k}"], data[f"types{k}"], data[f"cell{k}"]
+        for found, error in ((combined.evaluate(model, *atoms), 1e-11), (calculator.evaluate(tmp_path / "t.bin", *atoms), 1e-8)):
+            np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=error)
+            np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=error)
+            np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=100 * error)
+
+
+def test_electron_configurations(tmp_path):
+    """Rows of a constant instead of one number a type, as use_econf_tebd has them: here those of the other type."""
+    nodes = nodes_of(SECTIONS)
+    nodes = [n | {"inputs": ["electrons", *n["inputs"][1:]]} if n["name"] == "type_embed_net/MatMul" else n for n in nodes]
+    nodes += [gw.node("electrons", "Reshape", ["rows"]), gw.constant("rows", np.array([[0.0, 1.0], [1.0, 0.0]]))]
+    found, known = (read_source(path).tree for path in (write(tmp_path / "m.pb", nodes), FOLDER / f"{SECTIONS}.pb"))
+    for part in ("descriptor", "fitting"):
+        swapped, numbers = (embedding_of_types(tree[part]["type_embedding"], 2) for tree in (found, known))
+        np.testing.assert_array_equal(swapped, numbers[::-1])
+        assert np.abs(numbers[0] - numbers[1]).max() > 1e-3
 
 
 def test_settings_of_hybrids():

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...descriptors.deepmd import Tree
@@ -18,10 +19,18 @@ from .tree_type import checked
 class DeepmdSource:
     """readers/source.py: Source."""
 
-    def __init__(self, format: str, tree: Tree, min_nbor_dist: float | None, padding_type: str | None = None) -> None:
+    def __init__(
+        self,
+        format: str,
+        tree: Tree,
+        min_nbor_dist: float | None,
+        padding_type: str | None = None,
+        remarks: Sequence[str] = (),
+    ) -> None:
         """tree: as a reader found it, is checked here; min_nbor_dist in angstrom, None or not positive: unknown; padding_type:
-        source.Choices."""
+        source.Choices; remarks: ModelDescription."""
         self.format, self.tree, self.min_nbor_dist, self._padding_type = format, checked(tree), min_nbor_dist, padding_type
+        self._remarks = tuple(remarks)
 
     def precision(self) -> str:
         """Type of the weights, the descriptors' and the fitting nets' where they differ."""
@@ -38,7 +47,8 @@ class DeepmdSource:
 
     def description(self, provenance: Provenance) -> AnyModel:
         """The validated description."""
-        return model_of_tree(self.tree, self.min_nbor_dist, provenance, self._padding_type)
+        model = model_of_tree(self.tree, self.min_nbor_dist, provenance, self._padding_type)
+        return replace(model, remarks=(*self._remarks, *model.remarks))
 
 
 def _parts(model: Tree, name: str) -> Iterator[Tree]:

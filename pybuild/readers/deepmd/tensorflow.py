@@ -22,9 +22,17 @@ from ..files.graphdef import Graph, read_graph
 from ..source import Choices
 from .refusals import no_descriptor, no_model, with_modifier
 from .source import DeepmdSource
-from .tensorflow_combined import count_parts, has_pair_table, linear_tree, part_of, script_of_part, with_pair_table
+from .tensorflow_combined import (
+    count_parts,
+    has_pair_table,
+    linear_tree,
+    part_of,
+    script_of_part,
+    takes_neighbours_for_type_0,
+    with_pair_table,
+)
 from .tensorflow_descriptor import WITH_TYPES, Member, descriptor_tree, members
-from .tensorflow_nets import layer
+from .tensorflow_nets import layer, narrow_products
 from .tensorflow_types import tree_with_types, type_embedding
 from .tree_type import is_off
 
@@ -37,6 +45,14 @@ UNKNOWN_TO_GRAPH = ("tot_ener_zero", "use_aparam_as_mask")
 OTHER_PROGRAMS = (
     (r"spin_attr/.*", "spin_ener"),
     (r"descrpt_attr_(qm|qmmm)/.*", "pairwise_dprc"),
+)
+NARROW = (
+    "note: trained with mixed_precision: DeePMD-kit multiplies numbers of 16 bits, which rounds forces to about 1e-3 of their "
+    "size; the tables are of the weights as they are stored"
+)
+FIRST_TYPE = (
+    "warning: in its pair table every neighbour counts as {}: so DeePMD-kit evaluates a TensorFlow model of se_atten with "
+    "use_srtab, in training, too"
 )
 # Operations of descriptors that there are no tables for.
 OTHER_DESCRIPTORS = {"Descrpt": "loc_frame", "DescrptSeAMask": "se_a_mask"}
@@ -53,7 +69,10 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
     nearest = graph.optional("train_attr/min_nbor_dist")
     distance = float(nearest.reshape(-1)[0]) if nearest is not None and nearest.size == 1 and nearest.dtype.kind == "f" else None
     compressed = any(node.op.startswith("TabulateFusion") for node in graph.nodes.values())
-    return DeepmdSource(COMPRESSED if compressed else FORMAT, tree, distance)
+    remarks = [NARROW] if narrow_products(graph) else []
+    if takes_neighbours_for_type_0(tree):
+        remarks.append(FIRST_TYPE.format(tree["type_map"][0]))
+    return DeepmdSource(COMPRESSED if compressed else FORMAT, tree, distance, remarks=remarks)
 
 
 def _tree(graph: Graph, script: dict[Any, Any], choices: Choices) -> Tree:

@@ -80,7 +80,8 @@ def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tre
     """The tree of such a model; tree: that of its net, nominal_rcut: of the neighbour list, angstrom.
 
     The bias of the fitting net is added to the table's energies, unless the script said otherwise; numbers of the switch are
-    float32, and so is their difference.
+    float32, and so is their difference. DeePMD-kit's operation knows a neighbour's type by its slot: where all types share the
+    slots (se_atten) it takes every neighbour for one of type 0.
     """
     switch = _only(graph, SWITCH)
     alpha, rmin, rmax = (_number(switch.number(name), switch.name) for name in ("alpha", "rmin", "rmax"))
@@ -91,14 +92,19 @@ def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tre
     widest = max(members(tree["descriptor"]), key=lambda d: float(d["rcut"]))
     exclusions = {key: tree[key] for key in ("type_map", "atom_exclude_types", "pair_exclude_types")}
     rcut = widest["rcut"] if nominal_rcut is None else nominal_rcut
+    sel = widest.get("sections") or widest["sel"]
+    shared = isinstance(sel, int)  # of se_atten
+    data = _array(graph, "data").reshape(-1)
+    if shared and data.size % n_types**2 == 0:  # another size is refused where the table is made
+        data = np.repeat(data.reshape(n_types, n_types, -1)[:, :1], n_types, axis=1).reshape(-1)
     none = np.zeros((1, n_types, 1))
     table = exclusions | {
         "type": "pairtab",
         "rcut": rcut,
-        "sel": widest["sel"],
-        "neighbour_rule": "per_type" if len(widest["sel"]) == n_types else "total",  # total: of se_atten
+        "sel": sel,
+        "neighbour_rule": "total" if shared else "per_type",
         "@variables": {"out_bias": bias.reshape(1, n_types, 1) if adds_bias else none},
-        "tab": {"rcut": rcut, "@variables": {"tab_info": _array(graph, "info"), "tab_data": _array(graph, "data").reshape(-1)}},
+        "tab": {"rcut": rcut, "@variables": {"tab_info": _array(graph, "info"), "tab_data": data}},
     }
     return exclusions | {
         "type": "zbl",
@@ -109,6 +115,11 @@ def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tre
         "smin_alpha": alpha,
         "least_sum": 0.0,
     }
+
+
+def takes_neighbours_for_type_0(tree: Tree) -> bool:
+    """Whether that happens in a tree with_pair_table made, of more types than that one."""
+    return tree["type"] == "zbl" and tree["models"][1]["neighbour_rule"] == "total" and len(tree["type_map"]) > 1
 
 
 def linear_tree(graph: Graph, script: dict[Any, Any], models: list[Tree]) -> Tree:

@@ -29,6 +29,8 @@ def layer(graph: Graph, names: tuple[str, str, str], residual: bool, linear: boo
     weight = graph.constant(matrix)
     if weight.ndim != 2 or weight.dtype.kind != "f":
         raise ReadError(f"constant '{matrix}' is no matrix of numbers, but {weight.dtype} of shape {weight.shape}")
+    if graph.is_bfloat16(matrix):
+        raise unsupported(f"constant '{matrix}': numbers of type bfloat16", "float32 or float64")
     return {
         "activation_function": None if linear else activation(graph, matrix, bias),
         "resnet": residual,
@@ -46,10 +48,12 @@ def _row(graph: Graph, name: str) -> NDArray[np.floating] | None:
 
 def activation(graph: Graph, matrix: str, bias: str) -> str:
     """DeePMD-kit's name of what is applied to x W + b. Raises UnsupportedModel for operations that are none of those known."""
-    product = _user(graph, matrix, ("MatMul",))
+    product = product_with(graph, matrix)
     if product is None:
         raise ReadError(f"nothing multiplies by the constant '{matrix}'; the file is damaged or of an unknown version")
-    sums = _user(graph, product.name, ADDITIONS, bias) or product
+    biases = set(_copies(graph, bias))
+    additions = (user for user in graph.users.get(product.name, []) if user.op in ADDITIONS and biases & set(user.inputs))
+    sums = next(additions, product)
     users = graph.users.get(sums.name, [])
     for user in users:
         if user.op == "Pow":
@@ -68,14 +72,27 @@ def activation(graph: Graph, matrix: str, bias: str) -> str:
     return "linear"
 
 
-def _user(graph: Graph, name: str, ops: tuple[str, ...], beside: str | None = None) -> Node | None:
-    """The first operation of a kind that takes the result of a node or of what reads it; beside: another constant that it
-    takes."""
-    for source in (name, f"{name}/read"):
-        for user in graph.users.get(source, []):
-            if user.op in ops and (beside is None or {beside, f"{beside}/read"} & set(user.inputs)):
-                return user
-    return None
+def _copies(graph: Graph, name: str) -> list[str]:
+    """A constant, and what reads it or makes numbers of another type of it."""
+    found = [name]
+    for copy in found:
+        found += [user.name for user in graph.users.get(copy, []) if user.op in ("Identity", "Cast") and user.name not in found]
+    return found
+
+
+def product_with(graph: Graph, matrix: str) -> Node | None:
+    """The product with a matrix, which may be one of other numbers than the matrix has."""
+    return next((user for name in _copies(graph, matrix) for user in graph.users.get(name, []) if user.op == "MatMul"), None)
+
+
+def narrow_products(graph: Graph) -> bool:
+    """Whether some constant matrix is made one of other numbers before it is multiplied (mixed_precision of a training)."""
+    return any(
+        (product := product_with(graph, name)) is not None
+        and any(graph.nodes[operand].op == "Cast" for operand in product.inputs if operand in _copies(graph, name)[1:])
+        for name in graph.nodes
+        if name.endswith("/matrix") and graph.is_constant(name)
+    )
 
 
 def _is_silu(graph: Graph, sums: Node, product: Node) -> bool:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ...descriptors.deepmd import Tree, unsupported
 from ...errors import ReadError
 from ..files.graphdef import Graph, Node
-from .tensorflow_descriptor import MIXED, Member, common_tree, excluded_by_words, net_of_scope, table_of, table_ops
-from .tensorflow_nets import scalar
+from .tensorflow_descriptor import MIXED, THROUGH, Member, common_tree, excluded_by_words, net_of_scope, table_of, table_ops
+from .tensorflow_nets import product_with, scalar
 from .tree_type import is_off
 
 EMBEDDING = "type_embed_net"
@@ -28,7 +28,20 @@ SIDES = {"_two_side_ebd": False, "_one_side_ebd": True}  # suffix of the nets of
 def type_embedding(graph: Graph) -> Tree | None:
     """That of the model, which stands behind the numbers of all its descriptors once; None where it has none."""
     net = net_of_scope(graph, EMBEDDING, "")
-    return None if net is None else {"embedding": net}
+    if net is None:
+        return None
+    electrons = _electrons(graph)
+    return {"embedding": net, "use_econf_tebd": electrons is not None, "econf_tebd": electrons}
+
+
+def _electrons(graph: Graph) -> NDArray[Any] | None:
+    """The electron configurations (N, n) that its net takes; None where its inputs are made of the numbers of the types."""
+    node = product_with(graph, f"{EMBEDDING}/matrix_1")
+    for _ in range(8):
+        if node is None or node.op not in ("MatMul", *THROUGH) or not node.inputs:
+            break
+        node = graph.nodes.get(node.inputs[0])
+    return graph.constant(node.name) if node is not None and node.op == "Const" else None
 
 
 def tree_with_types(member: Member, script: dict[Any, Any] | None, alone: bool) -> Tree:

@@ -116,6 +116,11 @@ class Graph:
             raise ReadError(f"constant '{name}' has no value; the file is damaged")
         return _tensor(tensor, f"constant '{name}'")
 
+    def is_bfloat16(self, name: str) -> bool:
+        """Whether a Const, whose value is float32 here, has such numbers in the file."""
+        tensor = _inner(self.nodes[name].attribute("value"), "tensor", f"constant '{name}'")
+        return tensor is not None and _dtype_code(tensor, f"constant '{name}'") == BFLOAT16
+
     def optional(self, name: str) -> NDArray[Any] | None:
         """Value of a Const, None where there is none of that name."""
         return self.constant(name) if self.is_constant(name) else None

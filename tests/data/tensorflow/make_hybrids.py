@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Makes the hybrid-*.pb of this folder with DeePMD-kit (3.2.0, TensorFlow back end) and its results: models of several
-descriptors with one type embedding, as they are after one step of a training on made-up forces.
+"""Makes the hybrid-*.pb and table-*.pb of this folder with DeePMD-kit (3.2.0, TensorFlow back end) and its results: models of
+several descriptors with one type embedding, or with a pair table, as they are after one step of a training on made-up forces.
 
-    python make_hybrids.py DP       DP: the program dp; run with the Python that has it
+    python make_hybrids.py DP [NAME ...]       DP: the program dp; run with the Python that has it
 """
 
 import json
@@ -33,7 +33,15 @@ MODELS = {
             "exclude_types": [[0, 1]],
         },
     ],
+    "table-se_atten": [SHARED | {"type": "se_atten", "rcut": 3.4, "rcut_smth": 0.5, "sel": 24, "axis_neuron": 2}],
 }  # fmt: skip
+TABLE = {"use_srtab": "table.txt", "smin_alpha": 0.2, "sw_rmin": 1.3, "sw_rmax": 1.9}
+
+
+def write_table(path):
+    """Of the pairs A-A, A-B, B-B."""
+    r = 0.1 * np.arange(1, 36)
+    np.savetxt(path, np.stack([r, *((5 + 4 * k) * np.exp(-(1 + 0.3 * k) * r) / r for k in range(3))], axis=1))
 
 
 def write_data(folder):
@@ -55,9 +63,10 @@ def trained(dp, members, folder):
         "model": {
             "type_map": ["A", "B"],
             "type_embedding": {"neuron": [2, 4], "resnet_dt": False, "seed": 1},
-            "descriptor": {"type": "hybrid", "list": members},
+            "descriptor": {"type": "hybrid", "list": members} if len(members) > 1 else members[0],
             "fitting_net": {"neuron": [8, 8], "resnet_dt": True, "seed": 1},
-        },
+        }
+        | (TABLE if len(members) == 1 else {}),
         "learning_rate": {"type": "exp", "start_lr": 1e-3, "stop_lr": 1e-8, "decay_steps": 100},
         "loss": {"type": "ener"},
         "training": {"training_data": {"systems": ["data"], "batch_size": 1}, "numb_steps": 1, "seed": 1},
@@ -71,11 +80,12 @@ def trained(dp, members, folder):
 def main():
     from deepmd.infer import DeepPot
 
-    for name, members in MODELS.items():
+    for name in sys.argv[2:] or MODELS:
         with tempfile.TemporaryDirectory() as work:
             folder = Path(work)
             write_data(folder / "data")
-            model = trained(sys.argv[1], members, folder)
+            write_table(folder / "table.txt")
+            model = trained(sys.argv[1], MODELS[name], folder)
             (HERE / f"{name}.pb").write_bytes(graph_writer.encode(stripped(graph_writer.parse(model.read_bytes()))))
             found, evaluator = {}, DeepPot(str(model))
             for k in range(2):
