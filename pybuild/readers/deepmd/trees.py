@@ -28,6 +28,7 @@ from .tree_type import descriptor_type, is_off, refuse_other_kinds, vacuum_flags
 
 GELU_TF = f"gelu:{float(np.float32(GELU_CUBIC))!r}"
 PACKAGED_TREE, PACKAGED_NOTES = "/extra/model.json", "/extra/metadata.json"
+GRAPHS = ("graph", "dpa1_canonical")  # what such a program takes, where it takes no list of so many neighbours
 VARIABLES = "@variables"
 TYPES = ("float64", "float32", "float16", "int64", "int32", "bool")
 
@@ -69,7 +70,7 @@ def read_package(path: Path, choices: Choices) -> DeepmdSource:
             )
         text = decode(archive.entry(names[0]))
         notes = [get.mapping(loads_json(decode(archive.entry(name))), "metadata") for name in archive.names(PACKAGED_NOTES)]
-    keeps_all = any(note.get("lower_input_kind") == "graph" for note in notes)
+    keeps_all = any(note.get("lower_input_kind") in GRAPHS for note in notes)
     return _source(loads_json(text), _written_out, choices, "exported program", keeps_all)
 
 
