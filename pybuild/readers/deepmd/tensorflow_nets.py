@@ -14,6 +14,7 @@ from ..files.graphdef import Graph, Node
 ACTIVATIONS = {
     "Tanh": "tanh", "Relu": "relu", "Relu6": "relu6", "Softplus": "softplus", "Sigmoid": "sigmoid", "GeluCustom": "gelu",
 }  # fmt: skip
+MOST_COPIES = 3  # one after the other, of a constant before it is used
 ADDITIONS = ("BiasAdd", "Add", "AddV2")
 # What takes the sums of a layer without activation: the time step, the skip connection, shapes, and what uses the net.
 PLAIN_USERS = {
@@ -74,9 +75,11 @@ def activation(graph: Graph, matrix: str, bias: str) -> str:
 
 def _copies(graph: Graph, name: str) -> list[str]:
     """A constant, and what reads it or makes numbers of another type of it."""
-    found = [name]
-    for copy in found:
-        found += [user.name for user in graph.users.get(copy, []) if user.op in ("Identity", "Cast") and user.name not in found]
+    found, last = [name], [name]
+    for _ in range(MOST_COPIES):
+        users = (user for copy in last for user in graph.users.get(copy, []))
+        last = list(dict.fromkeys(user.name for user in users if user.op in ("Identity", "Cast")))
+        found += last
     return found
 
 
