@@ -106,7 +106,7 @@ void PairDPCompressedBase::fail_with_exception() {
         throw;
     } catch (const dpc::InputError& e) {
         what = text("step ", update->ntimestep, ": ", e.what());
-        if (e.atom_i >= 0) {
+        if (e.atom_i >= 0 && atom->tag_enable != 0) {
             sync_host();
             what += text(e.atom_j >= 0 ? " (atom IDs " : " (atom ID ", atom->tag[e.atom_i]);
             what += e.atom_j >= 0 ? text(" and ", atom->tag[e.atom_j], ")") : ")";
