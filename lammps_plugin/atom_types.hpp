@@ -14,7 +14,7 @@ constexpr int kExcluded = -2;    // taken out by `neigh_modify exclude group ...
 constexpr int kLeftModel = -3;   // became NULL since the list was built, which still has its neighbours
 
 /// What happened to the types since they were looked at last, in the order of importance.
-enum TypeChange : int { kSameTypes, kTypesChanged, kJoinedModel, kUnknownType };
+enum TypeChange : int { kSameTypes, kTypesChanged, kJoinedModel, kUnknownType, kOtherAtoms };
 
 /// Model type of an atom when a list is built. model_type_of: by LAMMPS type; absent_bits: groups
 /// that are excluded against all.

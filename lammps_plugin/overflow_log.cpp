@@ -30,19 +30,23 @@ constexpr char kHowOften[] = " since the last report, each pair counted for both
 
 }  // namespace
 
+/// LAMMPS' IDs begin with 1; `atom_modify id no` leaves 0.
+std::string OverflowLog::who(std::int64_t id, int type) const {
+    return text(id > 0 ? std::to_string(id) : "without ID", " (", name(type), ")");
+}
+
 std::string OverflowLog::pair_sentence(const WorstPair& worst) const {
     const auto& pair = worst.pair;
-    return text("Worst: step ", worst.step, ", atoms ", worst.id_i, " (", name(pair.type_i), ") and ", worst.id_j, " (",
-                name(pair.type_j), "), ", pair.distance, " angstrom apart; the closest ", name(pair.type_i), "-",
-                name(pair.type_j), " pair of the training data is at ", pair.limit, " and the table ends at ", pair.table_limit,
-                " angstrom");
+    return text("Worst: step ", worst.step, ", atoms ", who(worst.id_i, pair.type_i), " and ", who(worst.id_j, pair.type_j), ", ",
+                pair.distance, " angstrom apart; the closest ", name(pair.type_i), "-", name(pair.type_j),
+                " pair of the training data is at ", pair.limit, " and the table ends at ", pair.table_limit, " angstrom");
 }
 
 std::string OverflowLog::crowd_sentence(const WorstCrowd& worst, std::int64_t count) const {
     const auto& crowd = worst.crowd;
     const std::string of_type = crowd.type_j == dpc::kEveryType ? "" : name(crowd.type_j) + " ";
-    return text("more neighbours than sel: at step ", worst.step, " atom ", worst.id, " (", name(crowd.type_i), ") has ",
-                crowd.count, " ", of_type, "neighbours within the cutoff, sel is ", crowd.sel, "; ", count,
+    return text("more neighbours than sel: at step ", worst.step, " atom ", who(worst.id, crowd.type_i), " has ", crowd.count,
+                " ", of_type, "neighbours within the cutoff, sel is ", crowd.sel, "; ", count,
                 " such cases since the last report. ", dpc::advice_on(rule_), ". This is said once per run");
 }
 

@@ -87,6 +87,7 @@ private:
     std::string say_beyond();
     std::string say_close();
     std::string summary() const;
+    std::string who(std::int64_t id, int type) const;
     std::string pair_sentence(const WorstPair& worst) const;
     std::string crowd_sentence(const WorstCrowd& worst, std::int64_t count) const;
     const std::string& name(int type) const { return names_[static_cast<std::size_t>(type)]; }

@@ -106,7 +106,7 @@ void PairDPCompressedBase::fail_with_exception() {
         throw;
     } catch (const dpc::InputError& e) {
         what = text("step ", update->ntimestep, ": ", e.what());
-        if (e.atom_i >= 0) {
+        if (e.atom_i >= 0 && atom->tag_enable != 0) {
             sync_host();
             what += text(e.atom_j >= 0 ? " (atom IDs " : " (atom ID ", atom->tag[e.atom_i]);
             what += e.atom_j >= 0 ? text(" and ", atom->tag[e.atom_j], ")") : ")";
@@ -429,8 +429,19 @@ bool PairDPCompressedBase::list_was_rebuilt() const {
     return !taken_.any || neighbor->lastcall != taken_.step || neighbor->ncalls != taken_.builds;
 }
 
-void PairDPCompressedBase::remember_list() {
-    taken_ = {true, neighbor->lastcall, neighbor->ncalls, list, atom->nlocal, atom->nghost};
+/// LAMMPS counts the evaluations since a build, and its setups begin with one.
+void PairDPCompressedBase::check_list_is_new() {
+    if (neighbor->ago != 0) {
+        fail_old_list();
+    }
+}
+
+/// Collective.
+void PairDPCompressedBase::fail_old_list() {
+    fail_all(text("step ", update->ntimestep,
+                  ": since the neighbour list was built a command between two runs (write_restart, write_data, "
+                  "change_box, balance, reset_atoms, ...) has set LAMMPS up anew or exchanged atoms, so that the "
+                  "list may be of others: `run` without `pre no`, or write_restart and write_data with `noinit`"));
 }
 
 /// Give the engine that drives what changed since the last evaluation: LAMMPS' list, or types alone.
@@ -446,6 +457,7 @@ void PairDPCompressedBase::update_list() {
 void PairDPCompressedBase::take_new_list() {
     const bool is_first = !taken_.any;
     if (is_first) {
+        check_list_is_new();
         rules_ = dpcompressed::ListRules(lmp);
     }
     if (rules_.may_miss_pairs(lmp, *list)) {
@@ -458,7 +470,7 @@ void PairDPCompressedBase::take_new_list() {
                       "other atoms do not see them"));
         }
     }
-    remember_list();
+    taken_ = {true, neighbor->lastcall, neighbor->ncalls, atom->nlocal, atom->nghost};
     read_types();
     give_list();
 }
@@ -475,14 +487,13 @@ void PairDPCompressedBase::give_list() {
 /// The list is the one that the engines have, but LAMMPS may have changed types since, on some
 /// ranks, and not have told the ghosts.
 void PairDPCompressedBase::follow_types() {
-    const bool is_other_list = list != taken_.list || atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost;
-    if (is_other_list) {
-        remember_list();
-        read_types();
-    }
-    int mine = is_other_list ? dpcompressed::kTypesChanged : update_types();
+    const bool has_other_atoms = atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost;
+    int mine = has_other_atoms ? dpcompressed::kOtherAtoms : update_types();
     int gravest = 0;
     MPI_Allreduce(&mine, &gravest, 1, MPI_INT, MPI_MAX, world);
+    if (gravest == dpcompressed::kOtherAtoms) {
+        fail_old_list();
+    }
     if (gravest >= dpcompressed::kJoinedModel) {
         fail_type_change();
     }

@@ -188,7 +188,8 @@ private:
     void check_rules();
     [[noreturn]] void fail_type_change();
     bool list_was_rebuilt() const;
-    void remember_list();
+    void check_list_is_new();
+    [[noreturn]] void fail_old_list();
     double common_scale();
     void tally(const Results& results);
     void note_overflow(std::size_t k);
@@ -221,11 +222,10 @@ private:
     bool wants_fparam_gradient_ = false;
     std::vector<double> fparam_gradient_;  // (n_fparam) of this rank's atoms; empty: not evaluated
 
-    /// The list that the engines have: LAMMPS' build, and what else could change without one.
+    /// The list that the engines have: LAMMPS' build, and of how many atoms it is.
     struct Taken {
         bool any = false;
         bigint step = -1, builds = -1;
-        const NeighList* list = nullptr;
         int n_local = -1, n_ghost = -1;
     } taken_;
 };

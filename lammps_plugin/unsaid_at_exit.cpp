@@ -3,6 +3,7 @@
 #include "unsaid_at_exit.hpp"
 
 #include <cstdlib>
+#include <mutex>
 #include <set>
 
 #include "pair_dpcompressed_base.h"
@@ -25,10 +26,19 @@ Pairs& living() {
     return *pairs;
 }
 
+/// A program may have a LAMMPS in each of its threads.
+std::mutex changing;
+
 }  // namespace
 
-void say_at_exit(LAMMPS_NS::PairDPCompressedBase* pair) { living().insert(pair); }
+void say_at_exit(LAMMPS_NS::PairDPCompressedBase* pair) {
+    const std::lock_guard<std::mutex> lock(changing);
+    living().insert(pair);
+}
 
-void nothing_to_say(LAMMPS_NS::PairDPCompressedBase* pair) { living().erase(pair); }
+void nothing_to_say(LAMMPS_NS::PairDPCompressedBase* pair) {
+    const std::lock_guard<std::mutex> lock(changing);
+    living().erase(pair);
+}
 
 }  // namespace dpcompressed

@@ -57,6 +57,17 @@ def test_the_first_reports_then_growing_gaps_and_a_summary(ranks: int, lammps: L
     assert number(run, SUMMARY, r"(\d+) reports were not printed") == [201 - 9]
 
 
+def test_atoms_without_ids(lammps: Lammps, small: Path) -> None:
+    """None is called atom 0."""
+    script = "units metal\natom_modify id no\nregion box block 0 24 0 24 0 24\ncreate_box 2 box\nmass * 1\n"
+    script += f"pair_style dpcompressed {small}\npair_coeff * * O H\n"
+    script += "create_atoms 1 single 6 6 6\ncreate_atoms 2 single 6.8 6 6\nrun 0\n"
+    run = lammps.run(script)
+    assert "atoms without ID (O) and without ID (H), 0.8 angstrom apart" in "".join(run.warnings)
+    same_place = lammps.run(script.replace("6.8", "6"), check=False)
+    assert same_place.errors[0].split(" (..")[0].endswith("in the same place")
+
+
 def test_every_run_has_its_own_reports(lammps: Lammps, small: Path, limit: float) -> None:
     script = close_pair(lammps, 0.98 * limit).format(tables=small)
     run = lammps.run(script + "run 1\nrun 8\nset atom 2 x 8.0\nrun 8\n")

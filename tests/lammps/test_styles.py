@@ -223,3 +223,25 @@ run 10
     md, again = (np.loadtxt(lammps.folder / name) for name in ("run.txt", "rerun.txt"))
     assert md.shape == (3, 2)
     np.testing.assert_allclose(again, md, rtol=1e-12)
+
+
+RESPA = """
+velocity all create 300 17 loop geom
+fix nve all nve
+timestep {step}
+{words}
+run {n}
+write_dump all custom {dump} id x y z fx fy fz modify format float %.17g
+"""
+
+
+def test_respa_with_the_model_in_one_level(lammps: Lammps, water: System, small: Path) -> None:
+    """Nothing is in the inner level: two steps of it are one of plain dynamics."""
+    start = setup("water.data", lammps.style(small, "overflow warn"), "* * O H")
+    words = "run_style respa 2 2 bond 1 pair 2"
+    found = lammps.run(start + RESPA.format(step=0.0002, words=words, n=8, dump="respa.dump"), ranks=2).dump("respa.dump")
+    plain = lammps.run(start + RESPA.format(step=0.0002, words="", n=8, dump="plain.dump")).dump("plain.dump")
+    np.testing.assert_allclose(found, plain, rtol=0, atol=1e-10)
+    words = "run_style respa 2 2 inner 1 4 5 outer 2"
+    refused = lammps.run(start + RESPA.format(step=0.0002, words=words, n=1, dump="never.dump"), check=False)
+    assert "does not support rRESPA" in refused.errors[0]
