@@ -429,9 +429,9 @@ bool PairDPCompressedBase::list_was_rebuilt() const {
     return !taken_.any || neighbor->lastcall != taken_.step || neighbor->ncalls != taken_.builds;
 }
 
-/// LAMMPS counts the evaluations since a build, and its setups begin with one.
+/// LAMMPS counts the steps since a build, and its setups begin with one; some commands count on before they evaluate.
 void PairDPCompressedBase::check_list_is_new() {
-    if (neighbor->ago != 0) {
+    if (neighbor->ago != 0 && neighbor->lastcall != update->ntimestep) {
         fail_old_list();
     }
 }
@@ -531,10 +531,11 @@ void PairDPCompressedBase::fail_type_change() {
     std::string problem;
     for (int i = 0; i < atom->nlocal && problem.empty(); i++) {
         const int type = atom->type[i];
+        const std::string who = atom->tag_enable != 0 ? text("atom ID ", atom->tag[i]) : "an atom";
         if (type < 1 || type > atom->ntypes) {
-            problem = text("atom ID ", atom->tag[i], " has type ", type, ", but there are types 1 to ", atom->ntypes);
+            problem = text(who, " has type ", type, ", but there are types 1 to ", atom->ntypes);
         } else if (types_[i] == dpcompressed::kNotInModel && model_type_[type] >= 0) {
-            problem = text("atom ID ", atom->tag[i], " became ", first().type_map[model_type_[type]], " (atom type ", type,
+            problem = text(who, " became ", first().type_map[model_type_[type]], " (atom type ", type,
                            ") since the neighbour list was built. It was NULL then, so that the list "
                            "lacks its neighbours: have the list built after such a change (fix set with "
                            "rnflag 1, `run` without `pre no`)");

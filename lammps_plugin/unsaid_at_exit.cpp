@@ -13,10 +13,14 @@ namespace {
 
 using Pairs = std::set<LAMMPS_NS::PairDPCompressedBase*>;
 
+/// A program may have a LAMMPS in each of its threads.
+std::mutex changing;
+
 /// Never destroyed: a pair style may live longer than static objects.
 Pairs& living() {
     static auto* const pairs = [] {
         std::atexit([] {
+            const std::lock_guard<std::mutex> lock(changing);
             for (auto* pair : living()) {
                 pair->say_pending();
             }
@@ -25,9 +29,6 @@ Pairs& living() {
     }();
     return *pairs;
 }
-
-/// A program may have a LAMMPS in each of its threads.
-std::mutex changing;
 
 }  // namespace
 

@@ -202,19 +202,19 @@ def _input_text(t: TableSet, first: InputArrays) -> str:
     else:
         of = "" if first.combination is None else f"{len(first.row_end)} combinations of "
         text = {
-            part: f"{n_inputs(t, first, part)} products of {of}{_columns_text(t, first, part)}"
+            part: f"{n_inputs(t, first, part)} products{_single_text(first, part)} of {of}{_columns_text(t, first, part)}"
             for part in ("double", "mixed", "all")
         }
         has_double, has_mixed = first.row_end_double is not None, first.row_end_mixed is not None
     mixed = f"; in mixed precision {text['mixed']}" if has_mixed else ""
-    single = "" if first.row_end_exact is None else f", {_n_single(first)} of them in single precision"
-    return text["double"] + single + mixed + (f"; with a closer pair {text['all']}" if has_double else "")
+    return text["double"] + mixed + (f"; with a closer pair {text['all']}" if has_double else "")
 
 
-def _n_single(first: InputArrays) -> int:
-    """Products that an evaluation in double precision takes in single precision."""
-    taken = first.row_end if first.row_end_double is None else first.row_end_double
-    return int(np.maximum(taken - first.row_end_exact, 0).sum())
+def _single_text(first: InputArrays, part: str) -> str:
+    """How many products an evaluation in double precision takes in single precision."""
+    if part != "double" or first.row_end_exact is None or first.row_end_double is None:
+        return ""
+    return f" ({np.maximum(first.row_end_double - first.row_end_exact, 0).sum()} in single precision)"
 
 
 def _columns_text(t: TableSet, first: InputArrays, part: str) -> str:

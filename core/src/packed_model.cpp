@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "dpc/math/counts.hpp"
@@ -318,7 +319,10 @@ bool PackedModel<Real>::has_single(int a, Extent extent) const {
         return false;
     }
     const FittingInput& input = fitting.inputs.front();
-    return !input.row_end_exact.empty() && !Taken<Real>(*model, a, input, extent).is_all();
+    const Layer& first = fitting.layers.front();
+    const auto fits = [](double weight) { return std::abs(weight) <= static_cast<double>(std::numeric_limits<float>::max()); };
+    return !input.row_end_exact.empty() && !input.row_end_double.empty() && input.row_end_double != input.row_end &&
+           std::all_of(first.weight, first.weight + static_cast<std::ptrdiff_t>(first.n_in) * first.n_out, fits);
 }
 
 /// square, linear: moments, and their products or those of their combinations.

@@ -29,7 +29,7 @@ DOUBLE_PACK, MIXED_PACK = 8, 16
 FEW = 4  # a table is narrowed where at most one in so many channels of its last pack is in use
 NO_GAIN = 1.02  # times the products of ordinary centres: if all are no more, close centres take all
 # Products that together move forces by no more than so many times the goal, and so many eV/A, may be multiplied in single
-# precision, whose 24 bits make that 2e-12 eV/A: as little as other evaluators of the same tables differ by.
+# precision: rounding them moves forces by 1e-13 to 2e-11 eV/A (docs/performance.md).
 SINGLE, MOST_SINGLE = 1e3, 2.5e-6
 COLUMNS_SHARE = 0.8  # of the goal: what columns that no combination has may cost alone
 
@@ -85,7 +85,7 @@ class SquareChooser:
         if double is None:
             return None
         mixed = search.cheapest(double.rankings, double.level, max(goal.double, goal.mixed), MIXED_PACK)
-        return _Candidate(search, double, mixed or double, None, search.exact(double, goal))
+        return _Candidate(search, double, mixed or double, None)
 
     def _combined(self, goal: Goal) -> _Candidate | None:
         """Of combinations, if the goal is met; where they are asked for with all products if it is not."""
@@ -104,7 +104,7 @@ class SquareChooser:
         if double is None:
             return None
         mixed = search.within(search.rankings, double.level, max(goal.double, goal.mixed), of_mixed, guesses[1])
-        return _Candidate(search, double, mixed or double, most, search.exact(double, goal))
+        return _Candidate(search, double, mixed or double, most)
 
     @cached_property
     def _columns(self) -> LeadingColumns:
@@ -157,14 +157,12 @@ class _Level:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What ordinary centres take in both precisions; most: what combinations of all centres are of; exact: ends of the rows of
-    products that need double precision."""
+    """What ordinary centres take in both precisions; most: what combinations of all centres are of."""
 
     search: _Search
     double: _Level
     mixed: _Level
     most: Taken | None
-    exact: Mapping[int, IntArray]
 
     @property
     def cost(self) -> float:
@@ -183,7 +181,7 @@ class _Candidate:
             row_ends = self._with_products_of(row_ends, which, tolerance)
         parts = self.search.parts(row_ends, self.most)
         double, mixed = (self._parts(row_ends, level) for level in (self.double, self.mixed))
-        exact = {a: extended(end, len(row_ends[a])) for a, end in self.exact.items()}
+        exact = {a: extended(end, len(row_ends[a])) for a, end in self.search.exact(self.double, goal).items()}
         return Choice(parts, self.double.errors, double, mixed, exact)
 
     def _parts(self, row_ends: Mapping[int, IntArray], level: _Level) -> dict[int, ProductPart]:
@@ -307,14 +305,27 @@ class _Search:
         return None if found is None else self.choice(rankings, found[0], taken, found[1])
 
     def exact(self, double: _Level, goal: Goal) -> Mapping[int, IntArray]:
-        """Ends of the rows of those products that need double precision."""
-        found = self.within(double.rankings, double.level, min(SINGLE * goal.double, MOST_SINGLE), double.taken)
-        row_ends: dict[int, IntArray] = {}
+        """Ends of the rows of those products that need double precision, where evaluators take others in single precision: of
+        nets with hidden layers that take one descriptor and no atomic parameters."""
+        model = self.place.model
+        if len(model.descriptors) > 1 or model.fitting.parameters.n_aparam > 0:
+            return {}
+
+        def candidate(level: int) -> dict[int, Fitting]:
+            return self.place.fittings(self.parts(self._row_ends(double.rankings, level), double.taken))
+
+        all_of_it = self.place.fittings(self.parts(double.row_ends, double.taken))
+        trials = Trials([case.relative_to(all_of_it) for case in self._cases], candidate)
+        found = trials.lowest(double.level, min(SINGLE * goal.double, MOST_SINGLE), self.found_before.get("exact"))
         if found is None:
-            return row_ends
-        for a, of_double in double.row_ends.items():
-            end = np.minimum(extended(found.row_ends[a], len(of_double)), of_double)
-            if (end > np.arange(len(end))).any() and (end < of_double).any():
+            return {}
+        self.found_before["exact"] = found[0]
+        row_ends: dict[int, IntArray] = {}
+        for a, end in self._row_ends(double.rankings, found[0]).items():
+            of_double = double.row_ends[a]
+            end = np.minimum(extended(end, len(of_double)), of_double)
+            is_part = (end > np.arange(len(end))).any() and (end < of_double).any()
+            if is_part and len(model.fitting.net(a).layers) > 1:
                 row_ends[a] = end
         return row_ends
 

@@ -405,6 +405,7 @@ TEST(FusedNet, EqualsHostWithParametersAndCloseCentresStepAfterStep) {
     for (const std::size_t scratch_bytes : {std::size_t(0), std::size_t(1)}) {
         const Way way{dpc::Backend::kokkos_serial, 1, dpc::Precision::mixed};
         dpc::Evaluator fused(model, way.options(scratch_bytes)), host(model, 1, dpc::Precision::mixed);
+        EXPECT_NE(fused.describe().find("fused net"), std::string::npos) << fused.describe();
         std::vector<double> x = system.x;
         for (int step = 0; step < 3; ++step) {
             SCOPED_TRACE(step);

@@ -158,7 +158,7 @@ def test_products_that_need_no_double_precision(make_model, make_structure):
     assert all(np.all(i.row_end_exact <= i.row_end_double) for i in taken)
     assert all(1 < count(i.row_end_exact) < count(i.row_end_double) for i in taken)
     single = count(taken[0].row_end_double) - count(taken[0].row_end_exact)
-    assert any(f", {single} of them in single precision" in line for line in info_lines(tables))
+    assert any(f" products ({single} in single precision) of " in line for line in info_lines(tables))
     fewer = [
         dataclasses.replace(f, inputs=tuple(dataclasses.replace(i, row_end_double=i.row_end_exact) for i in f.inputs))
         for f in tables.fittings

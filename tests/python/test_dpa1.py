@@ -112,6 +112,37 @@ def test_an_exported_program_with_a_mean(folder, tmp_path):
         read_model(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"lower_input_kind": "nlist"}, "mixed"),
+        ({}, "mixed"),
+        ({"lower_input_kind": "dpa1_canonical"}, "all"),
+        ({"lower_input_kind": "mesh"}, (UnsupportedModel, "of the kind 'mesh'")),
+        ({"lower_input_kind": ["graph"]}, (ReadError, "lower_input_kind")),
+        ({"backend": "TensorFlow", "lower_input_kind": "graph"}, "mixed"),
+    ],
+)
+def test_kinds_of_exported_programs(folder, tmp_path, change, what):
+    path = tmp_path / "model.pte"
+    with zipfile.ZipFile(folder / "graph.pte") as known, zipfile.ZipFile(path, "w") as changed:
+        for name in known.namelist():
+            text = known.read(name)
+            if name.endswith("/extra/model.json") and "backend" in change:
+                tree = json.loads(text) | {"backend": change["backend"]}
+                tree["model"]["descriptor"]["smooth_type_embedding"] = False  # TensorFlow's switch is another
+                text = json.dumps(tree).encode()
+            if name.endswith("/extra/metadata.json"):
+                notes = {key: value for key, value in json.loads(text).items() if key != "lower_input_kind"}
+                text = json.dumps(notes | {key: value for key, value in change.items() if key != "backend"}).encode()
+            changed.writestr(name, text)
+    if isinstance(what, str):
+        assert read_model(path).neighbour_rule == what
+    else:
+        with pytest.raises(what[0], match=what[1]):
+            read_model(path)
+
+
 @pytest.mark.parametrize("options", [Options(), Options(form="direct"), Options(form="folded"), Options(rank="full")], ids=str)
 @pytest.mark.parametrize("name", ["concat_exclude", "lmax4", "smooth"])
 def test_every_form(folder, name, options, tmp_path):

@@ -284,6 +284,24 @@ def test_another_name_of_a_head(option_models):
     assert_same(*(description_of_tree(checked(tree), None, SOURCE) for tree in (found, known)))
 
 
+def test_wrong_other_names_of_heads(option_models):
+    """A head's own name goes before the other names of others; a name of two is none."""
+    with TorchArchive(option_models / "two_heads.pt") as archive:
+
+        def tree(head, **names):
+            root = archive.load()
+            for name, aliases in names.items():
+                script_of(root)["model_dict"][name]["model_branch_alias"] = aliases
+            return checkpoint_tree(archive, root, head)[0]
+
+        np.testing.assert_equal(tree("beta", alpha=["beta"]), tree("beta"))
+        with pytest.raises(InputError, match="--head x: several heads have this alias; there are: alpha = x, beta = x = y"):
+            tree("x", alpha=["x"], beta=["x", "y"])
+        for wrong in (5, True, 1.5, "beta2", [5]):
+            with pytest.raises(ReadError, match="model_branch_alias"):
+                tree("b", beta=wrong)
+
+
 def test_head_of_a_single_task_checkpoint(shared_models):
     path = shared_models / "se_e2_a-small" / "model.ckpt.pt"
     assert_same(read_model(path, "Default"), read_model(path))
@@ -320,6 +338,27 @@ def test_pair_table_beside_a_hybrid(zbl_checkpoint):
     found = checked(checkpoint_tree(archive, root, None)[0])
     np.testing.assert_equal(found["models"][0]["descriptor"]["list"], [known["models"][0]["descriptor"]])
     np.testing.assert_equal(found["models"][1], known["models"][1])
+
+
+def test_damaged_parts_beside_a_pair_table(zbl_checkpoint):
+    archive, root, _ = zbl_checkpoint
+    script = script_of(root)
+    net = {key: script.pop(key) for key in ("descriptor", "fitting_net")}
+    script |= {"type": "linear_ener", "models": [net, {"type": "pairtab", "descriptor": {"type": "dpa2"}}]}
+    script.pop("use_srtab")
+    for part, error in (
+        ({"type": "pairtab", "descriptor": {"type": "dpa2"}}, UnsupportedModel),
+        ({"type": "pairtab", "descriptor": net["descriptor"]}, UnsupportedModel),
+        ({"type": "pairtab", "descriptor": {"type": "hybrid"}, "fitting_net": net["fitting_net"]}, ReadError),
+        ({"type": "pairtab"} | net | {"descriptor": net["descriptor"] | {"new_option": 7}}, UnsupportedModel),
+    ):
+        script["models"][1] = part
+        with pytest.raises(error):
+            checkpoint_tree(archive, root, None)
+    script |= net | {"use_srtab": "table", "descriptor": {"type": "hybrid", "list": []}, "type": "standard"}
+    del script["models"]
+    with pytest.raises(ReadError, match="list is empty"):
+        checkpoint_tree(archive, root, None)
 
 
 def test_parts_of_a_linear_checkpoint(zbl_checkpoint):

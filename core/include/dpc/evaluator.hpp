@@ -15,7 +15,7 @@
 
 namespace dpc {
 
-/// float64: everything in double. mixed: tables, descriptor and fitting net in single precision; positions, pair vectors and the
+/// float64: everything in double, on the host but for products that move forces by next to nothing (docs/performance.md). mixed: tables, descriptor and fitting net in single precision; positions, pair vectors and the
 /// sums of energies, forces and virials in double.
 enum class Precision { float64, mixed };
 

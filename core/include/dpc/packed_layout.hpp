@@ -39,7 +39,8 @@ struct PackedMatrix {
     }
 };
 
-/// y = act(W^T x + b) idt + skip(x). weight is W^T; reverse_weight is W. Of the inputs behind those of weight, single and reverse_single.
+/// y = act(W^T x + b) idt + skip(x). weight is W^T; reverse_weight is W. Inputs behind those of weight have theirs in single and
+/// reverse_single.
 template <class Real>
 struct PackedLayer {
     PackedMatrix<Real> weight, reverse_weight;

@@ -23,7 +23,7 @@ MODEL_OPTIONS = {
     "bridging_r_outer", "use_srtab", "sw_rmin", "sw_rmax", "smin_alpha", "models", "weights", "finetune_head", "resuming",
     "shared_dict", "hessian_mode", "modifier",
 }  # fmt: skip
-PAIR_TABLE_OPTIONS = MODEL_OPTIONS | {"tab_file", "rcut", "sel"}
+PAIR_TABLE_OPTIONS = (MODEL_OPTIONS - {"descriptor", "fitting_net"}) | {"tab_file", "rcut", "sel"}
 DESCRIPTOR_OPTIONS = TRAINING_ONLY | {
     "type", "rcut", "rcut_smth", "sel", "neuron", "activation_function", "resnet_dt", "type_one_side",
     "exclude_types", "env_protection", "set_davg_zero", "type_map", "ntypes",
@@ -48,13 +48,13 @@ def check_options(model: Tree, without_modifier: bool = False, where: str = "mod
     if not is_off(model.get("spin")):
         raise no_model("spin_ener")
     kind = get.text(model.get("type", "standard"), f"{where}.type")
-    if kind == "pairtab":
+    if kind == "pairtab" and "descriptor" not in model:  # with one DeePMD-kit takes a part of linear_ener for a net
         return _check(model, PAIR_TABLE_OPTIONS, where)
-    if kind not in ("standard", "ener", "linear_ener"):
+    if kind not in ("standard", "ener", "linear_ener", "pairtab"):
         raise no_model(kind)
     if kind != "linear_ener" and "fitting_net" not in model:
         raise unsupported("a model without fitting net (denoising)", NO_ENERGY)
-    _check(model, MODEL_OPTIONS, where)
+    _check(model, MODEL_OPTIONS | (PAIR_TABLE_OPTIONS if kind == "pairtab" else set()), where)
     if kind == "linear_ener":
         for index, inner in enumerate(get.sequence(get.member(model, "models", where), f"{where}.models")):
             check_options(get.mapping(inner, where), without_modifier, f"{where}.models[{index}]")

@@ -30,8 +30,7 @@ def layer(graph: Graph, names: tuple[str, str, str], residual: bool, linear: boo
     weight = graph.constant(matrix)
     if weight.ndim != 2 or weight.dtype.kind != "f":
         raise ReadError(f"constant '{matrix}' is no matrix of numbers, but {weight.dtype} of shape {weight.shape}")
-    if graph.is_bfloat16(matrix):
-        raise unsupported(f"constant '{matrix}': numbers of type bfloat16", "float32 or float64")
+    _refuse_bfloat16(graph, matrix)
     return {
         "activation_function": None if linear else activation(graph, matrix, bias),
         "resnet": residual,
@@ -44,7 +43,14 @@ def _row(graph: Graph, name: str) -> NDArray[np.floating] | None:
     array = graph.optional(name)
     if array is not None and array.dtype.kind != "f":
         raise ReadError(f"constant '{name}' is not made of numbers, but {array.dtype}")
+    if array is not None:
+        _refuse_bfloat16(graph, name)
     return None if array is None else array.reshape(-1)
+
+
+def _refuse_bfloat16(graph: Graph, name: str) -> None:
+    if graph.is_bfloat16(name):
+        raise unsupported(f"constant '{name}': numbers of type bfloat16", "float32 or float64")
 
 
 def activation(graph: Graph, matrix: str, bias: str) -> str:

@@ -91,6 +91,8 @@ def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
 def _part_of_linear(params: Tree) -> Tree:
     """What DeePMD-kit takes of a part's section: it ignores exclusions there, and a pair table beside a net."""
     taken = ("descriptor", "fitting_net") if "descriptor" in params else ("type", "rcut", "sel", "models", "weights")
+    if "descriptor" in params:
+        get.member(params, "fitting_net", "the part of linear_ener")
     return {key: params[key] for key in taken if key in params}
 
 
@@ -109,6 +111,8 @@ def _largest_list(value: Any, where: str) -> tuple[Any, Any]:
     options = get.mapping(value, where)
     if options.get("type") == "hybrid":
         members = get.sequence(get.member(options, "list", where), f"{where}.list")
+        if not members:
+            raise ReadError(f"{where}.list is empty")
         found = [_largest_list(inner, f"{where}.list[{i}]") for i, inner in enumerate(members)]
         return max(rcut for rcut, _ in found), max(slots for _, slots in found)
     sel = get.member(options, "sel", where)
@@ -134,13 +138,21 @@ def _select_head(params: Tree, head: str | None) -> tuple[str, Tree]:
         return SINGLE_TASK_HEAD, params
     sections = get.mapping(params["model_dict"], "model_params.model_dict")
     heads = {name: get.mapping(section, "model_dict") for name, section in sections.items()}
-    listed = ", ".join(str(h)[:80] for h in heads)
+    aliases = {name: _aliases(section, f"model_dict.{name}") for name, section in heads.items()}
+    listed = ", ".join(" = ".join(text[:80] for text in (str(name), *aliases[name])) for name in heads)
     if head is None:
         raise InputError(f"the checkpoint has several heads: choose one with --head; there are: {listed}")
-    named = [name for name, options in heads.items() if head in (name, *(options.get("model_branch_alias") or ()))]
-    if not named:
-        raise InputError(f"--head {head}: no such head; there are: {listed}")
+    named = [head] if head in heads else [name for name, others in aliases.items() if head in others]
+    if len(named) != 1:
+        what = "several heads have this alias" if named else "no such head"
+        raise InputError(f"--head {head}: {what}; there are: {listed}")
     return named[0], heads[named[0]]
+
+
+def _aliases(section: Tree, where: str) -> list[str]:
+    """Other names of a head."""
+    where += ".model_branch_alias"
+    return [get.text(alias, where) for alias in get.sequence(section.get("model_branch_alias") or [], where)]
 
 
 class _Tensors:

@@ -28,6 +28,7 @@ from .tree_type import descriptor_type, is_off, refuse_other_kinds, vacuum_flags
 
 GELU_TF = f"gelu:{float(np.float32(GELU_CUBIC))!r}"
 PACKAGED_TREE, PACKAGED_NOTES = "/extra/model.json", "/extra/metadata.json"
+LIST = "nlist"  # what such a program takes: of no more than sel neighbours
 GRAPHS = ("graph", "dpa1_canonical")  # what such a program takes, where it takes no list of so many neighbours
 VARIABLES = "@variables"
 TYPES = ("float64", "float32", "float16", "int64", "int32", "bool")
@@ -70,7 +71,11 @@ def read_package(path: Path, choices: Choices) -> DeepmdSource:
             )
         text = decode(archive.entry(names[0]))
         notes = [get.mapping(loads_json(decode(archive.entry(name))), "metadata") for name in archive.names(PACKAGED_NOTES)]
-    keeps_all = any(note.get("lower_input_kind") in GRAPHS for note in notes)
+    kinds = [get.text(note.get("lower_input_kind", LIST), "metadata.lower_input_kind") for note in notes]
+    for kind in kinds:
+        if kind not in (LIST, *GRAPHS):
+            raise unsupported(f"an exported program of the kind '{kind[:80]}'", "the file that it was exported from")
+    keeps_all = any(kind in GRAPHS for kind in kinds)
     return _source(loads_json(text), _written_out, choices, "exported program", keeps_all)
 
 
@@ -180,7 +185,7 @@ def _set_rules(model: Tree, backend: str, keeps_all: bool) -> None:
     if not tensorflow:
         variables["out_std"] = None
     if isinstance(model.get("descriptor"), dict):
-        model["neighbour_rule"] = "all" if keeps_all else "per_type" if tensorflow else "total"
+        model["neighbour_rule"] = "per_type" if tensorflow else "all" if keeps_all else "total"
         if tensorflow:
             _set_descriptor_rules(model["descriptor"], n_types)
             _round_gelu(model)

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
 #include <vector>
 
 #include "dpc/kokkos/pack.hpp"
@@ -287,6 +288,9 @@ DeviceTriple<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTriple<Real>
 
 template <class ExecSpace, class Real>
 DeviceProducts DeviceModel<ExecSpace, Real>::upload_products(const PackedDescriptor<Real>& descriptor) {
+    if (descriptor.n_single > 0) {
+        throw std::logic_error("devices take all products in one precision");
+    }
     std::vector<int> first;
     int n = 0;
     for (std::size_t p = 0; p < descriptor.begin.size(); ++p) {
