@@ -157,7 +157,8 @@ def complaints(kernel: Kernel) -> Iterator[str]:
         yield f"{count(kernel.operations, LOCAL)} instructions on local memory, at most {FUSED_LOCAL} wanted"
     if kernel.name == FUSED and count(kernel.loop(), UNITS) != FUSED_UNITS:
         yield f"{count(kernel.loop(), UNITS)} products of matrix units in its loop, not {FUSED_UNITS}"
-    size, exchanges = BOUNDS.get(kernel.name, (FUSED_SIZES.get(kernel.architecture, 0) if kernel.name == FUSED else 0, 0))
+    bounds = BOUNDS | {FUSED: (FUSED_SIZES.get(kernel.architecture, 0), 0)}
+    size, exchanges = bounds.get(kernel.name, (0, 0))
     found, exchanged = len(kernel.loop()), count(kernel.loop(), EXCHANGES)
     if found > size or exchanged > exchanges:
         yield f"{found} instructions and {exchanged} exchanges in its loop, at most {size} and {exchanges} wanted"

@@ -124,7 +124,7 @@ void pack_products(const Taken<Real>& taken, bool has_single, PackedDescriptor<R
     packed.n_factors = taken.n_factors();
     const auto end = [&](int p) { return taken.row_end()[static_cast<std::size_t>(p)]; };
     const auto middle = [&](int p) {
-        return has_single ? std::min(end(p), taken.row_end_exact()[static_cast<std::size_t>(p)]) : end(p);
+        return has_single ? std::min(end(p), taken.input().row_end_exact[static_cast<std::size_t>(p)]) : end(p);
     };
     for (int p = 0; p < packed.n_factors; ++p) {
         packed.add_products(p, p, middle(p));

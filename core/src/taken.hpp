@@ -27,9 +27,6 @@ public:
     /// square: ends of the rows of products.
     const std::vector<int>& row_end() const { return part(input_.row_end_double, input_.row_end_mixed, input_.row_end); }
 
-    /// square: products beyond may be multiplied in single precision; empty: none.
-    const std::vector<int>& row_end_exact() const { return input_.row_end_exact; }
-
     /// square, linear: leading entries of the list of columns that are in use.
     int n_columns() const {
         if (input_.form == InputForm::square && input_.combination == nullptr) {

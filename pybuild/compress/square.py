@@ -181,7 +181,8 @@ class _Candidate:
             row_ends = self._with_products_of(row_ends, which, tolerance)
         parts = self.search.parts(row_ends, self.most)
         double, mixed = (self._parts(row_ends, level) for level in (self.double, self.mixed))
-        exact = {a: extended(end, len(row_ends[a])) for a, end in self.search.exact(self.double, goal).items()}
+        of_double = self.search.exact(self.double, goal) if double else {}
+        exact = {a: extended(end, len(row_ends[a])) for a, end in of_double.items()}
         return Choice(parts, self.double.errors, double, mixed, exact)
 
     def _parts(self, row_ends: Mapping[int, IntArray], level: _Level) -> dict[int, ProductPart]:

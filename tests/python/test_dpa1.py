@@ -95,19 +95,27 @@ def test_an_exported_program_takes_all_neighbours(folder, tmp_path):
         assert np.abs(nearest.forces - data[f"forces{k}"]).max() > 1e-3
 
 
-def test_an_exported_program_with_a_mean(folder, tmp_path):
-    """Without slots a neighbour at the cut-off changes the energy."""
+def changed_program(folder, tmp_path, **changes):
+    """graph.pte with its JSON files extra/NAME.json as changes[NAME] makes them."""
     path = tmp_path / "model.pte"
     with zipfile.ZipFile(folder / "graph.pte") as known, zipfile.ZipFile(path, "w") as changed:
-        for name in known.namelist():
-            text = known.read(name)
-            if name.endswith("/extra/model.json"):
-                tree = json.loads(text)
-                mean = tree["model"]["descriptor"]["@variables"]["davg"]
-                for slot in (mean["value"] if isinstance(mean, dict) else mean)[0]:
-                    slot[0] = 0.25
-                text = json.dumps(tree).encode()
-            changed.writestr(name, text)
+        for entry in known.namelist():
+            change = changes.get(entry.split("/extra/")[-1].removesuffix(".json"))
+            text = known.read(entry)
+            changed.writestr(entry, text if change is None else json.dumps(change(json.loads(text))))
+    return path
+
+
+def test_an_exported_program_with_a_mean(folder, tmp_path):
+    """Without slots a neighbour at the cut-off changes the energy."""
+
+    def with_mean(tree):
+        mean = tree["model"]["descriptor"]["@variables"]["davg"]
+        for slot in (mean["value"] if isinstance(mean, dict) else mean)[0]:
+            slot[0] = 0.25
+        return tree
+
+    path = changed_program(folder, tmp_path, model=with_mean)
     with pytest.raises(UnsupportedModel, match=r"lower_input_kind 'graph'.* mean .davg..* it needs a model that was trained"):
         read_model(path)
 
@@ -124,18 +132,17 @@ def test_an_exported_program_with_a_mean(folder, tmp_path):
     ],
 )
 def test_kinds_of_exported_programs(folder, tmp_path, change, what):
-    path = tmp_path / "model.pte"
-    with zipfile.ZipFile(folder / "graph.pte") as known, zipfile.ZipFile(path, "w") as changed:
-        for name in known.namelist():
-            text = known.read(name)
-            if name.endswith("/extra/model.json") and "backend" in change:
-                tree = json.loads(text) | {"backend": change["backend"]}
-                tree["model"]["descriptor"]["smooth_type_embedding"] = False  # TensorFlow's switch is another
-                text = json.dumps(tree).encode()
-            if name.endswith("/extra/metadata.json"):
-                notes = {key: value for key, value in json.loads(text).items() if key != "lower_input_kind"}
-                text = json.dumps(notes | {key: value for key, value in change.items() if key != "backend"}).encode()
-            changed.writestr(name, text)
+    def of_backend(tree):
+        if "backend" in change:
+            tree["backend"] = change["backend"]
+            tree["model"]["descriptor"]["smooth_type_embedding"] = False  # TensorFlow's switch is another
+        return tree
+
+    def with_kind(notes):
+        others = {key: value for key, value in notes.items() if key != "lower_input_kind"}
+        return others | {key: value for key, value in change.items() if key != "backend"}
+
+    path = changed_program(folder, tmp_path, model=of_backend, metadata=with_kind)
     if isinstance(what, str):
         assert read_model(path).neighbour_rule == what
     else:

@@ -15,8 +15,9 @@
 
 namespace dpc {
 
-/// float64: everything in double, on the host but for products that move forces by next to nothing (docs/performance.md). mixed: tables, descriptor and fitting net in single precision; positions, pair vectors and the
-/// sums of energies, forces and virials in double.
+/// float64: everything in double, on the host but for products that move forces by next to nothing (docs/performance.md). mixed:
+/// tables, descriptor and fitting net in single precision; positions, pair vectors and the sums of energies, forces and virials in
+/// double.
 enum class Precision { float64, mixed };
 
 /// A full neighbour list as the caller has it (LAMMPS: ilist, numneigh, firstneigh, NEIGHMASK). Both i-j and j-i are listed

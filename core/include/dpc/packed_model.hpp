@@ -79,8 +79,8 @@ struct PackedDescriptor {
     // What expands the moments, and its transpose; direct: Vs (M, n_rows), T = Vs C; se_e2_r: Vs/5, D = Vs C/5; of combined
     // moments (n_factors, n_moments).
     PackedMatrix<Real> basis, reverse_basis;
-    int n_factors =
-        0;  // se_e2_a: what the products are made of: moments of C, or combinations of them, in the direct form the rows of T
+    // se_e2_a: what the products are made of: moments of C, or combinations of them, in the direct form the rows of T.
+    int n_factors = 0;
     std::vector<int> factor, begin, end;  // se_e2_a: products, see ProductList; a row of each factor, then those of single ones
     int n_features = 0;                   // inputs of the first layer
     int n_single = 0;                     // the last of them, which it takes in single precision

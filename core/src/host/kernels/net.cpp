@@ -269,7 +269,6 @@ void compute_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, R
     const PackedMatrix<Real>& weight = layer.weight;
     const Real* panel = weight.panels;
     const PackedMatrix<float>& single = layer.single;
-    const float* single_panel = single.panels;
     const std::ptrdiff_t n_single = static_cast<std::ptrdiff_t>(single.n_in) * lanes.n,
                          n_sums = static_cast<std::ptrdiff_t>(kPanelRows) * lanes.n;
     float* const sums = scratch + n_single;
@@ -280,11 +279,10 @@ void compute_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, R
         Real* const of_panel = y + static_cast<std::ptrdiff_t>(row) * lanes.n;
         multiply_panel(weight.n_in, panel, lanes, x, of_panel);
         if (n_single > 0) {
-            multiply_panel(single.n_in, single_panel, lanes, scratch, sums);
+            multiply_panel(single.n_in, single.panels + static_cast<std::ptrdiff_t>(row) * single.n_in, lanes, scratch, sums);
             for (std::ptrdiff_t k = 0; k < n_sums; ++k) {
                 of_panel[k] += static_cast<Real>(sums[k]);
             }
-            single_panel += static_cast<std::ptrdiff_t>(kPanelRows) * single.n_in;
         }
         const int end = row + kPanelRows < weight.n_out ? row + kPanelRows : weight.n_out;
         activate_rows(layer, row, end, lanes.n, x, y, slope);
