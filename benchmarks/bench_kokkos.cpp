@@ -178,7 +178,11 @@ void time_steps(DeviceRun<Real>& device, HostRun* host, double seconds, Result& 
         expected = host->step();
         const auto forces = on_host(device.forces);
         for (std::size_t k = 0; k < host->forces.size(); ++k) {
-            result.force_difference = std::max(result.force_difference, std::abs(forces.data()[k] - host->forces[k]));
+            const double difference = std::abs(forces.data()[k] - host->forces[k]);
+            if (!std::isfinite(difference)) {
+                throw std::runtime_error("the force on an atom is not a finite number");
+            }
+            result.force_difference = std::max(result.force_difference, difference);
         }
         result.energy_difference = std::abs(found.energy / expected.energy - 1);
     }

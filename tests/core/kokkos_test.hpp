@@ -101,6 +101,9 @@ struct Step {
     }
 };
 
+/// The larger of two; not a number where one of them is none.
+inline double larger(double a, double b) { return std::isnan(a) || b <= a ? a : b; }
+
 inline double largest(const std::vector<double>& values) {
     double most = 1e-3;
     for (const double value : values) {

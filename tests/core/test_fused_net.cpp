@@ -214,7 +214,7 @@ struct Net {
 /// What the kernel makes of some atoms, and how far that is from double precision, relative to the largest number of a kind.
 struct Errors {
     double energy = 0, gradient = 0, first = 0;
-    double worst() const { return std::max({energy, gradient, first}); }
+    double worst() const { return larger(energy, larger(gradient, first)); }
 };
 
 Errors errors_of(Net& net, int n_atoms, int lanes) {
@@ -243,16 +243,16 @@ Errors errors_of(Net& net, int n_atoms, int lanes) {
     for (std::size_t atom = 0; atom < energy.size(); ++atom) {
         std::vector<double> first;
         const double expected = net.evaluate(x[atom], first) - 3.0;
-        errors.energy = std::max(errors.energy, std::abs(energy[atom] - expected));
+        errors.energy = larger(errors.energy, std::abs(energy[atom] - expected));
         largest_energy = std::max(largest_energy, std::abs(expected));
         for (std::size_t k = 0; k < n_in; ++k) {  // relative to the size of each input
             const double size = std::ldexp(1.0, 12 - 3 * (static_cast<int>(k) % 9));
             errors.gradient =
-                std::max(errors.gradient, size * std::abs(static_cast<double>(input[k * n_lanes + atom]) - x[atom][k]));
+                larger(errors.gradient, size * std::abs(static_cast<double>(input[k * n_lanes + atom]) - x[atom][k]));
             largest_gradient = std::max(largest_gradient, size * std::abs(x[atom][k]));
         }
         for (std::size_t k = 0; k < first.size(); ++k) {
-            errors.first = std::max(errors.first, std::abs(static_cast<double>(slopes[0][k * n_lanes + atom]) - first[k]));
+            errors.first = larger(errors.first, std::abs(static_cast<double>(slopes[0][k * n_lanes + atom]) - first[k]));
             largest_first = std::max(largest_first, std::abs(first[k]));
         }
     }
