@@ -153,6 +153,32 @@ TEST(AllocationCounter, SeesAllocationsOfTheCore) {
     EXPECT_GT(aligned_allocations() - before, 0);
 }
 
+/// Wherever it stands, by itself and beside others.
+TEST(PositionsThatAreNotFinite, AreFound) {
+    Evaluator evaluator(the_model(), 1);
+    evaluator.set_neighbours(kAtoms, the_system().types.data(), the_system().list());
+    Results results;
+    const auto index_found = [&](const std::vector<double>& x) {
+        try {
+            results.compute(evaluator, x, false);
+        } catch (const dpc::InputError& error) {
+            EXPECT_NE(std::string(error.what()).find("not a finite number"), std::string::npos) << error.what();
+            return error.atom_i;
+        }
+        return -1;
+    };
+    std::vector<double> x = the_system().positions(0);
+    EXPECT_EQ(index_found(x), -1);
+    for (std::size_t k = 0; k < x.size(); ++k) {
+        std::vector<double> changed = x;
+        changed[k] = k % 3 == 0 ? NAN : k % 3 == 1 ? HUGE_VAL : -HUGE_VAL;
+        EXPECT_EQ(index_found(changed), static_cast<int>(k / 3));
+    }
+    x[500] = HUGE_VAL;
+    x[500 - 64] = -HUGE_VAL;
+    EXPECT_EQ(index_found(x), (500 - 64) / 3);
+}
+
 class AnyPrecision : public testing::TestWithParam<Precision> {};
 
 /// The sums over atoms are in double in both precisions, and an atom's share does not depend on who computes it.

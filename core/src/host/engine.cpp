@@ -7,6 +7,7 @@
 #include <cmath>
 #include <deque>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <type_traits>
 
@@ -21,11 +22,19 @@ namespace {
 constexpr int kBlockAtoms = 64;
 
 void check_finite(const double* x, int n_all) {
-    double sum = 0;  // a product with 0 is 0 for finite numbers only
-    for (int k = 0; k < 3 * n_all; ++k) {
-        sum += x[k] * 0.0;
+    constexpr int kSums = 16;  // which do not wait for each other
+    double sums[kSums] = {};   // a product with 0 is 0 for finite numbers only
+    const std::ptrdiff_t n = 3 * static_cast<std::ptrdiff_t>(n_all);
+    std::ptrdiff_t first = 0;
+    for (; first + kSums <= n; first += kSums) {
+        for (int k = 0; k < kSums; ++k) {
+            sums[k] += x[first + k] * 0.0;
+        }
     }
-    if (sum == 0) {
+    for (; first < n; ++first) {
+        sums[0] += x[first] * 0.0;
+    }
+    if (std::accumulate(sums, sums + kSums, 0.0) == 0) {
         return;
     }
     int atom = 0;

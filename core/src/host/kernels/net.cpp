@@ -125,30 +125,63 @@ void product_tile_and_half(int n_in, const Real* panel, int lanes, const Real* x
     }
 }
 
-/// A panel times one atom, the last of a block: the rows are the elements of vectors, four and two, so that an input costs a third of
-/// what half a pack does. Inputs are summed in phases, which do not wait for each other.
+/// The rows of a panel for one input as elements of a vector of eight.
+template <class T>
+struct RowsOf;
+template <>
+struct RowsOf<double> {
+    typedef double Vector __attribute__((vector_size(64)));
+};
+template <>
+struct RowsOf<float> {
+    typedef float Vector __attribute__((vector_size(32)));
+};
+
 template <class Real>
-void product_of_atom(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
-    typedef Real Four __attribute__((vector_size(4 * sizeof(Real))));
-    typedef Real Pair __attribute__((vector_size(2 * sizeof(Real))));
-    static_assert(kPanelRows * sizeof(Real) == sizeof(Four) + sizeof(Pair));
-    constexpr int kPhases = 4;
-    Four four[kPhases] = {};
-    Pair pair[kPhases] = {};
+DPC_FUNCTION typename RowsOf<Real>::Vector load_rows(const Real* panel) {
+#if defined(__AVX512F__)
+    constexpr int kMask = (1 << kPanelRows) - 1;
+    if constexpr (sizeof(Real) == sizeof(double)) {
+        return _mm512_maskz_loadu_pd(kMask, panel);
+    } else {
+        return _mm256_maskz_loadu_ps(kMask, panel);
+    }
+#else
+    typename RowsOf<Real>::Vector rows{};
+    std::memcpy(&rows, panel, kPanelRows * sizeof(Real));
+    return rows;
+#endif
+}
+
+/// A panel times the last M atoms of a block: the rows are the elements of a vector, so that an input costs M multiply-adds where half a
+/// pack of atoms takes six. Inputs are summed in phases, which do not wait for each other. Loops that were not unrolled would leave the
+/// sums in memory.
+template <class Real, int M>
+void product_of_atoms(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+    using Rows = typename RowsOf<Real>::Vector;
+    constexpr int kPhases = M == 1 ? 4 : 2;
+    Rows sum[kPhases][M];
+    for (auto& of_phase : sum) {
+#pragma GCC unroll 8
+        for (Rows& of_atom : of_phase) {
+            of_atom = Rows{};
+        }
+    }
     const auto add = [&](int phase) __attribute__((always_inline)) {
-        Four first;
-        Pair last;
-        std::memcpy(&first, panel, sizeof first);
-        std::memcpy(&last, panel + 4, sizeof last);
-        four[phase] += first * *x;
-        pair[phase] += last * *x;
+        const Rows rows = load_rows(panel);
+#pragma GCC unroll 8
+        for (int m = 0; m < M; ++m) {
+            sum[phase][m] += rows * x[m];
+        }
         panel += kPanelRows;
         x += lanes;
     };
     int k = 0;
     for (; k + kPhases <= n_in; k += kPhases) {
-        __builtin_prefetch(panel + kPanelRows * n_in, 0, 2);
-        __builtin_prefetch(panel + kPanelRows * (n_in + kPhases) - 1, 0, 2);
+        for (int at = 0; at < kPhases * kPanelRows; at += kLaneMultiple<Real>) {
+            __builtin_prefetch(panel + kPanelRows * n_in + at, 0, 2);
+        }
+#pragma GCC unroll 4
         for (int phase = 0; phase < kPhases; ++phase) {
             add(phase);
         }
@@ -156,25 +189,32 @@ void product_of_atom(int n_in, const Real* panel, int lanes, const Real* x, Real
     for (; k < n_in; ++k) {
         add(0);
     }
-    const Four rows_0_to_3 = (four[0] + four[1]) + (four[2] + four[3]);
-    const Pair rows_4_and_5 = (pair[0] + pair[1]) + (pair[2] + pair[3]);
-    for (int row = 0; row < kPanelRows; ++row) {
-        y[row * lanes] = row < 4 ? rows_0_to_3[row] : rows_4_and_5[row - 4];
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m) {
+        Rows total = sum[0][m];
+        for (int phase = 1; phase < kPhases; ++phase) {
+            total += sum[phase][m];
+        }
+        for (int row = 0; row < kPanelRows; ++row) {
+            y[row * lanes + m] = total[row];
+        }
     }
 }
 
-/// How the lanes in use are cut: packs, and half a pack or one atom by itself.
+/// How the lanes in use are cut: packs, and half a pack or some atoms by themselves. How many atoms are faster by themselves was measured
+/// (docs/performance.md, "Few atoms").
 template <class Real>
 struct LanePieces {
-    int n_packs;
-    bool has_half, has_atom;
+    static constexpr int most_alone = sizeof(Real) == sizeof(double) ? 3 : 6, most_behind_packs = most_alone / 2 + 1;
+    int n_packs, n_atoms;
+    bool has_half;
 
     DPC_FUNCTION explicit LanePieces(int used) {
         constexpr int width = Pack<Real>::width, half = width / 2;
         const int rest = used % width;
-        has_half = kHasHalves && rest > 1 && rest <= half;
-        has_atom = kHasHalves && rest == 1;
-        n_packs = used / width + (rest > 0 && !has_half && !has_atom ? 1 : 0);
+        n_atoms = kHasHalves && rest <= (used < width ? most_alone : most_behind_packs) ? rest : 0;
+        has_half = kHasHalves && n_atoms < rest && rest <= half;
+        n_packs = used / width + (n_atoms < rest && !has_half ? 1 : 0);
     }
 };
 
@@ -197,9 +237,11 @@ DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, Lanes lanes, const
             });
             end += width / 2;
         }
-        if (pieces.has_atom) {
-            product_of_atom(n_in, panel, lanes.n, x + end, y + end);
-            ++end;
+        if (pieces.n_atoms > 0) {
+            math::with_count<LanePieces<Real>::most_alone>(pieces.n_atoms, [&](auto count) {
+                product_of_atoms<Real, decltype(count)::value>(n_in, panel, lanes.n, x + end, y + end);
+            });
+            end += pieces.n_atoms;
         }
     }
     for (int row = 0; row < kPanelRows && end < lanes.n; ++row) {
