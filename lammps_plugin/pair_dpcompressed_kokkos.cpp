@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Between the views of LAMMPS' package KOKKOS and dpc::kokkos::Evaluator; see
-// pair_dpcompressed_kokkos.h. Nothing is copied but what is wanted on the host: energies and virials
+// Between the views of LAMMPS' package KOKKOS and dpc::kokkos::Evaluator, or, where the views lie as
+// the arrays of LAMMPS without KOKKOS do, dpc::Evaluator; see pair_dpcompressed_kokkos.h. Nothing is copied but what is wanted on the host: energies and virials
 // per atom, in the steps that ask for them, the forces of each model where their deviation is
 // measured, and atom types where they change between two builds of the list.
 #include "pair_dpcompressed_kokkos.h"
@@ -11,6 +11,7 @@
 #include "atom_masks.h"
 #include "comm.h"
 #include "compute.h"
+#include "dpc/evaluator.hpp"
 #include "dpc/kokkos/combined.hpp"
 #include "kokkos.h"
 #include "neigh_list_kokkos.h"
@@ -24,6 +25,11 @@ namespace dpcompressed {
 namespace {
 
 constexpr std::size_t kMegabyte = 1000000;
+
+/// Kokkos' kernels on a processor, where those of dpc::Evaluator do as well: for tests.
+bool asks_for_kokkos(DeviceChoice device) {
+    return device == DeviceChoice::kokkos_serial || device == DeviceChoice::kokkos_openmp;
+}
 
 /// At least n elements; contents are lost.
 template <class View>
@@ -127,6 +133,8 @@ public:
     using Output = dpc::kokkos::DeviceOutput<Memory, ForceView<DeviceType>>;
 
     virtual ~ViewEngine() = default;
+    /// As in dpc::Evaluator.
+    virtual bool share_neighbours(const ViewEngine&) { return false; }
     virtual void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types, const Rows& rows) = 0;
     /// inputs: parameters and units, on the host; fparam_gradient: as in dpc::Output.
     virtual dpc::Totals compute(const PositionView<DeviceType>& x, const Rows& rows, const dpc::Inputs& inputs, const Output& out,
@@ -164,6 +172,67 @@ private:
     Of evaluator_;
 };
 
+template <class View, class Element>
+constexpr bool kIsHostArray = std::is_same_v<typename View::memory_space, Kokkos::HostSpace> &&
+                              std::is_same_v<typename View::array_layout, Kokkos::LayoutRight> &&
+                              std::is_same_v<typename View::non_const_value_type, Element>;
+
+template <class DeviceType>
+constexpr bool kHasHostArrays = kIsHostArray<PositionView<DeviceType>, double> && kIsHostArray<ForceView<DeviceType>, double> &&
+                                kIsHostArray<decltype(NeighListKokkos<DeviceType>::d_neighbors), int>;
+
+/// dpc::Evaluator, whose kernels are faster on a processor, on views that are arrays of the host.
+template <class DeviceType>
+class HostEngine final : public PairDPCompressedKokkos<DeviceType>::ViewEngine {
+    using Base = typename PairDPCompressedKokkos<DeviceType>::ViewEngine;
+    using Memory = typename DeviceType::memory_space;
+
+public:
+    HostEngine(std::shared_ptr<const dpc::Model> model, const dpc::EvaluatorOptions& options, bool needs_tags)
+        : evaluator_(std::move(model), options), needs_tags_(needs_tags) {}
+
+    bool share_neighbours(const Base& other) override {
+        return evaluator_.share_neighbours(static_cast<const HostEngine&>(other).evaluator_);
+    }
+    void set_neighbours(int n_all, const Kokkos::View<const int*, Memory>& types, const typename Base::Rows& rows) override {
+        list_.resize(static_cast<std::size_t>(n_all));
+        for (int c = 0; c < rows.n_centres; c++) {
+            const int i = rows.centre(c);
+            list_[static_cast<std::size_t>(i)] = rows.neighbours.data() + static_cast<std::size_t>(i) * rows.neighbours.stride(0);
+        }
+        dpc::NeighbourRows given;
+        given.n_centres = rows.n_centres;
+        given.centre = rows.centres.data();
+        given.count = rows.counts.data();
+        given.rows = list_.data();
+        given.index_mask = NEIGHMASK;
+        given.stays = true;  // LAMMPS changes a list where it builds the next one
+        if (needs_tags_) {
+            tags_.assign(rows.tags.data(), rows.tags.data() + n_all);
+            given.tag = tags_.data();
+        }
+        evaluator_.set_neighbours(n_all, types.data(), given);
+    }
+    dpc::Totals compute(const PositionView<DeviceType>& x, const typename Base::Rows&, const dpc::Inputs& inputs,
+                        const typename Base::Output& out, double* fparam_gradient, const dpc::Measures& measures) override {
+        dpc::Inputs given = inputs;
+        given.x = x.data();
+        return evaluator_.compute(given,
+                                  {out.forces.data(), out.atom_energy.data(), out.atom_virial.data(), fparam_gradient, measures});
+    }
+    const dpc::Overflow& overflow() const override { return evaluator_.overflow(); }
+    std::string describe() const override { return evaluator_.describe(); }
+    std::size_t memory_bytes() const override {
+        return evaluator_.memory_bytes() + sizeof(int*) * list_.capacity() + sizeof(std::int64_t) * tags_.capacity();
+    }
+
+private:
+    dpc::Evaluator evaluator_;
+    const bool needs_tags_;
+    std::vector<const int*> list_;  // (n_all) rows of LAMMPS' list
+    std::vector<std::int64_t> tags_;
+};
+
 template <class DeviceType, class Real>
 std::unique_ptr<typename PairDPCompressedKokkos<DeviceType>::ViewEngine> make_engine(
     const std::shared_ptr<const dpc::Model>& model, std::size_t scratch_bytes, dpc::Neighbours neighbours) {
@@ -173,6 +242,23 @@ std::unique_ptr<typename PairDPCompressedKokkos<DeviceType>::ViewEngine> make_en
     }
     using Of = dpc::kokkos::CombinedEvaluator<DeviceType, Real>;
     return std::make_unique<ViewEngineOf<DeviceType, Of>>(model, scratch_bytes, neighbours);
+}
+
+template <class DeviceType>
+std::unique_ptr<typename PairDPCompressedKokkos<DeviceType>::ViewEngine> make_engine(
+    const std::shared_ptr<const dpc::Model>& model, const StyleSettings& settings, bool needs_tags) {
+    const std::size_t scratch = static_cast<std::size_t>(settings.memory) * kMegabyte;
+    if constexpr (kHasHostArrays<DeviceType>) {
+        if (!asks_for_kokkos(settings.device)) {
+            dpc::EvaluatorOptions options;
+            options.n_threads = DeviceType().concurrency();
+            options.precision = settings.precision;
+            options.neighbours = settings.neighbours;
+            return std::make_unique<HostEngine<DeviceType>>(model, options, needs_tags);
+        }
+    }
+    return settings.precision == dpc::Precision::mixed ? make_engine<DeviceType, float>(model, scratch, settings.neighbours)
+                                                       : make_engine<DeviceType, double>(model, scratch, settings.neighbours);
 }
 
 template <class DeviceType>
@@ -200,7 +286,7 @@ PairDPCompressedKokkos<DeviceType>::~PairDPCompressedKokkos() = default;
 template <class DeviceType>
 void PairDPCompressedKokkos<DeviceType>::settings(int narg, char** arg) {
     PairDPCompressedBase::settings(narg, arg);
-    if (settings_.device != DeviceChoice::cpu) {
+    if (settings_.device != DeviceChoice::cpu && !(kHasHostArrays<DeviceType> && asks_for_kokkos(settings_.device))) {
         warn(
             "the keyword device has no effect on dpcompressed/kk, which computes where LAMMPS' "
             "package KOKKOS does");
@@ -209,15 +295,10 @@ void PairDPCompressedKokkos<DeviceType>::settings(int narg, char** arg) {
 
 template <class DeviceType>
 std::string PairDPCompressedKokkos<DeviceType>::start_engines() {
-    const std::size_t scratch = static_cast<std::size_t>(settings_.memory) * kMegabyte;
     engines_.clear();
     other_types_.clear();
     for (const ModelInUse& in_use : models_) {
-        if (settings_.precision == dpc::Precision::mixed) {
-            engines_.push_back(make_engine<DeviceType, float>(in_use.model, scratch, settings_.neighbours));
-        } else {
-            engines_.push_back(make_engine<DeviceType, double>(in_use.model, scratch, settings_.neighbours));
-        }
+        engines_.push_back(make_engine<DeviceType>(in_use.model, settings_, needs_tags()));
         other_types_.push_back({copied<Kokkos::View<int*, Memory>>("dpc::type_of", in_use.type_of), {}});
     }
     datamask_read = X_MASK | F_MASK | TYPE_MASK;
@@ -302,6 +383,10 @@ Kokkos::View<const int*, typename PairDPCompressedKokkos<DeviceType>::Memory> Pa
 
 template <class DeviceType>
 void PairDPCompressedKokkos<DeviceType>::take_list(std::size_t k) {
+    const bool has_other_types = other_types_[k].type_of.extent(0) > 0;
+    if (k > 0 && !has_other_types && engines_[k]->share_neighbours(*engines_.front())) {
+        return;
+    }
     engines_[k]->set_neighbours(n_all(), types_for(k), rows_of<DeviceType>(list, *atomKK));
 }
 

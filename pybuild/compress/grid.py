@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -91,6 +91,13 @@ class TablePlan:
     closest: float  # angstrom, the smallest distance of the training data
     beyond: float  # a little beyond ``upper``: bases count in full to here
     starts: tuple[float, ...]  # of the ranges that have a step each, the first one at ``lower``
+    # (n,) of neighbours at the cut-off, by centre type, and of empty slots; lower is rounded down from the first. None: no such.
+    outermost: Array = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def first(self) -> float:
+        """From where on the table is looked up."""
+        return float(self.outermost[0]) if self.outermost.size else self.lower
 
     @property
     def is_symmetric(self) -> bool:
@@ -224,7 +231,9 @@ def _plan(model: ModelDescription, d: int, pairs: TypePairs, min_distance: float
     knots = _kinks(function, lower, end) if live else constants[(constants > lower) & (constants < end)]
     weights = np.array([descriptor.constant_row(x)[0] for x in constants])
     ranges = min_distance, upper + BEYOND_UPPER, starts
-    return TablePlan(d, function, lower, upper, near, end, tuple(pairs), constants, weights, not live, knots, *ranges)
+    at_cutoff = [] if descriptor.n_bodies == 3 else [descriptor.radial.x_pad[a] for a in live]
+    outermost = np.union1d(constants, at_cutoff)
+    return TablePlan(d, function, lower, upper, near, end, tuple(pairs), constants, weights, not live, knots, *ranges, outermost)
 
 
 def _plan_over_r(model: ModelDescription, d: int, pairs: TypePairs, min_distance: float, extrapolate: float) -> TablePlan:

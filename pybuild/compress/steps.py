@@ -38,6 +38,7 @@ MISSED = 10.0  # times the share of the tolerance: an error that may have been m
 REGIONS, DEPTH = 16, 3  # pieces that a range is cut into, and each of these where that pays, so many times
 WORTH = 0.3  # of the largest step of the pieces: a piece with a smaller one is cut again
 FINEST_OF_REGION = 1e-6
+NEXT_TO = 1e-3  # of a piece: an end so near is its end
 INSIDE = (0.1, 0.211324865405187, 0.5, 0.788675134594813, 0.9)  # where errors are looked for between knots
 
 
@@ -73,7 +74,9 @@ def _coarsest_grid(
     for start, end in zip(plan.starts, (*plan.starts[1:], plan.max), strict=True):
         asked = goal.trained if start < plan.near and end <= plan.near else goal.beyond
         steps |= _steps(_Errors(model, plan, everywhere, order), (start, end), SHARE * asked)
-    return make_grid(plan, _around_zero(steps, plan.max) if plan.is_symmetric and len(steps) > len(plan.starts) else steps)
+    if plan.is_symmetric and len(steps) > len(plan.starts):
+        steps = _around_zero(steps, plan.max)
+    return make_grid(replace(plan, lower=min(steps)), steps)
 
 
 Bounds = tuple[float, float]
@@ -91,6 +94,28 @@ class _Errors:
         """There is a neighbourhood to measure them on."""
         return bool(self._gradients)
 
+    def first(self, bounds: Bounds) -> float:
+        """From where on a range is looked up."""
+        return min(max(self._plan.first, bounds[0]), bounds[1])
+
+    def pieces(self, bounds: Bounds) -> list[Bounds]:
+        """Of a range, cut where neighbours of another centre type come into reach: errors beyond it are not seen."""
+        edges = np.linspace(*bounds, REGIONS + 1)
+        outermost = self._plan.outermost
+        inside = outermost[(outermost > bounds[0]) & (outermost < bounds[1])]
+        apart = np.abs(inside[:, None] - edges).min(axis=1) > NEXT_TO * (edges[1] - edges[0])
+        return list(itertools.pairwise(np.union1d(edges, inside[apart]).tolist()))
+
+    def are_like_others(self, first: float, end: float, step: float, allowed: float) -> bool:
+        """Whether those of the intervals at the first argument that is looked up are within what is allowed, and the function's
+        no larger in the interval around it, which has a knot that nothing is looked up at."""
+        bounds = first, min(end, first + MOST_INTERVALS * step)
+        if self.at(bounds, step) > allowed:
+            return False
+        _, _, others = _interpolation_error(self._plan, bounds, step, self.order)
+        _, _, around = _interpolation_error(self._plan, (first - step / 2, first + step / 2), step, self.order)
+        return float(np.abs(around).max()) <= MISSED * float(np.abs(others).max())
+
     def at(self, bounds: Bounds, step: float) -> float:
         """Between two arguments, eV/A."""
         return pair_force_error(self._model, self._plan, bounds, step, self._gradients, self.order)
@@ -106,11 +131,15 @@ class _Errors:
 
 
 def _steps(errors: _Errors, bounds: Bounds, target: float) -> dict[float, float]:
-    """By the start of a region: one step for all but a function with a region much sharper than the rest."""
+    """By the start of a region: one step for all but a function with a region much sharper than the rest. Where it is as sharp
+    below what is looked up, that is left out."""
+    first, end = errors.first(bounds), bounds[1]
     step, error = _step(errors, bounds, target, FINEST)
-    if not errors.are_known or error * errors.missed(bounds, step) <= MISSED * max(target, error):
-        return {bounds[0]: step}
-    found = _regions(errors, bounds, target, DEPTH)
+    allowed = MISSED * max(target, error)
+    if not errors.are_known or error * errors.missed(bounds, step) <= allowed:
+        if first == bounds[0] or not errors.are_known or errors.are_like_others(first, end, step, allowed):
+            return {bounds[0]: step}
+    found = _regions(errors, (first, end), target, DEPTH)
     coarsest = max(found.values())
     halvings = {start: coarsest / 2 ** max(0, math.ceil(math.log2(coarsest / step))) for start, step in sorted(found.items())}
     starts = list(halvings)
@@ -136,8 +165,7 @@ def _around_zero(steps: Mapping[float, float], end: float) -> dict[float, float]
 
 def _regions(errors: _Errors, bounds: Bounds, target: float, depth: int) -> dict[float, float]:
     """Steps of the pieces of a range."""
-    edges = np.linspace(*bounds, REGIONS + 1).tolist()
-    pieces = list(itertools.pairwise(edges))
+    pieces = errors.pieces(bounds)
     own = [_step(errors, piece, target, FINEST_OF_REGION)[0] for piece in pieces]
     found: dict[float, float] = {}
     for piece, step in zip(pieces, own, strict=True):

@@ -48,8 +48,9 @@ def lammps(request: pytest.FixtureRequest, tmp_path: Path) -> Lammps:
     kind, _, threads = getattr(request, "param", "host").partition("-")
     if kind == "host":
         return Lammps(tmp_path)
-    if kind == "kk":
-        return Lammps(tmp_path, backend=with_lammps_kokkos(request.getfixturevalue("lammps_kokkos_build"), threads or "1"))
+    if kind in ("kk", "kk_host"):
+        words = "device kokkos_openmp" if kind == "kk" else ""
+        return Lammps(tmp_path, backend=with_lammps_kokkos(request.getfixturevalue("lammps_kokkos_build"), words, threads or "1"))
     return Lammps(tmp_path, backend=with_own_kokkos(request.getfixturevalue("own_kokkos_build"), kind, threads or "1"))
 
 
@@ -61,12 +62,13 @@ def with_own_kokkos(build: Path, device: str, threads: str) -> Backend:
     return Backend(str(Path(lammps.__file__).parent / "lmp"), words=f"device {device}", environment=environment)
 
 
-def with_lammps_kokkos(build: Path, threads: str) -> Backend:
+def with_lammps_kokkos(build: Path, words: str, threads: str) -> Backend:
     folder = Path(os.environ["DPC_KOKKOS_LAMMPS"])
     return Backend(
         str(folder / "bin" / "lmp"),
         str(folder / "mpich" / "bin" / "mpirun"),
         arguments=("-k", "on", "t", threads, "-sf", "kk"),
+        words=words,
         environment=plugin_and_threads(build, threads),
     )
 

@@ -136,9 +136,10 @@ class Backend:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-# Names: the style on the host; the same with Kokkos of its own, on one thread, on OpenMP threads; /kk on LAMMPS' OpenMP threads.
-SINGLE = ("host", "kokkos_serial", "kokkos_openmp", "kk")
-THREADED = ("kokkos_openmp-2", "kk-2")
+# Names: the style on the host; the same with Kokkos of its own, on one thread, on OpenMP threads; /kk on LAMMPS' OpenMP threads,
+# with Kokkos' kernels, which GPUs run as well, and with those of the host, which is what users get on a processor.
+SINGLE = ("host", "kokkos_serial", "kokkos_openmp", "kk", "kk_host")
+THREADED = ("kokkos_openmp-2", "kk-2", "kk_host-2")
 
 
 def on_backends(*names: str) -> pytest.MarkDecorator:

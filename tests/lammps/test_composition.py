@@ -66,7 +66,7 @@ def assert_is_sum(run: Run, parts: list[tuple[float, Array, Array]], factors: li
 
 
 @pytest.mark.parametrize(("tolerance", "ranks"), [(DOUBLE, 1), (DOUBLE, 4), (MIXED, 1), (MIXED, 2)])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_sum_of_two_models(ranks: int, tolerance: Tolerance, lammps: Lammps, water: System, two: list[Path]) -> None:
     style = "hybrid/overlay " + " ".join(lammps.style(file, tolerance.words) for file in two)
     run = lammps.run(setup("water.data", style, BOTH) + PER_ATOM + static("all.dump", COLUMNS), ranks)

@@ -33,7 +33,7 @@ def bits(run: Run, name: str) -> list[bytes]:
 
 @pytest.mark.parametrize("precision", ["double", "mixed"])
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_serial", "kokkos_openmp-2", "kk")
+@on_backends("host", "kokkos_serial", "kokkos_openmp-2", "kk", "kk_host")
 def test_two_runs_of_one_program(precision: str, ranks: int, lammps: Lammps, water: System, small: Path) -> None:
     script = start(lammps, small, f"precision {precision}") + MOVE
     frames = [bits(lammps.run(script + DUMP.format(name) + "run 25\n", ranks), name) for name in ("first.dump", "second.dump")]

@@ -123,7 +123,7 @@ def each_alone(lammps: Lammps, files: list[str], data: str, edit: str = "", name
 
 
 @pytest.mark.parametrize("ranks", [1, 3])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_ids_with_gaps(ranks: int, lammps: Lammps, water: System, four: list[str]) -> None:
     """`atomic` is in the order of the IDs, whichever there are."""
     edit = "group some id 3 17 100 192\ndelete_atoms group some compress no\n"
@@ -174,7 +174,7 @@ def test_minimise_and_move_without_the_others(lammps: Lammps, water: System, fou
     np.testing.assert_array_equal(run.dump("all.dump"), run.dump("one.dump"))
 
 
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_the_others_run_in_the_steps_that_write(lammps: Lammps, water: System, small: Path) -> None:
     """Atoms that stand still: every evaluation of a model counts the same pairs."""
     copy = lammps.folder / "copy.bin"
@@ -222,7 +222,7 @@ def test_models_of_other_orders_and_cutoffs(
         np.testing.assert_allclose(rows[0, 1:], expected, rtol=LAST_DIGIT, atol=SAME)
 
 
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_types_that_change_between_two_lists(lammps: Lammps, water: System, swapped: str, small: Path) -> None:
     """The other models follow, with and without a list of their own."""
     exchanged = replace(water, types=3 - water.types)
@@ -271,7 +271,7 @@ class TestValues:
         np.testing.assert_allclose(found, rows, rtol=LAST_DIGIT)
 
     @pytest.mark.parametrize("ranks", [1, 2])
-    @on_backends("host", "kokkos_serial", "kk")
+    @on_backends("host", "kokkos_serial", "kk", "kk_host")
     def test_stop_a_run(self, ranks: int, lammps: Lammps, water: System, four: list[str]) -> None:
         """Though no line of thermo falls on that step."""
         script = setup("water.data", lammps.style(" ".join(four), f"{WORDS} out_freq 2 precision mixed"), "* * O H")
@@ -365,7 +365,7 @@ def test_ranks_of_the_long_range_part_write_nothing(lammps: Lammps, water: Syste
     np.testing.assert_allclose(parse(lammps.folder / "model_devi.out")[1][:, 1:], [expected], rtol=LAST_DIGIT, atol=SAME)
 
 
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_relative_to_nothing_added(lammps: Lammps, water: System, four: list[str]) -> None:
     """`relative 0`: absent atoms, whose mean force is 0, have no deviation."""
     words = f"{WORDS} out_freq 1 atomic relative 0 relative_v 0"

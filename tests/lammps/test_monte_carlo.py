@@ -20,7 +20,7 @@ STRESS = 1e-4  # bar angstrom^3: 1.6e6 of them are an eV
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("rule", ["group gone all", "group all gone"])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_atoms_excluded_against_all_are_absent(rule: str, ranks: int, lammps: Lammps, water: System, small: Path) -> None:
     script = setup("water.data", lammps.style(small, "overflow warn"), "* * O H") + PER_ATOM
     script += f"group gone id {' '.join(map(str, GONE))}\nneigh_modify exclude {rule}\n" + static("gone.dump", COLUMNS)
@@ -118,7 +118,7 @@ write_dump all custom left.dump id type
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_deposited_atoms(ranks: int, lammps: Lammps, water: System, tables: Callable[[str], Path]) -> None:
     """Their number grows while two models run: forces and deviations of all atoms, also of the new ones, are those of a run that
     begins with them."""

@@ -54,7 +54,7 @@ def atoms_of(data: dict[str, Array]) -> System:
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 @pytest.mark.parametrize("peer", ["pytorch", "tensorflow"])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_forces_of_the_trained_model(lammps: Lammps, tables_of: Callable, peer: str, ranks: int) -> None:
     data = dict(np.load(FOLDER / f"exclude.{peer}.npz"))
     atoms_of(data).write(lammps.folder / "atoms.data")
@@ -67,7 +67,7 @@ def test_forces_of_the_trained_model(lammps: Lammps, tables_of: Callable, peer: 
 
 
 @pytest.mark.parametrize("words", ["neighbors all", "neighbors trained precision mixed", "neighbors all precision mixed"])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_the_keyword_and_the_precision(lammps: Lammps, tables_of: Callable, words: str) -> None:
     data = dict(np.load(FOLDER / "exclude.pytorch.npz"))
     atoms_of(data).write(lammps.folder / "atoms.data")
@@ -108,7 +108,7 @@ def crystal() -> System:
     return System(("X", "X", "X"), grid.sum(axis=1)[order] % 3 + 1, 2.1 * grid[order] + 0.3, 8.4 * np.eye(3))
 
 
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_equally_near_neighbours_on_any_number_of_ranks(lammps: Lammps, tables_of: Callable) -> None:
     """By their IDs, whichever rank owns them: as the reference does by the order of the atoms."""
     model, system = model_of("pytorch"), crystal()

@@ -57,7 +57,7 @@ def words(**given: list[float]) -> str:
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_several_descriptors(lammps: Lammps, tables_of: Callable, ranks: int) -> None:
     """Three of two kinds and cutoffs, all with too few slots: the peer's numbers."""
     data = write_atoms(lammps, "hybrid_tight")
@@ -69,7 +69,7 @@ def test_several_descriptors(lammps: Lammps, tables_of: Callable, ranks: int) ->
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("given", [GIVEN, {"aparam": [1.3]}])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_parameters(lammps: Lammps, tables_of: Callable, given: dict[str, list[float]], ranks: int) -> None:
     """Frame parameters of the input, or those of the model."""
     data = write_atoms(lammps, "parameters")
@@ -83,7 +83,7 @@ def test_parameters(lammps: Lammps, tables_of: Callable, given: dict[str, list[f
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_parameters_in_mixed_precision(lammps: Lammps, made: Callable, ranks: int) -> None:
     data = write_atoms(lammps, "parameters")
     model, tables = made("two_one")
@@ -180,7 +180,7 @@ def assert_forces(run: Run, model: AnyModel, cell: Array, parameters: Callable[[
 
 
 @pytest.mark.parametrize("ranks", [1, 4])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_parameters_of_computes_act_in_the_same_step(lammps: Lammps, made: Callable, ranks: int) -> None:
     """Vector and per-atom vector; both change from step to step, the atomic ones with the atoms."""
     data = write_atoms(lammps, "parameters")
@@ -198,7 +198,7 @@ def test_parameters_of_computes_act_in_the_same_step(lammps: Lammps, made: Calla
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_a_temperature_and_several_atomic_parameters(lammps: Lammps, made: Callable, ranks: int) -> None:
     """Scalar and per-atom array. The first forces of a run know the temperature; at a step's end others see that of the end."""
     data = write_atoms(lammps, "parameters")
@@ -360,7 +360,7 @@ def test_restart_files_store_parameters(lammps: Lammps, made: Callable, words: s
     assert after[0] == pytest.approx(before[0], abs=1e-10)
 
 
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_several_models_take_the_same(lammps: Lammps, made: Callable) -> None:
     data = write_atoms(lammps, "parameters")
     (first, file), (second, other) = made("two_one"), made("weaker")
@@ -392,7 +392,7 @@ def gradient_of(model: AnyModel, columns: Array, cell: Array, fparam: list[float
 
 
 @pytest.mark.parametrize(("name", "ranks"), [("two_one", 1), ("two_one", 2), ("switched", 2)])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_derivatives_of_the_energy(lammps: Lammps, made: Callable, name: str, ranks: int) -> None:
     """compute dpcompressed/fparam/dedn at the parameters and atoms of each step; forces are what they are without it.
     Switched to a pair table, the atoms' derivatives have weights."""

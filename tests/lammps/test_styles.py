@@ -90,7 +90,7 @@ def test_hybrid_overlay(lammps: Lammps, water: System, small: Path) -> None:
     lj = "1 1 lj/cut 0.005 2.5"
     script = setup("water.data", "lj/cut 4.0", "* * 0.0 1.0") + "pair_coeff 1 1 0.005 2.5\n" + static("lj.dump")
     script += "clear\n" + setup("water.data", lammps.style(small)) + static("dp.dump")
-    script += "clear\n" + setup("water.data", f"hybrid/overlay dpcompressed {small} lj/cut 4.0", "* * dpcompressed O H")
+    script += "clear\n" + setup("water.data", f"hybrid/overlay {lammps.style(small)} lj/cut 4.0", "* * dpcompressed O H")
     script += f"pair_coeff * * lj/cut 0.0 1.0\npair_coeff {lj}\n" + static("both.dump")
     run = lammps.run(script)
     np.testing.assert_allclose(run.dump("both.dump"), run.dump("lj.dump") + run.dump("dp.dump"), rtol=0, atol=SAME)

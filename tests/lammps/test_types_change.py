@@ -31,7 +31,7 @@ def swapped(lammps: Lammps, water: System, small: Path, chosen: np.ndarray) -> t
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_set_between_runs(ranks: int, lammps: Lammps, water: System, small: Path) -> None:
     """LAMMPS does not tell the ghosts; a second change brings the first types back."""
     start = setup("water.data", lammps.style(small, "overflow warn"), "* * O H") + KEEP_LIST + "run 0\n"
@@ -162,7 +162,7 @@ def test_atoms_that_leave_the_model_and_come_back(ranks: int, lammps: Lammps, wa
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_atoms_that_join_the_model_need_a_new_list(ranks: int, lammps: Lammps, water: System, small: Path) -> None:
     """LAMMPS lists no neighbours for a type without cutoff."""
     script = setup("water.data", lammps.style(small, "overflow warn"), "* * O NULL") + KEEP_LIST + "run 0\n"

@@ -33,7 +33,7 @@ write_dump all custom {dump} id x y z fx fy fz modify format float %.17g
         ("balance 1.0 shift x 5 1.0", 2),
     ],
 )
-@on_backends("host", "kk")
+@on_backends("host", "kk", "kk_host")
 def test_a_list_of_before_is_refused(between: str, ranks: int, lammps: Lammps, water: System, small: Path) -> None:
     script = setup("water.data", lammps.style(small, "overflow warn"), "* * O H")
     script += MOVING.format(between=between, words="pre no", dump="never.dump")

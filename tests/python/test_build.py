@@ -320,6 +320,22 @@ def test_a_region_much_steeper_than_the_rest(make_model, kind):
         assert error.force < 3 * TOLERANCE * max(1.0, np.abs(exact.forces).max())
 
 
+@pytest.mark.parametrize("before", [0.1, 0.02, 0.0])
+def test_a_net_that_is_steep_where_nothing_is_looked_up(before, make_model, make_structure):
+    """Below the argument of neighbours at the cut-off, or there: tables are as accurate, need as few rows and columns."""
+    plain = make_model(4, n_types=1, widths=(1, 4, 8))
+    first = float(plain.descriptors[0].radial.x_pad[0])
+    model = with_steep_neuron(plain, first - before, 2000.0)
+    (expected,), result = build(plain, M).tables.tables, build(model, M)
+    (table,) = result.tables.tables
+    assert table.lower == (-1.0 if before > 0.05 else first)
+    assert len(table.coef) < (4 if before < 0.01 else 1) * len(expected.coef) + 64
+    assert table.rank <= expected.rank
+    assert result.measured.double.force < TOLERANCE
+    exact, _, error = compare(model, result.tables, make_structure(1, n_types=1))
+    assert error.force < TOLERANCE * max(1.0, np.abs(exact.forces).max())
+
+
 def test_relu_tables_are_exact(make_model, make_structure):
     """Piecewise linear functions with a knot at every kink."""
     model = make_model(seed=2, widths=(1, 6, 12), activation="relu6")

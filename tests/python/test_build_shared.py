@@ -15,6 +15,7 @@ from pybuild.readers import read_model
 
 # The promise of the default options, on frames with up to 200 atoms.
 FORCE, ENERGY, VIRIAL = 1e-8, 1e-9, 1e-6
+FORCE_MIXED = 1e-5
 # Against DeePMD-kit's compressed model, order 5 and step 0.01 on both sides. Its range differs (all four components of
 # the statistics
 # count in its PyTorch back end), its gelu has a slightly wrong second derivative.
@@ -124,3 +125,15 @@ def test_steps_for_many_pairs_near_the_cut_off(shared):
     structure = frames["positions2"], frames["types"].astype(np.int64), None
     exact, got = reference.evaluate(model, *structure), reference_tables.evaluate(result.tables, *structure)
     np.testing.assert_allclose(got.forces, exact.forces, rtol=0, atol=FORCE)
+
+
+@pytest.mark.parametrize("distance", [1.6, 1.6754])
+def test_steps_of_a_net_that_is_wild_below_what_is_looked_up(distance, shared):
+    """A published net that changes by 1e5 a unit below the argument of neighbours at the cut-off of 6 A, and is steep there."""
+    path = shared / "models-public" / "lithium-hybrid" / "lithium_pth.pth"
+    if not path.exists():
+        pytest.skip(f"no shared model in {path}")
+    result = build(read_model(path), distance)
+    assert result.measured.double.force < FORCE
+    assert result.measured.mixed.force < FORCE_MIXED
+    assert all(len(table.coef) < 10_000 for table in result.tables.tables)
