@@ -10,7 +10,8 @@ from .errors import ModelError, UnsupportedModel, printable
 from .readers import describe, provenance_of, read_source
 
 INDENT = "  "
-NESTED = {"models": "model", "descriptors": "descriptor", "embedding": "embedding", "fitting": "fitting"}  # entries with entries
+# Entries with entries, and what each of these is called.
+NESTED = {"models": "model", "descriptors": "descriptor"} | {key: key for key in ("embedding", "type_embedding", "fitting")}
 WORDS = {"why_not": "because", "needs": "needs beside the file", "neighbour_rule": "neighbours kept of more than sel"}
 
 
@@ -46,8 +47,8 @@ def show_lines(found: Mapping[str, Any]) -> list[str]:
 
 def _lines(facts: Mapping[str, Any], indent: str) -> Iterator[str]:
     for key, value in facts.items():
-        if key in NESTED:
-            parts = value if isinstance(value, list) else [value]
+        parts = value if isinstance(value, list) else [value]
+        if key in NESTED and all(isinstance(part, Mapping) for part in parts):
             for number, part in enumerate(parts):
                 yield f"{indent}{NESTED[key]}{f' {number}' if len(parts) > 1 else ''}:"
                 yield from _lines(part, indent + INDENT)
