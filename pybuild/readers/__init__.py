@@ -2,8 +2,8 @@
 """Reading trained models: `read_model(path)` recognises a file by its content and returns a ModelDescription.
 
 A reader is one module with a function `read(path, choices)` that returns a Source (source.py), and one line in `_FORMATS`, the
-only place where signatures are looked at. Files of a known kind that cannot be read get a message that says what they are and
-what to give instead.
+only place where signatures of models are looked at. Files of a known kind that cannot be read get a message that says what they
+are and what to give instead (other_files.py).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import PybuildError, ReadError, UnsupportedModel, printable
+from ..errors import PybuildError, ReadError, printable
 from ..model import kept_types
 from ..model.combined import AnyModel
 from ..model.description import Provenance
+from . import other_files
 from .deepmd import tensorflow, torch, trees
 from .files import graphdef, restricted_pickle
 from .files.torch_archive import TorchArchive
@@ -26,20 +27,14 @@ from .pwmlff import reader as pwmlff
 from .source import Choices, Source
 
 HEAD_BYTES = 4096  # enough for every signature below
-INSTEAD = (
-    "give a model of DeePMD-kit: frozen (.pth, .pb), the checkpoint of PyTorch (.pt), or converted (.dp, .yaml); or a .ckpt of "
-    "PWMLFF or MatPL"
-)
-
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file: `matches(first bytes, path)`; `read(path, choices)`, or a refusal that says what to do."""
+    """A kind of file: `matches(first bytes, path)`; `read(path, choices)`."""
 
     matches: Callable[[bytes, Path], bool]
-    read: Callable[[Path, Choices], Source] | None = None
-    refusal: str = ""
+    read: Callable[[Path, Choices], Source]
 
 
 def read_model(
@@ -98,21 +93,27 @@ def _about(path: str | Path) -> Iterator[None]:
 
 
 def _read(path: Path, choices: Choices) -> Source:
+    start = _first_bytes(path)
+    for known in _FORMATS:
+        if known.matches(start, path):
+            return known.read(path, choices)
+    other_files.refuse(start, path)
+    raise ReadError(f"is not a model file of a known kind; {other_files.INSTEAD}")
+
+
+def _first_bytes(path: Path) -> bytes:
+    """At least one. Raises a PybuildError for a folder, a file that is not there or empty."""
     try:
         if path.is_dir():
-            raise ReadError(f"is a folder (a saved model of TensorFlow or JAX?): not supported; {INSTEAD}")
+            other_files.refuse_folder(path)
         with path.open("rb") as file:
             start = file.read(HEAD_BYTES)
     except OSError as error:
+        other_files.refuse_prefix(path)
         raise ReadError(f"cannot be read: {error.strerror or error}") from error
     if not start:
         raise ReadError("is empty")
-    for known in _FORMATS:
-        if known.matches(start, path):
-            if known.read is None:
-                raise UnsupportedModel(known.refusal)
-            return known.read(path, choices)
-    raise ReadError(f"is not a model file of a known kind; {INSTEAD}")
+    return start
 
 
 def _sha256(path: Path) -> str:
@@ -162,15 +163,10 @@ def _contains(*words: bytes) -> Callable[[bytes, Path], bool]:
 
 
 _FORMATS = (
-    Format(_starts_with(b"\x89DPT\r\n\x1a\n"), refusal=f"is a table file already, not a trained model; {INSTEAD}"),
-    Format(_starts_with(b"\x89HDF\r\n\x1a\n"), read=trees.read_hdf5),
-    Format(_zip_with("/extra/model.json", "/serialized_exported_program.json"), read=trees.read_package),
-    Format(_torch_with(pwmlff.recognise), read=pwmlff.read),
-    Format(_starts_with(b"PK\x03\x04"), read=torch.read),
-    Format(
-        _starts_with(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."),
-        refusal=f"is a torch file of before version 1.6: not supported; {INSTEAD}",
-    ),
-    Format(lambda start, _: graphdef.looks_binary(start) or graphdef.looks_text(start), read=tensorflow.read),
-    Format(_contains(b"@class", b"@version"), read=trees.read_text),
+    Format(_starts_with(b"\x89HDF\r\n\x1a\n"), trees.read_hdf5),
+    Format(_zip_with("/extra/model.json", "/serialized_exported_program.json"), trees.read_package),
+    Format(_torch_with(pwmlff.recognise), pwmlff.read),
+    Format(_starts_with(b"PK\x03\x04"), torch.read),
+    Format(lambda start, _: graphdef.looks_binary(start) or graphdef.looks_text(start), tensorflow.read),
+    Format(_contains(b"@class", b"@version"), trees.read_text),
 )

@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: MIT
 """Readers: what is read, that two formats of one model agree, and that everything else is refused by its name."""
 
+import bz2
 import dataclasses
+import gzip
 import hashlib
+import io
 import itertools
 import json
+import lzma
 import pickle
 import shutil
+import struct
 import sys
+import tarfile
 import zipfile
 
 import numpy as np
@@ -394,7 +400,7 @@ def test_checkpoint_of_the_exportable_back_end(option_models):
     [
         (b"", ReadError, "is empty"),
         (b"pair_style lj/cut 2.5\n", ReadError, "not a model file of a known kind"),
-        (b"\x89DPT\r\n\x1a\n" + bytes(56), UnsupportedModel, "table file already"),
+        (b"\x89DPT\r\n\x1a\n" + bytes(56), ReadError, "table file already.*pybuild info"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), ReadError, "damaged HDF5"),
         (b"\n\x12\n\x01x\x12\x05Const*\x0b\n\x05dtype", ReadError, "cut off"),
         (b"'@class': Model\n'@version': 2\n", ReadError, "model is missing"),
@@ -409,11 +415,101 @@ def test_unknown_content(tmp_path, content, error, message):
         read_model(path)
 
 
+# How files begin that a TensorFlow 2.21 wrote: the graph of a checkpoint, a SavedModel.
+META_GRAPH = bytes.fromhex("0aa23512fb340a590a044164644e120e0a06696e707574732201542a014e1a08")
+SAVED_MODEL = bytes.fromhex("080112c9500ab90c12890c0a5e0a1041737369676e5661726961626c654f70120c")
+# How one ends: the index of a checkpoint.
+INDEX = bytes.fromhex("59da1add9f1908ac190f") + bytes(30) + bytes.fromhex("57fb808b247547db")
+SCRIPT = {"model": {"type_map": ["O"], "descriptor": {"type": "se_e2_a"}}, "training": {"numb_steps": 1}}
+ARCHIVE = io.BytesIO()
+with tarfile.open(fileobj=ARCHIVE, mode="w") as file:
+    file.addfile(tarfile.TarInfo("model.pth"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "message"),
+    [
+        ("m.meta", META_GRAPH, UnsupportedModel, r"graph of a training checkpoint of TensorFlow.*`dp --tf freeze .* model.pb`"),
+        ("m.index", INDEX, UnsupportedModel, r"index of a training checkpoint of TensorFlow.*dp --tf freeze"),
+        ("m.data-00000-of-00001", bytes(64), UnsupportedModel, r"numbers of a training checkpoint of TensorFlow.*dp --tf freeze"),
+        ("checkpoint", b'model_checkpoint_path: "model.ckpt-2"\n', ReadError, r"TensorFlow's note.*dp --tf freeze"),
+        ("checkpoint", b"model.ckpt-2.pt", ReadError, r"note on which checkpoint.*give that .pt"),
+        ("saved_model.pb", SAVED_MODEL, UnsupportedModel, r"SavedModel.*dp convert-backend"),
+        ("m.onnx", b"\x08\x08\x12\x07pytorch\x1a\x052.3.0\x3a\x04test", UnsupportedModel, r"ONNX model"),
+        ("m", struct.pack("<Q", 2) + b"{}", UnsupportedModel, r"safetensors file"),
+        ("m.json", b'{"base_code":{"magic":"pir","trainable":true},"program":{}}', UnsupportedModel, r"program of Paddle"),
+        ("m.pkl", pickle.dumps({"model": 1}), UnsupportedModel, r"a pickle of Python objects"),
+        ("m.gz", gzip.compress(b"model"), ReadError, r"gzip.*unpack it first"),
+        ("m.bz2", bz2.compress(b"model"), ReadError, r"bzip2.*unpack it first"),
+        ("m.xz", lzma.compress(b"model"), ReadError, r"compressed with xz.*unpack it first"),
+        ("m.tar", ARCHIVE.getvalue(), ReadError, r"tar archive.*unpack it first"),
+        ("input.json", json.dumps(SCRIPT).encode(), ReadError, r"is an input script.*-t input.json"),
+        ("input.yaml", b"model:\n  descriptor: {type: se_e2_a}\n", ReadError, r"is an input script.*-t input.json"),
+        ("lcurve.out", b"#  step   rmse_trn  lr\n  0  1.0  1e-3\n", ReadError, r"is a learning curve"),
+        ("a.npy", b"\x93NUMPY\x01\x00" + bytes(8), ReadError, r"array of NumPy"),
+        ("m.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", ReadError, r"Git LFS.*git lfs pull"),
+        ("m.pth", b"\n<!DOCTYPE html><html>", ReadError, r"is a web page"),
+        ("m.so", b"\x7fELF" + bytes(60), ReadError, r"a program or shared library"),
+    ],
+)  # fmt: skip
+def test_files_that_are_taken_for_a_model(tmp_path, name, content, error, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(error, match=message):
+        read_model(path)
+
+
+def test_zip_archive_around_a_model(tmp_path, small_model):
+    for name, content, message in (
+        ("model.pth", small_model.read_bytes(), r"zip archive of model.pth, not .*; unpack it first"),
+        ("coord.npy", b"", r"zip archive of coord.npy, .* arrays of NumPy"),
+    ):
+        with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+            archive.writestr(name, content)
+        with pytest.raises(ReadError, match=message):
+            read_model(tmp_path / "m.zip")
+
+
+def test_torchscript_of_others(tmp_path):
+    for name, error, message in (
+        ("__torch__.mace.MACE", ReadError, r"class 'MACE', which is none of DeePMD-kit's"),
+        ("__torch__.deepmd.pt.model.model.dos_model\nDOSModel", UnsupportedModel, r"a model of type 'dos'"),
+    ):
+        module, _, last = name.replace("\n", ".").rpartition(".")
+        pickled = b"\x80\x02c" + f"{module}\n{last}\n".encode() + b")\x81}b."
+        with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
+            archive.writestr("m/data.pkl", pickled)
+        with pytest.raises(error, match=message):
+            read_model(tmp_path / "m.pt")
+
+
 def test_folder_and_missing_file(tmp_path):
     with pytest.raises(ReadError, match="is a folder"):
         read_model(tmp_path)
     with pytest.raises(ReadError, match=r"cannot be read: No such file"):
         read_model(tmp_path / "none.pth")
+
+
+def test_folders_by_what_is_in_them(tmp_path):
+    for names, error, message in (
+        (("saved_model.pb", "variables"), UnsupportedModel, r"folder with a SavedModel.*dp convert-backend"),
+        (("state", "model_def_script", "_METADATA"), UnsupportedModel, r"JAX back end.*dp convert-backend"),
+        (("type.raw", "set.000"), ReadError, r"folder of training data.*--training-data"),
+        (("model.ckpt.pt", "input.json"), ReadError, r"give a file in it: model.ckpt.pt"),
+        (("model.ckpt-2.data-00000-of-00001", "checkpoint"), UnsupportedModel, r"checkpoint of TensorFlow.*dp --tf freeze"),
+    ):
+        folder = tmp_path / names[0]
+        folder.mkdir()
+        for name in names:
+            (folder / name).touch()
+        with pytest.raises(error, match=message):
+            read_model(folder)
+
+
+def test_files_of_a_checkpoint_by_their_common_name(tmp_path):
+    (tmp_path / "model.ckpt.index").write_bytes(INDEX)
+    with pytest.raises(UnsupportedModel, match=r"model.ckpt: is a training checkpoint of TensorFlow .*dp --tf freeze"):
+        read_model(tmp_path / "model.ckpt")
 
 
 # DeePMD-kit's tree

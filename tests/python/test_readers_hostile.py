@@ -252,7 +252,7 @@ def test_no_pickle_and_two_pickles(tmp_path):
     path = tmp_path / "model.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(ReadError, match=r"0 entries \*/data.pkl"):
+    with pytest.raises(ReadError, match=r"zip archive of readme.txt, not a torch model"):
         read_model(path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("a/data.pkl", b"N.")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import InputError, ReadError, UnsupportedModel
 from ..files.restricted_pickle import TensorRef
-from ..files.torch_archive import TorchArchive
+from ..files.torch_archive import SHOWN, TorchArchive
 from ..source import Choices
 from .source import DeepmdSource
 from .torch_checkpoint import checkpoint_tree, is_checkpoint
@@ -35,7 +35,8 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
             found = checkpoint_tree(archive, root, choices.head, choices.without_modifier)
             return DeepmdSource(CHECKPOINT, *found, choices.padding_type)
         _refuse_bare_weights(root)
-        raise ReadError("a torch archive, but neither a frozen model nor a checkpoint of DeePMD-kit")
+        holds = f" (it holds {', '.join(str(key)[:80] for key in list(root)[:SHOWN])})" if isinstance(root, dict) else ""
+        raise ReadError(f"a torch archive, but neither a frozen model nor a checkpoint of DeePMD-kit{holds}")
 
 
 def _refuse_bare_weights(root: Any) -> None:

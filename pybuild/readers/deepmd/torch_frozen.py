@@ -47,6 +47,10 @@ def frozen_tree(archive: TorchArchive, root: Any, without_modifier: bool = False
     """(tree of the model, min_nbor_dist or None)."""
     model = _Object(archive, root, "")
     if model.class_name not in ENERGY_MODELS:
+        if "deepmd" not in root.class_name:
+            raise ReadError(
+                f"a TorchScript model of class '{model.class_name[:80]}', which is none of DeePMD-kit's, PWMLFF's or MatPL's"
+            )
         raise no_model(OTHER_MODELS.get(model.class_name, model.class_name))
     if archive.size("extra/data_modifier.pth") and not without_modifier:
         raise with_modifier()

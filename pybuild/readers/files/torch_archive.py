@@ -20,6 +20,7 @@ from .restricted_pickle import TensorRef
 from .zip_archive import ZipArchive
 
 MOST_OF_NOTHING = 2**31  # the other sizes of a tensor without numbers, which NumPy cannot do beyond its address space
+SHOWN = 5  # names of entries in a message
 MOST_COPIES = 64  # times the file: what all tensors together may take, however often they name one storage
 
 
@@ -93,7 +94,15 @@ class TorchArchive(ZipArchive):
 
     def _find_root(self) -> str:
         roots = [name.removesuffix("/data.pkl") for name in self._entries if name.count("/") == 1 and name.endswith("/data.pkl")]
-        if len(roots) != 1:
+        if not roots:
+            found = sorted(self._entries)
+            listed = ", ".join(name[:80] for name in found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
+            arrays = all(name.endswith(".npy") for name in found)
+            raise ReadError(
+                f"is a zip archive of {listed or 'nothing'}, not a torch model (without */data.pkl); "
+                f"{'these are arrays of NumPy: give a model' if arrays else 'unpack it first, where one of these is the model'}"
+            )
+        if len(roots) > 1:
             raise ReadError(f"{len(roots)} entries */data.pkl in the archive instead of one: not a torch model")
         return roots[0]
 
