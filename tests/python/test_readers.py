@@ -18,6 +18,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from peer_models import assert_agrees, frames
 
 from pybuild.errors import InputError, ReadError, UnsupportedModel
 from pybuild.model.activations import parse
@@ -384,12 +385,59 @@ def test_parts_of_a_linear_checkpoint(zbl_checkpoint):
     assert found["atom_exclude_types"] == known["atom_exclude_types"] == [1]
 
 
-def test_checkpoint_of_the_exportable_back_end(option_models):
+@pytest.mark.parametrize("name", ["two_sided", "radial", "dpa1", "electrons", "hybrid"])
+def test_checkpoint_of_the_exportable_back_end(option_models, name):
+    """make_exportable.py; DPA-1 has fewer slots than its atoms have neighbours and takes all of these."""
+    path = option_models.parent / "exportable" / f"{name}.pt"
+    model, data = read_model(path), np.load(path.with_suffix(".npz"))
+    assert model.min_nbor_dist == 1.1
+    assert model.neighbour_rule == {"dpa1": "all", "electrons": "all", "hybrid": "mixed"}.get(name, "total")
+    for k, positions, types, cell in frames(data):
+        assert_agrees(reference.evaluate(model, positions, types, cell), data, k, 1e-12, 1e-12, 1e-11)
+
+
+def test_dpa1_of_the_exportable_back_end_without_its_graph(option_models):
+    with TorchArchive(option_models.parent / "exportable" / "dpa1.pt") as archive:
+        root = archive.load()
+        rules = [checkpoint_tree(archive, root, None)[0]["neighbour_rule"]]
+        switch = next(key for key in root["model"] if key.endswith("graph_lower_disabled"))
+        archive._storages[root["model"][switch].storage.key] = b"\x01"
+        rules.append(checkpoint_tree(archive, root, None)[0]["neighbour_rule"])
+    assert rules == ["all", "total"]
+
+
+# How the names of the exportable back end differ, for a state of the other one.
+TO_EXPORTABLE = (
+    ("model.alpha.", "model.alpha.original_model."), (".min_nbor_dist", "._min_nbor_dist"), (".sea.mean", ".davg"),
+    (".sea.stddev", ".dstd"), ("fitting_net.filter_layers.networks", "fitting_net.nets._module_networks"),
+    (".sea.filter_layers.networks", ".embeddings._module_networks"), (".matrix", ".w"), (".bias", ".b"),
+)  # fmt: skip
+
+
+def _as_exportable(state):
+    """The same state as a compiled training of that back end names it."""
+    renamed = {}
+    for key, value in state.items():
+        for old, new in TO_EXPORTABLE:
+            key = key.replace(old, new) if not key.endswith("bias_atom_e") or old.startswith("model") else key
+        renamed[key] = value
+    return renamed
+
+
+def test_head_of_the_exportable_back_end(option_models):
     with TorchArchive(option_models / "two_heads.pt") as archive:
         root = archive.load()
-        root["model"] = {key.replace(".matrix", ".w").replace(".bias", ".b"): value for key, value in root["model"].items()}
-        with pytest.raises(UnsupportedModel, match=r"dp --pt-expt train.* needs the file that `dp --pt-expt freeze` makes"):
-            checkpoint_tree(archive, root, "alpha")
+        known, found = (
+            checkpoint_tree(archive, root, "alpha"),
+            checkpoint_tree(archive, {"model": _as_exportable(root["model"])}, "alpha"),
+        )
+    np.testing.assert_equal(found, known)
+
+
+def test_several_parts_of_the_exportable_back_end_are_refused(zbl_checkpoint):
+    archive, root, _ = zbl_checkpoint
+    with pytest.raises(UnsupportedModel, match=r"dp --pt-expt train.* needs the file that `dp --pt-expt freeze` makes"):
+        checkpoint_tree(archive, {"model": _as_exportable(root["model"])}, None)
 
 
 # Content that is no model

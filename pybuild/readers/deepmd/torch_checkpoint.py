@@ -3,7 +3,9 @@
 
 A checkpoint holds a flat dictionary of tensors and the model section of the input script. Sizes and numbers come from the
 tensors; only cutoffs, sel, activations and exclusions come from the script, with DeePMD-kit's defaults where it is silent.
-Checkpoints of early 2024 name their tensors without `atomic_model.` and have no out_bias.
+Checkpoints of early 2024 name their tensors without `atomic_model.` and have no out_bias. Those of the exportable back end
+(`dp --pt-expt train`) hold the same numbers by other names; DPA-1 takes all neighbours inside the cut-off there, as DeePMD-kit
+evaluates such a checkpoint and what it freezes of it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from ..files import access as get
 from ..files.restricted_pickle import TensorRef
 from ..files.torch_archive import TorchArchive
 from .options import check_options
-from .torch_layout import FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, networks
+from .torch_layout import FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, name_of_exportable, networks
 from .tree import early_activation
 from .tree_type import descriptor_type, is_off, vacuum_flags
 
@@ -43,21 +45,10 @@ def checkpoint_tree(
     params = get.mapping(get.member(extra, "model_params", "_extra_state"), "model_params")
     name, params = _select_head(params, head)
     check_options(params, without_modifier)
-    _refuse_other_back_end(state)
     tensors = _Tensors(archive, state, f"model.{name}.")
     nearest = tensors.optional_array("min_nbor_dist")
     tree = _model(params, tensors, tensors.base, "model_params")
     return tree, None if nearest is None or nearest.size != 1 else float(nearest.reshape(-1)[0])
-
-
-def _refuse_other_back_end(state: dict[Any, Any]) -> None:
-    """Raise UnsupportedModel for a checkpoint of `dp --pt-expt train`, whose layers are called otherwise."""
-    names = [key for key in state if isinstance(key, str)]
-    if any(key.endswith(".w") for key in names) and not any(key.endswith(".matrix") for key in names):
-        raise unsupported(
-            "a checkpoint of DeePMD-kit's exportable PyTorch back end (dp --pt-expt train)",
-            "the file that `dp --pt-expt freeze` makes of it (.pte, .pt2)",
-        )
 
 
 def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
@@ -70,6 +61,11 @@ def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
         "@variables": {"out_bias": np.zeros((1, len(type_map), 1)) if tensors.early else tensors.array(f"{base}out_bias")},
     }
     kind = params.get("type", "standard")
+    if tensors.exportable and (kind not in ("standard", "ener") or not is_off(params.get("use_srtab"))):
+        raise unsupported(
+            "a model of several parts in a checkpoint of DeePMD-kit's exportable PyTorch back end (dp --pt-expt train)",
+            "the file that `dp --pt-expt freeze` makes of it (.pte, .pt2)",
+        )
     if kind == "pairtab":
         return common | _pair_table(params.get("rcut"), get.member(params, "sel", where), tensors, base)
     if kind == "linear_ener":
@@ -83,9 +79,18 @@ def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
         return common | _zbl(params, tensors, base, where)
     return common | {
         "type": "standard",
+        "neighbour_rule": _neighbour_rule(params["descriptor"], tensors, f"{base}descriptor"),
         "descriptor": _descriptor(params["descriptor"], tensors, f"{base}descriptor", len(type_map), f"{where}.descriptor"),
         "fitting": _fitting(params["fitting_net"], tensors, f"{base}fitting_net", len(type_map), f"{where}.fitting_net"),
     }
+
+
+def _neighbour_rule(options: Any, tensors: _Tensors, outer: str) -> str:
+    """Of the exportable back end DPA-1 takes all neighbours, unless a tensor says no, which se_atten_v2 does not have."""
+    name = get.mapping(options, "descriptor").get("type", "se_e2_a")
+    off = tensors.optional_array(f"{outer}.graph_lower_disabled")
+    takes_all = tensors.exportable and descriptor_type(name, "descriptor.type") == "dpa1" and (off is None or not off.any())
+    return "all" if takes_all else "total"
 
 
 def _part_of_linear(params: Tree) -> Tree:
@@ -163,6 +168,9 @@ class _Tensors:
         self._refs = {
             key[len(prefix) :]: value for key, value in state.items() if isinstance(key, str) and key.startswith(prefix)
         }
+        self.exportable = any(key.endswith(".w") for key in self._refs) and not any(k.endswith(".matrix") for k in self._refs)
+        if self.exportable:
+            self._refs = {name_of_exportable(key): value for key, value in self._refs.items()}
         self.early = not any(key.startswith("atomic_model.") for key in self._refs) and "fitting_net.bias_atom_e" in self._refs
         self.base = "" if self.early else "atomic_model."
 
@@ -171,6 +179,9 @@ class _Tensors:
         if not isinstance(value, TensorRef):
             raise ReadError(f"{self._prefix}{name} is not a tensor; the file is damaged or of an unknown version")
         return self._archive.array(value)
+
+    def has(self, name: str) -> bool:
+        return name in self._refs
 
     def optional_array(self, name: str) -> NDArray[Any] | None:
         return self.array(name) if name in self._refs else None
@@ -224,7 +235,7 @@ def _descriptor(value: Any, tensors: _Tensors, outer: str, n_types: int, where: 
         ]
         return {"type": kind, "list": made}
     layout = LAYOUTS[kind]
-    block = f"{outer}.{layout.block}" if layout.block else outer
+    block = outer if not layout.block or tensors.has(f"{outer}.mean") else f"{outer}.{layout.block}"
     activation = _activation(options, where, tensors.early)
 
     def nets(part: str) -> Tree:
@@ -247,7 +258,9 @@ def _descriptor(value: Any, tensors: _Tensors, outer: str, n_types: int, where: 
     }
     if layout.type_embedding:
         embedding = tensors.network(f"{outer}.type_embedding.embedding.embedding_net", "linear", linear_end=False)
-        tree["type_embedding"] = {"use_econf_tebd": options.get("use_econf_tebd"), "embedding": embedding}
+        electrons = tensors.optional_array(f"{outer}.type_embedding.econf_tebd")  # of the exportable back end alone
+        electron_options = {"use_econf_tebd": options.get("use_econf_tebd"), "econf_tebd": electrons}
+        tree["type_embedding"] = {"embedding": embedding} | electron_options
         if tensors.count(f"{block}.filter_layers_strip.networks."):
             tree["embeddings_strip"] = nets("filter_layers_strip")
     return tree

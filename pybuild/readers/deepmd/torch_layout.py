@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""How DeePMD-kit's PyTorch back end names the parts of a descriptor, in frozen models and checkpoints alike."""
+"""How DeePMD-kit's PyTorch back ends name the parts of a model, in frozen models and checkpoints alike."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,28 @@ CLASSES = {
     "DescrptSeA": "se_e2_a", "DescrptSeR": "se_e2_r", "DescrptSeT": "se_e3", "DescrptSeTTebd": "se_e3_tebd",
     "DescrptDPA1": "dpa1", "DescrptSeAttenV2": "dpa1", "DescrptHybrid": "hybrid", "DescrptDPA2": "dpa2", "DescrptDPA3": "dpa3",
 }  # fmt: skip
+
+
+# Names of tensors of the exportable back end (dp --pt-expt), and of the same ones in the other.
+EXPORTABLE = (
+    (r"^original_model\.", ""),  # of a compiled training
+    (r"\._module_networks\.", ".networks."),
+    (r"\.embeddings(_strip)?\.networks\.", r".filter_layers\1.networks."),
+    (r"\.nets\.networks\.", ".filter_layers.networks."),
+    (r"\.type_embedding\.embedding_net\.", ".type_embedding.embedding.embedding_net."),
+    (r"\.w$", ".matrix"),
+    (r"\.b$", ".bias"),
+    (r"\.davg$", ".mean"),
+    (r"\.dstd$", ".stddev"),
+    (r"^_min_nbor_dist$", "min_nbor_dist"),
+)
+
+
+def name_of_exportable(name: str) -> str:
+    """What the other PyTorch back end calls a tensor of the exportable one."""
+    for pattern, replacement in EXPORTABLE:
+        name = re.sub(pattern, replacement, name)
+    return name
 
 
 def dimension(kind: str, n_networks: int, n_types: int) -> int:

@@ -93,8 +93,8 @@ def _refuse_means(trees: Sequence[Tree]) -> None:
     it."""
     if any(tree["@variables"]["davg"][..., 0].any() for tree in trees):
         raise unsupported(
-            "an exported program that takes all neighbours (lower_input_kind 'graph') of a model with a mean (davg) that is not "
-            "0: its energy jumps where a neighbour crosses the cut-off; this",
+            "DPA-1 that takes all neighbours (an exported program of lower_input_kind 'graph', a checkpoint of dp --pt-expt "
+            "train), with a mean (davg) that is not 0: its energy jumps where a neighbour crosses the cut-off; this",
             "a model that was trained with set_davg_zero, or the file before it was exported",
         )
 
