@@ -329,6 +329,7 @@ def test_illegal_descriptions(make_model):
 # DeePMD-kit's
 
 TRAINED = ["linear_mean.pth", "linear_sum.pth", "linear_table.pth", "zbl.pth", "zbl_checkpoint.pt"]
+TRAINED += ["linear_tables.pth", "linear_shared.pth", "linear_shared_checkpoint.pt"]
 SHARED = ["models/zbl-dpa1/model.pth", "models/zbl-dpa1/model.dp"]
 SHARED += ["models-tf/zbl-se_e2_a/model.pb", "models-tf/linear-a_r/model.pb"]
 ENERGY, FORCE, VIRIAL = 1e-9, 1e-8, 1e-6  # eV/atom, eV/A, eV: what is promised
@@ -388,6 +389,8 @@ def test_weights(option_models, make_structure):
         ({"weights": [1.0, float("inf")]}, ReadError, "finite"),
         ({"weights": [0.0, 0.0]}, UnsupportedModel, "weight 0"),
         ({"type_map": ["A", "B", "Z"]}, ReadError, "but not Z"),
+        ({"models": []}, ReadError, "without parts"),
+        ({"type": "pairtab"}, UnsupportedModel, "a model of type 'pairtab' .*needs a net beside it"),
     ],
 )
 def test_wrong_sums(option_models, changes, error, message):

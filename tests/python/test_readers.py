@@ -358,10 +358,19 @@ def test_damaged_parts_beside_a_pair_table(zbl_checkpoint):
         ({"type": "pairtab", "descriptor": net["descriptor"]}, UnsupportedModel),
         ({"type": "pairtab", "descriptor": {"type": "hybrid"}, "fitting_net": net["fitting_net"]}, ReadError),
         ({"type": "pairtab"} | net | {"descriptor": net["descriptor"] | {"new_option": 7}}, UnsupportedModel),
+        ({"type": "linear_ener", "models": [net]}, ReadError),
+        ({"fitting_net": net["fitting_net"]}, ReadError),
+        (net | {"descriptor": "d"}, ReadError),
     ):
         script["models"][1] = part
         with pytest.raises(error):
             checkpoint_tree(archive, root, None)
+    script |= {"shared_dict": {"e": net["descriptor"]}}
+    with pytest.raises(ReadError, match=r"shared_dict.d is missing"):
+        checkpoint_tree(archive, root, None)
+    with pytest.raises(UnsupportedModel, match=r"a model of type 'pairtab' .*needs a net beside it"):
+        check_options({"type": "pairtab", "tab_file": "t", "rcut": 4.0, "sel": 9})
+    del script["shared_dict"]
     script |= net | {"use_srtab": "table", "descriptor": {"type": "hybrid", "list": []}, "type": "standard"}
     del script["models"]
     with pytest.raises(ReadError, match="list is empty"):

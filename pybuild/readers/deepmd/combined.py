@@ -17,6 +17,7 @@ from ...errors import ReadError
 from ...model.combined import AnyModel, CombinedModel, PairTable, Part, Switch, excluded_types
 from ...model.description import ModelDescription, Provenance
 from ...model.kept_types import with_types
+from .refusals import no_model
 from .tree import description_of_tree, known_distance, per_type, scaled
 
 SAME_CUTOFF = 1e-6  # relative: TensorFlow's are float32
@@ -30,6 +31,8 @@ def model_of_tree(model: Tree, min_nbor_dist: float | None, provenance: Provenan
     """The validated description of a checked tree; arguments and errors as those of description_of_tree."""
     if model["type"] == "standard":
         return description_of_tree(model, min_nbor_dist, provenance, padding_type)
+    if model["type"] == "pairtab":
+        raise no_model("pairtab")
     parts = list(_parts(model, provenance, padding_type))
     switch, remarks = _switch(model, parts) if model["type"] == "zbl" else (None, ())
     distance = known_distance(min_nbor_dist)
@@ -49,6 +52,8 @@ def _parts(model: Tree, provenance: Provenance, padding_type: str | None) -> Ite
         yield _pair_table(model)
         return
     inner = [list(_inner_parts(tree, provenance, padding_type)) for tree in model["models"]]
+    if not inner:
+        raise ReadError(f"a model of type '{model['type']}' without parts; the file is damaged")
     weights = _weights(model, len(inner))
     found = [_weighted(part, w) for w, parts in zip(weights, inner, strict=True) for part in parts if w != 0]
     if not found:

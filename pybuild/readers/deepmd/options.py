@@ -11,6 +11,7 @@ from collections.abc import Set
 from typing import Any
 
 from ...descriptors.deepmd import Tree, unsupported
+from ...errors import ReadError
 from ..files import access as get
 from .refusals import NO_ENERGY, no_descriptor, no_fitting, no_model, with_modifier
 from .torch_layout import LAYOUTS
@@ -39,27 +40,58 @@ FITTING_OPTIONS = TRAINING_ONLY | {
 }  # fmt: skip
 
 
+SHARED = ("type_map", "descriptor", "fitting_net")
+
+
+def with_shared(model: Tree) -> Tree:
+    """The section of a linear_ener whose parts name what they share (shared_dict): with that in place of "NAME" or
+    "NAME:LEVEL"."""
+    if is_off(model.get("shared_dict")) or "models" not in model:
+        return model
+    shared = get.mapping(model["shared_dict"], "model.shared_dict")
+
+    def resolved(value: Any) -> Any:
+        return get.member(shared, value.split(":")[0], "model.shared_dict") if isinstance(value, str) else value
+
+    def part(value: Any, where: str) -> Tree:
+        section = get.mapping(value, where)
+        found = section | {key: resolved(section[key]) for key in SHARED if key in section}
+        members = found.get("descriptor", {}).get("list") if isinstance(found.get("descriptor"), dict) else None
+        if isinstance(members, list):
+            found["descriptor"] = found["descriptor"] | {"list": [resolved(member) for member in members]}
+        return found
+
+    models = get.sequence(model["models"], "model.models")
+    return model | {"models": [part(value, f"model.models[{k}]") for k, value in enumerate(models)]}
+
+
 def check_options(model: Tree, without_modifier: bool = False, where: str = "model") -> None:
     """Raise UnsupportedModel for a model, descriptor or fitting net that is never read, and for options not known to be
-    handled."""
+    handled; ReadError for parts of a linear_ener that are neither nets nor pair tables. Names of what is shared are resolved
+    (with_shared)."""
     check_depth(where)
     if not is_off(model.get("modifier")) and not without_modifier:
         raise with_modifier()
     if not is_off(model.get("spin")):
         raise no_model("spin_ener")
     kind = get.text(model.get("type", "standard"), f"{where}.type")
+    is_part = where != "model"
+    if kind == "pairtab" and not is_part:
+        raise no_model(kind)
     if kind == "pairtab" and "descriptor" not in model:  # with one DeePMD-kit takes a part of linear_ener for a net
         return _check(model, PAIR_TABLE_OPTIONS, where)
     if kind not in ("standard", "ener", "linear_ener", "pairtab"):
         raise no_model(kind)
-    if kind != "linear_ener" and "fitting_net" not in model:
+    if is_part and "descriptor" not in model:
+        raise ReadError(f"{where} of type '{kind}' has no descriptor: a part of linear_ener must be a net or a pair table")
+    if (kind != "linear_ener" or is_part) and "fitting_net" not in model:
         raise unsupported("a model without fitting net (denoising)", NO_ENERGY)
     _check(model, MODEL_OPTIONS | (PAIR_TABLE_OPTIONS if kind == "pairtab" else set()), where)
-    if kind == "linear_ener":
+    if kind == "linear_ener" and not is_part:
         for index, inner in enumerate(get.sequence(get.member(model, "models", where), f"{where}.models")):
             check_options(get.mapping(inner, where), without_modifier, f"{where}.models[{index}]")
         return None
-    place = "" if where == "model" else f"{where}."
+    place = f"{where}." if is_part else ""
     _check_descriptor(get.member(model, "descriptor", where), f"{place}descriptor")
     fitting = get.mapping(model["fitting_net"], f"{place}fitting_net")
     if fitting.get("type", "ener") != "ener":

@@ -18,6 +18,7 @@ DESCRIPTOR_NEEDS = {
 }
 MODEL_NEEDS = {
     "spin_ener": "virtual atoms for spins",
+    "pairtab": "a net beside it (linear_ener, use_srtab), as in every model that DeePMD-kit trains; LAMMPS has pair_style table",
     "pairwise_dprc": "the two models of DPRC, for atoms in and out of the quantum region",
     **dict.fromkeys(("dipole", "polar", "dos", "property", "population"), NO_ENERGY),
 }

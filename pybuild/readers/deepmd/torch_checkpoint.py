@@ -20,7 +20,7 @@ from ...errors import InputError, ReadError
 from ..files import access as get
 from ..files.restricted_pickle import TensorRef
 from ..files.torch_archive import TorchArchive
-from .options import check_options
+from .options import check_options, with_shared
 from .torch_layout import FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, name_of_exportable, networks
 from .tree import early_activation
 from .tree_type import descriptor_type, is_off, vacuum_flags
@@ -44,6 +44,7 @@ def checkpoint_tree(
     extra = get.mapping(state["_extra_state"], "_extra_state")
     params = get.mapping(get.member(extra, "model_params", "_extra_state"), "model_params")
     name, params = _select_head(params, head)
+    params = with_shared(params)
     check_options(params, without_modifier)
     tensors = _Tensors(archive, state, f"model.{name}.")
     nearest = tensors.optional_array("min_nbor_dist")
@@ -95,9 +96,7 @@ def _neighbour_rule(options: Any, tensors: _Tensors, outer: str) -> str:
 
 def _part_of_linear(params: Tree) -> Tree:
     """What DeePMD-kit takes of a part's section: it ignores exclusions there, and a pair table beside a net."""
-    taken = ("descriptor", "fitting_net") if "descriptor" in params else ("type", "rcut", "sel", "models", "weights")
-    if "descriptor" in params:
-        get.member(params, "fitting_net", "the part of linear_ener")
+    taken = ("descriptor", "fitting_net") if "descriptor" in params else ("type", "rcut", "sel")
     return {key: params[key] for key in taken if key in params}
 
 

@@ -21,7 +21,7 @@ from ..files import access as get
 from ..files.restricted_pickle import ScriptObject
 from ..files.script_object import ModelObject as _Object
 from ..files.torch_archive import TorchArchive
-from .options import check_options
+from .options import check_options, with_shared
 from .refusals import no_descriptor, no_fitting, no_model, with_modifier
 from .torch_layout import CLASSES, FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, networks
 from .tree import early_activation
@@ -133,7 +133,7 @@ def _check_script(model: _Object, without_modifier: bool) -> None:
         options = json.loads(script)
     except (ValueError, RecursionError) as error:
         raise ReadError(f"model_def_script is not JSON ({str(error)[:100]})") from error
-    check_options(get.mapping(options, "model_def_script"), without_modifier)
+    check_options(with_shared(get.mapping(options, "model_def_script")), without_modifier)
 
 
 def _descriptor(outer: _Object) -> Tree:

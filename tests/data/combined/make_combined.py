@@ -26,6 +26,7 @@ from make_models import frames, pytorch_evaluation  # noqa: E402
 from make_options import FITTING, randomise, without_code  # noqa: E402
 
 TYPES = ["A", "B", "C"]
+FOUR = ["D", "C", "B", "A"]
 SHORT = {"rcut": 3.0, "rcut_smth": 0.8, "sel": 7, "neuron": [3, 6], "axis_neuron": 2}
 SWITCH = {"sw_rmin": 1.1, "sw_rmax": 2.1}
 
@@ -51,8 +52,12 @@ def main():
         folder = Path(name)
         table_text(folder / "three.txt", 3, 0.3, 0.05, 66)  # ends at 3.55, made longer by DeePMD-kit
         table_text(folder / "four.txt", 4, 0.4, 0.1, 50)
-        table = {"type": "pairtab", "tab_file": str(folder / "four.txt"), "rcut": 3.5, "sel": 8, "type_map": ["D", "C", "B", "A"]}
+        table = {"type": "pairtab", "tab_file": str(folder / "four.txt"), "rcut": 3.5, "sel": 8, "type_map": FOUR}
         zbl = net({"sel": 9} | BOTH, TYPES) | SWITCH | {"use_srtab": str(folder / "three.txt")}
+        short = {"type": "pairtab", "tab_file": str(folder / "three.txt"), "rcut": 4.0, "sel": 20}
+        # Parts with one descriptor; one of them says that it is a pair table, too, which DeePMD-kit ignores.
+        parts = [{"descriptor": "d", "fitting_net": "f"}, short | {"descriptor": "d:0", "fitting_net": FITTING | {"neuron": [4]}}]
+        shared = linear(parts, "mean", shared_dict={"d": DESCRIPTOR | SMOOTH | BOTH | {"sel": 12}, "f": FITTING})
         exclusions = {"pair_exclude_types": [[1, 2]], "atom_exclude_types": [2]}
         scripts = {
             "linear_mean": linear([net(BOTH), net(SHORT | ONE)], "mean", **exclusions),
@@ -60,6 +65,9 @@ def main():
             "linear_table": linear([net({"sel": 12} | BOTH, ["C", "D", "A", "B"]), table], [0.7, -1.3]),
             "zbl": zbl | {"pair_exclude_types": [[0, 2]]},
             "zbl_checkpoint": zbl | {"smin_alpha": 0.3, "atom_exclude_types": [1]},
+            "linear_tables": linear([short, short | {"tab_file": str(folder / "four.txt"), "type_map": FOUR}], [0.5, 2.0]),
+            "linear_shared": shared,
+            "linear_shared_checkpoint": shared,
         }
         for seed, (name, script) in enumerate(scripts.items()):
             make(name, script, seed, folder)
@@ -83,8 +91,9 @@ def make(name, script, seed, folder):
             part.tab_file = Path(part.tab_file).name  # no path of the machine that made it
             part.out_bias.copy_(torch.as_tensor(rng.uniform(-2.0, 2.0, part.out_bias.shape)))
     model.atomic_model.out_bias.copy_(torch.as_tensor(rng.uniform(-2.0, 2.0, model.atomic_model.out_bias.shape)))
-    if "use_srtab" in script:
-        script |= {"use_srtab": Path(script["use_srtab"]).name}
+    for section in (script, *script.get("models", [])):  # no path of the machine that made it
+        section |= {key: Path(section[key]).name for key in ("use_srtab", "tab_file") if key in section}
+    if "use_srtab" in script or "shared_dict" in script:
         model.model_def_script = json.dumps(script)
     model.min_nbor_dist = torch.tensor(1.1, dtype=torch.float64)
     np.savez(HERE / f"{name}.npz", **frames(pytorch_evaluation(model)))
