@@ -50,6 +50,19 @@ def constant(name, value, as_list=False):
     return {"name": name, "op": "Const", "inputs": [], "attr": {"value": chunk(8, tensor(value, as_list))}}
 
 
+def in_half(name, value, dtype):
+    """A constant of float16 or bfloat16, and the numbers that it has, in the type of value."""
+    if dtype == "float16":
+        stored = value.astype("<f2")
+        rounded = stored.astype(value.dtype)
+    else:
+        stored = (value.astype("<f4").view(np.uint32) >> 16).astype("<u2")
+        rounded = (stored.astype(np.uint32) << 16).view(np.float32).astype(value.dtype)
+    shape = b"".join(chunk(2, number(1, size) if size else b"") for size in value.shape)
+    head = number(1, {"float16": 19, "bfloat16": 14}[dtype]) + chunk(2, shape)
+    return constant(name, value) | {"attr": {"value": chunk(8, head + chunk(4, stored.tobytes()))}}, rounded
+
+
 def node(name, op, inputs, **attributes):
     """attributes: float (float32), list of int."""
     attr = {}

@@ -387,6 +387,20 @@ def test_damaged_arrays(tree, tmp_path, array, message):
         read_model(tmp_path / "model")
 
 
+def test_bfloat16_in_a_dp_file(tree, tmp_path):
+    """HDF5 has no such numbers: pairs of bytes, which ml_dtypes' are stored as."""
+    import h5py
+
+    path = write_dp(tree, tmp_path / "model.dp")
+    with h5py.File(path, "r+") as file:
+        name = json.loads(file.attrs["json"])["model"]["fitting"]["@variables"]["bias_atom_e"].removeprefix("/")
+        shape = file[name].shape
+        del file[name]
+        file[name] = np.zeros(shape, "V2")
+    with pytest.raises(UnsupportedModel, match=r"model.fitting.@variables.bias_atom_e with numbers of type bfloat16 is not"):
+        read_model(path)
+
+
 def test_a_plain_list_is_an_array(tree, tmp_path):
     """As exported programs have them."""
     whole = json.loads(json.dumps(written_out(tree)))

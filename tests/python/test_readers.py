@@ -449,6 +449,45 @@ def test_several_parts_of_the_exportable_back_end_are_refused(zbl_checkpoint):
         checkpoint_tree(archive, {"model": _as_exportable(root["model"])}, None)
 
 
+# Numbers of 16 bits
+
+
+def _stored_in_half(monkeypatch, target, dtype):
+    """From now on the tensor of this name is; returns the names of those that are read."""
+    original, seen = TorchArchive.array, []
+
+    def array(self, tensor, name):
+        seen.append(name)
+        if name == target and dtype == "bfloat16":
+            tensor = dataclasses.replace(tensor, storage=dataclasses.replace(tensor.storage, dtype=dtype))
+        found = original(self, tensor, name)
+        return found.astype(dtype) if name == target else found
+
+    monkeypatch.setattr(TorchArchive, "array", array)
+    return seen
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", ["dpa1/lmax4.pth", "mixed_types/smooth.pth", "exportable/dpa1.pt", "options/radial.pt"])
+def test_any_tensor_of_half_precision(option_models, monkeypatch, name, dtype):
+    """Read exactly, as the mask of types and the smallest distance are, or refused by name."""
+    path = option_models.parent / name
+    with monkeypatch.context() as patch:
+        names = _stored_in_half(patch, None, dtype)
+        known = read_model(path)
+    assert len(names) > 10
+    for target in names:
+        with monkeypatch.context() as patch:
+            _stored_in_half(patch, target, dtype)
+            if dtype == "float16" and target.endswith(("type_mask", "min_nbor_dist", "graph_lower_disabled")):
+                found = read_model(path)
+                assert found.min_nbor_dist == pytest.approx(known.min_nbor_dist, rel=1e-3)
+                assert_same(dataclasses.replace(found, min_nbor_dist=known.min_nbor_dist), known)
+            else:
+                with pytest.raises(UnsupportedModel, match=f"with numbers of type {dtype} is not supported"):
+                    read_model(path)
+
+
 # Content that is no model
 
 

@@ -176,7 +176,7 @@ NUMBERS = np.arange(4.0).astype("<f8").tobytes()
 )
 def test_sound_tensors(tmp_path, changes, expected):
     with TorchArchive(_write(tmp_path / "t.pt", _tensor(**changes), data_0=NUMBERS)) as archive:
-        array = archive.array(archive.load())
+        array = archive.array(archive.load(), "t")
     np.testing.assert_array_equal(array, expected)
     assert array.flags.c_contiguous
 
@@ -204,12 +204,12 @@ def test_tensors_out_of_their_storage(tmp_path, changes, message):
         TorchArchive(_write(tmp_path / "t.pt", _tensor(**changes), data_0=NUMBERS)) as archive,
         pytest.raises(ReadError, match=message),
     ):
-        archive.array(archive.load())
+        archive.array(archive.load(), "t")
 
 
 def test_missing_storage(tmp_path):
     with TorchArchive(_write(tmp_path / "t.pt", _tensor())) as archive, pytest.raises(ReadError, match="model/data/0 is missing"):
-        archive.array(archive.load())
+        archive.array(archive.load(), "t")
 
 
 # The zip file

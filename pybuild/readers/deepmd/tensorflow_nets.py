@@ -50,7 +50,7 @@ def _row(graph: Graph, name: str) -> NDArray[np.floating] | None:
 
 def _refuse_bfloat16(graph: Graph, name: str) -> None:
     if graph.is_bfloat16(name):
-        raise unsupported(f"constant '{name}': numbers of type bfloat16", "float32 or float64")
+        raise unsupported(f"constant '{name}' with numbers of type bfloat16", "float32 or float64")
 
 
 def activation(graph: Graph, matrix: str, bias: str) -> str:

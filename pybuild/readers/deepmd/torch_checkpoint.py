@@ -177,7 +177,7 @@ class _Tensors:
         value = get.member(self._refs, name, self._prefix.removesuffix("."))
         if not isinstance(value, TensorRef):
             raise ReadError(f"{self._prefix}{name} is not a tensor; the file is damaged or of an unknown version")
-        return self._archive.array(value)
+        return self._archive.array(value, f"{self._prefix}{name}")
 
     def has(self, name: str) -> bool:
         return name in self._refs

@@ -71,7 +71,8 @@ def array(value: Any, where: str) -> np.ndarray:
     if not isinstance(value, np.ndarray):
         raise ReadError(f"{where} is not an array; the file is damaged or of an unknown version")
     if value.dtype not in (np.float64, np.float32):
-        raise unsupported(f"{where}: numbers of type {value.dtype.name}", "float32 or float64")
+        name = "bfloat16" if value.dtype.kind == "V" else value.dtype.name  # HDF5 has no name for it
+        raise unsupported(f"{where} with numbers of type {name}", "float32 or float64")
     return value
 
 

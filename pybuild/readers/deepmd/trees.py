@@ -132,7 +132,7 @@ def _written_out(value: Any, where: str) -> Any:
         name = get.text(value.get("dtype", name), f"{where}.dtype")
         value = get.member(value, "value", where)
     if name not in TYPES:
-        raise unsupported(f"{where}: numbers of type {name[:40]}", "float32 or float64")
+        raise unsupported(f"{where} with numbers of type {name[:40]}", "float32 or float64")
     shape = _shape(value, where)
     flat = value
     for length in shape[1:]:
@@ -169,7 +169,7 @@ def _nearest(top: Tree, arrays: Arrays) -> float | None:
         if value is not None:
             if holder is top.get(VARIABLES):
                 array = np.asarray(arrays(value, "min_nbor_dist")).reshape(-1)
-                value = float(array[0]) if array.size == 1 else None
+                value = float(array[0]) if array.size == 1 and array.dtype.kind in "fiu" else None
             return get.number(value, "min_nbor_dist")
     return None
 

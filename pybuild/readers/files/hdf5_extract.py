@@ -50,13 +50,13 @@ def read_attribute(file: Any, name: str, size: int) -> bytes:
 
 
 def read_dataset(file: Any, name: str, size: int) -> np.ndarray | None:
-    """Numbers, as they are in the file; None for what is no numbers, such as the program in a `.hlo`."""
+    """Numbers, as they are in the file (bfloat16: pairs of bytes); None for what is none, such as the program in a `.hlo`."""
     import h5py
 
     if file.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
         refuse(f"'{name[:80]}' is a link to another place or file, which a DeePMD-kit model does not need; it was not followed")
     dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu" or dataset.dtype.itemsize > 8:
+    if not isinstance(dataset, h5py.Dataset) or not _are_numbers(dataset.dtype):
         return None
     if dataset.shape is None or dataset.ndim > MAX_RANK:
         refuse(f"'{name[:80]}' has no shape that an array of a model has")
@@ -66,6 +66,10 @@ def read_dataset(file: Any, name: str, size: int) -> np.ndarray | None:
     if dataset.nbytes > size or dataset.id.get_storage_size() != dataset.nbytes:
         refuse(f"'{name[:80]}' claims more numbers than the file has")
     return dataset[()]
+
+
+def _are_numbers(dtype: np.dtype) -> bool:
+    return dtype == "V2" or (dtype.kind in "fiu" and dtype.itemsize <= 8)
 
 
 def extract(path: str, attribute: str) -> dict[str, np.ndarray]:

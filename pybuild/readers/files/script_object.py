@@ -53,7 +53,7 @@ class ModelObject:
         value = self.need(name)
         if not isinstance(value, TensorRef):
             raise ReadError(f"{self.place(name)} is not a tensor; the file is damaged or of an unknown version")
-        return self._archive.array(value)
+        return self._archive.array(value, self.place(name))
 
     def optional_array(self, name: str) -> NDArray[Any] | None:
         """The same, None where it is absent or None."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ReadError
+from ...errors import ReadError, UnsupportedModel
 from . import restricted_pickle as pickle
 from .restricted_pickle import TensorRef
 from .zip_archive import ZipArchive
@@ -54,14 +54,15 @@ class TorchArchive(ZipArchive):
         """What the pickle describes, by the restricted unpickler; tensors are TensorRef."""
         return pickle.loads(self.pickle_bytes())
 
-    def array(self, tensor: TensorRef) -> NDArray[Any]:
+    def array(self, tensor: TensorRef, name: str) -> NDArray[Any]:
         """The numbers of a tensor, as a new C-ordered array of the tensor's own type and shape.
 
-        Raises ReadError if entry, size, offset or strides do not fit together.
+        name: of the tensor, for messages. Raises ReadError if entry, size, offset or strides do not fit together,
+        UnsupportedModel for bfloat16.
         """
         storage, where = tensor.storage, f"data/{tensor.storage.key[:40]}"
         if storage.dtype == "bfloat16":
-            raise ReadError(f"{where} holds bfloat16 numbers, which this reader does not read; float32 or float64 is needed")
+            raise UnsupportedModel(f"{name[:200]} with numbers of type bfloat16 is not supported; it needs float32 or float64")
         dtype = np.dtype(storage.dtype)
         data = self._storage(storage.key)
         if len(data) != storage.count * dtype.itemsize:

@@ -90,7 +90,7 @@ def _largest_s(archive: TorchArchive, value: Any) -> float | None:
     """sij_max, a tensor of one number, a view into those of the last batch."""
     if value is None:
         return None
-    array: Array = archive.array(value) if isinstance(value, TensorRef) else np.array(get.number(value, "sij_max"))
+    array: Array = archive.array(value, "sij_max") if isinstance(value, TensorRef) else np.array(get.number(value, "sij_max"))
     if array.size != 1 or not np.isfinite(array).all():
         raise ReadError("sij_max is not one finite number; the file is damaged")
     return float(array.reshape(-1)[0])
@@ -103,7 +103,7 @@ def _nets(archive: TorchArchive, state: dict[Any, Any]) -> dict[str, list[Layers
         kind, net, layer, name = _place(str(key))
         if not isinstance(value, TensorRef):
             raise ReadError(f"state_dict.{key} is not a tensor; the file is damaged")
-        arrays[kind, net, layer][name] = archive.array(value)
+        arrays[kind, net, layer][name] = archive.array(value, f"state_dict.{key}")
     found: dict[str, list[list[Weights]]] = {"embedding_net": [], "fitting_net": []}
     for kind, net, layer in sorted(arrays):
         nets = found[kind]
