@@ -24,7 +24,7 @@ from .hermite import ORDERS
 from .lowrank import Basis, constant_basis, identity_basis, sampled_basis
 from .selection import Selection, Selector
 from .steps import StepGoal, choose_grid
-from .stored import input_arrays, looked_up, stored_fittings
+from .stored import input_arrays, looked_up, same_part, stored_fittings
 from .tabulate import build_table
 from .trials import SAFETY, Goal, excess, within
 from .truncation import (
@@ -237,16 +237,14 @@ class _Rounds:
         """With tables on these grids, from this goal on."""
         options, columns = self._options, _Columns(self._plans, grids, self._bases, self._options)
         tried: list[tuple[Goal, Measured]] = []
+        made: dict[Goal, _Chosen] = {}
         hopeless: set[str] = set()
         met: _Chosen | None = None
         for k in range(ROUNDS):
-            selection = self._selector.select(goal)
-            tables = columns.first(_table_ranks(self._plans, selection.ranks))
-            table_set = _table_set(self._model, options, self._distances, self._pair_tables, tables, selection)
-            judged = self._judge.measure(replace(table_set, tables=columns.tables), table_set)
+            chosen = made[goal] = made.get(goal) or self._chosen(goal, columns, hopeless)
+            judged = chosen.judged
             errors = ", ".join(f"{f.name} {getattr(judged, f.name).force:.1e} eV/A" for f in fields(judged))
             log.debug("round %d: %s", k + 1, errors)
-            chosen = _Chosen(selection, table_set, judged, hopeless)
             if options.rank != "auto":  # nothing to tighten; with all columns the steps are all there is
                 return replace(chosen, hopeless=set(options.tolerances) if options.rank == "full" else hopeless)
             tried.append((goal, judged))
@@ -257,6 +255,13 @@ class _Rounds:
                 break
             goal = tighter
         return met or chosen  # goals that were met in different rounds need not be met together
+
+    def _chosen(self, goal: Goal, columns: _Columns, hopeless: set[str]) -> _Chosen:
+        selection = self._selector.select(goal)
+        tables = columns.first(_table_ranks(self._plans, selection.ranks))
+        table_set = _table_set(self._model, self._options, self._distances, self._pair_tables, tables, selection)
+        judged = self._judge.measure(replace(table_set, tables=columns.tables), table_set)
+        return _Chosen(selection, table_set, judged, hopeless)
 
 
 class _Evidence:
@@ -386,23 +391,42 @@ def tightened(tried: Sequence[tuple[Goal, Measured]], options: Options, hopeless
 
 
 class _Judge:
-    """Structures that the choice was not made on, with the look-ups in tables that have not changed."""
+    """Structures that the choice was not made on, with the look-ups in tables that have not changed, and what was found of the
+    parts of these."""
 
     def __init__(self, exact: Cases):
         self._cases = exact
         self._tables: tuple[TableArrays, ...] | None = None
+        self._last: tuple[TableSet, Measured] | None = None
 
     def measure(self, whole: TableSet, tables: TableSet) -> Measured:
         """whole: the same with all columns that the tables have so far."""
         if self._tables is not whole.tables:
             self._cases, self._tables = self._cases.each(lambda case: looked_up(whole, case)), whole.tables
-        return _measure(tables, self._cases)
+            self._last = None
+        known = {} if self._last is None else _known(*self._last, tables)
+        self._last = tables, _measure(tables, self._cases, known)
+        return self._last[1]
 
 
-def _measure(tables: TableSet, stored: Cases) -> Measured:
-    """The tables as they are stored, interpolation included; stored: with look-ups in these, or in longer ones."""
-    parts = (("double", stored.ordinary), ("mixed", stored.ordinary), ("all", stored.near), ("all", stored.far))
-    return Measured(*(_errors_of_part(tables, part, which) for which, part in parts))
+# What of a stored table file (stored.stored_fittings) the centres take whose errors are told apart.
+PARTS = {"double": "double", "mixed": "mixed", "near": "all", "far": "all"}
+
+
+def _known(before: TableSet, measured: Measured, now: TableSet) -> dict[str, Errors]:
+    """What was measured of parts that are the same now."""
+    same = {part: same_part(before, now, part) for part in set(PARTS.values())}
+    return {name: getattr(measured, name) for name, part in PARTS.items() if same[part]}
+
+
+def _measure(tables: TableSet, stored: Cases, known: Mapping[str, Errors] | None = None) -> Measured:
+    """The tables as they are stored, interpolation included; stored: with look-ups in these, or in longer ones; known: errors
+    that need not be measured."""
+    cases = {"double": stored.ordinary, "mixed": stored.ordinary, "near": stored.near, "far": stored.far}
+    found = dict(known or {})
+    for name in PARTS.keys() - found.keys():
+        found[name] = _errors_of_part(tables, cases[name], PARTS[name])
+    return Measured(**found)
 
 
 def _errors_of_part(tables: TableSet, stored: Sequence[Case], part: str) -> Errors:

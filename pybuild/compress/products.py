@@ -68,8 +68,7 @@ class Products:
         in_rows = np.lexsort((q, p))
         self._p, self._q = p, q = p[in_rows], q[in_rows]
         self._ordinary = in_rows < (len(in_rows) if most is None else PRESELECTED * most)
-        self._row_of = np.full(self._size.shape, -1)
-        self._row_of[p, q] = np.arange(len(p))
+        self._row_of = _rows(self._size.shape, p, q)
 
     @property
     def columns(self) -> IntArray:
@@ -82,8 +81,7 @@ class Products:
         gradients = self._place.first_layer_gradients("ordinary", self._centre)
         importance = np.zeros_like(self._size)
         p, q = self._p[self._ordinary], self._q[self._ordinary]
-        weights = self._weights if self._ordinary.all() else self._first_layer.weights(p, q)
-        importance[p, q] = self._size[p, q] * sensitivity(weights, gradients)
+        importance[p, q] = self._size[p, q] * sensitivity(self._weights_of_ordinary, gradients)
         return Ranking(importance)
 
     def by_contribution(self, which: str) -> Ranking:
@@ -118,8 +116,15 @@ class Products:
         return self._first_layer.weights(self._p, self._q)
 
     @cached_property
+    def _weights_of_ordinary(self) -> Array:
+        """Of those that are weighed for ordinary centres: a search may end at these."""
+        every = self._ordinary.all()
+        return self._weights if every else self._first_layer.weights(self._p[self._ordinary], self._q[self._ordinary])
+
+    @cached_property
     def _weights_by_size(self) -> Array:
-        weights = self._weights[self._row_of[self.by_size.leading(0.0)]]
+        row_of = _rows(self._size.shape, self._p[self._ordinary], self._q[self._ordinary])
+        weights = self._weights_of_ordinary[row_of[self.by_size.leading(0.0)]]
         weights.setflags(write=False)  # so that layers do not copy them
         return weights
 
@@ -130,6 +135,13 @@ class Products:
         if taken is None:
             return FoldedInput(self.columns, row_end, b[: len(row_end)])
         return FoldedInput(self.columns[taken], row_end, np.ascontiguousarray(b[: len(row_end), taken]))
+
+
+def _rows(shape: tuple[int, ...], p: IntArray, q: IntArray) -> IntArray:
+    """(P, P) the place of each product in an order, -1: it has none."""
+    row_of = np.full(shape, -1)
+    row_of[p, q] = np.arange(len(p))
+    return row_of
 
 
 def _leading(factors: Factors) -> Factors:

@@ -241,6 +241,7 @@ class _Search:
         self._trials: dict[tuple[bytes | str, ...], Trials] = {}
         self.last = len(self._levels) - 1
         self.found_before: dict[str, int] = {}  # level of what near and far centres need on top
+        self._exact: dict[tuple[bytes | float, ...], Mapping[int, IntArray]] = {}
 
     def last_below(self, most: int) -> int:
         """The level up to which the products of one centre of each type cost no more than so many multiply-adds; -1: none."""
@@ -311,13 +312,19 @@ class _Search:
         model = self.place.model
         if len(model.descriptors) > 1 or model.fitting.parameters.n_aparam > 0:
             return {}
+        tolerance = min(SINGLE * goal.double, MOST_SINGLE)
+        key = (*_key(double.row_ends), *_key(double.taken), tolerance)
+        if key not in self._exact:
+            self._exact[key] = self._find_exact(double, tolerance)
+        return self._exact[key]
 
+    def _find_exact(self, double: _Level, tolerance: float) -> Mapping[int, IntArray]:
         def candidate(level: int) -> dict[int, Fitting]:
             return self.place.fittings(self.parts(self._row_ends(double.rankings, level), double.taken))
 
         all_of_it = self.place.fittings(self.parts(double.row_ends, double.taken))
         trials = Trials([case.relative_to(all_of_it) for case in self._cases], candidate)
-        found = trials.lowest(double.level, min(SINGLE * goal.double, MOST_SINGLE), self.found_before.get("exact"))
+        found = trials.lowest(double.level, tolerance, self.found_before.get("exact"))
         if found is None:
             return {}
         self.found_before["exact"] = found[0]
@@ -326,7 +333,7 @@ class _Search:
             of_double = double.row_ends[a]
             end = np.minimum(extended(end, len(of_double)), of_double)
             is_part = (end > np.arange(len(end))).any() and (end < of_double).any()
-            if is_part and len(model.fitting.net(a).layers) > 1:
+            if is_part and len(self.place.model.fitting.net(a).layers) > 1:
                 row_ends[a] = end
         return row_ends
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,22 @@ def stored_fittings(descriptors: Sequence[Descriptor], tables: TableSet, part: s
     """The fitting nets of the centre types that have an energy. part: what they take, "all" (of a centre with a neighbour much
     closer than in the training data), "double" or "mixed" (of any other, in that precision)."""
     return {a: _fitting(descriptors, tables, a, part) for a, f in enumerate(tables.fittings) if f is not None}
+
+
+def same_part(one: TableSet, other: TableSet, part: str) -> bool:
+    """Whether the first layers of two files take the same for a part (as above) with the same weights; of files of the same
+    tables."""
+    absent = tuple(f"_{name}" for name in ("double", "mixed", "exact") if name != part)
+    names = [f.name for f in fields(InputArrays) if not f.name.endswith(absent)]
+    for mine, theirs in zip(one.fittings, other.fittings, strict=True):
+        if mine is None or theirs is None:
+            continue
+        for a, b in zip(mine.inputs, theirs.inputs, strict=True):
+            if not all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names):
+                return False
+        if not np.array_equal(mine.layers[0].weight, theirs.layers[0].weight):
+            return False
+    return True
 
 
 def n_inputs(tables: TableSet, taken: InputArrays, part: str = "double") -> int:
