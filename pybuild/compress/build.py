@@ -319,12 +319,14 @@ class _Evidence:
         return parts
 
     def _exact(self, parts: Sequence[Neighbourhoods], keep: bool) -> list[Case]:
-        """Cases of several structures each, the first one of one: a search looks at that first; keep: with what the embedding
-        nets gave."""
+        """Cases of several structures each, the first one of the one with the most neighbours, where errors add up most: a search
+        looks at that first; keep: with what the embedding nets gave."""
         groups: list[list[Neighbourhoods]] = []
         most, room = min(MOST_TOGETHER, TOGETHER_A_PAIR * self._model.n_types**2), 0.0
-        for part in parts:
-            size = float(n_numbers(self._model, part.pairs, part.centres).sum())
+        sizes = [n_numbers(self._model, part.pairs, part.centres) for part in parts]
+        first = max(range(len(parts)), key=lambda k: float(sizes[k].mean()), default=0)
+        for k in sorted(range(len(parts)), key=lambda k: k != first):
+            part, size = parts[k], float(sizes[k].sum())
             if len(groups) < 2 or size > room:
                 groups.append([])
                 room = most
