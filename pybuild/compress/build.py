@@ -61,6 +61,9 @@ SPARE = 4  # columns of a table more than a round needs: the next one may
 MOST_BYTES = 500e6  # of all tables of a file: 16 pairs of elements of a published model need 290 MB
 
 
+Gradients = Mapping[int, Sequence[Array]]  # centre type -> of each descriptor dE/dT (n, M, components) of some neighbourhoods
+
+
 @dataclass(frozen=True)
 class Options:
     """Settings of a build; the defaults are those of the command line."""
@@ -150,17 +153,20 @@ def build(
     plans, pair_tables = plan_tables(model, min_distance, options.extrapolate)
     seen = _Evidence(model, plans, distances, structures)
     exact = seen.cases_to_choose_on()
-    bases = _bases(model, plans, exact, options)
+    trained = {a: moment_gradients(model, exact.ordinary, a) for a in model.active_types}
+    close = {a: moment_gradients(model, [*exact.near, *exact.far], a) for a in model.active_types}
+    bases = _bases(model, plans, trained, options)
     by_pair = {(plan.descriptor, *pair): basis for plan, basis in zip(plans, bases, strict=True) for pair in plan.pairs}
     by_pair |= {(d, a, empty): constant_basis(v, by_pair[d, a, 0]) for (d, a, empty), v in padding_vectors(model).items()}
     cases = Cases(*(_projected(part, by_pair) for part in (exact.ordinary, exact.near, exact.far)))
+    del exact
     judges = seen.cases_to_judge_on()
     goal = Goal(**{name: SAFETY * t for name, t in options.tolerances.items()}, form=_form(options))
     in_use = {pair: basis for pair, basis in by_pair.items() if pair[1] in model.active_types}
     selector = Selector(model, in_use, cases, pair_tables, columns_given=options.rank != "auto")
     rounds = _Rounds(model, plans, bases, distances, pair_tables, selector, _Judge(judges), options)
     step_goal = StepGoal(options.tolerances["near"], options.tolerances["far"])
-    grids = _grids(model, plans, exact, options, step_goal)
+    grids = _grids(model, plans, (trained, close), options, step_goal)
     chosen = rounds.choose(goal, grids)
     nets = [model.fitting.net(a) for a in model.active_types]
     kinked = any(layer.activation.kinked for net in nets for layer in net.layers)
@@ -168,7 +174,7 @@ def build(
         finer_goal = chosen.finer(step_goal, options)
         if finer_goal is None:
             break
-        before, grids = [grid.n_rows for grid in grids], _grids(model, plans, exact, options, finer_goal)
+        before, grids = [grid.n_rows for grid in grids], _grids(model, plans, (trained, close), options, finer_goal)
         if [grid.n_rows for grid in grids] == before or not _fit(grids, bases, options):
             break
         step_goal, finer = finer_goal, rounds.choose(goal, grids)
@@ -319,13 +325,12 @@ class _Evidence:
         return parts
 
     def _exact(self, parts: Sequence[Neighbourhoods], keep: bool) -> list[Case]:
-        """Cases of several structures each, the first one of the one with the most neighbours, where errors add up most: a search
-        looks at that first; keep: with what the embedding nets gave."""
+        """Cases of several structures each. Those where atoms have the most neighbours come first, since errors add up most there,
+        and the first case is of one: a search looks at that first. keep: with what the embedding nets gave."""
         groups: list[list[Neighbourhoods]] = []
         most, room = min(MOST_TOGETHER, TOGETHER_A_PAIR * self._model.n_types**2), 0.0
         sizes = [n_numbers(self._model, part.pairs, part.centres) for part in parts]
-        first = max(range(len(parts)), key=lambda k: float(sizes[k].mean()), default=0)
-        for k in sorted(range(len(parts)), key=lambda k: k != first):
+        for k in sorted(range(len(parts)), key=lambda k: -float(sizes[k].mean())):
             part, size = parts[k], float(sizes[k].sum())
             if len(groups) < 2 or size > room:
                 groups.append([])
@@ -348,16 +353,17 @@ class _Evidence:
         return " and ".join([*frames, f"{self._n_synthetic} synthetic structures"])
 
 
-def _projected(cases: Sequence[Case], bases: Mapping[Pair, Basis]) -> list[Case]:
-    cases = list(cases)
+def _projected(cases: list[Case], bases: Mapping[Pair, Basis]) -> list[Case]:
+    """Takes them out of the list one by one: their memory is free for what is evaluated next."""
     return [project(cases.pop(0), bases) for _ in range(len(cases))]
 
 
-def _grids(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options, goal: StepGoal) -> list[Grid]:
+def _grids(
+    model: ModelDescription, plans: Sequence[TablePlan], gradients: Sequence[Gradients], options: Options, goal: StepGoal
+) -> list[Grid]:
+    """gradients: around ordinary centres and around others."""
     if options.step is not None:
         return [make_grid(plan, given_steps(plan, options.step, COARSE_OVER_FINE * options.step)) for plan in plans]
-    of_all = [cases.ordinary, [*cases.near, *cases.far]]
-    gradients = [{a: moment_gradients(model, part, a) for a in model.active_types} for part in of_all]
     grids = []
     for plan in track(list(plans), "steps"):
         trained, beyond = ({a: of[plan.descriptor] for a, of in of_types.items()} for of_types in gradients)
@@ -449,10 +455,9 @@ def _close_factor(seen: _Evidence, tables: TableSet, options: Options) -> tuple[
     return 1.0, Errors(0.0, 0.0, 0.0)
 
 
-def _bases(model: ModelDescription, plans: Sequence[TablePlan], cases: Cases, options: Options) -> list[Basis]:
+def _bases(model: ModelDescription, plans: Sequence[TablePlan], gradients: Gradients, options: Options) -> list[Basis]:
     if options.rank == "full":
         return [identity_basis(plan.function.width) for plan in plans]
-    gradients = {a: moment_gradients(model, cases.ordinary, a) for a in model.active_types}
     bases = []
     for d in range(len(model.descriptors)):
         own = [plan for plan in plans if plan.descriptor == d]

@@ -69,19 +69,14 @@ class _Rotation:
 
 def _moments(place: Place, a: int) -> tuple[Array, Array]:
     """(M, n) of ordinary cases T and dE/dT of centres of type a, all components, over the root of how many centres there are."""
-    fitting = place.whole(a)
-    whole = fitting.inputs[place.d]
+    whole = place.whole(a).inputs[place.d]
     assert isinstance(whole, DirectInput)
-    rows = [(np.empty((0, place.descriptor.width, place.descriptor.n_components)),) * 2]
-    for case in around(place.cases.ordinary, a):
-        moments = case.moments[a]
-        gradient = fitting.net.gradient(fitting.forward(moments, case.env.parameters[a]))
-        parts = np.split(gradient, np.cumsum([mine.size for mine in fitting.inputs]), axis=1)
-        t = whole.whole(moments[place.d])
-        rows.append((t, place.descriptor.reverse_features(t, parts[place.d])))
+    none = np.empty((0, place.descriptor.width, place.descriptor.n_components))
+    t = np.concatenate([none, *(whole.whole(case.moments[a][place.d]) for case in around(place.cases.ordinary, a))])
+    gradient = place.first_layer_gradients("ordinary", a) @ place.weight(a).T
+    rows = t, place.descriptor.reverse_features(t, gradient)
     return tuple(
-        np.concatenate(of).transpose(1, 0, 2).reshape(place.descriptor.width, -1) / np.sqrt(max(1, sum(map(len, of))))
-        for of in zip(*rows, strict=True)
+        of.transpose(1, 0, 2).reshape(place.descriptor.width, -1) / np.sqrt(max(1, len(of))) for of in rows
     )
 
 

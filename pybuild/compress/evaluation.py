@@ -7,7 +7,8 @@ net takes the descriptor or what it was folded onto. Slow and simple: the judge 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -102,6 +103,10 @@ class DirectInput:
 
     def whole(self, moments: ByType) -> Array:
         """T (n, M, components)."""
+        joined = self._joined(tuple(moments))
+        if joined is not None:
+            columns = [c[:, : n.stop - n.start] for c, n in zip(moments.values(), self._places(moments), strict=True)]
+            return combined(joined, np.concatenate(columns, axis=1))
         first, *rest = [self.descriptor.weighted(b, self._of_columns(b, c)) for b, c in moments.items()]
         return sum(rest, first)
 
@@ -109,11 +114,32 @@ class DirectInput:
         v = self.bases[b]
         return c if v is None else combined(v, c[:, : v.shape[1]])
 
+    def _joined(self, groups: tuple[int, ...]) -> Array | None:
+        """V of some groups side by side, of two bodies, whose sums enter T as they are; None where one of them is 1."""
+        if groups not in self._known:
+            own = [self.bases[b] for b in groups]
+            apart = self.descriptor.n_bodies > 2 or any(v is None for v in own)
+            self._known[groups] = None if apart else np.concatenate(own, axis=1)
+        return self._known[groups]
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, ...], Array | None]:
+        return {}
+
+    def _places(self, groups: Iterable[int]) -> list[slice]:
+        """Of the columns of each group among those of all."""
+        ends = np.cumsum([0, *(self.bases[b].shape[1] for b in groups)]).tolist()
+        return [slice(*pair) for pair in itertools.pairwise(ends)]
+
     def forward(self, moments: ByType) -> Array:
         return self.descriptor.features(self.whole(moments))
 
     def reverse(self, moments: ByType, gradient: Array) -> dict[int, Array]:
         dt = self.descriptor.reverse_features(self.whole(moments), gradient)
+        joined = self._joined(tuple(moments))
+        if joined is not None:
+            every = combined(joined.T, dt)
+            return {b: every[:, place] for b, place in zip(moments, self._places(moments), strict=True)}
         weighted = {b: self.descriptor.weighted(b, dt) for b in moments}
         bases = self.bases
         return {b: mine if (v := bases[b]) is None else combined(v.T, mine) for b, mine in weighted.items()}

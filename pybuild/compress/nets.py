@@ -53,7 +53,7 @@ def _layer_derivatives(layer: Layer, of_input: list[Array]) -> list[Array]:
     for y, before in zip(found, of_input, strict=True):
         if layer.idt is not None:
             y *= layer.idt
-        y += layer.skipped(before)
+        layer.add_skipped(y, before)
     return found
 
 
@@ -95,5 +95,7 @@ def _last_sums(net: Net, x: Array) -> Array:
     y = x[:, None]
     for layer in net.layers[:-1]:
         value = layer.activation.evaluate(y @ layer.weight + layer.bias)[0]
-        y = (value if layer.idt is None else value * layer.idt) + layer.skipped(y)
+        following = value if layer.idt is None else value * layer.idt
+        layer.add_skipped(following, y)
+        y = following
     return y @ net.layers[-1].weight + net.layers[-1].bias

@@ -21,8 +21,8 @@ from .evaluation import EMPTY, Fitting, WeightedInput
 from .folding import direct_cost, expansion_cost, folded_cost, merge_columns, table_cost
 from .place import Place
 from .products import Products, Ranking, extended, union
-from .trials import Choice, Goal, ProductPart, Trials, ranks_of, thresholds
-from .truncation import Case, Errors, worst_errors
+from .trials import Choice, Goal, ProductPart, Trials, excess, ranks_of, thresholds
+from .truncation import Case, Errors, around, worst_errors
 
 # Channels that one look-up takes at once, 512 bits: fewer products are no gain if they need one more of these.
 DOUBLE_PACK, MIXED_PACK = 8, 16
@@ -31,6 +31,8 @@ NO_GAIN = 1.02  # times the products of ordinary centres: if all are no more, cl
 # Products that together move forces by no more than so many times the goal, and so many eV/A, may be multiplied in single
 # precision: rounding them moves forces by 1e-13 to 2e-11 eV/A (docs/performance.md).
 SINGLE, MOST_SINGLE = 1e3, 2.5e-6
+# Products of one centre type over what combinations cost, and errors over the goal, at which products of columns are given up.
+MORE, HOPELESS = 2, 10
 COLUMNS_SHARE = 0.8  # of the goal: what columns that no combination has may cost alone
 
 Taken = Mapping[int, IntArray]  # centre type -> columns that combinations are of, by their place among all
@@ -74,8 +76,12 @@ class SquareChooser:
         place, always = self._place, goal.form == "folded"
         most = {a: _direct_cost(place, a) for a in place.types} if other is None else other.costs_of_centres
         if self._of_columns is None:
-            limits = {a: None if always else cost // folded_cost(1, place.n_out(a)) for a, cost in most.items()}
-            products = {a: Products(place, a, merge_columns(place.bases_around(a)), limits[a]) for a in place.types}
+            products: dict[int, Products] = {}
+            for a in place.types:
+                limit = None if always else most[a] // folded_cost(1, place.n_out(a))
+                products[a] = Products(place, a, merge_columns(place.bases_around(a)), limit)
+                if len(products) < len(place.types) and other is not None and self._is_hopeless(products, limit, goal):
+                    return None
             self._of_columns = _Search(place, products)
         search = self._of_columns
         last = search.last if always else search.last_below(sum(most.values()))
@@ -87,6 +93,18 @@ class SquareChooser:
         mixed = search.cheapest(double.rankings, double.level, max(goal.double, goal.mixed), MIXED_PACK)
         return _Candidate(search, double, mixed or double, None)
 
+    def _is_hopeless(self, products: Mapping[int, Products], limit: int | None, goal: Goal) -> bool:
+        """Whether the products of the first centre type alone, the others exact and these more than they may be, are far from
+        the goal: then those of the other types need not be made."""
+        (a, of_first), *rest = products.items()
+        cases = around(self._place.cases.ordinary, a)
+        if rest or limit is None or not cases:
+            return False
+        ranking = of_first.by_size
+        part = of_first.trial(ranking.needed[min(MORE * limit, len(ranking.needed)) - 1])
+        whole = {b: self._place.whole(b) for b in self._place.types}
+        return excess(cases[0].errors(whole | self._place.fittings({a: part})), goal.double) > HOPELESS
+
     def _combined(self, goal: Goal) -> _Candidate | None:
         """Of combinations, if the goal is met; where they are asked for with all products if it is not."""
         place, levels = self._place, self._columns
@@ -97,7 +115,7 @@ class SquareChooser:
         chosen = {a: of_all for a, (of_all, _, _) in lists.items()}
         search = self._of_combinations(chosen)
         most, of_double, of_mixed = ({a: np.arange(len(taken[k])) for a, taken in lists.items()} for k in range(3))
-        guesses = (None, None) if self._before is None else (self._before.double.level, self._before.mixed.level)
+        guesses = (in_double, in_mixed) if self._before is None else (self._before.double.level, self._before.mixed.level)
         double = search.within(search.rankings, search.last, goal.double, of_double, guesses[0])
         if double is None and goal.form == "combined":
             double = search.choice(search.rankings, search.last, of_double)
@@ -181,7 +199,7 @@ class _Candidate:
             row_ends = self._with_products_of(row_ends, which, tolerance)
         parts = self.search.parts(row_ends, self.most)
         double, mixed = (self._parts(row_ends, level) for level in (self.double, self.mixed))
-        of_double = self.search.exact(self.double, goal) if double else {}
+        of_double = self.search.exact(self.double, goal, self.mixed.level) if double else {}
         exact = {a: extended(end, len(row_ends[a])) for a, end in of_double.items()}
         return Choice(parts, self.double.errors, double, mixed, exact)
 
@@ -306,28 +324,27 @@ class _Search:
         found = trials.lowest(last, tolerance, guess)
         return None if found is None else self.choice(rankings, found[0], taken, found[1])
 
-    def exact(self, double: _Level, goal: Goal) -> Mapping[int, IntArray]:
+    def exact(self, double: _Level, goal: Goal, guess: int) -> Mapping[int, IntArray]:
         """Ends of the rows of those products that need double precision, where evaluators take others in single precision: of
-        nets with hidden layers that take one descriptor and no atomic parameters."""
+        nets with hidden layers that take one descriptor and no atomic parameters. guess: the level to look at first."""
         model = self.place.model
         if len(model.descriptors) > 1 or model.fitting.parameters.n_aparam > 0:
             return {}
         tolerance = min(SINGLE * goal.double, MOST_SINGLE)
         key = (*_key(double.row_ends), *_key(double.taken), tolerance)
         if key not in self._exact:
-            self._exact[key] = self._find_exact(double, tolerance)
+            self._exact[key] = self._find_exact(double, tolerance, guess)
         return self._exact[key]
 
-    def _find_exact(self, double: _Level, tolerance: float) -> Mapping[int, IntArray]:
+    def _find_exact(self, double: _Level, tolerance: float, guess: int) -> Mapping[int, IntArray]:
         def candidate(level: int) -> dict[int, Fitting]:
             return self.place.fittings(self.parts(self._row_ends(double.rankings, level), double.taken))
 
         all_of_it = self.place.fittings(self.parts(double.row_ends, double.taken))
         trials = Trials([case.relative_to(all_of_it) for case in self._cases], candidate)
-        found = trials.lowest(double.level, tolerance, self.found_before.get("exact"))
+        found = trials.lowest(double.level, tolerance, guess)
         if found is None:
             return {}
-        self.found_before["exact"] = found[0]
         row_ends: dict[int, IntArray] = {}
         for a, end in self._row_ends(double.rankings, found[0]).items():
             of_double = double.row_ends[a]

@@ -78,9 +78,9 @@ class Cases:
     """What a choice is measured on: centres without a neighbour closer than in the training data; with one that is a little
     closer; and with one that is much closer (grid.NEAR)."""
 
-    ordinary: Sequence[Case]
-    near: Sequence[Case]
-    far: Sequence[Case]
+    ordinary: list[Case]
+    near: list[Case]
+    far: list[Case]
 
     def each(self, change: Callable[[Case], Case]) -> Cases:
         """All of them changed."""

@@ -10,7 +10,8 @@ import numpy as np
 from ..arrays import Array
 
 Derivatives = tuple[Array, Array, Array]
-HALVINGS = 60  # of a bracket: down to rounding
+HALVINGS = 60  # of a bracket, at most: down to rounding
+ROUNDING = 1e-14  # of sw(r)
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,20 @@ class Radial:
         """The distance (n,) at which a neighbour has the argument x (n,); rcut where all have a larger one, 0 where none reaches
         it."""
         s = x * self.std[a] + self.mean[a]
-        low, high = np.zeros_like(s), np.full_like(s, self.rcut)
-        for _ in range(HALVINGS):  # s(r) falls with r
-            middle = 0.5 * (low + high)
-            sw, _ = self.switch(middle)
-            beyond = sw / (middle + self.protection) > s
-            low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-        return low
+        found = np.full_like(s, self.rcut)
+        todo = np.flatnonzero(s > 0)  # s(r) falls with r, to 0 at the cutoff
+        root, r = np.cbrt(s[todo]), np.full(len(todo), 0.5 * self.rcut)  # the root falls to 0 like a straight line
+        low, high = np.zeros_like(r), np.full_like(r, self.rcut)
+        for _ in range(HALVINGS):
+            sw, dsw = self.switch(r)
+            q = r + self.protection
+            own = np.cbrt(sw / q)
+            found[todo], going = r, np.abs(sw - root**3 * q) > ROUNDING
+            if not going.any():
+                break
+            low, high = np.where(own > root, r, low), np.where(own > root, high, r)
+            with np.errstate(divide="ignore", invalid="ignore"):  # where rounding leaves nothing of sw
+                newton = r + (own - root) * q * 3.0 * own**2 / (own**3 - dsw)
+            r = np.where((newton > low) & (newton < high), newton, 0.5 * (low + high))
+            todo, root, r, low, high = (mine[going] for mine in (todo, root, r, low, high))
+        return found

@@ -43,11 +43,14 @@ class Layer:
     def __post_init__(self) -> None:
         own(self, np.float64, "weight", "bias", "idt")
 
-    def skipped(self, x: Array) -> Array | float:
-        """What it adds of its input (n, n_in) to its output (n, n_out)."""
-        if self.skip is Skip.NONE:
-            return 0.0
-        return x if self.skip is Skip.IDENTITY else np.concatenate([x, x], axis=1)
+    def add_skipped(self, y: Array, x: Array) -> None:
+        """Add to its output (n, n_out) what it takes of its input (n, n_in) as it is."""
+        if self.skip is Skip.IDENTITY:
+            y += x
+        elif self.skip is Skip.DOUBLED:
+            n = x.shape[1]
+            y[:, :n] += x
+            y[:, n:] += x
 
 
 Tape = list[tuple[Layer, Array]]  # of each layer act'(x W + b)
@@ -63,9 +66,14 @@ class Net:
         """Outputs (n, n_out) for inputs (n, n_in), and what ``reverse`` needs."""
         tape = []
         for layer in self.layers:
-            y, slope = layer.activation.slope(x @ layer.weight + layer.bias)
+            z = x @ layer.weight
+            z += layer.bias
+            y, slope = layer.activation.slope(z)
             tape.append((layer, slope))
-            x = (y if layer.idt is None else y * layer.idt) + layer.skipped(x)
+            if layer.idt is not None:
+                y *= layer.idt
+            layer.add_skipped(y, x)
+            x = y
         return x, tape
 
     def gradient(self, x: Array) -> Array:

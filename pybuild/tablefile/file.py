@@ -19,9 +19,8 @@ from .tableset import AnyTables
 
 def to_bytes(tables: AnyTables) -> bytes:
     """The bytes of a tables.bin; the same tables give the same bytes. Raises ModelError if it breaks a rule of the format."""
-    arrays = sections_of(tables)
-    data = pack(arrays)
-    from_bytes(data)  # what could not be read back must not be written
+    data = pack(sections_of(tables))
+    tables_of(unpack(data, checksums=False))  # what could not be read back must not be written
     return data
 
 
