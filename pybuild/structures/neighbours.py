@@ -18,6 +18,7 @@ from ..errors import InputError
 
 MAX_IMAGES = 100_000  # of a cell within the cutoff: a cell of 0.3 A and a cutoff of 6 A
 MOST_ATOMS, MOST_CANDIDATES = 4096, 1_000_000  # whose neighbours are looked for at once, and points in the cells around them
+FEW_CANDIDATES = 300_000  # pairs of an atom and a point that are looked at without cells
 MAX_BINS = 1024  # cells a direction: keeps the cell number of a sparse cluster small
 
 
@@ -34,8 +35,11 @@ def neighbour_pairs(
     if not len(positions):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty((0, 3))
     points, owner = _with_images(positions, cell, cutoff)
-    bins = _bin(points, cutoff)
     atoms = np.arange(len(positions)) if centres is None else np.asarray(centres)
+    if len(atoms) * len(points) <= FEW_CANDIDATES and (np.diff(atoms) > 0).all():
+        i, j, d = _pairs_of_all(atoms, points, cutoff)
+        return i, owner[j], d
+    bins = _bin(points, cutoff)
     chunk = min(MOST_ATOMS, max(1, MOST_CANDIDATES // (27 * bins.fullest)))
     found = [_pairs_around(atoms[k : k + chunk], points, bins, cutoff) for k in range(0, len(atoms), chunk)]
     i, j, d = (np.concatenate([f[k] for f in found]) for k in range(3)) if found else (atoms, atoms, np.empty((0, 3)))
@@ -109,6 +113,20 @@ def _bin(points: Array, cutoff: float) -> _Bins:
     order = np.argsort(flat, kind="stable")
     _, counts = np.unique(flat, return_counts=True)
     return _Bins(cell, shape, order, flat[order], int(counts.max(initial=1)))
+
+
+def _pairs_of_all(atoms: Index, points: Array, cutoff: float) -> tuple[Index, Index, Array]:
+    """Pairs i, j and d of atoms in increasing order and any points, ordered by i, then j."""
+    square = np.zeros((len(atoms), len(points)))
+    for along in points.T:
+        difference = along - along[atoms, None]
+        difference *= difference
+        square += difference
+    near = square <= cutoff * cutoff
+    near[np.arange(len(atoms)), atoms] = False
+    i, j = np.nonzero(near)
+    i = atoms[i]
+    return i, j, points[j] - points[i]
 
 
 def _pairs_around(atoms: Index, points: Array, bins: _Bins, cutoff: float) -> tuple[Index, Index, Array]:
