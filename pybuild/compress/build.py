@@ -21,7 +21,7 @@ from ..tablefile.tableset import DescriptorArrays, FittingArrays, NeighbourRule,
 from .environment import Neighbourhoods, Pair, n_numbers
 from .grid import NEAR, Grid, TablePlan, given_steps, make_grid, plan_tables
 from .hermite import ORDERS
-from .lowrank import Basis, constant_basis, identity_basis, sampled_basis
+from .lowrank import Basis, constant_basis, identity_basis, roots, sampled_basis
 from .selection import Selection, Selector
 from .steps import StepGoal, choose_grid
 from .stored import input_arrays, looked_up, same_part, stored_fittings
@@ -470,10 +470,10 @@ def _bases_of_one(plans: Sequence[TablePlan], gradients: Mapping[int, Array], op
     width = plans[0].function.width
     by_type = {a: np.einsum("nmc,nkc->mk", g, g, optimize=True) for a, g in gradients.items()}
     scale = max(float(np.linalg.norm(h, 2)) for h in by_type.values()) or 1.0
-    centres = [{a for a, _ in plan.pairs if a in by_type} for plan in plans]
+    centres = [frozenset(a for a, _ in plan.pairs if a in by_type) for plan in plans]
     none = np.zeros((width, width))
-    jobs = list(zip(plans, centres, strict=True))
-    bases = [sampled_basis(p, sum((by_type[a] for a in c), none) / scale) for p, c in track(jobs, "bases")]
+    scaled = {c: roots(sum((by_type[a] for a in c), none) / scale) for c in set(centres)}
+    bases = [sampled_basis(p, scaled[c]) for p, c in track(list(zip(plans, centres, strict=True)), "bases")]
     floor = SMALLEST_AMPLITUDE * max(float(basis.amplitude[0]) for basis in bases)
     most = width if options.rank == "auto" else int(options.rank)
     return [basis.first(max(1, min(most, int(np.sum(basis.amplitude > floor))))) for basis in bases]

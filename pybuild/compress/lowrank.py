@@ -52,13 +52,13 @@ def constant_basis(vector: Array, like: Basis) -> Basis:
     return Basis(vector, vector / float(np.sum(vector**2)), like.amplitude[:1])
 
 
-def sampled_basis(plan: TablePlan, sensitivity: Array) -> Basis:
-    """Weighted singular value decomposition of values and slopes over the table's range. sensitivity: H (M, M), on a
-    scale common to all tables; zeros where nothing is known, then all directions count the same.
+def sampled_basis(plan: TablePlan, weight: tuple[Array, Array]) -> Basis:
+    """Weighted singular value decomposition of values and slopes over the table's range. weight: the roots of H (M, M), on a
+    scale common to all tables.
 
     In two stages: first the columns that the range of the training data needs, then those that are missing beyond it.
     """
-    root, inverse = roots(sensitivity)
+    root, inverse = weight
     directions, amplitude = _principal(_samples(plan, plan.beyond, COARSE_WEIGHT) @ root)
     n = max(1, int(np.sum(amplitude > STAGE * amplitude[0])))
     directions, free, amplitude = directions[:, :n], directions[:, n:], amplitude[:n]
@@ -83,7 +83,7 @@ def _principal(samples: Array) -> tuple[Array, Array]:
 
 
 def roots(sensitivity: Array) -> tuple[Array, Array]:
-    """S and S^-1 of H (M, M)."""
+    """S and S^-1 of H (M, M); zeros where nothing is known, then all directions count the same."""
     eigenvalues, vectors = np.linalg.eigh(sensitivity)
     largest = float(eigenvalues[-1])
     if not largest > 0:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pybuild.compress.grid import make_grid, plan_tables
-from pybuild.compress.lowrank import identity_basis, sampled_basis
+from pybuild.compress.lowrank import identity_basis, roots, sampled_basis
 from pybuild.compress.tabulate import build_table, table_errors
 
 ORTHONORMAL = 1e-9  # rounding of the decomposition, amplified by the inverse root of the sensitivity (at most 1000)
@@ -29,20 +29,20 @@ def sensitivity(width):
 
 
 def test_without_sensitivity_the_columns_are_orthonormal(plan):
-    basis = sampled_basis(plan, np.zeros((12, 12)))
+    basis = sampled_basis(plan, roots(np.zeros((12, 12))))
     np.testing.assert_allclose(basis.vectors.T @ basis.vectors, np.eye(12), atol=ORTHONORMAL)
     np.testing.assert_array_equal(basis.vectors, basis.projector)
 
 
 def test_projector_and_vectors_are_biorthonormal(plan):
-    basis = sampled_basis(plan, sensitivity(12))
+    basis = sampled_basis(plan, roots(sensitivity(12)))
     np.testing.assert_allclose(basis.projector.T @ basis.vectors, np.eye(12), atol=ORTHONORMAL)
     assert np.all(np.diff(basis.amplitude) <= 0)
 
 
 def test_amplitude_is_the_root_mean_square_of_a_function(plan):
     """Of value and slope together over the fine range, for the largest ones, where the other samples do not count."""
-    basis = sampled_basis(plan, np.zeros((12, 12)))
+    basis = sampled_basis(plan, roots(np.zeros((12, 12))))
     x = np.linspace(plan.lower, plan.upper + 0.3, 4001)
     value, slope, _ = plan.function.derivatives(x)
     pad = plan.function.derivatives(plan.constants)[0] @ basis.vectors
@@ -52,14 +52,14 @@ def test_amplitude_is_the_root_mean_square_of_a_function(plan):
 
 
 def test_signs_follow_the_rule(plan):
-    basis = sampled_basis(plan, np.zeros((12, 12)))
+    basis = sampled_basis(plan, roots(np.zeros((12, 12))))
     largest = np.argmax(np.abs(basis.vectors), axis=0)
     assert np.all(basis.vectors[largest, np.arange(12)] > 0)
 
 
 def test_error_falls_with_the_columns(plan):
     """By about the amplitude of the first column left out, down to the interpolation with all of them."""
-    basis = sampled_basis(plan, np.zeros((12, 12)))
+    basis = sampled_basis(plan, roots(np.zeros((12, 12))))
     errors = np.array(
         [table_errors(plan, build_table(plan, grid_of(plan), basis.first(k), 5))[0].value for k in (2, 4, 6, 8, 10, 12)]
     )
@@ -75,7 +75,7 @@ def test_a_direction_that_matters_more_is_kept_better(plan):
     x = np.linspace(plan.lower, plan.upper, 301)
     value, _, _ = plan.function.derivatives(x)
     for h in (np.zeros((12, 12)), np.outer(direction, direction)):
-        basis = sampled_basis(plan, h).first(3)
+        basis = sampled_basis(plan, roots(h)).first(3)
         error.append(np.abs((value @ basis.projector @ basis.vectors.T - value)[:, 4]).max())
     assert error[1] < 0.1 * error[0]
 
@@ -84,7 +84,7 @@ def test_table_of_empty_slots_needs_one_function(make_model):
     model = make_model(seed=5, type_one_side=False, excluded=frozenset({(0, 0)}))
     plans, (pair_table,) = plan_tables(model, 1.0, 5)
     plan = plans[pair_table[0, 0]]
-    table = build_table(plan, grid_of(plan), sampled_basis(plan, np.zeros((6, 6))).first(1), 5)
+    table = build_table(plan, grid_of(plan), sampled_basis(plan, roots(np.zeros((6, 6)))).first(1), 5)
     fine, coarse = table_errors(plan, table)
     assert fine.value < 1e-12
     assert (coarse.value, coarse.slope) == (0.0, 0.0)
