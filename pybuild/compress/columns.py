@@ -20,8 +20,9 @@ class LeadingColumns:
         self._place, self._bases = place, place.own_bases
         self._levels = thresholds(np.concatenate([basis.amplitude for basis in self._bases.values()]))
         self._last = len(self._levels) - 1
-        cases = place.cases
-        self._trials = {which: Trials(getattr(cases, which), self._candidate) for which in ("ordinary", "near", "far")}
+        self._trials = {
+            which: Trials(getattr(place.cases, which), self._candidate, place.order(which)) for which in ("ordinary", "near", "far")
+        }
 
     def ranks(self, level: int) -> dict[Pair, int]:
         """Columns by pair of types, at least one."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..arrays import Array, IntArray
 from ..model.descriptor import Descriptor
-from .evaluation import LinearInput, WeightedInput
+from .evaluation import Fitting, LinearInput, WeightedInput
 from .folding import Factors, merge_columns
 from .place import Place
 from .products import largest_mean, sensitivity
@@ -83,7 +83,10 @@ class LinearChooser:
 
     @cached_property
     def _trials(self) -> Trials:
-        return Trials(self._place.cases.ordinary, lambda level: self._place.fittings(_parts(self._columns, self._at(level))))
+        return Trials(self._place.cases.ordinary, self._candidate, self._place.order("ordinary"))
+
+    def _candidate(self, level: int) -> dict[int, Fitting]:
+        return self._place.fittings(_parts(self._columns, self._at(level)))
 
     @cached_property
     def _last_that_pays(self) -> int:
@@ -138,5 +141,6 @@ def _with_columns_of(place: Place, columns: Mapping[int, Columns], chosen: Chose
     def at(level: int) -> dict[int, IntArray]:
         return {a: np.concatenate([chosen[a], mine[added[a][mine] >= levels[level]]]) for a, mine in rest.items()}
 
-    found = Trials(cases, lambda level: place.fittings(_parts(columns, at(level)))).lowest(len(levels) - 1, tolerance)
+    trials = Trials(cases, lambda level: place.fittings(_parts(columns, at(level))), place.order(which))
+    found = trials.lowest(len(levels) - 1, tolerance)
     return at(len(levels) - 1 if found is None else found[0])

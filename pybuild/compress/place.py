@@ -68,6 +68,10 @@ class Place:
             self._gradients[which, a] = first_layer_gradients(getattr(self.cases, which), self.whole(a), a)
         return self._gradients[which, a]
 
+    def order(self, which: str) -> list[int]:
+        """In which searches look at cases, one for all searches (trials.Trials); which: field of Cases."""
+        return self._orders.setdefault(which, list(range(len(getattr(self.cases, which)))))
+
     def fittings(self, parts: Mapping[int, WeightedInput]) -> dict[int, Fitting]:
         """The fitting nets on parts of this descriptor, by centre type."""
         out = {}
@@ -80,6 +84,10 @@ class Place:
     @cached_property
     def _whole(self) -> dict[int, Fitting]:
         return {a: fitting_of(self.model, a, parts) for a, parts in self._whole_parts.items()}
+
+    @cached_property
+    def _orders(self) -> dict[str, list[int]]:
+        return {}
 
     @cached_property
     def _gradients(self) -> dict[tuple[str, int], Array]:

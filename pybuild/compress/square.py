@@ -217,8 +217,7 @@ class _Candidate:
 
     def _with_products_of(self, row_ends: Mapping[int, IntArray], which: str, tolerance: float) -> Mapping[int, IntArray]:
         """The staircases with the products that these centres need on top, for all centre types one threshold."""
-        cases: Sequence[Case] = getattr(self.search.place.cases, which)
-        if not cases:
+        if not getattr(self.search.place.cases, which):
             return row_ends
         rankings = self.search.by_contribution(which)
         levels = thresholds(np.concatenate([r.needed for r in rankings.values()]))
@@ -232,7 +231,7 @@ class _Candidate:
         last = at(len(levels) - 1)
         if _n_products(last) <= NO_GAIN * _n_products(row_ends):
             return last
-        trials = self.search.trials((which, *_key(row_ends), *_key(self.most)), cases, candidate)
+        trials = self.search.trials((which, *_key(row_ends), *_key(self.most)), which, candidate)
         found = trials.lowest(len(levels) - 1, tolerance, self.search.found_before.get(which), next_to=1.0)
         level = len(levels) - 1 if found is None else found[0]
         self.search.found_before[which] = level
@@ -295,12 +294,10 @@ class _Search:
             self._contributions[which] = {a: p.by_contribution(which) for a, p in self.products.items()}
         return self._contributions[which]
 
-    def trials(
-        self, key: tuple[bytes | str, ...], cases: Sequence[Case], candidate: Callable[[int], Mapping[int, Fitting]]
-    ) -> Trials:
-        """Those of earlier rounds, where candidates of the same key were tried."""
+    def trials(self, key: tuple[bytes | str, ...], which: str, candidate: Callable[[int], Mapping[int, Fitting]]) -> Trials:
+        """Those of earlier rounds, where candidates of the same key were tried; which: field of Cases."""
         if key not in self._trials:
-            self._trials[key] = Trials(cases, candidate)
+            self._trials[key] = Trials(getattr(self.place.cases, which), candidate, self.place.order(which))
         return self._trials[key]
 
     def within(
@@ -320,7 +317,10 @@ class _Search:
                 return self.place.fittings(self._trial(level, taken))
             return self.place.fittings(self.parts(self._row_ends(rankings, level), taken))
 
-        trials = self.trials(_key(taken), self._cases, candidate) if all_columns else Trials(self._cases, candidate)
+        if all_columns:
+            trials = self.trials(_key(taken), "ordinary", candidate)
+        else:
+            trials = Trials(self._cases, candidate, self.place.order("ordinary"))
         found = trials.lowest(last, tolerance, guess)
         return None if found is None else self.choice(rankings, found[0], taken, found[1])
 
@@ -341,7 +341,8 @@ class _Search:
             return self.place.fittings(self.parts(self._row_ends(double.rankings, level), double.taken))
 
         all_of_it = self.place.fittings(self.parts(double.row_ends, double.taken))
-        trials = Trials([case.relative_to(all_of_it) for case in self._cases], candidate)
+        cases = [case.relative_to(all_of_it) for case in self._cases]
+        trials = Trials(cases, candidate, self.place.order("ordinary"))
         found = trials.lowest(double.level, tolerance, guess)
         if found is None:
             return {}

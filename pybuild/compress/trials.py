@@ -100,9 +100,12 @@ class Trials:
     it fails, and the structures that others failed at come first; a search looks at the first few alone, and at all others for
     what it finds. What was measured is kept: another tolerance asks for the rest."""
 
-    def __init__(self, cases: Sequence[Case], candidate: Callable[[int], Mapping[int, Fitting]]):
+    def __init__(
+        self, cases: Sequence[Case], candidate: Callable[[int], Mapping[int, Fitting]], order: list[int] | None = None
+    ):
+        """order: in which the structures are looked at, changed where one fails; of several searches on the same ones."""
         self._cases, self._candidate = cases, candidate
-        self._order = list(range(len(cases)))
+        self._order = list(range(len(cases))) if order is None else order
         self._known: dict[int, dict[int, Errors]] = {}  # level -> structure
 
     def errors(self, level: int, tolerance: float = np.inf, most: int | None = None) -> Errors:
