@@ -325,8 +325,8 @@ class _Evidence:
         return parts
 
     def _exact(self, parts: Sequence[Neighbourhoods], keep: bool) -> list[Case]:
-        """Cases of several structures each. Those where atoms have the most neighbours come first, since errors add up most there,
-        and the first case is of one: a search looks at that first. keep: with what the embedding nets gave."""
+        """Cases of several structures each. Those where atoms have the most neighbours come first, since errors add up most
+        there, and the first case is of one: a search looks at that first. keep: with what the embedding nets gave."""
         groups: list[list[Neighbourhoods]] = []
         most, room = min(MOST_TOGETHER, TOGETHER_A_PAIR * self._model.n_types**2), 0.0
         sizes = [n_numbers(self._model, part.pairs, part.centres) for part in parts]

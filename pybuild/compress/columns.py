@@ -20,9 +20,8 @@ class LeadingColumns:
         self._place, self._bases = place, place.own_bases
         self._levels = thresholds(np.concatenate([basis.amplitude for basis in self._bases.values()]))
         self._last = len(self._levels) - 1
-        self._trials = {
-            which: Trials(getattr(place.cases, which), self._candidate, place.order(which)) for which in ("ordinary", "near", "far")
-        }
+        kinds = ("ordinary", "near", "far")
+        self._trials = {which: Trials(getattr(place.cases, which), self._candidate, place.order(which)) for which in kinds}
 
     def ranks(self, level: int) -> dict[Pair, int]:
         """Columns by pair of types, at least one."""

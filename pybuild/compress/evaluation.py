@@ -8,7 +8,7 @@ net takes the descriptor or what it was folded onto. Slow and simple: the judge 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -105,8 +105,9 @@ class DirectInput:
         """T (n, M, components)."""
         joined = self._joined(tuple(moments))
         if joined is not None:
-            columns = [c[:, : n.stop - n.start] for c, n in zip(moments.values(), self._places(moments), strict=True)]
-            return combined(joined, np.concatenate(columns, axis=1))
+            vectors, places = joined
+            columns = [c[:, : place.stop - place.start] for c, place in zip(moments.values(), places, strict=True)]
+            return combined(vectors, np.concatenate(columns, axis=1))
         first, *rest = [self.descriptor.weighted(b, self._of_columns(b, c)) for b, c in moments.items()]
         return sum(rest, first)
 
@@ -114,22 +115,19 @@ class DirectInput:
         v = self.bases[b]
         return c if v is None else combined(v, c[:, : v.shape[1]])
 
-    def _joined(self, groups: tuple[int, ...]) -> Array | None:
-        """V of some groups side by side, of two bodies, whose sums enter T as they are; None where one of them is 1."""
+    def _joined(self, groups: tuple[int, ...]) -> tuple[Array, list[slice]] | None:
+        """V of some groups side by side and the place of each, of two bodies, whose sums enter T as they are; None where one of
+        them is 1."""
         if groups not in self._known:
-            own = [self.bases[b] for b in groups]
-            apart = self.descriptor.n_bodies > 2 or any(v is None for v in own)
-            self._known[groups] = None if apart else np.concatenate(own, axis=1)
+            own = [v for b in groups if (v := self.bases[b]) is not None]
+            apart = self.descriptor.n_bodies > 2 or len(own) < len(groups)
+            places = [slice(*pair) for pair in itertools.pairwise(np.cumsum([0, *(v.shape[1] for v in own)]).tolist())]
+            self._known[groups] = None if apart else (np.concatenate(own, axis=1), places)
         return self._known[groups]
 
     @cached_property
-    def _known(self) -> dict[tuple[int, ...], Array | None]:
+    def _known(self) -> dict[tuple[int, ...], tuple[Array, list[slice]] | None]:
         return {}
-
-    def _places(self, groups: Iterable[int]) -> list[slice]:
-        """Of the columns of each group among those of all."""
-        ends = np.cumsum([0, *(self.bases[b].shape[1] for b in groups)]).tolist()
-        return [slice(*pair) for pair in itertools.pairwise(ends)]
 
     def forward(self, moments: ByType) -> Array:
         return self.descriptor.features(self.whole(moments))
@@ -138,8 +136,9 @@ class DirectInput:
         dt = self.descriptor.reverse_features(self.whole(moments), gradient)
         joined = self._joined(tuple(moments))
         if joined is not None:
-            every = combined(joined.T, dt)
-            return {b: every[:, place] for b, place in zip(moments, self._places(moments), strict=True)}
+            vectors, places = joined
+            every = combined(vectors.T, dt)
+            return {b: every[:, place] for b, place in zip(moments, places, strict=True)}
         weighted = {b: self.descriptor.weighted(b, dt) for b in moments}
         bases = self.bases
         return {b: mine if (v := bases[b]) is None else combined(v.T, mine) for b, mine in weighted.items()}

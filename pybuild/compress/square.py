@@ -22,7 +22,7 @@ from .folding import direct_cost, expansion_cost, folded_cost, merge_columns, ta
 from .place import Place
 from .products import Products, Ranking, extended, union
 from .trials import Choice, Goal, ProductPart, Trials, excess, ranks_of, thresholds
-from .truncation import Case, Errors, around, worst_errors
+from .truncation import Errors, around, worst_errors
 
 # Channels that one look-up takes at once, 512 bits: fewer products are no gain if they need one more of these.
 DOUBLE_PACK, MIXED_PACK = 8, 16
@@ -258,7 +258,7 @@ class _Search:
         self._trials: dict[tuple[bytes | str, ...], Trials] = {}
         self.last = len(self._levels) - 1
         self.found_before: dict[str, int] = {}  # level of what near and far centres need on top
-        self._exact: dict[tuple[bytes | float, ...], Mapping[int, IntArray]] = {}
+        self._exact: dict[tuple[tuple[bytes, ...], tuple[bytes, ...], float], Mapping[int, IntArray]] = {}
 
     def last_below(self, most: int) -> int:
         """The level up to which the products of one centre of each type cost no more than so many multiply-adds; -1: none."""
@@ -331,7 +331,7 @@ class _Search:
         if len(model.descriptors) > 1 or model.fitting.parameters.n_aparam > 0:
             return {}
         tolerance = min(SINGLE * goal.double, MOST_SINGLE)
-        key = (*_key(double.row_ends), *_key(double.taken), tolerance)
+        key = _key(double.row_ends), _key(double.taken), tolerance
         if key not in self._exact:
             self._exact[key] = self._find_exact(double, tolerance, guess)
         return self._exact[key]
