@@ -5,8 +5,8 @@ alone.
 The statistics of a centre's neighbourhood fix the density: with n_sel the number of slots, the sum of s(r) over the neighbours
 of an atom was n_sel <s> on average; a uniform gas has 4 pi rho times the integral of sw(r) r dr. Two sets that share no
 structure: one that columns and products are chosen on, and one that the choice is judged on. Both hold mixtures and pure
-elements, thin gases and as many neighbours as sel is meant for, packed at random; some of the pure elements are dense crystals,
-whose atoms are alike, so that their errors add up, and in the second set also a mixture is a crystal.
+elements, thin gases and as many neighbours as sel is meant for, packed at random, and pure elements as dense crystals, where
+errors add up most: all elements to choose on, some to judge on, and there a mixture, too.
 Atoms thrown in at random are pushed apart until no pair is closer than in the training data; pairs just above that are common,
 so the whole range of the tables is visited. A third kind has pairs closer than in the training data, down to the end of the
 tables.
@@ -63,7 +63,7 @@ def probe_structures(model: ModelDescription, distances: Array) -> list[Structur
         _Recipe(max(rho, TYPICAL_FILLING * full), 1.05),
         _Recipe(dense),
         _Recipe(0.05 * rho),
-        *(_Recipe((dense, rho)[a % 2], 1.02, pure=a, crystal=a % 2 == 0) for a in _elements(model)),
+        *(_Recipe(dense, 1.02, pure=a, crystal=True) for a in _elements(model)),
     ]
     return with_parameters(model, [_structure(model, distances, recipe, seed) for seed, recipe in enumerate(recipes, 1)])
 
