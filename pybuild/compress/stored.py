@@ -77,14 +77,17 @@ def stored_fittings(descriptors: Sequence[Descriptor], tables: TableSet, part: s
 
 def same_part(one: TableSet, other: TableSet, part: str) -> bool:
     """Whether the first layers of two files take the same for a part (as above) with the same weights; of files of the same
-    tables."""
+    tables, of which one may have more columns."""
     absent = tuple(f"_{name}" for name in ("double", "mixed", "exact") if name != part)
     names = [f.name for f in fields(InputArrays) if not f.name.endswith(absent)]
+    same_ranks = [t.rank for t in one.tables] == [t.rank for t in other.tables]
     for mine, theirs in zip(one.fittings, other.fittings, strict=True):
         if mine is None or theirs is None:
             continue
         for a, b in zip(mine.inputs, theirs.inputs, strict=True):
             if not all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names):
+                return False
+            if a.form == Form.DIRECT and not same_ranks:
                 return False
         if not np.array_equal(mine.layers[0].weight, theirs.layers[0].weight):
             return False

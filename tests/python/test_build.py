@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pybuild.compress import build as building
 from pybuild.compress.build import Measured, Options, build, tightened
 from pybuild.compress.trials import Goal, within
 from pybuild.compress.truncation import Errors, difference
@@ -174,6 +175,26 @@ def test_order_three_says_that_it_is_less_accurate(make_model):
     assert errors[3].force > 1e3 * errors[5].force
     finer = build(model, M, Options(order=3, rank="full", step=0.0025)).measured.double
     assert finer.force < errors[3].force / 20  # slope of a cubic: h^3
+
+
+@pytest.mark.parametrize("form", ["folded", "combined", "direct"])
+def test_rounds_measure_what_has_changed_alone(make_model, monkeypatch, form):
+    """Asked for a tenth of the tolerance, a judge sends back some choices; the outcome is that of measuring all of it again."""
+    parts, errors_of_part = [], building._errors_of_part
+
+    def counted(tables, stored, part):
+        parts.append(part)
+        return errors_of_part(tables, stored, part)
+
+    monkeypatch.setattr(building, "JUDGED", 0.1)
+    monkeypatch.setattr(building, "_errors_of_part", counted)
+    model = make_model(seed=2, widths=(1, 6, 12))
+    result, n = build(model, M, Options(form=form)), len(parts)
+    monkeypatch.setattr(building, "same_part", lambda *_: False)
+    again = build(model, M, Options(form=form))
+    assert len(parts) - n > n
+    assert again.measured == result.measured
+    assert to_bytes(again.tables) == to_bytes(result.tables)
 
 
 def test_same_bytes_every_time_and_through_the_file(make_model, make_structure):

@@ -116,10 +116,12 @@ def test_a_centre_type_without_slots_counts(make_model):
 @pytest.mark.parametrize("protection", [0.0, 0.05])
 def test_distance_of_an_argument(make_model, protection):
     d = make_model(env_protection=protection).descriptors[0]
-    r = np.array([0.4, 1.0, 2.5, 3.9])
+    r = np.array([1e-6, 0.01, 0.4, 1.0, 2.5, 3.9, d.rcut - 1e-3])
     u = np.clip((r - d.rcut_smth) / (d.rcut - d.rcut_smth), 0, 1)
     x = ((u**3 * (-6 * u**2 + 15 * u - 10) + 1) / (r + protection) - d.mean[1]) / d.std[1, 0]
     np.testing.assert_allclose(d.radial.distance(1, x), r, atol=1e-9)
+    nowhere = (np.array([-1e-9, 1e9]) - d.mean[1]) / d.std[1, 0]  # no neighbour has the first; only without protection one the other
+    np.testing.assert_allclose(d.radial.distance(1, nowhere), [d.rcut, 0.0], atol=2e-9)
 
 
 def test_steps_of_products_that_change_at_0_alone():

@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 
 from pybuild.errors import InputError
+from pybuild.structures import neighbours
 from pybuild.structures.neighbours import cell_heights, neighbour_pairs
 
 TRICLINIC = np.array([[7.0, 0.0, 0.0], [2.0, 6.0, 0.0], [1.0, -1.0, 5.0]])
+
+
+@pytest.fixture(params=["all", "cells"])
+def _search(request, monkeypatch):
+    """Of few atoms all points are looked at, of many those in the cells around."""
+    if request.param == "cells":
+        monkeypatch.setattr(neighbours, "FEW_CANDIDATES", 0)
 
 
 def all_pairs(positions, cell, cutoff):
@@ -26,6 +34,7 @@ def all_pairs(positions, cell, cutoff):
     return np.array(sorted(rows))
 
 
+@pytest.mark.usefixtures("_search")
 @pytest.mark.parametrize("cutoff", [1.5, 4.0, 9.3])  # smaller and larger than the cell
 @pytest.mark.parametrize("cell", [None, TRICLINIC, np.diag([6.0, 30.0, 5.0])])
 def test_against_brute_force(cell, cutoff):
@@ -46,6 +55,7 @@ def test_against_brute_force(cell, cutoff):
     assert np.all(np.diff(i) >= 0)
 
 
+@pytest.mark.usefixtures("_search")
 def test_an_atom_sees_its_own_images():
     i, j, d = neighbour_pairs(np.zeros((1, 3)), np.eye(3) * 2.0, 2.0)
     assert len(i) == 6
@@ -54,6 +64,7 @@ def test_an_atom_sees_its_own_images():
     np.testing.assert_allclose(np.linalg.norm(d, axis=1), 2.0)
 
 
+@pytest.mark.usefixtures("_search")
 def test_only_some_centres():
     positions = np.random.default_rng(4).uniform(0, 1, (15, 3)) @ TRICLINIC
     i, j, d = neighbour_pairs(positions, TRICLINIC, 4.0)
