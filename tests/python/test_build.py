@@ -8,6 +8,7 @@ import pytest
 
 from pybuild.compress import build as building
 from pybuild.compress.build import Measured, Options, build, tightened
+from pybuild.compress.stored import same_part
 from pybuild.compress.trials import Goal, within
 from pybuild.compress.truncation import Errors, difference
 from pybuild.errors import InputError
@@ -195,6 +196,26 @@ def test_rounds_measure_what_has_changed_alone(make_model, monkeypatch, form):
     assert len(parts) - n > n
     assert again.measured == result.measured
     assert to_bytes(again.tables) == to_bytes(result.tables)
+
+
+def with_first_input(tables, **changed):
+    """Another choice for the first centre type."""
+    fitting = tables.fittings[0]
+    taken = dataclasses.replace(fitting.inputs[0], **changed)
+    return dataclasses.replace(tables, fittings=(dataclasses.replace(fitting, inputs=(taken,)), *tables.fittings[1:]))
+
+
+def test_parts_that_are_the_same(make_model):
+    model = make_model(seed=2, widths=(1, 6, 12))
+    tables = build(model, M, Options(form="combined")).tables
+    fewer = np.minimum(tables.fittings[0].inputs[0].row_end, 1)
+    parts = ("double", "mixed", "all")
+    assert [same_part(tables, with_first_input(tables, row_end_mixed=fewer), part) for part in parts] == [True, False, True]
+    assert [same_part(tables, with_first_input(tables, row_end_double=fewer), part) for part in parts] == [False, True, True]
+    direct = build(model, M, Options(form="direct")).tables
+    shorter = dataclasses.replace(direct, tables=tuple(table.first(table.rank - 1) for table in direct.tables))
+    assert [same_part(direct, direct, part) for part in parts] == [True] * 3
+    assert [same_part(direct, shorter, part) for part in parts] == [False] * 3
 
 
 def test_same_bytes_every_time_and_through_the_file(make_model, make_structure):
