@@ -120,7 +120,8 @@ def test_distance_of_an_argument(make_model, protection):
     u = np.clip((r - d.rcut_smth) / (d.rcut - d.rcut_smth), 0, 1)
     x = ((u**3 * (-6 * u**2 + 15 * u - 10) + 1) / (r + protection) - d.mean[1]) / d.std[1, 0]
     np.testing.assert_allclose(d.radial.distance(1, x), r, atol=1e-9)
-    nowhere = (np.array([-1e-9, 1e9]) - d.mean[1]) / d.std[1, 0]  # no neighbour has the first; only without protection one the other
+    # No neighbour has the first, and one has the second only without protection.
+    nowhere = (np.array([-1e-9, 1e9]) - d.mean[1]) / d.std[1, 0]
     np.testing.assert_allclose(d.radial.distance(1, nowhere), [d.rcut, 0.0], atol=2e-9)
 
 
