@@ -5,8 +5,7 @@ alone.
 The statistics of a centre's neighbourhood fix the density: with n_sel the number of slots, the sum of s(r) over the neighbours
 of an atom was n_sel <s> on average; a uniform gas has 4 pi rho times the integral of sw(r) r dr. Two sets that share no
 structure: one that columns and products are chosen on, and one that the choice is judged on. Both hold mixtures and pure
-elements, thin gases and as many neighbours as sel is meant for, packed at random, and pure elements as dense crystals, where
-errors add up most: all elements to choose on, some to judge on, and there a mixture, too.
+elements, thin gases and as many neighbours as sel is meant for; the first is packed at random, the second also has crystals.
 Atoms thrown in at random are pushed apart until no pair is closer than in the training data; pairs just above that are common,
 so the whole range of the tables is visited. A third kind has pairs closer than in the training data, down to the end of the
 tables.
@@ -55,15 +54,14 @@ class _Recipe:
 def probe_structures(model: ModelDescription, distances: Array) -> list[Structure]:
     """Those to choose on. distances (N, N): no pair of types closer, angstrom."""
     rho, full, packed = _densities(model, distances)
-    dense = min(max(1.2 * rho, full), packed)
     recipes = [
         _Recipe(rho),
         _Recipe(0.9 * rho, 1.1),
         _Recipe(0.6 * rho),
         _Recipe(max(rho, TYPICAL_FILLING * full), 1.05),
-        _Recipe(dense),
+        _Recipe(min(max(1.2 * rho, full), packed)),
         _Recipe(0.05 * rho),
-        *(_Recipe(dense, 1.02, pure=a, crystal=True) for a in _elements(model)),
+        *(_Recipe(rho, 1.02, pure=a) for a in _elements(model)),
     ]
     return with_parameters(model, [_structure(model, distances, recipe, seed) for seed, recipe in enumerate(recipes, 1)])
 

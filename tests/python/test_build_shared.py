@@ -93,8 +93,8 @@ def test_the_full_water_model_is_small(shared_models):
 
 
 def test_a_table_just_above_a_pack_is_narrowed(shared_models, monkeypatch):
-    """Columns that begin a pack of 8 channels are given up for others' products: 24 and 24, not 25 and 25."""
-    model, options = read_model(shared_models / "water-full" / "model.pth"), Options(tolerance=3.5e-9, form="folded")
+    """Columns that begin a pack of 8 channels are given up for others' products: 24 and 24, not 25 and 26."""
+    model, options = read_model(shared_models / "water-full" / "model.pth"), Options(tolerance=3e-9, form="folded")
     narrow = build(model, model.min_nbor_dist, options).tables
     monkeypatch.setattr(square, "FEW", 2 * square.DOUBLE_PACK)  # no remainder is as small
     wide = build(model, model.min_nbor_dist, options).tables
