@@ -115,7 +115,7 @@ class SquareChooser:
         chosen = {a: of_all for a, (of_all, _, _) in lists.items()}
         search = self._of_combinations(chosen)
         most, of_double, of_mixed = ({a: np.arange(len(taken[k])) for a, taken in lists.items()} for k in range(3))
-        guesses = (in_double, in_mixed) if self._before is None else (self._before.double.level, self._before.mixed.level)
+        guesses = (None, None) if self._before is None else (self._before.double.level, self._before.mixed.level)
         double = search.within(search.rankings, search.last, goal.double, of_double, guesses[0])
         if double is None and goal.form == "combined":
             double = search.choice(search.rankings, search.last, of_double)
