@@ -392,6 +392,8 @@ void PairDPCompressedBase::add_parameters(const dpc::Model& model, dpc::Inputs& 
 
 int PairDPCompressedBase::n_all() const { return atom->nlocal + atom->nghost; }
 
+int PairDPCompressedBase::n_own() const { return neighbor->includegroup != 0 ? atom->nfirst : atom->nlocal; }
+
 double PairDPCompressedBase::memory_usage() {
     const double bytes = Pair::memory_usage() + sizeof(int) * types_.capacity() + sizeof(double) * aparam_.capacity();
     return deviation_ ? bytes + static_cast<double>(deviation_->bytes()) : bytes;

@@ -117,6 +117,7 @@ protected:
     virtual void sync_for(Compute&) {}
 
     int n_all() const;
+    int n_own() const;  // the first atoms, which LAMMPS' lists have as centres
     bool wants_atom_virial() const { return vflag_atom || cvflag_atom; }
     void comm_forward_types();
     void comm_reverse_forces(double* forces);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Between the views of LAMMPS' package KOKKOS and dpc::kokkos::Evaluator, or, where the views lie as
-// the arrays of LAMMPS without KOKKOS do, dpc::Evaluator; see pair_dpcompressed_kokkos.h. Nothing is copied but what is wanted on the host: energies and virials
-// per atom, in the steps that ask for them, the forces of each model where their deviation is
-// measured, and atom types where they change between two builds of the list.
+// the arrays of LAMMPS without KOKKOS do, dpc::Evaluator; see pair_dpcompressed_kokkos.h. Nothing is
+// copied but what is wanted on the host: energies and virials per atom, in the steps that ask for
+// them, the forces of each model where their deviation is measured, and atom types where they change
+// between two builds of the list.
 #include "pair_dpcompressed_kokkos.h"
 
+#include <algorithm>
 #include <type_traits>
 
 #include "atom_kokkos.h"
@@ -66,8 +68,14 @@ struct ListRows {
     decltype(NeighListKokkos<DeviceType>::d_neighbors) neighbours;
     TagView<DeviceType> tags;
 
-    ListRows(const NeighListKokkos<DeviceType>& list, const TagView<DeviceType>& atom_tags)
-        : n_centres(list.inum), centres(list.d_ilist), counts(list.d_numneigh), neighbours(list.d_neighbors), tags(atom_tags) {}
+    /// n_own: atoms that may be centres. Of a list that is a part of another, LAMMPS leaves inum as it
+    /// was before where the other is empty.
+    ListRows(const NeighListKokkos<DeviceType>& list, int n_own, const TagView<DeviceType>& atom_tags)
+        : n_centres(std::min(list.inum, n_own)),
+          centres(list.d_ilist),
+          counts(list.d_numneigh),
+          neighbours(list.d_neighbors),
+          tags(atom_tags) {}
 
     KOKKOS_FUNCTION int centre(int c) const { return centres(c); }
     KOKKOS_FUNCTION int count(int i) const { return counts(i); }
@@ -177,9 +185,22 @@ constexpr bool kIsHostArray = std::is_same_v<typename View::memory_space, Kokkos
                               std::is_same_v<typename View::array_layout, Kokkos::LayoutRight> &&
                               std::is_same_v<typename View::non_const_value_type, Element>;
 
+/// Spaces whose threads are those that dpc::Evaluator starts.
+template <class Space>
+constexpr bool kHasOwnThreads = false;
+#if defined(KOKKOS_ENABLE_SERIAL)
+template <>
+constexpr bool kHasOwnThreads<Kokkos::Serial> = true;
+#endif
+#if defined(KOKKOS_ENABLE_OPENMP)
+template <>
+constexpr bool kHasOwnThreads<Kokkos::OpenMP> = true;
+#endif
+
 template <class DeviceType>
-constexpr bool kHasHostArrays = kIsHostArray<PositionView<DeviceType>, double> && kIsHostArray<ForceView<DeviceType>, double> &&
-                                kIsHostArray<decltype(NeighListKokkos<DeviceType>::d_neighbors), int>;
+constexpr bool kHasHostArrays =
+    kHasOwnThreads<DeviceType> && kIsHostArray<PositionView<DeviceType>, double> && kIsHostArray<ForceView<DeviceType>, double> &&
+    kIsHostArray<decltype(NeighListKokkos<DeviceType>::d_neighbors), int>;
 
 /// dpc::Evaluator, whose kernels are faster on a processor, on views that are arrays of the host.
 template <class DeviceType>
@@ -262,8 +283,8 @@ std::unique_ptr<typename PairDPCompressedKokkos<DeviceType>::ViewEngine> make_en
 }
 
 template <class DeviceType>
-ListRows<DeviceType> rows_of(NeighList* list, AtomKokkos& atoms) {
-    return {*static_cast<NeighListKokkos<DeviceType>*>(list), atoms.k_tag.template view<DeviceType>()};
+ListRows<DeviceType> rows_of(NeighList* list, int n_own, AtomKokkos& atoms) {
+    return {*static_cast<NeighListKokkos<DeviceType>*>(list), n_own, atoms.k_tag.template view<DeviceType>()};
 }
 
 }  // namespace
@@ -387,7 +408,10 @@ void PairDPCompressedKokkos<DeviceType>::take_list(std::size_t k) {
     if (k > 0 && !has_other_types && engines_[k]->share_neighbours(*engines_.front())) {
         return;
     }
-    engines_[k]->set_neighbours(n_all(), types_for(k), rows_of<DeviceType>(list, *atomKK));
+    if (needs_tags()) {
+        atomKK->sync(execution_space, TAG_MASK);
+    }
+    engines_[k]->set_neighbours(n_all(), types_for(k), rows_of<DeviceType>(list, n_own(), *atomKK));
 }
 
 /// Forces of one model alone go to the host, and to the atoms where it drives.
@@ -435,8 +459,8 @@ PairDPCompressedBase::Results PairDPCompressedKokkos<DeviceType>::evaluate(std::
     Results results;
     dpc::Inputs inputs{nullptr, task.units};
     add_parameters(*models_[k].model, inputs);
-    results.totals = engines_[k]->compute(atomKK->k_x.template view<DeviceType>(), rows_of<DeviceType>(list, *atomKK), inputs,
-                                          out, task.fparam_gradient, task.measures);
+    results.totals = engines_[k]->compute(atomKK->k_x.template view<DeviceType>(), rows_of<DeviceType>(list, n_own(), *atomKK),
+                                          inputs, out, task.fparam_gradient, task.measures);
     if (task.forces != nullptr) {
         hand_over(task);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // pair_style dpcompressed/kk: atoms, neighbour list and forces stay where LAMMPS' package KOKKOS
-// has them, on a GPU or on the processor's threads, and dpc::kokkos::Evaluator computes there.
+// has them, on a GPU or on the processor's threads, and dpc::kokkos::Evaluator computes there; on a
+// processor dpc::Evaluator, whose kernels are faster.
 // Types of LAMMPS' views changed their names in September 2025; this code names none of them.
 #ifndef LMP_PAIR_DPCOMPRESSED_KOKKOS_H
 #define LMP_PAIR_DPCOMPRESSED_KOKKOS_H
@@ -19,7 +20,7 @@ public:
     void settings(int narg, char** arg) override;
     double memory_usage() override;
 
-    class ViewEngine;  // dpc::kokkos::Evaluator in one precision
+    class ViewEngine;  // an evaluator in one precision
 
 protected:
     std::string start_engines() override;

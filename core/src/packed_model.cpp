@@ -7,6 +7,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "dpc/errors.hpp"
 #include "dpc/math/counts.hpp"
 #include "dpc/math/slots.hpp"
 #include "table_grid.hpp"
@@ -14,6 +15,16 @@
 
 namespace dpc {
 namespace {
+
+/// A number of the model as evaluators have it.
+template <class To>
+To narrowed(double value) {
+    const auto number = static_cast<To>(value);
+    if (!std::isfinite(number)) {
+        throw InputError("the model has numbers beyond those of single precision: evaluate it in double precision");
+    }
+    return number;
+}
 
 constexpr double kEndless = 1e300;
 constexpr double kRadialScale = 1.0 / 5.0;  // of se_e2_r, D = sum G/(5 n_sel)
@@ -172,7 +183,7 @@ const Real* PackedModel<Real>::keep(const double* values, std::size_t n) {
     } else {
         storage_.push_back(std::make_unique<AlignedArray<Real>>());
         Real* copy = storage_.back()->reserve(n);
-        std::transform(values, values + n, copy, [](double value) { return static_cast<Real>(value); });
+        std::transform(values, values + n, copy, narrowed<Real>);
         return copy;
     }
 }
@@ -192,7 +203,7 @@ PackedMatrix<Number> PackedModel<Real>::pack_matrix(int n_out, int n_in, const E
     for (int first = 0; first < n_out; first += kPanelRows) {
         for (int column = 0; column < n_in; ++column) {
             for (int row = first; row < first + kPanelRows; ++row) {
-                *to++ = row < n_out ? static_cast<Number>(element(row, column)) : Number(0);
+                *to++ = row < n_out ? narrowed<Number>(element(row, column)) : Number(0);
             }
         }
     }
@@ -237,7 +248,7 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
         for (int power = 0; power < n_powers; ++power) {
             const double* from = table.coef + (static_cast<std::ptrdiff_t>(interval) * n_powers + power) * table.rank;
             for (int channel = 0; channel < rank; ++channel) {
-                of_channel(interval, channel)[power * multiple] = static_cast<Real>(from[channel]);
+                of_channel(interval, channel)[power * multiple] = narrowed<Real>(from[channel]);
             }
         }
     }
@@ -254,8 +265,8 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
         const double value = math::with_order(
             table.order, [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, width, slope); });
         Real* beyond = of_channel(table.n_intervals, channel);
-        beyond[0] = static_cast<Real>(value);
-        beyond[multiple] = static_cast<Real>(slope);
+        beyond[0] = narrowed<Real>(value);
+        beyond[multiple] = narrowed<Real>(slope);
     }
     set.tables.push_back({grids_[t].grid(), table.order, rank, stride, coef});
 }
@@ -282,9 +293,9 @@ PackedTypePair<Real> PackedModel<Real>::pack_pair(const Descriptor& descriptor, 
     const double x_pad = -environment.mean * environment.inverse_std_radial;
     for (int channel = 0; channel < packed.table->rank; ++channel) {
         const auto phi = [&](double x) { return channel_at(table, packed.table->grid, channel, x); };
-        packed.padding.push_back(static_cast<Real>(has_vector ? phi(x_pad) * x_pad : phi(x_pad)));
+        packed.padding.push_back(narrowed<Real>(has_vector ? phi(x_pad) * x_pad : phi(x_pad)));
         if (!has_vector) {
-            packed.masked.push_back(static_cast<Real>(phi(0)));
+            packed.masked.push_back(narrowed<Real>(phi(0)));
         }
     }
     return packed;

@@ -38,7 +38,7 @@ MISSED = 10.0  # times the share of the tolerance: an error that may have been m
 REGIONS, DEPTH = 16, 3  # pieces that a range is cut into, and each of these where that pays, so many times
 WORTH = 0.3  # of the largest step of the pieces: a piece with a smaller one is cut again
 FINEST_OF_REGION = 1e-6
-NEXT_TO = 1e-3  # of a piece: an end so near is its end
+NEXT_TO = 1e-3  # of a piece: ends so near each other are one
 INSIDE = (0.1, 0.211324865405187, 0.5, 0.788675134594813, 0.9)  # where errors are looked for between knots
 
 
@@ -100,11 +100,12 @@ class _Errors:
 
     def pieces(self, bounds: Bounds) -> list[Bounds]:
         """Of a range, cut where neighbours of another centre type come into reach: errors beyond it are not seen."""
-        edges = np.linspace(*bounds, REGIONS + 1)
-        outermost = self._plan.outermost
-        inside = outermost[(outermost > bounds[0]) & (outermost < bounds[1])]
-        apart = np.abs(inside[:, None] - edges).min(axis=1) > NEXT_TO * (edges[1] - edges[0])
-        return list(itertools.pairwise(np.union1d(edges, inside[apart]).tolist()))
+        edges = np.linspace(*bounds, REGIONS + 1).tolist()
+        least = NEXT_TO * (edges[1] - edges[0])
+        for x in self._plan.outermost.tolist():
+            if bounds[0] < x < bounds[1] and min(abs(x - edge) for edge in edges) > least:
+                edges.append(x)
+        return list(itertools.pairwise(sorted(edges)))
 
     def are_like_others(self, first: float, end: float, step: float, allowed: float) -> bool:
         """Whether those of the intervals at the first argument that is looked up are within what is allowed, and the function's

@@ -108,9 +108,9 @@ def _first_bytes(path: Path) -> bytes:
             other_files.refuse_folder(path)
         with path.open("rb") as file:
             start = file.read(HEAD_BYTES)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no name of a file
         other_files.refuse_prefix(path)
-        raise ReadError(f"cannot be read: {error.strerror or error}") from error
+        raise ReadError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if not start:
         raise ReadError("is empty")
     return start

@@ -7,6 +7,7 @@ TensorFlow checkpoint (`.data-00000-of-00001`) are bare numbers: these alone are
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def refuse_folder(path: Path) -> None:
 
 def refuse_prefix(path: Path) -> None:
     """Raise UnsupportedModel for a name that several files of a TensorFlow checkpoint begin with; return for any other."""
-    if path.with_name(f"{path.name}.index").is_file():
+    if os.path.isfile(path.with_name(f"{path.name}.index")):  # unlike Path.is_file False where a name is too long or not to be seen
         raise _error(True, f"is a training checkpoint of TensorFlow ({path.name}.index and others)", TENSORFLOW_FREEZE)
 
 
@@ -102,7 +103,7 @@ def _is_tensorflow_index(_: bytes, path: Path) -> bool:
 
 def _is_of_saved_model(start: bytes, path: Path) -> bool:
     """Its program, or a file in its folder of variables."""
-    beside = path.parent.name == "variables" and (path.parents[1] / "saved_model.pb").is_file()
+    beside = path.parent.name == "variables" and os.path.isfile(path.parents[1] / "saved_model.pb")
     return beside or SAVED_MODEL.match(start) is not None
 
 

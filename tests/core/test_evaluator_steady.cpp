@@ -179,6 +179,25 @@ TEST(PositionsThatAreNotFinite, AreFound) {
     EXPECT_EQ(index_found(x), (500 - 64) / 3);
 }
 
+/// Finite numbers of a model that single precision does not hold.
+TEST(NumbersBeyondSinglePrecision, AreAnErrorThere) {
+    for (const auto& [name, n] : {std::pair("fitting.0.0.bias", 3U), {"fitting.1.0.bias", 5U}}) {
+        TableBuilder file = small_model();
+        std::vector<double> values(n, 0.5);
+        values.back() = -1e39;
+        file.f64(name, {n}, values);
+        const Bytes bytes = file.bytes();
+        const auto model = dpc::Model::from_bytes(bytes.data(), bytes.size());
+        EXPECT_NO_THROW(Evaluator(model, 1, Precision::float64));
+        try {
+            Evaluator(model, 1, Precision::mixed);
+            ADD_FAILURE() << name;
+        } catch (const dpc::InputError& error) {
+            EXPECT_NE(std::string(error.what()).find("beyond those of single precision"), std::string::npos);
+        }
+    }
+}
+
 class AnyPrecision : public testing::TestWithParam<Precision> {};
 
 /// The sums over atoms are in double in both precisions, and an atom's share does not depend on who computes it.

@@ -41,7 +41,7 @@ def full(style: str, extra: str = "", coeff: str = "* * O H") -> str:
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("factors", ["", "special_bonds lj/coul 0 1 1", "special_bonds lj/coul 1 0 1"])
-@on_backends("host", "kk")
+@on_backends("host", "kk", "kk_host")
 def test_special_bonds_of_zero_are_refused(factors: str, ranks: int, lammps: Lammps, molecules: System, small: Path) -> None:
     """LAMMPS' default is 0 0 0, which drops every bonded pair."""
     run = lammps.run(full(lammps.style(small), factors) + static(), ranks, check=False)

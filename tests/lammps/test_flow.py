@@ -15,7 +15,7 @@ SAME = 1e-9  # eV, eV/angstrom: the same atoms in another run
 
 
 @pytest.mark.parametrize("ranks", [1, 4])
-@on_backends("host", "kk")
+@on_backends("host", "kk", "kk_host")
 def test_heat_flux_is_the_derivative_of_the_energy_moment(ranks: int, lammps: Lammps, water: System, small: Path) -> None:
     """J = d/dt sum r_i e_i, exact in an open box. Only centroid/stress/atom gives a many-body potential's."""
     step = 1e-6  # ps

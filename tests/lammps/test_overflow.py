@@ -55,7 +55,7 @@ def kinds(run: Run) -> list[str]:
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_openmp-2", "kk")
+@on_backends("host", "kokkos_openmp-2", "kk", "kk_host")
 def test_closer_than_training_data_warns(ranks: int, lammps: Lammps, small: Path, model: oracle.ModelDescription) -> None:
     distance = 0.99 * model.min_nbor_dist
     pair_at(lammps, distance)

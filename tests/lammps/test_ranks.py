@@ -30,7 +30,7 @@ def model(shared: Path) -> oracle.ModelDescription:
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
-@on_backends("host", "kokkos_openmp", "kk")
+@on_backends("host", "kokkos_openmp", "kk", "kk_host")
 def test_ranks_without_atoms(ranks: int, lammps: Lammps, small: Path, model: oracle.ModelDescription) -> None:
     """One molecule in the corner of a box that is cut into slabs."""
     positions = np.array([[1.0, 1.0, 1.0], [1.9, 1.2, 1.0], [0.8, 1.9, 1.3]])
@@ -43,7 +43,7 @@ def test_ranks_without_atoms(ranks: int, lammps: Lammps, small: Path, model: ora
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_lone_atoms(ranks: int, lammps: Lammps, small: Path, model: oracle.ModelDescription) -> None:
     """No neighbours at all: the energy of the empty environment, no force."""
     positions = np.array([[5.0, 5.0, 5.0], [35.0, 5.0, 5.0]])
@@ -67,7 +67,7 @@ pair_coeff * * O H
     assert lammps.run(script, ranks=2).value("energy")[0] == 0
 
 
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_atoms_migrate_between_ranks(lammps: Lammps, water: System, small: Path) -> None:
     script = setup("water.data", lammps.style(small, "overflow warn"), "* * O H")
     script += """

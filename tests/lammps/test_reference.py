@@ -52,9 +52,11 @@ def assert_reference(lammps: Lammps, expected: dict[str, Array], tables: Path, r
         np.testing.assert_allclose(virial, expected[f"virial{frame}"], rtol=0, atol=VIRIAL, err_msg=f"frame {frame}")
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 4])
+WAYS = [("host", 1), ("host", 2), ("host", 4), ("kk", 1), ("kk", 4), ("kk_host", 1), ("kk_host", 2)]
+
+
+@pytest.mark.parametrize(("lammps", "ranks"), WAYS, indirect=["lammps"])
 @pytest.mark.parametrize("model", MODELS)
-@on_backends("host", "kk")
 def test_model_equals_reference(
     model: str, ranks: int, lammps: Lammps, reference: Callable[[str], dict[str, Array]], tables: Callable[[str], Path]
 ) -> None:
@@ -85,7 +87,7 @@ def test_tensorflow_model_equals_reference(model: str, lammps: Lammps, shared: P
     assert_reference(lammps, expected, tables, 2)
 
 
-@on_backends("host", "kk")
+@on_backends("host", "kk", "kk_host")
 def test_virtual_atoms(lammps: Lammps, shared: Path, tmp_path: Path) -> None:
     """TensorFlow's type -1 is NULL: such atoms are as if they were not there, wherever they are, and take no slot."""
     tables, expected = tensorflow_tables(shared, "se_atten_v2", tmp_path)

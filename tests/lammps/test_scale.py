@@ -20,7 +20,7 @@ ADAPT = "variable f equal {value}\nfix a all adapt 1 pair dpcompressed scale {pa
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("factor", [FACTOR, 0.0])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_everything_is_scaled(factor: float, ranks: int, lammps: Lammps, water: System, small: Path) -> None:
     script = setup("water.data", lammps.style(small), "* * O H") + PER_ATOM
     plain = lammps.run(script + static("plain.dump", COLUMNS))

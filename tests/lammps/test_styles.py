@@ -45,7 +45,7 @@ def row_forces(box: float) -> Array:
 
 @in_both_precisions
 @pytest.mark.parametrize("ranks", [1, 2])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_null_types_are_not_there(
     ranks: int, precision: str, lammps: Lammps, water: System, small: Path, small_reference: dict
 ) -> None:
@@ -82,6 +82,20 @@ def test_hybrid(ranks: int, precision: str, lammps: Lammps, water: System, small
     forces = lammps.run(script + static(), ranks).dump("forces.dump")
     np.testing.assert_allclose(forces[:192], small_reference["forces0"], rtol=0, atol=PRECISIONS[precision][0])
     np.testing.assert_allclose(forces[192:], row_forces(water.cell[0, 0]), rtol=0, atol=SAME)
+
+
+@pytest.mark.parametrize("dx", [-18.5, -30.0])
+@on_backends("host", "kk", "kk_host")
+def test_a_rank_that_loses_its_last_atom(dx: float, lammps: Lammps, small: Path) -> None:
+    """Atoms of a hybrid style move to the other rank; this one keeps ghosts, or nothing. Their energy stays what it was."""
+    positions = np.array([[45, 10, 10], [46, 10, 10], [44.8, 10.9, 10], [45, 4, 10], [48, 4, 10.0]])
+    System(("O", "H", "X"), np.array([1, 2, 2, 3, 3]), positions, np.diag([60.0, 20, 20])).write(lammps.folder / "five.data")
+    style = f"hybrid/overlay {lammps.style(small, 'overflow warn')} zero 4.0"
+    script = "processors * 1 1\n" + setup("five.data", style, "* * dpcompressed O H NULL") + "pair_coeff * 3 zero\n"
+    for move in ("", f"displace_atoms all move {dx} 0 0\n", f"displace_atoms all move {-dx} 0 0\n"):
+        script += f'{move}run 0\nprint "energy: $(pe:%.17g)"\n'
+    before, moved, back = lammps.run(script, ranks=2).values("energy")
+    np.testing.assert_allclose([moved[0], back[0]], before[0], rtol=0, atol=1e-9)
 
 
 @on_backends("host", "kk")

@@ -49,7 +49,7 @@ dump_modify d format float %.17g
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("name", ["se_e2_a-small", "dpa1-strip-attn0", "hybrid-a_e3", "zbl-dpa1", "se_e3_tebd-strip"])
-@on_backends("host", "kokkos_serial", "kk")
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
 def test_against_all_distances(
     ranks: int, name: str, lammps: Lammps, water: System, tables: Callable[[str], Path], shared: Path
 ) -> None:

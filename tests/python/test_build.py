@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pybuild import calculator
 from pybuild.compress import build as building
 from pybuild.compress.build import Measured, Options, build, tightened
 from pybuild.compress.stored import same_part
@@ -376,6 +377,31 @@ def test_a_net_that_is_steep_where_nothing_is_looked_up(before, make_model, make
     assert result.measured.double.force < TOLERANCE
     exact, _, error = compare(model, result.tables, make_structure(1, n_types=1))
     assert error.force < TOLERANCE * max(1.0, np.abs(exact.forces).max())
+
+
+@pytest.mark.parametrize("apart", [1e-12, 1e-3])
+def test_a_net_that_is_steep_where_two_centre_types_begin(apart, make_model, tmp_path):
+    """Arguments at the cut-off that differ by next to nothing give no interval of that length, whose coefficients single
+    precision would not hold."""
+    plain = make_model(4, n_types=3, widths=(1, 4, 8), type_one_side=True)
+    (d,) = plain.descriptors
+    mean, std = d.mean[0] * np.array([1.0, 1.0 + apart, 2.0]), np.repeat(d.std[:1], 3, axis=0)
+    plain = dataclasses.replace(plain, descriptors=(dataclasses.replace(d, mean=mean, std=std),))
+    model = with_steep_neuron(plain, float(plain.descriptors[0].radial.x_pad.min()), 2000.0)
+    result = build(model, M)
+    for table in result.tables.tables:
+        assert table.segments[:, 1].min() > 1e-6
+        assert np.abs(table.coef).max() < 1e30
+    assert result.measured.double.force < TOLERANCE
+    path = tmp_path / "tables.bin"
+    path.write_bytes(to_bytes(result.tables))
+    tables = calculator.load(path)
+    for distance in np.geomspace(1e-7, 3e-3, 5):
+        positions, types = np.array([[0, 0, 0], [d.rcut - distance, 0, 0], [0, 1.9, 0.3]]), np.array([1, 1, 2])
+        exact = reference.evaluate(model, positions, types)
+        for precision, allowed in (("double", TOLERANCE), ("mixed", 1e-4)):
+            found = calculator.evaluate(tables, positions, types, precision=precision)
+            np.testing.assert_allclose(found.forces, exact.forces, rtol=0, atol=allowed)
 
 
 def test_relu_tables_are_exact(make_model, make_structure):

@@ -584,6 +584,9 @@ def test_folder_and_missing_file(tmp_path):
         read_model(tmp_path)
     with pytest.raises(ReadError, match=r"cannot be read: No such file"):
         read_model(tmp_path / "none.pth")
+    for name, message in (("a" * 300, "File name too long"), ("a\0.pth", "null")):
+        with pytest.raises(ReadError, match=f"cannot be read: .*{message}"):
+            read_model(tmp_path / name)
 
 
 def test_folders_by_what_is_in_them(tmp_path):

@@ -169,7 +169,9 @@ def _nearest(top: Tree, arrays: Arrays) -> float | None:
         if value is not None:
             if holder is top.get(VARIABLES):
                 array = np.asarray(arrays(value, "min_nbor_dist")).reshape(-1)
-                value = float(array[0]) if array.size == 1 and array.dtype.kind in "fiu" else None
+                if array.size != 1 or array.dtype.kind not in "fiu":
+                    raise ReadError(f"min_nbor_dist: {array.size} numbers of type {array.dtype}, must be one real number")
+                value = float(array[0])
             return get.number(value, "min_nbor_dist")
     return None
 
