@@ -74,7 +74,7 @@ def refuse_folder(path: Path) -> None:
 
 def refuse_prefix(path: Path) -> None:
     """Raise UnsupportedModel for a name that several files of a TensorFlow checkpoint begin with; return for any other."""
-    if os.path.isfile(path.with_name(f"{path.name}.index")):  # unlike Path.is_file False where a name is too long or not to be seen
+    if os.path.isfile(path.with_name(f"{path.name}.index")):  # False, unlike Path.is_file, where a name is too long
         raise _error(True, f"is a training checkpoint of TensorFlow ({path.name}.index and others)", TENSORFLOW_FREEZE)
 
 
