@@ -2,10 +2,10 @@
 """Which tables a model needs and over which range (docs/theory.md section 2).
 
 The argument of a table is x = (s(r) - mean_a) / std_a with the statistics of the centre's type a. A table runs from
-L = floor(-mean/std) (s = 0 is at -mean/std, where a table may begin as well, see steps.py), to U = ceil((sw(m)/m - mean)/std), where
-m is the smallest neighbour distance of the training data, with a fine step, and on to the extrapolation limit e U with a coarse one.
-Only the radial component counts. Kinks of the net are knots. A table over the product of two neighbours' vectors goes as far on both
-sides of 0, to U = ceil((s(m)/std')^2).
+L = floor(-mean/std) (s = 0 is at -mean/std, where a table may begin as well, see steps.py) to U = ceil((sw(m)/m - mean)/std),
+where m is the smallest neighbour distance of the training data, with a fine step, and on to the extrapolation limit e U with a
+coarse one. Only the radial component counts. Kinks of the net are knots. A table over the product of two neighbours' vectors
+goes as far on both sides of 0, to U = ceil((s(m)/std')^2).
 """
 
 from __future__ import annotations
