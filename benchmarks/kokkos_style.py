@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -19,6 +17,7 @@ from typing import Any
 
 import lammps_run
 import machine
+from bench_core import compress
 from lammps_run import SYSTEMS, WITH_MODEL, Program, System
 
 KERNELS = {"host": "", "kokkos": "device kokkos_openmp"}
@@ -31,14 +30,6 @@ def started_with_kokkos(lmp: Path, plugin: Path, threads: int, folder: Path) -> 
     script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(lmp))} -k on t {threads} -sf kk -pk kokkos neigh half newton on "$@"\n')
     script.chmod(0o755)
     return Program(script, Path("mpirun"), {"LAMMPS_PLUGIN_PATH": str(plugin), "OMP_PROC_BIND": "false"})
-
-
-def tables_of(system: System, shared: Path, folder: Path) -> Path:
-    """The system's table file."""
-    tables = folder / f"{system.model}.bin"
-    command = [sys.executable, "-m", "pybuild", str(shared / "models" / system.model / "model.pth"), str(tables)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return tables
 
 
 def compare(
@@ -79,7 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         program = started_with_kokkos(chosen.lmp.resolve(), chosen.plugin.resolve(), chosen.threads, Path(scratch))
         for system in (SYSTEMS[name] for name in chosen.systems):
-            tables = tables_of(system, chosen.shared, Path(scratch))
+            tables = compress(chosen.shared / "models" / system.model / "model.pth", Path(scratch))
             for precision in ("double", "mixed"):
                 rows.append(compare(program, system, tables, precision, chosen, Path(scratch)))
                 row = rows[-1]

@@ -19,6 +19,7 @@ from typing import Any
 
 import lammps_run
 import machine
+from bench_core import compress
 
 MIB = 2**20
 
@@ -67,20 +68,10 @@ def largest_resident_set(lmp: Path, script: str, folder: Path) -> tuple[int, str
     return int(done.stdout.rsplit(None, 1)[1]), done.stdout
 
 
-def compress(shared: Path, model: str, folder: Path) -> Path:
-    """tables of one of the shared models."""
-    tables = folder / f"{model}.bin"
-    subprocess.run(
-        [sys.executable, "-m", "pybuild", str(shared / "models" / model / "model.pth"), str(tables)],
-        check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    return tables
-
-
 def copper(lmp: Path, chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Of a crystal: largest resident sets, and what is ours of them an atom."""
     cells = round((chosen.many / 4) ** (1 / 3))
-    tables = compress(chosen.shared, chosen.model, folder)
+    tables = compress(chosen.shared / "models" / chosen.model / "model.pth", folder)
     settings = json.loads((chosen.shared / "models" / chosen.model / "input.json").read_text())
     styles = {"zero": (f"zero {settings['model']['descriptor']['rcut']} full", "pair_coeff * *")}
     styles |= {p: (f"dpcompressed {tables} precision {p}", "pair_coeff * * Cu") for p in ("double", "mixed")}
@@ -109,7 +100,7 @@ def main() -> None:
     report: dict[str, Any] = {"machine": machine.describe()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tables = compress(chosen.shared, "water-full", folder)
+        tables = compress(chosen.shared / "models" / "water-full" / "model.pth", folder)
         styles = {"empty": ("zero 6.0", "pair_coeff * *")}
         for precision in ("double", "mixed"):
             styles[precision] = (f"dpcompressed {tables} precision {precision}", "pair_coeff * * O H")

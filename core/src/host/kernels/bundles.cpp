@@ -7,6 +7,7 @@
 #include "dpc/math/counts.hpp"
 #include "dpc/math/moments.hpp"
 #include "dpc/simd.hpp"
+#include "host/kernels/eight.hpp"
 
 namespace dpc::host::DPC_ISA {
 namespace {
@@ -43,20 +44,6 @@ template <int ORDER, class Real>
 DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, std::int32_t interval, int channel) {
     return {table.coef + interval * (static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride), channel, Real(0)};
 }
-
-/// Eight numbers, in as many registers as that takes.
-template <class Real>
-struct Eight;
-template <>
-struct Eight<double> {
-    typedef double Vector __attribute__((vector_size(64)));
-    typedef std::int64_t Bits __attribute__((vector_size(64)));
-};
-template <>
-struct Eight<float> {
-    typedef float Vector __attribute__((vector_size(32)));
-    typedef std::int32_t Bits __attribute__((vector_size(32)));
-};
 
 /// Sums of the powers of the distances, and of these times w, of each bundle.
 template <int COMPONENTS, int ORDER, class Real>

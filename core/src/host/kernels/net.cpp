@@ -8,6 +8,7 @@
 #include "dpc/math/counts.hpp"
 #include "dpc/math/product_tile.hpp"
 #include "dpc/simd.hpp"
+#include "host/kernels/eight.hpp"
 
 namespace dpc::host::DPC_ISA {
 namespace {
@@ -125,20 +126,9 @@ void product_tile_and_half(int n_in, const Real* panel, int lanes, const Real* x
     }
 }
 
-/// The rows of a panel for one input as elements of a vector of eight.
-template <class T>
-struct RowsOf;
-template <>
-struct RowsOf<double> {
-    typedef double Vector __attribute__((vector_size(64)));
-};
-template <>
-struct RowsOf<float> {
-    typedef float Vector __attribute__((vector_size(32)));
-};
-
+/// The rows of a panel for one input, and zeros behind them.
 template <class Real>
-DPC_FUNCTION typename RowsOf<Real>::Vector load_rows(const Real* panel) {
+DPC_FUNCTION typename Eight<Real>::Vector load_rows(const Real* panel) {
 #if defined(__AVX512F__)
     constexpr int kMask = (1 << kPanelRows) - 1;
     if constexpr (sizeof(Real) == sizeof(double)) {
@@ -147,7 +137,7 @@ DPC_FUNCTION typename RowsOf<Real>::Vector load_rows(const Real* panel) {
         return _mm256_maskz_loadu_ps(kMask, panel);
     }
 #else
-    typename RowsOf<Real>::Vector rows{};
+    typename Eight<Real>::Vector rows{};
     std::memcpy(&rows, panel, kPanelRows * sizeof(Real));
     return rows;
 #endif
@@ -158,7 +148,7 @@ DPC_FUNCTION typename RowsOf<Real>::Vector load_rows(const Real* panel) {
 /// sums in memory.
 template <class Real, int M>
 void product_of_atoms(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
-    using Rows = typename RowsOf<Real>::Vector;
+    using Rows = typename Eight<Real>::Vector;
     constexpr int kPhases = M == 1 ? 4 : 2;
     Rows sum[kPhases][M];
     for (auto& of_phase : sum) {
