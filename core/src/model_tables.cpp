@@ -151,9 +151,9 @@ void require_inside(const Model& model, int t, double x, const std::string& what
     }
 }
 
-/// Arguments of empty slots, and of excluded neighbours where these are looked up.
+/// Arguments of neighbours at the cut-off, which are those of empty slots, and of excluded neighbours where these are looked up.
 void check_constant_arguments(const Model& model, const Descriptor& descriptor) {
-    if (descriptor.padding != nullptr || descriptor.is_three_body()) {  // nothing is looked up
+    if (descriptor.argument != TableArgument::x) {
         return;
     }
     for (std::size_t k = 0; k < descriptor.type_pairs.size(); ++k) {
@@ -164,7 +164,7 @@ void check_constant_arguments(const Model& model, const Descriptor& descriptor) 
         const std::size_t centre = k / model.type_map.size();
         const double x_pad = -descriptor.mean[centre] / descriptor.std_radial[centre];
         require_inside(model, pair.table, x_pad,
-                       "-mean/std = " + number_text(x_pad) + " of empty slots around centre type " + std::to_string(centre));
+                       "-mean/std = " + number_text(x_pad) + " at the cut-off around centre type " + std::to_string(centre));
         const bool excluded = pair.kind == PairKind::descriptor_excluded || pair.kind == PairKind::section_excluded;
         if (rules_of(descriptor.kind).looks_excluded_up && excluded) {
             require_inside(model, pair.table, 0, "0 of excluded neighbours around centre type " + std::to_string(centre));

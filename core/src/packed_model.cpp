@@ -16,12 +16,14 @@
 namespace dpc {
 namespace {
 
+constexpr const char* kBeyond = " beyond those of single precision: evaluate it in double precision";
+
 /// A number of the model as evaluators have it.
 template <class To>
 To narrowed(double value) {
     const auto number = static_cast<To>(value);
     if (!std::isfinite(number)) {
-        throw InputError("the model has numbers beyond those of single precision: evaluate it in double precision");
+        throw ModelError(std::string("the model has numbers") + kBeyond);
     }
     return number;
 }
@@ -590,7 +592,12 @@ template <class Real>
 PackedModel<Real>::~PackedModel() = default;
 
 template <class Real>
-void PackedModel<Real>::set_parameters(const double* fparam, const double* aparam) {
+void PackedModel<Real>::set_parameters(const Span& fparam, const Span& aparam) {
+    const auto most = 0.5 * static_cast<double>(std::numeric_limits<Real>::max());  // differences are taken, too
+    const auto is_beyond = [most](double value) { return !(std::abs(value) <= most); };
+    if (std::any_of(aparam.values, aparam.values + aparam.n, is_beyond)) {
+        throw InputError(std::string("the model is given atomic parameters") + kBeyond);
+    }
     for (std::size_t a = 0; a < biases_.size(); ++a) {
         if (model->fittings[a].layers.empty()) {
             continue;
@@ -599,10 +606,13 @@ void PackedModel<Real>::set_parameters(const double* fparam, const double* apara
         const double* row = model->parameter_weights(static_cast<int>(a));
         std::vector<double> bias(layer.bias, layer.bias + layer.n_out);
         for (int k = 0; k < model->n_parameters(); ++k, row += layer.n_out) {
-            const double value = k < model->n_fparam ? fparam[k] : aparam != nullptr ? aparam[k - model->n_fparam] : 0;
+            const double value = k < model->n_fparam ? fparam.values[k] : aparam.n > 0 ? aparam.values[k - model->n_fparam] : 0;
             for (int neuron = 0; neuron < layer.n_out; ++neuron) {
                 bias[static_cast<std::size_t>(neuron)] += row[neuron] * value;
             }
+        }
+        if (std::any_of(bias.begin(), bias.end(), is_beyond)) {
+            throw InputError(std::string("the model is given parameters") + kBeyond);
         }
         std::transform(bias.begin(), bias.end(), biases_[a].data(), [](double sum) { return static_cast<Real>(sum); });
     }

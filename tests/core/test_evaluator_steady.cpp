@@ -192,7 +192,7 @@ TEST(NumbersBeyondSinglePrecision, AreAnErrorThere) {
         try {
             Evaluator(model, 1, Precision::mixed);
             ADD_FAILURE() << name;
-        } catch (const dpc::InputError& error) {
+        } catch (const dpc::ModelError& error) {
             EXPECT_NE(std::string(error.what()).find("beyond those of single precision"), std::string::npos);
         }
     }

@@ -223,11 +223,11 @@ const Wrong kTables[] = {
      [](TableBuilder& f) { f.f64("table.1.coef", {12, 5, 3}, numbers(12 * 5 * 3)); }},
     {"basis_shape", "table.1.basis", "has shape (4, 2), expected (4, 3)",
      [](TableBuilder& f) { f.f64("table.1.basis", {4, 2}, numbers(8)); }},
-    {"empty_slot_below_table", "table.0.segments", "argument -mean/std = -4 of empty slots around centre type 0",
+    {"empty_slot_below_table", "table.0.segments", "argument -mean/std = -4 at the cut-off around centre type 0",
      element("descriptor.0.mean", 0, 0.5)},
-    {"empty_slot_above_trained_range", "table.0.segments", "argument -mean/std = 0.4 of empty slots around centre type 0",
+    {"empty_slot_above_trained_range", "table.0.segments", "argument -mean/std = 0.4 at the cut-off around centre type 0",
      element("descriptor.0.mean", 0, -0.05)},
-    {"empty_slot_at_end", "table.0.segments", "argument -mean/std = 0 of empty slots around centre type 0",
+    {"empty_slot_at_end", "table.0.segments", "argument -mean/std = 0 at the cut-off around centre type 0",
      [](TableBuilder& f) {
          f.f64("descriptor.0.mean", {2}, {-0.0, 0.04});
          f.f64("table.0.segments", {1, 3}, {-1.0, 0.1, 10.0});

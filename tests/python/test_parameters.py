@@ -202,6 +202,11 @@ def test_what_is_missing_is_said(model, make_structure, tmp_path):
             evaluate(fparam=[1.0], aparam=np.zeros((27, 1)))
         with pytest.raises(InputError, match="expected finite numbers"):
             evaluate(fparam=[1.0, np.nan], aparam=np.zeros((27, 1)))
+    ordinary = {"fparam": [1.0, 1.0], "aparam": np.zeros((27, 1))}
+    for given in (ordinary | {"fparam": [1e300, 1.0]}, ordinary | {"aparam": np.full((27, 1), 1e39)}):
+        assert np.isfinite(calculator.evaluate(tmp_path / "t.bin", x, types, cell, **given).energy)
+        with pytest.raises(InputError, match="parameters beyond those of single precision: evaluate it in double precision"):
+            calculator.evaluate(tmp_path / "t.bin", x, types, cell, precision="mixed", **given)
     core = calculator._core().Model.from_file(tmp_path / "t.bin")
     evaluator = calculator._core().Evaluator(core)
     evaluator.set_neighbours(np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros(2, np.int64), np.zeros(0, np.int32))

@@ -16,7 +16,7 @@ from deepmd_files import WRITERS, tree_of_dp, write_dp, write_json, write_packag
 
 from pybuild.compress.build import build
 from pybuild.errors import InputError, PybuildError, ReadError, UnsupportedModel
-from pybuild.model.net import Skip
+from pybuild.model.net import Net, Skip
 from pybuild.oracles import reference
 from pybuild.readers import describe, read_model, read_source
 from pybuild.readers.files.text_tree import loads_json, loads_yaml
@@ -330,6 +330,29 @@ def test_skips_of_fitting_nets(tree, tmp_path, backend, second):
         skips = [layer.skip for layer in net.layers]
         assert skips == [Skip.NONE, second, Skip.IDENTITY, Skip.NONE]
         assert [layer.idt is not None for layer in net.layers] == [skip is not Skip.NONE for skip in skips]
+
+
+def test_parameters_and_a_skip_around_the_first_layer(shared_models, tmp_path):
+    """The first layer of PyTorch's fitting nets keeps its input as well where the widths allow it, parameters among it."""
+    rng = np.random.default_rng(0)
+    made = tree_of_dp(shared_models / "se_e2_a-fparam_aparam" / "model.dp")
+    for net in made["model"]["fitting"]["nets"]["networks"]:
+        first, second, *others = net["layers"]
+        n_in, n_out = first["@variables"]["w"].shape
+        first["@variables"] = {"w": rng.normal(size=(n_in, n_in)), "b": rng.normal(size=n_in), "idt": rng.normal(size=n_in)}
+        first["resnet"] = True
+        second["@variables"] = {"w": rng.normal(size=(n_in, n_out)), "b": rng.normal(size=n_out), "idt": None}
+        net["layers"] = [first, second, *others]
+    model = read(made, tmp_path)
+    model.validate()
+    for net, written in zip(model.fitting.nets, made["model"]["fitting"]["nets"]["networks"], strict=True):
+        x = rng.normal(size=(5, net.n_in))
+        of_first, *_ = [layer["@variables"] for layer in written["layers"]]
+        y = np.tanh(x @ of_first["w"] + of_first["b"]) * of_first["idt"] + x
+        for layer in net.layers[2:]:
+            y = Net((layer,)).forward(y)[0]
+        assert written["layers"][0]["activation_function"] == "tanh"
+        np.testing.assert_allclose(net.forward(x)[0], y, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("backend", "cubic"), [("TensorFlow", float(np.float32(0.044715))), ("PyTorch", 0.044715)])

@@ -18,14 +18,15 @@ import zipfile
 
 import numpy as np
 import pytest
+from deepmd_files import write_json, write_package
 from peer_models import assert_agrees, frames
 
 from pybuild.errors import InputError, ReadError, UnsupportedModel
 from pybuild.model.activations import parse
 from pybuild.model.description import ModelDescription, Provenance
 from pybuild.model.net import Skip
-from pybuild.oracles import reference
-from pybuild.readers import read_model
+from pybuild.oracles import combined, reference
+from pybuild.readers import read_model, read_source
 from pybuild.readers.deepmd.options import check_options
 from pybuild.readers.deepmd.torch_checkpoint import checkpoint_tree
 from pybuild.readers.deepmd.torch_frozen import frozen_tree
@@ -443,10 +444,44 @@ def test_head_of_the_exportable_back_end(option_models):
     np.testing.assert_equal(found, known)
 
 
-def test_several_parts_of_the_exportable_back_end_are_refused(zbl_checkpoint):
-    archive, root, _ = zbl_checkpoint
-    with pytest.raises(UnsupportedModel, match=r"dp --pt-expt train.* needs the file that `dp --pt-expt freeze` makes"):
-        checkpoint_tree(archive, {"model": _as_exportable(root["model"])}, None)
+@pytest.mark.parametrize("name", ["zbl", "linear_beside", "linear_mean"])
+def test_parts_of_the_exportable_back_end(option_models, name):
+    """make_exportable.py; by a list of neighbours a part's own energies of types (out_bias) do not count, by a graph they do."""
+    path = option_models.parent / "exportable" / f"{name}.pt"
+    model, data = read_model(path), np.load(path.with_suffix(".npz"))
+    assert {part.neighbour_rule for part in model.parts} == {"all" if name == "linear_mean" else "mixed"}
+    for k, positions, types, cell in frames(data):
+        assert_agrees(combined.evaluate(model, positions, types, cell), data, k, 1e-12, 1e-12, 1e-11)
+
+
+def test_parts_in_files_of_the_exportable_back_end(option_models, tmp_path):
+    """The numbers of a file of the other PyTorch back end, which evaluates them otherwise: a switch makes forces of energies of
+    types."""
+    path = option_models.parent / "combined" / "zbl.pth"
+    tree = {"model": {"@class": "Model", "@version": 2} | read_source(path).tree}
+    for write, back_end, folder in (
+        (write_package, "", "exportable"),
+        (write_json, "dpmodel", "exportable"),
+        (write_json, "JAX", "exportable"),
+        (write_package, "PyTorch", "combined"),
+        (write_json, "PyTorch", "combined"),
+    ):
+        model = read_model(write(tree | {"backend": back_end}, tmp_path / "model"))
+        data = np.load(option_models.parent / folder / "zbl.npz")
+        for k, positions, types, cell in frames(data):
+            assert_agrees(combined.evaluate(model, positions, types, cell), data, k, 1e-12, 1e-12, 1e-11)
+
+
+def test_parts_that_leave_out_excluded_neighbours_before_others(option_models):
+    with TorchArchive(option_models.parent / "exportable" / "linear_beside.pt") as archive:
+        root = archive.load()
+        script = root["model"]["_extra_state"]["model_params"]
+        script["pair_exclude_types"] = [[0, 1]]
+        with pytest.raises(UnsupportedModel, match=r"pair_exclude_types with parts that have different numbers of slots \(sel\)"):
+            checkpoint_tree(archive, root, None)
+        for part in script["models"]:
+            part.get("descriptor", part)["sel"] = 12
+        checkpoint_tree(archive, root, None)
 
 
 # Numbers of 16 bits

@@ -225,12 +225,12 @@ WRONG = {
     "rows": ("table.0.segments", set_to((1, 2), 3.0), r"has shape \(12, 6, 2\), expected \(13, 'any', 'any'\)"),
     "upper below": ("table.0.upper", set_to((), -1.1), "is -1.1, expected -1.0 to 1.0"),
     "upper above": ("table.0.upper", set_to((), 1.1), "is 1.1, expected -1.0 to 1.0"),
-    "upper pad": ("table.0.upper", set_to((), -0.9), "argument -mean/std = -0.4 of empty slots"),
+    "upper pad": ("table.0.upper", set_to((), -0.9), "argument -mean/std = -0.4 at the cut-off"),
     "functions": ("table.0.coef", lambda a: np.tile(a, 3), "has 6 functions, expected 1 to the width 4"),
     "order": ("table.1.coef", lambda a: np.concatenate([a, a[:, :1]], axis=1), "order 4, expected 3 or 5"),
     "no function": ("table.1.coef", lambda a: a[:, :, :0].copy(), "has 0 functions, expected 1 to the width 4"),
     "basis": ("table.1.basis", lambda a: a[:, :2].copy(), r"expected \(4, 3\)"),
-    "x_pad": ("descriptor.0.mean", set_to(0, 0.5), "argument -mean/std = -4.0 of empty slots"),
+    "x_pad": ("descriptor.0.mean", set_to(0, 0.5), "argument -mean/std = -4.0 at the cut-off"),
     "no inputs": ("fitting.0.inputs", lambda a: a[:0], "is empty"),
     "input of no descriptor": ("fitting.0.inputs", set_to(0, 1), "names descriptor 1, expected 0 to 0"),
     "input negative": ("fitting.0.inputs", set_to(0, -1), "names descriptor -1"),
@@ -396,6 +396,15 @@ class TestWrongModels:
         rest = [section for section in sections_of(shared_tables) if section[0] != "descriptor.0.padding"]
         with pytest.raises(ModelError, match="must be n_sel for every type, with padding"):
             from_bytes(pack(rest))
+
+    @pytest.mark.parametrize("read", [from_bytes, *([] if _core is None else [_core.Model.from_bytes])])
+    def test_tables_over_x_hold_the_cutoff(self, read: Callable[[bytes], Any], shared_tables: TableSet, tables: TableSet) -> None:
+        """Where empty slots have numbers of their own, neighbours at the cut-off are looked up all the same."""
+        over_x = replace(shared_tables, tables=tables.tables)
+        assert read(to_bytes(over_x)).type_map is not None
+        data = changed(over_x, "descriptor.0.mean", set_to(0, 0.5))
+        with pytest.raises(ModelError, match=r"does not have the argument -mean/std = -4\S* at the cut-off around centre type 0"):
+            read(data)
 
     def test_gains_of_a_kind_without_degrees(self, radial_tables: TableSet) -> None:
         extra = ("descriptor.0.degree_gains", np.ones(1), True)

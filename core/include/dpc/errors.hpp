@@ -12,7 +12,7 @@ struct FormatError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// The file is intact but its arrays do not describe a model (docs/tables-format.md section 3).
+/// The file is intact but its arrays do not describe a model (docs/tables-format.md section 3), or one that cannot be evaluated as asked.
 struct ModelError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };

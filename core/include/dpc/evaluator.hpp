@@ -12,6 +12,7 @@
 #include "dpc/model.hpp"
 #include "dpc/neighbour_rule.hpp"
 #include "dpc/overflow.hpp"
+#include "dpc/span.hpp"
 
 namespace dpc {
 
@@ -38,12 +39,6 @@ struct NeighbourRows {
 struct Units {
     double length = 1;
     double energy = 1;
-};
-
-/// Numbers that are the caller's.
-struct Span {
-    const double* values = nullptr;
-    std::size_t n = 0;
 };
 
 /// What changes from step to step.

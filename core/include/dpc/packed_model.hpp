@@ -13,6 +13,7 @@
 #include "dpc/math/harmonics.hpp"
 #include "dpc/model.hpp"
 #include "dpc/packed_layout.hpp"
+#include "dpc/span.hpp"
 
 namespace dpc {
 
@@ -162,8 +163,9 @@ struct PackedModel {
     const PackedSet<Real>& close() const { return close_ ? *close_ : ordinary; }
 
     /// Frame parameters into the biases of the first layers, and the atomic parameters that those in their inputs are counted from: what all
-    /// atoms have in common is added in double precision. Of as many as the model takes; aparam null: there are no atoms.
-    void set_parameters(const double* fparam, const double* aparam);
+    /// atoms have in common is added in double precision. Of as many as the model takes; aparam empty: there are no atoms. Throws
+    /// InputError for numbers that Real does not hold.
+    void set_parameters(const Span& fparam, const Span& aparam);
 
     /// Of what is allocated here; the Model, which others may share, has the file's bytes.
     std::size_t bytes() const;

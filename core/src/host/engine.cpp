@@ -214,7 +214,7 @@ Totals HostEngine<Real>::compute(const Inputs& inputs, const double* factors, co
         throw InputError("compute was called before set_neighbours");
     }
     check_finite(inputs.x, list_->n_all);
-    packed_.set_parameters(inputs.fparam.values, inputs.aparam.values);
+    packed_.set_parameters(inputs.fparam, inputs.aparam);
     reserve_sums(output);
     const int n = n_threads();
     if (n == 1) {

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...descriptors.deepmd import Tree, unsupported
+from ...descriptors.deepmd import Tree
 from ...errors import InputError, ReadError
 from ..files import access as get
 from ..files.restricted_pickle import TensorRef
@@ -23,12 +23,12 @@ from ..files.torch_archive import TorchArchive
 from .options import check_options, with_shared
 from .torch_layout import FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, name_of_exportable, networks
 from .tree import early_activation
-from .tree_type import descriptor_type, is_off, vacuum_flags
+from .tree_type import descriptor_type, is_off, parts_by_list, vacuum_flags
 
 SINGLE_TASK_HEAD = "Default"  # DeePMD-kit's name for the one model of a single-task training
 # Defaults of DeePMD-kit's input script; a checkpoint normally has them filled in already.
 DEFAULT_RCUT, DEFAULT_RCUT_SMTH, DEFAULT_ACTIVATION = 6.0, 0.5, "tanh"
-SMIN_ALPHA = 0.1  # whatever the script says: DeePMD-kit's PyTorch does not look at it
+SMIN_ALPHA = 0.1  # whatever the script says: DeePMD-kit's PyTorch does not look at it, the exportable back end does
 
 
 def is_checkpoint(root: Any) -> bool:
@@ -62,20 +62,13 @@ def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
         "@variables": {"out_bias": np.zeros((1, len(type_map), 1)) if tensors.early else tensors.array(f"{base}out_bias")},
     }
     kind = params.get("type", "standard")
-    if tensors.exportable and (kind not in ("standard", "ener") or not is_off(params.get("use_srtab"))):
-        raise unsupported(
-            "a model of several parts in a checkpoint of DeePMD-kit's exportable PyTorch back end (dp --pt-expt train)",
-            "the file that `dp --pt-expt freeze` makes of it (.pte, .pt2)",
-        )
     if kind == "pairtab":
         return common | _pair_table(params.get("rcut"), get.member(params, "sel", where), tensors, base)
     if kind == "linear_ener":
         models = [get.mapping(m, where) for m in get.sequence(params["models"], f"{where}.models")]
-        inner = [
-            _model(_part_of_linear(m) | {"type_map": m.get("type_map") or type_map}, tensors, f"{base}models.{i}.", where)
-            for i, m in enumerate(models)
-        ]
-        return common | {"type": kind, "models": inner, "weights": params.get("weights", "mean")}
+        sections = [_part_of_linear(m) | {"type_map": _types_of_part(m, tensors) or type_map} for m in models]
+        inner = [_model(section, tensors, f"{base}models.{i}.", where) for i, section in enumerate(sections)]
+        return common | {"type": kind, "models": _parts(inner, params, tensors), "weights": params.get("weights", "mean")}
     if not is_off(params.get("use_srtab")):
         return common | _zbl(params, tensors, base, where)
     return common | {
@@ -100,6 +93,17 @@ def _part_of_linear(params: Tree) -> Tree:
     return {key: params[key] for key in taken if key in params}
 
 
+def _types_of_part(params: Tree, tensors: _Tensors) -> Any:
+    """Types of its own; a pair table of the exportable back end has those of the whole model."""
+    return None if tensors.exportable and "descriptor" not in params else params.get("type_map")
+
+
+def _parts(models: list[Tree], params: Tree, tensors: _Tensors) -> list[Tree]:
+    """The exportable back end evaluates parts that all are DPA-1 by a graph of all neighbours, others by lists."""
+    by_graph = all(model.get("neighbour_rule") == "all" for model in models)
+    return models if by_graph or not tensors.exportable else parts_by_list(models, params.get("pair_exclude_types"))
+
+
 def _zbl(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
     """The net's model and the pair table beside it, with the same types."""
     inner = {key: params[key] for key in ("type_map", "descriptor", "fitting_net")}
@@ -107,7 +111,8 @@ def _zbl(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
     table = {"type": "pairtab", "type_map": params["type_map"], "rcut": rcut, "sel": sel}
     models = [_model(m, tensors, f"{base}models.{i}.", where) for i, m in enumerate((inner, table))]
     switch = {key: get.member(params, key, where) for key in ("sw_rmin", "sw_rmax")}
-    return {"type": "zbl", "models": models, "smin_alpha": SMIN_ALPHA} | switch
+    alpha = params.get("smin_alpha", SMIN_ALPHA) if tensors.exportable else SMIN_ALPHA
+    return {"type": "zbl", "models": _parts(models, params, tensors), "smin_alpha": alpha} | switch
 
 
 def _largest_list(value: Any, where: str) -> tuple[Any, Any]:

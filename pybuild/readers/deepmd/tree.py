@@ -147,13 +147,16 @@ def _fitting(model: Tree, n_types: int) -> EnergyFitting:
     if model["@variables"]["out_std"] is not None:
         factors = per_type(model, "out_std", n_types)
         nets, bias = scaled(nets, factors), bias * factors
+    parameters = _parameters(tree)
+    if parameters.n_inputs:
+        nets = [net if net.layers[0].skip is Skip.NONE else _behind_a_linear_layer(net) for net in nets]
     return EnergyFitting(
         nets=tuple(nets),
         net_of=np.zeros(n_types, dtype=np.int32) if mixed else np.arange(n_types),
         energy_bias=out_bias + bias,
         vacuum_subtracted=_vacuum_types(tree["vacuum"], mixed, n_types),
         excluded=excluded,
-        parameters=_parameters(tree),
+        parameters=parameters,
     )
 
 
@@ -222,10 +225,13 @@ def _without_inputs(net: Net, places: IntArray, constants: Array) -> Net:
     if first.skip is Skip.NONE:
         bias = first.bias + constants @ first.weight[places]
         return Net((replace(first, weight=np.delete(first.weight, places, axis=0), bias=bias), *rest))
-    bias = np.zeros(n_in)
-    bias[places] = constants
-    beside = Layer(np.delete(np.eye(n_in), places, axis=0), bias, None, parse("linear"), Skip.NONE)
-    return Net((beside, *net.layers))
+    return _without_inputs(_behind_a_linear_layer(net), places, constants)
+
+
+def _behind_a_linear_layer(net: Net) -> Net:
+    """The same function: its first layer, around which nothing goes, returns what it is given."""
+    identity = Layer(np.eye(net.n_in), np.zeros(net.n_in), None, parse("linear"), Skip.NONE)
+    return Net((identity, *net.layers))
 
 
 def _parameters(tree: Tree) -> Parameters:

@@ -120,6 +120,37 @@ def vacuum_flags(atom_ener: list[Any] | None) -> list[bool]:
     return [energy is not None for energy in atom_ener or []]
 
 
+def parts_by_list(models: list[Tree], pair_exclude_types: Any) -> list[Tree]:
+    """Parts of a model as DeePMD-kit's back ends that share its NumPy code (dpmodel, JAX, TensorFlow 2, the exportable PyTorch)
+    evaluate them where a list of neighbours is what they take: without the parts' own energies of types (out_bias) and
+    exclusions, and of no more than sel neighbours. A switch moves forces by what such an energy is. pair_exclude_types: of the
+    whole model; of a list shorter than another part's these neighbours are left out before it is cut off, else after that."""
+    if pair_exclude_types and len({_slots(model) for model in models}) > 1:
+        raise unsupported(
+            "pair_exclude_types with parts that have different numbers of slots (sel), in a file of DeePMD-kit's exportable back "
+            "end or dpmodel,",
+            "the order in which these leave out excluded neighbours and those beyond sel",
+        )
+    found = []
+    for model in models:
+        variables = dict(model.get("@variables") or {})
+        if isinstance(variables.get("out_bias"), np.ndarray):
+            variables["out_bias"] = np.zeros_like(variables["out_bias"])
+        rule = {"neighbour_rule": "total"} if model.get("neighbour_rule") == "all" else {}
+        found.append(model | rule | {"@variables": variables, "atom_exclude_types": [], "pair_exclude_types": []})
+    return found
+
+
+def _slots(tree: Any) -> float:
+    """For neighbours of all types together: of a model, descriptor or pair table, or the most of those in it."""
+    inner = get.mapping(tree, "model.models")
+    members = next((inner[key] for key in ("models", "list") if isinstance(inner.get(key), list)), None)
+    if members is not None or "descriptor" in inner:
+        return max((_slots(member) for member in members or [inner["descriptor"]]), default=0.0)
+    sel = inner.get("sel")
+    return sum(get.number(n, "sel") for n in (sel if isinstance(sel, list) else [sel]))
+
+
 def _one_of(*names: str) -> Read:
     def read(value: Any, where: str) -> str:
         if value not in names:

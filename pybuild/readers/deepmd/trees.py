@@ -24,12 +24,13 @@ from ..files.zip_archive import ZipArchive
 from ..source import Choices
 from .refusals import with_modifier
 from .source import DeepmdSource
-from .tree_type import descriptor_type, is_off, refuse_other_kinds, vacuum_flags
+from .tree_type import descriptor_type, is_off, parts_by_list, refuse_other_kinds, vacuum_flags
 
 GELU_TF = f"gelu:{float(np.float32(GELU_CUBIC))!r}"
 PACKAGED_TREE, PACKAGED_NOTES = "/extra/model.json", "/extra/metadata.json"
 LIST = "nlist"  # what such a program takes: of no more than sel neighbours
 GRAPHS = ("graph", "dpa1_canonical")  # what such a program takes, where it takes no list of so many neighbours
+WITH_BIASES_OF_PARTS = ("PyTorch", "TensorFlow", "Paddle")  # back ends whose parts keep their own energies of types
 VARIABLES = "@variables"
 TYPES = ("float64", "float32", "float16", "int64", "int32", "bool")
 
@@ -179,8 +180,11 @@ def _nearest(top: Tree, arrays: Arrays) -> float | None:
 def _set_rules(model: Tree, backend: str, keeps_all: bool) -> None:
     """Our own keys of the tree, of a model and those in it."""
     if "models" in model:
-        for inner in get.sequence(model["models"], "model.models"):
-            _set_rules(get.mapping(inner, "model.models"), backend, keeps_all)
+        inner = [get.mapping(part, "model.models") for part in get.sequence(model["models"], "model.models")]
+        for part in inner:
+            _set_rules(part, backend, keeps_all)
+        whole = keeps_all or backend in WITH_BIASES_OF_PARTS
+        model["models"] = inner if whole else parts_by_list(inner, model.get("pair_exclude_types"))
     tensorflow = backend == "TensorFlow"
     n_types = len(get.sequence(model.get("type_map") or [], "model.type_map"))
     variables = model.setdefault(VARIABLES, {"out_bias": np.zeros((1, n_types, 1))})  # @version 1

@@ -39,8 +39,8 @@ def table_sections(tables: Sequence[TableArrays]) -> list[NamedArray]:
 def read_tables(s: Sections, descriptors: Sequence[DescriptorArrays]) -> tuple[TableArrays, ...]:
     tables = tuple(_read_table(s, f"table.{t}.", width) for t, width in enumerate(_widths(descriptors)))
     for index, d in enumerate(descriptors):
-        _check_arguments(f"descriptor.{index}.", d, tables)
-        for t, x, what in _constant_arguments(d):
+        argument = _check_arguments(f"descriptor.{index}.", d, tables)
+        for t, x, what in _constant_arguments(d) if argument is Argument.X else ():
             table = tables[t]
             inside = table.lower <= x <= table.upper and x <= table.max - PADDING_MARGIN * table.segments[-1, 1]
             require(inside, f"table.{t}.segments", f"does not have the argument {what} inside its trained range")
@@ -65,14 +65,12 @@ def _widths(descriptors: Sequence[DescriptorArrays]) -> list[int]:
 
 
 def _constant_arguments(d: DescriptorArrays) -> Iterator[tuple[int, float, str]]:
-    """Table, argument and what it is: empty slots, and excluded neighbours where these are looked up."""
-    if d.padding is not None or d.n_bodies == 3:  # nothing is looked up without neighbours
-        return
+    """Table, argument and what it is: the cut-off, also of empty slots, and excluded neighbours where these are looked up."""
     with np.errstate(over="ignore"):
         x_pad = -d.mean / d.std[:, 0]
     for a, b in np.argwhere(d.pair_table >= 0).tolist():
         t = int(d.pair_table[a, b])
-        yield t, float(x_pad[a]), f"-mean/std = {x_pad[a]} of empty slots around centre type {a}"
+        yield t, float(x_pad[a]), f"-mean/std = {x_pad[a]} at the cut-off around centre type {a}"
         excluded = KINDS[d.kind].excluded_argument
         if excluded is not None and d.pair_kind[a, b] in EXCLUDED:
             yield t, excluded, f"{excluded:g} of excluded neighbours around centre type {a}"
@@ -91,8 +89,8 @@ def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:
     return TableArrays(argument, segments, upper, coef, s.f64(prefix + "basis", width, rank))
 
 
-def _check_arguments(prefix: str, d: DescriptorArrays, tables: Sequence[TableArrays]) -> None:
-    """One argument for all tables of a descriptor. Those over the distance begin at the cutoff and end before r = 0; what empty
+def _check_arguments(prefix: str, d: DescriptorArrays, tables: Sequence[TableArrays]) -> Argument:
+    """The argument of all tables of a descriptor. Those over the distance begin at the cutoff and end before r = 0; what empty
     slots add stands beside them."""
     numbers = sorted(set(d.pair_table[d.pair_table >= 0].tolist()))
     argument = tables[numbers[0]].argument
@@ -107,6 +105,7 @@ def _check_arguments(prefix: str, d: DescriptorArrays, tables: Sequence[TableArr
             require(inside, f"table.{t}.segments", f"runs from {lower} to {end}, expected 0 to less than rcut = {d.rcut}")
         elif argument is Argument.PRODUCT:
             _check_symmetric(f"table.{t}.segments", tables[t])
+    return argument
 
 
 def _check_symmetric(name: str, table: TableArrays) -> None:

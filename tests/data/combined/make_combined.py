@@ -46,30 +46,34 @@ def table_text(path, n_types, first, step, n):
     np.savetxt(path, np.stack([r, *columns], axis=1))
 
 
+def scripts(folder):
+    """Of the models by name, in the order of their seeds; pair tables are written to the folder."""
+    table_text(folder / "three.txt", 3, 0.3, 0.05, 66)  # ends at 3.55, made longer by DeePMD-kit
+    table_text(folder / "four.txt", 4, 0.4, 0.1, 50)
+    table = {"type": "pairtab", "tab_file": str(folder / "four.txt"), "rcut": 3.5, "sel": 8, "type_map": FOUR}
+    zbl = net({"sel": 9} | BOTH, TYPES) | SWITCH | {"use_srtab": str(folder / "three.txt")}
+    short = {"type": "pairtab", "tab_file": str(folder / "three.txt"), "rcut": 4.0, "sel": 20}
+    # Parts with one descriptor; one of them says that it is a pair table, too, which DeePMD-kit ignores.
+    parts = [{"descriptor": "d", "fitting_net": "f"}, short | {"descriptor": "d:0", "fitting_net": FITTING | {"neuron": [4]}}]
+    shared = linear(parts, "mean", shared_dict={"d": DESCRIPTOR | SMOOTH | BOTH | {"sel": 12}, "f": FITTING})
+    exclusions = {"pair_exclude_types": [[1, 2]], "atom_exclude_types": [2]}
+    return {
+        "linear_mean": linear([net(BOTH), net(SHORT | ONE)], "mean", **exclusions),
+        "linear_sum": linear([net({"sel": 11} | ONE), net(SHORT | BOTH)], "sum"),
+        "linear_table": linear([net({"sel": 12} | BOTH, ["C", "D", "A", "B"]), table], [0.7, -1.3]),
+        "zbl": zbl | {"pair_exclude_types": [[0, 2]]},
+        "zbl_checkpoint": zbl | {"smin_alpha": 0.3, "atom_exclude_types": [1]},
+        "linear_tables": linear([short, short | {"tab_file": str(folder / "four.txt"), "type_map": FOUR}], [0.5, 2.0]),
+        "linear_shared": shared,
+        "linear_shared_checkpoint": shared,
+    }
+
+
 def main():
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table_text(folder / "three.txt", 3, 0.3, 0.05, 66)  # ends at 3.55, made longer by DeePMD-kit
-        table_text(folder / "four.txt", 4, 0.4, 0.1, 50)
-        table = {"type": "pairtab", "tab_file": str(folder / "four.txt"), "rcut": 3.5, "sel": 8, "type_map": FOUR}
-        zbl = net({"sel": 9} | BOTH, TYPES) | SWITCH | {"use_srtab": str(folder / "three.txt")}
-        short = {"type": "pairtab", "tab_file": str(folder / "three.txt"), "rcut": 4.0, "sel": 20}
-        # Parts with one descriptor; one of them says that it is a pair table, too, which DeePMD-kit ignores.
-        parts = [{"descriptor": "d", "fitting_net": "f"}, short | {"descriptor": "d:0", "fitting_net": FITTING | {"neuron": [4]}}]
-        shared = linear(parts, "mean", shared_dict={"d": DESCRIPTOR | SMOOTH | BOTH | {"sel": 12}, "f": FITTING})
-        exclusions = {"pair_exclude_types": [[1, 2]], "atom_exclude_types": [2]}
-        scripts = {
-            "linear_mean": linear([net(BOTH), net(SHORT | ONE)], "mean", **exclusions),
-            "linear_sum": linear([net({"sel": 11} | ONE), net(SHORT | BOTH)], "sum"),
-            "linear_table": linear([net({"sel": 12} | BOTH, ["C", "D", "A", "B"]), table], [0.7, -1.3]),
-            "zbl": zbl | {"pair_exclude_types": [[0, 2]]},
-            "zbl_checkpoint": zbl | {"smin_alpha": 0.3, "atom_exclude_types": [1]},
-            "linear_tables": linear([short, short | {"tab_file": str(folder / "four.txt"), "type_map": FOUR}], [0.5, 2.0]),
-            "linear_shared": shared,
-            "linear_shared_checkpoint": shared,
-        }
-        for seed, (name, script) in enumerate(scripts.items()):
+        for seed, (name, script) in enumerate(scripts(folder).items()):
             make(name, script, seed, folder)
 
 
@@ -80,7 +84,8 @@ class Part:
         self.atomic_model, self.named_parameters = atomic, atomic.named_parameters
 
 
-def make(name, script, seed, folder):
+def random_model(script, seed):
+    """Of random numbers; the script is left without paths of the machine."""
     model = get_model(copy.deepcopy(script))
     model.eval()
     rng = np.random.default_rng(100 + seed)
@@ -96,6 +101,11 @@ def make(name, script, seed, folder):
     if "use_srtab" in script or "shared_dict" in script:
         model.model_def_script = json.dumps(script)
     model.min_nbor_dist = torch.tensor(1.1, dtype=torch.float64)
+    return model
+
+
+def make(name, script, seed, folder):
+    model = random_model(script, seed)
     np.savez(HERE / f"{name}.npz", **frames(pytorch_evaluation(model)))
     if name.endswith("checkpoint"):
         state = ModelWrapper(model, model_params=copy.deepcopy(script)).state_dict()

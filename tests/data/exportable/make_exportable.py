@@ -22,8 +22,9 @@ from deepmd.pt_expt.model.model import BaseModel
 from deepmd.pt_expt.train.wrapper import ModelWrapper
 
 HERE = Path(__file__).parent
-sys.path += [str(HERE.parent / name) for name in ("options", "neighbour_rules", "dpa1", "mixed_types")]
+sys.path += [str(HERE.parent / name) for name in ("combined", "options", "neighbour_rules", "dpa1", "mixed_types")]
 
+import make_combined  # noqa: E402
 from make_dpa1 import BOTH, CONCAT, SMOOTH  # noqa: E402
 from make_dpa1 import DESCRIPTOR as DPA1  # noqa: E402
 from make_hybrids import randomise as randomise_members  # noqa: E402
@@ -68,20 +69,50 @@ def evaluation(path):
     return evaluate
 
 
+def store(name, model, script, kept=None):
+    """As training does, and the numbers of its evaluation; kept: the script in the file afterwards."""
+    made = BaseModel.deserialize(model.serialize())
+    made.min_nbor_dist = 1.1
+    path = HERE / f"{name}.pt"
+    torch.save({"model": ModelWrapper(made, model_params=script).state_dict(), "optimizer": {}}, path)
+    found = frames(evaluation(path))
+    np.savez(HERE / f"{name}.npz", **found)
+    if kept is not None:
+        torch.save({"model": ModelWrapper(made, model_params=kept).state_dict(), "optimizer": {}}, path)
+    return path, found
+
+
+def zero_means(model):
+    for key, buffer in model.named_buffers():
+        if key.endswith("se_atten.mean"):
+            buffer.zero_()
+
+
+def combined_models(folder):
+    """Models of several parts (../combined): by a list of neighbours "zbl", the same numbers as there, and a pair table beside a
+    net of its own types; by a graph two nets."""
+    scripts = make_combined.scripts(folder)
+    types, table = make_combined.TYPES, {"type": "pairtab", "tab_file": str(folder / "three.txt"), "rcut": 3.5, "sel": 8}
+    beside = make_combined.linear([make_combined.net({"sel": 12} | BOTH, [*types[1:], types[0], "D"]), table], [0.7, -1.3])
+    chosen = {"zbl": scripts["zbl"], "linear_mean": scripts["linear_mean"], "linear_beside": beside}
+    for name, script in chosen.items():
+        without_paths = copy.deepcopy(script)  # DeepPot looks for the pair tables by them
+        model = make_combined.random_model(without_paths, list(scripts).index(name) if name in scripts else 20)
+        if name == "linear_mean":
+            zero_means(model)
+        yield name, model, script, without_paths
+
+
 def main():
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        for of_parts in combined_models(Path(name)):
+            store(*of_parts)
     for seed, (name, script) in enumerate(MODELS.items()):
         model = get_model(copy.deepcopy(script))
         (randomise_members if name == "hybrid" else randomise)(model, 40 + seed)
-        for key, buffer in model.named_buffers():
-            if key.endswith("se_atten.mean"):
-                buffer.zero_()
-        made = BaseModel.deserialize(model.serialize())
-        made.min_nbor_dist = 1.1
-        path = HERE / f"{name}.pt"
-        torch.save({"model": ModelWrapper(made, model_params=script).state_dict(), "optimizer": {}}, path)
-        found = frames(evaluation(path))
-        np.savez(HERE / f"{name}.npz", **found)
+        zero_means(model)
+        path, found = store(name, model, script)
         if name == "radial":
             with tempfile.TemporaryDirectory() as folder:
                 frozen = Path(folder) / "frozen.pte"

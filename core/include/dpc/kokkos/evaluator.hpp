@@ -68,7 +68,7 @@ public:
         if (packed_.model->n_parameters() == 0) {
             return;
         }
-        packed_.set_parameters(fparam.values, aparam.values);
+        packed_.set_parameters(fparam, aparam);
         model_.update_biases(packed_.ordinary);
         if (close_model_) {
             close_model_->update_biases(packed_.close());
