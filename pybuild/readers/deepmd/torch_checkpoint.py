@@ -23,7 +23,7 @@ from ..files.torch_archive import TorchArchive
 from .options import check_options, with_shared
 from .torch_layout import FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, name_of_exportable, networks
 from .tree import early_activation
-from .tree_type import descriptor_type, is_off, parts_by_list, vacuum_flags
+from .tree_type import descriptor_type, is_off, parts_by_list, refuse_shorter_lists, vacuum_flags
 
 SINGLE_TASK_HEAD = "Default"  # DeePMD-kit's name for the one model of a single-task training
 # Defaults of DeePMD-kit's input script; a checkpoint normally has them filled in already.
@@ -49,6 +49,8 @@ def checkpoint_tree(
     tensors = _Tensors(archive, state, f"model.{name}.")
     nearest = tensors.optional_array("min_nbor_dist")
     tree = _model(params, tensors, tensors.base, "model_params")
+    if tensors.exportable:
+        refuse_shorter_lists(tree)
     return tree, None if nearest is None or nearest.size != 1 else float(nearest.reshape(-1)[0])
 
 
@@ -68,7 +70,7 @@ def _model(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
         models = [get.mapping(m, where) for m in get.sequence(params["models"], f"{where}.models")]
         sections = [_part_of_linear(m) | {"type_map": _types_of_part(m, tensors) or type_map} for m in models]
         inner = [_model(section, tensors, f"{base}models.{i}.", where) for i, section in enumerate(sections)]
-        return common | {"type": kind, "models": _parts(inner, params, tensors), "weights": params.get("weights", "mean")}
+        return common | {"type": kind, "models": _parts(inner, tensors), "weights": params.get("weights", "mean")}
     if not is_off(params.get("use_srtab")):
         return common | _zbl(params, tensors, base, where)
     return common | {
@@ -98,10 +100,10 @@ def _types_of_part(params: Tree, tensors: _Tensors) -> Any:
     return None if tensors.exportable and "descriptor" not in params else params.get("type_map")
 
 
-def _parts(models: list[Tree], params: Tree, tensors: _Tensors) -> list[Tree]:
+def _parts(models: list[Tree], tensors: _Tensors) -> list[Tree]:
     """The exportable back end evaluates parts that all are DPA-1 by a graph of all neighbours, others by lists."""
     by_graph = all(model.get("neighbour_rule") == "all" for model in models)
-    return models if by_graph or not tensors.exportable else parts_by_list(models, params.get("pair_exclude_types"))
+    return models if by_graph or not tensors.exportable else parts_by_list(models)
 
 
 def _zbl(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
@@ -111,8 +113,10 @@ def _zbl(params: Tree, tensors: _Tensors, base: str, where: str) -> Tree:
     table = {"type": "pairtab", "type_map": params["type_map"], "rcut": rcut, "sel": sel}
     models = [_model(m, tensors, f"{base}models.{i}.", where) for i, m in enumerate((inner, table))]
     switch = {key: get.member(params, key, where) for key in ("sw_rmin", "sw_rmax")}
-    alpha = params.get("smin_alpha", SMIN_ALPHA) if tensors.exportable else SMIN_ALPHA
-    return {"type": "zbl", "models": _parts(models, params, tensors), "smin_alpha": alpha} | switch
+    switch["smin_alpha"] = SMIN_ALPHA
+    if tensors.exportable:
+        switch |= {"smin_alpha": params.get("smin_alpha", SMIN_ALPHA), "least_sum": 0.0}
+    return {"type": "zbl", "models": _parts(models, tensors)} | switch
 
 
 def _largest_list(value: Any, where: str) -> tuple[Any, Any]:

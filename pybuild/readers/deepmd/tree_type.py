@@ -8,7 +8,7 @@ listed here is refused by its name, unless it is switched off: an option that ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,17 +120,10 @@ def vacuum_flags(atom_ener: list[Any] | None) -> list[bool]:
     return [energy is not None for energy in atom_ener or []]
 
 
-def parts_by_list(models: list[Tree], pair_exclude_types: Any) -> list[Tree]:
+def parts_by_list(models: list[Tree]) -> list[Tree]:
     """Parts of a model as DeePMD-kit's back ends that share its NumPy code (dpmodel, JAX, TensorFlow 2, the exportable PyTorch)
     evaluate them where a list of neighbours is what they take: without the parts' own energies of types (out_bias) and
-    exclusions, and of no more than sel neighbours. A switch moves forces by what such an energy is. pair_exclude_types: of the
-    whole model; of a list shorter than another part's these neighbours are left out before it is cut off, else after that."""
-    if pair_exclude_types and len({_slots(model) for model in models}) > 1:
-        raise unsupported(
-            "pair_exclude_types with parts that have different numbers of slots (sel), in a file of DeePMD-kit's exportable back "
-            "end or dpmodel,",
-            "the order in which these leave out excluded neighbours and those beyond sel",
-        )
+    exclusions, and of no more than sel neighbours. A switch moves forces by what such an energy is."""
     found = []
     for model in models:
         variables = dict(model.get("@variables") or {})
@@ -141,14 +134,30 @@ def parts_by_list(models: list[Tree], pair_exclude_types: Any) -> list[Tree]:
     return found
 
 
-def _slots(tree: Any) -> float:
-    """For neighbours of all types together: of a model, descriptor or pair table, or the most of those in it."""
-    inner = get.mapping(tree, "model.models")
-    members = next((inner[key] for key in ("models", "list") if isinstance(inner.get(key), list)), None)
-    if members is not None or "descriptor" in inner:
-        return max((_slots(member) for member in members or [inner["descriptor"]]), default=0.0)
-    sel = inner.get("sel")
-    return sum(get.number(n, "sel") for n in (sel if isinstance(sel, list) else [sel]))
+def refuse_shorter_lists(model: Tree) -> None:
+    """UnsupportedModel for pairs that a model of these back ends excludes, where members or parts have lists of different lengths
+    for all types together: excluded neighbours are left out after the longest list is cut off, before a shorter one is."""
+    if model.get("pair_exclude_types") and len(set(_shared_slots(model))) > 1:
+        raise unsupported(
+            "pair_exclude_types of a model whose descriptors or parts have different numbers of slots (sel), in a file of "
+            "DeePMD-kit's exportable PyTorch, dpmodel, JAX or TensorFlow 2,",
+            "the order in which these leave out excluded neighbours and those beyond sel; train with the same sel for all, or "
+            "with exclude_types of the descriptors",
+        )
+
+
+def _shared_slots(tree: Tree) -> Iterator[float]:
+    """Numbers of slots that all types share, of descriptors and pair tables that do not take all neighbours."""
+    if tree.get("neighbour_rule") == "all":
+        return
+    for key in ("models", "list"):
+        for member in get.sequence(tree.get(key) or [], key):
+            yield from _shared_slots(get.mapping(member, key))
+    if "descriptor" in tree:
+        yield from _shared_slots(get.mapping(tree["descriptor"], "descriptor"))
+    if descriptor_type(tree.get("type", "standard"), "type") in ("pairtab", "dpa1", "se_e3_tebd"):
+        sel = tree.get("sel")
+        yield sum(get.number(n, "sel") for n in (sel if isinstance(sel, list) else [sel]))
 
 
 def _one_of(*names: str) -> Read:

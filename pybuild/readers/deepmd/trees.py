@@ -24,13 +24,14 @@ from ..files.zip_archive import ZipArchive
 from ..source import Choices
 from .refusals import with_modifier
 from .source import DeepmdSource
-from .tree_type import descriptor_type, is_off, parts_by_list, refuse_other_kinds, vacuum_flags
+from .tree_type import descriptor_type, is_off, parts_by_list, refuse_other_kinds, refuse_shorter_lists, vacuum_flags
 
 GELU_TF = f"gelu:{float(np.float32(GELU_CUBIC))!r}"
 PACKAGED_TREE, PACKAGED_NOTES = "/extra/model.json", "/extra/metadata.json"
 LIST = "nlist"  # what such a program takes: of no more than sel neighbours
 GRAPHS = ("graph", "dpa1_canonical")  # what such a program takes, where it takes no list of so many neighbours
-WITH_BIASES_OF_PARTS = ("PyTorch", "TensorFlow", "Paddle")  # back ends whose parts keep their own energies of types
+WITH_LEAST_SUM = ("PyTorch", "Paddle")  # back ends whose switch to a pair table divides by 1e-20 at least
+WITH_CODE_OF_THEIR_OWN = (*WITH_LEAST_SUM, "TensorFlow")  # back ends whose code is not shared with dpmodel (parts_by_list)
 VARIABLES = "@variables"
 TYPES = ("float64", "float32", "float16", "int64", "int32", "bool")
 
@@ -94,6 +95,8 @@ def _source(root: Any, arrays: Arrays, choices: Choices, what: str, keeps_all: b
     refuse_other_kinds(model)
     model = _with_arrays(model, arrays, "model", 0)
     _set_rules(model, backend, keeps_all)
+    if backend not in WITH_CODE_OF_THEIR_OWN:
+        refuse_shorter_lists(model)
     return DeepmdSource(f"DeePMD-kit {what} of {backend}", model, _nearest(top, arrays))
 
 
@@ -183,8 +186,10 @@ def _set_rules(model: Tree, backend: str, keeps_all: bool) -> None:
         inner = [get.mapping(part, "model.models") for part in get.sequence(model["models"], "model.models")]
         for part in inner:
             _set_rules(part, backend, keeps_all)
-        whole = keeps_all or backend in WITH_BIASES_OF_PARTS
-        model["models"] = inner if whole else parts_by_list(inner, model.get("pair_exclude_types"))
+        whole = keeps_all or backend in WITH_CODE_OF_THEIR_OWN
+        model["models"] = inner if whole else parts_by_list(inner)
+        if model.get("type") == "zbl" and backend not in WITH_LEAST_SUM:
+            model["least_sum"] = 0.0
     tensorflow = backend == "TensorFlow"
     n_types = len(get.sequence(model.get("type_map") or [], "model.type_map"))
     variables = model.setdefault(VARIABLES, {"out_bias": np.zeros((1, n_types, 1))})  # @version 1
