@@ -30,8 +30,7 @@ GELU_TF = f"gelu:{float(np.float32(GELU_CUBIC))!r}"
 PACKAGED_TREE, PACKAGED_NOTES = "/extra/model.json", "/extra/metadata.json"
 LIST = "nlist"  # what such a program takes: of no more than sel neighbours
 GRAPHS = ("graph", "dpa1_canonical")  # what such a program takes, where it takes no list of so many neighbours
-WITH_LEAST_SUM = ("PyTorch", "Paddle")  # back ends whose switch to a pair table divides by 1e-20 at least
-WITH_CODE_OF_THEIR_OWN = (*WITH_LEAST_SUM, "TensorFlow")  # back ends whose code is not shared with dpmodel (parts_by_list)
+WITH_CODE_OF_THEIR_OWN = ("PyTorch", "TensorFlow")  # back ends whose code is not shared with dpmodel (parts_by_list)
 VARIABLES = "@variables"
 TYPES = ("float64", "float32", "float16", "int64", "int32", "bool")
 
@@ -188,7 +187,7 @@ def _set_rules(model: Tree, backend: str, keeps_all: bool) -> None:
             _set_rules(part, backend, keeps_all)
         whole = keeps_all or backend in WITH_CODE_OF_THEIR_OWN
         model["models"] = inner if whole else parts_by_list(inner)
-        if model.get("type") == "zbl" and backend not in WITH_LEAST_SUM:
+        if model.get("type") == "zbl" and backend != "PyTorch":
             model["least_sum"] = 0.0
     tensorflow = backend == "TensorFlow"
     n_types = len(get.sequence(model.get("type_map") or [], "model.type_map"))
