@@ -10,6 +10,7 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 import os
+import threading
 
 import numpy as np
 
@@ -128,6 +129,7 @@ cdef class Evaluator:
     cdef readonly Model model
     cdef readonly str advice  # to a user whose atoms have more neighbours than sel
     cdef int n_all
+    cdef object lock  # calls from several threads come one after the other
 
     def __cinit__(self, Model model not None, int n_threads=1, precision="double", backend="host", int device=-1,
                   size_t scratch_bytes=0, neighbors="trained"):
@@ -148,6 +150,7 @@ cdef class Evaluator:
         self.cpp.reset(new CppEvaluator(model.cpp, options))
         self.advice = cpp_advice_on(cpp_rule_for(dereference(model.cpp), options.neighbours)).decode()
         self.n_all = -1
+        self.lock = threading.Lock()
 
     def set_neighbours(self, const int[::1] types not None, const int[::1] centres not None,
                        const long long[::1] first not None, const int[::1] neighbours not None, const int64_t[::1] tags=None):
@@ -180,9 +183,10 @@ cdef class Evaluator:
         cpp_rows.index_mask = ~0
         cpp_rows.tag = &tags[0] if tags is not None and n_all > 0 else NULL
         cdef const int* cpp_types = &types[0] if n_all > 0 else NULL
-        with nogil:
-            dereference(self.cpp).set_neighbours(n_all, cpp_types, cpp_rows)
-        self.n_all = n_all
+        with self.lock:
+            with nogil:
+                dereference(self.cpp).set_neighbours(n_all, cpp_types, cpp_rows)
+            self.n_all = n_all
 
     def compute(self, const double[:, ::1] x not None, bint with_atom_virial=True, const double[::1] fparam=None,
                 const double[:, ::1] aparam=None, double[::1] fparam_gradient=None):
@@ -193,6 +197,11 @@ cdef class Evaluator:
         with_atom_virial: forces and atomic virials also on atoms that are no centres. Raises InputError for positions that are
         not finite and coincident atoms.
         """
+        with self.lock:
+            return self._compute(x, with_atom_virial, fparam, aparam, fparam_gradient)
+
+    cdef object _compute(self, const double[:, ::1] x, bint with_atom_virial, const double[::1] fparam, const double[:, ::1] aparam,
+                         double[::1] fparam_gradient):
         if x.shape[0] != self.n_all or x.shape[1] != 3:
             raise InputError(f"positions of shape ({x.shape[0]}, {x.shape[1]}), but the neighbour list has {self.n_all} atoms")
         forces = np.zeros((self.n_all, 3))

@@ -130,6 +130,7 @@ void PairDPCompressedBase::take_settings(dpcompressed::StyleSettings settings) {
     say_pending();
     models_.clear();
     model_type_.clear();
+    reset_scale();
     deviation_.reset();
     deviation_file_.reset();
     settings_ = std::move(settings);
@@ -223,6 +224,13 @@ void PairDPCompressedBase::drop() {
     is_set_up_ = false;
 }
 
+/// What fix adapt left is of the style before.
+void PairDPCompressedBase::reset_scale() {
+    for (int i = 1; allocated && i <= atom->ntypes; i++) {
+        std::fill_n(&scale_[i][1], atom->ntypes, 1.0);
+    }
+}
+
 /// Which pairs of types are ours. Alone, all of them, NULL included; a hybrid style must be left
 /// those with NULL.
 void PairDPCompressedBase::set_flags() {
@@ -237,9 +245,9 @@ void PairDPCompressedBase::set_flags() {
     for (int i = 1; i <= n; i++) {
         for (int j = i; j <= n; j++) {
             setflag[i][j] = alone || (model_type_[i] >= 0 && model_type_[j] >= 0);
-            scale_[i][j] = scale_[j][i] = 1.0;
         }
     }
+    reset_scale();
 }
 
 void PairDPCompressedBase::init_style() {
@@ -441,7 +449,7 @@ void PairDPCompressedBase::check_list_is_new() {
 /// Collective.
 void PairDPCompressedBase::fail_old_list() {
     fail_all(text("step ", update->ntimestep,
-                  ": since the neighbour list was built a command between two runs (write_restart, write_data, "
+                  ": since the neighbour list was built a command between two runs (write_restart, write_data, write_coeff, "
                   "change_box, balance, reset_atoms, ...) has set LAMMPS up anew or exchanged atoms, so that the "
                   "list may be of others: `run` without `pre no`, or write_restart and write_data with `noinit`"));
 }

@@ -176,6 +176,7 @@ private:
     std::vector<int> types_in(const ModelInUse& other, const std::vector<int>& of_first) const;
     void set_flags();
     void drop();
+    void reset_scale();
     void log_start(const std::string& engine);
     void start_deviation();
     void warn_of_settings();

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -188,7 +189,7 @@ class DPCompressed(Calculator):
     the table, "warn" only warns; a pair closer than the training data is warned of in both, more neighbours than sel once;
     backend, neighbors, fparam and aparam as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a
     pickle holds their path and checksum, and whoever loads it reads the file again. Atoms X (ASE's dummies) are not part of a
-    model that has no type X.
+    model that has no type X. Threads may share a calculator: it serves one after the other.
 
     stress, where some directions are periodic: the components along these, per volume of the cell (that of a direction without a
     cell vector: 1 angstrom); those along or mixed with the other directions are zero. No stress where none is, or the cell has no
@@ -225,20 +226,27 @@ class DPCompressed(Calculator):
         self._built_for: Any = None
         self._images: Any = None
         self._crowd_was_said = False
+        self._lock = threading.RLock()  # atoms and results belong to one thread at a time
         super().__init__(**words)  # calls set
 
     def set(self, **words: Any) -> dict[str, Any]:
         """Change parameters; returns those that changed. What they make different is made anew."""
         self._check(words)
-        wanted = {**self.parameters, **words}
-        of_evaluator = ("n_threads", "precision", "backend", "neighbors")
-        if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in of_evaluator):
-            self._start(self.model, wanted)
-        # Their arrays may change: the comparison with what was set before needs copies.
-        changed = super().set(**{word: copy.deepcopy(value) for word, value in words.items()})
-        if changed:
-            self.reset()
-        return copy.deepcopy(changed)
+        with self._lock:
+            wanted = {**self.parameters, **words}
+            of_evaluator = ("n_threads", "precision", "backend", "neighbors")
+            if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in of_evaluator):
+                self._start(self.model, wanted)
+            # Their arrays may change: the comparison with what was set before needs copies.
+            changed = super().set(**{word: copy.deepcopy(value) for word, value in words.items()})
+            if changed:
+                self.reset()
+            return copy.deepcopy(changed)
+
+    def get_property(self, name: str, atoms: Any = None, allow_calculation: bool = True) -> Any:
+        """What all of ASE's ways to a number go through."""
+        with self._lock:
+            return super().get_property(name, atoms, allow_calculation)
 
     @property
     def overflow(self) -> str:
@@ -265,6 +273,10 @@ class DPCompressed(Calculator):
         self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes
     ) -> None:
         """Evaluate self.atoms."""
+        with self._lock:
+            self._calculate(atoms, properties, system_changes)
+
+    def _calculate(self, atoms: Any, properties: Sequence[str], system_changes: Sequence[str]) -> None:
         super().calculate(atoms, properties, system_changes)
         x = np.ascontiguousarray(self.atoms.get_positions())
         if not np.isfinite(x).all():
@@ -369,7 +381,7 @@ class DPCompressed(Calculator):
             )
             if overflow["n_beyond"] > 0 and self.overflow == "stop":
                 raise InputError(text)
-            warnings.warn(text, stacklevel=3)
+            warnings.warn(text, stacklevel=4)
         if overflow["n_over_sel"] > 0 and not self._crowd_was_said:
             crowd = overflow["crowd"]
             of_type = f"{names[crowd['type_j']]} " if crowd["type_j"] >= 0 else ""  # of all types where these share the slots
@@ -377,7 +389,7 @@ class DPCompressed(Calculator):
                 f"more neighbours than sel: atom {crowd['i']} ({names[crowd['type_i']]}) has {crowd['count']} "
                 f"{of_type}neighbours within the cutoff, sel is {crowd['sel']}; {overflow['n_over_sel']} such "
                 f"cases. {self.evaluator.advice}. A calculator says this once",
-                stacklevel=3,
+                stacklevel=4,
             )
             self._crowd_was_said = True
 
@@ -385,6 +397,7 @@ class DPCompressed(Calculator):
         new = type(self).__new__(type(self))
         memo[id(self)] = new
         new.__dict__.update(copy.deepcopy(self._portable_state(), memo))
+        new._lock = threading.RLock()
         new._start(self.model, new.parameters)
         return new
 
@@ -394,6 +407,7 @@ class DPCompressed(Calculator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         checksum = state.pop("checksum")
         self.__dict__.update(state)
+        self._lock = threading.RLock()
         model = load(self.path)
         if model.checksum != checksum:
             raise InputError(f"{self.path} is another file than when this calculator was stored: its size or checksum changed")
@@ -401,7 +415,7 @@ class DPCompressed(Calculator):
 
     def _portable_state(self) -> dict[str, Any]:
         """All but what is compiled, and the list that belongs to it."""
-        compiled = ("model", "evaluator", "_vesin", "_built_for", "_images")
+        compiled = ("model", "evaluator", "_vesin", "_built_for", "_images", "_lock")
         kept = {name: value for name, value in self.__dict__.items() if name not in compiled}
         return {**kept, "parameters": copy.deepcopy(self.parameters)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Lammps, System, on_backends, setup, static
+from lammps_runs import PRINT_TOTALS, Lammps, System, on_backends, setup, static
 
 FACTOR = 0.37
 RELATIVE = 1e-12  # of the unscaled values: another order of factors
@@ -66,3 +66,16 @@ def test_one_factor_for_all_pairs(ranks: int, lammps: Lammps, water: System, sma
     assert len(run.errors) == 1, run.output
     assert "scale is 1 for some pairs of atom types and 0.5 for 1 and 2" in run.errors[0]
     assert "`scale * *`" in run.errors[0]
+
+
+@on_backends("host", "kk")
+def test_another_pair_style_begins_unscaled(lammps: Lammps, water: System, small: Path) -> None:
+    """The names of the elements stay, the factor that fix adapt left does not."""
+    style = lammps.style(small)
+    script = setup("water.data", style, "* * O H") + static("plain.dump")
+    script += ADAPT.format(value=FACTOR, pairs="* *").replace("yes", "no")
+    script += f"run 0\nprint \"scaled: $(pe:%.17g)\"\nunfix a\npair_style {style}\nrun 0\n{PRINT_TOTALS}"
+    run = lammps.run(script)
+    before, after = run.values("energy")
+    assert run.value("scaled")[0] == pytest.approx(FACTOR * before[0], rel=RELATIVE)
+    assert after[0] == pytest.approx(before[0], rel=RELATIVE)

@@ -10,7 +10,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -304,6 +304,22 @@ class TestStress:
             with pytest.raises(PropertyNotImplementedError):
                 quiet(ask)
         assert np.isfinite(numbers_of(water)["energy"])
+
+
+def test_threads_share_a_calculator(tables: Path, water: Any) -> None:
+    """Each gets the numbers of its own atoms."""
+    calc = DPCompressed(tables, overflow="warn")
+    structures = [water.copy()[: 192 - 3 * k] for k in range(4)]
+    expected = [quiet(lambda s=s: DPCompressed(tables, overflow="warn").get_forces(s)) for s in structures]
+
+    def differences(k: int) -> float:
+        return max(np.abs(calc.get_forces(structures[k]) - expected[k]).max() for _ in range(10))
+
+    def in_threads() -> list[float]:
+        with ThreadPoolExecutor(4) as threads:
+            return list(threads.map(differences, range(4)))
+
+    assert max(quiet(in_threads)) < SAME
 
 
 def test_dummies_are_not_there(tables: Path, water: Any) -> None:
