@@ -34,6 +34,12 @@ def available_backends():
     return tuple(name for name, backend in _BACKENDS.items() if any(backend == found[k] for k in range(found.size())))
 
 
+def team_size(int n_threads):
+    """How many of so many threads the backend "host" can start in this process: one in a process that was forked from one with
+    several."""
+    return cpp_team_size(n_threads)
+
+
 cdef class Model:
     """A validated, immutable compressed model. Made by from_file or from_bytes; raises FormatError or ModelError."""
 

@@ -52,6 +52,9 @@ cdef extern from "dpc/model.hpp" namespace "dpc":
     shared_ptr[CppModel] model_from_file "dpc::Model::from_file"(const string& path) except +translate_errors
 
 
+cdef extern from "dpc/team.hpp" namespace "dpc":
+    int cpp_team_size "dpc::team_size"(int)
+
 cdef extern from "dpc/evaluator.hpp" namespace "dpc":
     cdef cppclass CppRows "dpc::NeighbourRows":
         int n_centres

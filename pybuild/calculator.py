@@ -225,7 +225,7 @@ class DPCompressed(Calculator):
         self._vesin: Any = None
         self._built_for: Any = None
         self._images: Any = None
-        self._crowd_was_said = False
+        self._crowd_was_said = self._fork_was_said = False
         self._lock = threading.RLock()  # atoms and results belong to one thread at a time
         super().__init__(**words)  # calls set
 
@@ -278,6 +278,7 @@ class DPCompressed(Calculator):
 
     def _calculate(self, atoms: Any, properties: Sequence[str], system_changes: Sequence[str]) -> None:
         super().calculate(atoms, properties, system_changes)
+        self._report_threads()
         x = np.ascontiguousarray(self.atoms.get_positions())
         if not np.isfinite(x).all():
             raise InputError("the positions are not finite")
@@ -369,6 +370,16 @@ class DPCompressed(Calculator):
         if len(result.atom_virial):
             stresses = -project @ result.atom_virial.reshape(-1, 3, 3) @ project / volume
             self.results["stresses"] = np.array([full_3x3_to_voigt_6_stress(s) for s in stresses])
+
+    def _report_threads(self) -> None:
+        n = self.parameters["n_threads"]
+        if self.parameters["backend"] == "host" and not self._fork_was_said and _core().team_size(n) < n:
+            warnings.warn(
+                "one thread computes: this process was forked from one that has computed with several. Start workers by spawn "
+                "(multiprocessing.get_context) where they shall have threads",
+                stacklevel=4,
+            )
+            self._fork_was_said = True
 
     def _report(self, overflow: dict[str, Any]) -> None:
         names = self.model.type_map

@@ -131,6 +131,12 @@ class TestWords:
             atoms.get_potential_energy()
 
 
+def energy_and_warnings(atoms: Any) -> tuple[float, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return atoms.get_potential_energy(), [str(warning.message) for warning in caught]
+
+
 class TestCopies:
     def test_deepcopy(self, tables: Path, water: Any) -> None:
         water.calc = DPCompressed(tables, overflow="warn", n_threads=2)
@@ -165,6 +171,16 @@ class TestCopies:
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
             in_worker = pool.submit(operator.methodcaller("get_potential_energy"), water).result()
         assert in_worker == pytest.approx(numbers_of(water)["energy"], abs=SAME * len(water))
+
+    def test_in_a_worker_that_was_forked(self, tables: Path, water: Any) -> None:
+        """From a process whose threads it does not have: one thread does the work of all, in the same order."""
+        water.calc = DPCompressed(tables, overflow="warn", n_threads=2)
+        expected = numbers_of(water)["energy"]
+        water.calc.reset()
+        with get_context("fork").Pool(1) as pool:
+            found, messages = pool.apply_async(energy_and_warnings, (water,)).get(timeout=60)
+        assert found == expected
+        assert any("forked from one that has computed with several" in message for message in messages)
 
     def test_another_file_is_an_error(self, tables: Path, tmp_path: Path) -> None:
         path = tmp_path / "tables.bin"

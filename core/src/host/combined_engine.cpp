@@ -9,6 +9,7 @@
 #include "dpc/combined.hpp"
 #include "dpc/errors.hpp"
 #include "dpc/measures.hpp"
+#include "dpc/team.hpp"
 #include "engine.hpp"
 
 namespace dpc::host {
@@ -160,7 +161,7 @@ bool CombinedEngine::find_weights(const HostSwitch& between) {
     far_.assign(n_all, 1.0);
     const int n = static_cast<int>(list_->centres.size());
     int n_near = 0;
-#pragma omp parallel for num_threads(n_threads_) schedule(static) reduction(+ : n_near)
+#pragma omp parallel for num_threads(team_size(n_threads_)) schedule(static) reduction(+ : n_near)
     for (int c = 0; c < n; ++c) {
         const auto i = static_cast<std::size_t>(list_->centres[static_cast<std::size_t>(c)]);
         near_[i] = between.weight(static_cast<int>(i));

@@ -13,6 +13,7 @@
 
 #include "block_evaluator.hpp"
 #include "dpc/errors.hpp"
+#include "dpc/team.hpp"
 #include "engine.hpp"
 
 namespace dpc::host {
@@ -220,9 +221,9 @@ Totals HostEngine<Real>::compute(const Inputs& inputs, const double* factors, co
     if (n == 1) {
         run_thread(0, inputs, factors, output);
     } else {
-#pragma omp parallel num_threads(n)
+#pragma omp parallel num_threads(team_size(n))
         {
-            // Should the runtime grant fewer threads, the ones it granted do the work of the rest.
+            // Should there be fewer threads, these do the work of the rest.
             for (int t = omp_get_thread_num(); t < n; t += omp_get_num_threads()) {
                 run_thread(t, inputs, factors, output);
             }

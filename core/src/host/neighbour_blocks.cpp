@@ -13,6 +13,7 @@
 #include "dpc/math/slots.hpp"
 #include "dpc/neighbour_rule.hpp"
 #include "dpc/packed_layout.hpp"
+#include "dpc/team.hpp"
 
 namespace dpc::host {
 namespace {
@@ -48,7 +49,7 @@ void for_each_block(const std::vector<Block>& blocks, int n_threads, const Work&
     const int n = static_cast<int>(blocks.size());
     int failed = n;
     std::exception_ptr error;
-#pragma omp parallel for num_threads(n_threads) schedule(static)
+#pragma omp parallel for num_threads(team_size(n_threads)) schedule(static)
     for (int k = 0; k < n; ++k) {
         try {
             work(blocks[static_cast<std::size_t>(k)]);
