@@ -290,6 +290,11 @@ void PairDPCompressedBase::warn_of_settings() {
             "the atoms have spins (atom_style spin), but the model has none: energies do not "
             "depend on them and there are no magnetic forces");
     }
+    if (names_.empty() && atom->labelmapflag != 0) {
+        warn(
+            "pair_coeff names no elements, so that atom types are those of the model in its order, whatever their labels "
+            "(labelmap) say: name the elements");
+    }
     if (force->pair == this && (offset_flag || tail_flag)) {
         warn(
             "pair_modify shift and pair_modify tail have no effect: the energy of the model ends "

@@ -127,6 +127,13 @@ def test_names_give_the_order(lammps: Lammps, water: System, small: Path, small_
     assert "atom types 1=H 2=O" in run.output
 
 
+@pytest.mark.parametrize(("names", "is_said"), [("", True), (" O H", False)])
+def test_labels_of_types_are_not_read(names: str, is_said: bool, lammps: Lammps, water: System, small: Path) -> None:
+    script = setup("water.data", f"dpcompressed {small}", "* *" + names).replace("pair_style", "labelmap atom 1 H 2 O\npair_style")
+    said = [line for line in lammps.run(script + "run 0\nrun 0\n", ranks=2).warnings if "labelmap" in line]
+    assert len(said) == is_said, said
+
+
 def test_pair_style_can_be_given_again(lammps: Lammps, water: System, small: Path) -> None:
     """LAMMPS keeps the style's object where pair_style names the same style twice."""
     again = f"pair_style dpcompressed {small} check 3 overflow warn\npair_coeff * * O H\n"
