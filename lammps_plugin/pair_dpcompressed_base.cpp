@@ -149,8 +149,24 @@ void PairDPCompressedBase::load_models() {
         });
     }
     models_ = std::move(models);
+    check_contents();
     check_same_parameters();
     summary_ = dpcompressed::RunSummary(first().n_types());
+}
+
+/// Whether the files are those that a restart file was written with.
+void PairDPCompressedBase::check_contents() {
+    std::vector<std::string> contents;
+    for (const ModelInUse& in_use : models_) {
+        contents.push_back(text(in_use.model->n_bytes, '-', in_use.model->header_crc));
+        const std::size_t k = contents.size() - 1;
+        if (k < settings_.contents.size() && settings_.contents[k] != contents[k]) {
+            warn(text(in_use.file,
+                      " is another table file than when the restart file was written, and the run goes on with it. To say that "
+                      "this is meant, give pair_style after read_restart"));
+        }
+    }
+    settings_.contents = std::move(contents);
 }
 
 /// One source gives all models the same.
@@ -387,6 +403,7 @@ void PairDPCompressedBase::update_parameters() {
     try {
         if (!is_advised_) {
             is_advised_ = true;
+            sync_host();
             for (const std::string& advice : sources().advice(is_in_model)) {
                 warn(advice);
             }

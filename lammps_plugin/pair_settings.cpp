@@ -365,6 +365,8 @@ std::string advice_on_elements(const dpc::Model& model, const std::vector<int>& 
                 listed(names));
 }
 
+constexpr char kContent[] = "content";
+
 /// keyword=value, a line each, with the words of pair_style; the files come last, in their order.
 std::string pack(const StyleSettings& settings) {
     const auto* device = std::find_if(std::begin(kDevices), std::end(kDevices),
@@ -402,6 +404,9 @@ std::string pack(const StyleSettings& settings) {
     put_if(!parameters.fparam_fix.empty(), "fparam_from_fix", parameters.fparam_fix);
     put_if(parameters.fparam_index > 0, "fparam_from_fix", parameters.fparam_index);
     put_if(!parameters.aparam_compute.empty(), "aparam_from_compute", parameters.aparam_compute);
+    for (const std::string& content : settings.contents) {
+        put_if(true, kContent, content);
+    }
     for (const std::string& file : settings.files) {
         put_if(true, "file", file);
     }
@@ -416,6 +421,8 @@ StyleSettings unpack_settings(const std::string& bytes) {
         const std::string value = line.substr(std::min(line.size(), word.size() + 1));
         if (word == "file") {
             settings.files.push_back(value);
+        } else if (word == kContent) {
+            settings.contents.push_back(value);
         } else if (const Keyword* keyword = find_keyword(word); keyword != nullptr) {
             keyword->parse(keyword->word, value.c_str(), settings);
         } else {

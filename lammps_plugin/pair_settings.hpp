@@ -42,6 +42,8 @@ struct ParameterSettings {
 /// pair_style dpcompressed FILE [FILE2 ...] [keyword value ...]
 struct StyleSettings {
     std::vector<std::string> files;  // of table files; the first drives
+    /// What was in each, for restart files: its length and checksum. None: not read yet, and no restart file says.
+    std::vector<std::string> contents;
     int check_every = 0;             // steps between overflow reports; 0: as the file says
     bool overflow_stops = true;
     dpc::Precision precision = dpc::Precision::float64;

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from lammps_runs import Array, Lammps, System, on_backends, setup, static
 
 from pybuild.oracles import reference as oracle
 from pybuild.readers import read_model
+from pybuild.tablefile.file import from_bytes, to_bytes
 
 FORCE = 1e-8  # eV/angstrom, as in test_reference.py
 ENERGY = 1e-9  # eV per atom
@@ -168,6 +170,21 @@ class TestRestart:
         run = lammps.run(f"read_restart saved.restart\npair_style dpcompressed {small} check 2\n" + static("after.dump"))
         np.testing.assert_allclose(run.dump("after.dump"), before, rtol=0, atol=SAME)
         assert "checked every 2 steps, and stops the run" in run.output
+
+    @on_backends("host", "kk")
+    def test_another_table_file_at_its_place(self, lammps: Lammps, water: System, small: Path) -> None:
+        """Is said, once, unless pair_style names it."""
+        self.write(lammps, small)
+        content = from_bytes(small.read_bytes())
+        (lammps.folder / "my tables.bin").write_bytes(to_bytes(replace(content, energy_bias=content.energy_bias + 1.0)))
+        restart, again = "read_restart saved.restart\n", 'pair_style dpcompressed "my tables.bin"\n'
+        other = lammps.run(restart + static(), ranks=2)
+        meant = lammps.run(restart + again + static(), ranks=2)
+        said = [warning for warning in other.warnings if "another table file" in warning]
+        assert len(said) == 1, other.output
+        assert "my tables.bin is another table file than when the restart file was written" in said[0]
+        assert "another table file" not in meant.output
+        assert other.value("energy")[0] == pytest.approx(meant.value("energy")[0], rel=1e-13)
 
     def test_lost_table_file(self, lammps: Lammps, water: System, small: Path) -> None:
         self.write(lammps, small)
