@@ -44,7 +44,7 @@ struct StyleSettings {
     std::vector<std::string> files;  // of table files; the first drives
     /// What was in each, for restart files: its length and checksum. None: not read yet, and no restart file says.
     std::vector<std::string> contents;
-    int check_every = 0;             // steps between overflow reports; 0: as the file says
+    int check_every = 0;  // steps between overflow reports; 0: as the file says
     bool overflow_stops = true;
     dpc::Precision precision = dpc::Precision::float64;
     DeviceChoice device = DeviceChoice::cpu;

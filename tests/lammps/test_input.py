@@ -129,7 +129,8 @@ def test_names_give_the_order(lammps: Lammps, water: System, small: Path, small_
 
 @pytest.mark.parametrize(("names", "is_said"), [("", True), (" O H", False)])
 def test_labels_of_types_are_not_read(names: str, is_said: bool, lammps: Lammps, water: System, small: Path) -> None:
-    script = setup("water.data", f"dpcompressed {small}", "* *" + names).replace("pair_style", "labelmap atom 1 H 2 O\npair_style")
+    script = setup("water.data", f"dpcompressed {small}", "* *" + names)
+    script = script.replace("pair_style", "labelmap atom 1 H 2 O\npair_style")
     said = [line for line in lammps.run(script + "run 0\nrun 0\n", ranks=2).warnings if "labelmap" in line]
     assert len(said) == is_said, said
 
