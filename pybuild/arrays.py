@@ -16,6 +16,17 @@ BoolArray = NDArray[np.bool_]
 Index = NDArray[np.int64]
 
 
+def real_array(name: str, values: ArrayLike) -> Array:
+    """Of any shape, contiguous. Raises InputError for what is no array of real numbers."""
+    try:
+        given = np.asarray(values)
+        if given.dtype.kind == "c":
+            raise TypeError(f"they are {given.dtype}")
+        return np.ascontiguousarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected real numbers: {error}") from error
+
+
 def checked_parameters(name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Array:
     """Finite numbers of that shape; none where the model takes none. Raises InputError."""
     if values is None and shape[-1] == 0:
@@ -23,7 +34,10 @@ def checked_parameters(name: str, values: ArrayLike | None, shape: tuple[int, ..
     what = "frame parameters, one set for all atoms" if name == "fparam" else "atomic parameters, one set an atom"
     if values is None:
         raise InputError(f"the model takes {shape[-1]} {what}: give {name}, of shape {shape}")
-    array = np.asarray(values, dtype=np.float64)
-    if array.shape != shape or not np.isfinite(array).all():
+    array = real_array(name, values)
+    if array.shape != shape:
         raise InputError(f"{name} has the shape {array.shape}: expected finite numbers of shape {shape}, {what}")
+    if not np.isfinite(array).all():
+        place = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+        raise InputError(f"{name}[{', '.join(map(str, place))}] is {array[place]}: expected finite numbers")
     return array

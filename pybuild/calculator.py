@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .arrays import Array, checked_parameters
+from .arrays import Array, checked_parameters, real_array
 from .errors import InputError, PybuildError
 from .structures.images import ImageList, list_with_images, shifts_of
 from .structures.neighbours import image_reach, neighbour_pairs
@@ -146,10 +146,7 @@ def _number_of_threads(value: Any) -> int:
 
 
 def _real_array(word: str, values: ArrayLike, shape: tuple[int | None, int]) -> Array:
-    try:
-        array = np.ascontiguousarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{word}: expected numbers: {error}") from error
+    array = real_array(word, values)
     if array.size == 0 and shape[0] is None:
         return np.zeros((0, 3))
     if array.ndim != 2 or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):

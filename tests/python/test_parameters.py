@@ -200,8 +200,11 @@ def test_what_is_missing_is_said(model, make_structure, tmp_path):
             evaluate(fparam=[1.0, 2.0])
         with pytest.raises(InputError, match=r"fparam has the shape \(1,\): expected finite numbers of shape \(2,\)"):
             evaluate(fparam=[1.0], aparam=np.zeros((27, 1)))
-        with pytest.raises(InputError, match="expected finite numbers"):
+        with pytest.raises(InputError, match=r"fparam\[1\] is nan: expected finite numbers"):
             evaluate(fparam=[1.0, np.nan], aparam=np.zeros((27, 1)))
+        for wrong in ([1.0, 2j], [1.0, "x"], [1.0, [2.0, 3.0]]):
+            with pytest.raises(InputError, match=r"fparam: expected real numbers: "):
+                evaluate(fparam=wrong, aparam=np.zeros((27, 1)))
     ordinary = {"fparam": [1.0, 1.0], "aparam": np.zeros((27, 1))}
     for given in (ordinary | {"fparam": [1e300, 1.0]}, ordinary | {"aparam": np.full((27, 1), 1e39)}):
         assert np.isfinite(calculator.evaluate(tmp_path / "t.bin", x, types, cell, **given).energy)
