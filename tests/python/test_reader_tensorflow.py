@@ -195,6 +195,17 @@ def test_shared_layers(tmp_path):
     assert_same_model(read_model(write(tmp_path / "m.pb", nodes)), read_model(FOLDER / f"{OLD}.pb"))
 
 
+def test_atomic_parameters_that_are_a_mask(tmp_path):
+    """They are no inputs of the nets: the graph has no statistics of them."""
+    script = json.dumps({"model": {"descriptor": {}, "fitting_net": {"numb_aparam": 1, "use_aparam_as_mask": True}}}).encode()
+    nodes = [n for n in nodes_of(OLD) if n["name"] != "fitting_attr/daparam"]
+    nodes += [gw.constant("fitting_attr/daparam", np.int32(1)), gw.constant("train_attr/training_script", script)]
+    model = read_model(write(tmp_path / "m.pb", nodes))
+    assert model.fitting.parameters.n_aparam == 0
+    assert "use_aparam_as_mask" in model.remarks[0]
+    assert_same_model(model, read_model(FOLDER / f"{OLD}.pb"))
+
+
 def test_a_cutoff_in_single_precision(tmp_path):
     """4.8 and 1.8 in float32 differ by 3 there, exactly."""
     nodes = nodes_of(OLD)
@@ -309,6 +320,28 @@ def test_a_compressed_model(name, tmp_path):
     assert model.provenance.format.endswith("compressed by DeePMD-kit")
     assert all(isinstance(net, Piecewise) for net in model.descriptors[0].nets)
     assert_energies(model, name, tolerance=1e-10)
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_tables_in_scopes_of_centres(tmp_path, other):
+    """Up to DeePMD-kit 2.1 a one-sided descriptor with exclusions has look-ups for each centre type, here none of type 0 for the
+    first one; the tables are those of all."""
+    first, second = "filter_type_all/TabulateFusionSeR", "filter_type_all/TabulateFusionSeR_1"
+
+    def moved(nodes, here, there):
+        return renamed(nodes, lambda name: there + name.removeprefix(here) if re.fullmatch(rf"{here}(/.*)?", name) else name)
+
+    nodes = compressed(RADIAL, np.float64)
+    of_second = [n for n in nodes if n["name"].startswith(second)]
+    nodes = moved(moved(nodes, first, "filter_type_all_1/TabulateFusionSeR"), second, first)
+    nodes += moved(of_second, second, "filter_type_all_1/TabulateFusionSeR_1")
+    if not other:
+        return assert_energies(read_model(write(tmp_path / "m.pb", nodes)), RADIAL, tolerance=1e-10)
+    (table,) = (n for n in nodes if n["name"] == of_second[-1]["inputs"][0])
+    nodes.append(gw.constant("Const_200", gw.value_of(table) + 1.0))
+    nodes[-2]["inputs"] = ["Const_200", *nodes[-2]["inputs"][1:]]
+    with pytest.raises(ReadError, match="two tables for neighbours of type 1"):
+        read_model(write(tmp_path / "m.pb", nodes))
 
 
 @pytest.mark.parametrize("name", [OLD, RADIAL])

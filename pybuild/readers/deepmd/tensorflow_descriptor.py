@@ -196,7 +196,7 @@ def _networks(member: Member) -> tuple[list[Tree | None], int]:
         order = {pair: k for k, pair in enumerate((a, b) for a in range(n) for b in range(a, n))}
         return [_net(member, member.shared, f"_{a}_{b}", tables.get(order.get((a, b), -1))) for a, b in pairs], 2
     if any(name.startswith(f"{member.shared}/") for name in member.graph.nodes):
-        tables = _tables(member, member.shared)
+        tables = _tables_of_all_centres(member)
         return [_net(member, member.shared, f"_{b}", tables.get(b)) for b in range(n)], 1
     scopes = [member.scope(a) for a in range(n)]
     if not any(name.startswith(f"{scope}/") for name in member.graph.nodes for scope in scopes):
@@ -241,6 +241,20 @@ def _tables(member: Member, scope: str) -> dict[int, Tree]:
         if which in tables:
             raise ReadError(f"'{scope}' has two tables for neighbours of type {which}; the file is damaged")
         tables[which] = table_of(member.graph, op, op.op.endswith("SeT"))
+    return tables
+
+
+def _tables_of_all_centres(member: Member) -> dict[int, Tree]:
+    """Neighbour type -> table that all centres have in common. Up to version 2.1 exclusions are left out centre by centre: then
+    the look-ups of the second centre type are in a scope filter_type_all_1, and so on."""
+    pattern = re.compile(rf"({re.escape(member.shared)}(?:_[0-9]{{1,9}})?)/{TABLE}[A-Za-z]*(?:_[0-9]{{1,9}})?")
+    names = (m.group(1) for m in map(pattern.fullmatch, member.graph.nodes) if m and member.has(m.group()))
+    tables: dict[int, Tree] = {}
+    for scope in sorted(set(names)):
+        for which, found in _tables(member, scope).items():
+            known = tables.setdefault(which, found)["table"]
+            if known["coef"] is not found["table"]["coef"] and not np.array_equal(known["coef"], found["table"]["coef"]):
+                raise ReadError(f"the graph has two tables for neighbours of type {which}; the file is damaged")
     return tables
 
 
