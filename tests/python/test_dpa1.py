@@ -22,7 +22,9 @@ from pybuild.info import info_lines
 from pybuild.model.descriptor import Argument
 from pybuild.model.kept_types import keep_types
 from pybuild.oracles import reference, reference_tables, reference_torch
-from pybuild.readers import read_model, read_source
+from pybuild.readers import describe, read_model, read_source
+from pybuild.readers.deepmd.electrons import configurations
+from pybuild.readers.pwmlff.elements import SYMBOLS
 from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
 
 ENERGY, FORCE, VIRIAL, TABLES = 1e-11, 1e-11, 1e-10, 1e-8  # eV/atom, eV/A, eV: roundings of two programs; the build's tolerance
@@ -59,6 +61,30 @@ def test_the_model(folder, name, oracle):
     for k, *atoms in frames(data):
         found = oracle.evaluate(model, *atoms)
         assert_agrees(found, data, k, ENERGY, FORCE, VIRIAL)
+
+
+def test_electron_configurations(folder):
+    """Of O, Cr and Gd as in the frozen model, in a tree without them, as checkpoints and .dp files are."""
+    source = read_source(folder / "electrons.pth")
+    embedding = source.tree["descriptor"]["type_embedding"]
+    known = embedding["econf_tebd"]
+    np.testing.assert_allclose(configurations(source.tree["type_map"]), known, rtol=0, atol=1e-16)
+    model = describe(folder / "electrons.pth", source)
+    embedding["econf_tebd"] = None
+    bare = describe(folder / "electrons.pth", source)
+    for net, expected in zip(bare.fitting.nets, model.fitting.nets, strict=True):
+        np.testing.assert_allclose(net.layers[0].bias, expected.layers[0].bias, rtol=0, atol=1e-14)
+    source.tree["type_map"] = ["O", "Cr", "Gd_f"]
+    with pytest.raises(UnsupportedModel, match="'Gd_f', which is no element"):
+        describe(folder / "electrons.pth", source)
+
+
+def test_electrons_of_all_elements():
+    """As many as the atomic number; palladium without 5s, platinum with one 6s, uranium with three 5f, lanthanum with one 5d."""
+    positive = configurations(SYMBOLS) > 0
+    np.testing.assert_array_equal(positive.sum(axis=1), np.arange(1, 119))
+    for name, begin, end, n in (("Pd", 60, 62, 0), ("Pt", 92, 94, 1), ("U", 78, 92, 3), ("La", 68, 78, 1)):
+        assert positive[SYMBOLS.index(name), begin:end].sum() == n
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)

@@ -785,7 +785,6 @@ def test_trees_whose_parts_do_not_fit():
 @pytest.mark.parametrize(
     ("part", "changes", "message"),
     [
-        ("fitting", {"numb_aparam": 1, "use_aparam_as_mask": True}, "use_aparam_as_mask"),
         ("fitting", {"numb_fparam": 1, "vacuum": [True, False]}, "atom_ener and parameters"),
         ("fitting", {"exclude_types": [1]}, "two lists of excluded types"),
         ("fitting", {"tot_ener_zero": True}, "'model.fitting.tot_ener_zero'"),
@@ -797,6 +796,18 @@ def test_what_no_evaluator_has_is_refused(part, changes, message):
     tree[part] |= changes
     with pytest.raises(UnsupportedModel, match=message):
         _describe(tree)
+
+
+def test_atomic_parameters_that_are_a_mask():
+    """They are no inputs of the net, but for a descriptor that no tables are made of."""
+    tree = _tree()
+    plain = _describe(tree)
+    tree["fitting"] |= {"numb_aparam": 1, "use_aparam_as_mask": True}
+    model = _describe(tree)
+    assert model.fitting.parameters.n_aparam == 0
+    np.testing.assert_array_equal(model.fitting.nets[0].layers[0].weight, plain.fitting.nets[0].layers[0].weight)
+    (remark,) = model.remarks
+    assert "use_aparam_as_mask" in remark
 
 
 @pytest.mark.parametrize(("mean", "rcut", "legal"), [(0.1, 3.5, False), (0.0, 3.5, True), (0.1, 3.0, True)])

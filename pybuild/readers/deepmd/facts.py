@@ -82,7 +82,8 @@ def _type_embedding(tree: Tree) -> Facts:
 def _fitting(tree: Tree, type_map: list[str]) -> Facts:
     fitting = tree["fitting"]
     facts: Facts = {"kind": fitting.get("type", "ener")}
-    facts |= {key: fitting[key] for key in ("numb_fparam", "numb_aparam", "dim_case_embd") if fitting.get(key)}
+    inputs = ["numb_fparam", *([] if fitting.get("use_aparam_as_mask") else ["numb_aparam"]), "dim_case_embd"]
+    facts |= {key: fitting[key] for key in inputs if fitting.get(key)}
     if "nets" in fitting:
         facts |= _nets(fitting["nets"]["networks"])
     parts = [fitting.get("@variables", {}).get("bias_atom_e"), tree.get("@variables", {}).get("out_bias")]

@@ -40,7 +40,7 @@ FORMAT, COMPRESSED = "DeePMD-kit TensorFlow graph", "DeePMD-kit TensorFlow graph
 ENERGIES = ("o_energy", "energy_test")  # the second one before 1.0
 MOST_LAYERS = 256
 # Words of a training script that change what the graph computes in places that are not looked at.
-UNKNOWN_TO_GRAPH = ("tot_ener_zero", "use_aparam_as_mask")
+UNKNOWN_TO_GRAPH = ("tot_ener_zero",)
 # Constants, scopes and operations of models of other kinds, and what these are.
 OTHER_PROGRAMS = (
     (r"spin_attr/.*", "spin_ener"),
@@ -233,6 +233,7 @@ def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -
             "type": "ener",
             "numb_fparam": _count(graph, f"{attributes}dfparam"),
             "numb_aparam": _count(graph, f"{attributes}daparam"),
+            "use_aparam_as_mask": isinstance(options, dict) and not is_off(options.get("use_aparam_as_mask")),
             "dim_case_embd": 0,
             "mixed_types": mixed,
             # A second evaluation of a net beside the first one is that of zeros, which is subtracted.

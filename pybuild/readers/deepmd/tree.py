@@ -23,8 +23,14 @@ from ...model.activations import parse
 from ...model.description import EnergyFitting, ModelDescription, Parameters, Provenance
 from ...model.descriptor import Descriptor
 from ...model.net import Layer, Net, Skip
+from .electrons import with_electrons
 from .refusals import refuse_unknown
 from .tree_type import members
+
+NO_MASK = (
+    "note: the atomic parameters are a mask for a descriptor that has virtual atoms (use_aparam_as_mask); this one has none: "
+    "they are not used"
+)
 
 
 def early_activation(name: Any) -> Any:
@@ -44,7 +50,7 @@ def description_of_tree(
     refuse_unknown(model)
     type_map = tuple(model["type_map"])
     n_types = len(type_map)
-    trees = members(model["descriptor"])
+    trees = [with_electrons(tree, type_map) for tree in members(model["descriptor"])]
     if padding_type is not None:
         trees = [tree | {"padding_type": _index_of(padding_type, type_map)} for tree in trees]
     descriptors = tuple(MAKERS[tree["type"]](tree, n_types) for tree in trees)
@@ -61,6 +67,7 @@ def description_of_tree(
         min_nbor_dist=known_distance(min_nbor_dist),
         provenance=provenance,
         neighbour_rule=_neighbour_rule(model["neighbour_rule"], descriptors),
+        remarks=(NO_MASK,) if is_mask(model["fitting"]) else (),
     )
     description.validate()
     return description
@@ -234,11 +241,14 @@ def _behind_a_linear_layer(net: Net) -> Net:
     return Net((identity, *net.layers))
 
 
+def is_mask(fitting: Tree) -> bool:
+    """Whether its atomic parameters are none: they are for a descriptor (se_a_mask) that no model here has."""
+    return bool(fitting["use_aparam_as_mask"] and fitting["numb_aparam"])
+
+
 def _parameters(tree: Tree) -> Parameters:
     """The net takes (value - avg) inv_std of frame and atomic parameters."""
-    n_fparam, n_aparam = tree["numb_fparam"], tree["numb_aparam"]
-    if n_aparam and tree["use_aparam_as_mask"]:
-        raise unsupported("a fitting net whose atomic parameters are a mask (use_aparam_as_mask)", "atoms that come and go")
+    n_fparam, n_aparam = tree["numb_fparam"], 0 if is_mask(tree) else tree["numb_aparam"]
     if tree["vacuum"] and n_fparam + n_aparam:
         raise unsupported(
             "a fitting net with atom_ener and parameters, whose energy of the vacuum depends on the parameters,",
