@@ -225,7 +225,8 @@ def test_a_divisor_that_is_not_the_sum_of_sel(tmp_path):
 
 
 OPERATIONS = {
-    "Relu": "relu", "Relu6": "relu6", "Softplus": "softplus", "Sigmoid": "sigmoid", "GeluCustom": "gelu", "Identity": "linear",
+    "Relu": "relu", "Relu6": "relu6", "Softplus": "softplus", "Sigmoid": "sigmoid", "GeluCustom": "gelu", "Gelu": "gelu",
+    "Identity": "linear",
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from ..files.graphdef import Graph, Node
 
 ACTIVATIONS = {
     "Tanh": "tanh", "Relu": "relu", "Relu6": "relu6", "Softplus": "softplus", "Sigmoid": "sigmoid", "GeluCustom": "gelu",
+    "Gelu": "gelu",  # of 2.0
 }  # fmt: skip
 MOST_COPIES = 3  # one after the other, of a constant before it is used
 ADDITIONS = ("BiasAdd", "Add", "AddV2")
