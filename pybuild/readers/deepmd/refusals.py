@@ -22,7 +22,7 @@ MODEL_NEEDS = {
     "pairwise_dprc": "the two models of DPRC, for atoms in and out of the quantum region",
     **dict.fromkeys(("dipole", "polar", "dos", "property", "population"), NO_ENERGY),
 }
-FITTING_NEEDS = "only the energy fitting net 'ener' gives forces"
+FITTING_NEEDS = "the fitting net 'ener', whose energy has forces for derivatives"
 
 
 def no_model(kind: str) -> UnsupportedModel:
