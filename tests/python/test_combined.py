@@ -2,6 +2,7 @@
 """Models of several parts (zbl, linear_ener, pairtab): oracles, tables and evaluators against each other, and the edges of
 switch and pair table."""
 
+import zipfile
 from dataclasses import replace
 
 import combined_models as make
@@ -362,6 +363,58 @@ def test_trained_models(name, shared, tmp_path):
         assert abs(found.energy - data[f"energy{frame}"]) < ENERGY * len(structure[1])
         np.testing.assert_allclose(found.forces, data[f"forces{frame}"], rtol=0, atol=FORCE)
         np.testing.assert_allclose(found.virial, data[f"virial{frame}"], rtol=0, atol=VIRIAL)
+
+
+CODE = """class LinearEnergyAtomicModel(Module):
+  def apply_out_stat(self: __torch__.deepmd.pt.model.atomic_model.linear_atomic_model.LinearEnergyAtomicModel,
+    ret: Dict[str, Tensor],
+    atype: Tensor) -> Dict[str, Tensor]:
+    {}
+    return ret
+"""
+
+
+def rewritten(source, target, code=None, **renamed):
+    """An archive with an entry of code, compressed as TorchScript's, and with other names of attributes in its pickle."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for info in old.infolist():
+            data = old.read(info)
+            for name, other in renamed.items() if info.filename.endswith("data.pkl") else ():
+                assert data.count(name.encode()) == 1
+                data = data.replace(name.encode(), other.encode())
+            new.writestr(info, data)
+        if code is not None:
+            path = "whole/code/__torch__/deepmd/pt/model/atomic_model/linear_atomic_model.py"
+            new.writestr(path, code, zipfile.ZIP_DEFLATED)
+    return target
+
+
+@pytest.mark.parametrize("name", ["linear_mean", "zbl"])
+def test_the_bias_of_the_whole_in_frozen_models(name, option_models, tmp_path):
+    """DeePMD-kit to 3.1.0 leaves it out, and has that in the code of its files; later code adds it."""
+    source = option_models.parent / "combined" / f"{name}.pth"
+    known = read_source(source).tree["@variables"]["out_bias"]
+    assert np.abs(known).min() > 0.1
+    later = "_0 = (self)._fetch_out_stat(self.bias_keys, )"
+    for line, factor in ((later, 1.0), ("return ret", 0.0)):
+        found = read_source(rewritten(source, tmp_path / "m.pth", CODE.format(line))).tree
+        np.testing.assert_array_equal(found["@variables"]["out_bias"], factor * known)
+
+
+def test_damaged_code(option_models, tmp_path):
+    path = rewritten(option_models.parent / "combined" / "zbl.pth", tmp_path / "m.pth", CODE.format("return ret") * 50)
+    data = path.read_bytes()
+    begin = data.index(b"linear_atomic_model.py") + len("linear_atomic_model.py")
+    path.write_bytes(data[:begin] + b"\xff" * 40 + data[begin + 40 :])
+    with pytest.raises(ReadError, match=r"linear_atomic_model\.py is damaged"):
+        read_source(path)
+
+
+@pytest.mark.parametrize("name", ["linear_mean", "zbl"])
+def test_frozen_models_without_weights(name, option_models, tmp_path):
+    """Those of before 3.0.0."""
+    source = option_models.parent / "combined" / f"{name}.pth"
+    assert read_source(rewritten(source, tmp_path / "m.pth", weights="weighty")).tree["weights"] == "mean"
 
 
 def changed_tree(option_models, name, **changes):

@@ -2,7 +2,7 @@
 """The attributes of a frozen PyTorch model (`dp freeze`, TorchScript) -> DeePMD-kit's tree (tree.py).
 
 Plain attributes are taken, not the input script beside them: they are what the model computes with, without defaults to guess.
-The archive's code entries are not needed.
+The archive's code entries are not needed; one difference between versions is nowhere else (NO_BIAS).
 
 Layouts: files of early 2024 hold descriptor and fitting_net themselves, later ones in atomic_model, which has biases of its own
 (out_bias) and the lists of excluded atoms and pairs. The first ones say distinguish_types instead of mixed_types.
@@ -11,6 +11,7 @@ Layouts: files of early 2024 hold descriptor and fitting_net themselves, later o
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ FITTING_TYPES = {
     "EnergyFittingNet": "ener", "EnergyFittingNetDirect": "direct_force_ener", "DipoleFittingNet": "dipole",
     "PolarFittingNet": "polar", "DOSFittingNet": "dos", "PropertyFittingNet": "property",
 }  # fmt: skip
+# An output without the bias of a model of several parts.
+NO_BIAS = re.compile(r"def apply_out_stat\([^)]*\) -> Dict\[str, Tensor\]:\s+return ret\s")
 
 
 def is_frozen(root: Any) -> bool:
@@ -100,8 +103,13 @@ def _pair_table(atomic: _Object) -> Tree:
 
 
 def _linear_model(atomic: _Object) -> Tree:
+    """Files of before 3.0.0 have no weights, those of up to 3.1.0 at least leave out the whole's out_bias, wherever they run."""
+    weights = atomic.get("weights")
     models = [_atomic_model(inner) for inner in atomic.children("models")]
-    return {"type": "linear_ener", "models": models, "weights": atomic.need("weights")}
+    tree = {"type": "linear_ener", "models": models, "weights": "mean" if weights is None else weights}
+    if NO_BIAS.search(atomic.code("/atomic_model/linear_atomic_model")):
+        tree["@variables"] = {"out_bias": np.zeros_like(atomic.array("out_bias"))}
+    return tree
 
 
 def _zbl_model(atomic: _Object) -> Tree:

@@ -48,6 +48,11 @@ class ModelObject:
         count = sum(1 for key in parent._attributes if isinstance(key, str) and key.isdecimal())
         return [parent.child(str(i)) for i in range(count)]
 
+    def code(self, ending: str) -> str:
+        """The text of the entry of TorchScript code with that end, "" where there is none: looked at, never run."""
+        names = self._archive.names(f"{ending}.py")
+        return self._archive.text(names[0]) if names else ""
+
     def array(self, name: str) -> NDArray[Any]:
         """An attribute that is a tensor."""
         value = self.need(name)

@@ -2,7 +2,7 @@
 """The zip file that torch.save and TorchScript write: one pickle, and the numbers of each tensor as an entry of its own.
 
 Only `data.pkl`, `byteorder` and `data/*` are read, which torch stores uncompressed; code, debug and constant entries may be there
-or not.
+or not, and code is looked at as text alone (ModelObject.code).
 """
 
 from __future__ import annotations

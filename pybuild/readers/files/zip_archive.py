@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from ...errors import ReadError
 
 MAX_ENTRIES = 1_000_000
+MOST_TEXT = 1 << 20  # bytes
 ENCRYPTED = 0x1  # bit of an entry's flags
 ERRORS = (zipfile.BadZipFile, struct.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError, OverflowError)
 
@@ -50,6 +52,14 @@ class ZipArchive:
         try:
             return self._zip.read(info)
         except ERRORS as error:
+            raise ReadError(f"entry {name[:80]} is damaged ({str(error)[:100]}); copy or freeze the model again") from error
+
+    def text(self, name: str) -> str:
+        """The beginning of an entry, compressed or not. Raises ReadError where it is damaged or encrypted."""
+        try:
+            with self._zip.open(self._entries[name]) as file:
+                return file.read(MOST_TEXT).decode("utf-8", "replace")
+        except (*ERRORS, zlib.error) as error:
             raise ReadError(f"entry {name[:80]} is damaged ({str(error)[:100]}); copy or freeze the model again") from error
 
     def _checked_entries(self, file_size: int) -> dict[str, zipfile.ZipInfo]:
