@@ -305,7 +305,8 @@ def compressed(name, dtype):
                 gw.constant(table, coef),
                 gw.constant(f"{op}/table_info", info),
                 gw.constant(f"{op}/begin", np.array([0, starts[b]], np.int32)),
-                gw.node(f"{op}/Slice", "Slice", ["environment", f"{op}/begin"]),
+                gw.constant(f"{op}/size", np.array([-1, d.sel[b] * d.n_components], np.int32)),
+                gw.node(f"{op}/Slice", "Slice", ["environment", f"{op}/begin", f"{op}/size"]),
                 gw.node(f"{op}/Reshape", "Reshape", [f"{op}/Slice"]),
                 gw.node(op, kind, [table, f"{op}/table_info", *[f"{op}/Reshape"] * n_arguments]),
             ]
@@ -321,6 +322,19 @@ def test_a_compressed_model(name, tmp_path):
     assert model.provenance.format.endswith("compressed by DeePMD-kit")
     assert all(isinstance(net, Piecewise) for net in model.descriptors[0].nets)
     assert_energies(model, name, tolerance=1e-10)
+
+
+def test_a_table_for_no_slots(tmp_path):
+    """A type of which sel is 0 has a look-up, too, that begins where the next one does."""
+    nodes = compressed(RADIAL, np.float64)
+    op = "filter_type_all/TabulateFusionSeR"
+    for made in [n for n in nodes if n["name"].startswith(f"{op}_1")]:
+        name = f"{op}_2" + made["name"].removeprefix(f"{op}_1")
+        inputs = [i.replace(f"{op}_1", f"{op}_2") for i in made["inputs"]]
+        nodes.append(made | {"name": name, "inputs": inputs})
+        if name.endswith("/size"):
+            nodes[-1] = gw.constant(name, np.array([-1, 0], np.int32))
+    assert_energies(read_model(write(tmp_path / "m.pb", nodes)), RADIAL, tolerance=1e-10)
 
 
 @pytest.mark.parametrize("other", [False, True])

@@ -252,6 +252,13 @@ def test_places_of_the_smallest_distance(tree, tmp_path, place):
     assert read({key: value for key, value in made.items() if key != place[0]}, tmp_path).min_nbor_dist is None
 
 
+def test_a_pair_table_that_a_conversion_left_out(tree, tmp_path):
+    made = tree | {"model_def_script": {"use_srtab": "zbl.txt"}}
+    (remark,) = read(made, tmp_path).remarks
+    assert remark.startswith("warning: trained with a pair table (use_srtab), which is not in this file")
+    assert not read(tree, tmp_path).remarks
+
+
 def test_modifiers(tree, tmp_path):
     made = tree | {"model_def_script": {"modifier": {"type": "dipole_charge"}}}
     with pytest.raises(UnsupportedModel, match=r"data modifier \(DPLR.*--without-modifier"):

@@ -238,6 +238,8 @@ def _tables(member: Member, scope: str) -> dict[int, Tree]:
     tables: dict[int, Tree] = {}
     for place, op in enumerate(table_ops(member, scope)):
         which = place if op.op.endswith("SeT") else _section(member, op)
+        if which is None:
+            continue
         if which in tables:
             raise ReadError(f"'{scope}' has two tables for neighbours of type {which}; the file is damaged")
         tables[which] = table_of(member.graph, op, op.op.endswith("SeT"))
@@ -266,8 +268,8 @@ def table_of(graph: Graph, op: Node, symmetric: bool) -> Tree:
     return {"table": {"coef": coef, "info": info, "symmetric": symmetric}}
 
 
-def _section(member: Member, op: Node) -> int:
-    """The neighbour type whose slots a look-up is for, by where its slice of the environment begins."""
+def _section(member: Member, op: Node) -> int | None:
+    """The neighbour type whose slots a look-up is for, by where its slice of the environment begins; None for one of no slots."""
     node = member.graph.nodes.get(op.inputs[-1] if member.radial else op.inputs[3] if len(op.inputs) > 3 else "")
     for _ in range(8):
         if node is None or node.op not in THROUGH or not node.inputs:
@@ -276,6 +278,9 @@ def _section(member: Member, op: Node) -> int:
     if node is None or node.op != "Slice" or len(node.inputs) < 2:
         raise ReadError(f"node '{op.name}' looks up no section of the neighbours; the file is damaged or of an unknown version")
     begin = member.graph.constant(node.inputs[1])
+    size = member.graph.optional(node.inputs[2]) if len(node.inputs) > 2 else None
+    if size is not None and size.shape == (2,) and size[1] == 0:
+        return None
     starts = np.cumsum([0, *member.sel[:-1]]) * member.n_components
     for b, start in enumerate(starts.tolist()):
         if begin.shape == (2,) and int(begin[1]) == start and member.sel[b]:

@@ -28,6 +28,10 @@ from .tree_type import descriptor_type, is_off, parts_by_list, refuse_other_kind
 
 GELU_TF = f"gelu:{float(np.float32(GELU_CUBIC))!r}"
 PACKAGED_TREE, PACKAGED_NOTES = "/extra/model.json", "/extra/metadata.json"
+NO_TABLE = (
+    "warning: trained with a pair table (use_srtab), which is not in this file: DeePMD-kit's conversion leaves it out; the "
+    "tables are of the net alone, as DeePMD-kit evaluates the file; give the graph (.pb)"
+)
 LIST = "nlist"  # what such a program takes: of no more than sel neighbours
 GRAPHS = ("graph", "dpa1_canonical")  # what such a program takes, where it takes no list of so many neighbours
 WITH_CODE_OF_THEIR_OWN = ("PyTorch", "TensorFlow")  # back ends whose code is not shared with dpmodel (parts_by_list)
@@ -93,10 +97,12 @@ def _source(root: Any, arrays: Arrays, choices: Choices, what: str, keeps_all: b
     model = get.mapping(get.member(top, "model", ""), "model")
     refuse_other_kinds(model)
     model = _with_arrays(model, arrays, "model", 0)
+    lost = model.get("type", "standard") == "standard" and isinstance(script, dict) and not is_off(script.get("use_srtab"))
     _set_rules(model, backend, keeps_all)
     if backend not in WITH_CODE_OF_THEIR_OWN:
         refuse_shorter_lists(model)
-    return DeepmdSource(f"DeePMD-kit {what} of {backend}", model, _nearest(top, arrays))
+    remarks = [NO_TABLE] if lost else []
+    return DeepmdSource(f"DeePMD-kit {what} of {backend}", model, _nearest(top, arrays), remarks=remarks)
 
 
 def _with_arrays(value: Any, arrays: Arrays, where: str, depth: int) -> Any:
