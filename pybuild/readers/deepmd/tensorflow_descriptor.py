@@ -122,9 +122,16 @@ def descriptor_tree(member: Member, script: dict[Any, Any] | None, alone: bool) 
     networks, ndim = _networks(member)
     return common_tree(member, _excluded(member, networks, ndim, script, alone)) | {
         "type": member.kind,
-        "exclusion": "section" if ndim == 1 else "absent",
+        "exclusion": "section" if ndim == 1 and not _by_centre(member) else "absent",
         "embeddings": {"ndim": ndim, "networks": networks},
     }
+
+
+def _by_centre(member: Member) -> bool:
+    """Whether nets that all centres share are applied centre by centre, without those of excluded pairs: up to version 2.1, where
+    the second centre type has the scope filter_type_all_1."""
+    pattern = re.compile(rf"{re.escape(member.shared)}_[0-9]{{1,9}}/(Slice|{TABLE}).*")
+    return any(pattern.fullmatch(name) and member.has(name) for name in member.graph.nodes)
 
 
 def common_tree(member: Member, excluded: list[tuple[int, int]]) -> Tree:

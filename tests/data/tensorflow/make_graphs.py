@@ -7,6 +7,9 @@ MODELS: a folder with a folder for each of NAMES, with a frozen model.pb of the 
 file that evaluates such graphs (Pb, derive, pairs, energy), which gives DeePMD-kit's energies to the last bit. Of each graph the
 nodes stay that the energy needs and the constants that are read by name; weights and other numbers are as they were. Of models
 with a type embedding the energies with another mean (MEAN) are there, too: what trained ones have may be 0.
+
+v2.1-se_e2_r-exclude.pb is of DeePMD-kit 2.1.5 and TensorFlow 2.10 with its own results, random weights after four steps on made
+structures; of its nodes only the attributes that are read are left, and no shapes.
 """
 
 import importlib.util
