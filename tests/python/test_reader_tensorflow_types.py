@@ -2,6 +2,7 @@
 """TensorFlow graphs with a type embedding: slots that all types share or that are each type's, embeddings beside x or as a
 factor, TensorFlow's switch, means that are not 0; against DeePMD-kit's energies (tests/data/tensorflow)."""
 
+import json
 import re
 
 import graph_writer as gw
@@ -305,6 +306,17 @@ def test_a_pair_table_beside_shared_slots(tmp_path):
             np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=error)
             np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=error)
             np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=100 * error)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_exclusions_without_a_mask(tmp_path, masked):
+    """The script's do nothing where the graph has no mask (DeePMD-kit to 2.1, se_e2_a with a type embedding)."""
+    script = json.dumps({"model": {"descriptor": {"type": "se_e2_a", "exclude_types": [[0, 1]]}}}).encode()
+    nodes = [*without(nodes_of(SECTIONS), "train_attr/training_script"), gw.constant("train_attr/training_script", script)]
+    if masked:
+        nodes.append(gw.constant("Const_50", np.array([[1.0, 0.0], [0.0, 1.0]])))
+    (d,) = read_model(write(tmp_path / "m.pb", nodes)).descriptors
+    assert d.excluded == ({(0, 1), (1, 0)} if masked else set())
 
 
 def test_electron_configurations(tmp_path):

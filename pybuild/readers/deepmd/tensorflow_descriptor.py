@@ -326,13 +326,13 @@ def excluded_by_words(member: Member, script: dict[Any, Any] | None, alone: bool
     """Those of the script or, without one, of the mask; alone: not in a hybrid."""
     if script is not None:
         return get.type_pairs(script.get("exclude_types") or [], "training_script, exclude_types")
-    masks = [mask for name in member.graph.nameless_constants() if (mask := _mask(member, name)) is not None]
+    masks = [mask for name in member.graph.nameless_constants() if (mask := mask_of(member, name)) is not None]
     if len(masks) > 1 or (masks and not alone):
         raise unsupported("a hybrid without training script whose members exclude pairs of types", "knowing which member does")
     return [(int(a), int(b)) for mask in masks for a, b in np.argwhere(mask == 0)]
 
 
-def _mask(member: Member, name: str) -> NDArray[Any] | None:
+def mask_of(member: Member, name: str) -> NDArray[Any] | None:
     """A nameless constant (N, N) of zeros and ones, not of ones alone; with shared slots (N, N + 1), the last for empty ones."""
     value = member.graph.constant(name)
     shape = (member.n_types, member.n_types + (member.op.op == MIXED))
