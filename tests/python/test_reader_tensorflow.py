@@ -20,6 +20,7 @@ from pybuild.model.description import PairKind
 from pybuild.model.piecewise import Piecewise
 from pybuild.oracles import reference
 from pybuild.readers import read_model
+from pybuild.readers.files.graphdef import read_graph
 from pybuild.tablefile.file import write_tables
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "tensorflow"
@@ -283,6 +284,19 @@ def test_exclusions_centre_by_centre(tmp_path):
             assert abs(found.energy - data[f"energy{k}"]) < error * len(atoms[1])
             np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=error)
             np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=100 * error)
+
+
+def test_exclusions_that_the_graph_does_not_have(tmp_path):
+    """One-sided se_e2_r of DeePMD-kit 2.0: the script excludes, but the graph has no mask."""
+    nodes = nodes_of(RADIAL)
+    (d,) = read_model(write(tmp_path / "m.pb", nodes)).descriptors
+    assert d.excluded == {(0, 0)}
+    graph = read_graph(FOLDER / f"{RADIAL}.pb")
+    masks = {name for name in graph.nameless_constants() if graph.constant(name).shape == (2, 2)}
+    assert len(masks) == 1
+    nodes = [gw.constant(n["name"], np.ones((2, 2))) if n["name"] in masks else n for n in nodes]
+    (d,) = read_model(write(tmp_path / "m.pb", nodes)).descriptors
+    assert d.excluded == set()
 
 
 # Compressed models

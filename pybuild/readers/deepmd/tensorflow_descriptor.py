@@ -323,7 +323,11 @@ def _excluded(
 
 
 def excluded_by_words(member: Member, script: dict[Any, Any] | None, alone: bool) -> list[tuple[int, int]]:
-    """Those of the script or, without one, of the mask; alone: not in a hybrid."""
+    """Those of the script or, without one, of the mask; alone: not in a hybrid. The script's do nothing in graphs of up to
+    version 2.1 that have no mask, se_e2_r of 2.0 and se_e2_a with a type embedding, unless nets are applied centre by centre."""
+    has_mask = any(mask_of(member, name) is not None for name in member.graph.nameless_constants())
+    if script is not None and not has_mask and member.op.op != MIXED and not _by_centre(member):
+        return []
     if script is not None:
         return get.type_pairs(script.get("exclude_types") or [], "training_script, exclude_types")
     masks = [mask for name in member.graph.nameless_constants() if (mask := mask_of(member, name)) is not None]

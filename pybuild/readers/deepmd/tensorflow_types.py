@@ -23,7 +23,6 @@ from .tensorflow_descriptor import (
     Member,
     common_tree,
     excluded_by_words,
-    mask_of,
     net_of_scope,
     table_of,
     table_ops,
@@ -69,7 +68,7 @@ def tree_with_types(member: Member, script: dict[Any, Any] | None, alone: bool) 
     strip = bool(sides or ops)
     numbers = factors if ops else None
     one_sided = SIDES[sides[0]] if sides else _sees_one(net, embedding["embedding"]) if numbers is None else len(numbers) == n + 1
-    common = common_tree(member, _excluded(member, script, alone))
+    common = common_tree(member, excluded_by_words(member, script, alone))
     smooth, radius = _smooth(member, script)
     if strip and smooth and radius is None:
         raise ReadError("the graph has no switch for its type embedding; the file is damaged or of an unknown version")
@@ -91,12 +90,6 @@ def tree_with_types(member: Member, script: dict[Any, Any] | None, alone: bool) 
         "concat_output_tebd": False,
         "type_embedding": embedding,
     }
-
-
-def _excluded(member: Member, script: dict[Any, Any] | None, alone: bool) -> list[tuple[int, int]]:
-    """As excluded_by_words. Up to version 2.1 se_e2_a with a type embedding has no mask: exclusions of the script do nothing."""
-    has_mask = any(mask_of(member, name) is not None for name in member.graph.nameless_constants())
-    return excluded_by_words(member, script, alone) if has_mask or member.op.op == MIXED else []
 
 
 def _sees_one(net: Tree, embedding: Tree) -> bool:
