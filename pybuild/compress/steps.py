@@ -30,6 +30,7 @@ COARSEST = 1.0  # in x, which has standard deviation 1
 FINEST = 1e-3  # where rounding, or the order, leaves nothing to gain
 MARGIN = 1.3  # the error of the next trial is aimed below the tolerance by this
 TRIALS = 12
+ROUNDING, MOST_ROUNDING = 4.0, 64.0  # roundings of a value in an error of a table, usually and at most (1 to 4, 38 in a wide net)
 ORDER_OF_PIECES = 5  # of a function at knots
 MOST_GRADIENTS = 32  # per centre type
 MOST_INTERVALS = 200  # whose error is looked at, of each range
@@ -121,6 +122,13 @@ class _Errors:
         """Between two arguments, eV/A."""
         return pair_force_error(self._model, self._plan, bounds, step, self._gradients, self.order)
 
+    def rounding(self, bounds: Bounds, step: float) -> float:
+        """What one rounding of the function's values makes of it: the slope of an interpolant has that over the step, so that
+        smaller steps make it larger. Far from 0 a force is thousands of times a slope."""
+        x, _ = _intervals(_part_of(self._plan, bounds), step, MOST_INTERVALS)
+        value = np.finfo(np.float64).eps * np.abs(self._plan.function.derivatives(x, order=1)[0])
+        return _force_of_errors(self._model, self._plan, x, value, value / step, self._gradients)
+
     def missed(self, bounds: Bounds, step: float) -> float:
         """By how much the error of the function's slope is larger somewhere than at the intervals that are looked at."""
         if bounds[1] - bounds[0] <= MOST_INTERVALS * step and not self._plan.kinks.size:
@@ -176,12 +184,19 @@ def _regions(errors: _Errors, bounds: Bounds, target: float, depth: int) -> dict
 
 
 def _step(errors: _Errors, bounds: Bounds, target: float, finest: float) -> tuple[float, float]:
-    """The largest step whose error is within the target, and its error."""
+    """The largest step whose error is within the target, or rounding, and its error."""
     step, error = min(COARSEST, bounds[1] - bounds[0]), 0.0
-    for _ in range(TRIALS if errors.are_known else 0):
+    before, rounding = (step, math.inf), 0.0  # rounding: times the step
+    for trial in range(TRIALS if errors.are_known else 0):
         error = errors.at(bounds, step)
         if error <= target or step <= finest:
             break
+        rounding = rounding if trial else step * errors.rounding(bounds, step)
+        if error <= ROUNDING * rounding / step:
+            break
+        if before[1] <= error <= MOST_ROUNDING * rounding / step:
+            return before
+        before = step, error
         # The slope of an interpolant of order p errs by step^p.
         step = max(step * max((target / (MARGIN * error)) ** (1 / errors.order), 0.1), finest)
     return step, error
@@ -201,7 +216,13 @@ def pair_force_error(
     model: ModelDescription, plan: TablePlan, bounds: tuple[float, float], step: float, gradients: Gradients, order: int
 ) -> float:
     """Largest error of the force of a pair, eV/A, by interpolation with a step between two arguments."""
-    x, value, slope = _interpolation_error(plan, bounds, step, order)
+    return _force_of_errors(model, plan, *_interpolation_error(plan, bounds, step, order), gradients)
+
+
+def _force_of_errors(
+    model: ModelDescription, plan: TablePlan, x: Array, value: Array, slope: Array, gradients: Gradients
+) -> float:
+    """What errors of value and slope (p, M) at x (p,) make of the force of a pair at most."""
     descriptor, worst = model.descriptors[plan.descriptor], 0.0
     for a, group in plan.pairs:
         if a not in gradients:
@@ -222,16 +243,24 @@ def _interpolation_error(
     plan: TablePlan, bounds: tuple[float, float], step: float, order: int, most: int = MOST_INTERVALS
 ) -> tuple[Array, Array, Array]:
     """x (p,) between knots of at most so many intervals, and the errors of value and slope (p, M) there."""
-    lower, upper = bounds
-    inside = plan.kinks[(plan.kinks > lower) & (plan.kinks < upper)]
-    part = replace(plan, lower=lower, max=upper, kinks=inside)
-    whole = make_grid(part, {lower: step})
-    knots, steps = whole.knots(), whole.steps()
-    chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), most)).round().astype(int))
-    left, steps = knots[chosen], steps[chosen]
+    part = _part_of(plan, bounds)
+    left, steps = _intervals(part, step, most)
     offset = steps[:, None] * np.array(INSIDE)
     x = (left[:, None] + offset).ravel()
     coefficients = np.repeat(interpolant(part, left, steps, order), len(INSIDE), axis=0)
     value, slope = hermite.horner(coefficients, offset.reshape(-1, 1))
     exact, exact_slope = plan.function.derivatives(x, order=1)
     return x, value - exact, slope - exact_slope
+
+
+def _part_of(plan: TablePlan, bounds: Bounds) -> TablePlan:
+    lower, upper = bounds
+    return replace(plan, lower=lower, max=upper, kinks=plan.kinks[(plan.kinks > lower) & (plan.kinks < upper)])
+
+
+def _intervals(plan: TablePlan, step: float, most: int) -> tuple[Array, Array]:
+    """Left knots (n,) and lengths (n,) of at most so many intervals of a plan with one step, from all over it."""
+    whole = make_grid(plan, {plan.lower: step})
+    knots, steps = whole.knots(), whole.steps()
+    chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), most)).round().astype(int))
+    return knots[chosen], steps[chosen]

@@ -98,6 +98,21 @@ def test_a_tensorflow_model(shared, name):
         assert_reference(got, data, frame, ENERGY, FORCE, VIRIAL)
 
 
+def test_steps_end_where_rounding_begins(make_model, make_structure):
+    """Products of a hundred and more, as close neighbours and small deviations give: smaller steps leave larger errors there."""
+    model = make_model(0, kind="se_e3", sel=(2, 2))
+    (d,) = model.descriptors
+    model = dataclasses.replace(model, descriptors=(dataclasses.replace(d, std=np.full_like(d.std, 0.06)),))
+    result = build(model, M)
+    for table in result.tables.tables:
+        assert table.upper > 100
+        assert len(table.coef) < 40_000
+    assert result.measured.double.force < FORCE
+    structure = make_structure(1)
+    exact, got = reference.evaluate(model, *structure), reference_tables.evaluate(result.tables, *structure)
+    np.testing.assert_allclose(got.forces, exact.forces, rtol=0, atol=FORCE)
+
+
 CHANGES = [
     {},
     {"env_protection": 0.2},
