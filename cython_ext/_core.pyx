@@ -10,11 +10,11 @@ from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 import os
-import threading
 
 import numpy as np
 
 from pybuild.errors import InputError
+from pybuild.turns import Turn
 
 from dpc cimport *
 
@@ -135,7 +135,7 @@ cdef class Evaluator:
     cdef readonly Model model
     cdef readonly str advice  # to a user whose atoms have more neighbours than sel
     cdef int n_all
-    cdef object lock  # calls from several threads come one after the other
+    cdef object turn  # calls from several threads come one after the other
 
     def __cinit__(self, Model model not None, int n_threads=1, precision="double", backend="host", int device=-1,
                   size_t scratch_bytes=0, neighbors="trained"):
@@ -156,7 +156,7 @@ cdef class Evaluator:
         self.cpp.reset(new CppEvaluator(model.cpp, options))
         self.advice = cpp_advice_on(cpp_rule_for(dereference(model.cpp), options.neighbours)).decode()
         self.n_all = -1
-        self.lock = threading.Lock()
+        self.turn = Turn()
 
     def set_neighbours(self, const int[::1] types not None, const int[::1] centres not None,
                        const long long[::1] first not None, const int[::1] neighbours not None, const int64_t[::1] tags=None):
@@ -189,7 +189,7 @@ cdef class Evaluator:
         cpp_rows.index_mask = ~0
         cpp_rows.tag = &tags[0] if tags is not None and n_all > 0 else NULL
         cdef const int* cpp_types = &types[0] if n_all > 0 else NULL
-        with self.lock:
+        with self.turn:
             with nogil:
                 dereference(self.cpp).set_neighbours(n_all, cpp_types, cpp_rows)
             self.n_all = n_all
@@ -203,7 +203,9 @@ cdef class Evaluator:
         with_atom_virial: forces and atomic virials also on atoms that are no centres. Raises InputError for positions that are
         not finite and coincident atoms.
         """
-        with self.lock:
+        with self.turn as was_lost:
+            if was_lost:  # another thread had it when this process was forked: its list may be half made
+                self.n_all = -1
             return self._compute(x, with_atom_virial, fparam, aparam, fparam_gradient)
 
     cdef object _compute(self, const double[:, ::1] x, bint with_atom_virial, const double[::1] fparam, const double[:, ::1] aparam,

@@ -17,12 +17,12 @@ Index = NDArray[np.int64]
 
 
 def real_array(name: str, values: ArrayLike) -> Array:
-    """Of any shape, contiguous. Raises InputError for what is no array of real numbers."""
+    """Of any shape, in the order of C. Raises InputError for what is no array of real numbers."""
     try:
         given = np.asarray(values)
         if given.dtype.kind == "c":
             raise TypeError(f"they are {given.dtype}")
-        return np.ascontiguousarray(given, dtype=np.float64)
+        return np.asarray(given, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: expected real numbers: {error}") from error
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import copy
 import os
-import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from .arrays import Array, checked_parameters, real_array
 from .errors import InputError, PybuildError
 from .structures.images import ImageList, list_with_images, shifts_of
 from .structures.neighbours import image_reach, neighbour_pairs
+from .turns import Turn
 
 try:
     from ase.calculators.calculator import Calculator, all_changes
@@ -223,13 +224,13 @@ class DPCompressed(Calculator):
         self._built_for: Any = None
         self._images: Any = None
         self._crowd_was_said = self._fork_was_said = False
-        self._lock = threading.RLock()  # atoms and results belong to one thread at a time
+        self._turn = Turn()  # atoms and results belong to one thread at a time
         super().__init__(**words)  # calls set
 
     def set(self, **words: Any) -> dict[str, Any]:
         """Change parameters; returns those that changed. What they make different is made anew."""
         self._check(words)
-        with self._lock:
+        with self._exclusive():
             wanted = {**self.parameters, **words}
             of_evaluator = ("n_threads", "precision", "backend", "neighbors")
             if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in of_evaluator):
@@ -241,9 +242,22 @@ class DPCompressed(Calculator):
             return copy.deepcopy(changed)
 
     def get_property(self, name: str, atoms: Any = None, allow_calculation: bool = True) -> Any:
-        """What all of ASE's ways to a number go through."""
-        with self._lock:
+        """A number of atoms."""
+        with self._exclusive():
             return super().get_property(name, atoms, allow_calculation)
+
+    def calculate_properties(self, atoms: Any, properties: Any) -> Any:
+        """Several of them: with `get_property` what all of ASE's ways to a number go through."""
+        with self._exclusive():
+            return super().calculate_properties(atoms, properties)
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with self._turn as was_lost:
+            if was_lost:  # another thread had it when this process was forked
+                self.results: dict[str, Any] = {}
+                self._forget_list()
+            yield
 
     @property
     def overflow(self) -> str:
@@ -270,17 +284,17 @@ class DPCompressed(Calculator):
         self, atoms: Any = None, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes
     ) -> None:
         """Evaluate self.atoms."""
-        with self._lock:
+        with self._exclusive():
             self._calculate(atoms, properties, system_changes)
 
     def _calculate(self, atoms: Any, properties: Sequence[str], system_changes: Sequence[str]) -> None:
         super().calculate(atoms, properties, system_changes)
-        self._report_threads()
         x = np.ascontiguousarray(self.atoms.get_positions())
         if not np.isfinite(x).all():
             raise InputError("the positions are not finite")
         parameters = _parameters(self.model, len(x), self.parameters["fparam"], self.parameters["aparam"])
         result = _compute(self.evaluator, x, self._list_of(x), parameters, with_atom_virial="stresses" in properties)
+        self._report_threads()
         self._report(result.overflow)
         self.results = {
             "energy": result.energy,
@@ -371,12 +385,12 @@ class DPCompressed(Calculator):
     def _report_threads(self) -> None:
         n = self.parameters["n_threads"]
         if self.parameters["backend"] == "host" and not self._fork_was_said and _core().team_size(n) < n:
+            self._fork_was_said = True  # first: a warning may be an error
             warnings.warn(
                 "one thread computes: this process was forked from one that has computed with several. Start workers by spawn "
                 "(multiprocessing.get_context) where they shall have threads",
                 stacklevel=4,
             )
-            self._fork_was_said = True
 
     def _report(self, overflow: dict[str, Any]) -> None:
         names = self.model.type_map
@@ -391,6 +405,7 @@ class DPCompressed(Calculator):
                 raise InputError(text)
             warnings.warn(text, stacklevel=4)
         if overflow["n_over_sel"] > 0 and not self._crowd_was_said:
+            self._crowd_was_said = True
             crowd = overflow["crowd"]
             of_type = f"{names[crowd['type_j']]} " if crowd["type_j"] >= 0 else ""  # of all types where these share the slots
             warnings.warn(
@@ -399,13 +414,12 @@ class DPCompressed(Calculator):
                 f"cases. {self.evaluator.advice}. A calculator says this once",
                 stacklevel=4,
             )
-            self._crowd_was_said = True
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DPCompressed:
         new = type(self).__new__(type(self))
         memo[id(self)] = new
         new.__dict__.update(copy.deepcopy(self._portable_state(), memo))
-        new._lock = threading.RLock()
+        new._turn, new._fork_was_said = Turn(), False
         new._start(self.model, new.parameters)
         return new
 
@@ -415,7 +429,7 @@ class DPCompressed(Calculator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         checksum = state.pop("checksum")
         self.__dict__.update(state)
-        self._lock = threading.RLock()
+        self._turn, self._fork_was_said = Turn(), False
         model = load(self.path)
         if model.checksum != checksum:
             raise InputError(f"{self.path} is another file than when this calculator was stored: its size or checksum changed")
@@ -423,9 +437,10 @@ class DPCompressed(Calculator):
 
     def _portable_state(self) -> dict[str, Any]:
         """All but what is compiled, and the list that belongs to it."""
-        compiled = ("model", "evaluator", "_vesin", "_built_for", "_images", "_lock")
-        kept = {name: value for name, value in self.__dict__.items() if name not in compiled}
-        return {**kept, "parameters": copy.deepcopy(self.parameters)}
+        left = ("model", "evaluator", "_vesin", "_built_for", "_images", "_turn", "_fork_was_said")
+        with self._exclusive():  # another thread may go on then, which changes these two
+            kept = {name: value for name, value in self.__dict__.items() if name not in left}
+            return {**kept, "parameters": copy.deepcopy(self.parameters), "results": dict(self.results)}
 
     def _start(self, model: Any, words: Mapping[str, Any]) -> None:
         self.model = model

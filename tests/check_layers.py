@@ -65,7 +65,7 @@ IMPORTS = {
     "compress": {"blas", "descriptors", "model", "progress", "structures", "tablefile.tableset"},
     "oracles": {"descriptors", "model", "tablefile.tableset"},
     "tablefile": {"model"},
-    "calculator": {"structures", "_core"},
+    "calculator": {"structures", "turns", "_core"},
     "info": {"compress", "descriptors", "model", "tablefile.tableset"},
     "verify": {"calculator", "compress", "model", "oracles", "readers", "structures", "tablefile"},
     "show": {"readers"},

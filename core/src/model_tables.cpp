@@ -142,7 +142,7 @@ std::vector<int> table_widths(const Model& model) {
     return out;
 }
 
-/// An argument at which a table is looked up without a neighbour must lie in its trained range.
+/// An argument at which a table is looked up whatever the neighbours must lie in its trained range.
 void require_inside(const Model& model, int t, double x, const std::string& what) {
     const Table& table = model.tables[static_cast<std::size_t>(t)];
     if (!(x >= table.lower() && x <= table.upper && x <= table.max() - kPaddingMargin * table.segments.back().step)) {

@@ -28,6 +28,13 @@ To narrowed(double value) {
     return number;
 }
 
+/// Of parameters that Real does not hold, or their sums.
+template <class Real>
+[[noreturn]] void throw_beyond(const std::string& what) {
+    throw InputError("the model is given " + what +
+                     (std::is_same_v<Real, float> ? kBeyond : " that are too large: their sums go beyond double precision"));
+}
+
 constexpr double kEndless = 1e300;
 constexpr double kRadialScale = 1.0 / 5.0;  // of se_e2_r, D = sum G/(5 n_sel)
 
@@ -596,7 +603,7 @@ void PackedModel<Real>::set_parameters(const Span& fparam, const Span& aparam) {
     const auto most = 0.5 * static_cast<double>(std::numeric_limits<Real>::max());  // differences are taken, too
     const auto is_beyond = [most](double value) { return !(std::abs(value) <= most); };
     if (std::any_of(aparam.values, aparam.values + aparam.n, is_beyond)) {
-        throw InputError(std::string("the model is given atomic parameters") + kBeyond);
+        throw_beyond<Real>("atomic parameters");
     }
     for (std::size_t a = 0; a < biases_.size(); ++a) {
         if (model->fittings[a].layers.empty()) {
@@ -612,7 +619,7 @@ void PackedModel<Real>::set_parameters(const Span& fparam, const Span& aparam) {
             }
         }
         if (std::any_of(bias.begin(), bias.end(), is_beyond)) {
-            throw InputError(std::string("the model is given parameters") + kBeyond);
+            throw_beyond<Real>("parameters");
         }
         std::transform(bias.begin(), bias.end(), biases_[a].data(), [](double sum) { return static_cast<Real>(sum); });
     }

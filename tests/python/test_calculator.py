@@ -329,7 +329,8 @@ def test_threads_share_a_calculator(tables: Path, water: Any) -> None:
     expected = [quiet(lambda s=s: DPCompressed(tables, overflow="warn").get_forces(s)) for s in structures]
 
     def differences(k: int) -> float:
-        return max(np.abs(calc.get_forces(structures[k]) - expected[k]).max() for _ in range(10))
+        ways = (calc.get_forces, lambda atoms: calc.calculate_properties(atoms, ["forces"])["forces"])
+        return max(np.abs(ways[n % 2](structures[k]) - expected[k]).max() for n in range(10))
 
     def in_threads() -> list[float]:
         with ThreadPoolExecutor(4) as threads:

@@ -27,6 +27,7 @@ from pybuild.oracles import combined, reference
 from pybuild.readers import read_model, read_source
 from pybuild.readers.deepmd.combined import model_of_tree
 from pybuild.readers.deepmd.tensorflow_combined import linear_tree
+from pybuild.readers.deepmd.torch_frozen import NO_BIAS
 from pybuild.readers.files.graphdef import Graph
 from pybuild.tablefile.file import from_bytes, to_bytes, write_tables
 
@@ -374,7 +375,7 @@ CODE = """class LinearEnergyAtomicModel(Module):
 """
 
 
-def rewritten(source, target, code=None, **renamed):
+def rewritten(source, target, code=None, module="linear_atomic_model", packed=zipfile.ZIP_DEFLATED, **renamed):
     """An archive with an entry of code, compressed as TorchScript's, and with other names of attributes in its pickle."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for info in old.infolist():
@@ -384,8 +385,7 @@ def rewritten(source, target, code=None, **renamed):
                 data = data.replace(name.encode(), other.encode())
             new.writestr(info, data)
         if code is not None:
-            path = "whole/code/__torch__/deepmd/pt/model/atomic_model/linear_atomic_model.py"
-            new.writestr(path, code, zipfile.ZIP_DEFLATED)
+            new.writestr(f"whole/code/__torch__/deepmd/pt/model/atomic_model/{module}.py", code, packed)
     return target
 
 
@@ -399,6 +399,13 @@ def test_the_bias_of_the_whole_in_frozen_models(name, option_models, tmp_path):
     for line, factor in ((later, 1.0), ("return ret", 0.0)):
         found = read_source(rewritten(source, tmp_path / "m.pth", CODE.format(line))).tree
         np.testing.assert_array_equal(found["@variables"]["out_bias"], factor * known)
+    # The second model that a process freezes.
+    mangled = {"linear_atomic_model\n": "linear_atomic_model.___torch_mangle_5\n"}
+    found = read_source(rewritten(source, tmp_path / "m.pth", CODE.format("return ret"), **mangled)).tree
+    np.testing.assert_array_equal(found["@variables"]["out_bias"], known)
+    module = "linear_atomic_model/___torch_mangle_5"
+    found = read_source(rewritten(source, tmp_path / "m.pth", CODE.format("return ret"), module, **mangled)).tree
+    np.testing.assert_array_equal(found["@variables"]["out_bias"], 0.0 * known)
 
 
 def test_damaged_code(option_models, tmp_path):
@@ -408,6 +415,15 @@ def test_damaged_code(option_models, tmp_path):
     path.write_bytes(data[:begin] + b"\xff" * 40 + data[begin + 40 :])
     with pytest.raises(ReadError, match=r"linear_atomic_model\.py is damaged"):
         read_source(path)
+    source, path = option_models.parent / "combined" / "zbl.pth", tmp_path / "n.pth"
+    rewritten(source, path, CODE.format("return ret"), packed=zipfile.ZIP_LZMA)
+    with pytest.raises(ReadError, match=r"linear_atomic_model\.py is packed in a way that torch does not use"):
+        read_source(path)
+
+
+def test_code_that_repeats_itself():
+    """Looked through in a time that grows with its length."""
+    assert NO_BIAS.search("def apply_out_stat(" * 50_000) is None
 
 
 @pytest.mark.parametrize("name", ["linear_mean", "zbl"])

@@ -286,17 +286,26 @@ def test_exclusions_centre_by_centre(tmp_path):
             np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=100 * error)
 
 
-def test_exclusions_that_the_graph_does_not_have(tmp_path):
-    """One-sided se_e2_r of DeePMD-kit 2.0: the script excludes, but the graph has no mask."""
-    nodes = nodes_of(RADIAL)
+@pytest.mark.parametrize("name", [RADIAL, "se_atten-concat-one_side-exclude"])
+def test_exclusions_that_the_graph_does_not_have(tmp_path, name):
+    """One-sided se_e2_r of DeePMD-kit 2.0, se_atten to 2.1: the script excludes, but the graph has no mask."""
+    nodes = nodes_of(name)
     (d,) = read_model(write(tmp_path / "m.pb", nodes)).descriptors
     assert d.excluded == {(0, 0)}
-    graph = read_graph(FOLDER / f"{RADIAL}.pb")
-    masks = {name for name in graph.nameless_constants() if graph.constant(name).shape == (2, 2)}
+    graph, shape = read_graph(FOLDER / f"{name}.pb"), (2, 2 if name == RADIAL else 3)
+    masks = {name for name in graph.nameless_constants() if graph.constant(name).shape == shape}
     assert len(masks) == 1
-    nodes = [gw.constant(n["name"], np.ones((2, 2))) if n["name"] in masks else n for n in nodes]
+    nodes = [gw.constant(n["name"], np.ones(shape)) if n["name"] in masks else n for n in nodes]
     (d,) = read_model(write(tmp_path / "m.pb", nodes)).descriptors
     assert d.excluded == set()
+
+
+def test_exclusions_of_a_script_alone(tmp_path):
+    """Plain se_e2_a of 2.1 has no mask, but leaves excluded pairs out; a centre that sees nothing has no scope."""
+    script = json.dumps({"model": {"descriptor": {"type": "se_e2_a", "exclude_types": [[0, 1], [1, 1]]}}}).encode()
+    nodes = [n for n in nodes_of("se_e2_a-float32") if n["name"] != "train_attr/training_script"]
+    (d,) = read_model(write(tmp_path / "m.pb", [*nodes, gw.constant("train_attr/training_script", script)])).descriptors
+    assert d.excluded == {(0, 1), (1, 0), (1, 1)}
 
 
 # Compressed models

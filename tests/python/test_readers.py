@@ -475,6 +475,21 @@ def test_parts_in_files_of_the_exportable_back_end(option_models, tmp_path):
             assert_agrees(combined.evaluate(model, positions, types, cell), data, k, 1e-12, 1e-12, 1e-11)
 
 
+def test_the_longest_list_may_be_by_type(option_models, tmp_path):
+    """DPA-1 with fewer slots than three bodies, by type, beside it: wrong by 1e-4 eV an atom if it is cut off first."""
+    tree = read_source(option_models.parent / "exportable" / "hybrid.pt").tree
+    dpa1, _, three = tree["descriptor"]["list"]
+    for sel, refused in ((9, False), (8, True)):
+        members = [dpa1 | {"sel": sel}, three]
+        model = tree | {"descriptor": tree["descriptor"] | {"list": members}, "pair_exclude_types": [[0, 1]]}
+        path = write_package({"model": {"@class": "Model", "@version": 2} | model}, tmp_path / "model")
+        if refused:
+            with pytest.raises(UnsupportedModel, match="pair_exclude_types of a model whose descriptors or parts have different"):
+                read_source(path)
+        else:
+            read_source(path)
+
+
 @pytest.mark.parametrize("name", ["linear_beside", "hybrid"])
 def test_lists_that_leave_out_excluded_neighbours_before_others(option_models, tmp_path, name):
     """In a list of 9 beside one of 12 there, wrong by 0.1 eV/A if it is cut off first."""

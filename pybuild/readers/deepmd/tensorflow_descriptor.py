@@ -262,7 +262,7 @@ def _tables_of_all_centres(member: Member) -> dict[int, Tree]:
     for scope in sorted(set(names)):
         for which, found in _tables(member, scope).items():
             known = tables.setdefault(which, found)["table"]
-            if known["coef"] is not found["table"]["coef"] and not np.array_equal(known["coef"], found["table"]["coef"]):
+            if not all(np.array_equal(known[key], found["table"][key]) for key in ("coef", "info")):
                 raise ReadError(f"the graph has two tables for neighbours of type {which}; the file is damaged")
     return tables
 
@@ -324,19 +324,18 @@ def _excluded(
 
 def excluded_by_words(member: Member, script: dict[Any, Any] | None, alone: bool) -> list[tuple[int, int]]:
     """Those of the script or, without one, of the mask; alone: not in a hybrid. The script's do nothing in graphs of up to
-    version 2.1 that have no mask, se_e2_r of 2.0 and se_e2_a with a type embedding, unless nets are applied centre by centre."""
-    has_mask = any(mask_of(member, name) is not None for name in member.graph.nameless_constants())
-    if script is not None and not has_mask and member.op.op != MIXED and not _by_centre(member):
+    version 2.1 without a mask of se_e2_r, unless nets are applied centre by centre, and of kinds with a type embedding."""
+    masks = [mask for name in member.graph.nameless_constants() if (mask := _mask_of(member, name)) is not None]
+    if script is not None and not masks and (member.kind in WITH_TYPES or (member.radial and not _by_centre(member))):
         return []
     if script is not None:
         return get.type_pairs(script.get("exclude_types") or [], "training_script, exclude_types")
-    masks = [mask for name in member.graph.nameless_constants() if (mask := mask_of(member, name)) is not None]
     if len(masks) > 1 or (masks and not alone):
         raise unsupported("a hybrid without training script whose members exclude pairs of types", "knowing which member does")
     return [(int(a), int(b)) for mask in masks for a, b in np.argwhere(mask == 0)]
 
 
-def mask_of(member: Member, name: str) -> NDArray[Any] | None:
+def _mask_of(member: Member, name: str) -> NDArray[Any] | None:
     """A nameless constant (N, N) of zeros and ones, not of ones alone; with shared slots (N, N + 1), the last for empty ones."""
     value = member.graph.constant(name)
     shape = (member.n_types, member.n_types + (member.op.op == MIXED))

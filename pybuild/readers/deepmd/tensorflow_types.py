@@ -17,16 +17,7 @@ from numpy.typing import NDArray
 from ...descriptors.deepmd import Tree, unsupported
 from ...errors import ReadError
 from ..files.graphdef import Graph, Node
-from .tensorflow_descriptor import (
-    MIXED,
-    THROUGH,
-    Member,
-    common_tree,
-    excluded_by_words,
-    net_of_scope,
-    table_of,
-    table_ops,
-)
+from .tensorflow_descriptor import MIXED, THROUGH, Member, common_tree, excluded_by_words, net_of_scope, table_of, table_ops
 from .tensorflow_nets import product_with, scalar
 from .tree_type import is_off
 

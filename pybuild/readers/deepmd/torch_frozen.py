@@ -38,7 +38,7 @@ FITTING_TYPES = {
     "PolarFittingNet": "polar", "DOSFittingNet": "dos", "PropertyFittingNet": "property",
 }  # fmt: skip
 # An output without the bias of a model of several parts.
-NO_BIAS = re.compile(r"def apply_out_stat\([^)]*\) -> Dict\[str, Tensor\]:\s+return ret\s")
+NO_BIAS = re.compile(r"def apply_out_stat\([^()]*\) -> Dict\[str, Tensor\]:\s+return ret\s")
 
 
 def is_frozen(root: Any) -> bool:
@@ -107,7 +107,7 @@ def _linear_model(atomic: _Object) -> Tree:
     weights = atomic.get("weights")
     models = [_atomic_model(inner) for inner in atomic.children("models")]
     tree = {"type": "linear_ener", "models": models, "weights": "mean" if weights is None else weights}
-    if NO_BIAS.search(atomic.code("/atomic_model/linear_atomic_model")):
+    if NO_BIAS.search(atomic.code()):
         tree["@variables"] = {"out_bias": np.zeros_like(atomic.array("out_bias"))}
     return tree
 

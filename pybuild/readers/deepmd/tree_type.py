@@ -135,9 +135,10 @@ def parts_by_list(models: list[Tree]) -> list[Tree]:
 
 
 def refuse_shorter_lists(model: Tree) -> None:
-    """UnsupportedModel for pairs that a model of these back ends excludes, where members or parts have lists of different lengths
-    for all types together: excluded neighbours are left out after the longest list is cut off, before a shorter one is."""
-    if model.get("pair_exclude_types") and len(set(_shared_slots(model))) > 1:
+    """UnsupportedModel for pairs that a model of these back ends excludes, where descriptors or pair tables have lists of
+    different lengths: excluded neighbours are left out after the longest one is cut off, before a shorter one of all types."""
+    lists = list(_lists(model)) if model.get("pair_exclude_types") else []
+    if any(shared and slots < max(slots for slots, _ in lists) for slots, shared in lists):
         raise unsupported(
             "pair_exclude_types of a model whose descriptors or parts have different numbers of slots (sel), in a file of "
             "DeePMD-kit's exportable PyTorch, dpmodel, JAX or TensorFlow 2,",
@@ -146,18 +147,19 @@ def refuse_shorter_lists(model: Tree) -> None:
         )
 
 
-def _shared_slots(tree: Tree) -> Iterator[float]:
-    """Numbers of slots that all types share, of descriptors and pair tables that do not take all neighbours."""
+def _lists(tree: Tree) -> Iterator[tuple[float, bool]]:
+    """Slots of each descriptor and pair table that does not take all neighbours, and whether they are for all types together."""
     if tree.get("neighbour_rule") == "all":
         return
     for key in ("models", "list"):
         for member in get.sequence(tree.get(key) or [], key):
-            yield from _shared_slots(get.mapping(member, key))
+            yield from _lists(get.mapping(member, key))
     if "descriptor" in tree:
-        yield from _shared_slots(get.mapping(tree["descriptor"], "descriptor"))
-    if descriptor_type(tree.get("type", "standard"), "type") in ("pairtab", "dpa1", "se_e3_tebd"):
-        sel = tree.get("sel")
-        yield sum(get.number(n, "sel") for n in (sel if isinstance(sel, list) else [sel]))
+        yield from _lists(get.mapping(tree["descriptor"], "descriptor"))
+    if "sel" in tree:
+        sel = tree["sel"] if isinstance(tree["sel"], list) else [tree["sel"]]
+        kind = descriptor_type(tree.get("type", "standard"), "type")
+        yield sum(get.number(n, "sel") for n in sel), kind in ("pairtab", "dpa1", "se_e3_tebd")
 
 
 def _one_of(*names: str) -> Read:

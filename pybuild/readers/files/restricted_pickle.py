@@ -59,11 +59,12 @@ class TensorRef:
 
 @dataclass
 class ScriptObject:
-    """An object of a TorchScript archive: its class by name, without torch's mangling, and its attributes."""
+    """An object of a TorchScript archive: its class by name, without torch's mangling, its attributes, and the class with it."""
 
     class_name: str
     attributes: dict[str, Any] = field(default_factory=dict)
     built: bool = False
+    full_name: str = ""
 
 
 @dataclass
@@ -239,7 +240,8 @@ class _Machine:
         if not cls.text.startswith("__torch__.") or arguments:
             self.refuse(f"a new object of '{cls.text}'")
         parts = cls.text.split(".")[1:]
-        self.stack.append(ScriptObject(".".join(p for p in parts if not p.startswith("___torch_mangle_"))))
+        class_name = ".".join(p for p in parts if not p.startswith("___torch_mangle_"))
+        self.stack.append(ScriptObject(class_name, full_name=cls.text))
 
     def build(self, _: Any) -> None:
         state = self.pop()

@@ -22,6 +22,7 @@ class ModelObject:
         if not isinstance(value, ScriptObject):
             raise ReadError(f"{where} is not an object of the model; the file is damaged or of an unknown version")
         self._archive, self._attributes, self.where = archive, value.attributes, where
+        self._module = value.full_name.rpartition(".")[0]
         self.class_name = value.class_name.rpartition(".")[2]
 
     def place(self, name: str) -> str:
@@ -48,9 +49,9 @@ class ModelObject:
         count = sum(1 for key in parent._attributes if isinstance(key, str) and key.isdecimal())
         return [parent.child(str(i)) for i in range(count)]
 
-    def code(self, ending: str) -> str:
-        """The text of the entry of TorchScript code with that end, "" where there is none: looked at, never run."""
-        names = self._archive.names(f"{ending}.py")
+    def code(self) -> str:
+        """The text of its class in TorchScript, "" where the archive has none: looked at, never run."""
+        names = self._archive.names(f"/code/{self._module.replace('.', '/')}.py")
         return self._archive.text(names[0]) if names else ""
 
     def array(self, name: str) -> NDArray[Any]:

@@ -26,6 +26,7 @@ class ZipArchive:
             self._zip = zipfile.ZipFile(path)
         except ERRORS as error:
             raise ReadError(f"damaged or truncated zip archive ({str(error)[:100]}); copy or freeze the model again") from error
+        self._texts: dict[str, str] = {}  # once each
         try:
             self._entries = self._checked_entries(path.stat().st_size)
         except ReadError:
@@ -55,10 +56,14 @@ class ZipArchive:
             raise ReadError(f"entry {name[:80]} is damaged ({str(error)[:100]}); copy or freeze the model again") from error
 
     def text(self, name: str) -> str:
-        """The beginning of an entry, compressed or not. Raises ReadError where it is damaged or encrypted."""
+        """The beginning of an entry, deflated or not. Raises ReadError for one that is damaged, encrypted or packed otherwise."""
+        if self._entries[name].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ReadError(f"entry {name[:80]} is packed in a way that torch does not use; copy or freeze the model again")
         try:
-            with self._zip.open(self._entries[name]) as file:
-                return file.read(MOST_TEXT).decode("utf-8", "replace")
+            if name not in self._texts:
+                with self._zip.open(self._entries[name]) as file:
+                    self._texts[name] = file.read(MOST_TEXT).decode("utf-8", "replace")
+            return self._texts[name]
         except (*ERRORS, zlib.error) as error:
             raise ReadError(f"entry {name[:80]} is damaged ({str(error)[:100]}); copy or freeze the model again") from error
 
