@@ -73,6 +73,14 @@ def whole_tree() -> dict[str, Any]:
     return {"software": "deepmd-kit", "backend": "PyTorch", "model": model, "min_nbor_dist": source.min_nbor_dist}
 
 
+def other_trees() -> Iterator[dict[str, Any]]:
+    """A net with a pair table, two parts, a hybrid of DPA-1, se_e3_tebd and se_e3."""
+    for name in ("combined/zbl.pth", "combined/linear_sum.pth", "exportable/hybrid.pt"):
+        model = {"@class": "Model", "@version": 2} | read_source(OPTIONS.parent / name).tree
+        yield {"model": model}
+        yield {"model": model | {"pair_exclude_types": [[0, 1]]}, "backend": "PyTorch"}
+
+
 def changed_bytes(data: bytes, rng: random.Random) -> bytes:
     """Some bytes flipped, replaced, moved, doubled, left out, or the end cut off."""
     made = bytearray(data)
@@ -153,7 +161,7 @@ class Fuzz:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.rng, self.path, self.counts, self.slowest = random.Random(seed), folder / "model", Counter(), 0.0
-        self.tree = whole_tree()
+        self.tree, self.others = whole_tree(), list(other_trees())
         self.texts = {name: write(self.tree, folder / name).read_bytes() for name, write in FILES.items()}
         self.texts |= {"pb": graph_writer.encode(tiny_graph()), "pbtxt": graph_writer.as_text(tiny_graph())}
         self.pwmlff = dict(pwmlff_archives())
@@ -269,7 +277,16 @@ def graph_text(fuzz: Fuzz) -> str:
 
 def tree_values(fuzz: Fuzz) -> str:
     """Values of the tree itself, as JSON."""
-    made = changed_values(copy.deepcopy(written_out(fuzz.tree)), fuzz.rng)
+    return _read_values(fuzz, fuzz.tree)
+
+
+def other_tree_values(fuzz: Fuzz) -> str:
+    """The same of models of other kinds and of several parts, by the rules of different back ends."""
+    return _read_values(fuzz, fuzz.rng.choice(fuzz.others))
+
+
+def _read_values(fuzz: Fuzz, tree: dict[str, Any]) -> str:
+    made = changed_values(copy.deepcopy(written_out(tree)), fuzz.rng)
     return fuzz.read_bytes(b'{"@class": 1, "@version": 1,' + json.dumps(made).encode()[1:])
 
 
@@ -328,7 +345,7 @@ TARGETS: dict[str, Callable[[Fuzz], str]] = {
     target.__name__: target
     for target in (
         frozen_bytes, checkpoint_bytes, frozen_objects, checkpoint_objects, pwmlff_bytes, pwmlff_objects, yaml_bytes, json_bytes,
-        package_bytes, graph_bytes, graph_text, tree_values, dp_bytes,
+        package_bytes, graph_bytes, graph_text, tree_values, other_tree_values, dp_bytes,
     )
 }  # fmt: skip
 

@@ -417,6 +417,22 @@ def test_damaged_arrays(tree, tmp_path, array, message):
         read_model(tmp_path / "model")
 
 
+@pytest.mark.parametrize(
+    ("path", "key", "value", "message"),
+    [
+        (("descriptor", "list", 0, "embeddings", "networks"), 0, None, "0 embeddings of dpa1: one for all"),
+        (("descriptor",), "list", [], "a hybrid descriptor without members"),
+        (("fitting", "nets", "networks", 0, "layers", 0, "@variables"), "b", np.zeros(5), "a bias of the fitting net has shape"),
+    ],
+)
+def test_damaged_trees_of_hybrids(tmp_path, path, key, value, message):
+    """DPA-1 with constants behind its numbers."""
+    model = read_source(Path(__file__).parents[1] / "data" / "exportable" / "hybrid.pt").tree
+    made = changed({"@class": "Model", "@version": 2} | model, *path, key, value=value)
+    with pytest.raises(ReadError, match=message):
+        read({"model": made}, tmp_path)
+
+
 def test_bfloat16_in_a_dp_file(tree, tmp_path):
     """HDF5 has no such numbers: pairs of bytes, which ml_dtypes' are stored as."""
     import h5py

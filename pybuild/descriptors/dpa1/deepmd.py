@@ -160,7 +160,7 @@ def _stored_gates(factors: Array, n_types: int) -> Array:
 
 def only_network(tree: Tree, name: str) -> Tree:
     """The one net of a collection."""
-    networks = (tree[name] or {"networks": []})["networks"]
+    networks = [net for net in (tree[name] or {"networks": []})["networks"] if net is not None]
     if len(networks) != 1:
         raise ReadError(f"{len(networks)} {name} of {tree['type']}: one for all types is needed")
     return dict(networks[0])

@@ -8,6 +8,7 @@ pair of types, each with the suffix of the member of a hybrid. A model that was 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -242,8 +243,13 @@ def table_ops(member: Member, scope: str) -> list[Node]:
 
 def _tables(member: Member, scope: str) -> dict[int, Tree]:
     """Neighbour type (three-body: place in the order) -> table of a compressed model."""
+    return _tables_of(member, scope, table_ops(member, scope))
+
+
+def _tables_of(member: Member, scope: str, ops: Sequence[Node]) -> dict[int, Tree]:
+    """The same of the look-ups in it."""
     tables: dict[int, Tree] = {}
-    for place, op in enumerate(table_ops(member, scope)):
+    for place, op in enumerate(ops):
         which = place if op.op.endswith("SeT") else _section(member, op)
         if which is None:
             continue
@@ -257,10 +263,14 @@ def _tables_of_all_centres(member: Member) -> dict[int, Tree]:
     """Neighbour type -> table that all centres have in common. Up to version 2.1 exclusions are left out centre by centre: then
     the look-ups of the second centre type are in a scope filter_type_all_1, and so on."""
     pattern = re.compile(rf"({re.escape(member.shared)}(?:_[0-9]{{1,9}})?)/{TABLE}[A-Za-z]*(?:_[0-9]{{1,9}})?")
-    names = (m.group(1) for m in map(pattern.fullmatch, member.graph.nodes) if m and member.has(m.group()))
+    ops: dict[str, list[Node]] = {}  # by scope
+    for name, node in member.graph.nodes.items():
+        match = pattern.fullmatch(name) if node.op.startswith(TABLE) and not node.op.endswith("Grad") else None
+        if match and member.has(name):
+            ops.setdefault(match.group(1), []).append(node)
     tables: dict[int, Tree] = {}
-    for scope in sorted(set(names)):
-        for which, found in _tables(member, scope).items():
+    for scope in sorted(ops):
+        for which, found in _tables_of(member, scope, ops[scope]).items():
             known = tables.setdefault(which, found)["table"]
             if not all(np.array_equal(known[key], found["table"][key]) for key in ("coef", "info")):
                 raise ReadError(f"the graph has two tables for neighbours of type {which}; the file is damaged")
@@ -325,11 +335,13 @@ def _excluded(
 def excluded_by_words(member: Member, script: dict[Any, Any] | None, alone: bool) -> list[tuple[int, int]]:
     """Those of the script or, without one, of the mask; alone: not in a hybrid. The script's do nothing in graphs of up to
     version 2.1 without a mask of se_e2_r, unless nets are applied centre by centre, and of kinds with a type embedding."""
-    masks = [mask for name in member.graph.nameless_constants() if (mask := _mask_of(member, name)) is not None]
-    if script is not None and not masks and (member.kind in WITH_TYPES or (member.radial and not _by_centre(member))):
+    words = get.type_pairs((script or {}).get("exclude_types") or [], "training_script, exclude_types")
+    if script is not None and not words:
         return []
+    masks = [mask for name in member.graph.nameless_constants() if (mask := _mask_of(member, name)) is not None]
     if script is not None:
-        return get.type_pairs(script.get("exclude_types") or [], "training_script, exclude_types")
+        heeds_words = member.kind not in WITH_TYPES and (not member.radial or _by_centre(member))
+        return words if masks or heeds_words else []
     if len(masks) > 1 or (masks and not alone):
         raise unsupported("a hybrid without training script whose members exclude pairs of types", "knowing which member does")
     return [(int(a), int(b)) for mask in masks for a, b in np.argwhere(mask == 0)]

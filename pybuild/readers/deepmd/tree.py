@@ -51,6 +51,8 @@ def description_of_tree(
     type_map = tuple(model["type_map"])
     n_types = len(type_map)
     trees = [with_electrons(tree, type_map) for tree in members(model["descriptor"])]
+    if not trees:
+        raise ReadError("a hybrid descriptor without members")
     if padding_type is not None:
         trees = [tree | {"padding_type": _index_of(padding_type, type_map)} for tree in trees]
     descriptors = tuple(MAKERS[tree["type"]](tree, n_types) for tree in trees)
@@ -229,6 +231,8 @@ def _without_inputs(net: Net, places: IntArray, constants: Array) -> Net:
     n_in = len(first.weight)
     if places[-1] >= n_in:
         raise ReadError(f"the fitting net takes {n_in} numbers, but those of its descriptors end at {places[-1] + 1}")
+    if first.bias.shape != first.weight.shape[1:]:
+        raise ReadError(f"a bias of the fitting net has shape {first.bias.shape}, must be ({first.weight.shape[1]},)")
     if first.skip is Skip.NONE:
         bias = first.bias + constants @ first.weight[places]
         return Net((replace(first, weight=np.delete(first.weight, places, axis=0), bias=bias), *rest))

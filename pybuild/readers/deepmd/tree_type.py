@@ -138,7 +138,8 @@ def refuse_shorter_lists(model: Tree) -> None:
     """UnsupportedModel for pairs that a model of these back ends excludes, where descriptors or pair tables have lists of
     different lengths: excluded neighbours are left out after the longest one is cut off, before a shorter one of all types."""
     lists = list(_lists(model)) if model.get("pair_exclude_types") else []
-    if any(shared and slots < max(slots for slots, _ in lists) for slots, shared in lists):
+    longest = max((slots for slots, _ in lists), default=0)
+    if any(shared and slots < longest for slots, shared in lists):
         raise unsupported(
             "pair_exclude_types of a model whose descriptors or parts have different numbers of slots (sel), in a file of "
             "DeePMD-kit's exportable PyTorch, dpmodel, JAX or TensorFlow 2,",

@@ -51,8 +51,8 @@ class ModelObject:
 
     def code(self) -> str:
         """The text of its class in TorchScript, "" where the archive has none: looked at, never run."""
-        names = self._archive.names(f"/code/{self._module.replace('.', '/')}.py")
-        return self._archive.text(names[0]) if names else ""
+        name = f"code/{self._module.replace('.', '/')}.py"
+        return self._archive.text(f"{self._archive.root}/{name}") if self._archive.size(name) else ""
 
     def array(self, name: str) -> NDArray[Any]:
         """An attribute that is a tensor."""
