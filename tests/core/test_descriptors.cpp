@@ -2,6 +2,7 @@
 // Models of each kind of descriptor, and of several, against plain loops over the definitions: energies of every atom for every
 // instruction set in both precisions, forces and virials against numerical derivatives of these energies.
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 
@@ -34,23 +35,25 @@ const OpenSystem& the_system() {
 }
 
 struct Results {
+    explicit Results(std::size_t n_atoms = kAtoms) : forces(3 * n_atoms), atom_energy(n_atoms), atom_virial(9 * n_atoms) {}
+
     dpc::host::Sums sums;
-    std::vector<double> forces = std::vector<double>(3 * kAtoms), atom_energy = std::vector<double>(kAtoms),
-                        atom_virial = std::vector<double>(9 * kAtoms);
+    std::vector<double> forces, atom_energy, atom_virial;
 };
 
 template <class Real>
-void evaluate(const std::shared_ptr<const Model>& model, const Kernels<Real>& kernels, int block_atoms, Results& results) {
+void evaluate(const std::shared_ptr<const Model>& model, const Kernels<Real>& kernels, int block_atoms, Results& results,
+              const OpenSystem& system = the_system()) {
     const dpc::PackedModel<Real> packed(model);
     dpc::host::NeighbourBlocks list;
-    list.build({*model, 1, dpc::NeighbourRule::all}, kAtoms, the_system().types.data(), the_system().list(), block_atoms);
+    list.build({*model, 1, dpc::NeighbourRule::all}, system.n_atoms(), system.types.data(), system.list(), block_atoms);
     dpc::host::BlockEvaluator<Real> evaluator(packed, kernels);
     evaluator.reserve(list);
     results.sums.forces = results.forces.data();
     results.sums.atom_energy = results.atom_energy.data();
     results.sums.atom_virial = results.atom_virial.data();
     for (const dpc::host::Block& block : list.blocks) {
-        evaluator.evaluate(list, block, {the_system().x.data()}, nullptr, results.sums);
+        evaluator.evaluate(list, block, {system.x.data()}, nullptr, results.sums);
     }
 }
 
@@ -147,6 +150,52 @@ TEST(DescriptorForces, AreDerivativesOfPlainLoops) {
     for (const DescriptorCase& c : descriptor_cases()) {
         expect_derivatives<double>(c, Precision::float64, kDerivative);
         expect_derivatives<float>(c, Precision::mixed, kDerivativeMixed);
+    }
+}
+
+/// Around an atom, of neighbours inside the cut-off by type: products of two of them, by the types of both.
+std::array<int, 3> numbers_of_products(const OpenSystem& system, int i, double rcut) {
+    std::array<int, 2> n = {0, 0};
+    for (int j = 0; j < system.n_atoms(); ++j) {
+        const double *a = system.x.data() + 3 * i, *b = system.x.data() + 3 * j;
+        const int type = system.types[static_cast<std::size_t>(j)];
+        if (j != i && type >= 0 && std::hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]) < rcut) {
+            ++n[static_cast<std::size_t>(type)];
+        }
+    }
+    return {n[0] * (n[0] + 1) / 2, n[0] * n[1], n[1] * (n[1] + 1) / 2};
+}
+
+/// More products around an atom than a list holds, and more around the atoms of a block than are kept for the way back.
+TEST(ManyNeighbours, GiveTheSameInLargeAndSmallBlocks) {
+    const OpenSystem system(200);
+    const auto model = std::make_shared<Model>(*triple_model({0, 0, 0, 0}));
+    model->descriptors.front().rcut = 6.9;
+    int most_alike = 0, n_products = 0, n_centres = 0;
+    for (int i = 0; i < system.n_atoms(); ++i) {
+        const std::array<int, 3> n = numbers_of_products(system, i, model->descriptors.front().rcut);
+        most_alike = std::max(most_alike, n[0]);
+        n_products += system.types[static_cast<std::size_t>(i)] == 0 ? n[0] + n[1] + n[2] : 0;
+        n_centres += system.types[static_cast<std::size_t>(i)] == 0 ? 1 : 0;
+    }
+    ASSERT_GT(most_alike, dpc::host::kMostBundled);
+    ASSERT_GT(64.0 / n_centres * n_products, 65536);
+    const PlainEvaluator plain(*model, Precision::float64);
+    const auto n_atoms = static_cast<std::size_t>(system.n_atoms());
+    Results small(n_atoms), large(n_atoms);
+    evaluate(model, dpc::host::select_kernels<double>(), 1, small, system);
+    evaluate(model, dpc::host::select_kernels<double>(), 64, large, system);
+    double largest_force = 0, largest_energy = 0;
+    for (std::size_t k = 0; k < 3 * n_atoms; ++k) {
+        largest_force = std::max(largest_force, std::abs(small.forces[k]));
+        largest_energy = std::max(largest_energy, std::abs(small.atom_energy[k / 3]));
+    }
+    for (std::size_t k = 0; k < 3 * n_atoms; ++k) {
+        ASSERT_NEAR(large.forces[k], small.forces[k], kSameDouble * largest_force) << "component " << k;
+    }
+    for (std::size_t i = 0; i < n_atoms; ++i) {
+        const auto expected = static_cast<double>(plain.energy(system.types, system.x, static_cast<int>(i)));
+        ASSERT_NEAR(large.atom_energy[i], expected, kSameDouble * largest_energy) << "atom " << i;
     }
 }
 

@@ -2,6 +2,9 @@
 // The kernels that look tables up, for every instruction set in both precisions: moments of phi and their gradient, against sums
 // of powers in long double. All ranks that make one or several pieces of channels, both orders, no pairs, first pairs that are
 // not aligned.
+#include <limits>
+#include <set>
+
 #include "kernel_test.hpp"
 
 namespace {
@@ -156,58 +159,108 @@ void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, in
     }
 }
 
-/// Scratch of the kernels of bundles for tables of kIntervals.
-template <class Real>
-struct Bundles {
-    std::vector<std::int32_t> of_interval = std::vector<std::int32_t>(kIntervals, 0), interval = of_most();
-    std::vector<Real> numbers = std::vector<Real>(dpc::host::kMostBundled * dpc::host::BundleScratch<Real>::kCopies * 2 *
-                                                  dpc::host::BundleScratch<Real>::kNumbers);
-    static std::vector<std::int32_t> of_most() { return std::vector<std::int32_t>(dpc::host::kMostBundled + 1); }
-    dpc::host::BundleScratch<Real> scratch() { return {of_interval.data(), interval.data(), numbers.data()}; }
+/// Arguments of a case in bundles, and scratch of the kernels of bundles for tables of kIntervals: the first n_single arguments count
+/// once, the others `weight` times.
+template <int COMPONENTS, class Real>
+struct Bundled {
+    Bundled(const dpc::host::Kernels<Real>& kernels, const Case<Real>& c, int n_single, int n, Real weight) {
+        const dpc::host::Arguments<Real> arguments = {c.store.interval.data(), c.store.pairs.distance,
+                                                      c.store.pairs.environment[1]};
+        list.arguments = {place.data(), distance.data(), w.data(), interval.data(), begin.data()};
+        const auto bundle = kernels.bundles.bundle[COMPONENTS];
+        list.n_single = bundle(arguments, 0, n_single, 0, scratch(), list.arguments);
+        list.n_bundles = bundle(arguments, n_single, n, list.n_single, scratch(), list.arguments);
+        list.weight = weight;
+    }
+    dpc::host::BundleScratch<Real> scratch() {
+        return {of_interval.data(), numbers.data(), {reverse.data(), reverse.data() + kMost}};
+    }
+
+    static constexpr std::size_t kMost = dpc::host::kMostBundled + dpc::host::kPairPadding;
+    std::vector<std::int32_t> of_interval = std::vector<std::int32_t>(kIntervals, 0), place = integers(), interval = integers(),
+                              begin = integers();
+    std::vector<Real> numbers = std::vector<Real>(kMost * 2 * dpc::host::BundleScratch<Real>::kNumbers),
+                      distance = std::vector<Real>(kMost, std::numeric_limits<Real>::quiet_NaN()), w = distance,
+                      reverse = std::vector<Real>(2 * kMost);
+    dpc::host::BundleList<Real> list{};
+
+private:
+    static std::vector<std::int32_t> integers() { return std::vector<std::int32_t>(kMost); }
 };
 
-template <class Real>
-dpc::host::Arguments<Real> arguments_of(const Case<Real>& c) {
-    return {c.store.interval.data(), c.store.pairs.distance, c.store.pairs.environment[1]};
+/// The arguments of each bundle lie side by side, each once, in the order in which they were given; scratch is clean again.
+template <int COMPONENTS, class Real>
+void check_order(const Case<Real>& c, const Bundled<COMPONENTS, Real>& bundled, int n_single, int n) {
+    const dpc::host::BundledArguments<Real>& found = bundled.list.arguments;
+    ASSERT_EQ(found.begin[bundled.list.n_bundles], n);
+    int k_of_place = 0;
+    std::vector<int> argument(static_cast<std::size_t>(n), -1);
+    for (int k = 0; k < n; ++k) {
+        ASSERT_TRUE(found.place[k] >= 0 && found.place[k] < n);
+        argument[static_cast<std::size_t>(found.place[k])] = k;
+        ASSERT_EQ(found.distance[found.place[k]], c.store.pairs.distance[k]);
+        if (COMPONENTS == 2) {
+            ASSERT_EQ(found.w[found.place[k]], c.store.pairs.environment[1][k]);
+        }
+    }
+    std::set<std::int32_t> single, others;
+    for (int bundle = 0; bundle < bundled.list.n_bundles; ++bundle) {
+        ASSERT_TRUE((bundle < bundled.list.n_single ? single : others).insert(found.interval[bundle]).second);
+        ASSERT_LT(found.begin[bundle], found.begin[bundle + 1]);
+        for (int at = found.begin[bundle], before = -1; at < found.begin[bundle + 1]; ++at, ++k_of_place) {
+            const int k = argument[static_cast<std::size_t>(at)];
+            ASSERT_GT(k, before);
+            before = k;
+            ASSERT_EQ(k < n_single, bundle < bundled.list.n_single);
+            ASSERT_EQ(c.store.interval[static_cast<std::size_t>(k)], found.interval[bundle]);
+        }
+    }
+    ASSERT_EQ(k_of_place, n);
+    ASSERT_EQ(bundled.of_interval, std::vector<std::int32_t>(kIntervals, 0));
 }
 
 /// Of two components the sums of phi and of w phi, of one the former.
 template <int COMPONENTS, class Real>
 void check_bundles(const dpc::host::Kernels<Real>& kernels, int rank, int order, int n) {
+    const int n_single = n / 3;
+    const Real weight = 2;
     SCOPED_TRACE(testing::Message() << "rank " << rank << ", order " << order << ", " << n << " arguments");
     const Case<Real> c(rank, order, 0, n);
-    Bundles<Real> bundles;
-    Guarded<Real> moments(static_cast<std::size_t>(COMPONENTS * c.stride)), reverse_x(static_cast<std::size_t>(n)),
-        reverse_w(static_cast<std::size_t>(n));
-    kernels.bundles.compute_moments[COMPONENTS](c.table, arguments_of(c), n, bundles.scratch(), moments.data());
-    const std::vector<Real> weight = random_weights<COMPONENTS>(c, rank, 7);
-    Guarded<Real> gradient(weight);
-    kernels.bundles.reverse_moments[COMPONENTS](c.table, arguments_of(c), n, bundles.scratch(), gradient.data(), reverse_x.data(),
+    Bundled<COMPONENTS, Real> bundled(kernels, c, n_single, n, weight);
+    check_order(c, bundled, n_single, n);
+    constexpr Real before = 0.25;  // what moments held
+    Guarded<Real> moments(std::vector<Real>(static_cast<std::size_t>(COMPONENTS * c.stride), before)),
+        reverse_x(static_cast<std::size_t>(n)), reverse_w(static_cast<std::size_t>(n));
+    kernels.bundles.compute_moments[COMPONENTS](c.table, bundled.list, bundled.scratch(), moments.data());
+    const std::vector<Real> weights = random_weights<COMPONENTS>(c, rank, 7);
+    Guarded<Real> gradient(weights);
+    kernels.bundles.reverse_moments[COMPONENTS](c.table, bundled.list, bundled.scratch(), gradient.data(), reverse_x.data(),
                                                 COMPONENTS == 2 ? reverse_w.data() : nullptr);
-    std::vector<long double> expected(static_cast<std::size_t>(COMPONENTS * c.stride));
+    std::vector<long double> expected(static_cast<std::size_t>(COMPONENTS * c.stride), before);
     for (int k = 0; k < n; ++k) {
-        const long double w = c.store.pairs.environment[1][k];
+        const long double w = c.store.pairs.environment[1][k], times = k < n_single ? 1 : weight;
         long double of_x = 0, of_w = 0;
         for (int channel = 0; channel < rank; ++channel) {
             long double slope;
-            const long double phi = c.phi(k, channel, slope);
+            const long double phi = times * c.phi(k, channel, slope);
             const auto at = static_cast<std::size_t>(channel);
             expected[at] += phi;
-            of_x += slope * weight[at];
+            of_x += times * slope * weights[at];
             if (COMPONENTS == 2) {
                 const auto second = static_cast<std::size_t>(c.stride + channel);
                 expected[second] += w * phi;
-                of_x += w * slope * weight[second];
-                of_w += phi * weight[second];
+                of_x += times * w * slope * weights[second];
+                of_w += phi * weights[second];
             }
         }
-        const long double tolerance = rounding<Real>() * (COMPONENTS * kMostSlope + kMostPhi) * (3 * order + rank) * rank;
+        const long double tolerance =
+            rounding<Real>() * weight * (COMPONENTS * kMostSlope + kMostPhi) * (3 * order + rank) * rank;
         ASSERT_TRUE(is_near(reverse_x[static_cast<std::size_t>(k)], of_x, tolerance)) << "argument " << k;
         if (COMPONENTS == 2) {
             ASSERT_TRUE(is_near(reverse_w[static_cast<std::size_t>(k)], of_w, tolerance)) << "argument " << k;
         }
     }
-    const long double tolerance = rounding<Real>() * kMostPhi * (2 * order + n) * n;
+    const long double tolerance = rounding<Real>() * (weight * kMostPhi * (2 * order + n) * n + 1);
     for (int component = 0; component < COMPONENTS; ++component) {
         for (int channel = 0; channel < rank; ++channel) {
             const auto at = static_cast<std::size_t>(component * c.stride + channel);
@@ -227,6 +280,7 @@ TEST_P(TableKernels, BundlesAreSumsOverTheirArguments) {
             check_bundles<1>(kernels, 150, order, 300);
             check_bundles<2>(kernels, 150, order, 300);
             check_bundles<1>(kernels, 20, order, dpc::host::kMostBundled);
+            check_bundles<2>(kernels, 20, order, dpc::host::kMostBundled);
             check_bundles<2>(kernels, 20, order, 0);
         }
     });
@@ -249,12 +303,11 @@ TEST_P(TableKernels, BundlesBeyondTheTableAreLinear) {
         c.store.interval[0] = c.store.interval[1] = kIntervals - 1;
         c.store.pairs.distance[0] = Real(1e12);
         c.store.pairs.distance[1] = Real(2e12);
-        Bundles<Real> bundles;
-        Guarded<Real> moments(static_cast<std::size_t>(c.stride)), reverse_x(2);
-        kernels.bundles.compute_moments[1](c.table, arguments_of(c), 2, bundles.scratch(), moments.data());
+        Bundled<1, Real> bundled(kernels, c, 0, 2, Real(1));
+        Guarded<Real> moments(std::vector<Real>(static_cast<std::size_t>(c.stride))), reverse_x(2);
+        kernels.bundles.compute_moments[1](c.table, bundled.list, bundled.scratch(), moments.data());
         Guarded<Real> gradient(std::vector<Real>(static_cast<std::size_t>(c.stride), Real(1)));
-        kernels.bundles.reverse_moments[1](c.table, arguments_of(c), 2, bundles.scratch(), gradient.data(), reverse_x.data(),
-                                           nullptr);
+        kernels.bundles.reverse_moments[1](c.table, bundled.list, bundled.scratch(), gradient.data(), reverse_x.data(), nullptr);
         long double slopes = 0;
         for (int channel = 0; channel < 5; ++channel) {
             long double slope;

@@ -175,6 +175,14 @@ DPC_FUNCTION void store_integers(Pack<float> a, std::int32_t* to) {
 #endif
 }
 
+/// The first n numbers of a pack in memory, 0 behind them.
+template <class T>
+DPC_FUNCTION Pack<T> load_first(const T* from, int n) {
+    constexpr T place[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    static_assert(Pack<T>::width <= 16);
+    return select(Pack<T>::load(place) < Pack<T>(static_cast<T>(n)), Pack<T>::load(from), Pack<T>(T(0)));
+}
+
 /// c[0] + c[1] x + .. by halving the number of terms: as many operations as Horner's rule needs, but few of them one after the
 /// other. A processor holds only a few packs' worth of waiting operations, so that the longest chain counts.
 template <int N, class T>

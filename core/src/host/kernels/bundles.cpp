@@ -2,16 +2,14 @@
 // See bundles.hpp.
 #include "host/kernels/bundles.hpp"
 
-#include <cstring>
-
 #include "dpc/math/counts.hpp"
 #include "dpc/math/moments.hpp"
 #include "dpc/simd.hpp"
-#include "host/kernels/eight.hpp"
 
 namespace dpc::host::DPC_ISA {
 namespace {
 
+using simd::DPC_ISA::load_first;
 using simd::DPC_ISA::Pack;
 
 /// Packs of channels at once, of which each needs a sum and a term for each component.
@@ -22,22 +20,44 @@ constexpr int kPacksAtOnce = (simd::DPC_ISA::kRegisters == 32 ? 8 : 4) / COMPONE
 template <class Real, int COMPONENTS>
 constexpr int kNumbers = COMPONENTS * BundleScratch<Real>::kNumbers;
 
-/// Numbers the bundles of n arguments and returns how many there are. Without a branch, since nobody could predict it: the last
-/// argument of an interval stands for it.
-template <class Real>
-DPC_FUNCTION int make_bundles(const std::int32_t* interval, int n, const BundleScratch<Real>& scratch) {
-    for (int k = 0; k < n; ++k) {
-        scratch.bundle_of_interval[interval[k]] = k;
+/// Counts the arguments of each interval, and puts them where those of the intervals before end. Without a branch, since nobody
+/// could predict it: an interval is written behind the bundles that are there, and stays if it had no argument before.
+template <class Real, int COMPONENTS>
+int bundle(const Arguments<Real>& arguments, int begin, int end, int n_bundles, const BundleScratch<Real>& scratch,
+           const BundledArguments<Real>& bundled) {
+    const int n_before = n_bundles;
+    for (int k = begin; k < end; ++k) {
+        const std::int32_t interval = arguments.interval[k], n = scratch.of_interval[interval];
+        bundled.place[k] = n;
+        scratch.of_interval[interval] = n + 1;
+        bundled.interval[n_bundles] = interval;
+        n_bundles += n == 0 ? 1 : 0;
     }
-    int n_bundles = 0;
-    for (int k = 0; k < n; ++k) {
-        scratch.interval[n_bundles] = interval[k];
-        n_bundles += scratch.bundle_of_interval[interval[k]] == k ? 1 : 0;
+    std::int32_t place = begin;
+    for (int bundle = n_before; bundle < n_bundles; ++bundle) {
+        std::int32_t& of_interval = scratch.of_interval[bundled.interval[bundle]];
+        const std::int32_t n = of_interval;
+        bundled.begin[bundle] = of_interval = place;
+        place += n;
     }
-    for (int bundle = 0; bundle < n_bundles; ++bundle) {
-        scratch.bundle_of_interval[scratch.interval[bundle]] = bundle;
+    bundled.begin[n_bundles] = place;
+    for (int k = begin; k < end; ++k) {
+        const std::int32_t to = scratch.of_interval[arguments.interval[k]] + bundled.place[k];
+        bundled.place[k] = to;
+        bundled.distance[to] = arguments.distance[k];
+        if constexpr (COMPONENTS == 2) {
+            bundled.w[to] = arguments.w[k];
+        }
+    }
+    for (int bundle = n_before; bundle < n_bundles; ++bundle) {
+        scratch.of_interval[bundled.interval[bundle]] = 0;
     }
     return n_bundles;
+}
+
+template <class Real>
+DPC_FUNCTION Real weight_of(const BundleList<Real>& list, int bundle) {
+    return bundle < list.n_single ? Real(1) : list.weight;
 }
 
 template <int ORDER, class Real>
@@ -45,61 +65,90 @@ DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, std
     return {table.coef + interval * (static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride), channel, Real(0)};
 }
 
-/// Sums of the powers of the distances, and of these times w, of each bundle.
+/// Sums over the elements of packs are made together, as in the kernels of pairs: those of as many bundles as this many packs hold.
+constexpr int kSums = 16;
+
+/// Sums of the powers of the distances, and of these times w, of each bundle, times its weight.
 template <int COMPONENTS, int ORDER, class Real>
-DPC_FUNCTION void sum_powers(const PackedTable<Real>& table, const Arguments<Real>& arguments, int n,
-                             const BundleScratch<Real>& scratch, int n_bundles) {
-    using Vector = typename Eight<Real>::Vector;
-    using Bits = typename Eight<Real>::Bits;
-    constexpr int n_numbers = kNumbers<Real, COMPONENTS>, eight = BundleScratch<Real>::kNumbers;
-    constexpr std::ptrdiff_t copy = static_cast<std::ptrdiff_t>(kMostBundled) * n_numbers;
-    const Vector zero{};
-    for (int at = 0; at < n_bundles * n_numbers; at += eight) {
-        std::memcpy(scratch.numbers + at, &zero, sizeof zero);
-        std::memcpy(scratch.numbers + copy + at, &zero, sizeof zero);
+DPC_FUNCTION void sum_powers(const PackedTable<Real>& table, const BundleList<Real>& list, const BundleScratch<Real>& scratch) {
+    using P = Pack<Real>;
+    constexpr int eight = BundleScratch<Real>::kNumbers;
+    constexpr int n_sums = COMPONENTS == 1 ? ORDER : 2 * ORDER + 1, at_once = kSums / n_sums;  // but of the power 0 of the first
+    const BundledArguments<Real>& arguments = list.arguments;
+    P partial[kSums];  // (bundle, power)
+    for (P& p : partial) {
+        p = P(0.0);
     }
-    const Bits odd = {0, -1, 0, -1, 0, -1, 0, -1}, with_square = {0, 0, -1, -1, 0, 0, -1, -1},
-               with_fourth = {0, 0, 0, 0, -1, -1, -1, -1};
-    const Vector one = zero + Real(1);
-    for (int k = 0; k < n; ++k) {
-        Real* sums = scratch.numbers + (k % 2) * copy + scratch.bundle_of_interval[arguments.interval[k]] * n_numbers;
-        const Vector t = zero + arguments.distance[k], square = t * t, fourth = square * square;
-        Vector powers = (odd ? t : one) * (with_square ? square : one);
-        if constexpr (ORDER > 3) {
-            powers *= with_fourth ? fourth : one;
+    for (int first = 0; first < list.n_bundles; first += at_once) {
+        const int n = list.n_bundles - first < at_once ? list.n_bundles - first : at_once;
+        for (int bundle = 0; bundle < n; ++bundle) {
+            const int end = arguments.begin[first + bundle + 1];
+            P sum[n_sums];
+            for (P& s : sum) {
+                s = P(0.0);
+            }
+            for (int k = arguments.begin[first + bundle]; k < end; k += P::width) {
+                const P t = load_first(arguments.distance + k, end - k);
+                P power = t;
+                sum[0] += power;
+                for (int p = 1; p < ORDER; ++p) {
+                    power = power * t;
+                    sum[p] += power;
+                }
+                if constexpr (COMPONENTS == 2) {
+                    P weighted = load_first(arguments.w + k, end - k);
+                    sum[ORDER] += weighted;
+                    for (int p = ORDER + 1; p < n_sums; ++p) {
+                        weighted = weighted * t;
+                        sum[p] += weighted;
+                    }
+                }
+            }
+            for (int p = 0; p < n_sums; ++p) {
+                partial[bundle * n_sums + p] = sum[p];
+            }
         }
-        for (int c = 0; c < COMPONENTS; ++c) {
-            Vector sum;
-            std::memcpy(&sum, sums + c * eight, sizeof sum);
-            sum += c == 0 ? powers : powers * arguments.w[k];
-            std::memcpy(sums + c * eight, &sum, sizeof sum);
+        Real sums[kSums];
+        simd::DPC_ISA::sum_elements<kSums>(partial, sums);
+        for (int bundle = 0; bundle < n; ++bundle) {
+            const Real* from = sums + bundle * n_sums;
+            Real* to = scratch.numbers + (first + bundle) * kNumbers<Real, COMPONENTS>;
+            const Real weight = weight_of(list, first + bundle);
+            to[0] = weight * Real(arguments.begin[first + bundle + 1] - arguments.begin[first + bundle]);
+            for (int p = 1; p <= ORDER; ++p) {
+                to[p] = weight * from[p - 1];
+            }
+            if constexpr (COMPONENTS == 2) {
+                for (int p = 0; p <= ORDER; ++p) {
+                    to[eight + p] = weight * from[ORDER + p];
+                }
+            }
         }
     }
-    const auto n_intervals = static_cast<std::int32_t>(table.grid.n_intervals);
-    for (int bundle = 0; bundle < n_bundles; ++bundle) {
-        Real* sums = scratch.numbers + bundle * n_numbers;
-        for (int number = 0; number < n_numbers; ++number) {
-            sums[number] += sums[copy + number];
-        }
-        // Continuations are linear, and their distances have no bounds that higher powers could keep.
-        for (int number = 0; scratch.interval[bundle] >= n_intervals && number < n_numbers; ++number) {
-            sums[number] = number % eight < 2 ? sums[number] : Real(0);
+    // Continuations are linear, and their distances have no bounds that higher powers could keep.
+    for (int bundle = 0; bundle < list.n_bundles; ++bundle) {
+        if (arguments.interval[bundle] >= static_cast<std::int32_t>(table.grid.n_intervals)) {
+            for (int number = 0; number < kNumbers<Real, COMPONENTS>; ++number) {
+                Real& sum = scratch.numbers[bundle * kNumbers<Real, COMPONENTS> + number];
+                sum = number % eight < 2 ? sum : Real(0);
+            }
         }
     }
 }
 
 /// N packs of channels from one on. The terms of a bundle are added to each other first: bundles do not wait for each other.
 template <int COMPONENTS, int ORDER, int N, class Real>
-void moments_pass(const PackedTable<Real>& table, int channel, const BundleScratch<Real>& scratch, int n_bundles, Real* moments) {
+void moments_pass(const PackedTable<Real>& table, int channel, const BundleList<Real>& list, const BundleScratch<Real>& scratch,
+                  Real* moments) {
     using P = Pack<Real>;
     P sum[COMPONENTS][N];
-    for (auto& component : sum) {
-        for (P& pack : component) {
-            pack = P(0.0);
+    for (int c = 0; c < COMPONENTS; ++c) {
+        for (int v = 0; v < N; ++v) {
+            sum[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
         }
     }
-    for (int bundle = 0; bundle < n_bundles; ++bundle) {
-        const math::TablePlace<Real> place = place_of<ORDER>(table, scratch.interval[bundle], channel);
+    for (int bundle = 0; bundle < list.n_bundles; ++bundle) {
+        const math::TablePlace<Real> place = place_of<ORDER>(table, list.arguments.interval[bundle], channel);
         const Real* sums = scratch.numbers + bundle * kNumbers<Real, COMPONENTS>;
         P term[COMPONENTS][N];
         for (int p = 0; p <= ORDER; ++p) {
@@ -125,15 +174,14 @@ void moments_pass(const PackedTable<Real>& table, int channel, const BundleScrat
 }
 
 template <class Real, int COMPONENTS>
-void compute_moments(const PackedTable<Real>& table, const Arguments<Real>& arguments, int n, const BundleScratch<Real>& scratch,
+void compute_moments(const PackedTable<Real>& table, const BundleList<Real>& list, const BundleScratch<Real>& scratch,
                      Real* moments) {
     constexpr int width = Pack<Real>::width;
     math::with_order(table.order, [&](auto order) {
         constexpr int ORDER = decltype(order)::value;
-        const int n_bundles = make_bundles(arguments.interval, n, scratch);
-        sum_powers<COMPONENTS, ORDER>(table, arguments, n, scratch, n_bundles);
+        sum_powers<COMPONENTS, ORDER>(table, list, scratch);
         math::in_passes<kPacksAtOnce<COMPONENTS>>((table.rank + width - 1) / width, [&](auto count, int first) {
-            moments_pass<COMPONENTS, ORDER, decltype(count)::value>(table, first * width, scratch, n_bundles, moments);
+            moments_pass<COMPONENTS, ORDER, decltype(count)::value>(table, first * width, list, scratch, moments);
         });
     });
 }
@@ -143,26 +191,25 @@ void compute_moments(const PackedTable<Real>& table, const Arguments<Real>& argu
 template <int COMPONENTS, int ORDER>
 constexpr int kCoefficients = COMPONENTS == 1 ? ORDER : 2 * ORDER + 1;
 
-/// As in the kernels of pairs, sums over the elements of packs are made together: those of as many bundles as 16 packs hold.
 template <int COMPONENTS, int ORDER, int N, class Real>
-void gradients_pass(const PackedTable<Real>& table, int channel, const BundleScratch<Real>& scratch, int n_bundles,
+void gradients_pass(const PackedTable<Real>& table, int channel, const BundleList<Real>& list, const BundleScratch<Real>& scratch,
                     const Real* moments) {
     using P = Pack<Real>;
-    constexpr int n_sums = 16, n_numbers = kCoefficients<COMPONENTS, ORDER>, at_once = n_sums / n_numbers;
+    constexpr int n_numbers = kCoefficients<COMPONENTS, ORDER>, at_once = kSums / n_numbers;
     P weight[COMPONENTS][N];
     for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
             weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
         }
     }
-    P partial[n_sums];  // (bundle, coefficient)
+    P partial[kSums];  // (bundle, coefficient)
     for (P& p : partial) {
         p = P(0.0);
     }
-    for (int first = 0; first < n_bundles; first += at_once) {
-        const int n = n_bundles - first < at_once ? n_bundles - first : at_once;
+    for (int first = 0; first < list.n_bundles; first += at_once) {
+        const int n = list.n_bundles - first < at_once ? list.n_bundles - first : at_once;
         for (int bundle = 0; bundle < n; ++bundle) {
-            const math::TablePlace<Real> place = place_of<ORDER>(table, scratch.interval[first + bundle], channel);
+            const math::TablePlace<Real> place = place_of<ORDER>(table, list.arguments.interval[first + bundle], channel);
             for (int c = 0; c < COMPONENTS; ++c) {
                 for (int p = 1 - c; p <= ORDER; ++p) {
                     P sum = weight[c][0] * place.template coefficients<ORDER, P>(0)(p);
@@ -173,8 +220,8 @@ void gradients_pass(const PackedTable<Real>& table, int channel, const BundleScr
                 }
             }
         }
-        Real sums[n_sums];
-        simd::DPC_ISA::sum_elements<n_sums>(partial, sums);
+        Real sums[kSums];
+        simd::DPC_ISA::sum_elements<kSums>(partial, sums);
         for (int bundle = 0; bundle < n; ++bundle) {
             Real* to = scratch.numbers + (first + bundle) * kNumbers<Real, COMPONENTS>;
             const Real* from = sums + bundle * n_numbers;
@@ -185,58 +232,85 @@ void gradients_pass(const PackedTable<Real>& table, int channel, const BundleScr
     }
 }
 
-/// Value of a polynomial of N terms.
+/// A polynomial of N terms, whose coefficients all arguments of a bundle share.
 template <int N, class Real>
-DPC_FUNCTION Real value_of(const Real* c, Real t) {
-    Real value = c[N - 1];
-    for (int p = N - 2; p >= 0; --p) {
-        value = value * t + c[p];
+struct Shared {
+    Pack<Real> c[N];
+    DPC_FUNCTION explicit Shared(const Real* from) {
+        for (int p = 0; p < N; ++p) {
+            c[p] = Pack<Real>(from[p]);
+        }
     }
-    return value;
+    DPC_FUNCTION Pack<Real> operator()(int p) const { return c[p]; }
+};
+
+/// The factors of a slope's terms and the weight; of the second moments, whose values are wanted, too, a slope in a copy behind
+/// them.
+template <int COMPONENTS, int ORDER, class Real>
+DPC_FUNCTION void derive(Real* c, Real weight) {
+    for (int p = 1; p <= ORDER; ++p) {
+        c[p - 1] *= weight * Real(p);
+    }
+    if constexpr (COMPONENTS == 2) {
+        for (int p = 0; p <= ORDER; ++p) {
+            c[ORDER + p] *= weight;
+        }
+        for (int p = 1; p <= ORDER; ++p) {
+            c[2 * ORDER + p] = Real(p) * c[ORDER + p];
+        }
+    }
 }
 
-/// The factors of a slope's terms; of the second moments, whose values are wanted, too, in a copy behind them.
+/// dE/dx and dE/dw by place.
 template <int COMPONENTS, int ORDER, class Real>
-DPC_FUNCTION void derive(const BundleScratch<Real>& scratch, int n_bundles) {
-    for (int bundle = 0; bundle < n_bundles; ++bundle) {
-        Real* c = scratch.numbers + bundle * kNumbers<Real, COMPONENTS>;
-        for (int p = 1; p <= ORDER; ++p) {
-            c[p - 1] *= Real(p);
-            if constexpr (COMPONENTS == 2) {
-                c[2 * ORDER + p] = Real(p) * c[ORDER + p];
-            }
+DPC_FUNCTION void reverse_bundle(const BundleList<Real>& list, int bundle, const BundleScratch<Real>& scratch) {
+    using P = Pack<Real>;
+    const BundledArguments<Real>& arguments = list.arguments;
+    Real* numbers = scratch.numbers + bundle * kNumbers<Real, COMPONENTS>;
+    derive<COMPONENTS, ORDER>(numbers, weight_of(list, bundle));
+    const Shared<ORDER, Real> slope(numbers);
+    for (int k = arguments.begin[bundle]; k < arguments.begin[bundle + 1]; k += P::width) {
+        const P t = P::load(arguments.distance + k);
+        const P of_x = math::polynomial<ORDER - 1>(slope, t);
+        if constexpr (COMPONENTS == 1) {
+            of_x.store(scratch.reverse[0] + k);
+        } else {
+            const Shared<ORDER + 1, Real> second(numbers + ORDER);
+            const Shared<ORDER, Real> slope_of_second(numbers + 2 * ORDER + 1);
+            const P of_second = math::polynomial<ORDER - 1>(slope_of_second, t);
+            (of_x + P::load(arguments.w + k) * of_second).store(scratch.reverse[0] + k);
+            math::polynomial<ORDER>(second, t).store(scratch.reverse[1] + k);
         }
     }
 }
 
 template <class Real, int COMPONENTS>
-void reverse_moments(const PackedTable<Real>& table, const Arguments<Real>& arguments, int n, const BundleScratch<Real>& scratch,
+void reverse_moments(const PackedTable<Real>& table, const BundleList<Real>& list, const BundleScratch<Real>& scratch,
                      const Real* moments, Real* reverse_x, Real* reverse_w) {
     constexpr int width = Pack<Real>::width;
-    const int n_bundles = make_bundles(arguments.interval, n, scratch);
     math::with_order(table.order, [&](auto order) {
         constexpr int ORDER = decltype(order)::value;
         math::in_passes<kPacksAtOnce<COMPONENTS>>((table.rank + width - 1) / width, [&](auto count, int first) {
-            gradients_pass<COMPONENTS, ORDER, decltype(count)::value>(table, first * width, scratch, n_bundles, moments);
+            gradients_pass<COMPONENTS, ORDER, decltype(count)::value>(table, first * width, list, scratch, moments);
         });
-        derive<COMPONENTS, ORDER>(scratch, n_bundles);
-        for (int k = 0; k < n; ++k) {
-            const Real* c = scratch.numbers + scratch.bundle_of_interval[arguments.interval[k]] * kNumbers<Real, COMPONENTS>;
-            const Real t = arguments.distance[k];
-            const Real slope = value_of<ORDER>(c, t);
-            if constexpr (COMPONENTS == 1) {
-                reverse_x[k] = slope;
-            } else {
-                reverse_x[k] = slope + arguments.w[k] * value_of<ORDER>(c + 2 * ORDER + 1, t);
-                reverse_w[k] = value_of<ORDER + 1>(c + ORDER, t);
-            }
+        for (int bundle = 0; bundle < list.n_bundles; ++bundle) {
+            reverse_bundle<COMPONENTS, ORDER>(list, bundle, scratch);
         }
     });
+    const int n = list.arguments.begin[list.n_bundles];
+    for (int k = 0; k < n; ++k) {
+        reverse_x[k] = scratch.reverse[0][list.arguments.place[k]];
+        if constexpr (COMPONENTS == 2) {
+            reverse_w[k] = scratch.reverse[1][list.arguments.place[k]];
+        }
+    }
 }
 
 template <class Real>
 constexpr BundleKernels<Real> functions() {
     BundleKernels<Real> table{};
+    table.bundle.one = bundle<Real, 1>;
+    table.bundle.two = bundle<Real, 2>;
     table.compute_moments.one = compute_moments<Real, 1>;
     table.compute_moments.two = compute_moments<Real, 2>;
     table.reverse_moments.one = reverse_moments<Real, 1>;

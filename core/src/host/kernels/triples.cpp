@@ -61,8 +61,7 @@ DPC_FUNCTION Pack<Real> load_between(const Real* from, int begin, int end) {
     using P = Pack<Real>;
     constexpr Real place[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     static_assert(P::width <= 16);
-    const P at = P::load(place), zero(0.0);
-    return select(at < P(Real(begin)), zero, select(at < P(Real(end)), P::load(from), zero));
+    return select(P::load(place) < P(Real(begin)), P(0.0), simd::DPC_ISA::load_first(from, end));
 }
 
 /// x_k += e_jk y_j and x_j += sum e_jk y_k of vectors y of N components and their gradients x. Packs over the neighbours k lie in the

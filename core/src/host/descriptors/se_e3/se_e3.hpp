@@ -28,19 +28,18 @@ private:
         int begin, end;
     };
 
+    // Atoms whose numbers go to and come from rows of C together: a cache line of these, which lie far apart.
+    static constexpr int kGroup = kLaneMultiple<Real>;
+
     void compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* moments);
     void reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
     template <class Use>
     void in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
+    BundleList<Real> make_list(const PackedTriple<Real>& triple, int n);
+    void reverse_list(const PackedTable<Real>& table, const BundleList<Real>& list, const Real* weights);
     template <class Use>
-    void squares_in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
-    void reverse_list(const PackedTable<Real>& table, int n);
-    void add_moments(const PackedTable<Real>& table, int n, Real weight);
-    void load_weights(const PackedTriple<Real>& triple, const Real* gradient, int lanes);
+    void for_each_row(const PackedTriple<Real>& triple, const Use& use) const;
     Range range(int b, int atom) const { return {block_->first(b, atom), block_->first(b, atom) + block_->count(b, atom)}; }
-    /// Where the listed products lie.
-    Arguments<Real> arguments() const { return {products_.interval, products_.distance, products_.environment[1]}; }
-    int n_rows() const { return static_cast<int>(rows_.size()); }
     /// Of a moment.
     int n_components() const { return is_gated_ ? 2 : 1; }
     NeighbourVectors<Real> vectors() const {
@@ -55,13 +54,15 @@ private:
     PairArrays<Real> pairs_{};  // of 4 components; environment[0] is sw of a gated one, environment[1 .. 3] is v
     // A list of products of one atom, as pairs of 1 or 2 components: interval, distance, environment[1] (w), reverse_environment[0 .. 1].
     PairArrays<Real> products_{};
+    Range squares_{};                // what they are of: first these neighbours, each with itself
+    AlignedArray<ProductRow> rows_;  // then different ones
+    int n_rows_ = 0;
     Bundles<Real> bundles_;
-    std::vector<ProductRow> rows_;  // what they are of
     AlignedArray<double> doubles_;
     AlignedArray<Real> reals_, listed_;
     AlignedArray<std::int32_t> intervals_;
-    AlignedArray<Real> sums_, weights_;  // (components, stride) of one atom and group
-    AlignedArray<Real> moments_;         // direct form: C (n_moments, components, lanes), then dE/dC
+    AlignedArray<Real> of_group_;  // (atoms, components, stride) sums over pairs of neighbours, or their gradient
+    AlignedArray<Real> moments_;   // direct form: C (n_moments, components, lanes), then dE/dC
 };
 
 }  // namespace dpc::host
