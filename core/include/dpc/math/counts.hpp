@@ -23,6 +23,15 @@ DPC_FUNCTION void with_count(int n, const Call& call) {
     call(Count<MOST>{});
 }
 
+/// call(Count<n>) for n = 0 .. N - 1, one after the other.
+template <int N, class Call>
+DPC_FUNCTION void for_each_count(const Call& call) {
+    if constexpr (N > 0) {
+        for_each_count<N - 1>(call);
+        call(Count<N - 1>{});
+    }
+}
+
 /// call(Count<order>) for the orders that tables have, 3 and 5; returns what it returns.
 template <class Call>
 DPC_FUNCTION auto with_order(int order, const Call& call) {

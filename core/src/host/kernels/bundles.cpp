@@ -16,9 +16,22 @@ using simd::DPC_ISA::Pack;
 template <int COMPONENTS>
 constexpr int kPacksAtOnce = (simd::DPC_ISA::kRegisters == 32 ? 8 : 4) / COMPONENTS;
 
-/// Numbers of a bundle.
-template <class Real, int COMPONENTS>
-constexpr int kNumbers = COMPONENTS * BundleScratch<Real>::kNumbers;
+/// Numbers of a bundle. Of one component the sums of the powers 1 .. ORDER (that of the power 0 is their number), then the
+/// coefficients of the gradients, which are sums over channels: of dE/dx those of a polynomial's slope. Of two components both of the
+/// first moments, after them sums of all powers times w and the coefficients of phi by the second moments.
+template <int COMPONENTS, int ORDER>
+constexpr int kNumbers = COMPONENTS == 1 ? ORDER : 2 * ORDER + 1;
+
+/// Sums over the elements of packs are made together, as in the kernels of pairs: those of as many bundles as this many packs hold.
+constexpr int kSums = 16;
+template <int COMPONENTS, int ORDER>
+constexpr int kTogether = kSums / kNumbers<COMPONENTS, ORDER>;
+
+template <int COMPONENTS, int ORDER, class Real>
+DPC_FUNCTION Real* numbers_of(const BundleScratch<Real>& scratch, int bundle) {
+    constexpr int together = kTogether<COMPONENTS, ORDER>;
+    return scratch.numbers + bundle / together * kSums + bundle % together * kNumbers<COMPONENTS, ORDER>;
+}
 
 /// Counts the arguments of each interval, and puts them where those of the intervals before end. Without a branch, since nobody
 /// could predict it: an interval is written behind the bundles that are there, and stays if it had no argument before.
@@ -65,72 +78,53 @@ DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, std
     return {table.coef + interval * (static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride), channel, Real(0)};
 }
 
-/// Sums over the elements of packs are made together, as in the kernels of pairs: those of as many bundles as this many packs hold.
-constexpr int kSums = 16;
-
-/// Sums of the powers of the distances, and of these times w, of each bundle, times its weight.
+/// Sums of the powers of the distances, and of these times w, of each bundle.
 template <int COMPONENTS, int ORDER, class Real>
 DPC_FUNCTION void sum_powers(const PackedTable<Real>& table, const BundleList<Real>& list, const BundleScratch<Real>& scratch) {
     using P = Pack<Real>;
-    constexpr int eight = BundleScratch<Real>::kNumbers;
-    constexpr int n_sums = COMPONENTS == 1 ? ORDER : 2 * ORDER + 1, at_once = kSums / n_sums;  // but of the power 0 of the first
+    constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>, together = kTogether<COMPONENTS, ORDER>;
     const BundledArguments<Real>& arguments = list.arguments;
-    P partial[kSums];  // (bundle, power)
-    for (P& p : partial) {
-        p = P(0.0);
-    }
-    for (int first = 0; first < list.n_bundles; first += at_once) {
-        const int n = list.n_bundles - first < at_once ? list.n_bundles - first : at_once;
-        for (int bundle = 0; bundle < n; ++bundle) {
-            const int end = arguments.begin[first + bundle + 1];
-            P sum[n_sums];
-            for (P& s : sum) {
-                s = P(0.0);
+    for (int first = 0; first < list.n_bundles; first += together) {
+        P sum[kSums];  // (bundle, power)
+        for (P& s : sum) {
+            s = P(0.0);
+        }
+        math::for_each_count<together>([&](auto count) {
+            constexpr int at = decltype(count)::value * n_numbers;
+            const int bundle = first + decltype(count)::value;
+            if (bundle >= list.n_bundles) {
+                return;
             }
-            for (int k = arguments.begin[first + bundle]; k < end; k += P::width) {
+            const int end = arguments.begin[bundle + 1];
+            for (int k = arguments.begin[bundle]; k < end; k += P::width) {
                 const P t = load_first(arguments.distance + k, end - k);
                 P power = t;
-                sum[0] += power;
+                sum[at] += power;
                 for (int p = 1; p < ORDER; ++p) {
                     power = power * t;
-                    sum[p] += power;
+                    sum[at + p] += power;
                 }
                 if constexpr (COMPONENTS == 2) {
                     P weighted = load_first(arguments.w + k, end - k);
-                    sum[ORDER] += weighted;
-                    for (int p = ORDER + 1; p < n_sums; ++p) {
+                    sum[at + ORDER] += weighted;
+                    for (int p = ORDER + 1; p < n_numbers; ++p) {
                         weighted = weighted * t;
-                        sum[p] += weighted;
+                        sum[at + p] += weighted;
                     }
                 }
             }
-            for (int p = 0; p < n_sums; ++p) {
-                partial[bundle * n_sums + p] = sum[p];
-            }
-        }
-        Real sums[kSums];
-        simd::DPC_ISA::sum_elements<kSums>(partial, sums);
-        for (int bundle = 0; bundle < n; ++bundle) {
-            const Real* from = sums + bundle * n_sums;
-            Real* to = scratch.numbers + (first + bundle) * kNumbers<Real, COMPONENTS>;
-            const Real weight = weight_of(list, first + bundle);
-            to[0] = weight * Real(arguments.begin[first + bundle + 1] - arguments.begin[first + bundle]);
-            for (int p = 1; p <= ORDER; ++p) {
-                to[p] = weight * from[p - 1];
-            }
-            if constexpr (COMPONENTS == 2) {
-                for (int p = 0; p <= ORDER; ++p) {
-                    to[eight + p] = weight * from[ORDER + p];
-                }
-            }
-        }
+        });
+        simd::DPC_ISA::sum_elements<kSums>(sum, scratch.numbers + first / together * kSums);
     }
     // Continuations are linear, and their distances have no bounds that higher powers could keep.
     for (int bundle = 0; bundle < list.n_bundles; ++bundle) {
         if (arguments.interval[bundle] >= static_cast<std::int32_t>(table.grid.n_intervals)) {
-            for (int number = 0; number < kNumbers<Real, COMPONENTS>; ++number) {
-                Real& sum = scratch.numbers[bundle * kNumbers<Real, COMPONENTS> + number];
-                sum = number % eight < 2 ? sum : Real(0);
+            Real* sums = numbers_of<COMPONENTS, ORDER>(scratch, bundle);
+            for (int p = 2; p <= ORDER; ++p) {
+                sums[p - 1] = 0;
+                if constexpr (COMPONENTS == 2) {
+                    sums[ORDER + p] = 0;
+                }
             }
         }
     }
@@ -149,20 +143,22 @@ void moments_pass(const PackedTable<Real>& table, int channel, const BundleList<
     }
     for (int bundle = 0; bundle < list.n_bundles; ++bundle) {
         const math::TablePlace<Real> place = place_of<ORDER>(table, list.arguments.interval[bundle], channel);
-        const Real* sums = scratch.numbers + bundle * kNumbers<Real, COMPONENTS>;
+        const Real* sums = numbers_of<COMPONENTS, ORDER>(scratch, bundle);
+        const auto n = static_cast<Real>(list.arguments.begin[bundle + 1] - list.arguments.begin[bundle]);
         P term[COMPONENTS][N];
         for (int p = 0; p <= ORDER; ++p) {
             for (int v = 0; v < N; ++v) {
                 const P coefficient = place.template coefficients<ORDER, P>(v)(p);
                 for (int c = 0; c < COMPONENTS; ++c) {
-                    const P of_power(sums[c * BundleScratch<Real>::kNumbers + p]);
+                    const P of_power(c == 1 ? sums[ORDER + p] : p == 0 ? n : sums[p - 1]);
                     term[c][v] = p == 0 ? coefficient * of_power : term[c][v] + coefficient * of_power;
                 }
             }
         }
+        const P weight(weight_of(list, bundle));
         for (int c = 0; c < COMPONENTS; ++c) {
             for (int v = 0; v < N; ++v) {
-                sum[c][v] += term[c][v];
+                sum[c][v] += weight * term[c][v];
             }
         }
     }
@@ -186,53 +182,48 @@ void compute_moments(const PackedTable<Real>& table, const BundleList<Real>& lis
     });
 }
 
-/// Coefficients of the gradients of a bundle, which are sums over channels: of dE/dx by the first moments those of a polynomial's
-/// slope without its factors; of two components those of phi by the second moments after them.
-template <int COMPONENTS, int ORDER>
-constexpr int kCoefficients = COMPONENTS == 1 ? ORDER : 2 * ORDER + 1;
-
+/// Coefficients of the gradients of each bundle, what N packs of channels add to them.
 template <int COMPONENTS, int ORDER, int N, class Real>
 void gradients_pass(const PackedTable<Real>& table, int channel, const BundleList<Real>& list, const BundleScratch<Real>& scratch,
                     const Real* moments) {
     using P = Pack<Real>;
-    constexpr int n_numbers = kCoefficients<COMPONENTS, ORDER>, at_once = kSums / n_numbers;
+    constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>, together = kTogether<COMPONENTS, ORDER>;
     P weight[COMPONENTS][N];
     for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
             weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
         }
     }
-    P partial[kSums];  // (bundle, coefficient)
-    for (P& p : partial) {
-        p = P(0.0);
-    }
-    for (int first = 0; first < list.n_bundles; first += at_once) {
-        const int n = list.n_bundles - first < at_once ? list.n_bundles - first : at_once;
-        for (int bundle = 0; bundle < n; ++bundle) {
-            const math::TablePlace<Real> place = place_of<ORDER>(table, list.arguments.interval[first + bundle], channel);
+    for (int first = 0; first < list.n_bundles; first += together) {
+        P partial[kSums];  // (bundle, coefficient)
+        for (int unused = together * n_numbers; unused < kSums; ++unused) {
+            partial[unused] = P(0.0);
+        }
+        math::for_each_count<together>([&](auto count) {
+            constexpr int at = decltype(count)::value * n_numbers;
+            // In the place of a bundle that is not there the first one once more: nobody reads that.
+            const int bundle = first + decltype(count)::value < list.n_bundles ? first + decltype(count)::value : first;
+            const math::TablePlace<Real> place = place_of<ORDER>(table, list.arguments.interval[bundle], channel);
             for (int c = 0; c < COMPONENTS; ++c) {
                 for (int p = 1 - c; p <= ORDER; ++p) {
                     P sum = weight[c][0] * place.template coefficients<ORDER, P>(0)(p);
                     for (int v = 1; v < N; ++v) {
                         sum += weight[c][v] * place.template coefficients<ORDER, P>(v)(p);
                     }
-                    partial[bundle * n_numbers + c * ORDER + p - 1 + c] = sum;
+                    partial[at + c * ORDER + p - 1 + c] = c == 0 ? sum * P(Real(p)) : sum;
                 }
             }
-        }
+        });
+        Real* numbers = scratch.numbers + first / together * kSums;
         Real sums[kSums];
-        simd::DPC_ISA::sum_elements<kSums>(partial, sums);
-        for (int bundle = 0; bundle < n; ++bundle) {
-            Real* to = scratch.numbers + (first + bundle) * kNumbers<Real, COMPONENTS>;
-            const Real* from = sums + bundle * n_numbers;
-            for (int number = 0; number < n_numbers; ++number) {
-                to[number] = channel > 0 ? to[number] + from[number] : from[number];
-            }
+        simd::DPC_ISA::sum_elements<kSums>(partial, channel > 0 ? sums : numbers);
+        for (int number = 0; channel > 0 && number < kSums; number += P::width) {
+            (P::load(numbers + number) + P::load(sums + number)).store(numbers + number);
         }
     }
 }
 
-/// A polynomial of N terms, whose coefficients all arguments of a bundle share.
+/// A polynomial whose coefficients all arguments of a bundle share.
 template <int N, class Real>
 struct Shared {
     Pack<Real> c[N];
@@ -244,42 +235,24 @@ struct Shared {
     DPC_FUNCTION Pack<Real> operator()(int p) const { return c[p]; }
 };
 
-/// The factors of a slope's terms and the weight; of the second moments, whose values are wanted, too, a slope in a copy behind
-/// them.
-template <int COMPONENTS, int ORDER, class Real>
-DPC_FUNCTION void derive(Real* c, Real weight) {
-    for (int p = 1; p <= ORDER; ++p) {
-        c[p - 1] *= weight * Real(p);
-    }
-    if constexpr (COMPONENTS == 2) {
-        for (int p = 0; p <= ORDER; ++p) {
-            c[ORDER + p] *= weight;
-        }
-        for (int p = 1; p <= ORDER; ++p) {
-            c[2 * ORDER + p] = Real(p) * c[ORDER + p];
-        }
-    }
-}
-
 /// dE/dx and dE/dw by place.
 template <int COMPONENTS, int ORDER, class Real>
 DPC_FUNCTION void reverse_bundle(const BundleList<Real>& list, int bundle, const BundleScratch<Real>& scratch) {
     using P = Pack<Real>;
     const BundledArguments<Real>& arguments = list.arguments;
-    Real* numbers = scratch.numbers + bundle * kNumbers<Real, COMPONENTS>;
-    derive<COMPONENTS, ORDER>(numbers, weight_of(list, bundle));
+    const Real* numbers = numbers_of<COMPONENTS, ORDER>(scratch, bundle);
+    const P weight(weight_of(list, bundle));
     const Shared<ORDER, Real> slope(numbers);
     for (int k = arguments.begin[bundle]; k < arguments.begin[bundle + 1]; k += P::width) {
         const P t = P::load(arguments.distance + k);
-        const P of_x = math::polynomial<ORDER - 1>(slope, t);
+        const P of_first = math::polynomial<ORDER - 1>(slope, t);
         if constexpr (COMPONENTS == 1) {
-            of_x.store(scratch.reverse[0] + k);
+            (weight * of_first).store(scratch.reverse[0] + k);
         } else {
-            const Shared<ORDER + 1, Real> second(numbers + ORDER);
-            const Shared<ORDER, Real> slope_of_second(numbers + 2 * ORDER + 1);
-            const P of_second = math::polynomial<ORDER - 1>(slope_of_second, t);
-            (of_x + P::load(arguments.w + k) * of_second).store(scratch.reverse[0] + k);
-            math::polynomial<ORDER>(second, t).store(scratch.reverse[1] + k);
+            P slope_of_second;
+            const P second = math::polynomial<ORDER>(Shared<ORDER + 1, Real>(numbers + ORDER), t, slope_of_second);
+            (weight * (of_first + P::load(arguments.w + k) * slope_of_second)).store(scratch.reverse[0] + k);
+            (weight * second).store(scratch.reverse[1] + k);
         }
     }
 }

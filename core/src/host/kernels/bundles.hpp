@@ -44,7 +44,7 @@ struct BundleList {
 /// Scratch memory of kMostBundled arguments.
 template <class Real>
 struct BundleScratch {
-    /// Of a bundle and component: sums of powers, or coefficients of gradients.
+    /// Of a bundle and component, with padding: sums of powers, or coefficients of gradients.
     static constexpr int kNumbers = 8;
 
     std::int32_t* of_interval;  // (n_intervals + kContinuations), 0 between calls
