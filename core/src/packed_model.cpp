@@ -200,23 +200,27 @@ const Real* PackedModel<Real>::keep(const double* values, std::size_t n) {
 template <class Real>
 template <class Number, class Element>
 PackedMatrix<Number> PackedModel<Real>::pack_matrix(int n_out, int n_in, const Element& element) {
-    const int n_panels = (n_out + kPanelRows - 1) / kPanelRows;
-    auto array = std::make_unique<AlignedArray<Number>>();
-    Number* panels = array->reserve(static_cast<std::size_t>(n_panels * kPanelRows) * static_cast<std::size_t>(n_in));
-    if constexpr (std::is_same_v<Number, Real>) {
-        storage_.push_back(std::move(array));
-    } else {
-        single_storage_.push_back(std::move(array));
-    }
-    Number* to = panels;
-    for (int first = 0; first < n_out; first += kPanelRows) {
-        for (int column = 0; column < n_in; ++column) {
-            for (int row = first; row < first + kPanelRows; ++row) {
-                *to++ = row < n_out ? narrowed<Number>(element(row, column)) : Number(0);
+    const auto in_panels = [&](int rows_of_panel, int multiple) {
+        const int n_rows = (n_out + multiple - 1) / multiple * multiple;
+        auto array = std::make_unique<AlignedArray<Number>>();
+        Number* const panels = array->reserve(static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(n_in));
+        if constexpr (std::is_same_v<Number, Real>) {
+            storage_.push_back(std::move(array));
+        } else {
+            single_storage_.push_back(std::move(array));
+        }
+        Number* to = panels;
+        for (int first = 0; first < n_rows; first += rows_of_panel) {
+            for (int column = 0; column < n_in; ++column) {
+                for (int row = first; row < std::min(first + rows_of_panel, n_rows); ++row) {
+                    *to++ = row < n_out ? narrowed<Number>(element(row, column)) : Number(0);
+                }
             }
         }
-    }
-    return {n_out, n_in, panels};
+        return panels;
+    };
+    const Number* panels = in_panels(kPanelRows, kPanelRows);
+    return {n_out, n_in, panels, in_panels(kWideRows<Number>, kLaneMultiple<Number>)};
 }
 
 template <class Real>

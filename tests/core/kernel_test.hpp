@@ -105,6 +105,16 @@ private:
     std::uint64_t state_;
 };
 
+template <class>
+struct ValueOf;
+template <class Real>
+struct ValueOf<Kernels<Real>> {
+    using type = Real;
+};
+/// The precision of kernels.
+template <class KernelsOfOne>
+using RealOf = typename ValueOf<std::decay_t<KernelsOfOne>>::type;
+
 /// n elements on a cache line with a guard behind them: a kernel that writes further than it may is seen.
 template <class Real>
 class Guarded {

@@ -107,16 +107,11 @@ TEST_P(NetKernels, ProductsAndTheirGradient) {
 template <class Real>
 struct Matrix {
     Matrix(int rows, int columns, std::vector<Real> row_major)
-        : n_out(rows), n_in(columns), elements(std::move(row_major)), panels(size_of(panel_rows(rows), columns)) {
-        std::size_t to = 0;
-        for (int first = 0; first < n_out; first += kPanelRows) {
-            for (int column = 0; column < n_in; ++column) {
-                for (int row = first; row < first + kPanelRows; ++row) {
-                    panels[to++] = row < n_out ? element(row, column) : Real(0);
-                }
-            }
-        }
-    }
+        : n_out(rows),
+          n_in(columns),
+          elements(std::move(row_major)),
+          panels(in_panels(kPanelRows, kPanelRows)),
+          wide_panels(in_panels(dpc::kWideRows<Real>, dpc::kLaneMultiple<Real>)) {}
     Real element(int row, int column) const { return elements[size_of(row, n_in) + static_cast<std::size_t>(column)]; }
     Matrix transposed() const {
         std::vector<Real> other;
@@ -127,7 +122,7 @@ struct Matrix {
         }
         return Matrix(n_in, n_out, std::move(other));
     }
-    PackedMatrix<Real> packed() { return {n_out, n_in, panels.data()}; }
+    PackedMatrix<Real> packed() { return {n_out, n_in, panels.data(), wide_panels.data()}; }
     /// Element (row, lane) of this times x, and the sum of the magnitudes.
     long double times(const Real* x, int lanes, int row, int lane, long double& magnitude) const {
         long double sum = magnitude = 0;
@@ -142,7 +137,22 @@ struct Matrix {
 
     int n_out, n_in;
     std::vector<Real> elements;
-    Guarded<Real> panels;
+    Guarded<Real> panels, wide_panels;
+
+private:
+    /// Panels of so many rows, with as many rows of zeros as make the number of all a multiple.
+    Guarded<Real> in_panels(int rows_of_panel, int multiple) const {
+        const int n_rows = (n_out + multiple - 1) / multiple * multiple;
+        std::vector<Real> found;
+        for (int first = 0; first < n_rows; first += rows_of_panel) {
+            for (int column = 0; column < n_in; ++column) {
+                for (int row = first; row < std::min(first + rows_of_panel, n_rows); ++row) {
+                    found.push_back(row < n_out ? element(row, column) : Real(0));
+                }
+            }
+        }
+        return Guarded<Real>(found);
+    }
 };
 
 template <class Real>
@@ -202,7 +212,9 @@ long double layer_tolerance(int n) {
 template <class Real>
 struct LayerCase {
     LayerCase(Activation kind, Skip skip, bool with_idt, int lanes)
-        : weight(random_matrix<Real>(skip == Skip::doubled ? 14 : 7, 7)), reverse_weight(weight.transposed()) {
+        : LayerCase(kind, skip, with_idt, lanes, skip == Skip::doubled ? 14 : 7, 7) {}
+    LayerCase(Activation kind, Skip skip, bool with_idt, int lanes, int n_out, int n_in)
+        : weight(random_matrix<Real>(n_out, n_in)), reverse_weight(weight.transposed()) {
         Numbers numbers(10);
         bias.resize(static_cast<std::size_t>(weight.n_out));
         idt.resize(bias.size());
@@ -226,9 +238,8 @@ struct LayerCase {
 };
 
 template <class Real>
-void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool with_idt, dpc::host::Lanes of_array) {
+void check_layer(const Kernels<Real>& kernels, LayerCase<Real>& c, dpc::host::Lanes of_array) {
     const int lanes = of_array.n, used = of_array.used;
-    LayerCase<Real> c(kind, skip, with_idt, lanes);
     const int n_out = c.weight.n_out, n_in = c.weight.n_in;
     Guarded<Real> y(size_of(panel_rows(n_out), lanes)), slope(y.size()), reverse_x(size_of(panel_rows(n_in), lanes));
     kernels.net.compute_layer(c.layer, of_array, c.x.data(), y.data(), slope.data(), nullptr);
@@ -239,7 +250,7 @@ void check_layer(const Kernels<Real>& kernels, Activation kind, Skip skip, bool 
             long double magnitude;
             const long double z = c.weight.times(c.x.data(), lanes, out, lane, magnitude) + c.bias[static_cast<std::size_t>(out)];
             const long double idt = c.layer.idt != nullptr ? c.idt[static_cast<std::size_t>(out)] : 1.0L;
-            const Reference f = reference_activation(c.layer.activation, z, parameter_of(c.layer.activation));
+            const Reference f = reference_activation(c.layer.activation, z, c.layer.parameter);
             long double expected = f.value * idt;
             const std::size_t skipped = size_of(out % n_in, lanes) + static_cast<std::size_t>(lane);
             if (c.layer.skip != Skip::none) {
@@ -275,7 +286,8 @@ TEST_P(NetKernels, LayersAndTheirGradient) {
                         SCOPED_TRACE(testing::Message()
                                      << "activation " << static_cast<int>(kind) << ", skip " << static_cast<int>(skip)
                                      << (with_idt ? ", idt, " : ", ") << lanes << " lanes");
-                        check_layer(kernels, kind, skip, with_idt, {lanes, lanes});
+                        LayerCase<RealOf<decltype(kernels)>> c(kind, skip, with_idt, lanes);
+                        check_layer(kernels, c, {lanes, lanes});
                     }
                 }
             }
@@ -283,14 +295,31 @@ TEST_P(NetKernels, LayersAndTheirGradient) {
     });
 }
 
-/// Lanes behind the last atom, for every number of atoms in the last pack: some are taken by themselves, some as half a pack.
+/// Lanes behind the last atom, for every number of atoms in the last pack: a few are taken by themselves, if there are wide panels.
 TEST_P(NetKernels, LanesWithoutAtoms) {
     in_both_precisions([](const auto& kernels) {
         const int multiple = lane_multiple(kernels);
+        using Case = LayerCase<RealOf<decltype(kernels)>>;
+        Case with_wide(Activation::tanh, Skip::doubled, true, 80), without(Activation::tanh, Skip::doubled, true, 80);
+        without.layer.weight.wide_panels = without.layer.reverse_weight.wide_panels = nullptr;
         for (int full = 0; full <= 64; full += multiple) {
             for (int rest = 1; rest < multiple; ++rest) {
                 SCOPED_TRACE(testing::Message() << full + rest << " atoms");
-                check_layer(kernels, Activation::tanh, Skip::doubled, true, {80, full + rest});
+                check_layer(kernels, with_wide, {80, full + rest});
+                check_layer(kernels, without, {80, full + rest});
+            }
+        }
+    });
+}
+
+/// Matrices of all numbers of packs of rows and whole wide panels, and of few and many inputs.
+TEST_P(NetKernels, FewAtoms) {
+    in_both_precisions([](const auto& kernels) {
+        for (const auto& [n_out, n_in] : {std::array{1, 1}, {5, 2}, {13, 3}, {24, 5}, {25, 61}, {47, 4}, {73, 7}, {150, 33}}) {
+            LayerCase<RealOf<decltype(kernels)>> c(Activation::tanh, Skip::none, true, 32, n_out, n_in);
+            for (int atoms = 1; atoms <= 32; ++atoms) {
+                SCOPED_TRACE(testing::Message() << n_out << " x " << n_in << ", " << atoms << " atoms");
+                check_layer(kernels, c, {32, atoms});
             }
         }
     });

@@ -286,19 +286,10 @@ TEST_P(TableKernels, BundlesAreSumsOverTheirArguments) {
     });
 }
 
-template <class>
-struct ValueOf;
-template <class Real>
-struct ValueOf<dpc::host::Kernels<Real>> {
-    using type = Real;
-};
-template <class KernelsOfOne>
-using RealOf = typename ValueOf<KernelsOfOne>::type;
-
 /// Of a very close pair of neighbours: powers of the distance beyond the table are no floats.
 TEST_P(TableKernels, BundlesBeyondTheTableAreLinear) {
     in_both_precisions([](const auto& kernels) {
-        using Real = RealOf<std::decay_t<decltype(kernels)>>;
+        using Real = RealOf<decltype(kernels)>;
         Case<Real> c(5, 5, 0, 2);
         c.store.interval[0] = c.store.interval[1] = kIntervals - 1;
         c.store.pairs.distance[0] = Real(1e12);

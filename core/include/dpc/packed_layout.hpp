@@ -15,6 +15,9 @@ template <class Real>
 constexpr int kLaneMultiple = 64 / static_cast<int>(sizeof(Real));
 constexpr int kPanelRows = 6;  // rows of a matrix that one product tile covers: 6 x 4 packs of sums fill 32 registers
 
+template <class Real>
+constexpr int kWideRows = 3 * kLaneMultiple<Real>;  // of a matrix times few atoms: 3 packs of rows x 8 atoms are 24 sums
+
 constexpr int kContinuations = 2;  // intervals of a table behind its own: beyond its end, and before its start
 
 /// One table as kernels read it: intervals of (stride / kLaneMultiple, order + 1, kLaneMultiple) Reals, the linear continuations
@@ -28,11 +31,13 @@ struct PackedTable {
     const Real* coef;
 };
 
-/// A matrix (n_out, n_in) as the products read it: panels of kPanelRows rows, each (n_in, kPanelRows), the last one padded with 0.
+/// A matrix (n_out, n_in) as the products read it: panels of kPanelRows rows, each (n_in, kPanelRows), the last one padded with 0; and,
+/// where there are any, wide panels of kWideRows rows, the last one of what is left, rounded up to kLaneMultiple.
 template <class Real>
 struct PackedMatrix {
     int n_out = 0, n_in = 0;
     const Real* panels = nullptr;
+    const Real* wide_panels = nullptr;
 
     const Real& element(int row, int column) const {
         return panels[static_cast<std::ptrdiff_t>(row / kPanelRows) * kPanelRows * n_in + column * kPanelRows + row % kPanelRows];
@@ -40,7 +45,7 @@ struct PackedMatrix {
 };
 
 /// y = act(W^T x + b) idt + skip(x). weight is W^T; reverse_weight is W. Inputs behind those of weight have theirs in single and
-/// reverse_single.
+/// reverse_single, which have wide panels: a block of double has lanes for half a pack of theirs.
 template <class Real>
 struct PackedLayer {
     PackedMatrix<Real> weight, reverse_weight;

@@ -241,6 +241,32 @@ DPC_FUNCTION Pack<float> exp(Pack<float> x) {
     return P::from_bits(value.bits() + (shifted.bits() << 23));
 }
 
+/// Elements of two packs, those of a pair of spans of SPAN elements in the place of one: of a before b's, from the first spans or the second.
+template <int SPAN, bool SECOND, class T, int... ELEMENT>
+DPC_FUNCTION Pack<T> exchange_spans(Pack<T> a, Pack<T> b, std::integer_sequence<int, ELEMENT...>) {
+    constexpr auto source = [](int element) {
+        const int place = SECOND ? element | SPAN : element & ~SPAN;
+        return (element & SPAN) == 0 ? place : place + Pack<T>::width;
+    };
+    return Pack<T>(__builtin_shufflevector(a.v, b.v, source(ELEMENT)...));
+}
+
+/// As many packs as one has elements: element k of pack m becomes element m of pack k.
+template <class T, int SPAN = Pack<T>::width / 2>
+DPC_FUNCTION void transpose(Pack<T> (&p)[Pack<T>::width]) {
+    constexpr int width = Pack<T>::width;
+    if constexpr (SPAN > 0) {
+        for (int k = 0; k < width; ++k) {
+            if ((k & SPAN) == 0) {
+                const Pack<T> a = p[k], b = p[k + SPAN];
+                p[k] = exchange_spans<SPAN, false>(a, b, std::make_integer_sequence<int, width>());
+                p[k + SPAN] = exchange_spans<SPAN, true>(a, b, std::make_integer_sequence<int, width>());
+            }
+        }
+        transpose<T, SPAN / 2>(p);
+    }
+}
+
 /// Sum over the elements, pairwise.
 template <class T>
 DPC_FUNCTION T sum(Pack<T> a) {

@@ -8,7 +8,6 @@
 #include "dpc/math/counts.hpp"
 #include "dpc/math/product_tile.hpp"
 #include "dpc/simd.hpp"
-#include "host/kernels/eight.hpp"
 
 namespace dpc::host::DPC_ISA {
 namespace {
@@ -33,219 +32,153 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
 /// Packs of lanes of a tile: as many as the sums of kPanelRows rows leave registers for.
 constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : simd::DPC_ISA::kRegisters == 32 ? 3 : DPC_PACK_BYTES == 32 ? 2 : 1;
 
-/// Half a pack: one instruction of a processor with 512-bit registers that works on 256 bits at a time takes as long as two of these.
-constexpr bool kHasHalves = DPC_PACK_BYTES == 64;
-template <class T>
-struct HalfOf;
-template <>
-struct HalfOf<double> {
-    typedef double Vector __attribute__((vector_size(DPC_PACK_BYTES / 2)));
-};
-template <>
-struct HalfOf<float> {
-    typedef float Vector __attribute__((vector_size(DPC_PACK_BYTES / 2)));
-};
+/// Atoms that are multiplied by rows in packs, all elements of which are in use however few atoms there are. More take packs of atoms,
+/// whose loads serve more multiply-adds; measured (docs/performance.md, "Few atoms").
+template <class Real>
+constexpr int kMostFew = Pack<Real>::width < 8            ? Pack<Real>::width - 1
+                         : sizeof(Real) == sizeof(double) ? 12
+                                                          : 16;
 
-template <class T>
-struct HalfPack {
-    using Vector = typename HalfOf<T>::Vector;
-    static constexpr int width = Pack<T>::width / 2;
-    Vector v{};
+/// Packs of rows at once, times M atoms: as many as leave registers for the weights.
+template <int M>
+constexpr int kRowPacks = simd::DPC_ISA::kRegisters == 32 ? (M < 9    ? 3
+                                                             : M < 13 ? 2
+                                                                      : 1)
+                                                          : (M == 1   ? 6
+                                                             : M == 2 ? 4
+                                                             : M == 3 ? 3
+                                                             : M < 7  ? 2
+                                                                      : 1);
 
-    DPC_FUNCTION HalfPack() = default;
-    DPC_FUNCTION explicit HalfPack(T scalar) : v(scalar - Vector{}) {}
-    DPC_FUNCTION static HalfPack load(const T* from) {
-        HalfPack half;
-        std::memcpy(&half.v, from, sizeof(Vector));
-        return half;
-    }
-    DPC_FUNCTION void store(T* to) const { std::memcpy(to, &v, sizeof(Vector)); }
-    DPC_FUNCTION HalfPack& operator+=(HalfPack other) {
-        v += other.v;
-        return *this;
-    }
-    DPC_FUNCTION friend HalfPack operator*(HalfPack a, HalfPack b) {
-        a.v *= b.v;
-        return a;
-    }
-};
-
-/// A panel times N packs of lanes and half a pack behind them, for blocks of few atoms. Alone, the half has two sums a row, of even
-/// and of odd inputs: six would wait for each other.
-template <class Real, int N>
-void product_tile_and_half(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
+/// N packs of rows of a wide panel times M atoms; y gets n_rows of them at most, and zeros behind the atoms up to lane `end`. Inputs are
+/// summed in phases, where one sum for each atom and pack would wait for its last multiply-add.
+template <class Real, int M, int N>
+void tile_of_few(int n_in, const Real* panel, int n_panel_rows, int lanes, const Real* x, int n_rows, int end, Real* y) {
     using P = Pack<Real>;
-    using Half = HalfPack<Real>;
-    constexpr int kPhases = N == 0 ? 2 : 1;
-    P sum[kPanelRows][N == 0 ? 1 : N];
-    Half half[kPhases][kPanelRows];
-    for (int row = 0; row < kPanelRows; ++row) {
-        for (int v = 0; v < N; ++v) {
-            sum[row][v] = P(0.0);
-        }
-        for (int phase = 0; phase < kPhases; ++phase) {
-            half[phase][row] = Half();
+    constexpr int kMostSums = simd::DPC_ISA::kRegisters * 3 / 4;
+    constexpr int kPhases = N * M < 4 ? 4 : N * M < 8 && 2 * N * M <= kMostSums ? 2 : 1;
+    P sum[kPhases][N][M];
+    for (auto& of_phase : sum) {
+        for (auto& of_rows : of_phase) {
+            for (P& of_atom : of_rows) {
+                of_atom = P(0.0);
+            }
         }
     }
     const auto add = [&](auto phase) __attribute__((always_inline)) {
-        P column[N == 0 ? 1 : N];
+        P rows[N];
         for (int v = 0; v < N; ++v) {
-            column[v] = P::load(x + v * P::width);
+            rows[v] = P::load(panel + v * P::width);
+            __builtin_prefetch(panel + static_cast<std::ptrdiff_t>(n_panel_rows) * n_in + v * P::width, 0, 2);
         }
-        const Half last = Half::load(x + N * P::width);
-        __builtin_prefetch(panel + kPanelRows * n_in, 0, 2);
-        for (int row = 0; row < kPanelRows; ++row) {
-            const P weight(panel[row]);
-            for (int v = 0; v < N; ++v) {
-                sum[row][v] += weight * column[v];
-            }
-            half[decltype(phase)::value - 1][row] += Half(panel[row]) * last;
-        }
-        panel += kPanelRows;
-        x += lanes;
-    };
-    int k = 0;
-    for (; k + kPhases <= n_in; k += kPhases) {
-        add(math::Count<1>{});
-        if constexpr (kPhases == 2) {
-            add(math::Count<2>{});
-        }
-    }
-    if (k < n_in) {
-        add(math::Count<1>{});
-    }
-    for (int row = 0; row < kPanelRows; ++row) {
-        for (int v = 0; v < N; ++v) {
-            sum[row][v].store(y + row * lanes + v * P::width);
-        }
-        Half total = half[0][row];
-        if constexpr (kPhases == 2) {
-            total += half[1][row];
-        }
-        total.store(y + row * lanes + N * P::width);
-    }
-}
-
-/// The rows of a panel for one input, and zeros behind them.
-template <class Real>
-DPC_FUNCTION typename Eight<Real>::Vector load_rows(const Real* panel) {
-#if defined(__AVX512F__)
-    constexpr int kMask = (1 << kPanelRows) - 1;
-    if constexpr (sizeof(Real) == sizeof(double)) {
-        return _mm512_maskz_loadu_pd(kMask, panel);
-    } else {
-        return _mm256_maskz_loadu_ps(kMask, panel);
-    }
-#else
-    typename Eight<Real>::Vector rows{};
-    std::memcpy(&rows, panel, kPanelRows * sizeof(Real));
-    return rows;
-#endif
-}
-
-/// A panel times the last M atoms of a block: the rows are the elements of a vector, so that an input costs M multiply-adds where half a
-/// pack of atoms takes six. Inputs are summed in phases, which do not wait for each other. Loops that were not unrolled would leave the
-/// sums in memory.
-template <class Real, int M>
-void product_of_atoms(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
-    using Rows = typename Eight<Real>::Vector;
-    constexpr int kPhases = M == 1 ? 4 : 2;
-    Rows sum[kPhases][M];
-    for (auto& of_phase : sum) {
-#pragma GCC unroll 8
-        for (Rows& of_atom : of_phase) {
-            of_atom = Rows{};
-        }
-    }
-    const auto add = [&](int phase) __attribute__((always_inline)) {
-        const Rows rows = load_rows(panel);
-#pragma GCC unroll 8
         for (int m = 0; m < M; ++m) {
-            sum[phase][m] += rows * x[m];
+            const P of_atom(x[m]);
+            for (int v = 0; v < N; ++v) {
+                sum[decltype(phase)::value][v][m] += rows[v] * of_atom;
+            }
         }
-        panel += kPanelRows;
+        panel += n_panel_rows;
         x += lanes;
     };
     int k = 0;
     for (; k + kPhases <= n_in; k += kPhases) {
-        for (int at = 0; at < kPhases * kPanelRows; at += kLaneMultiple<Real>) {
-            __builtin_prefetch(panel + kPanelRows * n_in + at, 0, 2);
-        }
-#pragma GCC unroll 4
-        for (int phase = 0; phase < kPhases; ++phase) {
-            add(phase);
-        }
+        math::for_each_count<kPhases>(add);
     }
     for (; k < n_in; ++k) {
-        add(0);
+        add(math::Count<0>{});
     }
-#pragma GCC unroll 8
-    for (int m = 0; m < M; ++m) {
-        Rows total = sum[0][m];
-        for (int phase = 1; phase < kPhases; ++phase) {
-            total += sum[phase][m];
+    constexpr int kAtomPacks = (M + P::width - 1) / P::width;
+    for (int v = 0; v < N; ++v) {
+        P total[kAtomPacks][P::width];  // (atom, row), then the other way round
+        for (int m = 0; m < kAtomPacks * P::width; ++m) {
+            P& of_atom = total[m / P::width][m % P::width];
+            of_atom = m < M ? sum[0][v][m < M ? m : 0] : P(0.0);
+            for (int phase = 1; phase < kPhases && m < M; ++phase) {
+                of_atom += sum[phase][v][m < M ? m : 0];
+            }
         }
-        for (int row = 0; row < kPanelRows; ++row) {
-            y[row * lanes + m] = total[row];
+        for (auto& of_atoms : total) {
+            simd::DPC_ISA::transpose(of_atoms);
+        }
+        for (int row = 0; row < P::width && v * P::width + row < n_rows; ++row) {
+            Real* to = y + static_cast<std::ptrdiff_t>(v * P::width + row) * lanes;
+            for (int pack = 0, lane = 0; lane < end; ++pack, lane += P::width) {
+                const P of_atoms = pack < kAtomPacks ? total[pack][row] : P(0.0);
+                if (end - lane >= P::width) {
+                    of_atoms.store(to + lane);
+                } else {  // single precision in blocks of double
+                    std::memcpy(to + lane, &of_atoms, sizeof of_atoms / 2);
+                }
+            }
         }
     }
 }
 
-/// How the lanes in use are cut: packs, and half a pack or some atoms by themselves. How many atoms are faster by themselves was measured
-/// (docs/performance.md, "Few atoms").
+/// How the lanes in use are cut: packs, and a few atoms behind them or alone.
 template <class Real>
 struct LanePieces {
-    static constexpr int most_alone = sizeof(Real) == sizeof(double) ? 3 : 6, most_behind_packs = most_alone / 2 + 1;
-    int n_packs, n_atoms;
-    bool has_half;
+    int n_packs, n_few;
 
-    DPC_FUNCTION explicit LanePieces(int used) {
-        constexpr int width = Pack<Real>::width, half = width / 2;
-        const int rest = used % width;
-        n_atoms = kHasHalves && rest <= (used < width ? most_alone : most_behind_packs) ? rest : 0;
-        has_half = kHasHalves && n_atoms < rest && rest <= half;
-        n_packs = used / width + (n_atoms < rest && !has_half ? 1 : 0);
+    DPC_FUNCTION LanePieces(const PackedMatrix<Real>& matrix, int used) {
+        constexpr int width = Pack<Real>::width;
+        const int rest = used <= kMostFew<Real> ? used : used % width;
+        n_few = matrix.wide_panels != nullptr && (rest == used || rest <= width / 2) ? rest : 0;
+        n_packs = (used - n_few + width - 1) / width;
     }
+    DPC_FUNCTION int in_packs() const { return n_packs * Pack<Real>::width; }
 };
 
-/// One panel times the lanes in use, which lie among a multiple of kLaneMultiple. The panel, some hundred weights a row, stays in the
-/// first-level cache over the tiles.
+/// All rows times the few atoms; zeros in the lanes behind them.
 template <class Real>
-DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, Lanes lanes, const Real* x, Real* y) {
-    constexpr int width = Pack<Real>::width;
-    const LanePieces<Real> pieces(lanes.used);
-    const int n_beside_half = pieces.has_half ? pieces.n_packs % kPacksAtOnce : 0, n_alone = pieces.n_packs - n_beside_half;
-    math::in_passes<kPacksAtOnce>(n_alone, [&](auto count, int first) {
-        product_tile<Real, decltype(count)::value>(n_in, panel, lanes.n, x + first * width, y + first * width);
-    });
-    int end = pieces.n_packs * width;
-    if constexpr (kHasHalves) {
-        if (pieces.has_half) {
-            math::with_count<kPacksAtOnce>(n_beside_half + 1, [&](auto count) {
-                product_tile_and_half<Real, decltype(count)::value - 1>(n_in, panel, lanes.n, x + n_alone * width,
-                                                                        y + n_alone * width);
+void multiply_few(const PackedMatrix<Real>& matrix, const LanePieces<Real>& pieces, int lanes, const Real* x, Real* y) {
+    constexpr int width = Pack<Real>::width, multiple = kLaneMultiple<Real>;
+    const int n_rows = (matrix.n_out + kPanelRows - 1) / kPanelRows * kPanelRows,
+              n_wide = (matrix.n_out + multiple - 1) / multiple * multiple, end = lanes - pieces.in_packs();
+    x += pieces.in_packs();
+    y += pieces.in_packs();
+    math::with_count<kMostFew<Real>>(pieces.n_few, [&](auto atoms) {
+        constexpr int M = decltype(atoms)::value;
+        for (int first = 0; first < n_wide; first += kWideRows<Real>) {
+            const int n_panel_rows = n_wide - first < kWideRows<Real> ? n_wide - first : kWideRows<Real>;
+            const Real* panel = matrix.wide_panels + static_cast<std::ptrdiff_t>(first) * matrix.n_in;
+            math::in_passes<kRowPacks<M>>(n_panel_rows / width, [&](auto packs, int pack) {
+                const int row = first + pack * width;
+                tile_of_few<Real, M, decltype(packs)::value>(matrix.n_in, panel + pack * width, n_panel_rows, lanes, x,
+                                                             n_rows - row, end, y + static_cast<std::ptrdiff_t>(row) * lanes);
             });
-            end += width / 2;
         }
-        if (pieces.n_atoms > 0) {
-            math::with_count<LanePieces<Real>::most_alone>(pieces.n_atoms, [&](auto count) {
-                product_of_atoms<Real, decltype(count)::value>(n_in, panel, lanes.n, x + end, y + end);
-            });
-            end += pieces.n_atoms;
+    });
+    for (int row = n_wide; row < n_rows; ++row) {
+        for (int lane = 0; lane < end; ++lane) {
+            y[static_cast<std::ptrdiff_t>(row) * lanes + lane] = 0;
         }
     }
-    for (int row = 0; row < kPanelRows && end < lanes.n; ++row) {
-        for (int lane = end; lane < lanes.n; ++lane) {
-            y[row * lanes.n + lane] = 0;
+}
+
+/// One panel times the packs of atoms; without few behind them zeros in the lanes that are left. The panel, some hundred weights a row,
+/// stays in the first-level cache over the tiles.
+template <class Real>
+DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, const LanePieces<Real>& pieces, int lanes, const Real* x, Real* y) {
+    constexpr int width = Pack<Real>::width;
+    math::in_passes<kPacksAtOnce>(pieces.n_packs, [&](auto count, int first) {
+        product_tile<Real, decltype(count)::value>(n_in, panel, lanes, x + first * width, y + first * width);
+    });
+    for (int row = 0; row < kPanelRows && pieces.n_few == 0; ++row) {
+        for (int lane = pieces.in_packs(); lane < lanes; ++lane) {
+            y[row * lanes + lane] = 0;
         }
     }
 }
 
 template <class Real>
 void multiply_lanes(const PackedMatrix<Real>& matrix, Lanes lanes, const Real* x, Real* y) {
+    const LanePieces<Real> pieces(matrix, lanes.used);
+    if (pieces.n_few > 0) {
+        multiply_few(matrix, pieces, lanes.n, x, y);
+    }
     const Real* panel = matrix.panels;
-    for (int row = 0; row < matrix.n_out; row += kPanelRows) {
-        multiply_panel(matrix.n_in, panel, lanes, x, y + static_cast<std::ptrdiff_t>(row) * lanes.n);
+    for (int row = 0; row < matrix.n_out && pieces.n_packs > 0; row += kPanelRows) {
+        multiply_panel(matrix.n_in, panel, pieces, lanes.n, x, y + static_cast<std::ptrdiff_t>(row) * lanes.n);
         panel += static_cast<std::ptrdiff_t>(kPanelRows) * matrix.n_in;
     }
 }
@@ -299,26 +232,37 @@ template <class Real>
 void compute_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, Real* y, Real* slope, float* scratch) {
     const Activate<Real> activate_rows = activation_kernel<Real>(layer.activation);
     const PackedMatrix<Real>& weight = layer.weight;
-    const Real* panel = weight.panels;
     const PackedMatrix<float>& single = layer.single;
+    const LanePieces<Real> pieces(weight, lanes.used);
+    const LanePieces<float> of_single(single, lanes.used);
     const std::ptrdiff_t n_single = static_cast<std::ptrdiff_t>(single.n_in) * lanes.n,
                          n_sums = static_cast<std::ptrdiff_t>(kPanelRows) * lanes.n;
-    float* const sums = scratch + n_single;
+    if (pieces.n_few > 0) {
+        multiply_few(weight, pieces, lanes.n, x, y);
+    }
+    float* sums = scratch + n_single;
     if (n_single > 0) {
         convert(x + static_cast<std::ptrdiff_t>(weight.n_in) * lanes.n, n_single, scratch);
+        if (of_single.n_few > 0) {
+            multiply_few(single, of_single, lanes.n, scratch, sums);
+        }
     }
     for (int row = 0; row < weight.n_out; row += kPanelRows) {
         Real* const of_panel = y + static_cast<std::ptrdiff_t>(row) * lanes.n;
-        multiply_panel(weight.n_in, panel, lanes, x, of_panel);
+        if (pieces.n_packs > 0) {
+            multiply_panel(weight.n_in, weight.panels + static_cast<std::ptrdiff_t>(row) * weight.n_in, pieces, lanes.n, x,
+                           of_panel);
+        }
         if (n_single > 0) {
-            multiply_panel(single.n_in, single.panels + static_cast<std::ptrdiff_t>(row) * single.n_in, lanes, scratch, sums);
+            multiply_panel(single.n_in, single.panels + static_cast<std::ptrdiff_t>(row) * single.n_in, of_single, lanes.n,
+                           scratch, sums);
             for (std::ptrdiff_t k = 0; k < n_sums; ++k) {
                 of_panel[k] += static_cast<Real>(sums[k]);
             }
+            sums += of_single.n_few > 0 ? n_sums : 0;  // those of all rows are there
         }
         const int end = row + kPanelRows < weight.n_out ? row + kPanelRows : weight.n_out;
         activate_rows(layer, row, end, lanes.n, x, y, slope);
-        panel += static_cast<std::ptrdiff_t>(kPanelRows) * weight.n_in;
     }
 }
 
