@@ -244,7 +244,7 @@ cdef class Evaluator:
 
     @property
     def overflow(self):
-        """Of the last compute: what left the range of the training data (docs/theory.md section 6)."""
+        """Of the last compute: what left the range of the training data (docs/theory.md section 5)."""
         cdef CppOverflow o = dereference(self.cpp).overflow()
         return {
             "n_close": o.n_close,

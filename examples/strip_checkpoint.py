@@ -4,16 +4,19 @@
 Needs torch.
 """
 
-import sys
+import argparse
 
 import torch
 
 
 def main() -> None:
     """Keep the weights and the model's own description; both are all that a compressor or `dp freeze` needs."""
-    source, target = sys.argv[1:]
-    checkpoint = torch.load(source, map_location="cpu", weights_only=True)
-    torch.save({"model": checkpoint["model"]}, target)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", help="checkpoint of a training")
+    parser.add_argument("target", help="file to write")
+    files = parser.parse_args()
+    checkpoint = torch.load(files.source, map_location="cpu", weights_only=True)
+    torch.save({"model": checkpoint["model"]}, files.target)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Units on both sides are eV and angstrom; only the virial is converted, from LAMM
 xx yy zz xy xz yz) to sum_i r_i f_i in eV (pressure times volume).
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +53,16 @@ def write_system(folder: Path, elements: list[str], frames: list, scalars: np.nd
 
 def main() -> None:
     """Check that the two files tell of the same steps, then write both systems."""
-    elements = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("elements", nargs="+", metavar="ELEMENT", help="of LAMMPS' types 1, 2, ...")
+    elements = parser.parse_args().elements
     frames = read_dump(Path("frames.dump"))
     scalars = np.loadtxt("frames.thermo")
     if [frame[0] for frame in frames] != scalars[:, 0].astype(int).tolist():
         raise SystemExit("frames.dump and frames.thermo list different steps: run in.frames again")
+    n_types = int(frames[0][2][:, 0].max())
+    if n_types > len(elements):
+        raise SystemExit(f"frames.dump has atoms of {n_types} types, elements are {' '.join(elements)}: name one for each type")
     valid = np.arange(len(frames)) % VALIDATION_STRIDE == 0
     write_system(Path("data/train"), elements, [f for f, v in zip(frames, valid, strict=True) if not v], scalars[~valid])
     write_system(Path("data/valid"), elements, [f for f, v in zip(frames, valid, strict=True) if v], scalars[valid])

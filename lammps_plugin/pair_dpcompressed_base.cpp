@@ -11,6 +11,7 @@
 
 #include "agreement.hpp"
 #include "atom.h"
+#include "build_info.hpp"
 #include "comm.h"
 #include "dpc/errors.hpp"
 #include "error.h"
@@ -348,7 +349,7 @@ void PairDPCompressedBase::log_start(const std::string& engine) {
     if (comm->me == 0) {
         utils::logmesg(
             lmp, text(kStyle, models_.front().file, ", ", described(first()), "; atom types", types, "\n  ", engine,
-                      "\n  overflow is checked every ", check_every(), " steps, ",
+                      "; dpcompressed ", kVersion, "\n  overflow is checked every ", check_every(), " steps, ",
                       settings_.overflow_stops ? "and stops the run" : "and is warned of", "\n  of more neighbours than sel ",
                       dpc::describe(models_.front().rule), others, "\n", sources().describe(),
                       deviation_ ? text("  deviation of the ", models_.size(), " models in ", settings_.deviation.file, " every ",

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
+
+from . import __version__
 
 DESCRIPTION = """Compress a trained Deep Potential model into one table file for molecular dynamics.
 
-  python -m pybuild MODEL TABLES            compress; also -i MODEL -o TABLES
+  python -m pybuild MODEL TABLES            compress; also -i MODEL -o TABLES, and with the word compress before them
   python -m pybuild show MODEL              what a model file holds, and whether it can be compressed
   python -m pybuild info TABLES             what a table file holds
   python -m pybuild verify MODEL TABLES     tables against the uncompressed model
@@ -57,8 +59,14 @@ def _join(parser: argparse.ArgumentParser, options: argparse.Namespace, position
     setattr(options, position, by_position if by_option is None else by_option)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line instead of all options."""
+        self.exit(2, f"pybuild: error: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
 def _parser(command: str, description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"python -m pybuild{command}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
@@ -70,6 +78,7 @@ def _parser(command: str, description: str) -> argparse.ArgumentParser:
         help="DEBUG (3), INFO (2), WARNING (1) or ERROR (0); -v alone: DEBUG, which also shows progress in a log (INFO)",
     )
     parser.add_argument("-l", "--log-path", metavar="FILE", help="write the report to this file, too (new, or a log of pybuild)")
+    parser.add_argument("--version", action="version", version=f"pybuild {__version__}")
     return parser
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The command line: `python -m pybuild MODEL TABLES`, and its commands `show MODEL`, `info TABLES` and `verify MODEL TABLES`.
 
-Exit codes: 0 done; 1 verify found errors outside the tolerance; 2 bad input, no memory, no room for the report, with one line on
-stderr that says what was wrong and what to do; 130 interrupted. A table file is written whole or not at all.
+Exit codes: 0 done; 1 verify found errors outside the tolerance; 2 bad input, a wrong option, no memory, no room for the report,
+with one line on stderr that says what was wrong and what to do; 130 interrupted. A table file is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -63,13 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    name = words[0] if words and words[0] in COMMANDS else "compress"
-    options = _parse(name, words if name == "compress" else words[1:])
+    named = bool(words) and words[0] in COMMANDS
+    name = words[0] if named else "compress"
+    options = _parse(name, words[1:] if named else words)
     if isinstance(options, int):
         return options
     quiet = name == "compress" and not speaks()  # the others share no work: every process has a report of its own
     with reporting(logging.CRITICAL if quiet else options.log_level, options.log_path, shlex.join(words)):
-        return COMMANDS.get(name, _compress)(options)
+        return COMMANDS[name](options)
 
 
 def _parse(command: str, words: list[str]) -> argparse.Namespace | int:
@@ -157,13 +158,13 @@ def _together(comm: Any | None, work: Callable[[], Result]) -> Result:
 
 def _inputs(o: argparse.Namespace) -> tuple[Any, list[Any], Any]:
     """Model, systems and options, with all checks that need no computing."""
-    from .readers import read_model
+    from .readers import is_model, read_model
 
     _check_log(o)
     _say_what_has_no_effect(o)
     options = _options(o)
     given = {"the model": o.model, "the input script": o.training_script or "", "the log": o.log_path or ""}
-    check_target(o.tables, given)
+    check_target(o.tables, given, is_model)
     model = read_model(o.model, **_choices(o), keep_types=o.keep_types)
     if o.min_nbor_dist is not None:
         check_smallest(o.min_nbor_dist, model.rcut, "--min-nbor-dist")
@@ -292,4 +293,4 @@ def _verify(o: argparse.Namespace) -> int:
     return 0 if verify(o.model, o.tables, o.system, o.tolerance, **_choices(o), keep_types=o.keep_types) else 1
 
 
-COMMANDS = {"show": _show, "info": _info, "verify": _verify}
+COMMANDS = {"compress": _compress, "show": _show, "info": _info, "verify": _verify}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,10 +22,10 @@ LOG_START = "# log of python -m pybuild"  # first words of every log; a file tha
 TABLES_START = b"\x89DPT"
 
 
-def check_target(path: str, others: dict[str, str]) -> None:
+def check_target(path: str, others: dict[str, str], is_model: Callable[[str], bool]) -> None:
     """Raise InputError where tables must not be written: over another file of this run, or over what is no table file.
 
-    others: what -> path.
+    others: what -> path; is_model: whether a file holds a trained model.
     """
     folder = _folder_of(path, path)
     _check_different(path, "the table file", others)
@@ -36,7 +36,8 @@ def check_target(path: str, others: dict[str, str]) -> None:
         if not target.is_file():
             raise InputError(f"{path}: is not a regular file, the tables cannot be written there")
         if not _begins_with(target, TABLES_START):
-            raise InputError(f"{path}: is there already and is not a table file; remove it or give another name for the tables")
+            what = "is a trained model" if is_model(path) else "is there already and is not a table file"
+            raise InputError(f"{path}: {what}; give another name for the tables")
 
 
 def check_log(path: str, others: dict[str, str]) -> None:
@@ -49,7 +50,7 @@ def check_log(path: str, others: dict[str, str]) -> None:
     if not os.access(target if target.exists() else folder, os.W_OK):
         raise InputError(f"--log-path {path}: cannot be written there")
     if target.is_file() and _standard_stream(path) is None and not _begins_with(target, LOG_START.encode()):
-        raise InputError(f"--log-path {path}: is there already and is not a log of pybuild; remove it or give another name")
+        raise InputError(f"--log-path {path}: is there already and is not a log of pybuild; give another name")
 
 
 def _folder_of(path: str, shown: str) -> Path:

@@ -46,7 +46,7 @@ def verify(
     file. Raises PybuildError for bad input."""
     model, tables = read_model(model_path, **choices), read_tables(tables_path)
     _same_kind(model, tables, tables_path)
-    allowed = _tolerance(tables, tolerance) * len(_networks(model))
+    allowed = _tolerance(tables, tolerance, len(_networks(model)))
     structures = _structures(model, tables, systems)
     oracles = _oracles(model)
     compiled = calculator.load(tables_path)
@@ -71,7 +71,7 @@ def verify(
 
 
 def _networks(model: AnyModel) -> tuple[ModelDescription, ...]:
-    """Each part that was compressed has errors of its own."""
+    """The parts that were compressed."""
     return model.networks if isinstance(model, CombinedModel) else (model,)
 
 
@@ -83,14 +83,16 @@ def _same_kind(model: AnyModel, tables: AnyTables, path: str) -> None:
         log.info("note: the tables were made from another file: %s, SHA-256 %s", source.get("file_name"), source["sha256"])
 
 
-def _tolerance(tables: AnyTables, asked: float | None) -> float:
+def _tolerance(tables: AnyTables, asked: float | None, n_networks: int) -> float:
+    """What is asked for; else what the tables were built for, of each network."""
     if asked is not None:
         if not (np.isfinite(asked) and asked > 0):
             raise InputError(f"--tolerance must be a positive force in eV/A, not {asked}")
         return asked
     stored: Any = tables.provenance.get("options", {})
     value = stored.get("tolerance") if isinstance(stored, dict) else None
-    return float(value) if isinstance(value, (int, float)) and value > 0 else DEFAULT_TOLERANCE
+    built_for = float(value) if isinstance(value, (int, float)) and value > 0 else DEFAULT_TOLERANCE
+    return n_networks * built_for
 
 
 def _structures(model: AnyModel, tables: AnyTables, systems: Sequence[str] | None) -> list[Structure]:

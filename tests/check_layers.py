@@ -72,7 +72,7 @@ IMPORTS = {
     "cli": {"arguments", "compress", "info", "outputs", "ranks", "readers", "show", "structures", "tablefile", "verify"},
     "__main__": {"cli"},
 }
-ANYBODY = {"arrays", "errors"}
+ANYBODY = {"__version__", "arrays", "errors"}
 AT_TOP = {"numpy"}  # packages that a module may import at its top; others (torch, ase, mpi4py, ...) inside functions
 AT_TOP_EXCEPTIONS = {"calculator": {"ase", "vesin"}, "oracles": {"torch"}}
 

@@ -6,4 +6,5 @@ import os
 
 
 def plugin_folder():
+    """Absolute path of this folder."""
     return os.path.dirname(os.path.abspath(__file__))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import __version__
 from ..blas import one_blas_thread
 from ..model.description import ModelDescription
 from ..model.descriptor import Argument, Form
@@ -207,6 +208,7 @@ def provenance(
     layers = [_layer_entry(build.tables, d) for d in range(len(build.tables.descriptors))]
     return {
         "source": asdict(model.provenance),
+        "pybuild": __version__,
         "options": settings,
         "min_nbor_dist": _figures(min_distance, 12),
         "first_fitting_layer": layers[0] if len(layers) == 1 else layers,

@@ -58,6 +58,7 @@ CLOSE_SEEDS = 4001, 4002
 # room in memory that was used before; and in all.
 TOGETHER_A_PAIR, MOST_TOGETHER = 1e6, 3e6
 SPARE = 4  # columns of a table more than a round needs: the next one may
+FORMS = "auto", "folded", "combined", "direct"  # of the first fitting layer
 MOST_BYTES = 500e6  # of all tables of a file: 16 pairs of elements of a published model need 290 MB
 
 
@@ -81,14 +82,16 @@ class Options:
         """Raise InputError, naming the option."""
         if self.order not in ORDERS:
             raise InputError(f"--order must be 3 or 5, not {self.order}")
-        if not 0 < self.check_frequency < 2**31:
-            raise InputError(f"--check-frequency must be a positive number of steps, not {self.check_frequency}")
+        if not (_is_whole(self.check_frequency) and 0 < self.check_frequency < 2**31):
+            raise InputError(f"--check-frequency must be a positive whole number of steps, not {self.check_frequency}")
+        if self.form not in FORMS:
+            raise InputError(f"form must be one of {', '.join(FORMS)}, not {self.form}")
         if self.step is not None and not (np.isfinite(self.step) and self.step > 0):
             raise InputError(f"--step must be a positive number, not {self.step}")
         for name, value in (("--tolerance", self.tolerance), ("--tolerance-mixed", self.tolerance_mixed)):
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be a positive force in eV/A, not {value}")
-        if self.rank not in ("auto", "full") and not (isinstance(self.rank, int) and self.rank > 0):
+        if self.rank not in ("auto", "full") and not (_is_whole(self.rank) and self.rank > 0):
             raise InputError(f"--rank must be auto, full or a positive number, not {self.rank}")
 
     @property
@@ -96,6 +99,10 @@ class Options:
         """On the forces of the centres of trials.Goal, eV/A."""
         far = max(self.tolerance, FAR_TOLERANCE)
         return {"double": self.tolerance, "mixed": self.tolerance_mixed, "near": self.tolerance, "far": far}
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .accuracy import provenance, report_lines, table_reports
 from .build import Options, build
 from .pair_tables import pair_tables
 
-OF_ALL = ("source", "options", "min_nbor_dist")  # of a part's provenance what holds for the whole model
+OF_ALL = ("source", "pybuild", "options", "min_nbor_dist")  # of a part's provenance what holds for the whole model
 
 
 @dataclass(frozen=True)

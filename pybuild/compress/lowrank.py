@@ -3,9 +3,9 @@
 
 Values and slopes are sampled over the table's range, each row scaled so that a singular value is the root mean square
 amplitude of its function; singular values then compare across tables. Errors of G count by what the fitting nets make
-of them: with H the mean of dE/dT dE/dT^T over the neighbourhoods that the model is measured on, and S the root of H
-(lifted by a floor, so that no direction is free), the decomposition is that of G S = U s W^T, hence P = S W and V =
-S^-1 W. P^T V = 1. Nothing here decides how many columns to keep.
+of them: with H the mean of dE/dT dE/dT^T over the neighbourhoods that the model is measured on, and Q the root of H
+(lifted by a floor, so that no direction is free), the decomposition is that of G Q = Z s W^T, hence P = Q W and V =
+Q^-1 W. P^T V = 1. Nothing here decides how many columns to keep.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import PybuildError, ReadError, printable
+from ..errors import InputError, PybuildError, ReadError, UnsupportedModel, printable
 from ..model import kept_types
 from ..model.combined import AnyModel
 from ..model.description import Provenance
@@ -81,6 +81,17 @@ def provenance_of(path: str | Path, source: Source) -> Provenance:
     """Where it is from."""
     name = Path(path).name.encode("utf-8", "replace").decode("utf-8")  # a name of bytes that are no text
     return Provenance(name, _sha256(Path(path)), source.format, source.precision())
+
+
+def is_model(path: str | Path) -> bool:
+    """Whether a file holds a trained model, be it one that is not supported."""
+    try:
+        read_source(path)
+    except (InputError, UnsupportedModel):  # InputError: of several branches or without names of types, which are to be chosen
+        return True
+    except PybuildError:
+        return False
+    return True
 
 
 @contextmanager

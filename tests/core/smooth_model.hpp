@@ -96,8 +96,5 @@ inline TableBuilder made_smooth(TableBuilder file, const Segments& segments) {
 }
 
 inline TableBuilder smooth_model(const Segments& segments = kTwoSegments) { return made_smooth(small_model(), segments); }
-inline TableBuilder smooth_radial_model(const Segments& segments = kTwoSegments) {
-    return made_smooth(small_radial_model(), segments);
-}
 
 }  // namespace dpc::test

@@ -11,7 +11,6 @@ import pytest
 from lammps_runs import Lammps, System, on_backends, setup, static
 
 FORCE = 1e-8  # eV/angstrom, as in test_reference.py
-FULL = "bond_style zero\nbond_coeff * 1.0\n"
 
 
 @pytest.fixture

@@ -60,8 +60,8 @@ def test_a_log_never_replaces_an_input(small_model, small_tables, option_models,
     assert "the input script itself" in fails(capsys, own, tmp_path / "new.bin", "-t", script, "-l", script)
     assert "the input script itself" in fails(capsys, own, script, "-t", script)
     for other in (system / "type.raw", script):
-        assert "not a log of pybuild; remove it" in fails(capsys, own, tmp_path / "new.bin", "-l", other)
-        assert "not a table file; remove it" in fails(capsys, own, other)
+        assert "not a log of pybuild; give another name" in fails(capsys, own, tmp_path / "new.bin", "-l", other)
+        assert "not a table file; give another name" in fails(capsys, own, other)
     assert "is a folder" in fails(capsys, own, tmp_path / "new.bin", "-l", tmp_path)
     assert "not a regular file" in fails(capsys, own, tmp_path)
     assert "not a regular file" in fails(capsys, own, "/dev/null")
@@ -249,7 +249,7 @@ def test_one_rank_speaks(small_model, tmp_path):
         ([tmp_path / "missing.pth", tmp_path / "t.bin"], "No such file"),
         ([small_model, tmp_path / "t.bin", "-l", small_model], "the model itself"),
         ([small_model, tmp_path / "t.bin", "--training-data", tmp_path / "nowhere"], "no such folder"),
-        ([small_model, tmp_path / "t.bin", "--order", "4"], "usage:"),
+        ([small_model, tmp_path / "t.bin", "--order", "4"], "see python -m pybuild --help"),
     ):
         done = on_two_ranks(*command(*words))
         assert done.returncode == 2

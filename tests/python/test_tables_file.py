@@ -12,7 +12,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -165,24 +164,6 @@ class TestWriter:
         assert self.run(KILLED_WRITER, tmp_path / "source.bin", target, step).returncode == -signal.SIGKILL
         found = target.read_bytes() if target.exists() else None
         assert found == (old if step <= 3 else to_bytes(tables))
-
-    def test_killed_at_any_moment(self, tables: TableSet, tmp_path: Path) -> None:
-        """A writer that never stops is killed; whatever lies there is whole."""
-        big = replace(tables, provenance={"filler": "x" * 4_000_000})
-        write_tables(tmp_path / "source.bin", big)
-        target = tmp_path / "tables.bin"
-        script = (
-            "import sys\nfrom pybuild.tablefile.file import *\nt = read_tables(sys.argv[1])\nprint('go', flush=True)\n"
-            "while True: write_tables(sys.argv[2], t)"
-        )
-        path = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(container.__file__).parents[2]), *sys.path])}
-        for delay in (0.0, 0.03, 0.06, 0.1, 0.15):
-            command = [sys.executable, "-c", script, str(tmp_path / "source.bin"), str(target)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, env=path) as process:
-                process.stdout.readline()
-                time.sleep(delay)
-                process.kill()
-            assert not target.exists() or target.read_bytes() == to_bytes(big)
 
     def test_disk_full(self, tables: TableSet, tmp_path: Path) -> None:
         """A limit on the size of files stands in for a full disk: the write fails half way with an OSError."""

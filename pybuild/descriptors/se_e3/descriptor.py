@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Descriptor se_e3 (docs/theory.md section 3).
+"""Descriptor se_e3 (docs/theory.md section 1).
 
 With q = r + env_protection and d the vector to a neighbour, v = sw(r) d/q^2/std' with the statistics of the centre's type. D is
 the sum over pairs of neighbour types b <= c of 1/(sel_b sel_c) times the sum over neighbours j of type b and k of type c of

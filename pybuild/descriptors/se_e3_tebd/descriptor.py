@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Descriptor se_e3_tebd (docs/theory.md section 3).
+"""Descriptor se_e3_tebd (docs/theory.md section 1).
 
 As se_e3, but slots are for neighbours of any type: D is 1/n_sel^2 times the sum over all neighbours j and k, in both orders and
 each with itself, of x G_bc(x) (1 + sw(r_j) sw(r_k) g_bc), x = v_j . v_k; b and c are their types, and neither G nor g depends on

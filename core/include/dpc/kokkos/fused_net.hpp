@@ -97,7 +97,6 @@ private:
     static constexpr int kSums = 4;
 
     KOKKOS_FORCEINLINE_FUNCTION int atom_of(int m, int half) const { return kUnitRows * m + group_ + 8 * half; }
-    KOKKOS_FORCEINLINE_FUNCTION int tile_of(int j) const { return kNetWarps * j + team_.warp(); }
 
     /// body(neuron, j, side) for the neurons of this thread's sums; and for the atoms of these body(m, half, sum).
     template <class Body>
