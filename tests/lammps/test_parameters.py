@@ -27,6 +27,9 @@ from pybuild.tablefile.file import write_tables
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "options"
 TABLES = 1e-8  # eV/A
 MIXED = 1e-4  # eV/A, relative to the largest force where that is more than 1
+DIFFERENCES = 1e-7  # eV: central differences of the nets' energy, and the tables' tolerance
+PRINTED = 1e-11  # relative: numbers written with 12 digits
+MVV, BOLTZMANN = 1.0364269e-4, 8.617343e-5  # eV of g/mol (A/ps)^2; eV/K: as LAMMPS' metal units have them
 NAMES = "* * A B C"
 GIVEN = {"fparam": [0.7, -0.4], "aparam": [1.3]}
 
@@ -212,13 +215,13 @@ def test_a_temperature_and_several_atomic_parameters(lammps: Lammps, made: Calla
     end = 'run 2\nprint "pressure: $(press:%.17g) $(c_virial:%.17g) $(temp:%.17g) $(vol:%.17g)"\n'
     run = lammps.run(script(lammps, tables, words, before, end), ranks)
     first = run.dumps("all.dump")[:1]
-    kinetic = lambda columns: (columns[:, 4:7] ** 2).sum() * 1.0364269e-4 / (3 * 26 * 8.617343e-5)  # noqa: E731
+    kinetic = lambda columns: (columns[:, 4:7] ** 2).sum() * MVV / (3 * 26 * BOLTZMANN)  # noqa: E731
     x, types = first[0][:, 1:4], first[0][:, 0].astype(int) - 1
     expected = combined.evaluate(model, x, types, data["cell"], [kinetic(first[0])], x[:, :2])
     np.testing.assert_allclose(first[0][:, 7:], expected.forces, rtol=0, atol=1e-5)  # K, of rounded constants
     pressure, virial, temperature, volume = run.value("pressure")
     assert temperature == pytest.approx(kinetic(run.dumps("all.dump")[-1]), rel=1e-6)
-    assert pressure - virial == pytest.approx(26 * 8.617343e-5 * temperature / volume * BAR_PER_EV_A3, rel=1e-6)
+    assert pressure - virial == pytest.approx(26 * BOLTZMANN * temperature / volume * BAR_PER_EV_A3, rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +324,7 @@ def test_atoms_that_are_not_there_need_no_parameter(lammps: Lammps, made: Callab
     columns = lammps.run(text, ranks).dump("all.dump")
     types = columns[:, 0].astype(int) - 1
     keep = (types != 1) & (np.arange(len(types)) != 0)
-    aparam = np.full((keep.sum(), 1), 0.5 * 30.0**2 * 1.0364269e-4)
+    aparam = np.full((keep.sum(), 1), 0.5 * 30.0**2 * MVV)
     expected = combined.evaluate(model, columns[keep, 1:4], types[keep], data["cell"], [0.7, -0.4], aparam)
     np.testing.assert_allclose(columns[keep, 7:], expected.forces, rtol=0, atol=TABLES)
     np.testing.assert_array_equal(columns[~keep, 7:], 0)
@@ -405,7 +408,7 @@ def test_derivatives_of_the_energy(lammps: Lammps, made: Callable, name: str, ra
     rows = [line.split() for line in run.output.splitlines() if re.match(r"^ +[012] +-?\d+\.\d+ ", line)]
     for step, columns in enumerate(run.dumps("all.dump")):
         expected = gradient_of(model, columns, data["cell"], [0.7 + 0.1 * step, -0.4], columns[:, 1:2])
-        np.testing.assert_allclose([float(word) for word in rows[step][2:]], expected, rtol=0, atol=1e-7)
+        np.testing.assert_allclose([float(word) for word in rows[step][2:]], expected, rtol=0, atol=DIFFERENCES)
     assert_forces(run, model, data["cell"], lambda step, c: ([0.7 + 0.1 * step, -0.4], c[:, 1:2]))
 
 
@@ -424,11 +427,11 @@ def test_derivatives_for_all_who_ask_at_the_first_step(lammps: Lammps, made: Cal
     run = lammps.run(script(lammps, tables, words, before, end), ranks)
     columns, after = run.dump("all.dump"), run.value("after")[0]
     expected = gradient_of(model, columns, data["cell"], [0.7, -0.4], columns[:, 1:2])[0]
-    assert after == pytest.approx(expected, abs=1e-7)
-    assert [value[0] for value in run.values("printed")] == pytest.approx([after, after], rel=1e-11)
+    assert after == pytest.approx(expected, abs=DIFFERENCES)
+    assert [value[0] for value in run.values("printed")] == pytest.approx([after, after], rel=PRINTED)
     rows = re.findall(r"^ +0 +(-?\d\S*e\S+) +(\S+) *$", run.output, re.MULTILINE)
-    assert [float(word) for row in rows for word in row] == pytest.approx([after] * 4, rel=1e-11)
-    assert np.loadtxt(lammps.folder / "mean.txt", ndmin=2)[0, 1] == pytest.approx(after, rel=1e-11)
+    assert [float(word) for row in rows for word in row] == pytest.approx([after] * 4, rel=PRINTED)
+    assert np.loadtxt(lammps.folder / "mean.txt", ndmin=2)[0, 1] == pytest.approx(after, rel=PRINTED)
 
 
 @on_backends("host", "kokkos_openmp-2", "kk-2")

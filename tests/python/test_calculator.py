@@ -34,6 +34,7 @@ pytest.importorskip("vesin", reason="vesin is not installed")
 
 # The same pairs in another order, and other images of the same atoms: roundings of some hundred numbers of order 1 to 10.
 SAME = 1e-10
+MIXED = 1e-4  # eV/A: what docs/lammps.md promises of mixed precision
 # Central differences over strains of 1e-5: truncation 1e-10 times a third derivative of some 1e3 eV, rounding 1e-12/1e-5.
 STRAIN, SAME_STRESS = 1e-5, 1e-6
 MEMBERS = {"bulk": (True, True, True), "slab": (True, True, False), "side": (False, True, True), "wire": (False, False, True)}
@@ -109,7 +110,7 @@ class TestWords:
         double = numbers_of(water)
         assert water.calc.set(precision="mixed", n_threads=2) == {"precision": "mixed", "n_threads": 2}
         mixed = numbers_of(water)
-        assert 0 < np.abs(mixed["forces"] - double["forces"]).max() < 1e-3
+        assert 0 < np.abs(mixed["forces"] - double["forces"]).max() < MIXED
         assert "mixed precision" in water.calc.evaluator.describe()
         assert "2 threads" in water.calc.evaluator.describe()
         water.calc.set(precision="double")

@@ -22,6 +22,10 @@ from pybuild.tablefile.tableset import FittingArrays
 
 ENERGY, FORCE, VIRIAL = 1e-9, 1e-8, 1e-6  # eV/atom, eV/A, eV: tables against DeePMD-kit
 SAME = 1e-12  # the nets themselves against DeePMD-kit
+AGREE = 1e-11  # eV, eV/A: two programs that add the same numbers in another order
+MIXED = 1e-4  # of forces in mixed precision, relative to the largest where that is more than 1 eV/A
+TRAINED_MIXED = 4e-5  # eV/A: of a trained model less
+DIFFERENCES = 1e-7  # relative, of central differences: truncation and rounding
 BACKENDS = ("host", "kokkos_serial")
 OPTIONS = ("hybrid_a_r", "hybrid_three", "hybrid_tight", "parameters")
 PUBLISHED = ("fparam_aparam-2024-02.pth", "fparam_aparam-2024-07.pth", "fparam_aparam_default.pth")
@@ -84,7 +88,7 @@ def test_a_trained_model(shared_models, backend):
         parameters = {"fparam": fparam, "aparam": aparam, "backend": backend}
         assert_close(calculator.evaluate(core, x, types, cell, **parameters), data, (ENERGY, FORCE, VIRIAL), str(k))
         mixed = calculator.evaluate(core, x, types, cell, precision="mixed", **parameters)
-        assert np.abs(mixed.forces - data[f"forces{k}"]).max() < 4e-5
+        assert np.abs(mixed.forces - data[f"forces{k}"]).max() < TRAINED_MIXED
 
 
 @pytest.fixture(params=[{}, {"kind": "se_e2_r"}, {"widths": (1, 6, 12), "activation": "linear"}])
@@ -98,23 +102,23 @@ def test_evaluators_agree(model, make_structure, tmp_path):
     x, types, cell = make_structure(seed=3)
     given = {"fparam": np.array([0.9, 305.0]), "aparam": np.random.default_rng(1).normal(size=(len(x), 1))}
     built = build(model, M)
-    assert within(built.measured.double, 1e-8)
+    assert within(built.measured.double, FORCE)
     expected = reference.evaluate(model, x, types, cell, **given)
     of_tables = reference_tables.evaluate(built.tables, x, types, cell, **given)
-    assert within(difference(of_tables, expected, len(x)), 1e-8)
+    assert within(difference(of_tables, expected, len(x)), FORCE)
     write_tables(tmp_path / "t.bin", built.tables)
     found = calculator.evaluate(tmp_path / "t.bin", x, types, cell, n_threads=2, **given)
-    np.testing.assert_allclose(found.atom_energy, of_tables.atom_energy, rtol=0, atol=1e-11)
-    np.testing.assert_allclose(found.forces, of_tables.forces, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(found.atom_energy, of_tables.atom_energy, rtol=0, atol=AGREE)
+    np.testing.assert_allclose(found.forces, of_tables.forces, rtol=0, atol=AGREE)
     default = calculator.evaluate(tmp_path / "t.bin", x, types, cell, aparam=given["aparam"])
     expected = reference.evaluate(model, x, types, cell, aparam=given["aparam"], fparam=PARAMETERS.default_fparam)
-    np.testing.assert_allclose(default.forces, expected.forces, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(default.forces, expected.forces, rtol=0, atol=FORCE)
     assert np.abs(default.forces - found.forces).max() > 1e-4
     again = from_bytes(to_bytes(built.tables))
     assert (again.n_fparam, again.n_aparam, again.default_fparam.tolist()) == (2, 1, [0.4, 310.0])
     # Large values, of which a small difference matters: mixed precision has them from the first atom's on.
     mixed = calculator.evaluate(tmp_path / "t.bin", x, types, cell, precision="mixed", **given)
-    np.testing.assert_allclose(mixed.forces, found.forces, rtol=0, atol=1e-4 * np.abs(found.forces).max())
+    np.testing.assert_allclose(mixed.forces, found.forces, rtol=0, atol=MIXED * np.abs(found.forces).max())
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
@@ -127,7 +131,7 @@ def test_the_gradient_along_frame_parameters(model, make_structure, backend):
         return reference.evaluate(model, x, types, cell, fparam + shift, aparam).energy
 
     expected = [(energy(h * unit) - energy(-h * unit)) / (2 * h) for h, unit in zip((1e-4, 1e-2), np.eye(2), strict=True)]
-    for precision, tolerance in (("double", 1e-7), ("mixed", 1e-5)):
+    for precision, tolerance in (("double", DIFFERENCES), ("mixed", 1e-5)):
         given = {"fparam": fparam, "aparam": aparam, "n_threads": 2, "precision": precision, "backend": backend}
         found = calculator.evaluate(core, x, types, cell, **given)
         np.testing.assert_allclose(found.fparam_gradient, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
@@ -150,7 +154,7 @@ def test_the_gradient_of_close_centres_and_of_a_net_of_one_layer(tables, make_st
     for close_distance in (with_both.close_distance, np.full((2, 2), 0.01), np.full((2, 2), 2.9)):
         made = dataclasses.replace(with_both, close_distance=close_distance, min_distance=np.full((2, 2), 2.9))
         core = calculator._core().Model.from_bytes(to_bytes(made))
-        for precision, h, tolerance in (("mixed", 1e-2, 1e-3), ("double", 1e-4, 1e-7)):
+        for precision, h, tolerance in (("mixed", 1e-2, 1e-3), ("double", 1e-4, DIFFERENCES)):
 
             def found(shift, core=core, precision=precision):
                 return calculator.evaluate(
@@ -176,8 +180,8 @@ def test_two_oracles_agree_and_forces_are_derivatives(model, make_structure):
     from pybuild.oracles import reference_torch
 
     other = reference_torch.evaluate(model, x, types, cell, **given)
-    np.testing.assert_allclose(found.forces, other.forces, rtol=0, atol=1e-11)
-    np.testing.assert_allclose(found.atom_energy, other.atom_energy, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(found.forces, other.forces, rtol=0, atol=AGREE)
+    np.testing.assert_allclose(found.atom_energy, other.atom_energy, rtol=0, atol=AGREE)
 
 
 def test_constants_and_the_vacuum(make_model, make_structure):
@@ -186,7 +190,7 @@ def test_constants_and_the_vacuum(make_model, make_structure):
     x, types, cell = make_structure(seed=3)
     expected = reference.evaluate(model, x, types, cell)
     found = reference_tables.evaluate(build(model, M).tables, x, types, cell)
-    np.testing.assert_allclose(found.atom_energy, expected.atom_energy, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found.atom_energy, expected.atom_energy, rtol=0, atol=ENERGY)
 
 
 def test_what_is_missing_is_said(model, make_structure, tmp_path):
@@ -237,10 +241,10 @@ def test_the_calculator(model, make_structure, tmp_path):
     atoms = ase.Atoms(np.array(["H", "O"])[types], x, cell=cell, pbc=True)
     atoms.calc = calculator.DPCompressed(tmp_path / "t.bin", fparam=[0.9, 305.0], aparam=aparam)
     expected = reference.evaluate(renamed, x, types, cell, [0.9, 305.0], aparam)
-    np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=FORCE)
     atoms.calc.set(fparam=[0.1, 290.0])
     expected = reference.evaluate(renamed, x, types, cell, [0.1, 290.0], aparam)
-    np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=FORCE)
     h = np.array([0.0, 1e-3])
     ahead, behind = (reference.evaluate(renamed, x, types, cell, [0.1, 290.0] + k * h, aparam).energy for k in (1, -1))
     assert atoms.calc.results["fparam_gradient"][1] == pytest.approx((ahead - behind) / 2e-3, rel=1e-6)
