@@ -41,7 +41,7 @@ bench-core: .venv/installed  ## where a step goes, stage by stage, without LAMMP
 # Peers as for bench. An hour or more, on an otherwise idle machine.
 RUN_BENCHMARK = PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python benchmarks/
 RESULTS := benchmarks/results
-bench-all: .venv/installed  ## all benchmarks of the README, their results and pictures
+bench-all: .venv/installed  ## all benchmarks of the README, their results, and the pictures of these
 	$(RUN_BENCHMARK)bench_lammps.py --atoms 192 --output $(RESULTS)/cpu.json
 	$(RUN_BENCHMARK)bench_lammps.py --atoms 1536 --output $(RESULTS)/cpu_1536.json
 	$(RUN_BENCHMARK)bench_lammps.py --systems water --atoms 12288 --parallel 1x1 2x1 1x2 --only 'dpcompressed double' 'dpcompressed mixed' \
