@@ -127,6 +127,15 @@ def _compress() -> argparse.ArgumentParser:
     parser.add_argument("tables", metavar="TABLES", nargs="?", help="table file to write")
     parser.add_argument("-i", "--input", metavar="MODEL", help="the same as the first file")
     parser.add_argument("-o", "--output", metavar="TABLES", help="the same as the second file")
+    _what_tables(parser)
+    _what_data(parser)
+    _without_effect(parser)
+    _model_choices(parser)
+    _kept_types(parser)
+    return parser
+
+
+def _what_tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-s",
         "--step",
@@ -161,6 +170,9 @@ def _compress() -> argparse.ArgumentParser:
         default=1e-5,
         help="the same for what mixed precision leaves out, rounding not included (1e-5)",
     )
+
+
+def _what_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-nbor-dist",
         type=float,
@@ -174,6 +186,9 @@ def _compress() -> argparse.ArgumentParser:
         metavar="DIR",
         help="training data to scan: systems, folders of systems, HDF5 files (file.hdf5#/group)",
     )
+
+
+def _without_effect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--checkpoint-folder", metavar="DIR", help="of DeePMD-kit; without effect")
     parser.add_argument(
         "-m",
@@ -182,9 +197,6 @@ def _compress() -> argparse.ArgumentParser:
         default="master",
         help="of DeePMD-kit; without effect, the first rank reports",
     )
-    _model_choices(parser)
-    _kept_types(parser)
-    return parser
 
 
 def _show() -> argparse.ArgumentParser:

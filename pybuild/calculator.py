@@ -81,10 +81,10 @@ def evaluate(
     model keeps, "all" all of them, smoothly; fparam (n_fparam,), aparam (n, n_aparam): frame and atomic parameters of a
     model that takes some.
 
-    Pairs beyond the table are no error here: they, those closer than the training data and atoms with more neighbours than sel are
-    counted in Result.overflow. Raises FormatError or ModelError for a file that is no sound table file; InputError for arrays of
-    other shapes or with numbers that are not finite, types that the model lacks, atoms in one place, a cell without a volume, words
-    and parameters that are not those above.
+    Pairs beyond the table are no error here: they, pairs closer than the training data and atoms with more neighbours than sel
+    are counted in Result.overflow. Raises FormatError or ModelError for a file that is no sound table file; InputError for arrays
+    of other shapes or with numbers that are not finite, types that the model lacks, atoms in one place, a cell without a volume,
+    words and parameters that are not those above.
     """
     if isinstance(model, (str, os.PathLike)):
         model = load(model)

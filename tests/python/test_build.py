@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pybuild import calculator
-from pybuild.compress import build as building
-from pybuild.compress.build import Measured, Options, build, tightened
+from pybuild.compress import rounds
+from pybuild.compress.build import Options, build
+from pybuild.compress.rounds import Measured, tightened
 from pybuild.compress.stored import same_part
 from pybuild.compress.trials import Goal, within
 from pybuild.compress.truncation import Errors, difference
@@ -182,17 +183,17 @@ def test_order_three_says_that_it_is_less_accurate(make_model):
 @pytest.mark.parametrize("form", ["folded", "combined", "direct"])
 def test_rounds_measure_what_has_changed_alone(make_model, monkeypatch, form):
     """Asked for a tenth of the tolerance, a judge sends back some choices; the outcome is that of measuring all of it again."""
-    parts, errors_of_part = [], building._errors_of_part
+    parts, errors_of_part = [], rounds.errors_of_part
 
     def counted(tables, stored, part):
         parts.append(part)
         return errors_of_part(tables, stored, part)
 
-    monkeypatch.setattr(building, "JUDGED", 0.1)
-    monkeypatch.setattr(building, "_errors_of_part", counted)
+    monkeypatch.setattr(rounds, "JUDGED", 0.1)
+    monkeypatch.setattr(rounds, "errors_of_part", counted)
     model = make_model(seed=2, widths=(1, 6, 12))
     result, n = build(model, M, Options(form=form)), len(parts)
-    monkeypatch.setattr(building, "same_part", lambda *_: False)
+    monkeypatch.setattr(rounds, "same_part", lambda *_: False)
     again = build(model, M, Options(form=form))
     assert len(parts) - n > n
     assert again.measured == result.measured
@@ -431,7 +432,7 @@ def test_a_round_that_met_everything_is_kept(make_model, monkeypatch):
     def measure(*_):
         return Measured(Errors(next(forces) * TOLERANCE, 0.0, 0.0), nothing, nothing, nothing)
 
-    monkeypatch.setattr("pybuild.compress.build._Judge.measure", measure)
+    monkeypatch.setattr("pybuild.compress.rounds.Judge.measure", measure)
     built = build(make_model(seed=2, widths=(1, 6, 12)), M)
     assert len(list(forces)) < 4  # it did go on
     assert built.measured.double.force == pytest.approx(0.9 * TOLERANCE)

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from pybuild.cli import main
 from pybuild.tablefile.file import read_tables, write_tables
 
 DATA = "atom_exclude.npz"
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_report_and_provenance(small_model, tmp_path, capsys):
@@ -164,6 +166,16 @@ def test_verify(small_model, small_tables, option_models, tmp_path, capsys):
     assert "set.000, frame 0" in capsys.readouterr().out
     assert main(["verify", str(small_model), str(small_tables), "--system", str(system), "--tolerance", "1e-20"]) == 1
     assert "OUTSIDE" in capsys.readouterr().out
+
+
+def test_the_tolerance_of_verify(tmp_path, capsys):
+    """Of two networks the tables may be off by twice what they were built for; what is asked for is taken as it is."""
+    pytest.importorskip("pybuild._core", reason="verify runs the compiled evaluator")
+    model = REPOSITORY / "tests" / "data" / "combined" / "linear_sum.pth"
+    assert main([str(model), str(tmp_path / "t.bin"), "--min-nbor-dist", "1.1"]) == 0
+    for words, force in (([], "2e-08"), (["--tolerance", "0.003"], "0.003")):
+        assert main(["verify", str(model), str(tmp_path / "t.bin"), *words]) == 0
+        assert f"within: forces {force} eV/A" in capsys.readouterr().out
 
 
 def test_verify_finds_a_wrong_table(small_model, small_tables, tmp_path, capsys):

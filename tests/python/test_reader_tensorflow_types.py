@@ -306,7 +306,8 @@ def test_a_pair_table_beside_shared_slots(tmp_path):
     write_tables(tmp_path / "t.bin", compress(model, 0.9, Options()).tables)
     for k in range(2):
         atoms = data[f"positions{k}"], data[f"types{k}"], data[f"cell{k}"]
-        for found, error in ((combined.evaluate(model, *atoms), EXACT), (calculator.evaluate(tmp_path / "t.bin", *atoms), TABLES)):
+        of_tables = calculator.evaluate(tmp_path / "t.bin", *atoms)
+        for found, error in ((combined.evaluate(model, *atoms), EXACT), (of_tables, TABLES)):
             np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=error)
             np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=error)
             np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIALS * error)
