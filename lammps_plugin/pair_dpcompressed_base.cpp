@@ -6,21 +6,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <limits>
 #include <thread>
 
-#include "agreement.hpp"
 #include "atom.h"
 #include "build_info.hpp"
 #include "comm.h"
 #include "dpc/errors.hpp"
 #include "error.h"
 #include "force.h"
-#include "list_guard.hpp"
 #include "memory.h"
-#include "neigh_list.h"
 #include "neighbor.h"
-#include "shared_model.hpp"
 #include "text.hpp"
 #include "timer.h"
 #include "unsaid_at_exit.hpp"
@@ -32,8 +27,6 @@ using dpcompressed::kStyle;
 using dpcompressed::text;
 
 namespace {
-
-constexpr int kLongestText = 1 << 20;  // bytes of settings or element names in a restart file
 
 /// Boltzmann's constant in eV/K as LAMMPS' metal units have it: force->boltz / kBoltz is one eV in
 /// the units of the run, with the same energies relative to kT in all of them.
@@ -116,136 +109,6 @@ void PairDPCompressedBase::fail_with_exception() {
         what = e.what();
     }
     fail_one(what);
-}
-
-void PairDPCompressedBase::settings(int narg, char** arg) {
-    take_settings(on_all_ranks([&] { return dpcompressed::parse_style(narg, arg); }));
-    load_models();
-    if (models_.size() == 1 && !settings_.deviation.is_default()) {
-        warn("out_freq, out_file, atomic, relative and relative_v have no effect: there is one model");
-    }
-}
-
-void PairDPCompressedBase::take_settings(dpcompressed::StyleSettings settings) {
-    drop();
-    say_pending();
-    models_.clear();
-    model_type_.clear();
-    reset_scale();
-    deviation_.reset();
-    deviation_file_.reset();
-    settings_ = std::move(settings);
-    const bool has_deviation = settings_.files.size() > 1 && settings_.deviation.every > 0;
-    nextra = has_deviation ? static_cast<int>(values_.size()) : 0;
-    values_.fill(rank_ == 0 ? std::numeric_limits<double>::quiet_NaN() : 0);
-}
-
-void PairDPCompressedBase::load_models() {
-    std::vector<ModelInUse> models(settings_.files.size());
-    for (std::size_t k = 0; k < models.size(); k++) {
-        models[k].file = settings_.files[k];
-        on_all_ranks([&] {
-            load_model(models[k], k > 0);
-            return true;
-        });
-    }
-    models_ = std::move(models);
-    check_contents();
-    check_same_parameters();
-    summary_ = dpcompressed::RunSummary(first().n_types());
-}
-
-/// Whether the files are those that a restart file was written with.
-void PairDPCompressedBase::check_contents() {
-    std::vector<std::string> contents;
-    for (const ModelInUse& in_use : models_) {
-        contents.push_back(text(in_use.model->n_bytes, '-', in_use.model->header_crc));
-        const std::size_t k = contents.size() - 1;
-        if (k < settings_.contents.size() && settings_.contents[k] != contents[k]) {
-            warn(text(in_use.file,
-                      " is another table file than when the restart file was written, and the run goes on with it. To say that "
-                      "this is meant, give pair_style after read_restart"));
-        }
-    }
-    settings_.contents = std::move(contents);
-}
-
-/// One source gives all models the same.
-void PairDPCompressedBase::check_same_parameters() {
-    for (const ModelInUse& in_use : models_) {
-        const dpc::Model& model = *in_use.model;
-        const bool agrees = (!settings_.parameters.has_fparam_source() || model.n_fparam == first().n_fparam) &&
-                            (settings_.parameters.aparam_compute.empty() || model.n_aparam == first().n_aparam);
-        if (!agrees) {
-            fail_all(named(in_use.file, text("the model takes ", model.n_fparam, " frame and ", model.n_aparam,
-                                             " atomic parameters, the first one ", first().n_fparam, " and ", first().n_aparam,
-                                             ": models that take them from a compute or fix must agree")));
-        }
-    }
-}
-
-/// may_be_word: the file may be a keyword that was not understood.
-void PairDPCompressedBase::load_model(ModelInUse& in_use, bool may_be_word) {
-    try {
-        in_use.model = dpcompressed::read_model(in_use.file, world);
-    } catch (const dpc::FormatError& e) {
-        throw dpc::FormatError(e.what() + (may_be_word ? dpcompressed::advice_on_file(in_use.file) : ""));
-    }
-    try {
-        dpcompressed::check_parameters(settings_.parameters, *in_use.model);
-    } catch (const dpc::InputError& e) {
-        throw dpc::InputError(named(in_use.file, e.what()));
-    }
-    in_use.rule = dpc::rule_for(*in_use.model, settings_.neighbours);
-    in_use.overflow = std::make_unique<dpcompressed::OverflowLog>(in_use.model->type_map, in_use.rule);
-}
-
-/// All or nothing: what was there before an error stays.
-void PairDPCompressedBase::map_types(const std::vector<std::string>& names) {
-    std::vector<std::vector<int>> of_others;
-    model_type_ = on_all_ranks([&] {
-        std::vector<int> of_first = dpcompressed::map_types(names, atom->ntypes, first());
-        for (std::size_t k = 1; k < models_.size(); k++) {
-            of_others.push_back(types_in(models_[k], of_first));
-        }
-        return of_first;
-    });
-    for (std::size_t k = 1; k < models_.size(); k++) {
-        models_[k].type_of = of_others[k - 1];
-    }
-    names_ = names;
-}
-
-/// Types of a model by those of the first.
-std::vector<int> PairDPCompressedBase::types_in(const ModelInUse& other, const std::vector<int>& of_first) const {
-    try {
-        return dpcompressed::types_in_other(first(), *other.model, of_first);
-    } catch (const dpc::InputError& e) {
-        throw dpc::InputError(named(other.file, e.what()));
-    }
-}
-
-void PairDPCompressedBase::coeff(int narg, char** arg) {
-    if (models_.empty()) {
-        load_models();  // in pair_style hybrid, after read_restart
-    }
-    map_types(on_all_ranks([&] { return dpcompressed::parse_coeff(narg, arg, atom->ntypes); }));
-    drop();
-    set_flags();
-}
-
-/// The engines are made again when the next run is set up, which logs what it is made of.
-void PairDPCompressedBase::drop() {
-    fparam_gradient_.clear();  // of the models before
-    drop_engines();
-    is_set_up_ = false;
-}
-
-/// What fix adapt left is of the style before.
-void PairDPCompressedBase::reset_scale() {
-    for (int i = 1; allocated && i <= atom->ntypes; i++) {
-        std::fill_n(&scale_[i][1], atom->ntypes, 1.0);
-    }
 }
 
 /// Which pairs of types are ours. Alone, all of them, NULL included; a hybrid style must be left
@@ -458,133 +321,6 @@ double PairDPCompressedBase::common_scale() {
     return *first;
 }
 
-bool PairDPCompressedBase::list_was_rebuilt() const {
-    return !taken_.any || neighbor->lastcall != taken_.step || neighbor->ncalls != taken_.builds;
-}
-
-/// LAMMPS counts the steps since a build, and its setups begin with one; some commands count on before they evaluate.
-void PairDPCompressedBase::check_list_is_new() {
-    if (neighbor->ago != 0 && neighbor->lastcall != update->ntimestep) {
-        fail_old_list();
-    }
-}
-
-/// Collective.
-void PairDPCompressedBase::fail_old_list() {
-    fail_all(text("step ", update->ntimestep,
-                  ": since the neighbour list was built a command between two runs (write_restart, write_data, write_coeff, "
-                  "change_box, balance, reset_atoms, ...) has set LAMMPS up anew or exchanged atoms, so that the "
-                  "list may be of others: `run` without `pre no`, or write_restart and write_data with `noinit`"));
-}
-
-/// Give the engine that drives what changed since the last evaluation: LAMMPS' list, or types alone.
-/// Whether the list was rebuilt is the same on all ranks. The other engines take it when they run.
-void PairDPCompressedBase::update_list() {
-    if (list_was_rebuilt()) {
-        take_new_list();
-    } else {
-        follow_types();
-    }
-}
-
-void PairDPCompressedBase::take_new_list() {
-    const bool is_first = !taken_.any;
-    if (is_first) {
-        check_list_is_new();
-        rules_ = dpcompressed::ListRules(lmp);
-    }
-    if (rules_.may_miss_pairs(lmp, *list)) {
-        check_rules();
-    }
-    if (is_first && absent_bits() != 0) {
-        if (const int n = rules_.count_absent(lmp, model_type_); n > 0) {
-            warn(text("`neigh_modify exclude group ... all` leaves ", n,
-                      " atoms out of the model: they have no energy and no forces from it, and "
-                      "other atoms do not see them"));
-        }
-    }
-    taken_ = {true, neighbor->lastcall, neighbor->ncalls, atom->nlocal, atom->nghost};
-    read_types();
-    give_list();
-}
-
-void PairDPCompressedBase::give_list() {
-    for (ModelInUse& in_use : models_) {
-        in_use.has_list = false;
-    }
-    const auto watch = summary_.time_list();
-    on_this_rank([this] { take_list(0); });
-    models_.front().has_list = true;
-}
-
-/// The list is the one that the engines have, but LAMMPS may have changed types since, on some
-/// ranks, and not have told the ghosts.
-void PairDPCompressedBase::follow_types() {
-    const bool has_other_atoms = atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost;
-    int mine = has_other_atoms ? dpcompressed::kOtherAtoms : update_types();
-    int gravest = 0;
-    MPI_Allreduce(&mine, &gravest, 1, MPI_INT, MPI_MAX, world);
-    if (gravest == dpcompressed::kOtherAtoms) {
-        fail_old_list();
-    }
-    if (gravest >= dpcompressed::kJoinedModel) {
-        fail_type_change();
-    }
-    if (gravest == dpcompressed::kSameTypes) {
-        return;
-    }
-    ghosts_changed_ = false;
-    forward_types();
-    if (mine != dpcompressed::kSameTypes || ghosts_changed_) {
-        give_list();
-    }
-}
-
-void PairDPCompressedBase::comm_forward_types() { comm->forward_comm(this); }
-
-int PairDPCompressedBase::pack_forward_comm(int n, int* indices, double* buf, int, int*) {
-    for (int k = 0; k < n; k++) {
-        buf[k] = types_[static_cast<std::size_t>(indices[k])];
-    }
-    return n;
-}
-
-void PairDPCompressedBase::unpack_forward_comm(int n, int first, double* buf) {
-    for (int k = 0; k < n; k++) {
-        int& type = types_[static_cast<std::size_t>(first + k)];
-        ghosts_changed_ = ghosts_changed_ || type != static_cast<int>(buf[k]);
-        type = static_cast<int>(buf[k]);
-    }
-}
-
-/// Collective, though some ranks may have nothing to say.
-void PairDPCompressedBase::fail_type_change() {
-    sync_host();
-    fetch_types();
-    std::string problem;
-    for (int i = 0; i < atom->nlocal && problem.empty(); i++) {
-        const int type = atom->type[i];
-        const std::string who = atom->tag_enable != 0 ? text("atom ID ", atom->tag[i]) : "an atom";
-        if (type < 1 || type > atom->ntypes) {
-            problem = text(who, " has type ", type, ", but there are types 1 to ", atom->ntypes);
-        } else if (types_[i] == dpcompressed::kNotInModel && model_type_[type] >= 0) {
-            problem = text(who, " became ", first().type_map[model_type_[type]], " (atom type ", type,
-                           ") since the neighbour list was built. It was NULL then, so that the list "
-                           "lacks its neighbours: have the list built after such a change (fix set with "
-                           "rnflag 1, `run` without `pre no`)");
-        }
-    }
-    fail_all(text("step ", update->ntimestep, ": ", dpcompressed::agree(problem, world)));
-}
-
-void PairDPCompressedBase::check_rules() {
-    sync_host();
-    const auto problem = rules_.find_missing_pairs(lmp, *list, model_type_);
-    if (!problem.empty()) {
-        fail_all(problem);
-    }
-}
-
 void PairDPCompressedBase::compute(int eflag, int vflag) {
     if (!is_set_up_) {
         fail_all(
@@ -658,48 +394,4 @@ void PairDPCompressedBase::note_overflow(std::size_t k) {
     }
     models_[k].overflow->add(found, update->ntimestep, [this](int i) { return static_cast<std::int64_t>(atom->tag[i]); });
     models_[k].has_run = true;
-}
-
-void PairDPCompressedBase::write_restart(FILE* fp) {
-    write_restart_settings(fp);
-    write_text(fp, dpcompressed::pack(names_));
-}
-
-void PairDPCompressedBase::read_restart(FILE* fp) {
-    read_restart_settings(fp);
-    names_ = dpcompressed::unpack_names(read_text(fp));
-    set_flags();
-}
-
-void PairDPCompressedBase::write_restart_settings(FILE* fp) { write_text(fp, dpcompressed::pack(settings_)); }
-
-/// The table file is opened later, so that another pair_style command can still name another one.
-void PairDPCompressedBase::read_restart_settings(FILE* fp) {
-    const std::string bytes = read_text(fp);
-    take_settings(on_all_ranks([&] { return dpcompressed::unpack_settings(bytes); }));
-    is_restarted_ = true;
-}
-
-/// LAMMPS calls the writing side on rank 0 only, the reading side everywhere.
-void PairDPCompressedBase::write_text(FILE* fp, const std::string& bytes) {
-    const int length = static_cast<int>(bytes.size());
-    fwrite(&length, sizeof length, 1, fp);
-    fwrite(bytes.data(), 1, bytes.size(), fp);
-}
-
-std::string PairDPCompressedBase::read_text(FILE* fp) {
-    int length = 0;
-    if (comm->me == 0) {
-        utils::sfread(FLERR, &length, sizeof length, 1, fp, nullptr, error);
-    }
-    MPI_Bcast(&length, 1, MPI_INT, 0, world);
-    if (length < 0 || length > kLongestText) {
-        fail_all("the restart file is damaged, or another version of this pair style wrote it");
-    }
-    std::string bytes(static_cast<std::size_t>(length), '\0');
-    if (comm->me == 0) {
-        utils::sfread(FLERR, bytes.data(), 1, bytes.size(), fp, nullptr, error);
-    }
-    MPI_Bcast(bytes.data(), length, MPI_CHAR, 0, world);
-    return bytes;
 }
