@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// See packed_model.hpp.
+// See packed_model.hpp. Descriptors, centre types and the whole; tables are in packed_tables.cpp, fitting nets in packed_fitting.cpp.
 #include "dpc/packed_model.hpp"
 
 #include <algorithm>
@@ -7,60 +7,14 @@
 #include <limits>
 #include <type_traits>
 
-#include "dpc/errors.hpp"
-#include "dpc/math/counts.hpp"
-#include "dpc/math/slots.hpp"
+#include "packed_parts.hpp"
 #include "table_grid.hpp"
 #include "taken.hpp"
 
 namespace dpc {
 namespace {
 
-constexpr const char* kBeyond = " beyond those of single precision: evaluate it in double precision";
-
-/// A number of the model as evaluators have it.
-template <class To>
-To narrowed(double value) {
-    const auto number = static_cast<To>(value);
-    if (!std::isfinite(number)) {
-        throw ModelError(std::string("the model has numbers") + kBeyond);
-    }
-    return number;
-}
-
-/// Of parameters that Real does not hold, or their sums.
-template <class Real>
-[[noreturn]] void throw_beyond(const std::string& what) {
-    throw InputError("the model is given " + what +
-                     (std::is_same_v<Real, float> ? kBeyond : " that are too large: their sums go beyond double precision"));
-}
-
-constexpr double kEndless = 1e300;
 constexpr double kRadialScale = 1.0 / 5.0;  // of se_e2_r, D = sum G/(5 n_sel)
-
-/// phi_k(x) of a table in double, by the same look-up as the kernels.
-double channel_at(const Table& table, const math::Grid& grid, int channel, double x) {
-    double distance = 0;
-    const auto interval = static_cast<std::size_t>(math::locate(grid, x, distance));
-    const std::size_t interval_size = static_cast<std::size_t>(table.order + 1) * static_cast<std::size_t>(table.rank);
-    const double* first = table.coef + interval * interval_size + channel;
-    const auto coefficient = [&](int power) { return first[power * table.rank]; };
-    return math::with_order(table.order,
-                            [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, distance); });
-}
-
-/// The distance at which R_0 reaches x_end: s(r) falls monotonically, so bisection finds it. 0 if it never does.
-double distance_at(const math::EnvParameters& environment, double rcut, double x_end) {
-    double low = 0, high = rcut;
-    for (int step = 0; step < 200 && high - low > 0; ++step) {
-        const double middle = 0.5 * (low + high);
-        if (middle <= low || middle >= high) {
-            break;
-        }
-        (math::env_radial(environment, middle).x > x_end ? low : high) = middle;
-    }
-    return low;
-}
 
 math::EnvParameters environment_of(const Descriptor& descriptor, int a) {
     const auto at = static_cast<std::size_t>(a);
@@ -101,26 +55,6 @@ std::vector<int>* moments_of_group(int group, PackedDescriptor<Real>& packed) {
         }
     }
     return nullptr;
-}
-
-/// The distance at which a table around a centre ends for neighbours of type b. Of three bodies: where the product of two vectors of
-/// neighbours that are no closer stays in the table.
-template <class Real>
-double table_limit_of(const PackedDescriptor<Real>& descriptor, int b) {
-    double x_end = 0;
-    if (descriptor.argument == TableArgument::r) {
-        return descriptor.rcut - descriptor.type_pairs[static_cast<std::size_t>(b)].table->grid.max;
-    }
-    if (!is_three_body(descriptor.kind)) {
-        x_end = descriptor.type_pairs[static_cast<std::size_t>(b)].table->grid.max;
-    } else {
-        double shortest = kEndless;
-        for (const PackedTriple<Real>& triple : descriptor.triples) {
-            shortest = triple.b == b || triple.c == b ? std::min(shortest, triple.table->grid.max) : shortest;
-        }
-        x_end = std::sqrt(shortest);
-    }
-    return distance_at(descriptor.environment, descriptor.rcut, x_end);
 }
 
 /// square, linear: the moments of C by the list of columns.
@@ -181,157 +115,6 @@ void append_inputs(const FittingInput& input, const PackedDescriptor<Real>& pack
 }
 
 }  // namespace
-
-template <class Real>
-const Real* PackedModel<Real>::keep(const double* values, std::size_t n) {
-    if (values == nullptr) {
-        return nullptr;
-    }
-    if constexpr (std::is_same_v<Real, double>) {
-        return values;  // the Model's own memory, which lives as long as this
-    } else {
-        storage_.push_back(std::make_unique<AlignedArray<Real>>());
-        Real* copy = storage_.back()->reserve(n);
-        std::transform(values, values + n, copy, narrowed<Real>);
-        return copy;
-    }
-}
-
-template <class Real>
-template <class Number, class Element>
-PackedMatrix<Number> PackedModel<Real>::pack_matrix(int n_out, int n_in, const Element& element) {
-    const auto in_panels = [&](int rows_of_panel, int multiple) {
-        const int n_rows = (n_out + multiple - 1) / multiple * multiple;
-        auto array = std::make_unique<AlignedArray<Number>>();
-        Number* const panels = array->reserve(static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(n_in));
-        if constexpr (std::is_same_v<Number, Real>) {
-            storage_.push_back(std::move(array));
-        } else {
-            single_storage_.push_back(std::move(array));
-        }
-        Number* to = panels;
-        for (int first = 0; first < n_rows; first += rows_of_panel) {
-            for (int column = 0; column < n_in; ++column) {
-                for (int row = first; row < std::min(first + rows_of_panel, n_rows); ++row) {
-                    *to++ = row < n_out ? narrowed<Number>(element(row, column)) : Number(0);
-                }
-            }
-        }
-        return panels;
-    };
-    const Number* panels = in_panels(kPanelRows, kPanelRows);
-    return {n_out, n_in, panels, in_panels(kWideRows<Number>, kLaneMultiple<Number>)};
-}
-
-template <class Real>
-std::vector<int> PackedModel<Real>::used_ranks(Extent extent) const {
-    std::vector<int> ranks(model->tables.size(), 1);
-    for (int a = 0; a < model->n_types(); ++a) {
-        for (const FittingInput& input : model->fittings[static_cast<std::size_t>(a)].inputs) {
-            const Taken<Real> taken(*model, a, input, extent);
-            taken.for_each_table([&](int group, int rank) {
-                int& most = ranks[static_cast<std::size_t>(taken.descriptor().table_of(a, group))];
-                most = std::max(most, rank);
-            });
-        }
-    }
-    return ranks;
-}
-
-template <class Real>
-void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set) {
-    constexpr int multiple = kLaneMultiple<Real>;
-    const Table& table = model->tables[t];
-    const int stride = (rank + multiple - 1) / multiple * multiple;
-    set.most_stride = std::max(set.most_stride, stride);
-    if (&set != close_.get() && close_ && close_->tables[t].stride == stride) {
-        set.tables.push_back(close_->tables[t]);  // its other channels are in no moment of C
-        set.tables.back().rank = rank;
-        return;
-    }
-    const int n_powers = table.order + 1;
-    const auto interval_size = static_cast<std::size_t>(n_powers * stride);
-    storage_.push_back(std::make_unique<AlignedArray<Real>>());
-    Real* coef = storage_.back()->reserve(interval_size * static_cast<std::size_t>(table.n_intervals + kContinuations));
-    static_assert(multiple == math::kChannelGroup<Real>, "an interval has whole groups of channels");
-    const auto of_channel = [&](int interval, int channel) {
-        return coef + (static_cast<std::size_t>(interval) * interval_size) + math::place_of_channel<Real>(channel, n_powers);
-    };
-    for (int interval = 0; interval < table.n_intervals; ++interval) {
-        for (int power = 0; power < n_powers; ++power) {
-            const double* from = table.coef + (static_cast<std::ptrdiff_t>(interval) * n_powers + power) * table.rank;
-            for (int channel = 0; channel < rank; ++channel) {
-                of_channel(interval, channel)[power * multiple] = narrowed<Real>(from[channel]);
-            }
-        }
-    }
-    // Before the first knot: its value and slope.
-    for (int channel = 0; channel < stride; channel += multiple) {
-        std::copy_n(of_channel(0, channel), 2 * multiple, of_channel(table.n_intervals + 1, channel));
-    }
-    // Beyond max: value and slope at the end of the last interval.
-    const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_intervals - 1) * n_powers * table.rank;
-    const double width = table.segments.back().step;
-    for (int channel = 0; channel < rank; ++channel) {
-        const auto coefficient = [&](int power) { return last[power * table.rank + channel]; };
-        double slope = 0;
-        const double value = math::with_order(
-            table.order, [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, width, slope); });
-        Real* beyond = of_channel(table.n_intervals, channel);
-        beyond[0] = narrowed<Real>(value);
-        beyond[multiple] = narrowed<Real>(slope);
-    }
-    set.tables.push_back({grids_[t].grid(), table.order, rank, stride, coef});
-}
-
-template <class Real>
-PackedTypePair<Real> PackedModel<Real>::pack_pair(const Descriptor& descriptor, int a, int b,
-                                                  const math::EnvParameters& environment, const PackedSet<Real>& set) const {
-    PackedTypePair<Real> packed;
-    const TypePair& pair = descriptor.type_pair(a, b);
-    packed.kind = pair.kind;
-    packed.sel = descriptor.sel[static_cast<std::size_t>(b)];
-    if (pair.table < 0 || descriptor.is_three_body()) {
-        return packed;
-    }
-    const Table& table = model->tables[static_cast<std::size_t>(pair.table)];
-    packed.table = &set.tables[static_cast<std::size_t>(pair.table)];
-    packed.moment_of_channel.assign(static_cast<std::size_t>(packed.table->rank), -1);
-    const bool has_vector = descriptor.kind == DescriptorKind::se_e2_a;
-    if (descriptor.padding != nullptr) {  // counted for all types together
-        packed.padding.assign(packed.moment_of_channel.size(), Real(0));
-        packed.masked.assign(has_vector ? 0 : packed.moment_of_channel.size(), Real(0));
-        return packed;
-    }
-    const double x_pad = -environment.mean * environment.inverse_std_radial;
-    for (int channel = 0; channel < packed.table->rank; ++channel) {
-        const auto phi = [&](double x) { return channel_at(table, packed.table->grid, channel, x); };
-        packed.padding.push_back(narrowed<Real>(has_vector ? phi(x_pad) * x_pad : phi(x_pad)));
-        if (!has_vector) {
-            packed.masked.push_back(narrowed<Real>(phi(0)));
-        }
-    }
-    return packed;
-}
-
-/// The groups whose neighbours, both, are ordinary.
-template <class Real>
-void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const PackedSet<Real>& set) const {
-    const Descriptor& descriptor = model->descriptors[static_cast<std::size_t>(packed.index)];
-    const auto is_seen = [&](int b) { return packed.type_pairs[static_cast<std::size_t>(b)].kind == PairKind::ordinary; };
-    for (int b = 0; b < model->n_types(); ++b) {
-        for (int c = b; c < model->n_types(); ++c) {
-            if (is_seen(b) && is_seen(c)) {
-                const PackedTable<Real>* table = &set.tables[static_cast<std::size_t>(descriptor.type_pair(b, c).table)];
-                const double divisor = static_cast<double>(descriptor.sel[static_cast<std::size_t>(b)]) *
-                                       descriptor.sel[static_cast<std::size_t>(c)];
-                const double times = descriptor.shares_slots() && b != c ? 2 : 1;  // both orders
-                packed.triples.push_back(
-                    {b, c, table, std::vector<int>(static_cast<std::size_t>(table->rank), -1), times / divisor});
-            }
-        }
-    }
-}
 
 /// Whether ordinary centres of type a take products in single precision: of a net that takes one descriptor and nothing else, where close
 /// centres, whose small products may be large, take others.
@@ -448,83 +231,6 @@ PackedDescriptor<Real> PackedModel<Real>::pack_descriptor(int a, const FittingIn
 }
 
 template <class Real>
-void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
-    type.limits.resize(model->type_map.size());
-    for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-        type.rcut = std::max(type.rcut, descriptor.rcut);
-    }
-    for (int b = 0; b < model->n_types(); ++b) {
-        TypePairLimits& limits = type.limits[static_cast<std::size_t>(b)];
-        for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
-            const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
-            limits.sel = type.descriptors.size() == 1 && !descriptor.shares_slots
-                             ? pair.sel
-                             : limits.sel;  // also where only too many of all types are counted
-            if (!math::is_counted(pair.kind)) {
-                continue;
-            }
-            limits.is_counted = true;
-            limits.least_sel = std::min(limits.least_sel, pair.sel);
-            // Where there are several descriptors, each finds its own among the pairs of all.
-            limits.is_stored = limits.is_stored || pair.kind == PairKind::ordinary || type.descriptors.size() > 1;
-            if (pair.kind == PairKind::ordinary) {
-                limits.min_distance = model->of_types(model->min_distance, a, b);
-                limits.close_distance = model->of_types(model->close_distance, a, b);
-                limits.table_limit = std::max(limits.table_limit, table_limit_of(descriptor, b));
-                const double checked = std::max(limits.min_distance, limits.table_limit);
-                limits.checked_distance2 = checked * checked;
-            }
-        }
-    }
-}
-
-/// inputs: rows of the weight in use, null: all; the last n_single of them in single precision.
-template <class Real>
-PackedLayer<Real> PackedModel<Real>::pack_layer(const Layer& layer, const std::vector<int>* inputs, int n_single) {
-    const int n_in = (inputs != nullptr ? static_cast<int>(inputs->size()) : layer.n_in) - n_single;
-    const auto weight = [&](int in, int out) {
-        const std::ptrdiff_t row = inputs != nullptr ? (*inputs)[static_cast<std::size_t>(in)] : in;
-        return layer.weight[row * layer.n_out + out];
-    };
-    const auto n_out = static_cast<std::size_t>(layer.n_out);
-    PackedLayer<Real> packed;
-    packed.weight = pack_matrix(layer.n_out, n_in, [&](int out, int in) { return weight(in, out); });
-    packed.reverse_weight = pack_matrix(n_in, layer.n_out, weight);
-    if (n_single > 0) {
-        packed.single = pack_matrix<float>(layer.n_out, n_single, [&](int out, int in) { return weight(n_in + in, out); });
-        packed.reverse_single =
-            pack_matrix<float>(n_single, layer.n_out, [&](int in, int out) { return weight(n_in + in, out); });
-    }
-    packed.activation = layer.activation;
-    packed.parameter = layer.activation_parameter;
-    packed.skip = layer.skip;
-    packed.bias = keep(layer.bias, n_out);
-    packed.idt = keep(layer.idt, n_out);
-    return packed;
-}
-
-/// inputs: rows of the first layer's weight in use, empty: all; the last n_single of them in single precision.
-template <class Real>
-void PackedModel<Real>::pack_layers(int a, const std::vector<int>& inputs, int n_single, PackedSet<Real>& set) {
-    const auto at = static_cast<std::size_t>(a);
-    PackedType<Real>& type = set.types[at];
-    const PackedType<Real>* packed_before = close_ && &set != close_.get() ? &close_->types[at] : nullptr;
-    std::vector<PackedLayer<Real>>& layers = type.fitting.layers;
-    for (const Layer& layer : model->fittings[at].layers) {
-        const std::size_t l = layers.size();
-        const bool takes_part = l == 0 && !inputs.empty();
-        const bool is_packed = packed_before != nullptr && (type.takes_all || !takes_part);
-        layers.push_back(is_packed ? packed_before->fitting.layers[l]
-                                   : pack_layer(layer, takes_part ? &inputs : nullptr, takes_part ? n_single : 0));
-        if (l == 0 && !biases_.empty()) {
-            layers.back().bias = biases_[at].data();
-        }
-        set.most_neurons = std::max(set.most_neurons, layer.n_out);
-    }
-    set.most_layers = std::max(set.most_layers, static_cast<int>(layers.size()));
-}
-
-template <class Real>
 void PackedModel<Real>::pack_type(int a, Extent extent, PackedSet<Real>& set) {
     const auto at = static_cast<std::size_t>(a);
     PackedType<Real>& type = set.types[at];
@@ -601,33 +307,6 @@ PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source, SmallProduct
 
 template <class Real>
 PackedModel<Real>::~PackedModel() = default;
-
-template <class Real>
-void PackedModel<Real>::set_parameters(const Span& fparam, const Span& aparam) {
-    const auto most = 0.5 * static_cast<double>(std::numeric_limits<Real>::max());  // differences are taken, too
-    const auto is_beyond = [most](double value) { return !(std::abs(value) <= most); };
-    if (std::any_of(aparam.values, aparam.values + aparam.n, is_beyond)) {
-        throw_beyond<Real>("atomic parameters");
-    }
-    for (std::size_t a = 0; a < biases_.size(); ++a) {
-        if (model->fittings[a].layers.empty()) {
-            continue;
-        }
-        const Layer& layer = model->fittings[a].layers.front();
-        const double* row = model->parameter_weights(static_cast<int>(a));
-        std::vector<double> bias(layer.bias, layer.bias + layer.n_out);
-        for (int k = 0; k < model->n_parameters(); ++k, row += layer.n_out) {
-            const double value = k < model->n_fparam ? fparam.values[k] : aparam.n > 0 ? aparam.values[k - model->n_fparam] : 0;
-            for (int neuron = 0; neuron < layer.n_out; ++neuron) {
-                bias[static_cast<std::size_t>(neuron)] += row[neuron] * value;
-            }
-        }
-        if (std::any_of(bias.begin(), bias.end(), is_beyond)) {
-            throw_beyond<Real>("parameters");
-        }
-        std::transform(bias.begin(), bias.end(), biases_[a].data(), [](double sum) { return static_cast<Real>(sum); });
-    }
-}
 
 template <class Real>
 bool PackedSet<Real>::expands(int index) const {

@@ -68,6 +68,8 @@ void for_each_block(const std::vector<Block>& blocks, int n_threads, const Work&
 
 // Atoms that are padded to whole packs together: a block has a multiple of them, but for the last one. The smaller groups share
 // atoms among threads more evenly.
+// What the fitting net of a centre costs, in listed neighbours, when threads share the blocks: roughly, of a full-size net.
+constexpr std::size_t kFittingCost = 200;
 constexpr int kGroup = kLaneMultiple<float>, kSmallGroup = kLaneMultiple<double>;
 
 /// The first of n atoms in block k of n_blocks.
@@ -153,7 +155,7 @@ void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, 
                 static_cast<std::size_t>(listed(blocks[k], segment / blocks[k].n_atoms, segment % blocks[k].n_atoms).count);
         }
         most_listed = std::max(most_listed, n_listed);
-        cost[k + 1] = cost[k] + n_listed + 200 * static_cast<std::size_t>(blocks[k].n_atoms);
+        cost[k + 1] = cost[k] + n_listed + kFittingCost * static_cast<std::size_t>(blocks[k].n_atoms);
     }
     thread_blocks.assign(static_cast<std::size_t>(n_threads) + 1, 0);
     for (int t = 1; t <= n_threads; ++t) {
