@@ -2,6 +2,7 @@
 // What the sources of PackedModel share: packed_model.cpp (descriptors, centre types), packed_tables.cpp, packed_fitting.cpp.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// se_e3 (docs/theory.md section 3): the features are the moments of C, the sums of phi(v_j . v_k) over the pairs of neighbours of two types
+// se_e3 (docs/theory.md section 1): the features are the moments of C, the sums of phi(v_j . v_k) over the pairs of neighbours of two types
 // divided by their slots, or D = Vs C (direct form). se_e3_tebd is this with slots for neighbours of any type and, where it has gates, a
 // second component of every moment, the sum of sw_j sw_k phi.
 #pragma once
