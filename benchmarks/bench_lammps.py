@@ -23,7 +23,6 @@ from typing import Any
 
 import lammps_run
 import machine
-import many_elements
 from lammps_run import NEIGHBOURS, SYSTEMS, System, Variant
 from peers import PeerError, installed_peer
 
@@ -70,6 +69,8 @@ def own_variants(system: System, chosen: argparse.Namespace, scratch: Path) -> t
         model = chosen.shared / "models" / system.model / "model.pth"
         subprocess.run([sys.executable, "-m", "pybuild", str(model), str(tables)], check=True, stdout=subprocess.DEVNULL)
     else:
+        import many_elements  # and pybuild with it, which a machine with a GPU need not have
+
         many_elements.write_tables_of(len(system.elements.split()), tables)
     program = lammps_run.own_program(chosen.lmp)
     styles = {precision: f"{OWN} {tables} precision {precision}" for precision in ("double", "mixed")}

@@ -13,6 +13,18 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu.sh"
 
 TESTS = "#!/bin/sh\necho '[       OK ] Each/KokkosEqualsHost.Of/serial1double (1 ms)'\n"
+# The first run of a start is slow.
+LAMMPS = f"""#!{sys.executable}
+import math, os, re, sys
+text = open(sys.argv[sys.argv.index("-in") + 1]).read()
+atoms = 192 * math.prod(map(int, re.search("^replicate (.*)", text, re.M)[1].split()))
+runs = [int(n) for n in re.findall(r"^run (\\d+)", text, re.M)]
+for k, n in enumerate(runs):
+    print(f"Loop time of {{n * atoms * (1e-6 if k else 1e-3)}} on 1 procs for {{n}} steps with {{atoms}} atoms")
+    print("99.0% CPU use with 1 MPI tasks x 1 OpenMP threads")
+print("Total wall time: 0:00:00")
+print(atoms, *runs, file=open(os.environ["STARTS"], "a"))
+"""
 # Of 7 atoms it fails, of 8 it hangs.
 BENCH = """#!/bin/sh
 while [ $# -gt 0 ]; do
@@ -35,19 +47,27 @@ def folders(tmp_path):
     pack, build = tmp_path / "pack", tmp_path / "build"
     (pack / "tables").mkdir(parents=True)
     (pack / "kokkos.tar.gz").touch()
-    programs = {"tests/core/kokkos_tests": TESTS, "tests/core/kokkos_at_exit": "#!/bin/sh\n", "benchmarks/bench_kokkos": BENCH}
+    programs = {
+        "core/tests/core/kokkos_tests": TESTS, "core/tests/core/kokkos_at_exit": "#!/bin/sh\n",
+        "core/benchmarks/bench_kokkos": BENCH, "lammps/build/lmp": LAMMPS,
+    }  # fmt: skip
     for name, text in programs.items():
-        path = build / "core" / name
+        path = build / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
+    # The package need not be installed where the GPU is.
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "pybuild.py").write_text("raise ImportError('pybuild is not here')\n")
     return pack, build
 
 
 def run(folders, *options):
     pack, build = folders
     command = ["bash", SCRIPT, "run", pack, pack / "out", "--backend", "serial", "--build", build, *options]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHON": sys.executable}
+    environment = {
+        "PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "PYTHONPATH": str(pack.parent / "without"), "STARTS": str(pack / "starts"),
+    }  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     return done, (pack / "out" / "summary.txt").read_text()
 
@@ -62,6 +82,18 @@ def test_results_say_where_and_when(folders):
     results = json.loads((folders[0] / "out" / "bench.json").read_text())
     assert set(results["machine"]) >= {"date", "commit", "card", "processor"}
     assert [(result["structure"], result["atoms"]) for result in results["results"]] == [("fcc", 192), ("water", 192)]
+
+
+def test_in_lammps(folders):
+    """A start to find the number of steps and one of three rounds, for each system, size and precision."""
+    done, summary = run(folders, "--stages", "lammps", "--sizes", "192 1536 50331648", "--seconds", "0.05")
+    assert done.returncode == 0, done.stdout + done.stderr
+    starts = (folders[0] / "starts").read_text().splitlines()
+    assert starts == 2 * (2 * ["192 5 5", "192 10 260 260 260"] + 2 * ["1536 5 5", "1536 10 30 30 30"])
+    for system in ("water", "copper"):
+        for atoms in (192, 1536):
+            for precision in ("double", "mixed"):
+                assert f"{system:6}{atoms:>10} {'dpcompressed/kk ' + precision:30}    1.000 M atom-steps/s in LAMMPS" in summary
 
 
 def test_a_report_that_fails(folders):
