@@ -31,6 +31,7 @@ while [ $# -gt 0 ]; do
     case $1 in --atoms) atoms=$2 ;; --json) json=$2 ;; --structure) structure=$2 ;; esac
     shift
 done
+echo "double precision, $PRODUCTS, fused net"
 [ "$atoms" != 7 ] || exit 3
 [ "$atoms" != 8 ] || sleep 60
 cat >"$json" <<END
@@ -62,11 +63,12 @@ def folders(tmp_path):
     return pack, build
 
 
-def run(folders, *options):
+def run(folders, *options, backend="serial", **variables):
     pack, build = folders
-    command = ["bash", SCRIPT, "run", pack, pack / "out", "--backend", "serial", "--build", build, *options]
+    command = ["bash", SCRIPT, "run", pack, pack / "out", "--backend", backend, "--build", build, *options]
     environment = {
         "PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "PYTHONPATH": str(pack.parent / "without"), "STARTS": str(pack / "starts"),
+        **variables,
     }  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     return done, (pack / "out" / "summary.txt").read_text()
@@ -118,6 +120,44 @@ def test_others_go_on(folders):
         "nothing: no such stage",
     ]
     assert "left out: the largest system" in done.stdout
+
+
+@pytest.mark.parametrize("products", ["cuBLAS", "portable products"])
+def test_products_that_are_not_cublas(folders, products):
+    done, summary = run(folders, "--stages", "bench", "--sizes", "192", backend="cuda", PRODUCTS=products)
+    failed = [line for line in summary.splitlines() if line.startswith("FAILED: ")]
+    assert failed == ([] if products == "cuBLAS" else ["FAILED: bench: built without cuBLAS, products are Kokkos' own"])
+    assert done.returncode == len(failed)
+
+
+def test_headers_of_cublas_without_the_library(folders, tmp_path):
+    for path in ("cuda/bin/nvcc", "cuda/include/cuda.h", "nvidia/include/cublas_v2.h", "nvidia/lib/libcublas.so.13"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch(mode=0o755)
+    command = ["bash", SCRIPT, "run", folders[0], "--backend", "cuda", "--build", folders[1], "--build-only", "--arch", "HOPPER90"]
+    environment = {
+        "PATH": f"{tmp_path}/cuda/bin:/usr/bin:/bin", "PYTHON": sys.executable, "DPC_CUBLAS": str(tmp_path / "nvidia/include/cublas_v2.h"),
+    }  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode == 2
+    assert "cublas_v2.h is here, but not" in done.stderr
+    assert "libcublasLt.so" in done.stderr
+
+
+# A card that compute-sanitizer may not look at; one that it may, and what it is told there of racecheck.
+@pytest.mark.parametrize("refusal", ["Device not supported. Please refer to its documentation", ""])
+def test_a_card_that_may_not_be_debugged(folders, tmp_path, refusal):
+    sanitizer = tmp_path / "cuda" / "bin" / "compute-sanitizer"
+    sanitizer.parent.mkdir(parents=True)
+    sanitizer.write_text(f'#!/bin/sh\necho "$@" >>"$STARTS"\n[ -z "{refusal}" ] || {{ echo "========= Error: {refusal}"; exit 9; }}\n')
+    sanitizer.chmod(0o755)
+    done, summary = run(folders, "--stages", "sanitize", backend="cuda", PATH=f"{sanitizer.parent}:/usr/bin:/bin")
+    starts = (folders[0] / "starts").read_text().splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ("left out: compute-sanitizer: ========= Error: Device not supported" in done.stdout) == bool(refusal)
+    assert len(starts) == (1 if refusal else 6)
+    assert [line for line in starts if "racecheck" in line and "FusedNet" not in line] == []
+    assert "all stages passed: sanitize" in summary
 
 
 def test_what_is_wrong_with_the_options(folders):
