@@ -131,9 +131,11 @@ def _compiler(device: str | None, kokkos: Path, missing: list[str]) -> tuple[str
 
 def _flags(device: str | None, number: str | None, *others: str) -> tuple[str, ...]:
     """nvcc_wrapper compiles for a GPU of its own choice where it is told none, which a newer CUDA does not know: then CMake's
-    very first test of the compiler fails. number: of the GPU, 90 for HOPPER90; Kokkos says the same later."""
-    flags = [*others, *([f"-arch=sm_{number}"] if number else [])]
-    return (f"-DCMAKE_CXX_FLAGS={' '.join(flags)}",) if device == "cuda" and flags else ()
+    very first test of the compiler fails. number: of the GPU, 90 for HOPPER90; Kokkos says the same later. hipcc adds to a
+    double by compare and swap where it is not told that the memory is the GPU's own."""
+    of_cuda = [*others, *([f"-arch=sm_{number}"] if number else [])]
+    flags = {"cuda": of_cuda, "hip": ["-munsafe-fp-atomics"]}.get(device or "", [])
+    return (f"-DCMAKE_CXX_FLAGS={' '.join(flags)}",) if flags else ()
 
 
 def _number(name: str) -> str | None:

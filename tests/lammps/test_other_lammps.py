@@ -257,8 +257,13 @@ def test_which_lammps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ),
         (
             ("--hip", "--gpu-arch", "AMD_GFX942"),
-            ("-DKokkos_ENABLE_HIP=ON", "-DKokkos_ARCH_AMD_GFX942=ON", "-DCMAKE_CXX_COMPILER=hipcc"),
-            ("-DCMAKE_CXX_COMPILER=hipcc",),
+            (
+                "-DKokkos_ENABLE_HIP=ON",
+                "-DKokkos_ARCH_AMD_GFX942=ON",
+                "-DCMAKE_CXX_COMPILER=hipcc",
+                "-DCMAKE_CXX_FLAGS=-munsafe-fp-atomics",
+            ),
+            ("-DCMAKE_CXX_COMPILER=hipcc", "-DCMAKE_CXX_FLAGS=-munsafe-fp-atomics"),
         ),
     ],
     ids=["processor", "cuda", "hip"],
