@@ -228,8 +228,8 @@ stage_sanitize() {
     for tool in memcheck initcheck synccheck; do
         step "$tool, small models" "$sanitizer" --tool $tool --error-exitcode 9 "$build/core/$tests" --gtest_filter='*EqualsHost*gpu*:-*Folder*'
     done
-    step "racecheck, fused net" env DPC_FUSED_NET=1 "$sanitizer" --tool racecheck --kernel-regex kns=FusedNet --error-exitcode 9 \
-        "$build/core/$tests" --gtest_filter='*EqualsHost*gpu1mixed*:-*Folder*'
+    step "racecheck, fused net" env DPC_FUSED_NET=1 "$sanitizer" --tool racecheck --kernel-regex kns=FusedNet \
+        --error-exitcode 9 "$build/core/$tests" --gtest_filter='*EqualsHost*gpu1mixed*:-*Folder*'
     step "memcheck, water" "$sanitizer" --tool memcheck --error-exitcode 9 "$build/core/$bench" "$folder/tables/water-full.bin" --structure water \
         --atoms 192 --seconds 0 --limits no
 }
