@@ -182,6 +182,7 @@ inline std::vector<DescriptorCase> descriptor_cases() {
             {"file of two descriptors", load_smooth(two_descriptors(), true)},
             {"se_e3", triple_model({0, 0, 0, 0})},
             {"se_e3 with exclusions", triple_model({0, 0, 1, 0})},
+            {"se_e3, H without any pair", triple_model({0, 0, 1, 1})},
             {"se_e2_a and se_e3", two_and_three_bodies_model()}};
 }
 

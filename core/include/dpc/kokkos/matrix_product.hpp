@@ -38,10 +38,10 @@ struct ProductTile {
 };
 
 /// A call of the vendor's library, of one chunk.
-template <class ExecSpace, class Real>
+template <class ExecSpace, class Real, class Library>
 struct LibraryProduct {
     std::string label;
-    VendorBlas<ExecSpace>* library;
+    Library* library;
     DeviceMatrix<Real> matrix;
     int lanes;
     const Real* x;
@@ -54,7 +54,7 @@ struct LibraryProduct {
     }
 };
 
-template <class ExecSpace, class Real>
+template <class ExecSpace, class Real, class Library = VendorBlas<ExecSpace>>
 class MatrixProduct {
 public:
     explicit MatrixProduct(const ExecSpace& space) : library_(space) {}
@@ -62,18 +62,23 @@ public:
     /// tiles: of x and y; their lanes may be several rows of something else.
     void operator()(const std::string& label, Launches<ExecSpace>& launches, const DeviceMatrix<Real>& matrix, const Tiles& tiles,
                     const TiledRows<Real>& x, const TiledRows<Real>& y) {
-        if constexpr (VendorBlas<ExecSpace>::is_there) {
-            launches.add(LibraryProduct<ExecSpace, Real>{label, &library_, matrix, tiles.lanes, x.data, y.data});
-        } else {
-            using Tile = ProductTile<ExecSpace, Real>;
-            constexpr int group = is_gpu<ExecSpace> ? 2 : Tile::n_packs * Tile::width;
-            for_each_row<group>(label, launches, tiles, (matrix.n_out + Tile::n_rows - 1) / Tile::n_rows, Tile{matrix, x, y});
+        if (matrix.n_out == 0) {
+            return;
         }
+        if constexpr (Library::is_there) {
+            if (matrix.n_in > 0) {  // libraries refuse rows of nothing
+                launches.add(LibraryProduct<ExecSpace, Real, Library>{label, &library_, matrix, tiles.lanes, x.data, y.data});
+                return;
+            }
+        }
+        using Tile = ProductTile<ExecSpace, Real>;
+        constexpr int group = is_gpu<ExecSpace> ? 2 : Tile::n_packs * Tile::width;
+        for_each_row<group>(label, launches, tiles, (matrix.n_out + Tile::n_rows - 1) / Tile::n_rows, Tile{matrix, x, y});
     }
-    static const char* name() { return VendorBlas<ExecSpace>::is_there ? VendorBlas<ExecSpace>::name : "portable products"; }
+    static const char* name() { return Library::is_there ? Library::name : "portable products"; }
 
 private:
-    VendorBlas<ExecSpace> library_;
+    Library library_;
 };
 
 }  // namespace dpc::kokkos
