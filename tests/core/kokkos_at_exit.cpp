@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A program whose evaluators are static objects: they are destroyed after Kokkos has ended, in whatever order. Ends with 0 if that
 // does no harm.
+#include <algorithm>
 #include <cstdio>
 
 #include "kokkos_test.hpp"
@@ -25,7 +26,9 @@ dpc::Totals use(const std::unique_ptr<dpc::Evaluator>& evaluator) {
 
 int main() {
     dpc::EvaluatorOptions options;
-    options.backend = dpc::available_backends().back();
+    const std::vector<dpc::Backend> backends = dpc::available_backends();
+    const bool has_gpu = std::find(backends.begin(), backends.end(), dpc::Backend::gpu) != backends.end();
+    options.backend = has_gpu ? dpc::Backend::gpu : backends.back();
     options.n_threads = 2;
     const auto model = dpc::test::load(dpc::test::small_model());
     made_before_kokkos.evaluator = std::make_unique<dpc::Evaluator>(model, options);

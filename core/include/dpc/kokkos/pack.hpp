@@ -128,7 +128,7 @@ constexpr int kMostPacks = kPackBytes == 64 ? 4 : kPackBytes == 32 ? 2 : 1;
 
 /// Of a Group that may take so many with 4 components, with more of them.
 template <int COMPONENTS>
-constexpr int most_packs_of(int with_four) {
+DPC_FUNCTION constexpr int most_packs_of(int with_four) {
     return COMPONENTS <= 4 ? with_four : COMPONENTS == 9 && with_four == 4 ? 2 : 1;
 }
 
