@@ -57,7 +57,7 @@ Chunks chunks_in(const ExecSpace& space, const OpenSystem& system, std::size_t s
     out.fewest_atoms = dpc::kokkos::fewest_atoms<ExecSpace, Real>();
     out.most_atoms = dpc::kokkos::default_most_atoms(space);
     dpc::kokkos::Scratch<ExecSpace, Real> scratch;
-    scratch.reserve(space, model, out.plan.together, out.plan.most_lanes, out.plan.most_slots);
+    scratch.reserve(space, model, out.plan.together, out.plan.most_lanes, out.plan.most_slots, scratch_bytes > 0);
     out.scratch_bytes = scratch.bytes();
     return out;
 }
@@ -147,6 +147,29 @@ TEST_P(KokkosChunks, KeepScratchInItsBound) {
         EXPECT_LT(found.scratch_bytes, usual.scratch_bytes);
     }
     EXPECT_EQ(chunks(usual.scratch_bytes).scratch_bytes, usual.scratch_bytes);
+}
+
+/// A list that is somewhat longer than the one before takes no new memory.
+TEST_P(KokkosChunks, KeepScratchWhereListsGrow) {
+    using Scratch = dpc::kokkos::Scratch<Kokkos::DefaultHostExecutionSpace, double>;
+    constexpr std::size_t n_lanes = 64;
+    const Kokkos::DefaultHostExecutionSpace space;
+    const dpc::PackedModel<double> packed(model_);
+    const dpc::kokkos::DeviceModel<Kokkos::DefaultHostExecutionSpace, double> model(*packed.model, packed.ordinary, space);
+    for (const bool is_bounded : {false, true}) {
+        Scratch scratch;
+        const auto bytes_with = [&](std::size_t n_slots) {
+            scratch.reserve(space, model, 1, n_lanes, n_slots, is_bounded);
+            return scratch.bytes();
+        };
+        const auto exact = [&](std::size_t n_slots) { return Scratch::bytes_of(model, n_lanes, n_slots); };
+        EXPECT_EQ(bytes_with(10000), exact(10000));
+        const std::size_t grown = bytes_with(10100);
+        EXPECT_GE(grown, exact(10100));
+        EXPECT_LE(grown, is_bounded ? exact(10100) : exact(10100) / 16 * 17 + 16);
+        EXPECT_EQ(bytes_with(10200), is_bounded ? exact(10200) : grown);
+        EXPECT_EQ(bytes_with(10000), scratch.bytes());
+    }
 }
 
 TEST_P(KokkosChunks, DoNotChangeTheResults) {

@@ -53,7 +53,7 @@ public:
         centres_.build(space_, model_, packed_.model->has_energy, n_all, types, list, kSlotPadding);
         types_ = types;
         plan_ = make_plan(space_, model_, centres_, scratch_bytes_, scratch_.bytes());
-        scratch_.reserve(space_, model_, plan_.together, plan_.most_lanes, plan_.most_slots);
+        scratch_.reserve(space_, model_, plan_.together, plan_.most_lanes, plan_.most_slots, scratch_bytes_ > 0);
         grow(energies_, space_, "dpc::energies", static_cast<std::size_t>(centres_.n_centres()));
         grow(chunk_sums_, space_, "dpc::chunk_sums", plan_.chunks.size());
         if (close_model_) {
@@ -393,12 +393,12 @@ void Evaluator<ExecSpace, Real>::evaluate_close(const Pass& ordinary, const Posi
     const int n_all = std::exchange(n_all_, -1);  // should memory fail, the list is void
     close_centres_.build_marked(space_, centres_, is_close_.data(), list, kSlotPadding);
     const Plan plan = make_plan(space_, *close_model_, close_centres_, scratch_.bytes(), 0);
-    scratch_.reserve(space_, *close_model_, plan.together, plan.most_lanes, plan.most_slots);
+    scratch_.reserve(space_, *close_model_, plan.together, plan.most_lanes, plan.most_slots, scratch_bytes_ > 0);
     grow(chunk_sums_, space_, "dpc::chunk_sums", plan.chunks.size());
     n_all_ = n_all;
     const auto arrays_of_next_step = [&] {
         n_all_ = -1;
-        scratch_.reserve(space_, model_, plan_.together, plan_.most_lanes, plan_.most_slots);
+        scratch_.reserve(space_, model_, plan_.together, plan_.most_lanes, plan_.most_slots, scratch_bytes_ > 0);
         n_all_ = n_all;
     };
     const Pass pass{*close_model_, close_centres_, plan, nullptr, ordinary.first_layer};

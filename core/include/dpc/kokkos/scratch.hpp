@@ -40,9 +40,10 @@ public:
 
     /// Bytes that reserve takes for each chunk.
     static std::size_t bytes_of(const DeviceModel<ExecSpace, Real>& model, std::size_t n_lanes, std::size_t n_slots);
-    /// Room for this many chunks together, of so many atoms (lanes of all tiles) and pair slots. Grows, never shrinks.
+    /// Room for this many chunks together, of so many atoms (lanes of all tiles) and pair slots. Never shrinks. is_bounded: does not
+    /// grow by more than that, as it otherwise does, since nearly every list of a run has another length.
     void reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, int n_chunks, std::size_t n_lanes,
-                 std::size_t n_slots);
+                 std::size_t n_slots, bool is_bounded);
     std::size_t bytes() const { return memory_.size(); }
     const ScratchArrays<Real>& of_chunk(std::size_t n) const { return chunks_[n]; }
 
@@ -104,11 +105,12 @@ std::size_t Scratch<ExecSpace, Real>::bytes_of(const DeviceModel<ExecSpace, Real
 
 template <class ExecSpace, class Real>
 void Scratch<ExecSpace, Real>::reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, int n_chunks,
-                                       std::size_t n_lanes, std::size_t n_slots) {
+                                       std::size_t n_lanes, std::size_t n_slots, bool is_bounded) {
     const std::size_t n_bytes = static_cast<std::size_t>(n_chunks) * bytes_of(model, n_lanes, n_slots);
     if (n_bytes > memory_.size()) {
+        const std::size_t n_spare = memory_.size() == 0 || is_bounded ? 0 : n_bytes / 16;
         memory_ = {};  // first, so that both never exist together
-        memory_ = decltype(memory_)(Kokkos::view_alloc(space, "dpc::scratch"), n_bytes);
+        memory_ = decltype(memory_)(Kokkos::view_alloc(space, "dpc::scratch"), n_bytes + n_spare);
     }
     ArrayPlaces places;
     places.base = reinterpret_cast<std::uintptr_t>(memory_.data());
