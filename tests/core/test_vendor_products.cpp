@@ -16,7 +16,6 @@ std::vector<std::string> events;
 
 struct FakeBlas {
     static constexpr bool is_there = true;
-    static constexpr const char* name = "fake";
     explicit FakeBlas(const Space&) {}
     void multiply(int lanes, int n_out, int n_in, const double* x, const double* matrix, double* y) {
         ASSERT_TRUE(lanes > 0 && n_out > 0 && n_in > 0) << "a leading dimension of 0";
