@@ -68,9 +68,10 @@ void for_each_block(const std::vector<Block>& blocks, int n_threads, const Work&
 
 // Atoms that are padded to whole packs together: a block has a multiple of them, but for the last one. The smaller groups share
 // atoms among threads more evenly.
+constexpr int kGroup = kLaneMultiple<float>, kSmallGroup = kLaneMultiple<double>;
+
 // What the fitting net of a centre costs, in listed neighbours, when threads share the blocks: roughly, of a full-size net.
 constexpr std::size_t kFittingCost = 200;
-constexpr int kGroup = kLaneMultiple<float>, kSmallGroup = kLaneMultiple<double>;
 
 /// The first of n atoms in block k of n_blocks.
 int begin_of_block(int n, int group, int n_blocks, int k) {

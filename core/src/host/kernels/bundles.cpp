@@ -30,6 +30,7 @@ constexpr int kTogether = kSums / kNumbers<COMPONENTS, ORDER>;
 template <int COMPONENTS, int ORDER, class Real>
 DPC_FUNCTION Real* numbers_of(const BundleScratch<Real>& scratch, int bundle) {
     constexpr int together = kTogether<COMPONENTS, ORDER>;
+    static_assert((kMostBundled + together - 1) / together * kSums <= kMostBundled * COMPONENTS * BundleScratch<Real>::kNumbers);
     return scratch.numbers + bundle / together * kSums + bundle % together * kNumbers<COMPONENTS, ORDER>;
 }
 

@@ -44,11 +44,11 @@ struct BundleList {
 /// Scratch memory of kMostBundled arguments.
 template <class Real>
 struct BundleScratch {
-    /// Of a bundle and component, with padding: sums of powers, or coefficients of gradients.
+    /// Room for a bundle and component: sums of powers, or coefficients of gradients.
     static constexpr int kNumbers = 8;
 
     std::int32_t* of_interval;  // (n_intervals + kContinuations), 0 between calls
-    Real* numbers;              // (kMostBundled, components, kNumbers)
+    Real* numbers;              // kMostBundled x components x kNumbers: bundles in groups that are summed together
     Real* reverse[2];           // (kMostBundled and a pack) dE/dx and dE/dw by place
 };
 

@@ -33,22 +33,20 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
 constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : simd::DPC_ISA::kRegisters == 32 ? 3 : DPC_PACK_BYTES == 32 ? 2 : 1;
 
 /// Atoms that are multiplied by rows in packs, all elements of which are in use however few atoms there are. More take packs of atoms,
-/// whose loads serve more multiply-adds; measured (docs/performance.md, "Few atoms").
+/// whose loads serve more multiply-adds: measured (docs/performance.md, "Rows in packs").
 template <class Real>
-constexpr int kMostFew = Pack<Real>::width < 8            ? Pack<Real>::width - 1
-                         : sizeof(Real) == sizeof(double) ? 12
-                                                          : 16;
+constexpr int most_few() {
+    constexpr int width = Pack<Real>::width, registers = simd::DPC_ISA::kRegisters;
+    return width < 8 ? width - 1 : registers == 32 && sizeof(Real) == sizeof(float) ? 16 : 12;
+}
+template <class Real>
+constexpr int kMostFew = most_few<Real>();
 
 /// Packs of rows at once, times M atoms: as many as leave registers for the weights.
 template <int M>
-constexpr int kRowPacks = simd::DPC_ISA::kRegisters == 32 ? (M < 9    ? 3
-                                                             : M < 13 ? 2
-                                                                      : 1)
-                                                          : (M == 1   ? 6
-                                                             : M == 2 ? 4
-                                                             : M == 3 ? 3
-                                                             : M < 7  ? 2
-                                                                      : 1);
+constexpr int kRowPacks = simd::DPC_ISA::kRegisters == 16 ? 14 / (M + 1)
+                          : M < 9                         ? 3
+                                                          : 24 / M;
 
 /// N packs of rows of a wide panel times M atoms; y gets n_rows of them at most, and zeros behind the atoms up to lane `end`. Inputs are
 /// summed in phases, where one sum for each atom and pack would wait for its last multiply-add.
@@ -227,7 +225,7 @@ DPC_FUNCTION void convert(const From* from, std::ptrdiff_t n, To* to) {
     }
 }
 
-/// Panel by panel, so that the activation finds its sums in the first-level cache.
+/// Panel by panel, so that the activation finds its sums in the first-level cache; those of few atoms are made before, which all fit.
 template <class Real>
 void compute_layer(const PackedLayer<Real>& layer, Lanes lanes, const Real* x, Real* y, Real* slope, float* scratch) {
     const Activate<Real> activate_rows = activation_kernel<Real>(layer.activation);

@@ -8,7 +8,7 @@
 
 namespace dpc::host {
 
-/// Lanes of an array, and how many of them, from the first, hold atoms: what is computed of the others is not defined, but finite
+/// Lanes of an array, and how many of them, at least one, from the first on, hold atoms: what is computed of the others is not defined, but finite
 /// where the input is.
 struct Lanes {
     int n, used;
