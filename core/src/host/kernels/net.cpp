@@ -112,15 +112,18 @@ void tile_of_few(int n_in, const Real* panel, int n_panel_rows, int lanes, const
     }
 }
 
-/// How the lanes in use are cut: packs, and a few atoms behind them or alone.
+/// How the lanes in use are cut: packs, and a few atoms behind them or alone. Shorter packs than those of 512 bits are cheaper: there the
+/// atoms behind fill the last tile, unless all tiles are full.
 template <class Real>
 struct LanePieces {
     int n_packs, n_few;
 
     DPC_FUNCTION LanePieces(const PackedMatrix<Real>& matrix, int used) {
-        constexpr int width = Pack<Real>::width;
-        const int rest = used <= kMostFew<Real> ? used : used % width;
-        n_few = matrix.wide_panels != nullptr && (rest == used || rest <= width / 2) ? rest : 0;
+        constexpr int width = Pack<Real>::width, most_behind = width < 8 ? width / 4 : width / 2;
+        const int rest = used % width;
+        const bool are_few = used <= kMostFew<Real>,
+                   are_behind = rest <= most_behind && (DPC_PACK_BYTES == 64 || used / width % kPacksAtOnce == 0);
+        n_few = matrix.wide_panels == nullptr ? 0 : are_few ? used : are_behind ? rest : 0;
         n_packs = (used - n_few + width - 1) / width;
     }
     DPC_FUNCTION int in_packs() const { return n_packs * Pack<Real>::width; }
