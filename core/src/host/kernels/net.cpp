@@ -88,12 +88,15 @@ void tile_of_few(int n_in, const Real* panel, int n_panel_rows, int lanes, const
     constexpr int kAtomPacks = (M + P::width - 1) / P::width;
     for (int v = 0; v < N; ++v) {
         P total[kAtomPacks][P::width];  // (atom, row), then the other way round
-        for (int m = 0; m < kAtomPacks * P::width; ++m) {
+        for (int m = 0; m < M; ++m) {
             P& of_atom = total[m / P::width][m % P::width];
-            of_atom = m < M ? sum[0][v][m < M ? m : 0] : P(0.0);
-            for (int phase = 1; phase < kPhases && m < M; ++phase) {
-                of_atom += sum[phase][v][m < M ? m : 0];
+            of_atom = sum[0][v][m];
+            for (int phase = 1; phase < kPhases; ++phase) {
+                of_atom += sum[phase][v][m];
             }
+        }
+        for (int m = M; m < kAtomPacks * P::width; ++m) {
+            total[m / P::width][m % P::width] = P(0.0);
         }
         for (auto& of_atoms : total) {
             simd::DPC_ISA::transpose(of_atoms);

@@ -46,7 +46,7 @@ void SeE3<Real>::compute_environment(const PackedDescriptor<Real>& descriptor, c
     }
 }
 
-/// use() for lists of products around an atom: squares_ and rows_ say of what.
+/// use(n) for lists of n products around an atom: squares_ and rows_ say of what.
 template <class Real>
 template <class Use>
 void SeE3<Real>::in_lists(const PackedTriple<Real>& triple, int atom, const Use& use) {
