@@ -58,6 +58,27 @@ double table_limit_of(const PackedDescriptor<Real>& descriptor, int b) {
     return distance_at(descriptor.environment, descriptor.rcut, x_end);
 }
 
+/// The two intervals nearest to 0, where products of vectors fall of which one is of a neighbour far from the centre.
+template <class Real>
+FrequentIntervals<Real> intervals_around_zero(const Table& table) {
+    std::vector<double> knots;
+    for (const Table::Segment& segment : table.segments) {
+        for (int k = 0; k < segment.n_intervals; ++k) {
+            knots.push_back(segment.start + k * segment.step);
+        }
+    }
+    knots.push_back(table.max());
+    if (knots.front() > 0 || knots.back() <= 0) {
+        return {};
+    }
+    const auto next = std::upper_bound(knots.begin(), knots.end() - 1, 0.0);
+    const bool is_before_middle = -*(next - 1) < *next;
+    const auto n = static_cast<int>(next - knots.begin()) - (is_before_middle ? 2 : 1);
+    const int first = std::clamp(n, 0, std::max(0, table.n_intervals - 2));
+    const auto knot = [&](int k) { return static_cast<Real>(knots[static_cast<std::size_t>(std::min(k, table.n_intervals))]); };
+    return {first, {knot(first), knot(first + 1), knot(first + 2)}};
+}
+
 }  // namespace
 
 template <class Real>
@@ -159,12 +180,13 @@ void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const Packe
     for (int b = 0; b < model->n_types(); ++b) {
         for (int c = b; c < model->n_types(); ++c) {
             if (is_seen(b) && is_seen(c)) {
-                const PackedTable<Real>* table = &set.tables[static_cast<std::size_t>(descriptor.type_pair(b, c).table)];
+                const auto t = static_cast<std::size_t>(descriptor.type_pair(b, c).table);
+                const PackedTable<Real>* table = &set.tables[t];
                 const double divisor = static_cast<double>(descriptor.sel[static_cast<std::size_t>(b)]) *
                                        descriptor.sel[static_cast<std::size_t>(c)];
                 const double times = descriptor.shares_slots() && b != c ? 2 : 1;  // both orders
-                packed.triples.push_back(
-                    {b, c, table, std::vector<int>(static_cast<std::size_t>(table->rank), -1), times / divisor});
+                packed.triples.push_back({b, c, table, std::vector<int>(static_cast<std::size_t>(table->rank), -1),
+                                          times / divisor, intervals_around_zero<Real>(model->tables[t])});
             }
         }
     }

@@ -2,6 +2,7 @@
 // The kernels that look tables up, for every instruction set in both precisions: moments of phi and their gradient, against sums
 // of powers in long double. All ranks that make one or several pieces of channels, both orders, no pairs, first pairs that are
 // not aligned.
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -159,95 +160,155 @@ void check_reverse_moments(const dpc::host::Kernels<Real>& kernels, int rank, in
     }
 }
 
-/// Arguments of a case in bundles, and scratch of the kernels of bundles for tables of kIntervals: the first n_single arguments count
-/// once, the others `weight` times.
+/// Where arguments of a case lie that are in bundles: beside each other, or none of them in a frequent interval.
+enum class Frequent { some, none };
+
+/// A case whose arguments belong to owners one after the other, who have rows of the moments in another order; a third of each one's
+/// arguments counts once, the others `weight` times. All in bundles, with scratch of the kernels for tables of kIntervals.
 template <int COMPONENTS, class Real>
 struct Bundled {
-    Bundled(const dpc::host::Kernels<Real>& kernels, const Case<Real>& c, int n_single, int n, Real weight) {
-        const dpc::host::Arguments<Real> arguments = {c.store.interval.data(), c.store.pairs.distance,
-                                                      c.store.pairs.environment[1]};
-        list.arguments = {place.data(), distance.data(), w.data(), interval.data(), begin.data()};
-        const auto bundle = kernels.bundles.bundle[COMPONENTS];
-        list.n_single = bundle(arguments, 0, n_single, 0, scratch(), list.arguments);
-        list.n_bundles = bundle(arguments, n_single, n, list.n_single, scratch(), list.arguments);
-        list.weight = weight;
+    Bundled(const dpc::host::Kernels<Real>& kernels, Case<Real>& c, int n_owners, Frequent which, Real weight)
+        : n(c.end), most(static_cast<std::size_t>(n) + dpc::host::kPairPadding) {
+        constexpr int first = 3;
+        frequent = which == Frequent::none ? dpc::FrequentIntervals<Real>{}
+                                           : dpc::FrequentIntervals<Real>{first, {knot(first), knot(first + 1), knot(first + 2)}};
+        for (int k = 0; k < n; ++k) {
+            const int where = c.store.interval[static_cast<std::size_t>(k)];
+            Real& t = c.store.pairs.distance[k];
+            const bool is_near = where >= first && where <= first + 2;
+            x[static_cast<std::size_t>(k)] = knot(where) + (is_near ? std::abs(t) : t);
+            t = x[static_cast<std::size_t>(k)] - knot(where);
+        }
+        for (int owner = 0; owner < n_owners; ++owner) {
+            const int from = n * owner / n_owners, to = n * (owner + 1) / n_owners;
+            owners.push_back({from, from + (to - from) / 3, to, (owner + 1) % n_owners});
+        }
+        list = {owners.data(),
+                n_owners,
+                x.data(),
+                COMPONENTS == 2 ? c.store.pairs.environment[1] : nullptr,
+                weight,
+                &frequent,
+                {argument.data(), distance.data(), w.data(), key.data(), begin.data()},
+                0};
+        const dpc::host::OtherArguments<Real> others = {other.data(), tag.data(), other_distance.data(), interval.data()};
+        int n_others = 0;
+        for (int owner = 0; owner < n_owners; ++owner) {
+            n_others =
+                kernels.bundles.find_others(frequent, x.data(), owners[static_cast<std::size_t>(owner)], owner, n_others, others);
+        }
+        for (std::size_t k = 0; k < static_cast<std::size_t>(n_others); ++k) {
+            const auto argument_of = static_cast<std::size_t>(other[k]);
+            EXPECT_EQ(other_distance[k], x[argument_of]);
+            interval[k] = c.store.interval[argument_of];
+            other_distance[k] = c.store.pairs.distance[argument_of];
+        }
+        list.n_bundles = kernels.bundles.bundle[COMPONENTS](others, n_others, list.w, scratch(), list.bundled);
     }
     dpc::host::BundleScratch<Real> scratch() {
-        return {of_interval.data(), numbers.data(), {reverse.data(), reverse.data() + kMost}};
+        return {of_interval.data(), rank.data(),    found.data(), sorted.data(), {reverse.data(), reverse.data() + most},
+                tile.data(),        numbers.data(), count.data()};
+    }
+    static Real knot(int interval) { return static_cast<Real>(interval * kWidth); }
+    bool is_frequent(int k) const {
+        return x[static_cast<std::size_t>(k)] >= frequent.knot[0] && x[static_cast<std::size_t>(k)] < frequent.knot[2];
+    }
+    const dpc::host::Owner& owner_of(int k) const {
+        return *std::find_if(owners.begin(), owners.end(), [&](const dpc::host::Owner& owner) { return k < owner.end; });
     }
 
-    static constexpr std::size_t kMost = dpc::host::kMostBundled + dpc::host::kPairPadding;
-    std::vector<std::int32_t> of_interval = std::vector<std::int32_t>(kIntervals, 0), place = integers(), interval = integers(),
+    static constexpr std::size_t kTile = dpc::host::BundleScratch<Real>::kTile;
+    int n;
+    std::size_t most;
+    dpc::FrequentIntervals<Real> frequent{};
+    std::vector<dpc::host::Owner> owners;
+    std::vector<std::int32_t> of_interval = std::vector<std::int32_t>(kIntervals, 0), rank = integers(), found = integers(),
+                              other = integers(), tag = integers(), interval = integers(), argument = integers(),
                               begin = integers();
-    std::vector<Real> numbers = std::vector<Real>(kMost * 2 * dpc::host::BundleScratch<Real>::kNumbers),
-                      distance = std::vector<Real>(kMost, std::numeric_limits<Real>::quiet_NaN()), w = distance,
-                      reverse = std::vector<Real>(2 * kMost);
+    std::vector<dpc::host::BundleKey> sorted = std::vector<dpc::host::BundleKey>(most), key = sorted,
+                                      tile = std::vector<dpc::host::BundleKey>(kTile);
+    std::vector<Real> numbers = std::vector<Real>(2 * kTile * dpc::host::BundleScratch<Real>::kNumbers),
+                      count = std::vector<Real>(kTile),
+                      distance = std::vector<Real>(most, std::numeric_limits<Real>::quiet_NaN()), w = distance, x = distance,
+                      other_distance = distance, reverse = std::vector<Real>(2 * most);
     dpc::host::BundleList<Real> list{};
 
 private:
-    static std::vector<std::int32_t> integers() { return std::vector<std::int32_t>(kMost); }
+    std::vector<std::int32_t> integers() const { return std::vector<std::int32_t>(most); }
 };
 
-/// The arguments of each bundle lie side by side, each once, in the order in which they were given; scratch is clean again.
+/// Every argument that is in no frequent interval lies in the bundle of its interval, owner and weight, in the order in which they were
+/// given; bundles of an interval lie together; scratch is clean again.
 template <int COMPONENTS, class Real>
-void check_order(const Case<Real>& c, const Bundled<COMPONENTS, Real>& bundled, int n_single, int n) {
-    const dpc::host::BundledArguments<Real>& found = bundled.list.arguments;
-    ASSERT_EQ(found.begin[bundled.list.n_bundles], n);
-    int k_of_place = 0;
-    std::vector<int> argument(static_cast<std::size_t>(n), -1);
-    for (int k = 0; k < n; ++k) {
-        ASSERT_TRUE(found.place[k] >= 0 && found.place[k] < n);
-        argument[static_cast<std::size_t>(found.place[k])] = k;
-        ASSERT_EQ(found.distance[found.place[k]], c.store.pairs.distance[k]);
-        if (COMPONENTS == 2) {
-            ASSERT_EQ(found.w[found.place[k]], c.store.pairs.environment[1][k]);
-        }
-    }
-    std::set<std::int32_t> single, others;
+void check_order(const Case<Real>& c, const Bundled<COMPONENTS, Real>& bundled) {
+    const dpc::host::BundledArguments<Real>& found = bundled.list.bundled;
+    std::set<std::pair<int, int>> keys;
+    std::set<int> intervals, arguments;
+    int n_others = 0;
     for (int bundle = 0; bundle < bundled.list.n_bundles; ++bundle) {
-        ASSERT_TRUE((bundle < bundled.list.n_single ? single : others).insert(found.interval[bundle]).second);
+        const dpc::host::BundleKey key = found.key[bundle];
+        ASSERT_TRUE(keys.insert({key.interval, key.tag}).second);
+        ASSERT_EQ(bundle == 0 || found.key[bundle - 1].interval != key.interval, intervals.insert(key.interval).second);
         ASSERT_LT(found.begin[bundle], found.begin[bundle + 1]);
-        for (int at = found.begin[bundle], before = -1; at < found.begin[bundle + 1]; ++at, ++k_of_place) {
-            const int k = argument[static_cast<std::size_t>(at)];
+        for (int at = found.begin[bundle], before = -1; at < found.begin[bundle + 1]; ++at, ++n_others) {
+            const int k = found.argument[at];
             ASSERT_GT(k, before);
             before = k;
-            ASSERT_EQ(k < n_single, bundle < bundled.list.n_single);
-            ASSERT_EQ(c.store.interval[static_cast<std::size_t>(k)], found.interval[bundle]);
+            ASSERT_TRUE(arguments.insert(k).second);
+            ASSERT_FALSE(bundled.is_frequent(k));
+            const dpc::host::Owner& owner = bundled.owners[static_cast<std::size_t>(key.tag / 2)];
+            ASSERT_TRUE(k >= owner.begin && k < owner.end);
+            ASSERT_EQ(k >= owner.begin_weighted, key.tag % 2 == 1);
+            ASSERT_EQ(c.store.interval[static_cast<std::size_t>(k)], key.interval);
+            ASSERT_EQ(found.distance[at], c.store.pairs.distance[k]);
+            if (COMPONENTS == 2) {
+                ASSERT_EQ(found.w[at], c.store.pairs.environment[1][k]);
+            }
         }
     }
-    ASSERT_EQ(k_of_place, n);
+    ASSERT_EQ(found.begin[bundled.list.n_bundles], n_others);
+    int expected = 0;
+    for (int k = 0; k < bundled.n; ++k) {
+        expected += bundled.is_frequent(k) ? 0 : 1;
+    }
+    ASSERT_EQ(n_others, expected);
     ASSERT_EQ(bundled.of_interval, std::vector<std::int32_t>(kIntervals, 0));
 }
 
 /// Of two components the sums of phi and of w phi, of one the former.
 template <int COMPONENTS, class Real>
-void check_bundles(const dpc::host::Kernels<Real>& kernels, int rank, int order, int n) {
-    const int n_single = n / 3;
+void check_bundles(const dpc::host::Kernels<Real>& kernels, int rank, int order, int n, Frequent which = Frequent::some) {
     const Real weight = 2;
+    const int n_owners = n < 60 ? 3 : 40;
     SCOPED_TRACE(testing::Message() << "rank " << rank << ", order " << order << ", " << n << " arguments");
-    const Case<Real> c(rank, order, 0, n);
-    Bundled<COMPONENTS, Real> bundled(kernels, c, n_single, n, weight);
-    check_order(c, bundled, n_single, n);
+    Case<Real> c(rank, order, 0, n);
+    Bundled<COMPONENTS, Real> bundled(kernels, c, n_owners, which, weight);
+    check_order(c, bundled);
     constexpr Real before = 0.25;  // what moments held
-    Guarded<Real> moments(std::vector<Real>(static_cast<std::size_t>(COMPONENTS * c.stride), before)),
-        reverse_x(static_cast<std::size_t>(n)), reverse_w(static_cast<std::size_t>(n));
+    const auto n_numbers = static_cast<std::size_t>(n_owners * COMPONENTS * c.stride), n_written = bundled.most;
+    Guarded<Real> moments(std::vector<Real>(n_numbers, before)), reverse_x(n_written), reverse_w(n_written);
     kernels.bundles.compute_moments[COMPONENTS](c.table, bundled.list, bundled.scratch(), moments.data());
-    const std::vector<Real> weights = random_weights<COMPONENTS>(c, rank, 7);
+    std::vector<Real> weights;
+    for (int owner = 0; owner < n_owners; ++owner) {
+        const std::vector<Real> own = random_weights<COMPONENTS>(c, rank, 7 + static_cast<std::uint64_t>(owner));
+        weights.insert(weights.end(), own.begin(), own.end());
+    }
     Guarded<Real> gradient(weights);
     kernels.bundles.reverse_moments[COMPONENTS](c.table, bundled.list, bundled.scratch(), gradient.data(), reverse_x.data(),
                                                 COMPONENTS == 2 ? reverse_w.data() : nullptr);
-    std::vector<long double> expected(static_cast<std::size_t>(COMPONENTS * c.stride), before);
+    std::vector<long double> expected(n_numbers, before);
     for (int k = 0; k < n; ++k) {
-        const long double w = c.store.pairs.environment[1][k], times = k < n_single ? 1 : weight;
+        const dpc::host::Owner& owner = bundled.owner_of(k);
+        const long double w = c.store.pairs.environment[1][k], times = k < owner.begin_weighted ? 1 : weight;
         long double of_x = 0, of_w = 0;
         for (int channel = 0; channel < rank; ++channel) {
             long double slope;
             const long double phi = times * c.phi(k, channel, slope);
-            const auto at = static_cast<std::size_t>(channel);
+            const auto at = static_cast<std::size_t>(owner.row * COMPONENTS * c.stride + channel);
             expected[at] += phi;
             of_x += times * slope * weights[at];
             if (COMPONENTS == 2) {
-                const auto second = static_cast<std::size_t>(c.stride + channel);
+                const std::size_t second = at + static_cast<std::size_t>(c.stride);
                 expected[second] += w * phi;
                 of_x += times * w * slope * weights[second];
                 of_w += phi * weights[second];
@@ -261,10 +322,9 @@ void check_bundles(const dpc::host::Kernels<Real>& kernels, int rank, int order,
         }
     }
     const long double tolerance = rounding<Real>() * (weight * kMostPhi * (2 * order + n) * n + 1);
-    for (int component = 0; component < COMPONENTS; ++component) {
-        for (int channel = 0; channel < rank; ++channel) {
-            const auto at = static_cast<std::size_t>(component * c.stride + channel);
-            ASSERT_TRUE(is_near(moments[at], expected[at], tolerance)) << "channel " << channel << ", component " << component;
+    for (std::size_t at = 0; at < n_numbers; ++at) {
+        if (static_cast<int>(at) % c.stride < rank) {
+            ASSERT_TRUE(is_near(moments[at], expected[at], tolerance)) << "number " << at;
         }
     }
     EXPECT_TRUE(moments.intact() && reverse_x.intact() && reverse_w.intact());
@@ -279,8 +339,10 @@ TEST_P(TableKernels, BundlesAreSumsOverTheirArguments) {
             }
             check_bundles<1>(kernels, 150, order, 300);
             check_bundles<2>(kernels, 150, order, 300);
-            check_bundles<1>(kernels, 20, order, dpc::host::kMostBundled);
-            check_bundles<2>(kernels, 20, order, dpc::host::kMostBundled);
+            check_bundles<1>(kernels, 20, order, 3000);
+            check_bundles<2>(kernels, 20, order, 3000);
+            check_bundles<1>(kernels, 20, order, 300, Frequent::none);
+            check_bundles<2>(kernels, 20, order, 37, Frequent::none);
             check_bundles<2>(kernels, 20, order, 0);
         }
     });
@@ -294,8 +356,8 @@ TEST_P(TableKernels, BundlesBeyondTheTableAreLinear) {
         c.store.interval[0] = c.store.interval[1] = kIntervals - 1;
         c.store.pairs.distance[0] = Real(1e12);
         c.store.pairs.distance[1] = Real(2e12);
-        Bundled<1, Real> bundled(kernels, c, 0, 2, Real(1));
-        Guarded<Real> moments(std::vector<Real>(static_cast<std::size_t>(c.stride))), reverse_x(2);
+        Bundled<1, Real> bundled(kernels, c, 1, Frequent::some, Real(1));
+        Guarded<Real> moments(std::vector<Real>(static_cast<std::size_t>(c.stride))), reverse_x(bundled.most);
         kernels.bundles.compute_moments[1](c.table, bundled.list, bundled.scratch(), moments.data());
         Guarded<Real> gradient(std::vector<Real>(static_cast<std::size_t>(c.stride), Real(1)));
         kernels.bundles.reverse_moments[1](c.table, bundled.list, bundled.scratch(), gradient.data(), reverse_x.data(), nullptr);

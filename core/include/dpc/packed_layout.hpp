@@ -31,6 +31,14 @@ struct PackedTable {
     const Real* coef;
 };
 
+/// Two intervals of a table, side by side, into which many of the arguments of a centre fall: those from knot[0] to knot[2]. None where
+/// all knots are the same.
+template <class Real>
+struct FrequentIntervals {
+    int first;
+    Real knot[3];
+};
+
 /// A matrix (n_out, n_in) as the products read it: panels of kPanelRows rows, each (n_in, kPanelRows), the last one padded with 0; and,
 /// where there are any, wide panels of kWideRows rows, the last one of what is left, rounded up to kLaneMultiple.
 template <class Real>

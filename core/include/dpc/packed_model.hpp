@@ -40,6 +40,9 @@ struct PackedTriple {
     const PackedTable<Real>* table = nullptr;
     std::vector<int> moment_of_channel;  // (K) of C, -1: not used
     double inverse_divisor = 0;          // 1/(sel_b sel_c), or of shared slots, times 2 for two types
+    FrequentIntervals<Real> frequent{};
+
+    bool is_alike() const { return b == c; }
 };
 
 /// Atoms closer than that, angstrom, are in the same place: squares of 1/r would leave the range of single precision.

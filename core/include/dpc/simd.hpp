@@ -175,13 +175,51 @@ DPC_FUNCTION void store_integers(Pack<float> a, std::int32_t* to) {
 #endif
 }
 
-/// The first n numbers of a pack in memory, 0 behind them.
+/// The first n elements.
 template <class T>
-DPC_FUNCTION Pack<T> load_first(const T* from, int n) {
+DPC_FUNCTION Mask<T> first_elements(int n) {
     constexpr T place[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     static_assert(Pack<T>::width <= 16);
-    return select(Pack<T>::load(place) < Pack<T>(static_cast<T>(n)), Pack<T>::load(from), Pack<T>(T(0)));
+    return Pack<T>::load(place) < Pack<T>(static_cast<T>(n));
 }
+
+/// The first n numbers of a pack in memory, `behind` behind them.
+template <class T>
+DPC_FUNCTION Pack<T> load_first(const T* from, int n, T behind = T(0)) {
+    return select(first_elements<T>(n), Pack<T>::load(from), Pack<T>(behind));
+}
+
+/// The elements that are chosen one behind the other, and their numbers from `first` on; up to a pack is written. Returns how many.
+template <class T>
+DPC_FUNCTION int store_chosen(Mask<T> chosen, Pack<T> a, std::int32_t first, T* to, std::int32_t* numbers) {
+    int n = 0;
+    for (int element = 0; element < Pack<T>::width; ++element) {
+        to[n] = a.v[element];
+        numbers[n] = first + element;
+        n -= static_cast<int>(chosen.bits[element]);  // -1 where it is chosen
+    }
+    return n;
+}
+
+#if defined(__AVX512F__)
+// Compressed in registers, since compressing stores are slow on some processors.
+DPC_FUNCTION int store_chosen(Mask<double> chosen, Pack<double> a, std::int32_t first, double* to, std::int32_t* numbers) {
+    const __mmask8 mask = _mm512_movepi64_mask((__m512i)chosen.bits);
+    const __m256i number = _mm256_add_epi32(_mm256_set1_epi32(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    _mm512_storeu_pd(to, _mm512_maskz_compress_pd(mask, a.v));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), _mm256_maskz_compress_epi32(mask, number));
+    return __builtin_popcount(mask);
+}
+
+DPC_FUNCTION int store_chosen(Mask<float> chosen, Pack<float> a, std::int32_t first, float* to, std::int32_t* numbers) {
+    const __mmask16 mask = _mm512_movepi32_mask((__m512i)chosen.bits);
+    const __m512i number =
+        _mm512_add_epi32(_mm512_set1_epi32(first), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    _mm512_storeu_ps(to, _mm512_maskz_compress_ps(mask, a.v));
+    _mm512_storeu_si512(numbers, _mm512_maskz_compress_epi32(mask, number));
+    return __builtin_popcount(mask);
+}
+#endif
 
 /// c[0] + c[1] x + .. by halving the number of terms: as many operations as Horner's rule needs, but few of them one after the
 /// other. A processor holds only a few packs' worth of waiting operations, so that the longest chain counts.

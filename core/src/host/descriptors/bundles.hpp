@@ -17,77 +17,92 @@ namespace dpc::host {
 template <class Real>
 class Bundles {
 public:
-    /// For any table of the set, and moments of 1 or 2 components.
-    void reserve(const PackedSet<Real>& set, int components) {
+    /// For any table of the set, moments of 1 or 2 components, and rows of products of so many arguments.
+    void reserve(const PackedSet<Real>& set, int components, int longest_row) {
         int most_intervals = 0;
         for (const PackedTable<Real>& table : set.tables) {
             most_intervals = std::max(most_intervals, static_cast<int>(table.grid.n_intervals));
         }
-        constexpr std::size_t most = kMostBundled, n_places = kMostKept + kMostBundled + kPairPadding;
+        most_ = std::max(kMostArguments, longest_row);
+        const auto n = static_cast<std::size_t>(most_), n_packed = n + kPairPadding;
+        const auto n_kept = static_cast<std::size_t>(kMostKept) + n_packed;
         scratch_.of_interval = of_intervals_.reserve(static_cast<std::size_t>(most_intervals + kContinuations));
-        scratch_.numbers = numbers_.reserve(most * BundleScratch<Real>::kNumbers * static_cast<std::size_t>(components));
-        place(reverse_, most + kPairPadding, {&scratch_.reverse[0], &scratch_.reverse[1]});
-        place(integers_, n_places + kMostLists, {&room_.place, &room_.interval, &room_.begin});
-        room_.distance = distances_.reserve(n_places);
-        room_.w = components == 2 ? weights_.reserve(n_places) : nullptr;
-        kept_.reserve(kMostLists);
+        place(integers_, n_packed, {&scratch_.rank, &scratch_.found, &others_.argument, &others_.tag, &others_.interval});
+        place(reals_, n_packed, {&scratch_.reverse[0], &scratch_.reverse[1], &others_.distance});
+        constexpr std::size_t tile = BundleScratch<Real>::kTile;
+        place(of_tile_, 2 * tile * BundleScratch<Real>::kNumbers, {&scratch_.numbers, &scratch_.count});
+        scratch_.key = keys_.reserve(n_packed + tile);
+        scratch_.key_of_tile = scratch_.key + n_packed;
+        place(kept_integers_, n_kept + kMostLists, {&kept_.argument, &kept_.begin});
+        kept_.key = kept_keys_.reserve(n_kept + kMostLists);
+        place(kept_reals_, n_kept, {&x_, &kept_.distance});
+        if (components == 2) {
+            place(kept_weights_, n_kept, {&w_, &kept_.w});
+        }
+        owners_.reserve(kMostKeptOwners + kMostOwners);
+        lists_.reserve(kMostLists);
     }
 
     const BundleScratch<Real>& scratch() const { return scratch_; }
+    const OtherArguments<Real>& others() const { return others_; }
+    /// Arguments of a list.
+    int most() const { return most_; }
 
     /// Before the lists of some atoms are made.
     void forget() {
-        kept_.clear();
-        n_arguments_ = n_bundles_ = next_ = 0;
+        lists_.clear();
+        n_owners_ = 0;
+        n_arguments_ = n_bundled_ = n_bundles_ = 0;
+        next_ = 0;
     }
-    /// Where to make a list.
-    BundledArguments<Real> room() const { return at(n_arguments_, n_bundles_); }
-    /// A list of n arguments was made there: it stays if nothing before it had to go.
-    void keep(const BundleList<Real>& list, int n) {
-        if (n_arguments_ + n <= kMostKept && kept_.size() < kMostLists) {
-            kept_.push_back({n_arguments_, n_bundles_, list.n_bundles, list.n_single, list.weight});
+    /// Where to make a list of these owners.
+    BundleList<Real> room(const std::vector<Owner>& owners, const FrequentIntervals<Real>& frequent, Real weight) {
+        const auto at = [](auto* array, int k) { return array == nullptr ? nullptr : array + k; };
+        Owner* const mine = std::copy(owners.begin(), owners.end(), owners_.data() + n_owners_) - owners.size();
+        const BundledArguments<Real> bundled = {kept_.argument + n_bundled_, kept_.distance + n_bundled_, at(kept_.w, n_bundled_),
+                                                kept_.key + n_bundles_, kept_.begin + n_bundles_};
+        return {mine, static_cast<int>(owners.size()), x_ + n_arguments_, at(w_, n_arguments_), weight, &frequent, bundled, 0};
+    }
+    /// A list was made there: it stays if nothing before it had to go.
+    void keep(const BundleList<Real>& list) {
+        const auto n_owners = static_cast<std::size_t>(list.n_owners);
+        const int n = list.owners[list.n_owners - 1].end;
+        if (n_arguments_ + n <= kMostKept && n_owners_ + n_owners <= kMostKeptOwners && lists_.size() < kMostLists) {
+            lists_.push_back(list);
+            n_owners_ += n_owners;
             n_arguments_ += n;
+            n_bundled_ += list.bundled.begin[list.n_bundles];
             n_bundles_ += list.n_bundles + 1;
         } else {
             n_arguments_ = kMostKept;  // nor do those that come
         }
     }
-    /// On the way back, in the same order: the next list. False: to be made again.
-    bool take_kept(BundleList<Real>& list) {
-        if (next_ == kept_.size()) {
-            return false;
-        }
-        const Kept& kept = kept_[next_++];
-        list = {at(kept.first_argument, kept.first_bundle), kept.n_bundles, kept.n_single, kept.weight};
-        return true;
-    }
+    /// On the way back, in the same order: the next list, or null: to be made again.
+    const BundleList<Real>* take_kept() { return next_ == lists_.size() ? nullptr : &lists_[next_++]; }
     std::size_t bytes() const {
-        return of_intervals_.bytes() + integers_.bytes() + numbers_.bytes() + reverse_.bytes() + distances_.bytes() +
-               weights_.bytes() + bytes_of(kept_);
+        return of_intervals_.bytes() + integers_.bytes() + reals_.bytes() + of_tile_.bytes() + keys_.bytes() +
+               kept_integers_.bytes() + kept_keys_.bytes() + kept_reals_.bytes() + kept_weights_.bytes() + owners_.bytes() +
+               bytes_of(lists_);
     }
 
 private:
-    // What still lies in a second-level cache beside tables: 0.8 MB in double precision, 1.3 with gates.
-    static constexpr int kMostKept = 65536;
-    static constexpr std::size_t kMostLists = 4096;
+    // Of a list: what it takes lies in a second-level cache beside the table. Of all that are kept: 0.5 MB in double precision, 1.0 with
+    // gates, and twice as much again if none were in frequent intervals.
+    static constexpr int kMostArguments = 16384, kMostKept = 65536;
+    static constexpr std::size_t kMostLists = 1024, kMostKeptOwners = 8192;
 
-    struct Kept {
-        int first_argument, first_bundle, n_bundles, n_single;
-        Real weight;
-    };
-
-    BundledArguments<Real> at(int argument, int bundle) const {
-        return {room_.place + argument, room_.distance + argument, room_.w == nullptr ? nullptr : room_.w + argument,
-                room_.interval + bundle, room_.begin + bundle};
-    }
-
+    int most_ = 0;
     BundleScratch<Real> scratch_{};
-    BundledArguments<Real> room_{};  // of all that is kept, and one list more
-    std::vector<Kept> kept_;
-    std::size_t next_ = 0;
-    int n_arguments_ = 0, n_bundles_ = 0;  // kept
-    AlignedArray<std::int32_t> of_intervals_, integers_;
-    AlignedArray<Real> numbers_, reverse_, distances_, weights_;
+    OtherArguments<Real> others_{};
+    Real *x_ = nullptr, *w_ = nullptr;  // of all that is kept, and one list more
+    BundledArguments<Real> kept_{};
+    std::vector<BundleList<Real>> lists_;
+    std::size_t next_ = 0, n_owners_ = 0;
+    int n_arguments_ = 0, n_bundled_ = 0, n_bundles_ = 0;  // kept
+    AlignedArray<std::int32_t> of_intervals_, integers_, kept_integers_;
+    AlignedArray<BundleKey> keys_, kept_keys_;
+    AlignedArray<Owner> owners_;
+    AlignedArray<Real> reals_, of_tile_, kept_reals_, kept_weights_;
 };
 
 }  // namespace dpc::host

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Kernels with tables whose functions are summed as they are or times a number w, where many arguments of a centre lie in few
-// intervals. Those in one interval are a bundle and are put side by side: their sum of phi is a polynomial's coefficients times
-// sums of powers, and the gradient of all of them has the coefficients' products with dE/dmoments in common. So what runs over
-// channels, runs once a bundle, and packs run over the arguments of a bundle: one costs a few operations, however many channels
-// there are.
+// Kernels with tables whose functions are summed as they are or times a number w, where many arguments of an owner (a centre) lie in
+// few intervals. Those of one owner in one interval are a bundle: their sum of phi is a polynomial's coefficients times sums of powers,
+// and the gradient of all of them has the coefficients' products with dE/dmoments in common. So what runs over channels, runs once a
+// bundle, and packs run over the arguments of a bundle: one costs a few operations, however many channels there are. Nearly half of all
+// arguments lie in two intervals, which are told apart in packs as they come. The others of many owners are sorted by interval, so that
+// coefficients, which come from far away, serve many owners.
 #pragma once
 
 #include <cstdint>
@@ -13,58 +14,86 @@
 
 namespace dpc::host {
 
-constexpr int kMostBundled = 1024;  // arguments at a time
+constexpr int kMostOwners = 128;  // of a list
 
-/// Where arguments lie in a table, and w of each, where the moments have two components.
-template <class Real>
-struct Arguments {
-    const std::int32_t* interval;
-    const Real* distance;  // x - left knot
-    const Real* w;
+/// The arguments begin .. end - 1 are of one owner, who has this row of the moments. Those before begin_weighted count once, the others
+/// `weight` times.
+struct Owner {
+    int begin, begin_weighted, end, row;
 };
 
-/// The same, one bundle behind the other.
+/// Which arguments of which owner: his place in the list, and whether they count once.
+constexpr int bundle_tag(int owner, bool is_weighted) { return 2 * owner + (is_weighted ? 1 : 0); }
+
+/// Arguments that are in no frequent interval: which, their tag, and x; then where that lies in the table, distance: x - left knot.
+template <class Real>
+struct OtherArguments {
+    std::int32_t *argument, *tag;
+    Real* distance;
+    std::int32_t* interval;
+};
+
+/// An interval and a tag.
+struct BundleKey {
+    std::int32_t interval, tag;
+};
+
+/// Arguments one bundle behind the other, those of an interval together.
 template <class Real>
 struct BundledArguments {
-    std::int32_t* place;  // of an argument in distance and w
-    Real* distance;       // up to a pack more is read
+    std::int32_t* argument;
+    Real* distance;  // up to a pack more is read
     Real* w;
-    std::int32_t* interval;  // of a bundle; one more is written
-    std::int32_t* begin;     // place where a bundle begins; the number of arguments behind the last one
+    BundleKey* key;       // of a bundle; one more is written
+    std::int32_t* begin;  // place where a bundle begins; the number of arguments behind the last one
 };
 
-/// A list of bundles; the first n_single of them count once, the others `weight` times.
+/// Arguments x of some owners and, where moments have two components, w of each; up to a pack more is read. Those that are in no frequent
+/// interval are bundled.
 template <class Real>
 struct BundleList {
-    BundledArguments<Real> arguments;
-    int n_bundles, n_single;
+    const Owner* owners;
+    int n_owners;
+    Real *x, *w;
     Real weight;
+    const FrequentIntervals<Real>* frequent;
+    BundledArguments<Real> bundled;
+    int n_bundles;
 };
 
-/// Scratch memory of kMostBundled arguments.
+/// Scratch memory of as many arguments as a list has.
 template <class Real>
 struct BundleScratch {
-    /// Room for a bundle and component: sums of powers, or coefficients of gradients.
-    static constexpr int kNumbers = 8;
+    static constexpr int kTile = 48;    // bundles at a time
+    static constexpr int kNumbers = 8;  // room for a bundle and component: sums of powers, or coefficients of gradients
 
     std::int32_t* of_interval;  // (n_intervals + kContinuations), 0 between calls
-    Real* numbers;              // kMostBundled x components x kNumbers: bundles in groups that are summed together
-    Real* reverse[2];           // (kMostBundled and a pack) dE/dx and dE/dw by place
+    std::int32_t* rank;         // of an argument in its interval
+    std::int32_t* found;        // intervals; one more is written
+    BundleKey* key;             // of an argument by place
+    Real* reverse[2];           // dE/dx and dE/dw by place; a pack more is written
+    // (kTile) keys, sums and counts of bundles.
+    BundleKey* key_of_tile;
+    Real* numbers;  // 2 kTile kNumbers: bundles in groups that are summed together
+    Real* count;    // how often the arguments of a bundle count
 };
 
 template <class Real>
 struct BundleKernels {
-    /// Put arguments begin .. end - 1 of at most kMostBundled into bundles behind the n_bundles that are there, which hold those
-    /// before `begin`; returns how many there are now.
-    ByComponents<int (*)(const Arguments<Real>& arguments, int begin, int end, int n_bundles, const BundleScratch<Real>& scratch,
+    /// Append those of an owner's arguments that are in no frequent interval to n others; returns how many there are now. Up to a pack
+    /// more is written. number: the owner's.
+    int (*find_others)(const FrequentIntervals<Real>& frequent, const Real* x, const Owner& owner, int number, int n,
+                       const OtherArguments<Real>& others);
+    /// n others in bundles; returns how many. w: of all arguments.
+    ByComponents<int (*)(const OtherArguments<Real>& others, int n, const Real* w, const BundleScratch<Real>& scratch,
                          const BundledArguments<Real>& bundled)>
         bundle;
-    /// moments (components, stride) += the sums of phi(x), and of w phi(x).
+    /// moments (rows of owners, components, stride) += the sums of phi(x), and of w phi(x).
     ByComponents<void (*)(const PackedTable<Real>& table, const BundleList<Real>& list, const BundleScratch<Real>& scratch,
                           Real* moments)>
         compute_moments;
-    /// reverse_x and, of two components, reverse_w of the arguments, in the order in which they were given, from dE/dmoments
-    /// (components, stride).
+    /// reverse_x and, of two components, reverse_w of the arguments from dE/dmoments (rows of owners, components, stride). Up to a pack
+    /// more is written.
     ByComponents<void (*)(const PackedTable<Real>& table, const BundleList<Real>& list, const BundleScratch<Real>& scratch,
                           const Real* moments, Real* reverse_x, Real* reverse_w)>
         reverse_moments;

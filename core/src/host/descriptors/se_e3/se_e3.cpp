@@ -12,17 +12,14 @@ void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int la
     place(reals_, n_slots,
           {&a.environment[0], &a.environment[1], &a.environment[2], &a.environment[3], &a.reverse_environment[0],
            &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
-    const std::size_t n_listed = kPairPadding + kMostBundled + kPairPadding;
-    place(listed_, n_listed,
-          {&products_.distance, &products_.environment[1], &products_.reverse_environment[0], &products_.reverse_environment[1]});
-    products_.reverse_environment[0] += kPairPadding;  // kernels read before the first one, too
-    products_.reverse_environment[1] += kPairPadding;
-    place(intervals_, n_listed, {&products_.interval});
-    rows_.reserve(kMostBundled);
     const auto stride = static_cast<std::size_t>(set.most_stride);
     const std::size_t most_components = set.is_gated(index_) ? 2 : 1;
-    bundles_.reserve(set, static_cast<int>(most_components));
-    of_group_.reserve(kGroup * most_components * stride);
+    bundles_.reserve(set, static_cast<int>(most_components), static_cast<int>(n_slots));
+    place(reverse_, kPairPadding + static_cast<std::size_t>(bundles_.most()) + kPairPadding, {&reverse_x_, &reverse_w_});
+    reverse_x_ += kPairPadding;  // kernels read before the first one, too
+    reverse_w_ += kPairPadding;
+    rows_.reserve(n_slots);
+    of_block_.reserve(static_cast<std::size_t>(lanes) * most_components * stride);
     if (set.expands(index_)) {
         moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * static_cast<std::size_t>(lanes));
     }
@@ -46,65 +43,79 @@ void SeE3<Real>::compute_environment(const PackedDescriptor<Real>& descriptor, c
     }
 }
 
-/// use(n) for lists of n products around an atom: squares_ and rows_ say of what.
+/// use() for lists of products around the atoms: owners_ and firsts_ say of what. A list ends where the next neighbour's products have no
+/// more room in it, also in the middle of an atom's.
 template <class Real>
 template <class Use>
-void SeE3<Real>::in_lists(const PackedTriple<Real>& triple, int atom, const Use& use) {
-    const Range first = range(triple.b, atom), second = range(triple.c, atom);
-    const bool is_alike = triple.b == triple.c;
+void SeE3<Real>::for_each_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Use& use) {
     int n = 0;
-    squares_ = {first.begin, first.begin};
+    owners_.clear();
+    firsts_.clear();
+    const auto finish = [&] {
+        if (n > 0) {
+            use();
+        }
+        n = 0;
+        owners_.clear();
+        firsts_.clear();
+    };
+    for (int m = 0; m < atoms.n; ++m) {
+        const Range first = range(triple.b, atoms.atoms[m]);
+        const int n_second = block_->count(triple.c, atoms.atoms[m]);
+        const auto n_products = [&](int j) { return triple.is_alike() ? first.end - j : n_second; };
+        for (int j = first.begin; j < first.end && n_second > 0;) {
+            const int begin = j;
+            int end = n;
+            for (; j < first.end && end + n_products(j) <= bundles_.most(); ++j) {
+                end += n_products(j);
+            }
+            if (end > n) {
+                owners_.push_back({n, n + (triple.is_alike() ? j - begin : 0), end, m});
+                firsts_.push_back({begin, j});
+                n = end;
+            }
+            if (j < first.end || static_cast<int>(owners_.size()) == kMostOwners) {
+                finish();
+            }
+        }
+    }
+    finish();
+}
+
+/// rows_ for an owner of products: those of some first neighbours. Squares, if there are any, lie before them.
+template <class Real>
+void SeE3<Real>::make_rows(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Owner& owner, Range first) {
+    const Range second = range(triple.c, atoms.atoms[owner.row]);
     n_rows_ = 0;
-    const auto end_of = [&](int begin, int end) {  // of what still has room in the list
-        return std::min(end, begin + kMostBundled - n);
-    };
-    const auto add = [&](int n_products) {
-        n += n_products;
-        if (n == kMostBundled) {
-            use(n);
-            n = 0;
-            squares_.begin = squares_.end;
-            n_rows_ = 0;
-        }
-    };
-    while (is_alike && squares_.end < first.end) {
-        squares_.end = end_of(squares_.begin, first.end);
-        add(squares_.end - squares_.begin);
-    }
+    int place = owner.begin_weighted;
     for (int j = first.begin; j < first.end; ++j) {
-        for (int k = is_alike ? j + 1 : second.begin; k < second.end;) {
-            const int begin = k;
-            k = end_of(begin, second.end);
-            ProductRow& row = rows_.data()[n_rows_++];
-            row.j = j;
-            row.begin = begin;
-            row.end = k;
-            row.place = n;
-            add(k - begin);
-        }
-    }
-    if (n > 0) {
-        use(n);
+        const int begin = triple.is_alike() ? j + 1 : second.begin;
+        rows_.data()[n_rows_++] = {j, begin, second.end, place};
+        place += second.end - begin;
     }
 }
 
-/// The n products of squares_ and rows_ in bundles.
+/// The products of owners_ and firsts_ in bundles.
 template <class Real>
-BundleList<Real> SeE3<Real>::make_list(const PackedTriple<Real>& triple, int n) {
-    const int n_squares = squares_.end - squares_.begin;
-    kernels_.triples.square(vectors(), squares_.begin, squares_.end, products_.distance);
-    kernels_.triples.multiply(vectors(), rows_.data(), n_rows_, products_.distance);
-    if (is_gated_) {
-        kernels_.triples.weigh_squares(pairs_.environment[0], squares_.begin, squares_.end, products_.environment[1]);
-        kernels_.triples.weigh(pairs_.environment[0], rows_.data(), n_rows_, products_.environment[1]);
+BundleList<Real> SeE3<Real>::make_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms) {
+    BundleList<Real> list = bundles_.room(owners_, triple.frequent, triple.is_alike() ? Real(2) : Real(1));
+    const OtherArguments<Real>& others = bundles_.others();
+    int n_others = 0;
+    for (int number = 0; number < list.n_owners; ++number) {
+        const Owner& owner = owners_[static_cast<std::size_t>(number)];
+        const Range first = firsts_[static_cast<std::size_t>(number)], squares = triple.is_alike() ? first : Range{0, 0};
+        make_rows(triple, atoms, owner, first);
+        kernels_.triples.square(vectors(), squares.begin, squares.end, list.x + owner.begin);
+        kernels_.triples.multiply(vectors(), rows_.data(), n_rows_, list.x);
+        if (is_gated_) {
+            kernels_.triples.weigh_squares(pairs_.environment[0], squares.begin, squares.end, list.w + owner.begin);
+            kernels_.triples.weigh(pairs_.environment[0], rows_.data(), n_rows_, list.w);
+        }
+        n_others = kernels_.bundles.find_others(triple.frequent, list.x, owner, number, n_others, others);
     }
-    kernels_.triples.locate(triple.table->grid, n, {products_.interval, products_.distance});
-    const Arguments<Real> arguments = {products_.interval, products_.distance, products_.environment[1]};
-    const BundledArguments<Real> bundled = bundles_.room();
-    const auto bundle = kernels_.bundles.bundle[n_components()];
-    const int n_single = bundle(arguments, 0, n_squares, 0, bundles_.scratch(), bundled);
-    const int n_bundles = bundle(arguments, n_squares, n, n_single, bundles_.scratch(), bundled);
-    return {bundled, n_bundles, n_single, triple.b == triple.c ? Real(2) : Real(1)};
+    kernels_.triples.locate(triple.table->grid, n_others, {others.interval, others.distance});
+    list.n_bundles = kernels_.bundles.bundle[n_components()](others, n_others, list.w, bundles_.scratch(), list.bundled);
+    return list;
 }
 
 template <class Real>
@@ -113,21 +124,18 @@ void SeE3<Real>::compute_moments(const PackedDescriptor<Real>& descriptor, const
     bundles_.forget();
     for (const PackedTriple<Real>& triple : descriptor.triples) {
         const int size = n_components() * triple.table->stride;
+        std::fill_n(of_block_.data(), atoms.n * size, Real(0));
+        for_each_list(triple, atoms, [&] {
+            const BundleList<Real> list = make_list(triple, atoms);
+            kernels_.bundles.compute_moments[n_components()](*triple.table, list, bundles_.scratch(), of_block_.data());
+            bundles_.keep(list);
+        });
         for (int first = 0; first < atoms.n; first += kGroup) {
             const int n_group = std::min(kGroup, atoms.n - first);
-            std::fill_n(of_group_.data(), n_group * size, Real(0));
-            for (int m = 0; m < n_group; ++m) {
-                Real* sums = of_group_.data() + m * size;
-                in_lists(triple, atoms.atoms[first + m], [&](int n) {
-                    const BundleList<Real> list = make_list(triple, n);
-                    bundles_.keep(list, n);
-                    kernels_.bundles.compute_moments[n_components()](*triple.table, list, bundles_.scratch(), sums);
-                });
-            }
             for_each_row(triple, [&](int row, int number) {
                 Real* of_row = moments + static_cast<std::ptrdiff_t>(row) * atoms.lanes + first;
                 for (int m = 0; m < n_group; ++m) {
-                    of_row[m] = of_group_.data()[m * size + number] * static_cast<Real>(triple.inverse_divisor);
+                    of_row[m] = of_block_.data()[(first + m) * size + number] * static_cast<Real>(triple.inverse_divisor);
                 }
             });
         }
@@ -150,39 +158,39 @@ template <class Real>
 void SeE3<Real>::reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient) {
     for (const PackedTriple<Real>& triple : descriptor.triples) {
         const int size = n_components() * triple.table->stride;
-        std::fill_n(of_group_.data(), kGroup * size, Real(0));  // of channels that are in no moment it stays 0
+        std::fill_n(of_block_.data(), atoms.n * size, Real(0));  // of channels that are in no moment it stays 0
         for (int first = 0; first < atoms.n; first += kGroup) {
             const int n_group = std::min(kGroup, atoms.n - first);
             for_each_row(triple, [&](int row, int number) {
                 const Real* of_row = gradient + static_cast<std::ptrdiff_t>(row) * atoms.lanes + first;
                 for (int m = 0; m < n_group; ++m) {
-                    of_group_.data()[m * size + number] = of_row[m] * static_cast<Real>(triple.inverse_divisor);
+                    of_block_.data()[(first + m) * size + number] = of_row[m] * static_cast<Real>(triple.inverse_divisor);
                 }
             });
-            for (int m = 0; m < n_group; ++m) {
-                in_lists(triple, atoms.atoms[first + m], [&](int n) {
-                    BundleList<Real> list;
-                    if (!bundles_.take_kept(list)) {
-                        list = make_list(triple, n);
-                    }
-                    reverse_list(*triple.table, list, of_group_.data() + m * size);
-                });
-            }
         }
+        for_each_list(triple, atoms, [&] {
+            const BundleList<Real>* kept = bundles_.take_kept();
+            reverse_list(triple, atoms, kept == nullptr ? make_list(triple, atoms) : *kept);
+        });
     }
 }
 
-/// dE/dv and, of gates, dE/dsw of the neighbours += what the listed products add; weights (components, stride): dE/dsums.
+/// dE/dv and, of gates, dE/dsw of the neighbours += what the products of a list add; of_block_: dE/dsums.
 template <class Real>
-void SeE3<Real>::reverse_list(const PackedTable<Real>& table, const BundleList<Real>& list, const Real* weights) {
-    Real *of_products = products_.reverse_environment[0], *of_weights = products_.reverse_environment[1];
-    kernels_.bundles.reverse_moments[n_components()](table, list, bundles_.scratch(), weights, of_products, of_weights);
-    kernels_.triples.reverse_squares(vectors(), squares_.begin, squares_.end, of_products);
-    kernels_.triples.reverse(vectors(), rows_.data(), n_rows_, of_products);
-    if (is_gated_) {
-        Real *sw = pairs_.environment[0], *reverse_sw = pairs_.reverse_environment[0];
-        kernels_.triples.reverse_weighted_squares(sw, reverse_sw, squares_.begin, squares_.end, of_weights);
-        kernels_.triples.reverse_weights(sw, reverse_sw, rows_.data(), n_rows_, of_weights);
+void SeE3<Real>::reverse_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const BundleList<Real>& list) {
+    kernels_.bundles.reverse_moments[n_components()](*triple.table, list, bundles_.scratch(), of_block_.data(), reverse_x_,
+                                                     reverse_w_);
+    for (int number = 0; number < list.n_owners; ++number) {
+        const Owner& owner = owners_[static_cast<std::size_t>(number)];
+        const Range first = firsts_[static_cast<std::size_t>(number)], squares = triple.is_alike() ? first : Range{0, 0};
+        make_rows(triple, atoms, owner, first);
+        kernels_.triples.reverse_squares(vectors(), squares.begin, squares.end, reverse_x_ + owner.begin);
+        kernels_.triples.reverse(vectors(), rows_.data(), n_rows_, reverse_x_);
+        if (is_gated_) {
+            Real *sw = pairs_.environment[0], *reverse_sw = pairs_.reverse_environment[0];
+            kernels_.triples.reverse_weighted_squares(sw, reverse_sw, squares.begin, squares.end, reverse_w_ + owner.begin);
+            kernels_.triples.reverse_weights(sw, reverse_sw, rows_.data(), n_rows_, reverse_w_);
+        }
     }
 }
 
@@ -208,8 +216,8 @@ void SeE3<Real>::reverse(const PackedDescriptor<Real>& descriptor, const BlockAt
 
 template <class Real>
 std::size_t SeE3<Real>::bytes() const {
-    return sizeof(*this) + doubles_.bytes() + reals_.bytes() + listed_.bytes() + intervals_.bytes() + bundles_.bytes() +
-           rows_.bytes() + of_group_.bytes() + moments_.bytes();
+    return sizeof(*this) + doubles_.bytes() + reals_.bytes() + reverse_.bytes() + bundles_.bytes() + rows_.bytes() +
+           of_block_.bytes() + moments_.bytes() + bytes_of(owners_) + bytes_of(firsts_);
 }
 
 template class SeE3<double>;

@@ -34,9 +34,10 @@ private:
     void compute_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* moments);
     void reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
     template <class Use>
-    void in_lists(const PackedTriple<Real>& triple, int atom, const Use& use);
-    BundleList<Real> make_list(const PackedTriple<Real>& triple, int n);
-    void reverse_list(const PackedTable<Real>& table, const BundleList<Real>& list, const Real* weights);
+    void for_each_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Use& use);
+    void make_rows(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Owner& owner, Range first);
+    BundleList<Real> make_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms);
+    void reverse_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const BundleList<Real>& list);
     template <class Use>
     void for_each_row(const PackedTriple<Real>& triple, const Use& use) const;
     Range range(int b, int atom) const { return {block_->first(b, atom), block_->first(b, atom) + block_->count(b, atom)}; }
@@ -52,16 +53,16 @@ private:
     const BlockPairs* block_ = nullptr;
     bool is_gated_ = false;     // the descriptor of the block
     PairArrays<Real> pairs_{};  // of 4 components; environment[0] is sw of a gated one, environment[1 .. 3] is v
-    // A list of products of one atom, as pairs of 1 or 2 components: interval, distance, environment[1] (w), reverse_environment[0 .. 1].
-    PairArrays<Real> products_{};
-    Range squares_{};                // what they are of: first these neighbours, each with itself
-    AlignedArray<ProductRow> rows_;  // then different ones
+    // A list of products: whose they are, and with which first neighbours.
+    std::vector<Owner> owners_;
+    std::vector<Range> firsts_;
+    AlignedArray<ProductRow> rows_;  // of one owner
     int n_rows_ = 0;
     Bundles<Real> bundles_;
+    Real *reverse_x_ = nullptr, *reverse_w_ = nullptr;  // dE/dx of the products and dE/dw
     AlignedArray<double> doubles_;
-    AlignedArray<Real> reals_, listed_;
-    AlignedArray<std::int32_t> intervals_;
-    AlignedArray<Real> of_group_;  // (atoms, components, stride) sums over pairs of neighbours, or their gradient
+    AlignedArray<Real> reals_, reverse_;
+    AlignedArray<Real> of_block_;  // (atoms, components, stride) sums over pairs of neighbours, or their gradient
     AlignedArray<Real> moments_;   // direct form: C (n_moments, components, lanes), then dE/dC
 };
 
