@@ -12,6 +12,7 @@
 
 #include "allocation_counter.hpp"
 #include "descriptor_models.hpp"
+#include "engine.hpp"
 #include "kokkos_test.hpp"
 
 namespace {
@@ -240,6 +241,32 @@ std::string name_of_test(const testing::TestParamInfo<std::tuple<Way, Case>>& in
 
 INSTANTIATE_TEST_SUITE_P(Each, NeighbourRules, testing::Combine(testing::ValuesIn(ways()), testing::ValuesIn(kCases)),
                          name_of_test);
+
+/// A centre whose energy has the factor 0, as one part of a model leaves it to another, is as one that is not in the list: it does not
+/// say that it has too many neighbours.
+TEST(NeighbourRulesOnTheHost, CentresOfFactor0AreNotThere) {
+    const System system = random_system();
+    for (const Case& c : kCases) {
+        List all = all_of(system), some = all;
+        dpc::NeighbourRows rows = all.rows(system.tags), of_some = some.rows(system.tags);
+        std::vector<double> factors(system.types.size(), 0.0);
+        some.centres.clear();
+        for (std::size_t i = 0; i < factors.size(); i += 2) {
+            factors[i] = 1;
+            some.centres.push_back(static_cast<int>(i));
+        }
+        of_some.n_centres = static_cast<int>(some.centres.size());
+        std::vector<double> forces(system.x.size()), expected_forces(system.x.size());
+        const auto engine = dpc::host::make_engine(model_of(c), {}), expected = dpc::host::make_engine(model_of(c), {});
+        engine->set_neighbours(system.n(), system.types.data(), rows);
+        expected->set_neighbours(system.n(), system.types.data(), of_some);
+        engine->compute({system.x.data()}, factors.data(), {forces.data()});
+        expected->compute({system.x.data()}, nullptr, {expected_forces.data()});
+        EXPECT_EQ(engine->overflow.n_over_sel, expected->overflow.n_over_sel) << c.name;
+        EXPECT_GT(expected->overflow.n_over_sel, 0) << c.name;
+        expect_same(forces, expected_forces, kSameForceDouble, c.name);
+    }
+}
 
 TEST(NeighbourRulesOnTheHost, AStepAllocatesNothing) {
     const System system = random_system();

@@ -297,7 +297,7 @@ void BlockEvaluator<Real>::keep_nearest(const NeighbourBlocks& list, const Block
     BlockPairs& pairs = gathered_.pairs;
     const bool is_united = ordinary_type(block).descriptors.size() > 1;
     Overflow of_shared_list;  // what is said of it each descriptor says
-    nearest_.keep(list, block, x, length, pairs, is_united && nearest_.is_shared() ? of_shared_list : sums.overflow);
+    nearest_.keep(list, block, factors_, x, length, pairs, is_united && nearest_.is_shared() ? of_shared_list : sums.overflow);
     if (is_united) {
         narrow(ordinary_type(block));
     }
@@ -335,7 +335,7 @@ void BlockEvaluator<Real>::keep_own(const NeighbourBlocks& list, const Block& bl
     for (const PackedDescriptor<Real>& descriptor : ordinary_type(block).descriptors) {
         const auto index = static_cast<std::size_t>(descriptor.index);
         if (!own_nearest_.empty() && is_crowded_[index] != 0) {
-            own_nearest_[index].keep(list, block, x, length, narrowed_[index].pairs, sums.overflow);
+            own_nearest_[index].keep(list, block, factors_, x, length, narrowed_[index].pairs, sums.overflow);
             narrowed_[index].pad(descriptor.rcut * descriptor.rcut);
         }
     }

@@ -31,11 +31,13 @@ void NearestNeighbours::reserve(const NeighbourBlocks& list) {
     kept_.resize(descriptor_.sel.size());
 }
 
-void NearestNeighbours::keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, BlockPairs& pairs,
-                             Overflow& overflow) {
+void NearestNeighbours::keep(const NeighbourBlocks& list, const Block& block, const double* factors, const double* x,
+                             double length, BlockPairs& pairs, Overflow& overflow) {
     bool has_gaps = false;
     for (int k = 0; k < block.n_atoms; ++k) {
-        has_gaps = choose(list, block, k, x, length, pairs, overflow) || has_gaps;
+        const int centre = list.centres[static_cast<std::size_t>(block.first_centre + k)];
+        const bool is_left_out = factors != nullptr && factors[centre] == 0;
+        has_gaps = (!is_left_out && choose(list, block, k, x, length, pairs, overflow)) || has_gaps;
     }
     if (has_gaps) {
         close_gaps(block, pairs);

@@ -29,10 +29,10 @@ public:
     /// The same for neighbours of all types together, also those that no step counts, where these share the slots.
     bool may_overflow_shared(int n) const { return rule_ == NeighbourRule::mixed && n > n_slots_; }
     bool is_shared() const { return rule_ == NeighbourRule::mixed; }
-    /// Leave the neighbours that the rule keeps of each centre. x, length: as gather_pairs had them. overflow gets the centres that
-    /// have too many neighbours of all types together only.
-    void keep(const NeighbourBlocks& list, const Block& block, const double* x, double length, BlockPairs& pairs,
-              Overflow& overflow);
+    /// Leave the neighbours that the rule keeps of each centre. factors: as BlockEvaluator::evaluate has them; x, length: as gather_pairs
+    /// had them. overflow gets the centres that have too many neighbours of all types together only.
+    void keep(const NeighbourBlocks& list, const Block& block, const double* factors, const double* x, double length,
+              BlockPairs& pairs, Overflow& overflow);
     std::size_t bytes() const { return bytes_of(candidates_) + bytes_of(kept_); }
 
 private:
