@@ -13,6 +13,7 @@
 namespace {
 
 std::atomic<long> n_allocations{0}, n_aligned{0}, n_live{0}, n_live_bytes{0};
+std::atomic<long> n_before_failure{-1};
 
 /// Large blocks are not mapped page by page, so that all are rounded up by a few bytes only.
 const int all_from_the_heap = mallopt(M_MMAP_THRESHOLD, 1 << 30);
@@ -25,6 +26,9 @@ void* count(void* memory) {
     }
     return memory;
 }
+
+/// Whether this one is the one that was to fail.
+bool fails() { return n_before_failure >= 0 && n_before_failure-- == 0; }
 
 void forget(void* memory) {
     if (memory != nullptr) {
@@ -44,9 +48,9 @@ void* __real_aligned_alloc(std::size_t, std::size_t);
 int __real_posix_memalign(void**, std::size_t, std::size_t);
 void __real_free(void*);
 
-void* __wrap_malloc(std::size_t n) { return count(__real_malloc(n)); }
+void* __wrap_malloc(std::size_t n) { return fails() ? nullptr : count(__real_malloc(n)); }
 
-void* __wrap_calloc(std::size_t n, std::size_t size) { return count(__real_calloc(n, size)); }
+void* __wrap_calloc(std::size_t n, std::size_t size) { return fails() ? nullptr : count(__real_calloc(n, size)); }
 
 void* __wrap_realloc(void* old, std::size_t n) {
     forget(old);
@@ -55,7 +59,7 @@ void* __wrap_realloc(void* old, std::size_t n) {
 
 void* __wrap_aligned_alloc(std::size_t alignment, std::size_t n) {
     ++n_aligned;
-    return count(__real_aligned_alloc(alignment, n));
+    return fails() ? nullptr : count(__real_aligned_alloc(alignment, n));
 }
 
 int __wrap_posix_memalign(void** to, std::size_t alignment, std::size_t n) {
@@ -97,5 +101,7 @@ long allocations() { return n_allocations; }
 long aligned_allocations() { return n_aligned; }
 long live_allocations() { return n_live; }
 long live_bytes() { return n_live_bytes; }
+void fail_after(long n) { n_before_failure = n; }
+bool has_failed() { return n_before_failure < 0; }
 
 }  // namespace dpc::test

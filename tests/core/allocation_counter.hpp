@@ -9,6 +9,9 @@ long allocations();          // all of them
 long aligned_allocations();  // of these, by aligned_alloc
 long live_allocations();     // those that were not freed
 long live_bytes();           // their bytes, each rounded up by the allocator
+/// After n more there is no memory once; n < 0: there is.
+void fail_after(long n);
+bool has_failed();
 /// By how much the allocator rounds up at most, bytes.
 constexpr long kRounding = 48;
 

@@ -108,6 +108,41 @@ TEST(ListInPlace, IsTheCopy) {
     }
 }
 
+/// Wherever memory fails while a list is taken: the evaluator has none then, and takes the next one.
+TEST(OutOfMemory, LeavesNoList) {
+    const auto model = the_model();
+    const OpenSystem few(20), many(300);
+    const auto take = [](Evaluator& evaluator, const OpenSystem& system) {
+        evaluator.set_neighbours(system.n_atoms(), system.types.data(), system.list());
+    };
+    const auto energy_of = [](Evaluator& evaluator, const OpenSystem& system) {
+        std::vector<double> forces(system.x.size());
+        return evaluator.compute({system.x.data()}, {forces.data()}).energy;
+    };
+    Evaluator sound(model, 2);
+    take(sound, many);
+    const double expected = energy_of(sound, many);
+    int n_failures = 0;
+    for (bool has_failed = true; has_failed; ++n_failures) {
+        Evaluator evaluator(model, 2);
+        take(evaluator, few);
+        const dpc::NeighbourRows rows = many.list();
+        fail_after(n_failures);
+        try {
+            evaluator.set_neighbours(many.n_atoms(), many.types.data(), rows);
+            has_failed = dpc::test::has_failed();
+        } catch (const std::bad_alloc&) {
+        }
+        fail_after(-1);
+        if (has_failed) {
+            EXPECT_THROW(energy_of(evaluator, many), dpc::InputError) << n_failures;
+            take(evaluator, many);
+        }
+        EXPECT_EQ(energy_of(evaluator, many), expected) << n_failures;
+    }
+    EXPECT_GT(n_failures, 30);
+}
+
 TYPED_TEST(Memory, OfABlock) {
     const auto model = the_model();
     const dpc::PackedModel<TypeParam> packed(model, dpc::SmallProducts::single);

@@ -86,11 +86,13 @@ private:
     Grouping grouping_;
     const Kernels<Real>& kernels_;
     std::shared_ptr<NeighbourBlocks> list_ = std::make_shared<NeighbourBlocks>();  // maybe other engines', too
+    bool has_list_ = false;                                                        // and room for all of it
     std::deque<Thread> threads_;
 };
 
 template <class Real>
 void HostEngine<Real>::set_neighbours(int n_all, const int* types, const NeighbourRows& rows) {
+    has_list_ = false;
     if (list_.use_count() > 1) {
         list_ = std::make_shared<NeighbourBlocks>();
     }
@@ -101,9 +103,10 @@ void HostEngine<Real>::set_neighbours(int n_all, const int* types, const Neighbo
 template <class Real>
 bool HostEngine<Real>::share_neighbours(const Engine& other) {
     const auto* host = dynamic_cast<const HostEngine*>(&other);
-    if (host == nullptr || !(host->list_->grouping == grouping_)) {
+    if (host == nullptr || !host->has_list_ || !(host->list_->grouping == grouping_)) {
         return false;
     }
+    has_list_ = false;
     list_ = host->list_;
     reserve_blocks();
     return true;
@@ -114,6 +117,7 @@ void HostEngine<Real>::reserve_blocks() {
     for (Thread& thread : threads_) {
         thread.blocks.reserve(*list_);
     }
+    has_list_ = true;
 }
 
 /// Outside the parallel region, where a failed allocation can be reported.
@@ -211,7 +215,7 @@ Totals HostEngine<Real>::collect(const Output& output) {
 
 template <class Real>
 Totals HostEngine<Real>::compute(const Inputs& inputs, const double* factors, const Output& output) {
-    if (list_->thread_blocks.empty()) {
+    if (!has_list_) {
         throw InputError("compute was called before set_neighbours");
     }
     check_finite(inputs.x, list_->n_all);
