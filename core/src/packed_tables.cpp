@@ -202,9 +202,9 @@ void PackedModel<Real>::add_limits(int a, PackedType<Real>& type) const {
         TypePairLimits& limits = type.limits[static_cast<std::size_t>(b)];
         for (const PackedDescriptor<Real>& descriptor : type.descriptors) {
             const PackedTypePair<Real>& pair = descriptor.type_pairs[static_cast<std::size_t>(b)];
-            limits.sel = type.descriptors.size() == 1 && !descriptor.shares_slots
-                             ? pair.sel
-                             : limits.sel;  // also where only too many of all types are counted
+            if (type.descriptors.size() == 1 && !descriptor.shares_slots) {
+                limits.sel = pair.sel;  // also where only too many of all types are counted
+            }
             if (!math::is_counted(pair.kind)) {
                 continue;
             }

@@ -277,8 +277,7 @@ def draw_structure(rng: np.random.Generator, case: Case) -> Structure:
 
 class Evaluators:
     """The compiled evaluator with some instruction sets, a process each: the choice is made when a program starts; and, where
-    there
-    is a build with Kokkos, its evaluator in this one."""
+    there is a build with Kokkos, its evaluator in this one."""
 
     def __init__(self, isas: Sequence[str], kokkos: ModuleType | None = None) -> None:
         self.isas, self._kokkos = isas, kokkos

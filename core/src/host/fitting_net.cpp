@@ -14,6 +14,7 @@ Real last_weight(const PackedLayer<Real>& last, int neuron) {
 }
 
 }  // namespace
+
 template <class Real>
 void NetScratch<Real>::reserve(const PackedModel<Real>& model, int lanes) {
     const PackedSet<Real>& set = model.close();  // has the most of everything else

@@ -18,12 +18,12 @@ struct NetScratch {
     std::size_t bytes() const;
 };
 
-/// input (n_products, lanes) -> energy (lanes), bias of the type not included.
+/// input (n_features, lanes) -> energy (lanes), bias of the type not included.
 template <class Real>
 void compute_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, Lanes lanes,
                          const Real* input, NetScratch<Real>& scratch, double* energy);
 
-/// After compute_fitting_net on the same block: reverse_input (n_products, lanes) = dE/dinput.
+/// After compute_fitting_net on the same block: reverse_input (n_features, lanes) = dE/dinput.
 template <class Real>
 void reverse_fitting_net(const Kernels<Real>& kernels, const std::vector<PackedLayer<Real>>& layers, Lanes lanes,
                          NetScratch<Real>& scratch, Real* reverse_input);
