@@ -90,15 +90,17 @@ def close_structures(model: ModelDescription, low: Array, high: Array, distances
 
 def with_parameters(model: ModelDescription, structures: Sequence[Structure]) -> list[Structure]:
     """The same with frame and atomic parameters, of models that take some: a frame's own, where the training data have them, else
-    such as these had, from even distributions of their means and standard deviations. Raises InputError for frames with another
-    number of them than the model takes."""
+    such as these had, from even distributions of their means and standard deviations, and in every second structure the default
+    ones, which may lie outside. Raises InputError for frames with another number of them than the model takes."""
     p = model.fitting.parameters
     out = []
-    for structure in structures:
+    for k, structure in enumerate(structures):
         rng = np.random.RandomState(zlib.crc32(structure.name.encode()))
         rows = rng.uniform(-SPREAD, SPREAD, (len(structure.types), p.n_fparam + p.n_aparam))
         values = p.mean + rows / np.where(p.scale == 0, 1.0, p.scale)
         frame = values[:1, : p.n_fparam].ravel() if len(values) else p.fparam_mean
+        if p.default_fparam is not None and k % 2 == 1:
+            frame = p.default_fparam
         fparam = _own_or_made("fparam", structure.fparam, frame, structure.name)
         aparam = _own_or_made("aparam", structure.aparam, values[:, p.n_fparam :], structure.name)
         out.append(replace(structure, fparam=fparam, aparam=aparam))

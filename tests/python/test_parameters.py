@@ -251,3 +251,17 @@ def test_the_calculator(model, make_structure, tmp_path):
     atoms.calc.set(aparam=None)
     with pytest.raises(InputError, match="give aparam"):
         atoms.get_potential_energy()
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_default_frame_parameters_far_from_those_of_training(make_model, make_structure, seed):
+    """What is left out of the first layer is chosen and judged at the default parameters, too."""
+    far = Parameters([0.5, 300.0], [2.0, 0.1], default_fparam=[8.0, 300.0])  # 15 standard deviations from the mean
+    model = with_parameters(make_model(seed, kind="se_e2_r", widths=(1, 12, 24), fitting_activation="softplus"), far)
+    built = build(model, M)
+    assert within(built.measured.double, FORCE)
+    core = calculator._core().Model.from_bytes(to_bytes(built.tables))
+    for k in range(3):
+        structure = make_structure(seed=k)
+        expected = reference.evaluate(model, *structure)
+        assert within(difference(calculator.evaluate(core, *structure), expected, len(structure[0])), FORCE)
