@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 log = logging.getLogger("pybuild")
 
 OUT_OF_MEMORY = "error: not enough memory ({}); use a machine with more, or fewer training data"
+MANY_TYPES = 20  # every pair of them may have a table of its own, and structures to be measured on
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ends
 FRAMES, ATOMS = 6, 600  # of the training data, that the accuracy is measured on
 
@@ -158,7 +159,7 @@ def _together(comm: Any | None, work: Callable[[], Result]) -> Result:
 
 def _inputs(o: argparse.Namespace) -> tuple[Any, list[Any], Any]:
     """Model, systems and options, with all checks that need no computing."""
-    from .readers import is_model, read_model
+    from .readers import can_leave_types_out, is_model, read_model
 
     _check_log(o)
     _say_what_has_no_effect(o)
@@ -166,6 +167,9 @@ def _inputs(o: argparse.Namespace) -> tuple[Any, list[Any], Any]:
     given = {"the model": o.model, "the input script": o.training_script or "", "the log": o.log_path or ""}
     check_target(o.tables, given, is_model)
     model = read_model(o.model, **_choices(o), keep_types=o.keep_types)
+    if model.n_types >= MANY_TYPES and o.keep_types is None and can_leave_types_out(model):
+        remark = "note: tables of all %d types take long; --keep-types NAME ... builds those that will be simulated"
+        log.info(remark, model.n_types)
     if o.min_nbor_dist is not None:
         check_smallest(o.min_nbor_dist, model.rcut, "--min-nbor-dist")
     return model, _training_systems(o, model.type_map), options

@@ -63,10 +63,12 @@ def symmetric(pairs: Any) -> frozenset[tuple[int, int]]:
 
 def slot_statistics(variables: Tree, n_types: int, n_slots: int, n_components: int) -> tuple[Array, Array]:
     """mean and std (N, components) from the per-slot arrays davg and dstd (N, n_slots, components), whose slots must agree."""
+    if n_slots == 0:
+        raise ReadError("descriptor.sel is 0 for all types: no atom has neighbours")
     found = []
     for name in ("davg", "dstd"):
         array = variables[name]
-        if array.shape != (n_types, n_slots, n_components) or n_slots == 0:
+        if array.shape != (n_types, n_slots, n_components):
             raise ReadError(
                 f"descriptor statistics {name} have shape {array.shape}, must be ({n_types}, {n_slots}, {n_components})"
             )

@@ -203,7 +203,7 @@ class ModelDescription:
             require(
                 isinstance(name, str) and name != "" and len(name.split()) == 1 and name == name.strip(),
                 "type_map",
-                f"has the name {name!r}",
+                f"has the name {name!r}: must be a word without blanks, which pair_coeff can name",
             )
         require(len(set(names)) == len(names), "type_map", f"names a type twice: {' '.join(names)}")
         require(len(self.descriptors) > 0, "descriptors", "is empty")
@@ -243,7 +243,7 @@ def _check_fitting(f: EnergyFitting, n_types: int, descriptors: Sequence[Descrip
     check_array(f.energy_bias, "fitting.energy_bias", (n_types,))
     check_types(f.vacuum_subtracted, "fitting.vacuum_subtracted", n_types)
     check_types(f.excluded, "fitting.excluded", n_types)
-    require(len(f.excluded) < n_types, "fitting.excluded", "has all types: nothing is left to evaluate")
+    require(len(f.excluded) < n_types, "fitting.excluded", "has all types (atom_exclude_types): nothing is left to evaluate")
 
 
 def _check_parameters(p: Parameters) -> None:

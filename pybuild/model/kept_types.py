@@ -35,6 +35,12 @@ def keep_types(model: AnyModel, names: Sequence[str]) -> AnyModel:
     return _network(model, [model.type_map.index(name) for name in kept], "--keep-types")
 
 
+def can_leave_types_out(model: AnyModel) -> bool:
+    """Whether keep_types can: no descriptor has slots that belong to types."""
+    parts = model.parts if isinstance(model, CombinedModel) else (model,)
+    return all(d.shares_slots for part in parts if isinstance(part, ModelDescription) for d in part.descriptors)
+
+
 def with_types(part: Part, names: Sequence[str], why: str) -> Part:
     """The same of some of its types in another order. Raises InputError where types are left out whose slots are their own; why:
     begins its message."""
@@ -62,7 +68,7 @@ def _pair_table(table: PairTable, kept: list[int]) -> PairTable:
 
 
 def _network(model: ModelDescription, kept: list[int], why: str) -> ModelDescription:
-    if len(kept) < model.n_types and not all(d.shares_slots for d in model.descriptors):
+    if len(kept) < model.n_types and not can_leave_types_out(model):
         raise InputError(f"{why}: each type has slots of its own, which add something where they are empty; leave it out")
     restricted = replace(
         model,

@@ -19,6 +19,7 @@ from ..errors import InputError, PybuildError, ReadError, UnsupportedModel, prin
 from ..model import kept_types
 from ..model.combined import AnyModel
 from ..model.description import Provenance
+from ..model.kept_types import can_leave_types_out as can_leave_types_out
 from . import other_files
 from .deepmd import tensorflow, torch, trees
 from .files import graphdef, restricted_pickle

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from command_line import ENVIRONMENT, command, fails, mpirun, run, write_system
 
+import pybuild.cli
 import pybuild.readers
 from pybuild.arguments import parse
 from pybuild.cli import main
@@ -231,6 +232,18 @@ def test_names_apart_by_spaces_or_commas(words):
     assert parse("compress", ["model", "tables", "--types", *words, "--keep-types", *words]).types == ["O", "H"]
     assert parse("show", ["model", "--types", *words]).types == ["O", "H"]
     assert parse("verify", ["model", "tables", "--keep-types", *words]).keep_types == ["O", "H"]
+
+
+@pytest.mark.parametrize(
+    ("file", "words", "is_said"),
+    [("dpa1/smooth.pth", [], True), ("dpa1/smooth.pth", ["--keep-types", "A"], False), ("options/atom_exclude.pth", [], False)],
+)
+def test_models_for_many_elements(tmp_path, capsys, monkeypatch, file, words, is_said):
+    """Where some of them can be left out, it is said."""
+    monkeypatch.setattr(pybuild.cli, "MANY_TYPES", 3)
+    assert main([str(REPOSITORY / "tests" / "data" / file), str(tmp_path / "t.bin"), "--min-nbor-dist", "1", *words]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("note: tables of all 3 types take long; --keep-types NAME ... ") == is_said
 
 
 @pytest.mark.parametrize("option", ["--types", "--keep-types"])

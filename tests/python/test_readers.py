@@ -783,6 +783,9 @@ def test_trees_whose_parts_do_not_fit():
     tree["descriptor"]["sel"] = [2, 4]
     with pytest.raises(ReadError, match="davg have shape"):
         _describe(tree)
+    tree["descriptor"]["sel"] = [0, 0]
+    with pytest.raises(ReadError, match="sel is 0 for all types"):
+        _describe(tree)
     tree = _tree()
     tree["descriptor"]["embeddings"]["networks"].pop()
     with pytest.raises(ReadError, match="1 embedding nets for 2 types: 2 are needed"):
