@@ -165,6 +165,7 @@ host::Kernels<Real> timed_kernels() {
     time<Real, locate, &K::table, &Table::locate>(kernels);
     time<Real, compute_moments, &K::table, &Table::compute_moments>(kernels);
     time<Real, reverse_moments, &K::table, &Table::reverse_moments>(kernels);
+    time<Real, locate_triples, &K::bundles, &Bundles::find_others>(kernels);
     time<Real, locate_triples, &K::bundles, &Bundles::bundle>(kernels);
     time<Real, compute_moments, &K::bundles, &Bundles::compute_moments>(kernels);
     time<Real, reverse_moments, &K::bundles, &Bundles::reverse_moments>(kernels);
