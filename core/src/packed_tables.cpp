@@ -58,24 +58,30 @@ double table_limit_of(const PackedDescriptor<Real>& descriptor, int b) {
     return distance_at(descriptor.environment, descriptor.rcut, x_end);
 }
 
-/// The two intervals nearest to 0, where products of vectors fall of which one is of a neighbour far from the centre.
+/// Knot number k.
+double knot_of(const Table& table, int k) {
+    for (const Table::Segment& segment : table.segments) {
+        if (k < segment.n_intervals) {
+            return segment.start + k * segment.step;
+        }
+        k -= segment.n_intervals;
+    }
+    return table.max();
+}
+
+/// Of a table over products, which goes as far on both sides of 0: the two intervals nearest to it, where products of vectors fall of
+/// which one is of a neighbour far from the centre.
 template <class Real>
 FrequentIntervals<Real> intervals_around_zero(const Table& table) {
-    std::vector<double> knots;
+    int with_zero = 0;
     for (const Table::Segment& segment : table.segments) {
-        for (int k = 0; k < segment.n_intervals; ++k) {
-            knots.push_back(segment.start + k * segment.step);
-        }
+        const double before = std::floor(-segment.start / segment.step);
+        with_zero += static_cast<int>(std::clamp(before, 0.0, static_cast<double>(segment.n_intervals)));
     }
-    knots.push_back(table.max());
-    if (knots.front() > 0 || knots.back() <= 0) {
-        return {};
-    }
-    const auto next = std::upper_bound(knots.begin(), knots.end() - 1, 0.0);
-    const bool is_before_middle = -*(next - 1) < *next;
-    const auto n = static_cast<int>(next - knots.begin()) - (is_before_middle ? 2 : 1);
-    const int first = std::clamp(n, 0, std::max(0, table.n_intervals - 2));
-    const auto knot = [&](int k) { return static_cast<Real>(knots[static_cast<std::size_t>(std::min(k, table.n_intervals))]); };
+    with_zero = std::min(with_zero, table.n_intervals - 1);
+    const bool is_in_first_half = -knot_of(table, with_zero) < knot_of(table, with_zero + 1);
+    const int first = std::clamp(is_in_first_half ? with_zero - 1 : with_zero, 0, std::max(0, table.n_intervals - 2));
+    const auto knot = [&](int k) { return static_cast<Real>(knot_of(table, std::min(k, table.n_intervals))); };
     return {first, {knot(first), knot(first + 1), knot(first + 2)}};
 }
 

@@ -135,17 +135,18 @@ inline std::shared_ptr<const Model> load_smooth(TableBuilder file, bool has_thir
 }
 
 /// Tables over products from `first` on, of 2, 3 and 1 channels.
-inline void add_product_tables(TableBuilder& file, int first, const std::vector<std::uint64_t>& ranks) {
+inline void add_product_tables(TableBuilder& file, int first, const std::vector<std::uint64_t>& ranks,
+                               const Segments& segments = kProducts) {
     for (std::size_t k = 0; k < ranks.size(); ++k) {
         const std::string prefix = "table." + std::to_string(static_cast<std::size_t>(first) + k) + ".";
-        add_smooth_table(file, prefix, ranks[k], 6, k == 1 ? kManyProducts : kProducts);
+        add_smooth_table(file, prefix, ranks[k], 6, k == 1 ? kManyProducts : segments);
     }
 }
 
-inline std::shared_ptr<const Model> triple_model(const std::vector<std::int32_t>& kinds) {
+inline std::shared_ptr<const Model> triple_model(const std::vector<std::int32_t>& kinds, const Segments& segments = kProducts) {
     TableBuilder file = small_triple_model();
     file.i32("descriptor.0.pair_kind", {2, 2}, kinds);
-    add_product_tables(file, 0, {2, 3, 1});
+    add_product_tables(file, 0, {2, 3, 1}, segments);
     const Bytes bytes = file.bytes();
     return Model::from_bytes(bytes.data(), bytes.size());
 }
@@ -182,6 +183,7 @@ inline std::vector<DescriptorCase> descriptor_cases() {
             {"file of two descriptors", load_smooth(two_descriptors(), true)},
             {"se_e3", triple_model({0, 0, 0, 0})},
             {"se_e3 with exclusions", triple_model({0, 0, 1, 0})},
+            {"se_e3, tables of one interval", triple_model({0, 0, 0, 0}, {{-6.0, 12.0, 1}})},
             {"se_e3, H without any pair", triple_model({0, 0, 1, 1})},
             {"se_e2_a and se_e3", two_and_three_bodies_model()}};
 }

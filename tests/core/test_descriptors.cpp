@@ -153,6 +153,28 @@ TEST(DescriptorForces, AreDerivativesOfPlainLoops) {
     }
 }
 
+/// 0 at a knot, in the second half of an interval, in the first one; a table of one interval.
+TEST(FrequentIntervals, AreThoseNearestToZero) {
+    struct Expected {
+        Segments segments;
+        int first;
+        std::array<double, 3> knots;
+    };
+    const std::vector<Expected> expected = {{kProducts, 27, {-0.1, 0.0, 0.1}},
+                                            {{{-1.0, 0.1, 9}, {-0.1, 0.15, 2}, {0.2, 0.1, 8}}, 9, {-0.1, 0.05, 0.2}},
+                                            {{{-1.0, 0.1, 8}, {-0.2, 0.15, 2}, {0.1, 0.1, 9}}, 8, {-0.2, -0.05, 0.1}},
+                                            {{{-1.0, 2.0, 1}}, 0, {-1.0, 1.0, 1.0}}};
+    for (const Expected& e : expected) {
+        SCOPED_TRACE(testing::Message() << "first interval " << e.first);
+        const dpc::PackedModel<double> packed(triple_model({0, 0, 0, 0}, e.segments));
+        const dpc::PackedTriple<double>& triple = packed.ordinary.types[0].descriptors[0].triples[0];
+        EXPECT_EQ(triple.frequent.first, e.first);
+        for (std::size_t k = 0; k < 3; ++k) {
+            EXPECT_NEAR(triple.frequent.knot[k], e.knots[k], 1e-14);
+        }
+    }
+}
+
 /// Around an atom, of neighbours inside the cut-off by type: products of two of them, by the types of both.
 std::array<int, 3> numbers_of_products(const OpenSystem& system, int i, double rcut) {
     std::array<int, 2> n = {0, 0};
@@ -171,13 +193,15 @@ TEST(ManyNeighbours, GiveTheSameInLargeAndSmallBlocks) {
     const OpenSystem system(200);
     const auto model = std::make_shared<Model>(*triple_model({0, 0, 0, 0}));
     model->descriptors.front().rcut = 6.9;
-    int n_products = 0, n_centres = 0;
+    int n_products = 0, n_alike = 0, n_centres = 0;
     for (int i = 0; i < system.n_atoms(); ++i) {
         const std::array<int, 3> n = numbers_of_products(system, i, model->descriptors.front().rcut);
         n_products += system.types[static_cast<std::size_t>(i)] == 0 ? n[0] + n[1] + n[2] : 0;
+        n_alike += system.types[static_cast<std::size_t>(i)] == 0 ? n[0] : 0;
         n_centres += system.types[static_cast<std::size_t>(i)] == 0 ? 1 : 0;
     }
     ASSERT_GT(64.0 / n_centres * n_products, 65536);
+    ASSERT_GT(64.0 / n_centres * n_alike, 16384);
     const PlainEvaluator plain(*model, Precision::float64);
     const auto n_atoms = static_cast<std::size_t>(system.n_atoms());
     Results small(n_atoms), large(n_atoms);

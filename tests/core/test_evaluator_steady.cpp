@@ -15,6 +15,7 @@
 #include "descriptor_models.hpp"
 #include "dpc/errors.hpp"
 #include "dpc/evaluator.hpp"
+#include "host/block_evaluator.hpp"
 #include "open_system.hpp"
 #include "table_builder.hpp"
 
@@ -130,6 +131,28 @@ TEST_P(SteadyStep, RepeatsBitwise) {
         EXPECT_TRUE(same_bits(first.atom_virial, again.atom_virial));
     }
     EXPECT_NE(first.totals.energy, other.totals.energy);
+}
+
+/// Of three bodies: all memory is there before the first block, when threads have begun.
+TEST(ProductsOfNeighbours, FirstStepAllocatesNothing) {
+    const auto model = triple_model({0, 0, 0, 0});
+    const dpc::PackedModel<double> packed(model);
+    dpc::host::NeighbourBlocks list;
+    list.build({*model, 1, dpc::NeighbourRule::all}, kAtoms, the_system().types.data(), the_system().list(), 64);
+    dpc::host::BlockEvaluator<double> evaluator(packed, dpc::host::select_kernels<double>());
+    evaluator.reserve(list);
+    Results results;
+    dpc::host::Sums sums;
+    sums.forces = results.forces.data();
+    sums.atom_energy = results.atom_energy.data();
+    sums.atom_virial = results.atom_virial.data();
+    const std::size_t bytes = evaluator.bytes();
+    const long before = allocations();
+    for (const dpc::host::Block& block : list.blocks) {
+        evaluator.evaluate(list, block, {the_system().x.data()}, nullptr, sums);
+    }
+    EXPECT_EQ(allocations() - before, 0);
+    EXPECT_EQ(evaluator.bytes(), bytes);
 }
 
 std::string way_name(const testing::TestParamInfo<Way>& info) {

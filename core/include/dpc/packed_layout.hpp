@@ -31,8 +31,8 @@ struct PackedTable {
     const Real* coef;
 };
 
-/// Two intervals of a table, side by side, into which many of the arguments of a centre fall: those from knot[0] to knot[2]. None where
-/// all knots are the same.
+/// Two intervals of a table, side by side, into which many of the arguments of a centre fall: those from knot[0] to knot[2]. A table of
+/// one interval has none for the second.
 template <class Real>
 struct FrequentIntervals {
     int first;

@@ -201,7 +201,7 @@ DPC_FUNCTION int store_chosen(Mask<T> chosen, Pack<T> a, std::int32_t first, T* 
     return n;
 }
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 // Compressed in registers, since compressing stores are slow on some processors.
 DPC_FUNCTION int store_chosen(Mask<double> chosen, Pack<double> a, std::int32_t first, double* to, std::int32_t* numbers) {
     const __mmask8 mask = _mm512_movepi64_mask((__m512i)chosen.bits);

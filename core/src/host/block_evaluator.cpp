@@ -73,7 +73,7 @@ void BlockEvaluator<Real>::reserve(const NeighbourBlocks& list) {
     std::iota(all_atoms_.begin(), all_atoms_.end(), 0);
     const PackedSet<Real>& set = model_.close();  // has the most of everything
     for (const auto& descriptor : descriptors_) {
-        descriptor->reserve(set, n_slots, lanes);
+        descriptor->reserve(set, {n_slots, list.most_of_centre, lanes});
     }
     features_.reserve(static_cast<std::size_t>(set.most_features + kPanelRows - 1) * atoms);
     energy_.reserve(atoms);

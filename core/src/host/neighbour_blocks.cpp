@@ -148,12 +148,17 @@ void NeighbourBlocks::build(const Grouping& how, int n_atoms, const int* types, 
     group(how, types, given, in_place ? 0 : n_segments);
 
     most_listed = 0;
+    most_of_centre = 0;
     std::vector<std::size_t> cost(blocks.size() + 1, 0);  // listed neighbours and a share for the fitting net, cumulative
     for (std::size_t k = 0; k < blocks.size(); ++k) {
         std::size_t n_listed = 0;
-        for (int segment = 0; segment < n_types * blocks[k].n_atoms; ++segment) {
-            n_listed +=
-                static_cast<std::size_t>(listed(blocks[k], segment / blocks[k].n_atoms, segment % blocks[k].n_atoms).count);
+        for (int atom = 0; atom < blocks[k].n_atoms; ++atom) {
+            int of_centre = 0;
+            for (int b = 0; b < n_types; ++b) {
+                of_centre += listed(blocks[k], b, atom).count;
+            }
+            most_of_centre = std::max(most_of_centre, of_centre);
+            n_listed += static_cast<std::size_t>(of_centre);
         }
         most_listed = std::max(most_listed, n_listed);
         cost[k + 1] = cost[k] + n_listed + kFittingCost * static_cast<std::size_t>(blocks[k].n_atoms);

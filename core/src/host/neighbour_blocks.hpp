@@ -47,6 +47,7 @@ struct NeighbourBlocks {
     std::vector<std::int64_t> copied_tags;
     std::vector<int> thread_blocks;  // blocks of thread t: thread_blocks[t] .. thread_blocks[t + 1] - 1
     std::size_t most_listed = 0;     // listed neighbours of one block, at most
+    int most_of_centre = 0;          // of one centre
     int n_all = 0;
 
     /// Throws InputError for an index or a type out of range.

@@ -9,14 +9,20 @@
 
 namespace dpc::host {
 
+/// What a block has at most.
+struct BlockRoom {
+    std::size_t n_slots;  // pairs with their padding
+    int n_neighbours;     // listed, of one centre
+    int lanes;
+};
+
 template <class Real>
 class BlockDescriptor {
 public:
     virtual ~BlockDescriptor() = default;
 
-    /// Make room for n_slots pairs with their padding and this many lanes, so that nothing below allocates. set: the one that has the
-    /// most of everything.
-    virtual void reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) = 0;
+    /// Make room, so that nothing below allocates. set: the one that has the most of everything.
+    virtual void reserve(const PackedSet<Real>& set, const BlockRoom& room) = 0;
     /// Take the pairs of a block, which stay until reverse_environment.
     virtual void compute_environment(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs) = 0;
     /// features (n_features, lanes) of some atoms of the block. Up to kPanelRows - 1 features more may be overwritten.

@@ -8,7 +8,7 @@
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/packed_model.hpp"
-#include "host/block_pairs.hpp"
+#include "host/descriptors/block_descriptor.hpp"
 #include "host/kernels/bundles.hpp"
 #include "host/place_arrays.hpp"
 
@@ -17,20 +17,21 @@ namespace dpc::host {
 template <class Real>
 class Bundles {
 public:
-    /// For any table of the set, moments of 1 or 2 components, and rows of products of so many arguments.
-    void reserve(const PackedSet<Real>& set, int components, int longest_row) {
+    /// For any table of the set, and moments of 1 or 2 components.
+    void reserve(const PackedSet<Real>& set, int components, const BlockRoom& room) {
         int most_intervals = 0;
         for (const PackedTable<Real>& table : set.tables) {
             most_intervals = std::max(most_intervals, static_cast<int>(table.grid.n_intervals));
         }
-        most_ = std::max(kMostArguments, longest_row);
+        most_ = std::max(kMostArguments, room.n_neighbours);  // at least the products of one neighbour
         const auto n = static_cast<std::size_t>(most_), n_packed = n + kPairPadding;
         const auto n_kept = static_cast<std::size_t>(kMostKept) + n_packed;
         scratch_.of_interval = of_intervals_.reserve(static_cast<std::size_t>(most_intervals + kContinuations));
         place(integers_, n_packed, {&scratch_.rank, &scratch_.found, &others_.argument, &others_.tag, &others_.interval});
-        place(reals_, n_packed, {&scratch_.reverse[0], &scratch_.reverse[1], &others_.distance});
+        place(reals_, n_packed, {&scratch_.reverse[0], &others_.distance});
         constexpr std::size_t tile = BundleScratch<Real>::kTile;
-        place(of_tile_, 2 * tile * BundleScratch<Real>::kNumbers, {&scratch_.numbers, &scratch_.count});
+        scratch_.count = counts_.reserve(tile);
+        scratch_.numbers = numbers_.reserve(2 * tile * BundleScratch<Real>::kNumbers);
         scratch_.key = keys_.reserve(n_packed + tile);
         scratch_.key_of_tile = scratch_.key + n_packed;
         place(kept_integers_, n_kept + kMostLists, {&kept_.argument, &kept_.begin});
@@ -38,8 +39,9 @@ public:
         place(kept_reals_, n_kept, {&x_, &kept_.distance});
         if (components == 2) {
             place(kept_weights_, n_kept, {&w_, &kept_.w});
+            scratch_.reverse[1] = reverse_weights_.reserve(n_packed);
         }
-        owners_.reserve(kMostKeptOwners + kMostOwners);
+        owners_.reserve(kMostKeptOwners + static_cast<std::size_t>(room.lanes));
         lists_.reserve(kMostLists);
     }
 
@@ -80,14 +82,14 @@ public:
     /// On the way back, in the same order: the next list, or null: to be made again.
     const BundleList<Real>* take_kept() { return next_ == lists_.size() ? nullptr : &lists_[next_++]; }
     std::size_t bytes() const {
-        return of_intervals_.bytes() + integers_.bytes() + reals_.bytes() + of_tile_.bytes() + keys_.bytes() +
-               kept_integers_.bytes() + kept_keys_.bytes() + kept_reals_.bytes() + kept_weights_.bytes() + owners_.bytes() +
-               bytes_of(lists_);
+        return of_intervals_.bytes() + integers_.bytes() + reals_.bytes() + counts_.bytes() + numbers_.bytes() + keys_.bytes() +
+               reverse_weights_.bytes() + kept_integers_.bytes() + kept_keys_.bytes() + kept_reals_.bytes() +
+               kept_weights_.bytes() + owners_.bytes() + bytes_of(lists_);
     }
 
 private:
     // Of a list: what it takes lies in a second-level cache beside the table. Of all that are kept: 0.5 MB in double precision, 1.0 with
-    // gates, and twice as much again if none were in frequent intervals.
+    // gates, and up to 1.6 and 2.1 more where none are in frequent intervals.
     static constexpr int kMostArguments = 16384, kMostKept = 65536;
     static constexpr std::size_t kMostLists = 1024, kMostKeptOwners = 8192;
 
@@ -102,7 +104,7 @@ private:
     AlignedArray<std::int32_t> of_intervals_, integers_, kept_integers_;
     AlignedArray<BundleKey> keys_, kept_keys_;
     AlignedArray<Owner> owners_;
-    AlignedArray<Real> reals_, of_tile_, kept_reals_, kept_weights_;
+    AlignedArray<Real> reals_, counts_, numbers_, reverse_weights_, kept_reals_, kept_weights_;
 };
 
 }  // namespace dpc::host

@@ -14,7 +14,7 @@ using simd::DPC_ISA::load_first;
 using simd::DPC_ISA::Mask;
 using simd::DPC_ISA::Pack;
 
-/// Packs of channels at once, of which each needs a sum and a term for each component.
+/// Packs of channels at once: each needs a term for each component, or a weight.
 template <int COMPONENTS>
 constexpr int kPacksAtOnce = (simd::DPC_ISA::kRegisters == 32 ? 8 : 4) / COMPONENTS;
 
@@ -44,12 +44,16 @@ DPC_FUNCTION Real* numbers_of(const BundleScratch<Real>& scratch, int bundle) {
     return scratch.numbers + bundle / together * kSums + bundle % together * kNumbers<COMPONENTS, ORDER>;
 }
 
+/// Tag of arguments (OtherArguments).
+DPC_FUNCTION std::int32_t tag_of(int owner, bool is_weighted) { return 2 * owner + (is_weighted ? 1 : 0); }
+
 template <class Real>
 int find_others(const FrequentIntervals<Real>& frequent, const Real* x, const Owner& owner, int number, int n,
                 const OtherArguments<Real>& others) {
     using P = Pack<Real>;
     const P first(frequent.knot[0]), last(frequent.knot[kFrequent]);
-    for (const bool is_weighted : {false, true}) {
+    for (int part = 0; part < 2; ++part) {
+        const bool is_weighted = part == 1;
         const int end = is_weighted ? owner.end : owner.begin_weighted, before = n;
         for (int k = is_weighted ? owner.begin_weighted : owner.begin; k < end; k += P::width) {
             const P here = P::load(x + k);
@@ -57,7 +61,7 @@ int find_others(const FrequentIntervals<Real>& frequent, const Real* x, const Ow
             n += store_chosen(chosen, here, k, others.distance + n, others.argument + n);
         }
         for (int k = before; k < n; ++k) {
-            others.tag[k] = bundle_tag(number, is_weighted);
+            others.tag[k] = tag_of(number, is_weighted);
         }
     }
     return n;
@@ -194,7 +198,8 @@ DPC_FUNCTION void sum_powers_of_frequent(const BundleList<Real>& list, const Own
             s = P(0.0);
         }
     }
-    for (const bool is_weighted : {true, false}) {
+    for (int part = 0; part < 2; ++part) {
+        const bool is_weighted = part == 0;
         const int end = is_weighted ? owner.end : owner.begin_weighted;
         for (int k = is_weighted ? owner.begin_weighted : owner.begin; k < end; k += P::width) {
             const P x = load_first(list.x + k, end - k, list.frequent->knot[kFrequent]);
@@ -245,8 +250,7 @@ DPC_FUNCTION void for_each_tile_of_frequent(const BundleList<Real>& list, const 
         const int end = first + most < list.n_owners ? first + most : list.n_owners;
         for (int owner = first; owner < end; ++owner) {
             for (int which = 0; which < kFrequent; ++which) {
-                scratch.key_of_tile[(owner - first) * kFrequent + which] = {list.frequent->first + which,
-                                                                            bundle_tag(owner, false)};
+                scratch.key_of_tile[(owner - first) * kFrequent + which] = {list.frequent->first + which, tag_of(owner, false)};
             }
         }
         use(Tile{scratch.key_of_tile, (end - first) * kFrequent}, first, end);
@@ -277,14 +281,15 @@ void moments_pass(const PackedTable<Real>& table, int channel, const BundleList<
             }
             const BundleKey key = tile.key[bundle];
             const math::TablePlace<Real> place = place_of<ORDER>(table, key, channel);
-            const Real *sums = of_group + decltype(count)::value * n_numbers, *n = scratch.count + bundle;
+            const Real* sums = of_group + decltype(count)::value * n_numbers;
+            const Real n = scratch.count[bundle];
             P term[COMPONENTS][N];
             math::for_each_count<ORDER + 1>([&](auto power) {
                 constexpr int p = decltype(power)::value;
                 for (int v = 0; v < N; ++v) {
                     const P coefficient = place.template coefficients<ORDER, P>(v)(p);
                     for (int c = 0; c < COMPONENTS; ++c) {
-                        const P of_power(c == 1 ? sums[ORDER + p] : p == 0 ? *n : sums[p - 1]);
+                        const P of_power(c == 1 ? sums[ORDER + p] : p == 0 ? n : sums[p - 1]);
                         term[c][v] = p == 0 ? coefficient * of_power : term[c][v] + coefficient * of_power;
                     }
                 }
@@ -413,7 +418,8 @@ constexpr int kSecond = COMPONENTS == 2 ? ORDER + 1 : 1;
 template <int COMPONENTS, int ORDER>
 constexpr int kBehind = COMPONENTS == 2 ? ORDER : 0;
 
-/// Of all arguments of an owner as if they were in a frequent interval.
+/// Of all arguments of an owner as if they were in a frequent interval: what that gives for the others, even infinities, is overwritten
+/// at the end of reverse_moments.
 template <int COMPONENTS, int ORDER, class Real>
 DPC_FUNCTION void reverse_frequent(const BundleList<Real>& list, const Owner& owner, int bundle,
                                    const BundleScratch<Real>& scratch, Real* reverse_x, Real* reverse_w) {
@@ -423,7 +429,8 @@ DPC_FUNCTION void reverse_frequent(const BundleList<Real>& list, const Owner& ow
     const Shared<ORDER, Real> slope[2] = {Shared<ORDER, Real>(one), Shared<ORDER, Real>(two)};
     const Shared<n_second, Real> second[2] = {Shared<n_second, Real>(one + behind), Shared<n_second, Real>(two + behind)};
     const P knot[2] = {P(list.frequent->knot[0]), P(list.frequent->knot[1])};
-    for (const bool is_weighted : {false, true}) {  // what is written behind the first belongs to the second
+    for (int part = 0; part < 2; ++part) {  // what is written behind the first belongs to the second
+        const bool is_weighted = part == 1;
         const P weight(is_weighted ? list.weight : Real(1));
         const int end = is_weighted ? owner.end : owner.begin_weighted;
         for (int k = is_weighted ? owner.begin_weighted : owner.begin; k < end; k += P::width) {

@@ -2,9 +2,9 @@
 // Kernels with tables whose functions are summed as they are or times a number w, where many arguments of an owner (a centre) lie in
 // few intervals. Those of one owner in one interval are a bundle: their sum of phi is a polynomial's coefficients times sums of powers,
 // and the gradient of all of them has the coefficients' products with dE/dmoments in common. So what runs over channels, runs once a
-// bundle, and packs run over the arguments of a bundle: one costs a few operations, however many channels there are. Nearly half of all
-// arguments lie in two intervals, which are told apart in packs as they come. The others of many owners are sorted by interval, so that
-// coefficients, which come from far away, serve many owners.
+// bundle, and packs run over the arguments of a bundle: one costs a few operations, however many channels there are. Half of all arguments
+// and more lie in two intervals, which are told apart in packs as they come. The others of many owners are sorted by interval, so that
+// coefficients come from the first-level cache for all owners but the first.
 #pragma once
 
 #include <cstdint>
@@ -14,26 +14,21 @@
 
 namespace dpc::host {
 
-constexpr int kMostOwners = 128;  // of a list
-
 /// The arguments begin .. end - 1 are of one owner, who has this row of the moments. Those before begin_weighted count once, the others
 /// `weight` times.
 struct Owner {
     int begin, begin_weighted, end, row;
 };
 
-/// Which arguments of which owner: his place in the list, and whether they count once.
-constexpr int bundle_tag(int owner, bool is_weighted) { return 2 * owner + (is_weighted ? 1 : 0); }
-
-/// Arguments that are in no frequent interval: which, their tag, and x; then where that lies in the table, distance: x - left knot.
+/// Arguments that are in no frequent interval. tag: twice the place of their owner in the list, and 1 if they count `weight` times.
 template <class Real>
 struct OtherArguments {
     std::int32_t *argument, *tag;
-    Real* distance;
-    std::int32_t* interval;
+    Real* distance;          // x of find_others, then x - left knot
+    std::int32_t* interval;  // by then
 };
 
-/// An interval and a tag.
+/// Of a bundle.
 struct BundleKey {
     std::int32_t interval, tag;
 };

@@ -5,10 +5,10 @@
 namespace dpc::host {
 
 template <class Real, int COMPONENTS>
-void SeE2A<Real, COMPONENTS>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) {
-    this->reserve_pairs(set, n_slots);
+void SeE2A<Real, COMPONENTS>::reserve(const PackedSet<Real>& set, const BlockRoom& room) {
+    this->reserve_pairs(set, room.n_slots);
     const auto factors = static_cast<std::size_t>(panel_rows(set.most_moments));
-    const std::size_t n = COMPONENTS * factors * static_cast<std::size_t>(lanes);
+    const std::size_t n = COMPONENTS * factors * static_cast<std::size_t>(room.lanes);
     moments_.reserve(n);
     reverse_moments_.reserve(n);
     if (set.expands(this->index_)) {

@@ -12,7 +12,7 @@ class SeE2A final : public PairDescriptor<Real, COMPONENTS> {
 public:
     SeE2A(int index, const Kernels<Real>& kernels) : PairDescriptor<Real, COMPONENTS>(index, kernels) {}
 
-    void reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) override;
+    void reserve(const PackedSet<Real>& set, const BlockRoom& room) override;
     void compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) override;
     void reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) override;
     std::size_t bytes() const override;

@@ -5,10 +5,10 @@
 namespace dpc::host {
 
 template <class Real>
-void SeE2R<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) {
-    this->reserve_pairs(set, n_slots);
+void SeE2R<Real>::reserve(const PackedSet<Real>& set, const BlockRoom& room) {
+    this->reserve_pairs(set, room.n_slots);
     if (set.expands(this->index_)) {
-        moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * static_cast<std::size_t>(lanes));
+        moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * static_cast<std::size_t>(room.lanes));
     }
 }
 

@@ -11,7 +11,7 @@ class SeE2R final : public PairDescriptor<Real, 1> {
 public:
     SeE2R(int index, const Kernels<Real>& kernels) : PairDescriptor<Real, 1>(index, kernels) {}
 
-    void reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) override;
+    void reserve(const PackedSet<Real>& set, const BlockRoom& room) override;
     void compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) override;
     void reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) override;
     std::size_t bytes() const override;

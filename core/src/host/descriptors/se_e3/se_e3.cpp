@@ -5,8 +5,11 @@
 #include <algorithm>
 
 namespace dpc::host {
+
 template <class Real>
-void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) {
+void SeE3<Real>::reserve(const PackedSet<Real>& set, const BlockRoom& room) {
+    const std::size_t n_slots = room.n_slots;
+    const auto lanes = static_cast<std::size_t>(room.lanes);
     PairArrays<Real>& a = pairs_;
     place(doubles_, n_slots, {&a.dx_over_r, &a.h, &a.dh_over_r, &a.x});
     place(reals_, n_slots,
@@ -14,14 +17,16 @@ void SeE3<Real>::reserve(const PackedSet<Real>& set, std::size_t n_slots, int la
            &a.reverse_environment[1], &a.reverse_environment[2], &a.reverse_environment[3]});
     const auto stride = static_cast<std::size_t>(set.most_stride);
     const std::size_t most_components = set.is_gated(index_) ? 2 : 1;
-    bundles_.reserve(set, static_cast<int>(most_components), static_cast<int>(n_slots));
-    place(reverse_, kPairPadding + static_cast<std::size_t>(bundles_.most()) + kPairPadding, {&reverse_x_, &reverse_w_});
-    reverse_x_ += kPairPadding;  // kernels read before the first one, too
-    reverse_w_ += kPairPadding;
-    rows_.reserve(n_slots);
-    of_block_.reserve(static_cast<std::size_t>(lanes) * most_components * stride);
+    bundles_.reserve(set, static_cast<int>(most_components), room);
+    const std::size_t n_products = kPairPadding + static_cast<std::size_t>(bundles_.most()) + kPairPadding;
+    reverse_x_ = reverse_.reserve(most_components * n_products) + kPairPadding;  // kernels read before the first one, too
+    reverse_w_ = most_components == 2 ? reverse_x_ + n_products : nullptr;
+    rows_.reserve(static_cast<std::size_t>(room.n_neighbours));
+    owners_.reserve(lanes);
+    firsts_.reserve(lanes);
+    of_block_.reserve(lanes * most_components * stride);
     if (set.expands(index_)) {
-        moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * static_cast<std::size_t>(lanes));
+        moments_.reserve(static_cast<std::size_t>(panel_rows(set.most_moments)) * lanes);
     }
 }
 
@@ -44,7 +49,7 @@ void SeE3<Real>::compute_environment(const PackedDescriptor<Real>& descriptor, c
 }
 
 /// use() for lists of products around the atoms: owners_ and firsts_ say of what. A list ends where the next neighbour's products have no
-/// more room in it, also in the middle of an atom's.
+/// more room in it, also in the middle of an atom's; it has each atom once.
 template <class Real>
 template <class Use>
 void SeE3<Real>::for_each_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Use& use) {
@@ -74,7 +79,7 @@ void SeE3<Real>::for_each_list(const PackedTriple<Real>& triple, const BlockAtom
                 firsts_.push_back({begin, j});
                 n = end;
             }
-            if (j < first.end || static_cast<int>(owners_.size()) == kMostOwners) {
+            if (j < first.end) {
                 finish();
             }
         }

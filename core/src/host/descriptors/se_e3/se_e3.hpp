@@ -14,7 +14,7 @@ class SeE3 final : public BlockDescriptor<Real> {
 public:
     SeE3(int index, const Kernels<Real>& kernels) : index_(index), kernels_(kernels) {}
 
-    void reserve(const PackedSet<Real>& set, std::size_t n_slots, int lanes) override;
+    void reserve(const PackedSet<Real>& set, const BlockRoom& room) override;
     void compute_environment(const PackedDescriptor<Real>& descriptor, const BlockPairs& pairs) override;
     void compute(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, Real* features) override;
     void reverse(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* reverse_features) override;
