@@ -3,7 +3,7 @@
 // such parts against two models without, one of the part and one of all, each with the centres that are its own.
 #include "close_models.hpp"
 #include "dpc/evaluator.hpp"
-#include "host/block_evaluator.hpp"
+#include "host_blocks.hpp"
 #include "kernel_test.hpp"
 
 namespace {
@@ -226,13 +226,7 @@ TEST_P(CloseCentresOfBlocks, DoNotDependOnTheBlocks) {
             dpc::host::BlockEvaluator<Real> evaluator(packed, kernels);
             evaluator.reserve(list);
             Results found;
-            dpc::host::Sums sums;
-            sums.forces = found.forces.data();
-            sums.atom_energy = found.atom_energy.data();
-            sums.atom_virial = found.atom_virial.data();
-            for (const dpc::host::Block& block : list.blocks) {
-                evaluator.evaluate(list, block, {the_system().x.data()}, nullptr, sums);
-            }
+            const dpc::host::Sums sums = evaluate_blocks(evaluator, list, the_system().x, found);
             found.totals = sums.totals;
             found.overflow = sums.overflow;
             expect_same(found, by_definition[is_double ? 0 : 1], is_double ? kSameDouble : kSameMixed);

@@ -8,7 +8,7 @@
 
 #include "descriptor_models.hpp"
 #include "dpc/evaluator.hpp"
-#include "host/block_evaluator.hpp"
+#include "host_blocks.hpp"
 #include "kernel_test.hpp"
 #include "plain_evaluator.hpp"
 
@@ -49,12 +49,7 @@ void evaluate(const std::shared_ptr<const Model>& model, const Kernels<Real>& ke
     list.build({*model, 1, dpc::NeighbourRule::all}, system.n_atoms(), system.types.data(), system.list(), block_atoms);
     dpc::host::BlockEvaluator<Real> evaluator(packed, kernels);
     evaluator.reserve(list);
-    results.sums.forces = results.forces.data();
-    results.sums.atom_energy = results.atom_energy.data();
-    results.sums.atom_virial = results.atom_virial.data();
-    for (const dpc::host::Block& block : list.blocks) {
-        evaluator.evaluate(list, block, {system.x.data()}, nullptr, results.sums);
-    }
+    results.sums = evaluate_blocks(evaluator, list, system.x, results);
 }
 
 class Descriptors : public EveryInstructionSet {};

@@ -15,7 +15,7 @@
 #include "descriptor_models.hpp"
 #include "dpc/errors.hpp"
 #include "dpc/evaluator.hpp"
-#include "host/block_evaluator.hpp"
+#include "host_blocks.hpp"
 #include "open_system.hpp"
 #include "table_builder.hpp"
 
@@ -142,15 +142,9 @@ TEST(ProductsOfNeighbours, FirstStepAllocatesNothing) {
     dpc::host::BlockEvaluator<double> evaluator(packed, dpc::host::select_kernels<double>());
     evaluator.reserve(list);
     Results results;
-    dpc::host::Sums sums;
-    sums.forces = results.forces.data();
-    sums.atom_energy = results.atom_energy.data();
-    sums.atom_virial = results.atom_virial.data();
     const std::size_t bytes = evaluator.bytes();
     const long before = allocations();
-    for (const dpc::host::Block& block : list.blocks) {
-        evaluator.evaluate(list, block, {the_system().x.data()}, nullptr, sums);
-    }
+    evaluate_blocks(evaluator, list, the_system().x, results);
     EXPECT_EQ(allocations() - before, 0);
     EXPECT_EQ(evaluator.bytes(), bytes);
 }
