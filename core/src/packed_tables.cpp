@@ -72,14 +72,10 @@ double knot_of(const Table& table, int k) {
 /// Of a table over products, which goes as far on both sides of 0: the two intervals nearest to it, where products of vectors fall of
 /// which one is of a neighbour far from the centre.
 template <class Real>
-FrequentIntervals<Real> intervals_around_zero(const Table& table) {
-    int with_zero = 0;
-    for (const Table::Segment& segment : table.segments) {
-        const double before = std::floor(-segment.start / segment.step);
-        with_zero += static_cast<int>(std::clamp(before, 0.0, static_cast<double>(segment.n_intervals)));
-    }
-    with_zero = std::min(with_zero, table.n_intervals - 1);
-    const bool is_in_first_half = -knot_of(table, with_zero) < knot_of(table, with_zero + 1);
+FrequentIntervals<Real> intervals_around_zero(const Table& table, const math::Grid& grid) {
+    double distance = 0;
+    const int with_zero = static_cast<int>(math::locate_product(grid, 0.0, distance));
+    const bool is_in_first_half = distance < knot_of(table, with_zero + 1);
     const int first = std::clamp(is_in_first_half ? with_zero - 1 : with_zero, 0, std::max(0, table.n_intervals - 2));
     const auto knot = [&](int k) { return static_cast<Real>(knot_of(table, std::min(k, table.n_intervals))); };
     return {first, {knot(first), knot(first + 1), knot(first + 2)}};
@@ -192,7 +188,7 @@ void PackedModel<Real>::pack_triples(PackedDescriptor<Real>& packed, const Packe
                                        descriptor.sel[static_cast<std::size_t>(c)];
                 const double times = descriptor.shares_slots() && b != c ? 2 : 1;  // both orders
                 packed.triples.push_back({b, c, table, std::vector<int>(static_cast<std::size_t>(table->rank), -1),
-                                          times / divisor, intervals_around_zero<Real>(model->tables[t])});
+                                          times / divisor, intervals_around_zero<Real>(model->tables[t], table->grid)});
             }
         }
     }

@@ -281,7 +281,8 @@ void check_bundles(const dpc::host::Kernels<Real>& kernels, int rank, int order,
     Bundled<COMPONENTS, Real> bundled(kernels, c, n_owners, weight);
     check_order(c, bundled);
     constexpr Real before = 0.25;  // what moments held
-    const auto n_numbers = static_cast<std::size_t>(n_owners * COMPONENTS * c.stride), n_written = bundled.most;
+    const auto n_numbers = static_cast<std::size_t>(n_owners * COMPONENTS * c.stride),
+               n_written = static_cast<std::size_t>(n + dpc::kLaneMultiple<Real>);
     Guarded<Real> moments(std::vector<Real>(n_numbers, before)), reverse_x(n_written), reverse_w(n_written);
     kernels.bundles.compute_moments[COMPONENTS](c.table, bundled.list, bundled.scratch(), moments.data());
     std::vector<Real> weights;
@@ -351,7 +352,7 @@ TEST_P(TableKernels, BundlesBeyondTheTableAreLinear) {
         c.store.pairs.distance[0] = Real(1e12);
         c.store.pairs.distance[1] = Real(2e12);
         Bundled<1, Real> bundled(kernels, c, 1, Real(1));
-        Guarded<Real> moments(std::vector<Real>(static_cast<std::size_t>(c.stride))), reverse_x(bundled.most);
+        Guarded<Real> moments(std::vector<Real>(static_cast<std::size_t>(c.stride))), reverse_x(2 + dpc::kLaneMultiple<Real>);
         kernels.bundles.compute_moments[1](c.table, bundled.list, bundled.scratch(), moments.data());
         Guarded<Real> gradient(std::vector<Real>(static_cast<std::size_t>(c.stride), Real(1)));
         kernels.bundles.reverse_moments[1](c.table, bundled.list, bundled.scratch(), gradient.data(), reverse_x.data(), nullptr);

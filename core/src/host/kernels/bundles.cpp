@@ -47,21 +47,30 @@ DPC_FUNCTION Real* numbers_of(const BundleScratch<Real>& scratch, int bundle) {
 /// Tag of arguments (OtherArguments).
 DPC_FUNCTION std::int32_t tag_of(int owner, bool is_weighted) { return 2 * owner + (is_weighted ? 1 : 0); }
 
+/// Those of an owner's arguments that count once, or those that count `weight` times.
+struct Part {
+    int begin, end;
+};
+
+DPC_FUNCTION Part part_of(const Owner& owner, bool is_weighted) {
+    return is_weighted ? Part{owner.begin_weighted, owner.end} : Part{owner.begin, owner.begin_weighted};
+}
+
 template <class Real>
 int find_others(const FrequentIntervals<Real>& frequent, const Real* x, const Owner& owner, int number, int n,
                 const OtherArguments<Real>& others) {
     using P = Pack<Real>;
     const P first(frequent.knot[0]), last(frequent.knot[kFrequent]);
-    for (int part = 0; part < 2; ++part) {
-        const bool is_weighted = part == 1;
-        const int end = is_weighted ? owner.end : owner.begin_weighted, before = n;
-        for (int k = is_weighted ? owner.begin_weighted : owner.begin; k < end; k += P::width) {
+    for (int is_weighted = 0; is_weighted < 2; ++is_weighted) {
+        const Part part = part_of(owner, is_weighted != 0);
+        const int before = n;
+        for (int k = part.begin; k < part.end; k += P::width) {
             const P here = P::load(x + k);
-            const Mask<Real> chosen = {first_elements<Real>(end - k).bits & ~((here >= first).bits & (here < last).bits)};
+            const Mask<Real> chosen = {first_elements<Real>(part.end - k).bits & ~((here >= first).bits & (here < last).bits)};
             n += store_chosen(chosen, here, k, others.distance + n, others.argument + n);
         }
         for (int k = before; k < n; ++k) {
-            others.tag[k] = tag_of(number, is_weighted);
+            others.tag[k] = tag_of(number, is_weighted != 0);
         }
     }
     return n;
@@ -129,6 +138,24 @@ DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, Bun
     return {table.coef + key.interval * (static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride), channel, Real(0)};
 }
 
+/// sums += the powers of distances t and, of two components, these times w.
+template <int COMPONENTS, int ORDER, class Real>
+DPC_FUNCTION void add_powers(Pack<Real> t, Pack<Real> w, Pack<Real>* sums) {
+    Pack<Real> power = t;
+    sums[0] += power;
+    for (int p = 1; p < ORDER; ++p) {
+        power = power * t;
+        sums[p] += power;
+    }
+    if constexpr (COMPONENTS == 2) {
+        sums[ORDER] += w;
+        for (int p = ORDER + 1; p <= 2 * ORDER; ++p) {
+            w = w * t;
+            sums[p] += w;
+        }
+    }
+}
+
 /// Sums of the powers of the distances, and of these times w, of each bundle of a tile, the first of which is number `bundle`.
 template <int COMPONENTS, int ORDER, class Real>
 DPC_FUNCTION void sum_powers(const PackedTable<Real>& table, const BundledArguments<Real>& arguments, int bundle, int n,
@@ -149,21 +176,8 @@ DPC_FUNCTION void sum_powers(const PackedTable<Real>& table, const BundledArgume
             }
             const int end = begin[here + 1];
             for (int k = begin[here]; k < end; k += P::width) {
-                const P t = load_first(arguments.distance + k, end - k);
-                P power = t;
-                sum[at] += power;
-                for (int p = 1; p < ORDER; ++p) {
-                    power = power * t;
-                    sum[at + p] += power;
-                }
-                if constexpr (COMPONENTS == 2) {
-                    P weighted = load_first(arguments.w + k, end - k);
-                    sum[at + ORDER] += weighted;
-                    for (int p = ORDER + 1; p < n_numbers; ++p) {
-                        weighted = weighted * t;
-                        sum[at + p] += weighted;
-                    }
-                }
+                const P w = COMPONENTS == 2 ? load_first(arguments.w + k, end - k) : P(0.0);
+                add_powers<COMPONENTS, ORDER>(load_first(arguments.distance + k, end - k), w, sum + at);
             }
         });
         simd::DPC_ISA::sum_elements<kSums>(sum, scratch.numbers + first / together * kSums);
@@ -198,35 +212,21 @@ DPC_FUNCTION void sum_powers_of_frequent(const BundleList<Real>& list, const Own
             s = P(0.0);
         }
     }
-    for (int part = 0; part < 2; ++part) {
-        const bool is_weighted = part == 0;
-        const int end = is_weighted ? owner.end : owner.begin_weighted;
-        for (int k = is_weighted ? owner.begin_weighted : owner.begin; k < end; k += P::width) {
-            const P x = load_first(list.x + k, end - k, list.frequent->knot[kFrequent]);
+    for (int is_weighted = 1; is_weighted >= 0; --is_weighted) {
+        const Part part = part_of(owner, is_weighted != 0);
+        for (int k = part.begin; k < part.end; k += P::width) {
+            const P x = load_first(list.x + k, part.end - k, list.frequent->knot[kFrequent]);
             for (int which = 0; which < kFrequent; ++which) {
                 auto& own = sum[which];
                 const auto is_behind = x >= knot[which], is_before = x < knot[which + 1];
                 const auto of_own = [&](P value) { return select(is_behind, select(is_before, value, P(0.0)), P(0.0)); };
-                const P t = of_own(x - knot[which]);
-                P power = t;
-                own[0] += power;
-                for (int p = 1; p < ORDER; ++p) {
-                    power = power * t;
-                    own[p] += power;
-                }
-                if constexpr (COMPONENTS == 2) {
-                    P weighted = of_own(P::load(list.w + k));
-                    own[ORDER] += weighted;
-                    for (int p = ORDER + 1; p < n_numbers; ++p) {
-                        weighted = weighted * t;
-                        own[p] += weighted;
-                    }
-                }
+                const P w = COMPONENTS == 2 ? of_own(P::load(list.w + k)) : P(0.0);
+                add_powers<COMPONENTS, ORDER>(of_own(x - knot[which]), w, own);
                 own[n_numbers] += of_own(P(1.0));
             }
         }
         for (auto& of_one : sum) {
-            for (int number = 0; is_weighted && number <= n_numbers; ++number) {
+            for (int number = 0; is_weighted != 0 && number <= n_numbers; ++number) {
                 of_one[number] = of_one[number] * P(list.weight);
             }
         }
@@ -429,11 +429,10 @@ DPC_FUNCTION void reverse_frequent(const BundleList<Real>& list, const Owner& ow
     const Shared<ORDER, Real> slope[2] = {Shared<ORDER, Real>(one), Shared<ORDER, Real>(two)};
     const Shared<n_second, Real> second[2] = {Shared<n_second, Real>(one + behind), Shared<n_second, Real>(two + behind)};
     const P knot[2] = {P(list.frequent->knot[0]), P(list.frequent->knot[1])};
-    for (int part = 0; part < 2; ++part) {  // what is written behind the first belongs to the second
-        const bool is_weighted = part == 1;
-        const P weight(is_weighted ? list.weight : Real(1));
-        const int end = is_weighted ? owner.end : owner.begin_weighted;
-        for (int k = is_weighted ? owner.begin_weighted : owner.begin; k < end; k += P::width) {
+    for (int is_weighted = 0; is_weighted < 2; ++is_weighted) {  // what is written behind the first belongs to the second
+        const P weight(is_weighted != 0 ? list.weight : Real(1));
+        const Part part = part_of(owner, is_weighted != 0);
+        for (int k = part.begin; k < part.end; k += P::width) {
             const P x = P::load(list.x + k);
             const auto is_second = x >= knot[1];
             reverse_pack<COMPONENTS, ORDER>(x - select(is_second, knot[1], knot[0]), of_second<COMPONENTS>(list.w, k), weight,

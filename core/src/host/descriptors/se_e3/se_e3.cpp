@@ -87,6 +87,17 @@ void SeE3<Real>::for_each_list(const PackedTriple<Real>& triple, const BlockAtom
     finish();
 }
 
+/// use(number, owner, squares) for the owners of a list: the products of squares, neighbours with themselves, come first, then those of
+/// rows_.
+template <class Real>
+template <class Use>
+void SeE3<Real>::for_each_owner(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Use& use) {
+    for (std::size_t number = 0; number < owners_.size(); ++number) {
+        make_rows(triple, atoms, owners_[number], firsts_[number]);
+        use(static_cast<int>(number), owners_[number], triple.is_alike() ? firsts_[number] : Range{0, 0});
+    }
+}
+
 /// rows_ for an owner of products: those of some first neighbours. Squares, if there are any, lie before them.
 template <class Real>
 void SeE3<Real>::make_rows(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Owner& owner, Range first) {
@@ -106,10 +117,7 @@ BundleList<Real> SeE3<Real>::make_list(const PackedTriple<Real>& triple, const B
     BundleList<Real> list = bundles_.room(owners_, triple.frequent, triple.is_alike() ? Real(2) : Real(1));
     const OtherArguments<Real>& others = bundles_.others();
     int n_others = 0;
-    for (int number = 0; number < list.n_owners; ++number) {
-        const Owner& owner = owners_[static_cast<std::size_t>(number)];
-        const Range first = firsts_[static_cast<std::size_t>(number)], squares = triple.is_alike() ? first : Range{0, 0};
-        make_rows(triple, atoms, owner, first);
+    for_each_owner(triple, atoms, [&](int number, const Owner& owner, Range squares) {
         kernels_.triples.square(vectors(), squares.begin, squares.end, list.x + owner.begin);
         kernels_.triples.multiply(vectors(), rows_.data(), n_rows_, list.x);
         if (is_gated_) {
@@ -117,7 +125,7 @@ BundleList<Real> SeE3<Real>::make_list(const PackedTriple<Real>& triple, const B
             kernels_.triples.weigh(pairs_.environment[0], rows_.data(), n_rows_, list.w);
         }
         n_others = kernels_.bundles.find_others(triple.frequent, list.x, owner, number, n_others, others);
-    }
+    });
     kernels_.triples.locate(triple.table->grid, n_others, {others.interval, others.distance});
     list.n_bundles = kernels_.bundles.bundle[n_components()](others, n_others, list.w, bundles_.scratch(), list.bundled);
     return list;
@@ -185,10 +193,7 @@ template <class Real>
 void SeE3<Real>::reverse_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const BundleList<Real>& list) {
     kernels_.bundles.reverse_moments[n_components()](*triple.table, list, bundles_.scratch(), of_block_.data(), reverse_x_,
                                                      reverse_w_);
-    for (int number = 0; number < list.n_owners; ++number) {
-        const Owner& owner = owners_[static_cast<std::size_t>(number)];
-        const Range first = firsts_[static_cast<std::size_t>(number)], squares = triple.is_alike() ? first : Range{0, 0};
-        make_rows(triple, atoms, owner, first);
+    for_each_owner(triple, atoms, [&](int, const Owner& owner, Range squares) {
         kernels_.triples.reverse_squares(vectors(), squares.begin, squares.end, reverse_x_ + owner.begin);
         kernels_.triples.reverse(vectors(), rows_.data(), n_rows_, reverse_x_);
         if (is_gated_) {
@@ -196,7 +201,7 @@ void SeE3<Real>::reverse_list(const PackedTriple<Real>& triple, const BlockAtoms
             kernels_.triples.reverse_weighted_squares(sw, reverse_sw, squares.begin, squares.end, reverse_w_ + owner.begin);
             kernels_.triples.reverse_weights(sw, reverse_sw, rows_.data(), n_rows_, reverse_w_);
         }
-    }
+    });
 }
 
 template <class Real>

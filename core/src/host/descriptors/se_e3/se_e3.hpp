@@ -35,6 +35,8 @@ private:
     void reverse_moments(const PackedDescriptor<Real>& descriptor, const BlockAtoms& atoms, const Real* gradient);
     template <class Use>
     void for_each_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Use& use);
+    template <class Use>
+    void for_each_owner(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Use& use);
     void make_rows(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const Owner& owner, Range first);
     BundleList<Real> make_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms);
     void reverse_list(const PackedTriple<Real>& triple, const BlockAtoms& atoms, const BundleList<Real>& list);
