@@ -6,12 +6,13 @@
 #include <set>
 
 #include "descriptor_kinds.hpp"
+#include "dpc/math/counts.hpp"
 #include "model_parts.hpp"
 
 namespace dpc {
 namespace {
 
-constexpr int kMostIntervals = 1 << 24, kMostSegments = 1 << 16;
+constexpr int kMostIntervals = 1 << 24, kMostSegments = 1 << 16, kMostOfHighOrder = 64;
 /// Two ends of segments that should be one point are that close, by rounding only: a part of the larger end of the first.
 constexpr double kJointTolerance = 1e-9;
 /// Last steps by which the argument of an empty slot must stay below the end of the table, so that rounding cannot put it into
@@ -79,8 +80,14 @@ void read_coefficients(SectionReader& sections, const std::string& name, int wid
     const std::vector<std::uint64_t>& shape =
         sections.get(name, DType::f64, {n_intervals, SectionReader::kAny, SectionReader::kAny}).shape;
     const std::uint64_t n_powers = shape[1], rank = shape[2];
-    if (n_powers != 4 && n_powers != 6) {
-        model_error(name, "has " + std::to_string(n_powers) + " coefficients of a polynomial, expected 4 or 6: order 3 or 5");
+    const bool may_be_high = table.argument == TableArgument::product, is_high = n_powers == math::kHighOrder + 1;
+    if (n_powers != 4 && n_powers != 6 && !(is_high && may_be_high)) {
+        model_error(name, "has " + std::to_string(n_powers) + " coefficients of a polynomial, expected " +
+                              (may_be_high ? "4, 6 or 12: order 3, 5 or 11" : "4 or 6: order 3 or 5"));
+    }
+    if (is_high && table.n_intervals > kMostOfHighOrder) {
+        model_error(name, "has " + std::to_string(table.n_intervals) +
+                              " intervals of order 11, of which format 1 allows at most " + std::to_string(kMostOfHighOrder));
     }
     if (rank < 1 || rank > static_cast<std::uint64_t>(width)) {
         model_error(name, "has " + std::to_string(rank) + " functions, expected 1 to the width " + std::to_string(width));

@@ -69,16 +69,21 @@ double knot_of(const Table& table, int k) {
     return table.max();
 }
 
-/// Of a table over products, which goes as far on both sides of 0: the two intervals nearest to it, where products of vectors fall of
-/// which one is of a neighbour far from the centre.
+/// Of a table over products, which goes as far on both sides of 0: the two intervals nearest to it, or a wide one, where products of
+/// vectors fall of which one is of a neighbour far from the centre.
 template <class Real>
 FrequentIntervals<Real> intervals_around_zero(const Table& table, const math::Grid& grid) {
     double distance = 0;
     const int with_zero = static_cast<int>(math::locate_product(grid, 0.0, distance));
+    if (grid.is_of_middles) {
+        const auto start = static_cast<Real>(grid.segments[with_zero].start),
+                   end = static_cast<Real>(knot_of(table, with_zero + 1));
+        return {with_zero, {start, end, end}, {static_cast<Real>(math::middle_of(grid, with_zero)), end}};
+    }
     const bool is_in_first_half = distance < knot_of(table, with_zero + 1);
     const int first = std::clamp(is_in_first_half ? with_zero - 1 : with_zero, 0, std::max(0, table.n_intervals - 2));
     const auto knot = [&](int k) { return static_cast<Real>(knot_of(table, std::min(k, table.n_intervals))); };
-    return {first, {knot(first), knot(first + 1), knot(first + 2)}};
+    return {first, {knot(first), knot(first + 1), knot(first + 2)}, {knot(first), knot(first + 1)}};
 }
 
 }  // namespace
@@ -125,22 +130,22 @@ void PackedModel<Real>::pack_table(std::size_t t, int rank, PackedSet<Real>& set
             }
         }
     }
-    // Before the first knot: its value and slope.
-    for (int channel = 0; channel < stride; channel += multiple) {
-        std::copy_n(of_channel(0, channel), 2 * multiple, of_channel(table.n_intervals + 1, channel));
-    }
-    // Beyond max: value and slope at the end of the last interval.
-    const double* last = table.coef + static_cast<std::ptrdiff_t>(table.n_intervals - 1) * n_powers * table.rank;
-    const double width = table.segments.back().step;
-    for (int channel = 0; channel < rank; ++channel) {
-        const auto coefficient = [&](int power) { return last[power * table.rank + channel]; };
-        double slope = 0;
-        const double value = math::with_order(
-            table.order, [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, width, slope); });
-        Real* beyond = of_channel(table.n_intervals, channel);
-        beyond[0] = narrowed<Real>(value);
-        beyond[multiple] = narrowed<Real>(slope);
-    }
+    // Value and slope in interval `from` at a distance.
+    const auto continue_as = [&](int interval, int from, double distance) {
+        const double* first = table.coef + static_cast<std::ptrdiff_t>(from) * n_powers * table.rank;
+        for (int channel = 0; channel < rank; ++channel) {
+            const auto coefficient = [&](int power) { return first[power * table.rank + channel]; };
+            double slope = 0;
+            const double value = math::with_order_of_products(
+                table.order, [&](auto order) { return math::polynomial<decltype(order)::value>(coefficient, distance, slope); });
+            Real* to = of_channel(interval, channel);
+            to[0] = narrowed<Real>(value);
+            to[multiple] = narrowed<Real>(slope);
+        }
+    };
+    const double origin = grids_[t].grid().is_of_middles ? 0.5 : 0;
+    continue_as(table.n_intervals, table.n_intervals - 1, (1 - origin) * table.segments.back().step);
+    continue_as(table.n_intervals + 1, 0, -origin * table.segments.front().step);
     set.tables.push_back({grids_[t].grid(), table.order, rank, stride, coef});
 }
 

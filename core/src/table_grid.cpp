@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "dpc/aligned_array.hpp"
+#include "dpc/math/counts.hpp"
 
 namespace dpc {
 namespace {
@@ -28,7 +29,16 @@ TableGrid::TableGrid(const Table& table) {
     grid_.n_first = first.n_intervals;
     grid_.n_intervals = table.n_intervals;
     grid_.n_segments = static_cast<int>(from.size());
-    if (from.size() > 2) {
+    grid_.is_of_middles = table.order == math::kHighOrder;
+    if (grid_.is_of_middles) {
+        for (const Table::Segment& s : from) {
+            for (int k = 0; k < s.n_intervals; ++k) {
+                segments_.push_back({s.start + k * s.step, s.step, 1 / s.step, static_cast<double>(segments_.size()), 0});
+            }
+        }
+        grid_.n_segments = table.n_intervals;
+        make_buckets();
+    } else if (from.size() > 2) {
         int interval = 0;
         segments_.reserve(from.size());
         for (const Table::Segment& s : from) {

@@ -27,34 +27,34 @@ MOST_BYTES = 500e6  # of all tables of a file: 16 pairs of elements of a publish
 class Columns:
     """Tables of leading columns, as many as were asked for so far and a few more."""
 
-    def __init__(self, plans: Sequence[TablePlan], grids: Sequence[Grid], bases: Sequence[Basis], options: Options):
-        self._parts, self._options = list(zip(plans, grids, bases, strict=True)), options
+    def __init__(self, plans: Sequence[TablePlan], grids: Sequence[Grid], bases: Sequence[Basis]):
+        self._parts = list(zip(plans, grids, bases, strict=True))
         self.tables: tuple[TableArrays, ...] = ()
 
     def first(self, ranks: Sequence[int]) -> list[TableArrays]:
         """With so many columns."""
-        _check_size([grid for _, grid, _ in self._parts], ranks, self._options)
+        _check_size([grid for _, grid, _ in self._parts], ranks)
         lacking = [k for k, rank in enumerate(ranks) if not self.tables or self.tables[k].rank < rank]
         if lacking:
             tables = dict(enumerate(self.tables))
             for k in track(lacking, "tables"):
                 plan, grid, basis = self._parts[k]
-                tables[k] = build_table(plan, grid, basis.first(ranks[k] + SPARE), self._options.order)
+                tables[k] = build_table(plan, grid, basis.first(ranks[k] + SPARE))
             self.tables = tuple(tables[k] for k in range(len(ranks)))
         return [table.first(rank) for table, rank in zip(self.tables, ranks, strict=True)]
 
 
-def _n_bytes(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> float:
-    return sum(8.0 * grid.n_rows * (options.order + 1) * rank for grid, rank in zip(grids, ranks, strict=True))
+def _n_bytes(grids: Sequence[Grid], ranks: Sequence[int]) -> float:
+    return sum(8.0 * grid.n_rows * (grid.order + 1) * rank for grid, rank in zip(grids, ranks, strict=True))
 
 
-def fits(grids: Sequence[Grid], bases: Sequence[Basis], options: Options) -> bool:
+def fits(grids: Sequence[Grid], bases: Sequence[Basis]) -> bool:
     """Whether tables of all columns are small enough."""
-    return _n_bytes(grids, [len(basis.amplitude) for basis in bases], options) <= MOST_BYTES
+    return _n_bytes(grids, [len(basis.amplitude) for basis in bases]) <= MOST_BYTES
 
 
-def _check_size(grids: Sequence[Grid], ranks: Sequence[int], options: Options) -> None:
-    n_bytes = _n_bytes(grids, ranks, options)
+def _check_size(grids: Sequence[Grid], ranks: Sequence[int]) -> None:
+    n_bytes = _n_bytes(grids, ranks)
     if n_bytes > MOST_BYTES:
         raise InputError(
             f"the tables would have {sum(grid.n_rows for grid in grids)} rows and {n_bytes / 1e6:.0f} MB, more than the "

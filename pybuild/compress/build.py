@@ -94,8 +94,8 @@ def build(
         finer_goal = chosen.finer(step_goal, options)
         if finer_goal is None:
             break
-        before, grids = [grid.n_rows for grid in grids], _grids(model, plans, (trained, close), options, finer_goal)
-        if [grid.n_rows for grid in grids] == before or not fits(grids, bases, options):
+        before, grids = [grid.knots().tolist() for grid in grids], _grids(model, plans, (trained, close), options, finer_goal)
+        if [grid.knots().tolist() for grid in grids] == before or not fits(grids, bases):
             break
         step_goal, finer = finer_goal, rounds.choose(goal, grids)
         if not finer.is_worth_more_than(chosen, options):
@@ -118,7 +118,8 @@ def _grids(
 ) -> list[Grid]:
     """gradients: around ordinary centres and around others."""
     if options.step is not None:
-        return [make_grid(plan, given_steps(plan, options.step, COARSE_OVER_FINE * options.step)) for plan in plans]
+        steps = [given_steps(plan, options.step, COARSE_OVER_FINE * options.step) for plan in plans]
+        return [replace(make_grid(plan, of_plan), order=options.order) for plan, of_plan in zip(plans, steps, strict=True)]
     grids = []
     for plan in track(list(plans), "steps"):
         trained, beyond = ({a: of[plan.descriptor] for a, of in of_types.items()} for of_types in gradients)

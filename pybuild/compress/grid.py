@@ -46,6 +46,7 @@ class Grid(OnSegments):
 
     segments: Array
     upper: float
+    order: int = 5  # of the polynomials between them
 
     @property
     def n_rows(self) -> int:
@@ -71,7 +72,7 @@ class Grid(OnSegments):
 
 def grid_of(table: TableArrays) -> Grid:
     """The knots of a stored table."""
-    return Grid(table.segments, table.upper)
+    return Grid(table.segments, table.upper, table.order)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class Rounds:
 
     def choose(self, goal: Goal, grids: Sequence[Grid]) -> Chosen:
         """With tables on these grids, from this goal on."""
-        options, columns = self._options, Columns(self._plans, grids, self._bases, self._options)
+        options, columns = self._options, Columns(self._plans, grids, self._bases)
         tried: list[tuple[Goal, Measured]] = []
         made: dict[Goal, Chosen] = {}
         hopeless: set[str] = set()

@@ -6,6 +6,9 @@ the error of the table, dE/dT : d/dr (dG (x) R). dE/dT is taken from the neighbo
 direction of the pair as the worst one. The largest step is looked for whose errors stay within the tolerance, between the
 knots of the whole range, whether or not a structure has a pair there. Where a function changes within so short a region that
 the intervals looked at may have missed it, regions get steps of their own.
+
+Of products, half of which are next to 0 and few of which are large, intervals are as wide as polynomials of order 11 may be: one
+around 0, on both sides others that grow, some twenty in all.
 """
 
 from __future__ import annotations
@@ -40,7 +43,12 @@ REGIONS, DEPTH = 16, 3  # pieces that a range is cut into, and each of these whe
 WORTH = 0.3  # of the largest step of the pieces: a piece with a smaller one is cut again
 FINEST_OF_REGION = 1e-6
 NEXT_TO = 1e-3  # of a piece: ends so near each other are one
-INSIDE = (0.1, 0.211324865405187, 0.5, 0.788675134594813, 0.9)  # where errors are looked for between knots
+INSIDE = np.array([0.1, 0.211324865405187, 0.5, 0.788675134594813, 0.9])  # where errors are looked for between knots
+INSIDE_OF_HIGH_ORDER = 0.5 - 0.5 * np.cos(np.pi * (np.arange(25) + 0.5) / 25)
+SHARE_OF_HIGH_ORDER = 0.01  # of the tolerance, for one product: an interval holds hundreds of a centre's, whose errors are alike
+WIDEST_AROUND_ZERO, GROWTH = 4.0, 2.5  # of intervals of high order: the first trials
+NARROWEST, WIDEST = 4e-3, 512.0  # powers of half of it are numbers of single precision
+MOST_OF_HIGH_ORDER = 64  # intervals
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,11 @@ def choose_grid(
 ) -> Grid:
     """The coarsest grid whose pair forces are within the share of the tolerances. trained, beyond: neighbourhoods without and
     with pairs closer than in the training data. Of a function at knots these, where they are fewer: they reproduce it."""
-    grid = _coarsest_grid(model, plan, trained, beyond, order, goal)
+    if order == ORDER_OF_PIECES and plan.is_symmetric:
+        wide = _grid_of_high_order(model, plan, trained, beyond, goal)
+        if wide is not None:
+            return wide
+    grid = replace(_coarsest_grid(model, plan, trained, beyond, order, goal), order=order)
     knots = plan.function.knots if order == ORDER_OF_PIECES else None
     if knots is None:
         return grid
@@ -69,8 +81,7 @@ def _coarsest_grid(
 ) -> Grid:
     if plan.only_constants:
         return make_grid(plan, {plan.lower: COARSEST})
-    users = {a for a, _ in plan.pairs}
-    everywhere = {a: np.concatenate([g[a] for g in (trained, beyond) if a in g]) for a in users if a in trained or a in beyond}
+    everywhere = _of_both(plan, trained, beyond)
     steps: dict[float, float] = {}
     for start, end in zip(plan.starts, (*plan.starts[1:], plan.max), strict=True):
         asked = goal.trained if start < plan.near and end <= plan.near else goal.beyond
@@ -81,6 +92,57 @@ def _coarsest_grid(
 
 
 Bounds = tuple[float, float]
+
+
+def _of_both(plan: TablePlan, trained: Gradients, beyond: Gradients) -> Gradients:
+    """Of the centre types that use a table."""
+    users = {a for a, _ in plan.pairs}
+    return {a: np.concatenate([g[a] for g in (trained, beyond) if a in g]) for a in users if a in trained or a in beyond}
+
+
+def _grid_of_high_order(
+    model: ModelDescription, plan: TablePlan, trained: Gradients, beyond: Gradients, goal: StepGoal
+) -> Grid | None:
+    """Of a table over products: an interval around 0 and wider ones outwards. None for a function with corners or joints, where
+    nothing is known of errors, and where too many or too narrow ones would be needed."""
+    errors = _Errors(model, plan, _of_both(plan, trained, beyond), hermite.HIGH_ORDER)
+    if not errors.are_known or plan.kinks.size or plan.function.knots is not None or plan.function.joints().size:
+        return None
+
+    def allowed(low: float, high: float) -> float:
+        return SHARE_OF_HIGH_ORDER * (goal.trained if -plan.near < high and low < plan.near else goal.beyond)
+
+    half = min(WIDEST_AROUND_ZERO, plan.max)
+    while half >= NARROWEST and (smaller := _part_within(errors, (-half, half), allowed(-half, half))) < 1:
+        half *= smaller
+    sides = []
+    for sign in (-1.0, 1.0):
+        ends, width = [half], 2 * half
+        while ends[-1] < plan.max and width >= NARROWEST and len(ends) <= MOST_OF_HIGH_ORDER:
+            begin, left = ends[-1], plan.max - ends[-1]
+            width = min(GROWTH * width, WIDEST, left)
+            low, high = sorted((sign * begin, sign * (begin + width)))
+            while width >= NARROWEST and (smaller := _part_within(errors, (low, high), allowed(low, high))) < 1:
+                width *= smaller
+                low, high = sorted((sign * begin, sign * (begin + width)))
+            if width < left < width + NARROWEST:
+                width = left / 2
+            ends.append(plan.max if width == left else begin + width)
+        sides.append(sign * np.array(ends))
+    knots = np.concatenate([sides[0][::-1], sides[1]])
+    steps = np.diff(knots)
+    if -knots[0] < plan.max or knots[-1] < plan.max or steps.min() < NARROWEST or len(steps) > MOST_OF_HIGH_ORDER:
+        return None
+    return Grid(np.column_stack([knots[:-1], steps, np.ones(len(steps))]), plan.upper, hermite.HIGH_ORDER)
+
+
+def _part_within(errors: _Errors, bounds: Bounds, allowed: float) -> float:
+    """1 where the error of one interval is within what is allowed, or rounding; else the part of its width to try next."""
+    width = bounds[1] - bounds[0]
+    error = errors.at(bounds, width)
+    if error > allowed:
+        allowed = max(allowed, ROUNDING * errors.rounding(bounds, width))
+    return 1.0 if error <= allowed else max((allowed / (MARGIN * error)) ** (1 / errors.order), 0.5)
 
 
 class _Errors:
@@ -245,10 +307,10 @@ def _interpolation_error(
     """x (p,) between knots of at most so many intervals, and the errors of value and slope (p, M) there."""
     part = _part_of(plan, bounds)
     left, steps = _intervals(part, step, most)
-    offset = steps[:, None] * np.array(INSIDE)
-    x = (left[:, None] + offset).ravel()
-    coefficients = np.repeat(interpolant(part, left, steps, order), len(INSIDE), axis=0)
-    value, slope = hermite.horner(coefficients, offset.reshape(-1, 1))
+    inside = INSIDE_OF_HIGH_ORDER if order == hermite.HIGH_ORDER else INSIDE
+    x = (left[:, None] + steps[:, None] * inside).ravel()
+    coefficients = np.repeat(interpolant(part, left, steps, order), len(inside), axis=0)
+    value, slope = hermite.horner(coefficients, (steps[:, None] * (inside - hermite.origin(order))).reshape(-1, 1))
     exact, exact_slope = plan.function.derivatives(x, order=1)
     return x, value - exact, slope - exact_slope
 

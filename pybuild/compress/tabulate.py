@@ -22,15 +22,19 @@ MOST_CHECKED = 2000  # intervals per range whose error is looked at
 ASIDE = 1e-8  # how far from a kink its derivatives on one side are taken
 
 
-def build_table(plan: TablePlan, grid: Grid, basis: Basis, order: int) -> TableArrays:
+def build_table(plan: TablePlan, grid: Grid, basis: Basis) -> TableArrays:
     """The functions of a basis."""
-    coef = interpolant(plan, grid.knots()[:-1], grid.steps(), order, basis.projector)
+    coef = interpolant(plan, grid.knots()[:-1], grid.steps(), grid.order, basis.projector)
     return TableArrays(plan.function.argument, grid.segments, grid.upper, coef, np.ascontiguousarray(basis.vectors))
 
 
 def interpolant(plan: TablePlan, left: Array, steps: Array, order: int, projector: Array | None = None) -> Array:
     """Coefficients (n, order + 1, K) of the function, or of its projection (M, K), on intervals from left (n,) that hold
-    no kink but at their ends."""
+    no kink but at their ends, of HIGH_ORDER none there either."""
+    if order == hermite.HIGH_ORDER:
+        x = left[:, None] + steps[:, None] * (0.5 + 0.5 * hermite.NODES)
+        value, slope = (_times(d, projector).reshape(*x.shape, -1) for d in plan.function.derivatives(x.ravel(), order=1))
+        return hermite.coefficients_of_high_order(value, slope[:, [0, -1]], steps)
     start, end = _one_sided(plan, left, ASIDE, projector), _one_sided(plan, left + steps, -ASIDE, projector)
     return hermite.coefficients(start, end, steps, order)
 
@@ -48,10 +52,12 @@ def _one_sided(plan: TablePlan, x: Array, aside: float, projector: Array | None)
 
 
 def _projected(derivatives: tuple[Array, ...], projector: Array | None) -> hermite.Derivatives:
-    value, slope, curvature = derivatives
-    if projector is None:
-        return value, slope, curvature
-    return value @ projector, slope @ projector, curvature @ projector
+    value, slope, curvature = (_times(d, projector) for d in derivatives)
+    return value, slope, curvature
+
+
+def _times(values: Array, projector: Array | None) -> Array:
+    return values if projector is None else values @ projector
 
 
 @dataclass(frozen=True)

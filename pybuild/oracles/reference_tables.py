@@ -198,7 +198,8 @@ def look_up(table: TableArrays, x: Array) -> tuple[Array, Array]:
     inside = np.minimum(np.maximum(x, starts[0]), end)
     segment = np.sum(inside[:, None] >= starts[1:], axis=1)
     interval = np.minimum(np.floor((inside - starts[segment]) / steps[segment]), counts[segment] - 1)
-    t = inside - starts[segment] - interval * steps[segment]
+    origin = 0.5 if table.coef.shape[1] == 12 else 0.0  # polynomials of order 11 are around the middle
+    t = inside - starts[segment] - (interval + origin) * steps[segment]
     first_row = np.cumsum(counts) - counts
     coef = table.coef[(first_row[segment] + interval).astype(int)]
     powers = np.arange(coef.shape[1])

@@ -58,8 +58,12 @@ class TableArrays(OnSegments):
     argument: Argument
     segments: Array  # (S, 3) start, step, number of intervals; each starts where the one before ends
     upper: float  # end of the range of the training data; beyond it the table extrapolates
-    coef: Array  # (rows, order + 1, K), lowest power first
+    coef: Array  # (rows, order + 1, K), lowest power first, of x - left knot; of order 11 of x - middle
     basis: Array  # (M, K)
+
+    @property
+    def order(self) -> int:
+        return int(self.coef.shape[1]) - 1
 
     @property
     def rank(self) -> int:

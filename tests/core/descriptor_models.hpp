@@ -135,27 +135,29 @@ inline std::shared_ptr<const Model> load_smooth(TableBuilder file, bool has_thir
 }
 
 /// Tables over products from `first` on, of 2, 3 and 1 channels.
-inline void add_product_tables(TableBuilder& file, int first, const std::vector<std::uint64_t>& ranks,
-                               const Segments& segments = kProducts) {
+inline void add_product_tables(TableBuilder& file, int first, const std::vector<std::uint64_t>& ranks, const Segments& segments,
+                               std::uint64_t n_powers) {
     for (std::size_t k = 0; k < ranks.size(); ++k) {
         const std::string prefix = "table." + std::to_string(static_cast<std::size_t>(first) + k) + ".";
-        add_smooth_table(file, prefix, ranks[k], 6, k == 1 ? kManyProducts : segments);
+        const Segments& own = k == 1 && segments == kProducts ? kManyProducts : segments;
+        add_smooth_table(file, prefix, ranks[k], n_powers, own);
     }
 }
 
-inline std::shared_ptr<const Model> triple_model(const std::vector<std::int32_t>& kinds, const Segments& segments = kProducts) {
+inline std::shared_ptr<const Model> triple_model(const std::vector<std::int32_t>& kinds, const Segments& segments = kProducts,
+                                                 std::uint64_t n_powers = 6) {
     TableBuilder file = small_triple_model();
     file.i32("descriptor.0.pair_kind", {2, 2}, kinds);
-    add_product_tables(file, 0, {2, 3, 1}, segments);
+    add_product_tables(file, 0, {2, 3, 1}, segments, n_powers);
     const Bytes bytes = file.bytes();
     return Model::from_bytes(bytes.data(), bytes.size());
 }
 
-inline std::shared_ptr<const Model> two_and_three_bodies_model() {
+inline std::shared_ptr<const Model> two_and_three_bodies_model(const Segments& segments = kProducts, std::uint64_t n_powers = 6) {
     TableBuilder file = two_and_three_bodies();
     add_smooth_table(file, "table.0.", 2, 6);
     add_smooth_table(file, "table.1.", 3, 4);
-    add_product_tables(file, 2, {2, 2, 2});
+    add_product_tables(file, 2, {2, 2, 2}, segments, n_powers);
     const Bytes bytes = file.bytes();
     return Model::from_bytes(bytes.data(), bytes.size());
 }
@@ -185,7 +187,10 @@ inline std::vector<DescriptorCase> descriptor_cases() {
             {"se_e3 with exclusions", triple_model({0, 0, 1, 0})},
             {"se_e3, tables of one interval", triple_model({0, 0, 0, 0}, {{-6.0, 12.0, 1}})},
             {"se_e3, H without any pair", triple_model({0, 0, 1, 1})},
-            {"se_e2_a and se_e3", two_and_three_bodies_model()}};
+            {"se_e3, few wide intervals", triple_model({0, 0, 0, 0}, kWideProducts, 12)},
+            {"se_e3, one wide interval", triple_model({0, 0, 1, 0}, {{-6.0, 12.0, 1}}, 12)},
+            {"se_e2_a and se_e3", two_and_three_bodies_model()},
+            {"se_e2_a and se_e3, few wide intervals", two_and_three_bodies_model(kWideProducts, 12)}};
 }
 
 }  // namespace dpc::test

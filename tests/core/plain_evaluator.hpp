@@ -112,13 +112,15 @@ private:
     /// phi_k(x): the last piece that begins at or before x; its tangent at the end beyond that.
     static long double phi(const Table& table, int k, long double x) {
         int piece = 0, last = table.n_intervals - 1, n = 0;
-        long double left = table.lower(), end = table.max();
+        const long double origin = table.order == 11 ? 0.5L : 0;  // of powers, in an interval's lengths
+        long double left = table.lower(), end = table.max(), step = table.segments.front().step;
         for (const Table::Segment& s : table.segments) {
             for (int interval = 0; interval < s.n_intervals; ++interval, ++n) {
                 const long double knot = s.start + interval * static_cast<long double>(s.step);
                 if (knot <= x) {
                     piece = n;
                     left = knot;
+                    step = s.step;
                 }
             }
         }
@@ -134,14 +136,14 @@ private:
         };
         long double slope;
         if (x < left && table.argument == TableArgument::product) {
-            const long double value = polynomial(0, slope);
+            const long double value = polynomial(-origin * step, slope);
             return value + slope * (x - left);
         }
         if (x < end) {
-            return polynomial(x - left, slope);
+            return polynomial(x - left - origin * step, slope);
         }
         piece = last;
-        const long double value = polynomial(table.segments.back().step, slope);
+        const long double value = polynomial((1 - origin) * table.segments.back().step, slope);
         return value + slope * (x - end);
     }
 

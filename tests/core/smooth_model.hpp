@@ -60,6 +60,28 @@ inline const Segments kManySegments = {{-1.0, 0.05, 10}, {-0.5, 0.001, 1},      
 inline const Segments kProducts = {{-6.0, 0.5, 8}, {-2.0, 0.1, 40}, {2.0, 0.5, 8}};
 inline const Segments kManyProducts = {{-6.0, 0.5, 8}, {-2.0, 0.25, 4}, {-1.0, 0.1, 20}, {1.0, 0.25, 4}, {2.0, 0.5, 8}};
 
+/// Few wide intervals, for polynomials of order 11, one of them around 0.
+inline const Segments kWideProducts = {{-6.0, 3.0, 1}, {-3.0, 1.25, 2}, {-0.5, 1.0, 1}, {0.5, 1.0, 1}, {1.5, 2.25, 2}};
+
+/// The same function around the middle, and (1 - u^2)^4 (0.3 - 0.2 u^3) besides, with u from -1 to 1 in the interval: of order 11.
+inline std::vector<double> around_middle(const std::vector<double>& around_left, double step) {
+    const double half = step / 2;
+    std::vector<double> c(12, 0.0);
+    double choose = 1;
+    for (std::size_t power = 0; power < around_left.size(); ++power, choose = 1) {
+        for (std::size_t p = 0; p <= power; ++p) {
+            c[p] += around_left[power] * choose * std::pow(half, static_cast<double>(power - p));
+            choose = choose * static_cast<double>(power - p) / static_cast<double>(p + 1);
+        }
+    }
+    constexpr double bump[] = {1, -4, 6, -4, 1};  // of powers of u^2
+    for (std::size_t k = 0; k < 5; ++k) {
+        c[2 * k] += 0.3 * bump[k] / std::pow(half, 2.0 * static_cast<double>(k));
+        c[2 * k + 3] -= 0.2 * bump[k] / std::pow(half, 2.0 * static_cast<double>(k) + 3);
+    }
+    return c;
+}
+
 inline void add_smooth_table(TableBuilder& file, const std::string& prefix, std::uint64_t rank, std::uint64_t n_powers,
                              const Segments& segments = kTwoSegments) {
     const double end = segments.back()[0] + segments.back()[1] * segments.back()[2];
@@ -72,7 +94,8 @@ inline void add_smooth_table(TableBuilder& file, const std::string& prefix, std:
             coef.resize(coef.size() + n_powers * rank, 0.0);
             for (std::uint64_t k = 0; k < rank; ++k) {
                 const Jet here = smooth_channel(k, left, end), next = smooth_channel(k, left + step, end);
-                const std::vector<double> c = hermite(here, next, step, n_powers);
+                const std::vector<double> c =
+                    n_powers == 12 ? around_middle(hermite(here, next, step, 6), step) : hermite(here, next, step, n_powers);
                 for (std::uint64_t power = 0; power < n_powers; ++power) {
                     coef[(n_rows * n_powers + power) * rank + k] = c[power];
                 }

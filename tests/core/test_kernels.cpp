@@ -411,6 +411,56 @@ TEST_P(PairKernels, LocateFindsIntervalAndDistance) {
     });
 }
 
+/// Products in wide intervals: which one, and the distance from its middle; beyond both ends from there.
+template <class Real>
+void check_locate_among_middles(const Kernels<Real>& kernels, const std::vector<dpc::Table::Segment>& segments) {
+    dpc::Table table = table_of(segments);
+    table.order = 11;
+    const dpc::TableGrid grid(table);
+    const std::vector<long double> knots = knots_of(table);
+    const std::vector<double> all = arguments_of(knots);
+    constexpr bool is_float = std::is_same_v<Real, float>;
+    const auto lower = static_cast<Real>(knots.front()), end = static_cast<Real>(knots.back());
+    for (std::size_t n : {all.size(), std::size_t(1), std::size_t(77)}) {
+        const std::vector<Real> x(all.end() - static_cast<std::ptrdiff_t>(n), all.end());
+        std::vector<Real> distance = x;
+        std::vector<std::int32_t> interval(n + dpc::host::kPairPadding, -9);
+        distance.resize(interval.size());
+        kernels.triples.locate(grid.grid(), static_cast<int>(n), {interval.data(), distance.data()});
+        for (std::size_t k = 0; k < n; ++k) {
+            SCOPED_TRACE(testing::Message() << "x = " << x[k]);
+            double of_one = 0;
+            const double one = dpc::math::locate_product(grid.grid(), static_cast<double>(x[k]), of_one);
+            const long double near = 4 * rounding<Real>() * std::max({std::abs(x[k]), -lower, end});
+            if (x[k] < lower || x[k] >= end) {
+                const int expected = table.n_intervals + (x[k] < lower ? 1 : 0);
+                ASSERT_EQ(interval[k], expected);
+                ASSERT_EQ(one, expected);
+                ASSERT_TRUE(is_near(distance[k], x[k] - (x[k] < lower ? knots.front() : knots.back()), near));
+            } else {
+                const auto at = static_cast<std::size_t>(interval[k]);
+                ASSERT_LT(interval[k], table.n_intervals);
+                ASSERT_TRUE(x[k] >= static_cast<Real>(knots[at]) && x[k] < static_cast<Real>(knots[at + 1]));
+                ASSERT_TRUE(is_near(distance[k], x[k] - (knots[at] + knots[at + 1]) / 2, near));
+                ASSERT_TRUE(is_float || one == interval[k]);  // a knot is another number in single precision
+            }
+            if (one == interval[k]) {
+                ASSERT_TRUE(is_near(distance[k], of_one, near));
+            }
+        }
+    }
+}
+
+TEST_P(PairKernels, LocateProductsInWideIntervals) {
+    in_both_precisions([](const auto& kernels) {
+        check_locate_among_middles(kernels, {{-6.0, 12.0, 1}});
+        check_locate_among_middles(kernels, {{-6.0, 3.0, 2}});
+        check_locate_among_middles(kernels, {{-6.0, 5.3, 1}, {-0.7, 1.4, 1}, {0.7, 5.3, 1}});
+        check_locate_among_middles(kernels, {{-6.0, 3.0, 1}, {-3.0, 1.25, 2}, {-0.5, 1.0, 1}, {0.5, 1.0, 1}, {1.5, 2.25, 2}});
+        check_locate_among_middles(kernels, {{-32.0, 1.0, 64}});
+    });
+}
+
 /// Nearly all segments in one bucket, and numbers so far from 0 that steps are not much more than their rounding.
 TEST_P(PairKernels, LocateInOddSegments) {
     std::vector<dpc::Table::Segment> crowded = random_segments(200, -1e-3);

@@ -221,6 +221,8 @@ const Wrong kTables[] = {
     {"coef_not_finite", "table.1.coef", "element 143 is not a finite number", element("table.1.coef", 12 * 4 * 3 - 1, kNan)},
     {"order", "table.1.coef", "has 5 coefficients of a polynomial",
      [](TableBuilder& f) { f.f64("table.1.coef", {12, 5, 3}, numbers(12 * 5 * 3)); }},
+    {"high_order_of_pairs", "table.1.coef", "has 12 coefficients of a polynomial, expected 4 or 6: order 3 or 5",
+     [](TableBuilder& f) { f.f64("table.1.coef", {12, 12, 3}, numbers(12 * 12 * 3)); }},
     {"basis_shape", "table.1.basis", "has shape (4, 2), expected (4, 3)",
      [](TableBuilder& f) { f.f64("table.1.basis", {4, 2}, numbers(8)); }},
     {"empty_slot_below_table", "table.0.segments", "argument -mean/std = -4 at the cut-off around centre type 0",

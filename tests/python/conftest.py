@@ -338,7 +338,7 @@ def triple_tables(tables: TableSet) -> TableSet:
         FittingArrays((linear,), (random_layer(rng, 4, 3, "tanh"), *layers[0][1:])),
         FittingArrays((direct,), (random_layer(rng, 4, 5, "silu"), *layers[1][1:])),
     )
-    over_products = (random_table_arrays(rng, rank, order) for rank, order in ((2, 5), (3, 5), (1, 3)))
+    over_products = (random_table_arrays(rng, rank, order) for rank, order in ((2, 5), (3, 11), (1, 3)))
     made = tuple(dataclasses.replace(table, argument=Argument.PRODUCT) for table in over_products)
     return dataclasses.replace(tables, descriptors=(descriptor,), tables=made, fittings=nets)
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The basis of a table: biorthonormal, ordered, signs fixed, and it reproduces the net."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,7 +63,7 @@ def test_error_falls_with_the_columns(plan):
     """By about the amplitude of the first column left out, down to the interpolation with all of them."""
     basis = sampled_basis(plan, roots(np.zeros((12, 12))))
     errors = np.array(
-        [table_errors(plan, build_table(plan, grid_of(plan), basis.first(k), 5))[0].value for k in (2, 4, 6, 8, 10, 12)]
+        [table_errors(plan, build_table(plan, grid_of(plan), basis.first(k)))[0].value for k in (2, 4, 6, 8, 10, 12)]
     )
     assert np.all(errors[1:] < 0.5 * errors[:-1])
     assert np.all(errors[:5] < 3 * basis.amplitude[[2, 4, 6, 8, 10]])
@@ -84,7 +86,7 @@ def test_table_of_empty_slots_needs_one_function(make_model):
     model = make_model(seed=5, type_one_side=False, excluded=frozenset({(0, 0)}))
     plans, (pair_table,) = plan_tables(model, 1.0, 5)
     plan = plans[pair_table[0, 0]]
-    table = build_table(plan, grid_of(plan), sampled_basis(plan, roots(np.zeros((6, 6)))).first(1), 5)
+    table = build_table(plan, grid_of(plan), sampled_basis(plan, roots(np.zeros((6, 6)))).first(1))
     fine, coarse = table_errors(plan, table)
     assert fine.value < 1e-12
     assert (coarse.value, coarse.slope) == (0.0, 0.0)
@@ -93,7 +95,7 @@ def test_table_of_empty_slots_needs_one_function(make_model):
 @pytest.mark.parametrize(("order", "worst"), [(5, INTERPOLATION), (3, 1e-6)])
 def test_full_rank_table(plan, order, worst):
     """The error is that of the interpolation (measured 4e-13, 2e-7)."""
-    table = build_table(plan, grid_of(plan), identity_basis(12), order)
+    table = build_table(plan, replace(grid_of(plan), order=order), identity_basis(12))
     assert table.coef.shape == (grid_of(plan).n_rows, order + 1, 12)
     assert table.rank == 12
     assert table_errors(plan, table)[0].value < worst

@@ -11,6 +11,7 @@ from pybuild import calculator
 from pybuild.compress.accuracy import report_lines, table_reports
 from pybuild.compress.build import Options, build
 from pybuild.compress.functions import ProductTimesNet
+from pybuild.compress.grid import grid_of
 from pybuild.compress.nets import derivatives_along
 from pybuild.errors import ModelError
 from pybuild.info import info, info_lines
@@ -96,6 +97,23 @@ def test_a_tensorflow_model(shared, name):
         exact, got = reference.evaluate(model, *structure), reference_tables.evaluate(tables, *structure)
         assert_reference(exact, data, frame, *((EXACT, EXACT, 20 * EXACT) if name == "model.pb" else (ENERGY, FORCE, VIRIAL)))
         assert_reference(got, data, frame, ENERGY, FORCE, VIRIAL)
+
+
+def test_few_wide_intervals(make_model):
+    """Of order 11: one interval around 0, and wider ones outwards, as far on both sides."""
+    model = make_model(6, kind="se_e3", widths=(1, 6, 12))
+    result = build(model, M)
+    for table in result.tables.tables:
+        knots = grid_of(table).knots()
+        assert table.order == 11
+        assert len(table.coef) <= 40
+        middle = np.searchsorted(knots, 0) - 1
+        assert knots[middle] == -knots[middle + 1]
+        assert (-knots[0], knots[-1]) == (table.max, pytest.approx(table.max, rel=1e-12))
+        right = np.diff(knots[middle + 1 :])
+        assert right[-2] > 2 * right[0]
+    assert result.measured.double.force < FORCE
+    assert result.measured.double.energy < ENERGY
 
 
 def test_steps_end_where_rounding_begins(make_model, make_structure):
@@ -268,6 +286,24 @@ def test_compiled_evaluators(make_model, make_structure, tables_of, evaluate, ch
         mixed = reference_tables.evaluate(tables, *structure, mixed=True)
         single = evaluate(tables, structure, "mixed")
         np.testing.assert_allclose(single.forces, mixed.forces, rtol=0, atol=SINGLE * scale)
+
+
+@every_backend
+@pytest.mark.parametrize(
+    ("options", "activation", "order"),
+    [(Options(order=3, step=0.02), "tanh", 3), (Options(step=0.02), "tanh", 5), (Options(), "relu6", 5)],
+    ids=["cubic", "given steps", "corners"],
+)
+def test_tables_of_low_order(make_model, make_structure, evaluate, options, activation, order):
+    """Where steps or order are given, and of functions with corners, which no polynomial may cross: intervals of equal steps."""
+    model = make_model(6, kind="se_e3", widths=(1, 6, 12), activation=activation)
+    tables = stored(model, options)
+    assert {table.order for table in tables.tables} == {order}
+    structure = make_structure(6)
+    expected, found = reference_tables.evaluate(tables, *structure), evaluate(tables, structure)
+    scale = 1 + np.abs(expected.forces).max()
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=COMPILED * scale)
+    np.testing.assert_allclose(found.atom_energy, expected.atom_energy, rtol=0, atol=COMPILED * scale)
 
 
 @every_backend

@@ -228,6 +228,7 @@ WRONG = {
     "upper pad": ("table.0.upper", set_to((), -0.9), "argument -mean/std = -0.4 at the cut-off"),
     "functions": ("table.0.coef", lambda a: np.tile(a, 3), "has 6 functions, expected 1 to the width 4"),
     "order": ("table.1.coef", lambda a: np.concatenate([a, a[:, :1]], axis=1), "order 4, expected 3 or 5"),
+    "high order": ("table.0.coef", lambda a: np.tile(a, (1, 2, 1)), "order 11, expected 3 or 5"),
     "no function": ("table.1.coef", lambda a: a[:, :, :0].copy(), "has 0 functions, expected 1 to the width 4"),
     "basis": ("table.1.basis", lambda a: a[:, :2].copy(), r"expected \(4, 3\)"),
     "x_pad": ("descriptor.0.mean", set_to(0, 0.5), "argument -mean/std = -4.0 at the cut-off"),
@@ -310,9 +311,10 @@ WRONG_DOUBLE = {
 # And of three bodies, whose groups of neighbours are 0 (two of type 0), 1 (one of each) and 3 (two of type 1).
 WRONG_TRIPLE = {
     "std": ("descriptor.0.std", lambda a: np.tile(a, 2), r"has shape \(2, 2\), expected \(2, 1\)"),
-    "argument": ("table.1.argument", set_to((), 0), "is 0, which a descriptor se_e3 does not have"),
+    "argument": ("table.0.argument", set_to((), 0), "is 0, which a descriptor se_e3 does not have"),
     "not as far below": ("table.0.segments", set_to((0, slice(None)), [-0.5, 0.05, 10]), "expected as far on both sides of 0"),
     "upper": ("table.2.upper", set_to((), -0.1), "upper not below it"),
+    "order": ("table.0.coef", lambda a: np.concatenate([a, a[:, :1]], axis=1), "order 6, expected 3, 5 or 11"),
     "not symmetric": ("descriptor.0.pair_table", set_to((1, 0), 2), "must be symmetric"),
     "no table": ("descriptor.0.pair_table", set_to((1, 1), -1), "must be a table where a centre type sees neighbours of both"),
     "needless table": ("descriptor.0.pair_kind", set_to((0, 1), 1), "-1 elsewhere"),
@@ -405,6 +407,19 @@ class TestWrongModels:
         data = changed(over_x, "descriptor.0.mean", set_to(0, 0.5))
         with pytest.raises(ModelError, match=r"does not have the argument -mean/std = -4\S* at the cut-off around centre type 0"):
             read(data)
+
+    @pytest.mark.parametrize("read", [from_bytes, *([] if _core is None else [_core.Model.from_bytes])])
+    def test_too_many_wide_intervals(self, read: Callable[[bytes], Any], triple_tables: TableSet) -> None:
+        """Of order 11, which an evaluator goes through one after the other."""
+        for n, refused in ((64, False), (65, True)):
+            coef = np.zeros((n, 12, 3))
+            changes = {"table.1.segments": np.array([[-1.0, 2.0 / n, n]]), "table.1.coef": coef}
+            data = pack([(name, changes.get(name, a), required) for name, a, required in sections_of(triple_tables)])
+            if refused:
+                with pytest.raises(ModelError, match="has 65 intervals of order 11, of which format 1 allows at most 64"):
+                    read(data)
+            else:
+                assert read(data).type_map is not None
 
     def test_gains_of_a_kind_without_degrees(self, radial_tables: TableSet) -> None:
         extra = ("descriptor.0.degree_gains", np.ones(1), True)

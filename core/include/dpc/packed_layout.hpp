@@ -32,11 +32,12 @@ struct PackedTable {
 };
 
 /// Two intervals of a table, side by side, into which many of the arguments of a centre fall: those from knot[0] to knot[2]. A table of
-/// one interval has none for the second.
+/// one interval, or of order kHighOrder, whose intervals are wide, has none for the second.
 template <class Real>
 struct FrequentIntervals {
     int first;
     Real knot[3];
+    Real origin[2];  // where the distance is 0
 };
 
 /// A matrix (n_out, n_in) as the products read it: panels of kPanelRows rows, each (n_in, kPanelRows), the last one padded with 0; and,

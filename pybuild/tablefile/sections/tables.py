@@ -17,6 +17,7 @@ from .kinds import KINDS
 
 EXCLUDED = (PairKind.SLOTS, PairKind.SECTION)
 ORDERS = (3, 5)
+HIGH_ORDER, MOST_OF_HIGH_ORDER = 11, 64  # intervals
 JOINT_TOLERANCE = 1e-9  # of the larger end of a segment: two ends that should be one point are that close, by rounding only
 PADDING_MARGIN = 0.5  # last steps between x_pad and the end of the table, so that rounding cannot put it beyond
 MOST_ROWS, MOST_SEGMENTS = 2**24, 2**16
@@ -84,9 +85,17 @@ def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:
     require(lower <= upper <= end + rounding, prefix + "upper", f"is {upper}, expected {lower} to {end}, the ends of the table")
     coef = s.f64(prefix + "coef", int(segments[:, 2].sum()), None, None)
     _, n_powers, rank = coef.shape
-    require(n_powers - 1 in ORDERS, prefix + "coef", f"has polynomials of order {n_powers - 1}, expected 3 or 5")
+    known = (*ORDERS, HIGH_ORDER) if argument is Argument.PRODUCT else ORDERS
+    require(n_powers - 1 in known, prefix + "coef", f"has polynomials of order {n_powers - 1}, expected {_listed(known)}")
+    few = n_powers - 1 != HIGH_ORDER or len(coef) <= MOST_OF_HIGH_ORDER
+    text = f"has {len(coef)} intervals of order {HIGH_ORDER}, of which format 1 allows at most {MOST_OF_HIGH_ORDER}"
+    require(few, prefix + "coef", text)
     require(1 <= rank <= width, prefix + "coef", f"has {rank} functions, expected 1 to the width {width}")
     return TableArrays(argument, segments, upper, coef, s.f64(prefix + "basis", width, rank))
+
+
+def _listed(orders: Sequence[int]) -> str:
+    return ", ".join(map(str, orders[:-1])) + f" or {orders[-1]}"
 
 
 def _check_arguments(prefix: str, d: DescriptorArrays, tables: Sequence[TableArrays]) -> Argument:

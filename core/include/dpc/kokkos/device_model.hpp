@@ -34,6 +34,7 @@ struct DeviceTriple {
     int b, c;
     DeviceTypePair<Real> sums;  // table and moment_of_channel
     Real inverse_divisor;
+    FrequentIntervals<Real> frequent;
 };
 
 /// A matrix (n_out, n_in): panels of tile_rows rows, each (n_in, tile_rows), the last one padded with 0; on a GPU also (n_out, n_in)
@@ -248,7 +249,7 @@ PackedTable<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTable<Real>& 
     PackedTable<Real> out = table;
     const auto rows = static_cast<std::size_t>(table.grid.n_intervals) + kContinuations;
     out.coef = share(table.coef, rows * static_cast<std::size_t>((table.order + 1) * table.stride));
-    if (table.grid.n_segments > 2) {
+    if (table.grid.segments != nullptr) {
         out.grid.segments = share(table.grid.segments, static_cast<std::size_t>(table.grid.n_segments));
         out.grid.buckets = share(table.grid.buckets, static_cast<std::size_t>(table.grid.n_buckets + math::kBucketMargin));
     }
@@ -283,6 +284,7 @@ DeviceTriple<Real> DeviceModel<ExecSpace, Real>::upload(const PackedTriple<Real>
     out.sums.table = device[static_cast<std::size_t>(triple.table - host.data())];
     out.sums.moment_of_channel = upload(triple.moment_of_channel);
     out.inverse_divisor = static_cast<Real>(triple.inverse_divisor);
+    out.frequent = triple.frequent;
     return out;
 }
 

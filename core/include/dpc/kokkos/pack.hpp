@@ -123,6 +123,34 @@ template <class T>
 using Pack = simd::DPC_ISA::Pack<T>;
 #endif
 
+/// The first n numbers, `behind` behind them. Memory there, which may be another thread's, is not touched.
+template <class P, class T>
+DPC_FUNCTION P load_some(const T* from, int n, T behind) {
+    if (n >= P::width) {
+        return P::load(from);
+    }
+    alignas(P) T numbers[P::width];
+    for (int k = 0; k < P::width; ++k) {
+        numbers[k] = k < n ? from[k] : behind;
+    }
+    return P::load(numbers);
+}
+
+/// The same the other way, also of whole numbers.
+template <class P, class T>
+DPC_FUNCTION void store_some(P pack, T* to, int n) {
+    alignas(P) T numbers[P::width];
+    T* const all = n >= P::width ? to : numbers;
+    if constexpr (std::is_same_v<T, std::int32_t>) {
+        store_integers(pack, all);
+    } else {
+        pack.store(all);
+    }
+    for (int k = 0; n < P::width && k < n; ++k) {
+        to[k] = numbers[k];
+    }
+}
+
 /// Packs of channels that fit the registers of a processor at once: the sums of four components each, and what the polynomials need.
 constexpr int kMostPacks = kPackBytes == 64 ? 4 : kPackBytes == 32 ? 2 : 1;
 

@@ -32,13 +32,25 @@ DPC_FUNCTION void for_each_count(const Call& call) {
     }
 }
 
-/// call(Count<order>) for the orders that tables have, 3 and 5; returns what it returns.
+/// call(Count<order>) for the orders that tables of pairs have, 3 and 5; returns what it returns.
 template <class Call>
 DPC_FUNCTION auto with_order(int order, const Call& call) {
     if (order == 5) {
         return call(Count<5>{});
     }
     return call(Count<3>{});
+}
+
+/// Of tables over products, whose intervals may be few and wide.
+constexpr int kHighOrder = 11;
+
+/// The same for the orders that these have.
+template <class Call>
+DPC_FUNCTION auto with_order_of_products(int order, const Call& call) {
+    if (order == kHighOrder) {
+        return call(Count<kHighOrder>{});
+    }
+    return with_order(order, call);
 }
 
 /// pass(Count<n>, first) over packs 0 .. n_packs - 1, as many as the registers hold: in as few and as equal passes of at most

@@ -20,12 +20,14 @@ struct Grid {
     double step, second_step;
     double inverse_step, second_inverse_step;
     double n_first, n_intervals;  // whole numbers: intervals of the first segment, of all
-    // More than two: in each bucket of x, 1 / inverse_bucket wide from lower on, the segment before it or the first that it meets.
+    // More than two, or of middles: in each bucket of x, 1 / inverse_bucket wide from lower on, the segment before it or the first that it meets.
     int n_segments;
     int n_buckets;
     double inverse_bucket;
     const Segment* segments;
     const int* buckets;  // (n_buckets + kBucketMargin)
+    // Of order kHighOrder: every interval is a segment, and distances are from its middle.
+    bool is_of_middles;
 };
 
 /// The segment of an x in bucket k is between those of the entries k and k + kBucketMargin - 1: a bucket more on both sides, so that
@@ -115,14 +117,46 @@ DPC_FUNCTION V locate(const Grid& g, V x, V& distance) {
     return g.n_segments > 2 ? locate_in_many(g, x, distance) : locate_in_two(g, x, distance);
 }
 
-/// Interval of a product x, which may be below lower, and the distance from its left knot.
+/// Where the distance from interval k of a grid of middles is 0.
+DPC_FUNCTION double middle_of(const Grid& g, int k) { return g.segments[k].start + 0.5 * g.segments[k].step; }
+
+/// Interval of a product x, which may be below lower, and the distance from its left knot or middle.
 DPC_FUNCTION double locate_product(const Grid& g, double x, double& distance) {
+    if (g.is_of_middles) {
+        const bool is_beyond = x >= g.max, is_before = x < g.lower;
+        const int k = is_beyond || is_before ? 0 : find_segment(g, x);
+        distance = x - (is_beyond ? g.max : is_before ? g.lower : middle_of(g, k));
+        return is_beyond ? g.n_intervals : is_before ? g.n_intervals + 1 : k;
+    }
     if (g.n_segments == 3) {
         const Segment segments[3] = {g.segments[0], g.segments[1], g.segments[2]};
         return locate_in_three(segments, g.lower, g.max, g.n_intervals, x, distance);
     }
     const double interval = locate(g, x, distance);
     return x < g.lower ? g.n_intervals + 1 : interval;
+}
+
+/// The same among few intervals, for N packs at once: each interval that begins before x is taken for a while.
+template <int N, class V>
+DPC_FUNCTION void locate_among_middles(const Grid& g, const V (&x)[N], V (&interval)[N], V (&distance)[N]) {
+    V origin[N];
+    for (int n = 0; n < N; ++n) {
+        interval[n] = V(g.n_intervals + 1.0);
+        origin[n] = V(g.lower);
+    }
+    for (int k = 0; k <= static_cast<int>(g.n_intervals); ++k) {
+        const bool is_end = k == static_cast<int>(g.n_intervals);
+        const V start(is_end ? g.max : g.segments[k].start), own(is_end ? g.max : middle_of(g, k)),
+            number(static_cast<double>(k));
+        for (int n = 0; n < N; ++n) {
+            const auto is_behind = x[n] >= start;
+            interval[n] = select(is_behind, number, interval[n]);
+            origin[n] = select(is_behind, own, origin[n]);
+        }
+    }
+    for (int n = 0; n < N; ++n) {
+        distance[n] = x[n] - origin[n];
+    }
 }
 
 /// Channels of an interval lie in groups of 64 bytes; of each group one power after the other.

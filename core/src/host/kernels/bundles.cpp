@@ -25,11 +25,14 @@ template <int COMPONENTS, int ORDER>
 constexpr int kNumbers = COMPONENTS == 1 ? ORDER : 2 * ORDER + 1;
 
 /// Sums over the elements of packs are made together, as in the kernels of pairs: those of as many bundles as this many packs hold.
-constexpr int kSums = 16;
 template <int COMPONENTS, int ORDER>
-constexpr int kTogether = kSums / kNumbers<COMPONENTS, ORDER>;
+constexpr int kSums = kNumbers<COMPONENTS, ORDER> < 16 ? 16 : 32;
+template <int COMPONENTS, int ORDER>
+constexpr int kTogether = kSums<COMPONENTS, ORDER> / kNumbers<COMPONENTS, ORDER>;
 
-constexpr int kFrequent = 2;  // intervals
+/// Frequent intervals: of high order they are wide.
+template <int ORDER>
+constexpr int kFrequent = ORDER == math::kHighOrder ? 1 : 2;
 
 /// Some bundles, of which scratch has the numbers.
 struct Tile {
@@ -39,9 +42,9 @@ struct Tile {
 
 template <int COMPONENTS, int ORDER, class Real>
 DPC_FUNCTION Real* numbers_of(const BundleScratch<Real>& scratch, int bundle) {
-    constexpr int together = kTogether<COMPONENTS, ORDER>, tile = BundleScratch<Real>::kTile;
-    static_assert((tile + together - 1) / together * kSums <= 2 * tile * BundleScratch<Real>::kNumbers);
-    return scratch.numbers + bundle / together * kSums + bundle % together * kNumbers<COMPONENTS, ORDER>;
+    constexpr int sums = kSums<COMPONENTS, ORDER>, together = kTogether<COMPONENTS, ORDER>, tile = BundleScratch<Real>::kTile;
+    static_assert((tile + together - 1) / together * sums <= 2 * tile * BundleScratch<Real>::kNumbers);
+    return scratch.numbers + bundle / together * sums + bundle % together * kNumbers<COMPONENTS, ORDER>;
 }
 
 /// Tag of arguments (OtherArguments).
@@ -60,7 +63,7 @@ template <class Real>
 int find_others(const FrequentIntervals<Real>& frequent, const Real* x, const Owner& owner, int number, int n,
                 const OtherArguments<Real>& others) {
     using P = Pack<Real>;
-    const P first(frequent.knot[0]), last(frequent.knot[kFrequent]);
+    const P first(frequent.knot[0]), last(frequent.knot[2]);
     for (int is_weighted = 0; is_weighted < 2; ++is_weighted) {
         const Part part = part_of(owner, is_weighted != 0);
         const int before = n;
@@ -161,10 +164,11 @@ template <int COMPONENTS, int ORDER, class Real>
 DPC_FUNCTION void sum_powers(const PackedTable<Real>& table, const BundledArguments<Real>& arguments, int bundle, int n,
                              const BundleScratch<Real>& scratch) {
     using P = Pack<Real>;
-    constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>, together = kTogether<COMPONENTS, ORDER>;
+    constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>, together = kTogether<COMPONENTS, ORDER>,
+                  n_sums = kSums<COMPONENTS, ORDER>;
     const std::int32_t* begin = arguments.begin + bundle;
     for (int first = 0; first < n; first += together) {
-        P sum[kSums];  // (bundle, power)
+        P sum[n_sums];  // (bundle, power)
         for (P& s : sum) {
             s = P(0.0);
         }
@@ -180,7 +184,7 @@ DPC_FUNCTION void sum_powers(const PackedTable<Real>& table, const BundledArgume
                 add_powers<COMPONENTS, ORDER>(load_first(arguments.distance + k, end - k), w, sum + at);
             }
         });
-        simd::DPC_ISA::sum_elements<kSums>(sum, scratch.numbers + first / together * kSums);
+        simd::DPC_ISA::sum_elements<n_sums>(sum, scratch.numbers + first / together * n_sums);
     }
     // Continuations are linear, and their distances have no bounds that higher powers could keep.
     for (int here = 0; here < n; ++here) {
@@ -203,10 +207,11 @@ template <int COMPONENTS, int ORDER, class Real>
 DPC_FUNCTION void sum_powers_of_frequent(const BundleList<Real>& list, const Owner& owner, int bundle,
                                          const BundleScratch<Real>& scratch) {
     using P = Pack<Real>;
-    constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>;
-    static_assert(n_numbers < kSums);  // one more: how many there are
-    const P knot[kFrequent + 1] = {P(list.frequent->knot[0]), P(list.frequent->knot[1]), P(list.frequent->knot[2])};
-    P sum[kFrequent][kSums];
+    constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>, n_sums = kSums<COMPONENTS, ORDER>, n_frequent = kFrequent<ORDER>;
+    static_assert(n_numbers < n_sums);  // one more: how many there are
+    const P knot[3] = {P(list.frequent->knot[0]), P(list.frequent->knot[1]), P(list.frequent->knot[2])};
+    const P origin[2] = {P(list.frequent->origin[0]), P(list.frequent->origin[1])};
+    P sum[n_frequent][n_sums];
     for (auto& of_one : sum) {
         for (P& s : of_one) {
             s = P(0.0);
@@ -215,13 +220,13 @@ DPC_FUNCTION void sum_powers_of_frequent(const BundleList<Real>& list, const Own
     for (int is_weighted = 1; is_weighted >= 0; --is_weighted) {
         const Part part = part_of(owner, is_weighted != 0);
         for (int k = part.begin; k < part.end; k += P::width) {
-            const P x = load_first(list.x + k, part.end - k, list.frequent->knot[kFrequent]);
-            for (int which = 0; which < kFrequent; ++which) {
+            const P x = load_first(list.x + k, part.end - k, list.frequent->knot[2]);
+            for (int which = 0; which < n_frequent; ++which) {
                 auto& own = sum[which];
                 const auto is_behind = x >= knot[which], is_before = x < knot[which + 1];
                 const auto of_own = [&](P value) { return select(is_behind, select(is_before, value, P(0.0)), P(0.0)); };
                 const P w = COMPONENTS == 2 ? of_own(P::load(list.w + k)) : P(0.0);
-                add_powers<COMPONENTS, ORDER>(of_own(x - knot[which]), w, own);
+                add_powers<COMPONENTS, ORDER>(of_own(x - origin[which]), w, own);
                 own[n_numbers] += of_own(P(1.0));
             }
         }
@@ -231,9 +236,9 @@ DPC_FUNCTION void sum_powers_of_frequent(const BundleList<Real>& list, const Own
             }
         }
     }
-    for (int which = 0; which < kFrequent; ++which) {
-        Real sums[kSums];
-        simd::DPC_ISA::sum_elements<kSums>(sum[which], sums);
+    for (int which = 0; which < n_frequent; ++which) {
+        Real sums[n_sums];
+        simd::DPC_ISA::sum_elements<n_sums>(sum[which], sums);
         Real* numbers = numbers_of<COMPONENTS, ORDER>(scratch, bundle + which);
         for (int number = 0; number < n_numbers; ++number) {
             numbers[number] = sums[number];
@@ -243,17 +248,17 @@ DPC_FUNCTION void sum_powers_of_frequent(const BundleList<Real>& list, const Own
 }
 
 /// use(tile, first owner, first after them) for the frequent intervals of some owners after another.
-template <class Real, class Use>
+template <int ORDER, class Real, class Use>
 DPC_FUNCTION void for_each_tile_of_frequent(const BundleList<Real>& list, const BundleScratch<Real>& scratch, const Use& use) {
-    constexpr int most = BundleScratch<Real>::kTile / kFrequent;
+    constexpr int n_frequent = kFrequent<ORDER>, most = BundleScratch<Real>::kTile / n_frequent;
     for (int first = 0; first < list.n_owners; first += most) {
         const int end = first + most < list.n_owners ? first + most : list.n_owners;
         for (int owner = first; owner < end; ++owner) {
-            for (int which = 0; which < kFrequent; ++which) {
-                scratch.key_of_tile[(owner - first) * kFrequent + which] = {list.frequent->first + which, tag_of(owner, false)};
+            for (int which = 0; which < n_frequent; ++which) {
+                scratch.key_of_tile[(owner - first) * n_frequent + which] = {list.frequent->first + which, tag_of(owner, false)};
             }
         }
-        use(Tile{scratch.key_of_tile, (end - first) * kFrequent}, first, end);
+        use(Tile{scratch.key_of_tile, (end - first) * n_frequent}, first, end);
     }
 }
 
@@ -273,7 +278,7 @@ void moments_pass(const PackedTable<Real>& table, int channel, const BundleList<
     using P = Pack<Real>;
     constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>, together = kTogether<COMPONENTS, ORDER>;
     for (int first = 0; first < tile.n; first += together) {
-        const Real* of_group = scratch.numbers + first / together * kSums;
+        const Real* of_group = scratch.numbers + first / together * kSums<COMPONENTS, ORDER>;
         math::for_each_count<together>([&](auto count) {
             const int bundle = first + decltype(count)::value;
             if (bundle >= tile.n) {
@@ -310,16 +315,16 @@ template <class Real, int COMPONENTS>
 void compute_moments(const PackedTable<Real>& table, const BundleList<Real>& list, const BundleScratch<Real>& scratch,
                      Real* moments) {
     constexpr int width = Pack<Real>::width;
-    math::with_order(table.order, [&](auto order) {
+    math::with_order_of_products(table.order, [&](auto order) {
         constexpr int ORDER = decltype(order)::value;
         const auto add = [&](Tile tile) {
             math::in_passes<kPacksAtOnce<COMPONENTS>>((table.rank + width - 1) / width, [&](auto count, int first) {
                 moments_pass<COMPONENTS, ORDER, decltype(count)::value>(table, first * width, list, tile, scratch, moments);
             });
         };
-        for_each_tile_of_frequent(list, scratch, [&](Tile tile, int first, int end) {
+        for_each_tile_of_frequent<ORDER>(list, scratch, [&](Tile tile, int first, int end) {
             for (int owner = first; owner < end; ++owner) {
-                sum_powers_of_frequent<COMPONENTS, ORDER>(list, list.owners[owner], (owner - first) * kFrequent, scratch);
+                sum_powers_of_frequent<COMPONENTS, ORDER>(list, list.owners[owner], (owner - first) * kFrequent<ORDER>, scratch);
             }
             add(tile);
         });
@@ -335,10 +340,11 @@ template <int COMPONENTS, int ORDER, int N, class Real>
 void gradients_pass(const PackedTable<Real>& table, int channel, const BundleList<Real>& list, Tile tile,
                     const BundleScratch<Real>& scratch, const Real* moments) {
     using P = Pack<Real>;
-    constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>, together = kTogether<COMPONENTS, ORDER>;
+    constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>, together = kTogether<COMPONENTS, ORDER>,
+                  n_sums = kSums<COMPONENTS, ORDER>;
     for (int first = 0; first < tile.n; first += together) {
-        P partial[kSums];  // (bundle, coefficient)
-        for (int unused = together * n_numbers; unused < kSums; ++unused) {
+        P partial[n_sums];  // (bundle, coefficient)
+        for (int unused = together * n_numbers; unused < n_sums; ++unused) {
             partial[unused] = P(0.0);
         }
         math::for_each_count<together>([&](auto count) {
@@ -361,10 +367,10 @@ void gradients_pass(const PackedTable<Real>& table, int channel, const BundleLis
                 }
             }
         });
-        Real* numbers = scratch.numbers + first / together * kSums;
-        Real sums[kSums];
-        simd::DPC_ISA::sum_elements<kSums>(partial, channel > 0 ? sums : numbers);
-        for (int number = 0; channel > 0 && number < kSums; number += P::width) {
+        Real* numbers = scratch.numbers + first / together * n_sums;
+        Real sums[n_sums];
+        simd::DPC_ISA::sum_elements<n_sums>(partial, channel > 0 ? sums : numbers);
+        for (int number = 0; channel > 0 && number < n_sums; number += P::width) {
             (P::load(numbers + number) + P::load(sums + number)).store(numbers + number);
         }
     }
@@ -425,20 +431,27 @@ DPC_FUNCTION void reverse_frequent(const BundleList<Real>& list, const Owner& ow
                                    const BundleScratch<Real>& scratch, Real* reverse_x, Real* reverse_w) {
     using P = Pack<Real>;
     constexpr int n_second = kSecond<COMPONENTS, ORDER>, behind = kBehind<COMPONENTS, ORDER>;
-    const Real *one = numbers_of<COMPONENTS, ORDER>(scratch, bundle), *two = numbers_of<COMPONENTS, ORDER>(scratch, bundle + 1);
+    const Real *one = numbers_of<COMPONENTS, ORDER>(scratch, bundle),
+               *two = numbers_of<COMPONENTS, ORDER>(scratch, bundle + kFrequent<ORDER> - 1);
     const Shared<ORDER, Real> slope[2] = {Shared<ORDER, Real>(one), Shared<ORDER, Real>(two)};
     const Shared<n_second, Real> second[2] = {Shared<n_second, Real>(one + behind), Shared<n_second, Real>(two + behind)};
-    const P knot[2] = {P(list.frequent->knot[0]), P(list.frequent->knot[1])};
+    const P knot(list.frequent->knot[1]), origin[2] = {P(list.frequent->origin[0]), P(list.frequent->origin[1])};
     for (int is_weighted = 0; is_weighted < 2; ++is_weighted) {  // what is written behind the first belongs to the second
         const P weight(is_weighted != 0 ? list.weight : Real(1));
         const Part part = part_of(owner, is_weighted != 0);
         for (int k = part.begin; k < part.end; k += P::width) {
             const P x = P::load(list.x + k);
-            const auto is_second = x >= knot[1];
-            reverse_pack<COMPONENTS, ORDER>(x - select(is_second, knot[1], knot[0]), of_second<COMPONENTS>(list.w, k), weight,
-                                            OneOfTwo<ORDER, Real>{slope[0], slope[1], is_second},
-                                            OneOfTwo<n_second, Real>{second[0], second[1], is_second}, reverse_x + k,
-                                            of_second<COMPONENTS>(reverse_w, k));
+            const auto reverse = [&](P distance, const auto& slope_of_all, const auto& second_of_all) {
+                reverse_pack<COMPONENTS, ORDER>(distance, of_second<COMPONENTS>(list.w, k), weight, slope_of_all, second_of_all,
+                                                reverse_x + k, of_second<COMPONENTS>(reverse_w, k));
+            };
+            if constexpr (kFrequent<ORDER> == 1) {
+                reverse(x - origin[0], slope[0], second[0]);
+            } else {
+                const auto is_second = x >= knot;
+                reverse(x - select(is_second, origin[1], origin[0]), OneOfTwo<ORDER, Real>{slope[0], slope[1], is_second},
+                        OneOfTwo<n_second, Real>{second[0], second[1], is_second});
+            }
         }
     }
 }
@@ -462,18 +475,18 @@ void reverse_moments(const PackedTable<Real>& table, const BundleList<Real>& lis
                      const Real* moments, Real* reverse_x, Real* reverse_w) {
     constexpr int width = Pack<Real>::width;
     const BundledArguments<Real>& others = list.bundled;
-    math::with_order(table.order, [&](auto order) {
+    math::with_order_of_products(table.order, [&](auto order) {
         constexpr int ORDER = decltype(order)::value;
         const auto find_coefficients = [&](Tile tile) {
             math::in_passes<kPacksAtOnce<COMPONENTS>>((table.rank + width - 1) / width, [&](auto count, int first) {
                 gradients_pass<COMPONENTS, ORDER, decltype(count)::value>(table, first * width, list, tile, scratch, moments);
             });
         };
-        for_each_tile_of_frequent(list, scratch, [&](Tile tile, int first, int end) {
+        for_each_tile_of_frequent<ORDER>(list, scratch, [&](Tile tile, int first, int end) {
             find_coefficients(tile);
             for (int owner = first; owner < end; ++owner) {
-                reverse_frequent<COMPONENTS, ORDER>(list, list.owners[owner], (owner - first) * kFrequent, scratch, reverse_x,
-                                                    reverse_w);
+                reverse_frequent<COMPONENTS, ORDER>(list, list.owners[owner], (owner - first) * kFrequent<ORDER>, scratch,
+                                                    reverse_x, reverse_w);
             }
         });
         for_each_tile_of_others(list, [&](Tile tile, int first) {

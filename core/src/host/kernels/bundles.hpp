@@ -59,8 +59,8 @@ struct BundleList {
 /// Scratch memory of as many arguments as a list has.
 template <class Real>
 struct BundleScratch {
-    static constexpr int kTile = 48;    // bundles at a time
-    static constexpr int kNumbers = 8;  // room for a bundle and component: sums of powers, or coefficients of gradients
+    static constexpr int kTile = 48;     // bundles at a time
+    static constexpr int kNumbers = 16;  // room for a bundle and component: sums of powers, or coefficients of gradients
 
     std::int32_t* of_interval;  // (n_intervals + kContinuations), 0 between calls
     std::int32_t* rank;         // of an argument in its interval

@@ -9,11 +9,38 @@ namespace {
 
 using simd::DPC_ISA::Pack;
 
-/// Packs run over products: where one lies in the table takes a dozen operations. The usual grid has three segments, fine around 0
-/// and coarse on both sides, which stay in registers; another one, of an activation with corners, is searched product by product.
+constexpr int kTogether = 4;  // packs of products to locate
+
+/// N packs of products from k on.
+template <int N, class Real>
+DPC_FUNCTION void locate_among_middles(const math::Grid& grid, int k, const ProductPlaces<Real>& places) {
+    using P = Pack<Real>;
+    P x[N], interval[N], distance[N];
+    for (int pack = 0; pack < N; ++pack) {
+        x[pack] = P::load(places.distance + k + pack * P::width);
+    }
+    math::locate_among_middles(grid, x, interval, distance);
+    for (int pack = 0; pack < N; ++pack) {
+        store_integers(interval[pack], places.interval + k + pack * P::width);
+        distance[pack].store(places.distance + k + pack * P::width);
+    }
+}
+
+/// Packs run over products. The usual grid has some twenty intervals, which are gone through; one of three segments, fine around 0
+/// and coarse on both sides, takes a dozen operations; another one, of an activation with corners, is searched product by product.
 template <class Real>
 void locate(const math::Grid& grid, int n, const ProductPlaces<Real>& places) {
     using P = Pack<Real>;
+    if (grid.is_of_middles) {
+        int k = 0;
+        for (; k + kTogether * P::width <= n; k += kTogether * P::width) {
+            locate_among_middles<kTogether>(grid, k, places);
+        }
+        for (; k < n; k += P::width) {
+            locate_among_middles<1>(grid, k, places);
+        }
+        return;
+    }
     if (grid.n_segments == 3) {
         const math::Segment segments[3] = {grid.segments[0], grid.segments[1], grid.segments[2]};
         const double lower = grid.lower, max = grid.max, n_intervals = grid.n_intervals;

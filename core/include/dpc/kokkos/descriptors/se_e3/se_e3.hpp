@@ -17,9 +17,11 @@ struct SeE3 {
     static void place(ArrayPlaces& places, const DescriptorExtent& extent, std::size_t n_lanes, std::size_t n_slots,
                       DescriptorArrays<Real>& arrays) {
         place_pairs<components>(places, extent, n_slots, arrays.pairs);
-        places.add(n_slots, {&arrays.inside});
-        places.add(extent.is_gated ? n_slots : 0, {&arrays.products.environment[1], &arrays.products.reverse_environment[0],
-                                                   &arrays.products.reverse_environment[1]});
+        places.add(n_slots, {&arrays.inside, &arrays.others});
+        places.add(n_slots, {&arrays.products.environment[0]});
+        places.add(extent.is_gated ? n_slots : 0,
+                   {&arrays.products.environment[1], &arrays.products.environment[2], &arrays.products.reverse_environment[0],
+                    &arrays.products.reverse_environment[1]});
         places.add(extent.expands ? n_lanes * static_cast<std::size_t>(extent.most_moments) : 0, {&arrays.moments});
     }
 
@@ -56,20 +58,24 @@ struct SeE3 {
     }
 
 private:
+    /// A half or a third of the teams a multiprocessor: threads hold sums of powers, or the coefficients of polynomials.
+    template <int COMPONENTS>
+    static constexpr int few_teams = kFewestTeams / (COMPONENTS + 1);
+
     /// C (n_moments, components of a moment, lanes) where it is not the features.
     static TiledRows<Real> moments_of(const Steps& steps) {
         return {steps.arrays.moments, steps.descriptor.basis.n_in, steps.tiles().lanes};
     }
     template <int COMPONENTS>
     static void compute_triples(const Steps& steps, const TiledRows<Real>& moments) {
-        for_each_segment("dpc::compute_triples", steps.launches, steps.tiles(), 1,
-                         ComputeTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), moments, steps.descriptor.n_moments});
+        for_each_segment<few_teams<COMPONENTS>>(
+            "dpc::compute_triples", steps.launches, steps.tiles(), 1,
+            ComputeTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), moments, steps.descriptor.n_moments});
     }
     template <int COMPONENTS>
     static void reverse_triples(const Steps& steps, const TiledRows<Real>& reverse_moments) {
-        // Half the teams a multiprocessor: with fewer registers it spills.
-        for_each_segment<kFewestTeams / 2>("dpc::reverse_triples", steps.launches, steps.tiles(), 1,
-                                           ReverseTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), reverse_moments});
+        for_each_segment<few_teams<COMPONENTS>>("dpc::reverse_triples", steps.launches, steps.tiles(), 1,
+                                                ReverseTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), reverse_moments});
     }
     template <int COMPONENTS>
     static TripleLists<Real, COMPONENTS> lists_of(const Steps& steps) {
@@ -79,7 +85,8 @@ private:
         if (COMPONENTS == 1) {
             products.reverse_environment[0] = steps.chunk.pairs.reverse_environment[0];
         }
-        return {steps.chunk, products, steps.descriptor.triples, steps.descriptor.n_triples, steps.arrays.inside};
+        return {steps.chunk,         products,           steps.descriptor.triples, steps.descriptor.n_triples,
+                steps.arrays.inside, steps.arrays.others};
     }
 };
 
