@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,28 @@ def test_against_all_distances(
             assert min(of_steps) * (1 - PRINTED) <= float(distance) <= min(of_steps[::5]) * (1 + PRINTED)
         assert float(known) == pytest.approx(model.min_nbor_dist, rel=PRINTED)
     assert found(run, TIME) == []
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("name", ["se_e2_a-small", "hybrid-a_e3"])
+@on_backends("host", "kokkos_serial", "kk", "kk_host")
+def test_more_neighbours_than_are_kept(
+    ranks: int, name: str, lammps: Lammps, water: System, tables: Callable[[str], Path]
+) -> None:
+    """Denser water, with more neighbours than sel: all inside the cutoff are counted, of several descriptors as well."""
+    edge = 0.9 * water.cell[0, 0]
+    dense = replace(water, positions=0.9 * water.positions % edge, cell=0.9 * water.cell)
+    dense.write(lammps.folder / "dense.data")
+    run = lammps.run(setup("dense.data", lammps.style(tables(name), "overflow warn"), "* * O H") + "run 0\n", ranks)
+    inside = distances(dense.positions, edge) < 5.0
+    counts = {a + b: inside[water.types == i][:, water.types == j].sum((1, 2)) for i, a in ((1, "O"), (2, "H"))
+              for j, b in ((1, "O"), (2, "H"))}  # fmt: skip
+    assert counts["HH"].max() > 48, "sel of both"
+    lines = found(run, NEIGHBOURS)
+    assert [a + b for a, b, *_ in lines] == list(counts)
+    for a, b, mean, most, _ in lines:
+        assert float(mean) == pytest.approx(counts[a + b].mean(), rel=PRINTED)
+        assert int(most) == counts[a + b].max()
 
 
 @on_backends("host", "kokkos_serial", "kk")

@@ -12,8 +12,7 @@
 
 namespace dpc {
 
-/// Neighbours inside the (largest) cut-off, in one or several evaluations; N types. Of several descriptors with the rule `united` those
-/// that are kept.
+/// Neighbours inside the (largest) cut-off, whatever is kept of them, in one or several evaluations; N types.
 struct NeighbourStatistics {
     int n_types = 0;
     std::vector<std::int64_t> n_centres;           // (N)

@@ -276,15 +276,11 @@ void BlockEvaluator<Real>::gather(const NeighbourBlocks& list, const Block& bloc
         count_shared_crowds(type.descriptors.front(), pairs, list, block, sums);
         may_overflow = may_overflow_shared(list, block);
     }
-    const bool is_single = type.descriptors.size() == 1, measures = sums.statistics != nullptr && factors_ == nullptr;
-    if (measures && is_single) {
+    if (sums.statistics != nullptr && factors_ == nullptr) {
         measure(block, *sums.statistics);
     }
     if (may_overflow) {
         keep_nearest(list, block, x, length, close, sums);
-    }
-    if (measures && !is_single) {
-        measure(block, *sums.statistics);
     }
     merge(sums.overflow, close);
     gathered_.pad(rcut2);

@@ -50,7 +50,8 @@ public:
         Kokkos::deep_copy(space, closest2_, std::numeric_limits<double>::infinity());
     }
 
-    /// After gather_pairs. has_several: descriptors, so that what is noted of a centre is of one of them.
+    /// After gather_pairs. has_several: descriptors, so that what is noted of a centre is of one of them; its pairs are all inside the
+    /// largest cut-off then.
     void measure(const ExecSpace& space, const Chunk& chunk, bool has_several) {
         found_.n_centres[static_cast<std::size_t>(chunk.type)] += chunk.tiles.n_atoms;
         Kokkos::parallel_for("dpc::measure_neighbours", Kokkos::RangePolicy<ExecSpace>(space, 0, chunk.tiles.n_atoms),

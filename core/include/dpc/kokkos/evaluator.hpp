@@ -176,7 +176,7 @@ private:
     void charge(double StageTimes::* stage);
     template <class List, class Positions>
     void gather_pairs(Launches<ExecSpace>& launches, const Chunk& chunk, const KeepRule& keep, const CutoffSlots& cutoffs,
-                      const Positions& x, const List& list, const Units& units);
+                      const Positions& x, const List& list, const Units& units, bool keeps_nearest);
     static void check(const StepSums& sums);
     static void add(const StepSums& sums, Totals& totals);
 
@@ -301,8 +301,8 @@ template <class ExecSpace, class Real>
 template <class List, class Positions>
 void Evaluator<ExecSpace, Real>::gather_pairs(Launches<ExecSpace>& launches, const Chunk& chunk, const KeepRule& keep,
                                               const CutoffSlots& cutoffs, const Positions& x, const List& list,
-                                              const Units& units) {
-    if (rule_ == NeighbourRule::all) {
+                                              const Units& units, bool keeps_nearest) {
+    if (!keeps_nearest) {
         const GatherPairs<false, List, Positions, TypesView> gather{chunk, list, x, types_, units.length, keep, cutoffs};
         for_each_segment("dpc::gather_pairs", launches, chunk.tiles, 1, gather);
     } else {
@@ -321,14 +321,15 @@ void Evaluator<ExecSpace, Real>::evaluate_chunk(Launches<ExecSpace>& launches, c
     const KeepRule keep{counts_all_types(rule_), pass.model.n_slots};
     const CutoffSlots cutoffs = type.slots;
     watch_.start();
+    const bool has_several = cutoffs.n > 0, keeps_nearest = rule_ != NeighbourRule::all;
     if (measures_neighbours_) {
         Chunk of_all_centres = chunk;  // also those that are left out
         of_all_centres.factors = nullptr;
-        gather_pairs(launches, of_all_centres, keep, cutoffs, x, list, units);
-        statistics_.measure(space_, chunk, cutoffs.n > 0);
+        gather_pairs(launches, of_all_centres, keep, cutoffs, x, list, units, keeps_nearest && !has_several);
+        statistics_.measure(space_, chunk, has_several);
     }
-    if (!measures_neighbours_ || factors_ != nullptr) {
-        gather_pairs(launches, chunk, keep, cutoffs, x, list, units);
+    if (!measures_neighbours_ || factors_ != nullptr || (keeps_nearest && has_several)) {
+        gather_pairs(launches, chunk, keep, cutoffs, x, list, units, keeps_nearest);
     }
     charge(&StageTimes::pairs);
     for_each_descriptor(launches, type, chunk, arrays,
