@@ -47,11 +47,14 @@ int parse_number(const char* keyword, const char* word, const char* what, int le
     return static_cast<int>(value);
 }
 
-bool is_number(const char* word, double& value) {
+/// Whether all of a word is a number, maybe one that is not finite.
+bool reads_as_number(const char* word, double& value) {
     char* end = nullptr;
     value = std::strtod(word, &end);
-    return end != word && *end == '\0' && std::isfinite(value);
+    return end != word && *end == '\0';
 }
+
+bool is_number(const char* word, double& value) { return reads_as_number(word, value) && std::isfinite(value); }
 
 double parse_parameter(const char* keyword, const char* word) {
     double value = 0;
@@ -172,7 +175,7 @@ int count_values(const Keyword& keyword, int n_words, char** words) {
     }
     const int most = keyword.n_values == kNumbers ? n_words : std::min(2, n_words);
     int n = 1;
-    for (double value = 0; n < most && is_number(words[n], value); n++) {
+    for (double value = 0; n < most && reads_as_number(words[n], value); n++) {
     }
     return n;
 }

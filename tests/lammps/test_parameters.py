@@ -106,6 +106,8 @@ def test_parameters_in_mixed_precision(lammps: Lammps, made: Callable, ranks: in
         ("aparam 1.0 2.0", "the model takes 1 atomic parameters, keyword aparam has 2"),
         ("aparam", "keyword 'aparam' has no value"),
         ("aparam warm", "aparam must be one or more numbers, not 'warm'"),
+        ("aparam 1.0 fparam 2.0 nan", "fparam must be one or more numbers, not 'nan'"),
+        ("aparam 1.0 fparam 2.0 1e400", "fparam must be one or more numbers, not '1e400'"),
     ],
 )
 def test_what_is_missing_is_said(lammps: Lammps, tables_of: Callable, given: str, message: str) -> None:
