@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # Kernel, value type, components: the most instructions and exchanges of its loop. A round of it is 8 pairs of 24 channels, with
-# tables of order 5, in the kernels with moments; 8 products of neighbours' vectors in those of triples; 16 inputs of 64 neurons, for 32 atoms, in that of the
-# fitting net; 32 pairs in the others.
+# tables of order 5, in the kernels with moments; 8 products of neighbours' vectors in those of triples, with tables of order 11, or,
+# once a list, the sums of powers over the threads (the exchanges of ComputeTriples); 16 inputs of 64 neurons, for 32 atoms, in that
+# of the fitting net; 32 pairs in the others.
 BOUNDS = {
     "GatherPairs<false>": (150, 2),
     "GatherPairs<true>": (150, 2),
@@ -43,10 +44,10 @@ BOUNDS = {
     "ComputePairs<float, 1>, moments": (170, 0),  # two rounds at once
     "ComputePairs<float, 4>, environment": (420, 0),
     "ComputePairs<float, 4>, moments": (205, 0),
-    "ComputeTriples<double, 1>": (140, 0),
-    "ComputeTriples<double, 2>": (160, 0),
-    "ComputeTriples<float, 1>": (140, 0),
-    "ComputeTriples<float, 2>": (155, 0),
+    "ComputeTriples<double, 1>": (140, 24),
+    "ComputeTriples<double, 2>": (160, 48),
+    "ComputeTriples<float, 1>": (140, 24),
+    "ComputeTriples<float, 2>": (155, 48),
     "ReverseEnvironment<double, 4>": (165, 0),
     "ReverseEnvironment<float, 4>": (190, 0),
     "ReverseMoments over r<double, 9>": (390, 36),
@@ -61,10 +62,10 @@ BOUNDS = {
     "ReversePairs<float, 4>": (235, 3),
     "ReversePairs over r<double, 4>": (270, 6),
     "ReversePairs over r<float, 4>": (240, 3),
-    "ReverseTriples<double, 1>": (150, 4),
-    "ReverseTriples<double, 2>": (190, 4),
-    "ReverseTriples<float, 1>": (145, 2),
-    "ReverseTriples<float, 2>": (180, 2),
+    "ReverseTriples<double, 1>": (230, 4),
+    "ReverseTriples<double, 2>": (260, 4),
+    "ReverseTriples<float, 1>": (230, 2),
+    "ReverseTriples<float, 2>": (255, 2),
 }
 FUSED, FUSED_UNITS = "FusedNet<>", 48  # 8 tiles of neurons, 2 of atoms, 3 products of halves each
 FUSED_SIZES = {"sm_80": 380, "sm_90": 165}  # the former unrolls the loop

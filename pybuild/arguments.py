@@ -155,7 +155,8 @@ def _what_tables(parser: argparse.ArgumentParser) -> None:
         dest="check_frequency",
         help=f"steps between two overflow reports ({DEFAULT_CHECKS}; {UNCHECKED}, of DeePMD-kit, means the same here)",
     )
-    parser.add_argument("--order", type=int, default=5, choices=(3, 5), help="order of the polynomials (5)")
+    order = "order of the polynomials (5; of se_e3 11, in fewer intervals)"
+    parser.add_argument("--order", type=int, default=5, choices=(3, 5), help=order)
     parser.add_argument(
         "--rank",
         type=_rank,

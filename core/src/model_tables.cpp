@@ -13,6 +13,7 @@ namespace dpc {
 namespace {
 
 constexpr int kMostIntervals = 1 << 24, kMostSegments = 1 << 16, kMostOfHighOrder = 64;
+constexpr double kWidestOfHighOrder = 1024;
 /// Two ends of segments that should be one point are that close, by rounding only: a part of the larger end of the first.
 constexpr double kJointTolerance = 1e-9;
 /// Last steps by which the argument of an empty slot must stay below the end of the table, so that rounding cannot put it into
@@ -84,6 +85,12 @@ void read_coefficients(SectionReader& sections, const std::string& name, int wid
     if (n_powers != 4 && n_powers != 6 && !(is_high && may_be_high)) {
         model_error(name, "has " + std::to_string(n_powers) + " coefficients of a polynomial, expected " +
                               (may_be_high ? "4, 6 or 12: order 3, 5 or 11" : "4 or 6: order 3 or 5"));
+    }
+    for (const Table::Segment& segment : table.segments) {
+        if (is_high && !(segment.step >= 1 / kWidestOfHighOrder && segment.step <= kWidestOfHighOrder)) {
+            model_error(name, "has intervals of order 11 that are " + number_text(segment.step) +
+                                  " wide, expected 1/1024 to 1024: powers of distances are numbers of single precision");
+        }
     }
     if (is_high && table.n_intervals > kMostOfHighOrder) {
         model_error(name, "has " + std::to_string(table.n_intervals) +

@@ -78,12 +78,14 @@ FrequentIntervals<Real> intervals_around_zero(const Table& table, const math::Gr
     if (grid.is_of_middles) {
         const auto start = static_cast<Real>(grid.segments[with_zero].start),
                    end = static_cast<Real>(knot_of(table, with_zero + 1));
-        return {with_zero, {start, end, end}, {static_cast<Real>(math::middle_of(grid, with_zero)), end}};
+        const double tiny = std::is_same_v<Real, float> ? 0.5 * grid.segments[with_zero].step / 256 : 0;
+        return {
+            with_zero, {start, end, end}, {static_cast<Real>(math::middle_of(grid, with_zero)), end}, static_cast<Real>(tiny)};
     }
     const bool is_in_first_half = distance < knot_of(table, with_zero + 1);
     const int first = std::clamp(is_in_first_half ? with_zero - 1 : with_zero, 0, std::max(0, table.n_intervals - 2));
     const auto knot = [&](int k) { return static_cast<Real>(knot_of(table, std::min(k, table.n_intervals))); };
-    return {first, {knot(first), knot(first + 1), knot(first + 2)}, {knot(first), knot(first + 1)}};
+    return {first, {knot(first), knot(first + 1), knot(first + 2)}, {knot(first), knot(first + 1)}, Real(0)};
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ def points_inside() -> Array:
 
 
 NODES = np.concatenate([[-1.0], points_inside(), [1.0]])
+BETWEEN = 0.5 - 0.5 * np.cos(np.pi * (np.arange(25) + 0.5) / 25)  # in lengths of an interval: where errors are looked for
 
 
 def coefficients_of_high_order(values: Array, slopes: Array, steps: Array) -> Array:

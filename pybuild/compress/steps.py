@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from ..arrays import Array
 from ..model.description import ModelDescription
 from . import hermite
-from .grid import Grid, TablePlan, grid_on_knots, make_grid
+from .grid import SAME_STEP, Grid, TablePlan, grid_on_knots, make_grid
 from .tabulate import interpolant
 
 Gradients = Mapping[int, Array]  # centre type -> dE/dT (n, M, components) of some neighbourhoods
@@ -44,11 +45,12 @@ WORTH = 0.3  # of the largest step of the pieces: a piece with a smaller one is 
 FINEST_OF_REGION = 1e-6
 NEXT_TO = 1e-3  # of a piece: ends so near each other are one
 INSIDE = np.array([0.1, 0.211324865405187, 0.5, 0.788675134594813, 0.9])  # where errors are looked for between knots
-INSIDE_OF_HIGH_ORDER = 0.5 - 0.5 * np.cos(np.pi * (np.arange(25) + 0.5) / 25)
 SHARE_OF_HIGH_ORDER = 0.01  # of the tolerance, for one product: an interval holds hundreds of a centre's, whose errors are alike
 WIDEST_AROUND_ZERO, GROWTH = 4.0, 2.5  # of intervals of high order: the first trials
 NARROWEST, WIDEST = 4e-3, 512.0  # powers of half of it are numbers of single precision
 MOST_OF_HIGH_ORDER = 64  # intervals
+ROUNDING_OF_HIGH_ORDER = 64.0  # times one of a value over the width: what a slope has of roundings at the nodes
+LEAST_SCREENED = 200  # points of an interval where a function is compared with those that its error is looked for at
 
 
 @dataclass(frozen=True)
@@ -108,41 +110,44 @@ def _grid_of_high_order(
     errors = _Errors(model, plan, _of_both(plan, trained, beyond), hermite.HIGH_ORDER)
     if not errors.are_known or plan.kinks.size or plan.function.knots is not None or plan.function.joints().size:
         return None
-
-    def allowed(low: float, high: float) -> float:
-        return SHARE_OF_HIGH_ORDER * (goal.trained if -plan.near < high and low < plan.near else goal.beyond)
-
-    half = min(WIDEST_AROUND_ZERO, plan.max)
-    while half >= NARROWEST and (smaller := _part_within(errors, (-half, half), allowed(-half, half))) < 1:
-        half *= smaller
+    around = _widest(errors, goal, 2 * min(WIDEST_AROUND_ZERO, plan.max), lambda width: (-width / 2, width / 2))
     sides = []
     for sign in (-1.0, 1.0):
-        ends, width = [half], 2 * half
-        while ends[-1] < plan.max and width >= NARROWEST and len(ends) <= MOST_OF_HIGH_ORDER:
-            begin, left = ends[-1], plan.max - ends[-1]
-            width = min(GROWTH * width, WIDEST, left)
-            low, high = sorted((sign * begin, sign * (begin + width)))
-            while width >= NARROWEST and (smaller := _part_within(errors, (low, high), allowed(low, high))) < 1:
-                width *= smaller
-                low, high = sorted((sign * begin, sign * (begin + width)))
+        ends, width = [around / 2], around
+        while ends[-1] < plan.max and width > 0 and len(ends) <= MOST_OF_HIGH_ORDER:
+            begin, left = sign * ends[-1], plan.max - ends[-1]
+            width = _widest(errors, goal, min(GROWTH * width, WIDEST, left), partial(_from, begin, sign))
             if width < left < width + NARROWEST:
-                width = left / 2
-            ends.append(plan.max if width == left else begin + width)
+                width = left - NARROWEST
+            ends.append(plan.max if width == left else ends[-1] + width)
         sides.append(sign * np.array(ends))
     knots = np.concatenate([sides[0][::-1], sides[1]])
     steps = np.diff(knots)
-    if -knots[0] < plan.max or knots[-1] < plan.max or steps.min() < NARROWEST or len(steps) > MOST_OF_HIGH_ORDER:
+    reach = min(-knots[0], knots[-1])
+    if reach < plan.max or len(steps) > MOST_OF_HIGH_ORDER or steps.min() < (1 - SAME_STEP) * NARROWEST:
         return None
     return Grid(np.column_stack([knots[:-1], steps, np.ones(len(steps))]), plan.upper, hermite.HIGH_ORDER)
 
 
-def _part_within(errors: _Errors, bounds: Bounds, allowed: float) -> float:
-    """1 where the error of one interval is within what is allowed, or rounding; else the part of its width to try next."""
-    width = bounds[1] - bounds[0]
-    error = errors.at(bounds, width)
-    if error > allowed:
-        allowed = max(allowed, ROUNDING * errors.rounding(bounds, width))
-    return 1.0 if error <= allowed else max((allowed / (MARGIN * error)) ** (1 / errors.order), 0.5)
+def _from(begin: float, sign: float, width: float) -> Bounds:
+    """An interval from one end on, upwards (sign 1) or downwards."""
+    end = begin + sign * width
+    return min(begin, end), max(begin, end)
+
+
+def _widest(errors: _Errors, goal: StepGoal, most: float, bounds_of: Callable[[float], Bounds]) -> float:
+    """The width up to ``most`` of an interval whose error is within what is allowed, or rounding; 0: it would be too narrow."""
+    width = most
+    while width >= NARROWEST:
+        bounds = bounds_of(width)
+        error, allowed = errors.at(bounds, width), SHARE_OF_HIGH_ORDER * errors.asked(bounds, goal)
+        if not error <= allowed:
+            allowed = max(allowed, ROUNDING_OF_HIGH_ORDER * errors.rounding(np.array(bounds), width))
+        if error <= allowed and error * errors.missed_inside(bounds) <= MISSED * allowed:
+            return width
+        smaller = (allowed / (MARGIN * error)) ** (1 / errors.order) if allowed < error < math.inf else 0.5
+        width *= max(smaller, 0.5)
+    return 0.0
 
 
 class _Errors:
@@ -184,12 +189,30 @@ class _Errors:
         """Between two arguments, eV/A."""
         return pair_force_error(self._model, self._plan, bounds, step, self._gradients, self.order)
 
-    def rounding(self, bounds: Bounds, step: float) -> float:
-        """What one rounding of the function's values makes of it: the slope of an interpolant has that over the step, so that
-        smaller steps make it larger. Far from 0 a force is thousands of times a slope."""
-        x, _ = _intervals(_part_of(self._plan, bounds), step, MOST_INTERVALS)
+    def asked(self, bounds: Bounds, goal: StepGoal) -> float:
+        """The tolerance between two products."""
+        return goal.trained if -self._plan.near < bounds[1] and bounds[0] < self._plan.near else goal.beyond
+
+    def knots(self, bounds: Bounds, step: float) -> Array:
+        """Some left knots."""
+        return _intervals(_part_of(self._plan, bounds), step, MOST_INTERVALS)[0]
+
+    def rounding(self, x: Array, step: float) -> float:
+        """What one rounding of the function's values at x makes of it: the slope of an interpolant has that over the step, so
+        that smaller steps make it larger. Far from 0 a force is thousands of times a slope."""
         value = np.finfo(np.float64).eps * np.abs(self._plan.function.derivatives(x, order=1)[0])
         return _force_of_errors(self._model, self._plan, x, value, value / step, self._gradients)
+
+    def missed_inside(self, bounds: Bounds) -> float:
+        """By how much the error of the function's slope is larger somewhere in an interval of high order than where it is looked
+        at: as many points of the whole table as are looked at of one with knots."""
+        width = bounds[1] - bounds[0]
+        n = max(LEAST_SCREENED, math.ceil(MOST_SCREENED * len(INSIDE) * width / (self._plan.max - self._plan.lower)))
+        part = _part_of(self._plan, bounds)
+        _, _, slope = _error_inside(part, *_intervals(part, width, 1), self.order, (np.arange(n) + 0.5) / n)
+        _, _, seen = _interpolation_error(self._plan, bounds, width, self.order)
+        largest = float(np.abs(seen).max())
+        return float(np.abs(slope).max()) / largest if largest > 0 else 1.0
 
     def missed(self, bounds: Bounds, step: float) -> float:
         """By how much the error of the function's slope is larger somewhere than at the intervals that are looked at."""
@@ -253,7 +276,7 @@ def _step(errors: _Errors, bounds: Bounds, target: float, finest: float) -> tupl
         error = errors.at(bounds, step)
         if error <= target or step <= finest:
             break
-        rounding = rounding if trial else step * errors.rounding(bounds, step)
+        rounding = rounding if trial else step * errors.rounding(errors.knots(bounds, step), step)
         if error <= ROUNDING * rounding / step:
             break
         if before[1] <= error <= MOST_ROUNDING * rounding / step:
@@ -306,12 +329,16 @@ def _interpolation_error(
 ) -> tuple[Array, Array, Array]:
     """x (p,) between knots of at most so many intervals, and the errors of value and slope (p, M) there."""
     part = _part_of(plan, bounds)
-    left, steps = _intervals(part, step, most)
-    inside = INSIDE_OF_HIGH_ORDER if order == hermite.HIGH_ORDER else INSIDE
+    inside = hermite.BETWEEN if order == hermite.HIGH_ORDER else INSIDE
+    return _error_inside(part, *_intervals(part, step, most), order, inside)
+
+
+def _error_inside(part: TablePlan, left: Array, steps: Array, order: int, inside: Array) -> tuple[Array, Array, Array]:
+    """The same at these places of intervals, in their lengths."""
     x = (left[:, None] + steps[:, None] * inside).ravel()
     coefficients = np.repeat(interpolant(part, left, steps, order), len(inside), axis=0)
     value, slope = hermite.horner(coefficients, (steps[:, None] * (inside - hermite.origin(order))).reshape(-1, 1))
-    exact, exact_slope = plan.function.derivatives(x, order=1)
+    exact, exact_slope = part.function.derivatives(x, order=1)
     return x, value - exact, slope - exact_slope
 
 

@@ -84,7 +84,8 @@ def _range_error(plan: TablePlan, table: TableArrays, left: Array, steps: Array)
     if left.size == 0:
         return TableError(0.0, 0.0)
     chosen = np.unique(np.linspace(0, left.size - 1, min(left.size, MOST_CHECKED)).astype(int))
-    errors = [_error_at(plan, table, left[chosen] + shift * steps[chosen]) for shift in (0.0, *INSIDE)]
+    inside = hermite.BETWEEN.tolist() if table.order == hermite.HIGH_ORDER else INSIDE
+    errors = [_error_at(plan, table, left[chosen] + shift * steps[chosen]) for shift in (0.0, *inside)]
     return TableError(max(e.value for e in errors), max(e.slope for e in errors))
 
 

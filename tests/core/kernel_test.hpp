@@ -63,6 +63,7 @@ protected:
         check(*in_float_);
     }
     const Kernels<double>& in_double() const { return *in_double_; }
+    const Kernels<float>& in_float() const { return *in_float_; }
 
 private:
     const Kernels<double>* in_double_ = nullptr;

@@ -421,6 +421,14 @@ void check_locate_among_middles(const Kernels<Real>& kernels, const std::vector<
     const std::vector<double> all = arguments_of(knots);
     constexpr bool is_float = std::is_same_v<Real, float>;
     const auto lower = static_cast<Real>(knots.front()), end = static_cast<Real>(knots.back());
+    constexpr Real none = std::numeric_limits<Real>::quiet_NaN(), endless = std::numeric_limits<Real>::infinity();
+    std::vector<Real> odd = {none, endless, -endless};
+    std::vector<std::int32_t> places(odd.size() + dpc::host::kPairPadding);
+    odd.resize(places.size(), Real(0));
+    kernels.triples.locate(grid.grid(), 3, {places.data(), odd.data()});
+    EXPECT_TRUE(places[0] >= 0 && places[0] <= table.n_intervals + 1);
+    EXPECT_EQ(places[1], table.n_intervals);
+    EXPECT_EQ(places[2], table.n_intervals + 1);
     for (std::size_t n : {all.size(), std::size_t(1), std::size_t(77)}) {
         const std::vector<Real> x(all.end() - static_cast<std::ptrdiff_t>(n), all.end());
         std::vector<Real> distance = x;

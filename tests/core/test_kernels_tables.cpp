@@ -3,6 +3,8 @@
 // of powers in long double. All ranks that make one or several pieces of channels, every order, no pairs, first pairs that are
 // not aligned.
 #include <algorithm>
+#include <cfenv>
+#include <cmath>
 #include <limits>
 #include <set>
 
@@ -171,7 +173,8 @@ struct Bundled {
         const Real inside = is_wide ? Real(kWidth / 4) : Real(0);
         frequent = {first,
                     {knot(first), knot(first + 1), knot(is_wide ? first + 1 : first + 2)},
-                    {knot(first) + inside, knot(first + 1)}};
+                    {knot(first) + inside, knot(first + 1)},
+                    is_wide ? Real(kWidth / 512) : Real(0)};
         for (int k = 0; k < n; ++k) {
             const int where = c.store.interval[static_cast<std::size_t>(k)];
             Real& t = c.store.pairs.distance[k];
@@ -279,7 +282,7 @@ void check_order(const Case<Real>& c, const Bundled<COMPONENTS, Real>& bundled) 
 template <int COMPONENTS, class Real>
 void check_bundles(const dpc::host::Kernels<Real>& kernels, int rank, int order, int n) {
     const Real weight = 2;
-    const int n_owners = n < 60 ? 3 : 40;
+    const int n_owners = n < 60 ? 3 : 60;  // more than a tile has bundles
     SCOPED_TRACE(testing::Message() << "rank " << rank << ", order " << order << ", " << n << " arguments");
     Case<Real> c(rank, order, 0, n);
     Bundled<COMPONENTS, Real> bundled(kernels, c, n_owners, weight);
@@ -373,6 +376,23 @@ TEST_P(TableKernels, BundlesBeyondTheTableAreLinear) {
             ASSERT_TRUE(is_near(reverse_x[1], slopes, rounding<Real>() * 50));
         }
     });
+}
+
+/// Half of all products are next to the middle of their interval: their high powers would be denormal numbers.
+TEST_P(TableKernels, PowersOfTinyDistancesAreNoDenormalNumbers) {
+    const dpc::host::Kernels<float>& kernels = in_float();
+    constexpr int n = 64;
+    Case<float> c(20, 11, 0, n);
+    for (int k = 0; k < n; ++k) {
+        c.store.interval[static_cast<std::size_t>(k)] = 3;
+        c.store.pairs.distance[k] = static_cast<float>(kWidth / 4 + std::pow(10.0, -6 + 4.0 * k / n));
+    }
+    Bundled<1, float> bundled(kernels, c, 1, 1.0F);
+    ASSERT_EQ(bundled.list.n_bundles, 0);
+    Guarded<float> moments(std::vector<float>(static_cast<std::size_t>(c.stride)));
+    std::feclearexcept(FE_ALL_EXCEPT);
+    kernels.bundles.compute_moments[1](c.table, bundled.list, bundled.scratch(), moments.data());
+    EXPECT_EQ(std::fetestexcept(FE_UNDERFLOW), 0);
 }
 
 TEST_P(TableKernels, MomentsAreSumsOfPowers) {

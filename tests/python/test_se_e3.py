@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pybuild import calculator
+from pybuild.compress import hermite, steps
 from pybuild.compress.accuracy import report_lines, table_reports
 from pybuild.compress.build import Options, build
 from pybuild.compress.functions import ProductTimesNet
@@ -116,14 +117,53 @@ def test_few_wide_intervals(make_model):
     assert result.measured.double.energy < ENERGY
 
 
-def test_steps_end_where_rounding_begins(make_model, make_structure):
+def with_first_layers(model, change):
+    """The embedding nets' first two layers changed: change(weight, bias, weight of the second)."""
+    (d,) = model.descriptors
+    nets = []
+    for net in d.nets:
+        first, second, *others = net.layers
+        arrays = first.weight.copy(), first.bias.copy(), second.weight.copy()
+        change(*arrays)
+        layers = (dataclasses.replace(first, weight=arrays[0], bias=arrays[1]), dataclasses.replace(second, weight=arrays[2]))
+        nets.append(dataclasses.replace(net, layers=(*layers, *others)))
+    return dataclasses.replace(model, descriptors=(dataclasses.replace(d, nets=tuple(nets)),))
+
+
+def steep(weight, bias, _):
+    """Everything happens in a hundredth of its range around 0."""
+    weight *= 100
+
+
+def narrow(weight, bias, second):
+    """A bump of 0.4 at 70, and little else."""
+    weight[0, 2:] *= 0.02
+    weight[0, :2], bias[:2] = 20.0, (-20 * 70.0, -20 * 70.4)
+    second[0], second[1] = 0.5, -0.5
+
+
+@pytest.mark.parametrize("change", [steep, narrow])
+def test_nets_that_change_in_a_small_region(make_model, change):
+    """Narrower intervals there, or steps as for other tables: no error of a slope that is large beside the function's."""
+    model = with_first_layers(make_model(6, kind="se_e3", widths=(1, 6, 8)), change)
+    result = build(model, M, Options(rank="full"))
+    for plan, table in zip(result.plans, result.tables.tables, strict=True):
+        x = np.concatenate([np.linspace(table.lower, table.max, 20_001), np.linspace(-1, 1, 20_001), np.linspace(69, 72, 3001)])
+        _, slope = hermite.evaluate(table.coef, grid_of(table), x)
+        _, exact = plan.function.derivatives(x, order=1)
+        np.testing.assert_allclose(slope @ table.basis.T, exact, rtol=0, atol=1e-5 * np.abs(exact).max())
+
+
+def test_steps_end_where_rounding_begins(make_model, make_structure, monkeypatch):
     """Products of a hundred and more, as close neighbours and small deviations give: smaller steps leave larger errors there."""
+    monkeypatch.setattr(steps, "_grid_of_high_order", lambda *_: None)  # as for functions with corners
     model = make_model(0, kind="se_e3", sel=(2, 2))
     (d,) = model.descriptors
     model = dataclasses.replace(model, descriptors=(dataclasses.replace(d, std=np.full_like(d.std, 0.06)),))
     result = build(model, M)
     for table in result.tables.tables:
         assert table.upper > 100
+        assert table.order == 5
         assert len(table.coef) < 40_000
     assert result.measured.double.force < FORCE
     structure = make_structure(1)

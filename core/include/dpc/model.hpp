@@ -35,7 +35,7 @@ struct Table {
     std::vector<Segment> segments;  // at least one, each from the end of the one before
     double upper = 0;               // end of the range of the training data
     int n_intervals = 0;            // intervals of all segments
-    int order = 5;                  // 3 or 5
+    int order = 5;                  // 3, 5 or 11
     int rank = 0;                   // K
     const double* coef = nullptr;   // (n_intervals, order + 1, K)
     const double* basis = nullptr;  // V, (M, K)

@@ -38,6 +38,7 @@ struct FrequentIntervals {
     int first;
     Real knot[3];
     Real origin[2];  // where the distance is 0
+    Real tiny;       // distances below this have no high powers (math::without_tiny)
 };
 
 /// A matrix (n_out, n_in) as the products read it: panels of kPanelRows rows, each (n_in, kPanelRows), the last one padded with 0; and,

@@ -17,7 +17,7 @@ from .kinds import KINDS
 
 EXCLUDED = (PairKind.SLOTS, PairKind.SECTION)
 ORDERS = (3, 5)
-HIGH_ORDER, MOST_OF_HIGH_ORDER = 11, 64  # intervals
+HIGH_ORDER, MOST_OF_HIGH_ORDER, WIDEST_OF_HIGH_ORDER = 11, 64, 1024.0  # intervals, and how wide or its inverse
 JOINT_TOLERANCE = 1e-9  # of the larger end of a segment: two ends that should be one point are that close, by rounding only
 PADDING_MARGIN = 0.5  # last steps between x_pad and the end of the table, so that rounding cannot put it beyond
 MOST_ROWS, MOST_SEGMENTS = 2**24, 2**16
@@ -87,6 +87,10 @@ def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:
     _, n_powers, rank = coef.shape
     known = (*ORDERS, HIGH_ORDER) if argument is Argument.PRODUCT else ORDERS
     require(n_powers - 1 in known, prefix + "coef", f"has polynomials of order {n_powers - 1}, expected {_listed(known)}")
+    for step in segments[:, 1].tolist() if n_powers - 1 == HIGH_ORDER else ():
+        text = f"has intervals of order {HIGH_ORDER} that are {step} wide, expected 1/1024 to 1024"
+        within = 1 / WIDEST_OF_HIGH_ORDER <= step <= WIDEST_OF_HIGH_ORDER
+        require(within, prefix + "coef", text + ": powers of distances are numbers of single precision")
     few = n_powers - 1 != HIGH_ORDER or len(coef) <= MOST_OF_HIGH_ORDER
     text = f"has {len(coef)} intervals of order {HIGH_ORDER}, of which format 1 allows at most {MOST_OF_HIGH_ORDER}"
     require(few, prefix + "coef", text)

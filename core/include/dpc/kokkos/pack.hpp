@@ -126,28 +126,50 @@ using Pack = simd::DPC_ISA::Pack<T>;
 /// The first n numbers, `behind` behind them. Memory there, which may be another thread's, is not touched.
 template <class P, class T>
 DPC_FUNCTION P load_some(const T* from, int n, T behind) {
-    if (n >= P::width) {
-        return P::load(from);
+    if constexpr (P::width == 1) {
+        return n > 0 ? P::load(from) : P(behind);
+    } else {
+        if (n >= P::width) {
+            return P::load(from);
+        }
+        alignas(P) T numbers[P::width];
+        for (int k = 0; k < P::width; ++k) {
+            numbers[k] = k < n ? from[k] : behind;
+        }
+        return P::load(numbers);
     }
-    alignas(P) T numbers[P::width];
-    for (int k = 0; k < P::width; ++k) {
-        numbers[k] = k < n ? from[k] : behind;
-    }
-    return P::load(numbers);
 }
 
-/// The same the other way, also of whole numbers.
+/// One number, then another one in all other elements.
+template <class P, class T>
+DPC_FUNCTION P first_and_others(T first, T others) {
+    if constexpr (P::width == 1) {
+        return P(first);
+    } else {
+        return load_some<P>(&first, 1, others);
+    }
+}
+
+/// The first n numbers of a pack, also as whole numbers.
 template <class P, class T>
 DPC_FUNCTION void store_some(P pack, T* to, int n) {
-    alignas(P) T numbers[P::width];
-    T* const all = n >= P::width ? to : numbers;
-    if constexpr (std::is_same_v<T, std::int32_t>) {
-        store_integers(pack, all);
-    } else {
-        pack.store(all);
+    const auto store_all = [&](T* all) {
+        if constexpr (std::is_same_v<T, std::int32_t>) {
+            store_integers(pack, all);
+        } else {
+            pack.store(all);
+        }
+    };
+    if (n >= P::width) {
+        store_all(to);
+        return;
     }
-    for (int k = 0; n < P::width && k < n; ++k) {
-        to[k] = numbers[k];
+    if constexpr (P::width > 1) {
+        alignas(P) T numbers[P::width];
+        store_all(numbers);
+        for (int k = 0; k < n; ++k) {
+            to[k] = numbers[k];
+        }
     }
 }
 

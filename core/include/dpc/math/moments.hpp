@@ -19,6 +19,14 @@ inline constexpr int kPairsAtOnce = kSumsAtOnce<COMPONENTS> / COMPONENTS;
 template <class P>
 inline constexpr int kChannelStep = P::width;
 
+/// Powers beyond this one of a distance below a 256th of half the interval are less than rounding, and would soon be denormal numbers, which
+/// some processors are slow with: they are those of 0.
+inline constexpr int kLowPowers = 4;
+template <class V>
+DPC_FUNCTION V without_tiny(V t, V tiny) {
+    return select(abs(t) < tiny, V(0.0), t);
+}
+
 /// Coefficients of one pack of channels of one interval.
 template <class P, class Real>
 struct IntervalCoefficients {
@@ -26,7 +34,7 @@ struct IntervalCoefficients {
     DPC_FUNCTION P operator()(int power) const { return P::load(first + power * kChannelGroup<Real>); }
 };
 
-/// Where a pair is in a table: the interval's coefficients, the channel that its first pack begins with, and x - left knot.
+/// Where a pair is in a table: the interval's coefficients, the channel that its first pack begins with, and x - left knot or middle.
 template <class Real>
 struct TablePlace {
     const Real* interval;

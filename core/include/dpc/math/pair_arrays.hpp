@@ -21,7 +21,7 @@ struct PairArrays {
     Real* environment[4];               // R; of more components the rest is behind these, as far apart
     Real* environment_slope;            // dR_0/d(the table's argument); null: they are the same
     std::int32_t* interval;             // of the table
-    Real* distance;                     // x - left knot
+    Real* distance;                     // x - left knot or middle
     Real* reverse_environment[4];       // dE/dR, [0] with the table's argument included; of more components as above
 };
 

@@ -20,7 +20,8 @@ struct Grid {
     double step, second_step;
     double inverse_step, second_inverse_step;
     double n_first, n_intervals;  // whole numbers: intervals of the first segment, of all
-    // More than two, or of middles: in each bucket of x, 1 / inverse_bucket wide from lower on, the segment before it or the first that it meets.
+    // More than two, or of middles: in each bucket of x, 1 / inverse_bucket wide from lower on, the segment before it or the first
+    // that it meets.
     int n_segments;
     int n_buckets;
     double inverse_bucket;

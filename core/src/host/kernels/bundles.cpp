@@ -141,20 +141,20 @@ DPC_FUNCTION math::TablePlace<Real> place_of(const PackedTable<Real>& table, Bun
     return {table.coef + key.interval * (static_cast<std::ptrdiff_t>(ORDER + 1) * table.stride), channel, Real(0)};
 }
 
-/// sums += the powers of distances t and, of two components, these times w.
+/// sums += the powers of distances t and, of two components, these times w. high: t for powers beyond math::kLowPowers.
 template <int COMPONENTS, int ORDER, class Real>
-DPC_FUNCTION void add_powers(Pack<Real> t, Pack<Real> w, Pack<Real>* sums) {
+DPC_FUNCTION void add_powers(Pack<Real> t, Pack<Real> high, Pack<Real> w, Pack<Real>* sums) {
     Pack<Real> power = t;
     sums[0] += power;
     for (int p = 1; p < ORDER; ++p) {
-        power = power * t;
+        power = power * (p < math::kLowPowers ? t : high);
         sums[p] += power;
     }
     if constexpr (COMPONENTS == 2) {
         sums[ORDER] += w;
-        for (int p = ORDER + 1; p <= 2 * ORDER; ++p) {
-            w = w * t;
-            sums[p] += w;
+        for (int p = 0; p < ORDER; ++p) {
+            w = w * (p < math::kLowPowers ? t : high);
+            sums[ORDER + 1 + p] += w;
         }
     }
 }
@@ -181,7 +181,8 @@ DPC_FUNCTION void sum_powers(const PackedTable<Real>& table, const BundledArgume
             const int end = begin[here + 1];
             for (int k = begin[here]; k < end; k += P::width) {
                 const P w = COMPONENTS == 2 ? load_first(arguments.w + k, end - k) : P(0.0);
-                add_powers<COMPONENTS, ORDER>(load_first(arguments.distance + k, end - k), w, sum + at);
+                const P t = load_first(arguments.distance + k, end - k);
+                add_powers<COMPONENTS, ORDER>(t, t, w, sum + at);
             }
         });
         simd::DPC_ISA::sum_elements<n_sums>(sum, scratch.numbers + first / together * n_sums);
@@ -210,7 +211,7 @@ DPC_FUNCTION void sum_powers_of_frequent(const BundleList<Real>& list, const Own
     constexpr int n_numbers = kNumbers<COMPONENTS, ORDER>, n_sums = kSums<COMPONENTS, ORDER>, n_frequent = kFrequent<ORDER>;
     static_assert(n_numbers < n_sums);  // one more: how many there are
     const P knot[3] = {P(list.frequent->knot[0]), P(list.frequent->knot[1]), P(list.frequent->knot[2])};
-    const P origin[2] = {P(list.frequent->origin[0]), P(list.frequent->origin[1])};
+    const P origin[2] = {P(list.frequent->origin[0]), P(list.frequent->origin[1])}, tiny(list.frequent->tiny);
     P sum[n_frequent][n_sums];
     for (auto& of_one : sum) {
         for (P& s : of_one) {
@@ -226,7 +227,8 @@ DPC_FUNCTION void sum_powers_of_frequent(const BundleList<Real>& list, const Own
                 const auto is_behind = x >= knot[which], is_before = x < knot[which + 1];
                 const auto of_own = [&](P value) { return select(is_behind, select(is_before, value, P(0.0)), P(0.0)); };
                 const P w = COMPONENTS == 2 ? of_own(P::load(list.w + k)) : P(0.0);
-                add_powers<COMPONENTS, ORDER>(of_own(x - origin[which]), w, own);
+                const P t = of_own(x - origin[which]), high = n_frequent == 1 ? math::without_tiny(t, tiny) : t;
+                add_powers<COMPONENTS, ORDER>(t, high, w, own);
                 own[n_numbers] += of_own(P(1.0));
             }
         }

@@ -2,8 +2,8 @@
 // Kernels with tables whose functions are summed as they are or times a number w, where many arguments of an owner (a centre) lie in
 // few intervals. Those of one owner in one interval are a bundle: their sum of phi is a polynomial's coefficients times sums of powers,
 // and the gradient of all of them has the coefficients' products with dE/dmoments in common. So what runs over channels, runs once a
-// bundle, and packs run over the arguments of a bundle: one costs a few operations, however many channels there are. Half of all arguments
-// and more lie in two intervals, which are told apart in packs as they come. The others of many owners are sorted by interval, so that
+// bundle, and packs run over the arguments of a bundle: one costs a few operations, however many channels there are. More than half of all
+// arguments lie in one interval, or two, which are told apart in packs as they come. The others of many owners are sorted by interval, so that
 // coefficients come from the first-level cache for all owners but the first.
 #pragma once
 
@@ -24,7 +24,7 @@ struct Owner {
 template <class Real>
 struct OtherArguments {
     std::int32_t *argument, *tag;
-    Real* distance;          // x of find_others, then x - left knot
+    Real* distance;          // x of find_others, then what TripleKernels::locate makes of it
     std::int32_t* interval;  // by then
 };
 

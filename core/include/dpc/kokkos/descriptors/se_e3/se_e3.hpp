@@ -58,9 +58,10 @@ struct SeE3 {
     }
 
 private:
-    /// A half or a third of the teams a multiprocessor: threads hold sums of powers, or the coefficients of polynomials.
+    /// Threads hold sums of powers, or the coefficients of polynomials: with as many registers as other kernels have they spill.
     template <int COMPONENTS>
-    static constexpr int few_teams = kFewestTeams / (COMPONENTS + 1);
+    static constexpr int teams_of_sums = kFewestTeams / (COMPONENTS + 1);
+    static constexpr int teams_of_gradients = kFewestTeams / 3;
 
     /// C (n_moments, components of a moment, lanes) where it is not the features.
     static TiledRows<Real> moments_of(const Steps& steps) {
@@ -68,14 +69,14 @@ private:
     }
     template <int COMPONENTS>
     static void compute_triples(const Steps& steps, const TiledRows<Real>& moments) {
-        for_each_segment<few_teams<COMPONENTS>>(
+        for_each_segment<teams_of_sums<COMPONENTS>>(
             "dpc::compute_triples", steps.launches, steps.tiles(), 1,
             ComputeTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), moments, steps.descriptor.n_moments});
     }
     template <int COMPONENTS>
     static void reverse_triples(const Steps& steps, const TiledRows<Real>& reverse_moments) {
-        for_each_segment<few_teams<COMPONENTS>>("dpc::reverse_triples", steps.launches, steps.tiles(), 1,
-                                                ReverseTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), reverse_moments});
+        for_each_segment<teams_of_gradients>("dpc::reverse_triples", steps.launches, steps.tiles(), 1,
+                                             ReverseTriples<Real, COMPONENTS>{lists_of<COMPONENTS>(steps), reverse_moments});
     }
     template <int COMPONENTS>
     static TripleLists<Real, COMPONENTS> lists_of(const Steps& steps) {

@@ -38,19 +38,29 @@ struct TripleLists {
             [&](int n, int at) { inside[begin + at] = begin + n; });
     }
 
+    /// The same number wherever it is computed, so that no product is frequent here and not there: where compilers may fuse a product and a
+    /// sum, they are told to.
     KOKKOS_FORCEINLINE_FUNCTION Real product(int j, int other) const {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(DPC_PACKS_OF_ONE)
+        return Kokkos::fma(v(0)[j], v(0)[other], Kokkos::fma(v(1)[j], v(1)[other], v(2)[j] * v(2)[other]));
+#else
         return v(0)[j] * v(0)[other] + v(1)[j] * v(1)[other] + v(2)[j] * v(2)[other];
+#endif
     }
     KOKKOS_FORCEINLINE_FUNCTION Real weight(int j, int other) const { return sw()[j] * sw()[other]; }
 
     /// w of the products of neighbour j with those in inside[begin ..] of a pack, of which so many are left.
     KOKKOS_FORCEINLINE_FUNCTION Pack<Real> weights(int j, int begin, int left) const {
         constexpr int width = Pack<Real>::width;
-        alignas(Pack<Real>) Real numbers[width];
-        for (int n = 0; n < width; ++n) {
-            numbers[n] = n < left ? weight(j, inside[begin + n]) : Real(0);
+        if constexpr (width == 1) {
+            return Pack<Real>(weight(j, inside[begin]));
+        } else {
+            alignas(Pack<Real>) Real numbers[width];
+            for (int n = 0; n < width; ++n) {
+                numbers[n] = n < left ? weight(j, inside[begin + n]) : Real(0);
+            }
+            return Pack<Real>::load(numbers);
         }
-        return Pack<Real>::load(numbers);
     }
 
     /// use(j, begin) for the neighbours j of the first type: their products are with inside[begin .. end of the second type's - 1].
@@ -155,7 +165,7 @@ struct ComputeTriples {
                                                 int k) const {
         constexpr int width = Pack<Real>::width;
         const int n_packs = (triple.sums.table.rank + width - 1) / width;
-        if constexpr (lists.template is_wide<ORDER>) {
+        if constexpr (TripleLists<Real, COMPONENTS>::template is_wide<ORDER>) {
             add_frequent<ORDER>(group, triple, n_first, n_second, k);
         }
         math::in_passes<kMostPacks>((n_packs + group.size() - 1) / group.size(), [&](auto count, int first) {
@@ -163,58 +173,69 @@ struct ComputeTriples {
         });
     }
 
-    /// What the products in the frequent interval add, to C: of neighbours of one type every pair of different ones counts twice.
+    /// Sums of the powers of the distances of frequent products, and of these times w.
+    template <int ORDER>
+    struct PowerSums {
+        Pack<Real> of[COMPONENTS][ORDER + 1];
+    };
+
+    /// sums += the powers of some products x of a row, of which so many are left; the first one of the row counts `first` times.
+    template <int ORDER>
+    KOKKOS_FORCEINLINE_FUNCTION void add_powers(const DeviceTriple<Real>& triple, int j, int row, int n, int left, Real first,
+                                                Real others, PowerSums<ORDER>& sums) const {
+        using P = Pack<Real>;
+        const P none(Real(0)), x = load_some<P>(lists.products.environment[0] + row + n, left, triple.frequent.knot[2]);
+        const auto is_behind = x >= P(triple.frequent.knot[0]), is_before = x < P(triple.frequent.knot[2]);
+        const auto of_frequent = [&](P value) { return select(is_behind, select(is_before, value, none), none); };
+        const P t = of_frequent(x - P(triple.frequent.origin[0])), high = math::without_tiny(t, P(triple.frequent.tiny));
+        P power = of_frequent(n == 0 ? first_and_others<P>(first, others) : P(others)), w = none;
+        if constexpr (COMPONENTS > 1) {
+            w = lists.weights(j, row + n, left);
+        }
+        for (int p = 0; p <= ORDER; ++p) {
+            sums.of[0][p] += power;
+            if constexpr (COMPONENTS > 1) {
+                sums.of[1][p] += power * w;
+            }
+            power = power * (p < math::kLowPowers ? t : high);
+        }
+    }
+
+    /// What the products in the frequent interval add, to C: of neighbours of one type every pair of different ones counts twice, and the
+    /// first of a row is a neighbour with itself.
     template <int ORDER, class Group>
     KOKKOS_FORCEINLINE_FUNCTION void add_frequent(const Group& group, const DeviceTriple<Real>& triple, int n_first, int n_second,
                                                   int k) const {
         using P = Pack<Real>;
-        constexpr Real one = 1;
-        const bool is_same = triple.b == triple.c;
         const int end = lists.chunk.begin(triple.c, k) + n_second;
-        constexpr int n_sums = COMPONENTS * (ORDER + 1);
-        const P first(triple.frequent.knot[0]), last(triple.frequent.knot[2]), origin(triple.frequent.origin[0]), none(Real(0));
-        P of_packs[n_sums];  // of powers, and of these times w
-        for (P& number : of_packs) {
-            number = none;
+        PowerSums<ORDER> of_packs;
+        for (auto& of_component : of_packs.of) {
+            for (P& sum : of_component) {
+                sum = P(Real(0));
+            }
         }
+        const Real times = triple.b == triple.c ? Real(2) : Real(1);
         lists.for_each_row(triple, n_first, k, [&](int j, int begin) {
             lists.multiply(group, j, begin, end);
-            lists.for_each_pack(group, end - begin, [&](int n, int left) {
-                const P x = load_some<P>(lists.products.environment[0] + begin + n, left, triple.frequent.knot[2]);
-                const auto is_behind = x >= first, is_before = x < last;
-                const auto of_frequent = [&](P value) { return select(is_behind, select(is_before, value, none), none); };
-                P count(is_same ? Real(2) : Real(1));
-                if (is_same && n == 0) {  // its square
-                    count = load_some<P>(&one, 1, Real(2));
-                }
-                P power = of_frequent(count), w = none;
-                if constexpr (COMPONENTS > 1) {
-                    w = lists.weights(j, begin + n, left);
-                }
-                const P t = of_frequent(x - origin);
-                for (int p = 0; p <= ORDER; ++p) {
-                    of_packs[p] += power;
-                    if constexpr (COMPONENTS > 1) {
-                        of_packs[ORDER + 1 + p] += power * w;
-                    }
-                    power = power * t;
-                }
-            });
+            lists.for_each_pack(group, end - begin,
+                                [&](int n, int left) { add_powers<ORDER>(triple, j, begin, n, left, Real(1), times, of_packs); });
         });
-        Real sums[n_sums];
-        for (int number = 0; number < n_sums; ++number) {
-            sums[number] = sum(of_packs[number]);
+        Real sums[COMPONENTS * (ORDER + 1)];
+        for (int c = 0; c < COMPONENTS; ++c) {
+            for (int p = 0; p <= ORDER; ++p) {
+                sums[c * (ORDER + 1) + p] = sum(of_packs.of[c][p]);
+            }
         }
         group.sum(sums);
         const int n_packs = (triple.sums.table.rank + P::width - 1) / P::width;
         group.for_each(n_packs, [&](int pack) {
             const math::TablePlace<Real> place = frequent_place<ORDER>(triple, pack * P::width);
             for (int c = 0; c < COMPONENTS; ++c) {
-                P sum(Real(0));
+                P total(Real(0));
                 for (int p = 0; p <= ORDER; ++p) {
-                    sum += P(sums[c * (ORDER + 1) + p]) * place.template coefficients<ORDER, P>(0)(p);
+                    total += P(sums[c * (ORDER + 1) + p]) * place.template coefficients<ORDER, P>(0)(p);
                 }
-                store(triple, c, pack * P::width, sum, k);
+                store(triple, c, pack * P::width, total, k);
             }
         });
     }
@@ -233,7 +254,7 @@ struct ComputeTriples {
             }
         }
         lists.for_each_row(triple, n_first, k, [&](int j, int begin) {
-            if constexpr (lists.template is_wide<ORDER>) {
+            if constexpr (TripleLists<Real, COMPONENTS>::template is_wide<ORDER>) {
                 lists.multiply(group, j, begin, end);
             }
             const int behind = begin + lists.template locate<ORDER>(group, triple, j, begin, end);
