@@ -136,9 +136,9 @@ def steep(weight, bias, _):
 
 
 def narrow(weight, bias, second):
-    """A bump of 0.4 at 70, and little else."""
+    """A bump of 0.08 at 70, and little else."""
     weight[0, 2:] *= 0.02
-    weight[0, :2], bias[:2] = 20.0, (-20 * 70.0, -20 * 70.4)
+    weight[0, :2], bias[:2] = 100.0, (-100 * 70.0, -100 * 70.08)
     second[0], second[1] = 0.5, -0.5
 
 
