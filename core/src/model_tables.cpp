@@ -75,6 +75,20 @@ void read_upper(SectionReader& sections, const std::string& name, Table& table) 
     }
 }
 
+/// Of few intervals, which evaluators go through, and powers of half an interval that are numbers of single precision.
+void check_high_order(const std::string& name, const Table& table) {
+    for (const Table::Segment& segment : table.segments) {
+        if (!(segment.step >= 1 / kWidestOfHighOrder && segment.step <= kWidestOfHighOrder)) {
+            model_error(name, "has intervals of order 11 that are " + number_text(segment.step) +
+                                  " wide, expected 1/1024 to 1024: powers of distances are numbers of single precision");
+        }
+    }
+    if (table.n_intervals > kMostOfHighOrder) {
+        model_error(name, "has " + std::to_string(table.n_intervals) +
+                              " intervals of order 11, of which format 1 allows at most " + std::to_string(kMostOfHighOrder));
+    }
+}
+
 /// Order, rank and coefficients.
 void read_coefficients(SectionReader& sections, const std::string& name, int width, Table& table) {
     const auto n_intervals = static_cast<std::uint64_t>(table.n_intervals);
@@ -86,15 +100,8 @@ void read_coefficients(SectionReader& sections, const std::string& name, int wid
         model_error(name, "has " + std::to_string(n_powers) + " coefficients of a polynomial, expected " +
                               (may_be_high ? "4, 6 or 12: order 3, 5 or 11" : "4 or 6: order 3 or 5"));
     }
-    for (const Table::Segment& segment : table.segments) {
-        if (is_high && !(segment.step >= 1 / kWidestOfHighOrder && segment.step <= kWidestOfHighOrder)) {
-            model_error(name, "has intervals of order 11 that are " + number_text(segment.step) +
-                                  " wide, expected 1/1024 to 1024: powers of distances are numbers of single precision");
-        }
-    }
-    if (is_high && table.n_intervals > kMostOfHighOrder) {
-        model_error(name, "has " + std::to_string(table.n_intervals) +
-                              " intervals of order 11, of which format 1 allows at most " + std::to_string(kMostOfHighOrder));
+    if (is_high) {
+        check_high_order(name, table);
     }
     if (rank < 1 || rank > static_cast<std::uint64_t>(width)) {
         model_error(name, "has " + std::to_string(rank) + " functions, expected 1 to the width " + std::to_string(width));

@@ -94,8 +94,8 @@ def build(
         finer_goal = chosen.finer(step_goal, options)
         if finer_goal is None:
             break
-        before, grids = [grid.knots().tolist() for grid in grids], _grids(model, plans, (trained, close), options, finer_goal)
-        if [grid.knots().tolist() for grid in grids] == before or not fits(grids, bases):
+        before, grids = [grid.segments.tolist() for grid in grids], _grids(model, plans, (trained, close), options, finer_goal)
+        if [grid.segments.tolist() for grid in grids] == before or not fits(grids, bases):
             break
         step_goal, finer = finer_goal, rounds.choose(goal, grids)
         if not finer.is_worth_more_than(chosen, options):

@@ -11,11 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
+from ..tablefile.tableset import HIGH_ORDER as HIGH_ORDER
 from .grid import Grid
 
 Derivatives = tuple[Array, Array, Array]  # value, slope, curvature
-ORDERS = (3, 5)
-HIGH_ORDER = 11
 CHUNK = 4096  # points a look-up handles at once: 4096 x 6 x 32 doubles are 6 MB
 
 

@@ -9,7 +9,7 @@ from typing import TypeGuard
 import numpy as np
 
 from ..errors import InputError
-from .hermite import ORDERS
+from ..tablefile.tableset import ORDERS
 
 FAR_TOLERANCE = 1e-4  # on forces, eV/A, where pairs are much closer than in the training data
 FORMS = "auto", "folded", "combined", "direct"  # of the first fitting layer

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..model.description import ModelDescription
+from ..tablefile.tableset import MOST_OF_HIGH_ORDER
 from . import hermite
 from .grid import SAME_STEP, Grid, TablePlan, grid_on_knots, make_grid
 from .tabulate import interpolant
@@ -48,7 +49,6 @@ INSIDE = np.array([0.1, 0.211324865405187, 0.5, 0.788675134594813, 0.9])  # wher
 SHARE_OF_HIGH_ORDER = 0.01  # of the tolerance, for one product: an interval holds hundreds of a centre's, whose errors are alike
 WIDEST_AROUND_ZERO, GROWTH = 4.0, 2.5  # of intervals of high order: the first trials
 NARROWEST, WIDEST = 4e-3, 512.0  # powers of half of it are numbers of single precision
-MOST_OF_HIGH_ORDER = 64  # intervals
 ROUNDING_OF_HIGH_ORDER = 64.0  # times one of a value over the width: what a slope has of roundings at the nodes
 LEAST_SCREENED = 200  # points of an interval where a function is compared with those that its error is looked for at
 
@@ -140,10 +140,11 @@ def _widest(errors: _Errors, goal: StepGoal, most: float, bounds_of: Callable[[f
     width = most
     while width >= NARROWEST:
         bounds = bounds_of(width)
-        error, allowed = errors.at(bounds, width), SHARE_OF_HIGH_ORDER * errors.asked(bounds, goal)
+        found = errors.between(bounds, width)
+        error, allowed = errors.force(*found), SHARE_OF_HIGH_ORDER * errors.asked(bounds, goal)
         if not error <= allowed:
             allowed = max(allowed, ROUNDING_OF_HIGH_ORDER * errors.rounding(np.array(bounds), width))
-        if error <= allowed and error * errors.missed_inside(bounds) <= MISSED * allowed:
+        if error <= allowed and error * errors.missed_inside(bounds, found[2]) <= MISSED * allowed:
             return width
         smaller = (allowed / (MARGIN * error)) ** (1 / errors.order) if allowed < error < math.inf else 0.5
         width *= max(smaller, 0.5)
@@ -181,13 +182,21 @@ class _Errors:
         bounds = first, min(end, first + MOST_INTERVALS * step)
         if self.at(bounds, step) > allowed:
             return False
-        _, _, others = _interpolation_error(self._plan, bounds, step, self.order)
-        _, _, around = _interpolation_error(self._plan, (first - step / 2, first + step / 2), step, self.order)
+        _, _, others = self.between(bounds, step)
+        _, _, around = self.between((first - step / 2, first + step / 2), step)
         return float(np.abs(around).max()) <= MISSED * float(np.abs(others).max())
 
     def at(self, bounds: Bounds, step: float) -> float:
         """Between two arguments, eV/A."""
-        return pair_force_error(self._model, self._plan, bounds, step, self._gradients, self.order)
+        return self.force(*self.between(bounds, step))
+
+    def between(self, bounds: Bounds, step: float) -> tuple[Array, Array, Array]:
+        """x (p,) between two arguments, and the errors of value and slope (p, M) there."""
+        return _interpolation_error(self._plan, bounds, step, self.order)
+
+    def force(self, x: Array, value: Array, slope: Array) -> float:
+        """What errors of value and slope at x make of the force of a pair at most, eV/A."""
+        return _force_of_errors(self._model, self._plan, x, value, slope, self._gradients)
 
     def asked(self, bounds: Bounds, goal: StepGoal) -> float:
         """The tolerance between two products."""
@@ -201,16 +210,15 @@ class _Errors:
         """What one rounding of the function's values at x makes of it: the slope of an interpolant has that over the step, so
         that smaller steps make it larger. Far from 0 a force is thousands of times a slope."""
         value = np.finfo(np.float64).eps * np.abs(self._plan.function.derivatives(x, order=1)[0])
-        return _force_of_errors(self._model, self._plan, x, value, value / step, self._gradients)
+        return self.force(x, value, value / step)
 
-    def missed_inside(self, bounds: Bounds) -> float:
-        """By how much the error of the function's slope is larger somewhere in an interval of high order than where it is looked
-        at: as many points of the whole table as are looked at of one with knots."""
+    def missed_inside(self, bounds: Bounds, seen: Array) -> float:
+        """By how much the error of the function's slope is larger somewhere in an interval of high order than those that were
+        seen: as many points of the whole table as are looked at of one with knots."""
         width = bounds[1] - bounds[0]
         n = max(LEAST_SCREENED, math.ceil(MOST_SCREENED * len(INSIDE) * width / (self._plan.max - self._plan.lower)))
         part = _part_of(self._plan, bounds)
         _, _, slope = _error_inside(part, *_intervals(part, width, 1), self.order, (np.arange(n) + 0.5) / n)
-        _, _, seen = _interpolation_error(self._plan, bounds, width, self.order)
         largest = float(np.abs(seen).max())
         return float(np.abs(slope).max()) / largest if largest > 0 else 1.0
 
@@ -219,7 +227,7 @@ class _Errors:
         if bounds[1] - bounds[0] <= MOST_INTERVALS * step and not self._plan.kinks.size:
             return 1.0  # these are all
         _, _, slope = _interpolation_error(self._plan, bounds, step, self.order, MOST_SCREENED)
-        _, _, seen = _interpolation_error(self._plan, bounds, step, self.order, MOST_INTERVALS)
+        _, _, seen = self.between(bounds, step)
         largest = float(np.abs(seen).max())
         return float(np.abs(slope).max()) / largest if largest > 0 else 1.0
 
@@ -295,13 +303,6 @@ def _representative(gradients: Array) -> Array:
     half = MOST_GRADIENTS // 2
     spread = np.linspace(half, len(order) - 1, half).round().astype(int)
     return gradients[np.concatenate([order[:half], order[spread]])]
-
-
-def pair_force_error(
-    model: ModelDescription, plan: TablePlan, bounds: tuple[float, float], step: float, gradients: Gradients, order: int
-) -> float:
-    """Largest error of the force of a pair, eV/A, by interpolation with a step between two arguments."""
-    return _force_of_errors(model, plan, *_interpolation_error(plan, bounds, step, order), gradients)
 
 
 def _force_of_errors(

@@ -18,6 +18,8 @@ from ..model.descriptor import Argument, Form, table_of
 from ..model.net import Layer
 
 THREE_BODY = frozenset({"se_e3", "se_e3_tebd"})
+ORDERS = (3, 5)  # of the polynomials of a table
+HIGH_ORDER, MOST_OF_HIGH_ORDER = 11, 64  # over products, too, and how many intervals of it a table may have
 SHARED = frozenset({"se_e3_tebd"})  # kinds whose slots are for neighbours of any type
 
 

@@ -421,6 +421,20 @@ class TestWrongModels:
             else:
                 assert read(data).type_map is not None
 
+    @pytest.mark.parametrize("read", [from_bytes, *([] if _core is None else [_core.Model.from_bytes])])
+    @pytest.mark.parametrize(("step", "refused"), [(1024.0, False), (1025.0, True), (1 / 1024, False), (1 / 1025, True)])
+    def test_width_of_wide_intervals(
+        self, read: Callable[[bytes], Any], triple_tables: TableSet, step: float, refused: bool
+    ) -> None:
+        """Powers of half of it must be numbers of single precision."""
+        changes = {"table.1.segments": np.array([[-step, step, 2]]), "table.1.coef": np.zeros((2, 12, 3)), "table.1.upper": 0.0}
+        data = pack([(name, np.asarray(changes.get(name, a)), required) for name, a, required in sections_of(triple_tables)])
+        if refused:
+            with pytest.raises(ModelError, match=r"has intervals of order 11 that are \S+ wide, expected 1/1024 to 1024"):
+                read(data)
+        else:
+            assert read(data).type_map is not None
+
     def test_gains_of_a_kind_without_degrees(self, radial_tables: TableSet) -> None:
         extra = ("descriptor.0.degree_gains", np.ones(1), True)
         with pytest.raises(ModelError, match=r"degree_gains': is there, which a descriptor se_e2_r does not have"):

@@ -11,13 +11,12 @@ import numpy as np
 from ...arrays import Array
 from ...model.description import PairKind
 from ...model.descriptor import Argument
-from ..tableset import DescriptorArrays, TableArrays, end_of
+from ..tableset import HIGH_ORDER, MOST_OF_HIGH_ORDER, ORDERS, DescriptorArrays, TableArrays, end_of
 from .access import NamedArray, Sections, as_f64, as_i32, fail, has_reciprocal, require, require_at_most
 from .kinds import KINDS
 
 EXCLUDED = (PairKind.SLOTS, PairKind.SECTION)
-ORDERS = (3, 5)
-HIGH_ORDER, MOST_OF_HIGH_ORDER, WIDEST_OF_HIGH_ORDER = 11, 64, 1024.0  # intervals, and how wide or its inverse
+WIDEST_OF_HIGH_ORDER = 1024.0  # intervals; its inverse: the narrowest
 JOINT_TOLERANCE = 1e-9  # of the larger end of a segment: two ends that should be one point are that close, by rounding only
 PADDING_MARGIN = 0.5  # last steps between x_pad and the end of the table, so that rounding cannot put it beyond
 MOST_ROWS, MOST_SEGMENTS = 2**24, 2**16
@@ -87,15 +86,20 @@ def _read_table(s: Sections, prefix: str, width: int) -> TableArrays:
     _, n_powers, rank = coef.shape
     known = (*ORDERS, HIGH_ORDER) if argument is Argument.PRODUCT else ORDERS
     require(n_powers - 1 in known, prefix + "coef", f"has polynomials of order {n_powers - 1}, expected {_listed(known)}")
-    for step in segments[:, 1].tolist() if n_powers - 1 == HIGH_ORDER else ():
-        text = f"has intervals of order {HIGH_ORDER} that are {step} wide, expected 1/1024 to 1024"
-        within = 1 / WIDEST_OF_HIGH_ORDER <= step <= WIDEST_OF_HIGH_ORDER
-        require(within, prefix + "coef", text + ": powers of distances are numbers of single precision")
-    few = n_powers - 1 != HIGH_ORDER or len(coef) <= MOST_OF_HIGH_ORDER
-    text = f"has {len(coef)} intervals of order {HIGH_ORDER}, of which format 1 allows at most {MOST_OF_HIGH_ORDER}"
-    require(few, prefix + "coef", text)
+    if n_powers - 1 == HIGH_ORDER:
+        _check_high_order(prefix + "coef", segments, len(coef))
     require(1 <= rank <= width, prefix + "coef", f"has {rank} functions, expected 1 to the width {width}")
     return TableArrays(argument, segments, upper, coef, s.f64(prefix + "basis", width, rank))
+
+
+def _check_high_order(name: str, segments: Array, n_rows: int) -> None:
+    """Of few intervals, which evaluators go through, and powers of half an interval that are numbers of single precision."""
+    for step in segments[:, 1].tolist():
+        text = f"has intervals of order {HIGH_ORDER} that are {step} wide, expected 1/1024 to 1024"
+        within = 1 / WIDEST_OF_HIGH_ORDER <= step <= WIDEST_OF_HIGH_ORDER
+        require(within, name, text + ": powers of distances are numbers of single precision")
+    text = f"has {n_rows} intervals of order {HIGH_ORDER}, of which format 1 allows at most {MOST_OF_HIGH_ORDER}"
+    require(n_rows <= MOST_OF_HIGH_ORDER, name, text)
 
 
 def _listed(orders: Sequence[int]) -> str:

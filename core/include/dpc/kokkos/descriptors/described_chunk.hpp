@@ -16,7 +16,7 @@ template <class Real>
 struct DescriptorArrays {
     PairArrays<Real> pairs{};     // neighbour, d, r2: those of the chunk
     int* inside = nullptr;        // (slots) of pairs inside the cut-off of a descriptor of three bodies
-    int* others = nullptr;        // (slots) of these for one product at a time, see TripleLists
+    int* others = nullptr;        // (slots) products of a neighbour that are looked up (TripleLists)
     PairArrays<Real> products{};  // of three bodies, of one neighbour after the other; places are those of `pairs`
     Real *moments = nullptr, *reverse_moments = nullptr, *expanded = nullptr, *reverse_expanded = nullptr;
 };

@@ -79,13 +79,14 @@ struct TripleLists {
     }
 
     /// Where the products of neighbour j with those in inside[begin .. end - 1] lie, in the places from begin on; of high order of those
-    /// that are not frequent, whose x are there. Returns how many.
+    /// that are not frequent, with x of the row. Returns how many.
     template <int ORDER, class Group>
     KOKKOS_FORCEINLINE_FUNCTION int locate(const Group& group, const DeviceTriple<Real>& triple, int j, int begin,
                                            int end) const {
         const math::Grid& grid = triple.sums.table.grid;
         if constexpr (is_wide<ORDER>) {
             using P = Pack<Real>;
+            multiply(group, j, begin, end);
             const Real* x = products.environment[0] + begin;
             const Real first = triple.frequent.knot[0], last = triple.frequent.knot[2];
             const int n_others = group.compact(
@@ -179,16 +180,16 @@ struct ComputeTriples {
         Pack<Real> of[COMPONENTS][ORDER + 1];
     };
 
-    /// sums += the powers of some products x of a row, of which so many are left; the first one of the row counts `first` times.
+    /// sums += the powers of some products x of a row, of which so many are left. The first one of the row counts once.
     template <int ORDER>
-    KOKKOS_FORCEINLINE_FUNCTION void add_powers(const DeviceTriple<Real>& triple, int j, int row, int n, int left, Real first,
-                                                Real others, PowerSums<ORDER>& sums) const {
+    KOKKOS_FORCEINLINE_FUNCTION void add_powers(const DeviceTriple<Real>& triple, int j, int row, int n, int left, Real others,
+                                                PowerSums<ORDER>& sums) const {
         using P = Pack<Real>;
         const P none(Real(0)), x = load_some<P>(lists.products.environment[0] + row + n, left, triple.frequent.knot[2]);
         const auto is_behind = x >= P(triple.frequent.knot[0]), is_before = x < P(triple.frequent.knot[2]);
         const auto of_frequent = [&](P value) { return select(is_behind, select(is_before, value, none), none); };
         const P t = of_frequent(x - P(triple.frequent.origin[0])), high = math::without_tiny(t, P(triple.frequent.tiny));
-        P power = of_frequent(n == 0 ? first_and_others<P>(first, others) : P(others)), w = none;
+        P power = of_frequent(n == 0 ? first_and_others<P>(Real(1), others) : P(others)), w = none;
         if constexpr (COMPONENTS > 1) {
             w = lists.weights(j, row + n, left);
         }
@@ -218,7 +219,7 @@ struct ComputeTriples {
         lists.for_each_row(triple, n_first, k, [&](int j, int begin) {
             lists.multiply(group, j, begin, end);
             lists.for_each_pack(group, end - begin,
-                                [&](int n, int left) { add_powers<ORDER>(triple, j, begin, n, left, Real(1), times, of_packs); });
+                                [&](int n, int left) { add_powers<ORDER>(triple, j, begin, n, left, times, of_packs); });
         });
         Real sums[COMPONENTS * (ORDER + 1)];
         for (int c = 0; c < COMPONENTS; ++c) {
@@ -254,9 +255,6 @@ struct ComputeTriples {
             }
         }
         lists.for_each_row(triple, n_first, k, [&](int j, int begin) {
-            if constexpr (TripleLists<Real, COMPONENTS>::template is_wide<ORDER>) {
-                lists.multiply(group, j, begin, end);
-            }
             const int behind = begin + lists.template locate<ORDER>(group, triple, j, begin, end);
             const bool has_square = is_same && begin < behind && lists.template begins_row<ORDER>(begin);
             group.for_each(group.size(), [&](int thread) {
@@ -348,9 +346,6 @@ struct ReverseTriples {
         lists.for_each_row(triple, n_first, k, [&](int j, int begin) {
             if (begin >= end) {
                 return;
-            }
-            if constexpr (is_wide) {
-                lists.multiply(group, j, begin, end);
             }
             const int n = lists.template locate<ORDER>(group, triple, j, begin, end);
             const SegmentPairs<Real> segment{lists.products, triple.sums.table, begin, begin + n};
