@@ -316,10 +316,12 @@ TEST_P(NetKernels, LanesWithoutAtoms) {
 TEST_P(NetKernels, FewAtoms) {
     in_both_precisions([](const auto& kernels) {
         for (const auto& [n_out, n_in] : {std::array{1, 1}, {5, 2}, {13, 3}, {24, 5}, {25, 61}, {47, 4}, {73, 7}, {150, 33}}) {
-            LayerCase<RealOf<decltype(kernels)>> c(Activation::tanh, Skip::none, true, 32, n_out, n_in);
-            for (int atoms = 1; atoms <= 32; ++atoms) {
-                SCOPED_TRACE(testing::Message() << n_out << " x " << n_in << ", " << atoms << " atoms");
-                check_layer(kernels, c, {32, atoms});
+            for (int lanes = lane_multiple(kernels); lanes <= 32; lanes += lane_multiple(kernels)) {
+                LayerCase<RealOf<decltype(kernels)>> c(Activation::tanh, Skip::none, true, lanes, n_out, n_in);
+                for (int atoms = 1; atoms <= lanes; ++atoms) {
+                    SCOPED_TRACE(testing::Message() << n_out << " x " << n_in << ", " << atoms << " atoms of " << lanes);
+                    check_layer(kernels, c, {lanes, atoms});
+                }
             }
         }
     });
@@ -350,7 +352,7 @@ Matrix<Real> columns_of(const Matrix<double>& all, int first, int n) {
 TEST_P(NetKernels, InputsInSinglePrecision) {
     const Kernels<double>& kernels = in_double();
     for (const auto& [n_out, n_exact, n_single] : {std::array{7, 4, 3}, {24, 1, 30}, {13, 12, 6}, {240, 70, 100}}) {
-        for (const dpc::host::Lanes lanes : {dpc::host::Lanes{8, 1}, {8, 8}, {16, 9}, {24, 17}, {24, 20}, {80, 80}}) {
+        for (const dpc::host::Lanes lanes : {dpc::host::Lanes{8, 1}, {8, 8}, {16, 9}, {24, 17}, {24, 20}, {24, 24}, {80, 80}}) {
             SCOPED_TRACE(testing::Message() << n_out << " x " << n_exact << " + " << n_single << ", " << lanes.used << " atoms");
             Matrix<double> all(n_out, n_exact + n_single, few_bits<double>(size_of(n_out, n_exact + n_single), 3));
             Matrix<double> exact = columns_of<double>(all, 0, n_exact), reverse_exact = exact.transposed(),

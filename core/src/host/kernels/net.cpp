@@ -33,14 +33,20 @@ void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y
 constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : simd::DPC_ISA::kRegisters == 32 ? 3 : DPC_PACK_BYTES == 32 ? 2 : 1;
 
 /// Atoms that are multiplied by rows in packs, all elements of which are in use however few atoms there are. More take packs of atoms,
-/// whose loads serve more multiply-adds: measured (docs/performance.md, "Rows in packs").
+/// whose loads serve more multiply-adds: measured (docs/performance.md, "Rows in packs", "Seventeen atoms").
 template <class Real>
 constexpr int most_few() {
     constexpr int width = Pack<Real>::width, registers = simd::DPC_ISA::kRegisters;
-    return width < 8 ? width - 1 : registers == 32 && sizeof(Real) == sizeof(float) ? 16 : 12;
+    return width < 8 ? width - 1 : registers == 16 ? 12 : sizeof(Real) == sizeof(float) ? 24 : 20;
 }
 template <class Real>
 constexpr int kMostFew = most_few<Real>();
+
+/// Of these in one tile: the last ones, and those before them where there are more. 3 packs of rows x 8 atoms are 24 sums, whose 11 loads
+/// serve 24 multiply-adds.
+template <class Real>
+constexpr int kLastFew = kMostFew<Real> < 12 ? kMostFew<Real> : 12;
+constexpr int kFewAtOnce = 8;
 
 /// Packs of rows at once, times M atoms: as many as leave registers for the weights.
 template <int M>
@@ -132,7 +138,7 @@ struct LanePieces {
     DPC_FUNCTION int in_packs() const { return n_packs * Pack<Real>::width; }
 };
 
-/// All rows times the few atoms; zeros in the lanes behind them.
+/// All rows times the few atoms; zeros in the lanes behind them. A panel stays in the second-level cache over the tiles.
 template <class Real>
 void multiply_few(const PackedMatrix<Real>& matrix, const LanePieces<Real>& pieces, int lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width, multiple = kLaneMultiple<Real>;
@@ -140,18 +146,23 @@ void multiply_few(const PackedMatrix<Real>& matrix, const LanePieces<Real>& piec
               n_wide = (matrix.n_out + multiple - 1) / multiple * multiple, end = lanes - pieces.in_packs();
     x += pieces.in_packs();
     y += pieces.in_packs();
-    math::with_count<kMostFew<Real>>(pieces.n_few, [&](auto atoms) {
-        constexpr int M = decltype(atoms)::value;
-        for (int first = 0; first < n_wide; first += kWideRows<Real>) {
-            const int n_panel_rows = n_wide - first < kWideRows<Real> ? n_wide - first : kWideRows<Real>;
-            const Real* panel = matrix.wide_panels + static_cast<std::ptrdiff_t>(first) * matrix.n_in;
-            math::in_passes<kRowPacks<M>>(n_panel_rows / width, [&](auto packs, int pack) {
-                const int row = first + pack * width;
-                tile_of_few<Real, M, decltype(packs)::value>(matrix.n_in, panel + pack * width, n_panel_rows, lanes, x,
-                                                             n_rows - row, end, y + static_cast<std::ptrdiff_t>(row) * lanes);
+    for (int first = 0; first < n_wide; first += kWideRows<Real>) {
+        const int n_panel_rows = n_wide - first < kWideRows<Real> ? n_wide - first : kWideRows<Real>;
+        const Real* panel = matrix.wide_panels + static_cast<std::ptrdiff_t>(first) * matrix.n_in;
+        for (int atom = 0, n_atoms = 0; atom < pieces.n_few; atom += n_atoms) {
+            const int left = pieces.n_few - atom;
+            n_atoms = left > kLastFew<Real> ? kFewAtOnce : left;
+            math::with_count<kLastFew<Real>>(n_atoms, [&](auto atoms) {
+                constexpr int M = decltype(atoms)::value;
+                math::in_passes<kRowPacks<M>>(n_panel_rows / width, [&](auto packs, int pack) {
+                    const int row = first + pack * width;
+                    tile_of_few<Real, M, decltype(packs)::value>(matrix.n_in, panel + pack * width, n_panel_rows, lanes, x + atom,
+                                                                 n_rows - row, end - atom,
+                                                                 y + static_cast<std::ptrdiff_t>(row) * lanes + atom);
+                });
             });
         }
-    });
+    }
     for (int row = n_wide; row < n_rows; ++row) {
         for (int lane = 0; lane < end; ++lane) {
             y[static_cast<std::ptrdiff_t>(row) * lanes + lane] = 0;
