@@ -37,7 +37,7 @@ constexpr int kPacksAtOnce = DPC_PACK_BYTES == 64 ? 4 : simd::DPC_ISA::kRegister
 template <class Real>
 constexpr int most_few() {
     constexpr int width = Pack<Real>::width, registers = simd::DPC_ISA::kRegisters;
-    return width < 8 ? width - 1 : registers == 16 ? 12 : sizeof(Real) == sizeof(float) ? 24 : 20;
+    return width < 8 ? 6 : registers == 16 ? 12 : sizeof(Real) == sizeof(float) ? 24 : 20;
 }
 template <class Real>
 constexpr int kMostFew = most_few<Real>();
