@@ -44,6 +44,7 @@ RESULTS := benchmarks/results
 bench-all: .venv/installed  ## all benchmarks of the README, their results, and the pictures of these
 	$(RUN_BENCHMARK)bench_lammps.py --atoms 192 --output $(RESULTS)/cpu.json
 	$(RUN_BENCHMARK)bench_lammps.py --atoms 1536 --output $(RESULTS)/cpu_1536.json
+	$(RUN_BENCHMARK)bench_lammps.py --systems water copper --atoms 1536 --neighbours every10 default --output $(RESULTS)/cpu_neighbours.json
 	$(RUN_BENCHMARK)bench_lammps.py --systems water --atoms 12288 --parallel 1x1 2x1 1x2 --only 'dpcompressed double' 'dpcompressed mixed' \
 	    --output $(RESULTS)/cpu_parallel.json
 	$(RUN_BENCHMARK)bench_deviation.py --output $(RESULTS)/deviation.json
