@@ -157,6 +157,7 @@ class _Errors:
     def __init__(self, model: ModelDescription, plan: TablePlan, gradients: Gradients, order: int):
         self._model, self._plan, self.order = model, plan, order
         self._gradients = {a: _representative(g) for a, g in gradients.items() if len(g)}
+        self._found: dict[tuple[Bounds, float], tuple[Array, Array, Array]] = {}
 
     @property
     def are_known(self) -> bool:
@@ -192,7 +193,10 @@ class _Errors:
 
     def between(self, bounds: Bounds, step: float) -> tuple[Array, Array, Array]:
         """x (p,) between two arguments, and the errors of value and slope (p, M) there."""
-        return _interpolation_error(self._plan, bounds, step, self.order)
+        key = bounds, step
+        if key not in self._found:
+            self._found[key] = _interpolation_error(self._plan, bounds, step, self.order)
+        return self._found[key]
 
     def force(self, x: Array, value: Array, slope: Array) -> float:
         """What errors of value and slope at x make of the force of a pair at most, eV/A."""
