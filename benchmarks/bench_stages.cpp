@@ -61,7 +61,7 @@ StageClock::Seconds measure_stages(const std::shared_ptr<const Model>& model, co
     StageClock clock;
     bench::Timed<Real>::clock = &clock;
     const host::Kernels<Real> kernels = bench::timed_kernels<Real>();
-    const PackedModel<Real> packed(model, SmallProducts::single);
+    const PackedModel<Real> packed(model, Evaluated::by_host);
     host::NeighbourBlocks list;
     list.build({*model, 1, NeighbourRule::all}, structure.n_all(), structure.types(), structure.list(), kBlockAtoms);
     host::BlockEvaluator<Real> evaluator(packed, kernels);
@@ -241,7 +241,7 @@ private:
 /// fitting net, with its gradient. No padding, no environment, no activations.
 template <class Real>
 StageClock::Seconds needed_operations(const std::shared_ptr<const Model>& model, const bench::Structure& structure) {
-    const PackedModel<Real> packed(model, SmallProducts::single);
+    const PackedModel<Real> packed(model, Evaluated::by_host);
     StageClock::Seconds sum{};
     const int n_centres = structure.n_atoms();
     for (int i = 0; i < n_centres; ++i) {

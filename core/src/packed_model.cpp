@@ -121,8 +121,8 @@ void append_inputs(const FittingInput& input, const PackedDescriptor<Real>& pack
 template <class Real>
 bool PackedModel<Real>::has_single(int a, Extent extent) const {
     const Fitting& fitting = model->fittings[static_cast<std::size_t>(a)];
-    if (!std::is_same_v<Real, double> || small_ == SmallProducts::among_others || extent == Extent::all ||
-        fitting.inputs.size() > 1 || model->n_aparam > 0 || fitting.layers.size() == 1) {
+    if (!std::is_same_v<Real, double> || how_ == Evaluated::by_kokkos || extent == Extent::all || fitting.inputs.size() > 1 ||
+        model->n_aparam > 0 || fitting.layers.size() == 1) {
         return false;
     }
     const FittingInput& input = fitting.inputs.front();
@@ -281,8 +281,7 @@ void PackedModel<Real>::pack_set(Extent extent, PackedSet<Real>& set) {
 }
 
 template <class Real>
-PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source, SmallProducts small)
-    : model(std::move(source)), small_(small) {
+PackedModel<Real>::PackedModel(std::shared_ptr<const Model> source, Evaluated how) : model(std::move(source)), how_(how) {
     for (const Table& table : model->tables) {
         grids_.emplace_back(table);
     }

@@ -49,7 +49,8 @@ PackedMatrix<Number> PackedModel<Real>::pack_matrix(int n_out, int n_in, const E
         return panels;
     };
     const Number* panels = in_panels(kPanelRows, kPanelRows);
-    return {n_out, n_in, panels, in_panels(kWideRows<Number>, kLaneMultiple<Number>)};
+    const bool are_wide = how_ == Evaluated::by_host;
+    return {n_out, n_in, panels, are_wide ? in_panels(kWideRows<Number>, kLaneMultiple<Number>) : nullptr};
 }
 
 }  // namespace dpc

@@ -55,7 +55,7 @@ TYPED_TEST_SUITE(Memory, Reals);
 TYPED_TEST(Memory, OfAPackedModel) {
     const auto model = the_model();
     const Since start;
-    const dpc::PackedModel<TypeParam> packed(model, dpc::SmallProducts::single);
+    const dpc::PackedModel<TypeParam> packed(model, dpc::Evaluated::by_host);
     start.expect(packed.bytes());
 }
 
@@ -145,7 +145,7 @@ TEST(OutOfMemory, LeavesNoList) {
 
 TYPED_TEST(Memory, OfABlock) {
     const auto model = the_model();
-    const dpc::PackedModel<TypeParam> packed(model, dpc::SmallProducts::single);
+    const dpc::PackedModel<TypeParam> packed(model, dpc::Evaluated::by_host);
     dpc::host::NeighbourBlocks list;
     list.build({*model, 1, dpc::NeighbourRule::all}, the_system().n_atoms(), the_system().types.data(), the_system().list(),
                kBlockAtoms);

@@ -151,12 +151,13 @@ struct PackedSet {
 /// Which columns and products.
 enum class Extent { ordinary, all };
 
-/// Products that need no double precision, in an evaluation that has it: in a row with the others, or behind them in single precision.
-enum class SmallProducts { among_others, single };
+/// Whose model it is. The host evaluator in double precision has products that need no double precision behind the others, in single
+/// precision, and multiplies few atoms by wide panels; Kokkos' does neither.
+enum class Evaluated { by_kokkos, by_host };
 
 template <class Real>
 struct PackedModel {
-    explicit PackedModel(std::shared_ptr<const Model> source, SmallProducts small = SmallProducts::among_others);
+    explicit PackedModel(std::shared_ptr<const Model> source, Evaluated how = Evaluated::by_kokkos);
     ~PackedModel();
     PackedModel(const PackedModel&) = delete;
 
@@ -196,7 +197,7 @@ private:
     template <class Number = Real, class Element>
     PackedMatrix<Number> pack_matrix(int n_out, int n_in, const Element& element);
 
-    const SmallProducts small_;
+    const Evaluated how_;
     std::vector<TableGrid> grids_;            // of the tables
     std::vector<AlignedArray<Real>> biases_;  // by type: of the first layer, with parameters; none of models without them
     std::unique_ptr<PackedSet<Real>> close_;

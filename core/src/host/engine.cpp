@@ -50,7 +50,7 @@ template <class Real>
 class HostEngine final : public Engine {
 public:
     HostEngine(std::shared_ptr<const Model> model, int n_threads, NeighbourRule rule)
-        : packed_(std::move(model), SmallProducts::single),
+        : packed_(std::move(model), Evaluated::by_host),
           grouping_(*packed_.model, n_threads, rule),
           kernels_(select_kernels<Real>()) {
         for (int t = 0; t < n_threads; ++t) {
