@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lammps_runs import Array, Lammps, Run, System, has_style, on_backends, setup, static
+from lammps_runs import MASSES, Array, Lammps, Run, System, has_style, on_backends, setup, static
+
+from pybuild.oracles import reference as oracle
+from pybuild.readers import read_model
 
 FLUX = 2e-3  # eV angstrom/ps of some thousand: squares of the time step, and rounding of sum r e over it
+FORCE = 1e-8  # eV/angstrom, as in test_reference.py
 SAME = 1e-9  # eV, eV/angstrom: the same atoms in another run
 
 
@@ -50,6 +54,33 @@ run 2
     np.testing.assert_allclose(centroid, derivative, rtol=0, atol=FLUX)
     assert np.abs(centroid - convective).min() > 100 * FLUX
     assert np.abs(symmetric - derivative).max() > 100 * FLUX
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_dynamical_matrix(ranks: int, lammps: Lammps, water: System, small: Path, shared: Path) -> None:
+    """Of two atoms, after a run: LAMMPS builds a list of its own for it, and counts the builds otherwise than a setup does."""
+    step, some = 1e-3, [4, 99]  # angstrom; an O and an H
+    script = setup("water.data", lammps.style(small), "* * O H").replace("read_data", "atom_modify map yes\nread_data")
+    script += f"""
+group some id {" ".join(str(i + 1) for i in some)}
+fix nve all nve
+timestep 0.0002
+run 5
+write_dump all custom here.dump id x y z modify format float %.17g
+dynamical_matrix some regular {step} file matrix.txt
+"""
+    here = lammps.run(script, ranks).dump("here.dump")
+    model = read_model(shared / "models" / "se_e2_a-small" / "model.pth")
+    mass = np.repeat([MASSES[water.names[t - 1]] for t in water.types[some]], 3)
+    expected = np.empty((6, 6))
+    for row in range(6):
+        moved = np.stack([here, here])
+        moved[:, some[row // 3], row % 3] += [step, -step]
+        forces = [oracle.evaluate(model, x, water.types - 1, water.cell).forces[some].ravel() for x in moved]
+        expected[row] = (forces[1] - forces[0]) / (2 * step) / np.sqrt(mass[row] * mass)
+    found = np.loadtxt(lammps.folder / "matrix.txt").reshape(6, 6)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=FORCE / step)
+    assert np.abs(expected).max() > 0.1
 
 
 def partitions(n: int) -> tuple[str, ...]:

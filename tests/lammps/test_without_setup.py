@@ -42,6 +42,17 @@ def test_a_list_of_before_is_refused(between: str, ranks: int, lammps: Lammps, w
     assert f"step 5: {OLD_LIST}" in run.errors[0]
 
 
+@on_backends("host", "kk", "kk_host")
+def test_a_list_without_setup_is_refused(lammps: Lammps, water: System, small: Path) -> None:
+    """The first step makes a new list after `balance`, but has the ghost atoms of the processors of before: wrong by 0.7 eV."""
+    script = "comm_style tiled\n" + setup("water.data", lammps.style(small, "overflow warn"), "* * O H")
+    run = lammps.run(
+        script + MOVING.format(between="balance 0.9 rcb", words="pre no", dump="never.dump").replace("1000", "1"), 2, check=False
+    )
+    assert len(run.errors) == 1, run.output
+    assert f"step 5: {OLD_LIST}" in run.errors[0]
+
+
 @pytest.mark.parametrize("between", ["write_restart saved noinit", "velocity all scale 600"])
 def test_what_leaves_the_list_is_allowed(between: str, lammps: Lammps, water: System, small: Path) -> None:
     """As with a setup."""
