@@ -232,8 +232,8 @@ Result measure(const std::shared_ptr<const Model>& model, const Settings& settin
     result.n_atoms = structure.n_atoms();
     result.n_all = structure.n_all();
     result.limits = settings.limits ? measure_limits<Real>(*model) : Limits{};
-    result.costs =
-        kernel_costs(PackedModel<Real>(model), counts, kokkos::can_fuse_net<Space, Real>() && kokkos::wants_fused_net());
+    result.costs = kernel_costs(PackedModel<Real>(model, Evaluated::by_kokkos), counts,
+                                kokkos::can_fuse_net<Space, Real>() && kokkos::wants_fused_net());
     DeviceRun<Real> device(model, structure, settings.scratch_bytes);
     result.describe = device.evaluator.describe();
     std::optional<HostRun> host;

@@ -28,7 +28,7 @@ struct Prediction {
     template <class Real>
     static Prediction of(const char* name, const std::shared_ptr<const Model>& model, const PairCounts& counts,
                          bool fuses_nets = false) {
-        Prediction made{name, kernel_costs(PackedModel<Real>(model), counts, fuses_nets), predicted<Real>};
+        Prediction made{name, kernel_costs(PackedModel<Real>(model, Evaluated::by_kokkos), counts, fuses_nets), predicted<Real>};
         for (const char* of_processor : {"dpc::reverse_moments", "dpc::reverse_environment"}) {
             made.costs.erase(of_processor);
         }

@@ -218,7 +218,7 @@ TEST_P(CloseCentresOfBlocks, DoNotDependOnTheBlocks) {
     in_both_precisions([&](const auto& kernels) {
         using Real = std::conditional_t<std::is_same_v<decltype(kernels), const Kernels<double>&>, double, float>;
         constexpr bool is_double = std::is_same_v<Real, double>;
-        const dpc::PackedModel<Real> packed(model);
+        const dpc::PackedModel<Real> packed(model, dpc::Evaluated::by_host);
         for (const int block_atoms : {1, 5, 64, kAtoms}) {
             SCOPED_TRACE(block_atoms);
             dpc::host::NeighbourBlocks list;
@@ -259,15 +259,16 @@ void expect_shared(const Model& model, const dpc::PackedModel<Real>& packed) {
 
 TEST(PackedModel, HoldsOnceWhatBothKindsOfCentresTake) {
     const std::shared_ptr<const Model> model = load(nested_model());
-    expect_shared(*model, dpc::PackedModel<double>(model));
-    expect_shared(*model, dpc::PackedModel<float>(model));
+    expect_shared(*model, dpc::PackedModel<double>(model, dpc::Evaluated::by_host));
+    expect_shared(*model, dpc::PackedModel<float>(model, dpc::Evaluated::by_host));
 }
 
 TEST(PackedModel, HasOneSetWhereOrdinaryCentresTakeAll) {
     TableBuilder file = full_model();
     file.i32("fitting.0.input.0.row_end_double", {4}, {4, 3, 3, 3});
     file.i32("fitting.1.input.0.rank_double", {2}, {2, 3});
-    const dpc::PackedModel<double> same(load(file)), without(load(full_model()));
+    const dpc::PackedModel<double> same(load(file), dpc::Evaluated::by_host),
+        without(load(full_model()), dpc::Evaluated::by_host);
     EXPECT_EQ(&same.close(), &same.ordinary);
     EXPECT_EQ(&without.close(), &without.ordinary);
     EXPECT_EQ(same.bytes(), without.bytes());

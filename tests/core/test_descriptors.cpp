@@ -44,7 +44,7 @@ struct Results {
 template <class Real>
 void evaluate(const std::shared_ptr<const Model>& model, const Kernels<Real>& kernels, int block_atoms, Results& results,
               const OpenSystem& system = the_system()) {
-    const dpc::PackedModel<Real> packed(model);
+    const dpc::PackedModel<Real> packed(model, dpc::Evaluated::by_host);
     dpc::host::NeighbourBlocks list;
     list.build({*model, 1, dpc::NeighbourRule::all}, system.n_atoms(), system.types.data(), system.list(), block_atoms);
     dpc::host::BlockEvaluator<Real> evaluator(packed, kernels);
@@ -161,7 +161,7 @@ TEST(FrequentIntervals, AreThoseNearestToZero) {
                                             {{{-1.0, 2.0, 1}}, 0, {-1.0, 1.0, 1.0}}};
     for (const Expected& e : expected) {
         SCOPED_TRACE(testing::Message() << "first interval " << e.first);
-        const dpc::PackedModel<double> packed(triple_model({0, 0, 0, 0}, e.segments));
+        const dpc::PackedModel<double> packed(triple_model({0, 0, 0, 0}, e.segments), dpc::Evaluated::by_host);
         const dpc::PackedTriple<double>& triple = packed.ordinary.types[0].descriptors[0].triples[0];
         EXPECT_EQ(triple.frequent.first, e.first);
         for (std::size_t k = 0; k < 3; ++k) {
@@ -219,7 +219,7 @@ TEST(ManyNeighbours, GiveTheSameInLargeAndSmallBlocks) {
 /// The worst over the descriptors: the largest distance at which a table ends, the fewest slots, each inside its own cut-off.
 TEST(DescriptorLimits, AreTheWorst) {
     const std::shared_ptr<const Model> model = mixed_model();
-    const dpc::PackedModel<double> packed(model);
+    const dpc::PackedModel<double> packed(model, dpc::Evaluated::by_host);
     Results found;
     evaluate(model, dpc::host::select_kernels<double>(), 64, found);
     std::int64_t n_over_sel = 0;

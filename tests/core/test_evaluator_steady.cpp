@@ -136,7 +136,7 @@ TEST_P(SteadyStep, RepeatsBitwise) {
 /// Of three bodies: all memory is there before the first block, when threads have begun.
 TEST(ProductsOfNeighbours, FirstStepAllocatesNothing) {
     const auto model = triple_model({0, 0, 0, 0});
-    const dpc::PackedModel<double> packed(model);
+    const dpc::PackedModel<double> packed(model, dpc::Evaluated::by_host);
     dpc::host::NeighbourBlocks list;
     list.build({*model, 1, dpc::NeighbourRule::all}, kAtoms, the_system().types.data(), the_system().list(), 64);
     dpc::host::BlockEvaluator<double> evaluator(packed, dpc::host::select_kernels<double>());

@@ -43,7 +43,7 @@ Chunks chunks_in(const ExecSpace& space, const OpenSystem& system, std::size_t s
     using Memory = typename ExecSpace::memory_space;
     using HostInts = Kokkos::View<const int*, Kokkos::HostSpace, Kokkos::MemoryUnmanaged>;
     const auto n = static_cast<std::size_t>(system.n_atoms());
-    const dpc::PackedModel<Real> packed(load(small_model()));
+    const dpc::PackedModel<Real> packed(load(small_model()), dpc::Evaluated::by_kokkos);
     const dpc::kokkos::DeviceModel<ExecSpace, Real> model(*packed.model, packed.ordinary, space);
     const auto to_device = [&](const int* values) { return Kokkos::create_mirror_view_and_copy(Memory(), HostInts(values, n)); };
     const CountedList<Memory> list{system.n_atoms(), to_device(system.list().count)};
@@ -154,7 +154,7 @@ TEST_P(KokkosChunks, KeepScratchWhereListsGrow) {
     using Scratch = dpc::kokkos::Scratch<Kokkos::DefaultHostExecutionSpace, double>;
     constexpr std::size_t n_lanes = 64;
     const Kokkos::DefaultHostExecutionSpace space;
-    const dpc::PackedModel<double> packed(model_);
+    const dpc::PackedModel<double> packed(model_, dpc::Evaluated::by_kokkos);
     const dpc::kokkos::DeviceModel<Kokkos::DefaultHostExecutionSpace, double> model(*packed.model, packed.ordinary, space);
     for (const bool is_bounded : {false, true}) {
         Scratch scratch;

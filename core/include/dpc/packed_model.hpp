@@ -157,7 +157,7 @@ enum class Evaluated { by_kokkos, by_host };
 
 template <class Real>
 struct PackedModel {
-    explicit PackedModel(std::shared_ptr<const Model> source, Evaluated how = Evaluated::by_kokkos);
+    explicit PackedModel(std::shared_ptr<const Model> source, Evaluated how);
     ~PackedModel();
     PackedModel(const PackedModel&) = delete;
 

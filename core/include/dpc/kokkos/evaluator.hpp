@@ -33,7 +33,7 @@ public:
                        Neighbours neighbours = Neighbours::trained)
         : space_(space),
           rule_(rule_for(*model, neighbours)),
-          packed_(std::move(model)),
+          packed_(std::move(model), Evaluated::by_kokkos),
           model_(*packed_.model, packed_.ordinary, space_),
           product_(space_),
           scratch_bytes_(scratch_bytes) {

@@ -47,6 +47,7 @@ constexpr int kMostFew = most_few<Real>();
 template <class Real>
 constexpr int kLastFew = kMostFew<Real> < 12 ? kMostFew<Real> : 12;
 constexpr int kFewAtOnce = 8;
+static_assert(kFewAtOnce % kLaneMultiple<double> == 0);
 
 /// Packs of rows at once, times M atoms: as many as leave registers for the weights.
 template <int M>
@@ -138,7 +139,8 @@ struct LanePieces {
     DPC_FUNCTION int in_packs() const { return n_packs * Pack<Real>::width; }
 };
 
-/// All rows times the few atoms; zeros in the lanes behind them. A panel stays in the second-level cache over the tiles.
+/// All rows times the few atoms; zeros in the lanes behind them. A panel stays in the second-level cache over the tiles. A tile writes
+/// zeros behind its atoms, which the next one overwrites: it begins at a whole pack, or at half of one in single precision.
 template <class Real>
 void multiply_few(const PackedMatrix<Real>& matrix, const LanePieces<Real>& pieces, int lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width, multiple = kLaneMultiple<Real>;
