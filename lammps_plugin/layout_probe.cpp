@@ -36,6 +36,7 @@ constexpr KnownAddress kAddresses[] = {
     {"Atom", "nghost", offsetof(LAMMPS, atom), offsetof(Atom, nghost)},
     {"Atom", "ntypes", offsetof(LAMMPS, atom), offsetof(Atom, ntypes)},
     {"Update", "ntimestep", offsetof(LAMMPS, update), offsetof(Update, ntimestep)},
+    {"Update", "atimestep", offsetof(LAMMPS, update), offsetof(Update, atimestep)},
     {"Update", "dt", offsetof(LAMMPS, update), offsetof(Update, dt)},
     {"Force", "boltz", offsetof(LAMMPS, force), offsetof(Force, boltz)},
     {"Force", "angstrom", offsetof(LAMMPS, force), offsetof(Force, angstrom)},
