@@ -140,11 +140,10 @@ def _widest(errors: _Errors, goal: StepGoal, most: float, bounds_of: Callable[[f
     width = most
     while width >= NARROWEST:
         bounds = bounds_of(width)
-        found = errors.between(bounds, width)
-        error, allowed = errors.force(*found), SHARE_OF_HIGH_ORDER * errors.asked(bounds, goal)
+        error, allowed = errors.at(bounds, width), SHARE_OF_HIGH_ORDER * errors.asked(bounds, goal)
         if not error <= allowed:
             allowed = max(allowed, ROUNDING_OF_HIGH_ORDER * errors.rounding(np.array(bounds), width))
-        if error <= allowed and error * errors.missed_inside(bounds, found[2]) <= MISSED * allowed:
+        if error <= allowed and error * errors.missed_inside(bounds, width) <= MISSED * allowed:
             return width
         smaller = (allowed / (MARGIN * error)) ** (1 / errors.order) if allowed < error < math.inf else 0.5
         width *= max(smaller, 0.5)
@@ -157,7 +156,7 @@ class _Errors:
     def __init__(self, model: ModelDescription, plan: TablePlan, gradients: Gradients, order: int):
         self._model, self._plan, self.order = model, plan, order
         self._gradients = {a: _representative(g) for a, g in gradients.items() if len(g)}
-        self._found: dict[tuple[Bounds, float], tuple[Array, Array, Array]] = {}
+        self._last: tuple[tuple[Bounds, float], tuple[Array, Array, Array]] | None = None
 
     @property
     def are_known(self) -> bool:
@@ -192,11 +191,10 @@ class _Errors:
         return self.force(*self.between(bounds, step))
 
     def between(self, bounds: Bounds, step: float) -> tuple[Array, Array, Array]:
-        """x (p,) between two arguments, and the errors of value and slope (p, M) there."""
-        key = bounds, step
-        if key not in self._found:
-            self._found[key] = _interpolation_error(self._plan, bounds, step, self.order)
-        return self._found[key]
+        """x (p,) between two arguments, and the errors of value and slope (p, M) there; of the last ones asked for they are known."""
+        if self._last is None or self._last[0] != (bounds, step):
+            self._last = (bounds, step), _interpolation_error(self._plan, bounds, step, self.order)
+        return self._last[1]
 
     def force(self, x: Array, value: Array, slope: Array) -> float:
         """What errors of value and slope at x make of the force of a pair at most, eV/A."""
@@ -216,21 +214,23 @@ class _Errors:
         value = np.finfo(np.float64).eps * np.abs(self._plan.function.derivatives(x, order=1)[0])
         return self.force(x, value, value / step)
 
-    def missed_inside(self, bounds: Bounds, seen: Array) -> float:
-        """By how much the error of the function's slope is larger somewhere in an interval of high order than those that were
-        seen: as many points of the whole table as are looked at of one with knots."""
-        width = bounds[1] - bounds[0]
+    def missed_inside(self, bounds: Bounds, width: float) -> float:
+        """By how much the error of the function's slope is larger somewhere in an interval of high order than where it is looked
+        at: as many points of the whole table as are looked at of one with knots."""
         n = max(LEAST_SCREENED, math.ceil(MOST_SCREENED * len(INSIDE) * width / (self._plan.max - self._plan.lower)))
         part = _part_of(self._plan, bounds)
         _, _, slope = _error_inside(part, *_intervals(part, width, 1), self.order, (np.arange(n) + 0.5) / n)
-        largest = float(np.abs(seen).max())
-        return float(np.abs(slope).max()) / largest if largest > 0 else 1.0
+        return self._over_seen(slope, bounds, width)
 
     def missed(self, bounds: Bounds, step: float) -> float:
         """By how much the error of the function's slope is larger somewhere than at the intervals that are looked at."""
         if bounds[1] - bounds[0] <= MOST_INTERVALS * step and not self._plan.kinks.size:
             return 1.0  # these are all
         _, _, slope = _interpolation_error(self._plan, bounds, step, self.order, MOST_SCREENED)
+        return self._over_seen(slope, bounds, step)
+
+    def _over_seen(self, slope: Array, bounds: Bounds, step: float) -> float:
+        """The largest error of a slope over that where it is looked at."""
         _, _, seen = self.between(bounds, step)
         largest = float(np.abs(seen).max())
         return float(np.abs(slope).max()) / largest if largest > 0 else 1.0
