@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""dpcompressed/kk on a processor with the kernels of the host style and with Kokkos', alternating: CPU time in LAMMPS.
+"""dpcompressed/kk on a processor with the kernels of the host style and with Kokkos', alternating: CPU and wall time in LAMMPS.
 
     python benchmarks/kokkos_style.py --lmp LMP --plugin FOLDER --output benchmarks/results/kokkos_style.json
 
@@ -37,6 +37,7 @@ def compare(
 ) -> dict[str, Any]:
     """A row."""
     found: dict[str, list[float]] = {name: [] for name in KERNELS}
+    wall: dict[str, list[float]] = {name: [] for name in KERNELS}
     for _ in range(chosen.rounds):
         for name, words in KERNELS.items():
             style = f"dpcompressed {tables} precision {precision} {words}"
@@ -46,10 +47,12 @@ def compare(
                 raise SystemExit(f"the log does not say that the kernels are those of {name}:\n{output}")
             loop = lammps_run.loops(output)[-1]
             found[name].append(1e6 * loop.cpu_seconds / (loop.steps * loop.atoms))
+            wall[name].append(1e6 * loop.seconds / (loop.steps * loop.atoms))
     ratios = sorted(b / a for a, b in zip(found["host"], found["kokkos"], strict=True))
     return {
         "system": system.name, "precision": precision, "atoms": chosen.atoms, "threads": chosen.threads,
         "host_us": median(found["host"]), "kokkos_us": median(found["kokkos"]),
+        "host_wall_us": median(wall["host"]), "kokkos_wall_us": median(wall["kokkos"]),
         "kokkos_over_host": median(ratios), "lowest": ratios[0], "highest": ratios[-1],
     }  # fmt: skip
 
@@ -75,7 +78,8 @@ def main() -> None:
                 rows.append(compare(program, system, tables, precision, chosen, Path(scratch)))
                 row = rows[-1]
                 print(f"{system.name} {precision}: host {row['host_us']:.2f} us, Kokkos {row['kokkos_us']:.2f}, "
-                      f"{row['kokkos_over_host']:.2f} ({row['lowest']:.2f} .. {row['highest']:.2f})", flush=True)  # fmt: skip
+                      f"{row['kokkos_over_host']:.2f} ({row['lowest']:.2f} .. {row['highest']:.2f}); "
+                      f"wall {row['host_wall_us']:.2f}, {row['kokkos_wall_us']:.2f}", flush=True)  # fmt: skip
     if chosen.output:
         machine.write({"machine": machine.describe(), "rows": rows}, chosen.output)
 
