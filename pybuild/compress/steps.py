@@ -191,7 +191,7 @@ class _Errors:
         return self.force(*self.between(bounds, step))
 
     def between(self, bounds: Bounds, step: float) -> tuple[Array, Array, Array]:
-        """x (p,) between two arguments, and the errors of value and slope (p, M) there; those of the last ones asked for are kept."""
+        """x (p,) between two arguments, and the errors of value and slope (p, M) there; the last ones asked for are kept."""
         if self._last is None or self._last[0] != (bounds, step):
             self._last = (bounds, step), _interpolation_error(self._plan, bounds, step, self.order)
         return self._last[1]
