@@ -16,8 +16,8 @@ import argparse
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 # Kernel, value type, components: the most instructions and exchanges of its loop. A round of it is 8 pairs of 24 channels, with
 # tables of order 5, in the kernels with moments; 8 products of neighbours' vectors in those of triples, with tables of order 11, or,
@@ -165,23 +165,37 @@ def complaints(kernel: Kernel) -> Iterator[str]:
         yield f"{found} instructions and {exchanged} exchanges in its loop, at most {size} and {exchanges} wanted"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--bounds", action="store_true")
-    chosen = parser.parse_args()
-    found = sorted(kernels(sys.stdin.read()), key=lambda kernel: kernel.name)
-    wrong = 0 if found else 1
-    titles = "kernel", "all", "local memory", "loop", "arithmetic", "exchanges"
-    print("{:42}{:>8}{:>14}{:>8}{:>12}{:>11}".format(*titles) if found else "no kernels of pairs in what was read")
-    for kernel in found:
-        loop, all_of_it = kernel.loop(), kernel.operations
-        numbers = len(all_of_it), count(all_of_it, LOCAL), len(loop), count(loop, ARITHMETIC), count(loop, EXCHANGES)
-        print("{:42}{:8}{:14}{:8}{:12}{:11}".format(kernel.name, *numbers))
-        for complaint in complaints(kernel) if chosen.bounds else ():
-            print(f"    {complaint}")
-            wrong += 1
-    return 1 if wrong else 0
+def numbers(kernel: Kernel) -> tuple[int, ...]:
+    loop, all_of_it = kernel.loop(), kernel.operations
+    return len(all_of_it), count(all_of_it, LOCAL), len(loop), count(loop, ARITHMETIC), count(loop, EXCHANGES)
+
+
+class Gate(NamedTuple):
+    """What is read, and what is said of it: a line for each kernel."""
+
+    description: str | None
+    kernels: Callable[[str], Iterator[Any]]
+    titles: tuple[str, ...]  # of numbers
+    numbers: Callable[[Any], tuple[int, ...]]
+    complaints: Callable[[Any], Iterator[str]]
+
+    def main(self) -> int:
+        """The exit status."""
+        parser = argparse.ArgumentParser(description=(self.description or "").splitlines()[0])
+        parser.add_argument("--bounds", action="store_true")
+        chosen = parser.parse_args()
+        found = sorted(self.kernels(sys.stdin.read()), key=lambda kernel: kernel.name)
+        wrong = 0 if found else 1
+        titles = "".join(f"{title:>14}" for title in self.titles)
+        print(f"{'kernel':42}{titles}" if found else "no kernels of pairs in what was read")
+        for kernel in found:
+            print(f"{kernel.name:42}" + "".join(f"{number:14}" for number in self.numbers(kernel)))
+            for complaint in self.complaints(kernel) if chosen.bounds else ():
+                print(f"    {complaint}")
+                wrong += 1
+        return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    columns = "all", "local memory", "loop", "arithmetic", "exchanges"
+    sys.exit(Gate(__doc__, kernels, columns, numbers, complaints).main())

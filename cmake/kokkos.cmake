@@ -72,6 +72,12 @@ function(dpc_use_vendor_blas library definition)
     endif()
 endfunction()
 
+# What does not use Kokkos is not for a GPU, whose compiler would take it for device code, too. The option that keeps it from that.
+function(dpc_host_only option)
+    set(uses_kokkos $<IN_LIST:DPC_HAVE_KOKKOS,$<TARGET_PROPERTY:COMPILE_DEFINITIONS>>)
+    add_compile_options($<$<NOT:${uses_kokkos}>:${option}>)
+endfunction()
+
 # Hints for find_package and the precision of LAMMPS's KOKKOS arrays, from the cache of its build.
 function(dpc_read_lammps_build folder hints_variable)
     load_cache(${folder} READ_WITH_PREFIX lammps_ PKG_KOKKOS EXTERNAL_KOKKOS DOWNLOAD_KOKKOS Kokkos_DIR KOKKOS_PREC)
@@ -166,12 +172,16 @@ if(Kokkos_ENABLE_CUDA)
         target_compile_options(dpc_kokkos INTERFACE "SHELL:-include ${PROJECT_SOURCE_DIR}/cmake/kokkos_cuda13.hpp")
     endif()
     if(CMAKE_CXX_COMPILER MATCHES "nvcc_wrapper$")
-        # What does not use Kokkos is not for nvcc, which lacks GCC's vector types: the wrapper hands it to the host's compiler.
-        set(uses_kokkos $<IN_LIST:DPC_HAVE_KOKKOS,$<TARGET_PROPERTY:COMPILE_DEFINITIONS>>)
-        add_compile_options($<$<NOT:${uses_kokkos}>:--host-only>)
+        # nvcc lacks GCC's vector types: the wrapper hands what has this option to the host's compiler.
+        dpc_host_only(--host-only)
     endif()
     dpc_use_vendor_blas(CUDA::cublas DPC_HAVE_CUBLAS)
 elseif(Kokkos_ENABLE_HIP)
+    if(CMAKE_CXX_COMPILER MATCHES "hipcc(\\.bin)?$")
+        dpc_host_only(--cuda-host-only)
+    endif()
+    # Forces are added to memory of the GPU's own: by its instruction, and not by compare and swap, as for memory that may be elsewhere.
+    target_compile_options(dpc_kokkos INTERFACE -munsafe-fp-atomics)
     find_package(hipblas CONFIG QUIET)
     dpc_use_vendor_blas(roc::hipblas DPC_HAVE_HIPBLAS)
 endif()

@@ -113,6 +113,7 @@ def _own(options: argparse.Namespace, device: str | None, plugin_source: Path, m
     words += ["-DKokkos_ENABLE_SERIAL=ON", f"-DKokkos_ENABLE_{device.upper() if device else 'OPENMP'}=ON", *compiler]
     words += [f"-DKokkos_ARCH_{options.gpu_arch}=ON"] if options.gpu_arch else []
     words += [] if device else ["-DKokkos_ARCH_NATIVE=ON"]
+    words += ["-DKokkos_ENABLE_ROCTHRUST=OFF"] if device == "hip" else []  # its sorting is not needed, nor there with every ROCm
     words += _flags(device, number, f"-include {plugin_source / CUDA13}")
     return Kokkos(("-DDPC_KOKKOS=own", *compiler, *_flags(device, number)), source, tuple(words))
 
@@ -131,10 +132,8 @@ def _compiler(device: str | None, kokkos: Path, missing: list[str]) -> tuple[str
 
 def _flags(device: str | None, number: str | None, *others: str) -> tuple[str, ...]:
     """nvcc_wrapper compiles for a GPU of its own choice where it is told none, which a newer CUDA does not know: then CMake's
-    very first test of the compiler fails. number: of the GPU, 90 for HOPPER90; Kokkos says the same later. hipcc adds to a
-    double by compare and swap where it is not told that the memory is the GPU's own."""
-    of_cuda = [*others, *([f"-arch=sm_{number}"] if number else [])]
-    flags = {"cuda": of_cuda, "hip": ["-munsafe-fp-atomics"]}.get(device or "", [])
+    very first test of the compiler fails. number: of the GPU, 90 for HOPPER90; Kokkos says the same later."""
+    flags = [*others, *([f"-arch=sm_{number}"] if number else [])] if device == "cuda" else []
     return (f"-DCMAKE_CXX_FLAGS={' '.join(flags)}",) if flags else ()
 
 

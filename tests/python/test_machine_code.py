@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""The gate on the GPU's machine code (.ci/machine_code.py) sees what it is there for."""
+"""The gates on the GPUs' machine code (.ci/machine_code.py, .ci/amd_code.py) see what they are there for."""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
-PATH = Path(__file__).resolve().parents[2] / ".ci" / "machine_code.py"
-spec = importlib.util.spec_from_file_location("machine_code", PATH)
-machine_code = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(machine_code)
+
+def gate(name):
+    """A module of .ci, under the name by which others there import it."""
+    path = Path(__file__).resolve().parents[2] / ".ci" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+machine_code, amd_code = gate("machine_code"), gate("amd_code")
 
 pytestmark = pytest.mark.skipif(shutil.which("c++filt") is None, reason="no c++filt")
 
@@ -77,3 +85,37 @@ def test_environments_and_moments_are_two_loops():
     environment, moments = machine_code.kernels(text.replace("ReversePairs<Kokkos::Cuda, ", "ComputePairs<"))
     assert (environment.name, len(environment.loop())) == ("ComputePairs<float, 4>, environment", 7)
     assert (moments.name, len(moments.loop())) == ("ComputePairs<float, 4>, moments", 6)
+
+
+# dpc::kokkos::ReversePairs<Kokkos::HIP, float, 4>::call()
+NAME_OF_AMD = "_ZN3dpc6kokkos12ReversePairsIN6Kokkos3HIPEfLi4EE4callEv"
+CODE_OF_AMD = ["ds_bpermute_b32 v1, v2, v3", "global_atomic_add_f64 v0, v[2:3], s[4:5]", "s_endpgm"]
+
+
+def of_amd(code=CODE_OF_AMD, local=0, name=NAME_OF_AMD):
+    """A kernel as hipcc prints its assembler code, behind a function that is none."""
+    lines = [f"{name}: ; @{name}", "; %bb.0:", *(f"\t{line}" for line in code)]
+    lines += ["; NumVgprs: 128", f"; ScratchSize: {local}", "; LDSByteSize: 8 bytes/workgroup", "; Occupancy: 4"]
+    return "\n".join(["\t.text", "__assert_fail:", "\ts_endpgm", "; ScratchSize: 96", "; Occupancy: 8", *lines, ""])
+
+
+def complaints_of_amd(text):
+    (kernel,) = amd_code.kernels(text)
+    return list(amd_code.complaints(kernel))
+
+
+def test_what_is_counted_of_amd():
+    (kernel,) = amd_code.kernels(of_amd() + of_amd(name="_ZN3dpc4funcEv"))
+    assert kernel == amd_code.Kernel(
+        "ReversePairs<float, 4>",
+        {"registers": 128, "waves": 4, "local memory": 0, "shared": 8},
+        3,
+        {"exchanges": 1, "additions": 1, "swaps": 0},
+    )
+    assert complaints_of_amd(of_amd()) == []
+
+
+def test_what_is_complained_of_amd():
+    assert complaints_of_amd(of_amd(local=8)) == ["8 bytes of local memory, at most 0 wanted"]
+    swap = "global_atomic_cmpswap_x2 v[0:1], v2, v[4:7], s[0:1] glc"
+    assert complaints_of_amd(of_amd([swap, *CODE_OF_AMD])) == ["adds to memory by compare and swap"]

@@ -14,12 +14,12 @@ namespace dpc::kokkos {
 
 KOKKOS_INLINE_FUNCTION std::uint32_t bits_of(float value) {
     std::uint32_t bits = 0;
-    std::memcpy(&bits, &value, sizeof(bits));
+    __builtin_memcpy(&bits, &value, sizeof(bits));
     return bits;
 }
 KOKKOS_INLINE_FUNCTION float of_bits(std::uint32_t bits) {
     float value = 0;
-    std::memcpy(&value, &bits, sizeof(bits));
+    __builtin_memcpy(&value, &bits, sizeof(bits));
     return value;
 }
 
@@ -51,7 +51,7 @@ KOKKOS_INLINE_FUNCTION float value_of_half(std::uint32_t half) {
 KOKKOS_INLINE_FUNCTION std::uint32_t pack_halves(float first, float second) {
 #if defined(KOKKOS_ENABLE_CUDA)
     KOKKOS_IF_ON_DEVICE((const __half2 both = __floats2half2_rn(first, second); std::uint32_t bits = 0;
-                         std::memcpy(&bits, &both, sizeof(bits)); return bits;))
+                         __builtin_memcpy(&bits, &both, sizeof(bits)); return bits;))
     KOKKOS_IF_ON_HOST((return half_bits(first) | half_bits(second) << 16;))
 #else
     return half_bits(first) | half_bits(second) << 16;
@@ -64,8 +64,8 @@ struct TwoNumbers {
 
 KOKKOS_INLINE_FUNCTION TwoNumbers unpack_halves(std::uint32_t packed) {
 #if defined(KOKKOS_ENABLE_CUDA)
-    KOKKOS_IF_ON_DEVICE((__half2 both; std::memcpy(&both, &packed, sizeof(packed)); const float2 values = __half22float2(both);
-                         return TwoNumbers{values.x, values.y};))
+    KOKKOS_IF_ON_DEVICE((__half2 both; __builtin_memcpy(&both, &packed, sizeof(packed));
+                         const float2 values = __half22float2(both); return TwoNumbers{values.x, values.y};))
     KOKKOS_IF_ON_HOST((return TwoNumbers{value_of_half(packed & 0xffffU), value_of_half(packed >> 16)};))
 #else
     return {value_of_half(packed & 0xffffU), value_of_half(packed >> 16)};

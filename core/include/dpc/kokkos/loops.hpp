@@ -118,9 +118,8 @@ private:
             if (mask < end) {
                 const bool is_upper = (Warp::thread() & mask) != 0;
                 for (int k = 0; k < N / 2; ++k) {
-                    const T given = is_upper ? values[k] : values[k + N / 2];
-                    const T kept = is_upper ? values[k + N / 2] : values[k];
-                    values[k] = kept + Warp::exchange(given, mask);
+                    const T lower = values[k], upper = values[k + N / 2];  // copies: of two places clang would choose the place
+                    values[k] = (is_upper ? upper : lower) + Warp::exchange(is_upper ? lower : upper, mask);
                 }
                 share_sums<N / 2>(values, 2 * mask, end, is_upper ? first + N / 2 : first, take);
                 return;
@@ -267,7 +266,8 @@ struct SegmentsLaunch {
 #if defined(DPC_KOKKOS_LIKE_GPU)
         Kokkos::parallel_for(label, Kokkos::RangePolicy<ExecSpace>(space, 0, groups.n), groups);
 #else
-        using Policy = Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kTeamThreads, FEWEST_TEAMS>>;
+        using Policy =
+            Kokkos::TeamPolicy<ExecSpace, Kokkos::LaunchBounds<kTeamThreads, Warp<ExecSpace>::fewest_teams(FEWEST_TEAMS)>>;
         const int group = Warp<ExecSpace>::size(), team = kTeamThreads / group;
         Kokkos::parallel_for(label, light<Groups>(Policy(space, (groups.n + team - 1) / team, team, group)), groups);
 #endif

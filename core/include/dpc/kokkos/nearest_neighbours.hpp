@@ -57,7 +57,8 @@ struct NearestSlots {
         while (low < high) {  // the smallest distance with more than `place` neighbours up to it
             const long long middle = low + (high - low) / 2;
             const bool is_enough = count(group, n, [&](int k) { return distance(k) <= middle; }) > place;
-            (is_enough ? high : low) = is_enough ? middle : middle + 1;
+            low = is_enough ? low : middle + 1;
+            high = is_enough ? middle : high;
         }
         const int place_of_equals = place - count(group, n, [&](int k) { return distance(k) < low; });
         double found = Kokkos::Experimental::infinity_v<double>;

@@ -88,7 +88,7 @@ struct alignas(N * sizeof(T)) Few {
     }
     DPC_FUNCTION static Few load(const T* from) {
         Few few;
-        std::memcpy(&few, __builtin_assume_aligned(from, sizeof(Few)), sizeof(Few));
+        __builtin_memcpy(&few, __builtin_assume_aligned(from, sizeof(Few)), sizeof(Few));
         return few;
     }
     DPC_FUNCTION friend Few operator+(Few a, const Few& b) { return a += b; }

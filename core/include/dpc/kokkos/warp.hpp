@@ -20,6 +20,8 @@ namespace dpc::kokkos {
 //   b: column g; rows 2 q, 2 q + 1 in register 0, 2 q + 8, 2 q + 9 in 1
 //   c: row g in 0 and 1, g + 8 in 2 and 3; columns 2 q in 0 and 2, 2 q + 1 in 1 and 3
 
+// fewest_teams(n): for what needs the registers of n teams a multiprocessor on NVIDIA's GPUs. The same code takes a few more on AMD's.
+
 /// Threads that voted yes: those before this one, and all.
 struct Votes {
     int before, all;
@@ -52,6 +54,7 @@ struct Warp<Kokkos::Cuda> {
     static constexpr bool has_matrix_units = true;
 #endif
     static KOKKOS_FORCEINLINE_FUNCTION constexpr int size() { return 32; }
+    static constexpr int fewest_teams(int n) { return n; }
     static KOKKOS_FORCEINLINE_FUNCTION int thread() {
         KOKKOS_IF_ON_DEVICE((return static_cast<int>(threadIdx.x);))
         KOKKOS_IF_ON_HOST((return 0;))
@@ -87,6 +90,7 @@ template <>
 struct Warp<Kokkos::HIP> {
     static constexpr bool has_matrix_units = false;
     static KOKKOS_FORCEINLINE_FUNCTION constexpr int size() { return Kokkos::Impl::HIPTraits::WarpSize; }
+    static constexpr int fewest_teams(int n) { return n > 3 ? n - 1 : n; }
     static KOKKOS_FORCEINLINE_FUNCTION int thread() {
         KOKKOS_IF_ON_DEVICE((return static_cast<int>(threadIdx.x);))
         KOKKOS_IF_ON_HOST((return 0;))
@@ -101,8 +105,8 @@ struct Warp<Kokkos::HIP> {
         KOKKOS_IF_ON_HOST((return value;))
     }
     static KOKKOS_FORCEINLINE_FUNCTION Votes vote([[maybe_unused]] bool yes) {
-        KOKKOS_IF_ON_DEVICE((const std::uint64_t votes = __ballot(yes);
-                             return Votes{__popcll(votes & ((std::uint64_t(1) << threadIdx.x) - 1U)), __popcll(votes)};))
+        KOKKOS_IF_ON_DEVICE((const std::uint64_t votes = __ballot(yes); return Votes{
+            static_cast<int>(__popcll(votes & ((std::uint64_t(1) << threadIdx.x) - 1U))), static_cast<int>(__popcll(votes))};))
         KOKKOS_IF_ON_HOST((return Votes{0, 0};))
     }
 };
@@ -114,6 +118,7 @@ struct Warp<Kokkos::SYCL> {
     static constexpr bool has_matrix_units = false;
     static auto group() { return sycl::ext::oneapi::this_work_item::get_sub_group(); }
     static constexpr int size() { return 32; }
+    static constexpr int fewest_teams(int n) { return n; }
     static int thread() { return static_cast<int>(group().get_local_linear_id()); }
     static void barrier() { sycl::group_barrier(group()); }
     template <class T>
