@@ -22,6 +22,7 @@ namespace {
 
 constexpr int kMessageSize = 4096;
 constexpr char kBuilds[] = "builds";  // the sub-folder
+constexpr char kAnySource[] = "";
 
 /// Absolute path of the pair style's module, beside this one (links resolved). False where it does
 /// not fit or cannot be told. Asks for the address of this very function, which no other module can
@@ -120,7 +121,7 @@ bool load_own_style(const RunningLammps& lammps, void* handle, void* register_fu
 bool has_kokkos(const RunningLammps& lammps) { return lammps.has_package == nullptr || lammps.has_package("KOKKOS") != 0; }
 
 /// Whether the build in `folder` fits and has registered its styles. It is never closed.
-bool load_build(const char* folder, void* lammps, void* handle, void* register_function) {
+bool load_build(const char* folder, const char* source_id, void* lammps, void* handle, void* register_function) {
     char path[PATH_MAX];
     const int length = snprintf(path, sizeof path, "%s/%s", folder, kLoader);
     if (length < 0 || static_cast<size_t>(length) >= sizeof path) {
@@ -129,7 +130,32 @@ bool load_build(const char* folder, void* lammps, void* handle, void* register_f
     void* module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     void* function = module != nullptr ? dlsym(module, kLoadIfFits) : nullptr;
     return function != nullptr &&
-           reinterpret_cast<dpcompressed_load_if_fits_t*>(function)(kSourceId, lammps, handle, register_function) != 0;
+           reinterpret_cast<dpcompressed_load_if_fits_t*>(function)(source_id, lammps, handle, register_function) != 0;
+}
+
+/// Goes through the folders that LAMMPS would open after this loader's. LAMMPS keeps the first style of a name, and the `lmp` of the Python package
+/// puts the installed plugin before what the user has written into LAMMPS_PLUGIN_PATH, which is meant to be taken.
+bool load_later_folder(void* lammps, void* handle, void* register_function) {
+    char own[PATH_MAX], folder[PATH_MAX];
+    const char* folders = getenv("LAMMPS_PLUGIN_PATH");
+    if (folders == nullptr || !pair_module_path(own, sizeof own)) {
+        return false;
+    }
+    *strrchr(own, '/') = '\0';
+    bool is_behind = false;
+    while (*folders != '\0') {
+        const size_t length = strcspn(folders, ":");
+        snprintf(folder, sizeof folder, "%.*s", static_cast<int>(length), folders);
+        folders += folders[length] == ':' ? length + 1 : length;
+        char* real = realpath(folder, nullptr);
+        const bool is_own = real != nullptr && strcmp(real, own) == 0;
+        free(real);
+        if (is_behind && !is_own && load_build(folder, kAnySource, lammps, handle, register_function)) {
+            return true;
+        }
+        is_behind = is_behind || is_own;
+    }
+    return false;
 }
 
 /// Goes through the builds for other LAMMPSs, which somebody has asked for: they come first.
@@ -147,7 +173,7 @@ bool load_other_build(void* lammps, void* handle, void* register_function) {
     for (const dirent* entry = readdir(builds); entry != nullptr && !done; entry = readdir(builds)) {
         if (entry->d_name[0] != '.') {  // also what is being built
             snprintf(folder, sizeof folder, "%s/%s", path, entry->d_name);
-            done = load_build(folder, lammps, handle, register_function);
+            done = load_build(folder, kSourceId, lammps, handle, register_function);
         }
     }
     closedir(builds);
@@ -156,14 +182,14 @@ bool load_other_build(void* lammps, void* handle, void* register_function) {
 
 }  // namespace
 
-/// Called by the loader of the folder above: registers the styles and returns 1 where this build is
-/// of the same source and for the LAMMPS that runs. Says nothing otherwise.
+/// Called by the loader of another folder: registers the styles and returns 1 where this build is
+/// of that source, or any will do, and for the LAMMPS that runs. Says nothing otherwise.
 extern "C" __attribute__((visibility("default"))) int dpcompressed_load_if_fits(const char* source_id, void* instance,
                                                                                 void* handle, void* register_function) {
     const RunningLammps lammps(instance);
-    return strcmp(source_id, kSourceId) == 0 && compiled_for().agrees_with(identity_of(lammps)) &&
-           (!kNeedsKokkos || has_kokkos(lammps)) && class_laid_out_differently(lammps) == nullptr &&
-           load_own_style(lammps, handle, register_function);
+    const bool is_wanted = strcmp(source_id, kAnySource) == 0 || strcmp(source_id, kSourceId) == 0;
+    return is_wanted && compiled_for().agrees_with(identity_of(lammps)) && (!kNeedsKokkos || has_kokkos(lammps)) &&
+           class_laid_out_differently(lammps) == nullptr && load_own_style(lammps, handle, register_function);
 }
 
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* instance, void* handle, void* register_function) {
@@ -174,7 +200,7 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* i
             "interface");
         return;
     }
-    if (load_other_build(instance, handle, register_function)) {
+    if (load_later_folder(instance, handle, register_function) || load_other_build(instance, handle, register_function)) {
         return;
     }
     if (!compiled_for().agrees_with(identity_of(lammps))) {

