@@ -84,6 +84,7 @@ struct WarpState {
 };
 
 thread_local WarpState warp;
+std::atomic<int> running{0};  // threads of the processor
 
 DPC_NOT_CHECKED [[noreturn]] void resume(void** registers) { __builtin_longjmp(registers, 1); }
 
@@ -236,8 +237,16 @@ DPC_NOT_CHECKED void EmulatedWarp::multiply_add(float (&c)[4], const std::uint32
     }
 }
 
+std::atomic<int>& EmulatedWarp::most_at_once() {
+    static std::atomic<int> most{0};
+    return most;
+}
+
 DPC_NOT_CHECKED void EmulatedWarp::run_all(void (*call)(const void*), const void* body, int n_threads) {
-    const int n = n_threads;
+    const int n = n_threads, at_once = ++running;
+    if (at_once > most_at_once()) {
+        most_at_once() = at_once;
+    }
     for (; warp.n_stacks < n; ++warp.n_stacks) {
         make_stack(warp.threads[warp.n_stacks].context);
     }
@@ -265,6 +274,7 @@ DPC_NOT_CHECKED void EmulatedWarp::run_all(void (*call)(const void*), const void
         check_calls(n);
     }
     acquire(&warp.ended);
+    --running;
 }
 
 }  // namespace dpc::test

@@ -4,6 +4,7 @@
 // to ThreadSanitizer the barrier alone orders memory. A breach ends the program.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 
@@ -20,6 +21,8 @@ public:
     static constexpr int kMostThreads = 64;
     static constexpr int kMostWarps = 4;  // of a team, of 32 threads each
     static Settings& settings();
+    /// Threads of the processor that ran warps at the same time, at most, since this was set to 0.
+    static std::atomic<int>& most_at_once();
 
     static int size() { return settings().size; }
     static int thread();

@@ -4,9 +4,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "kokkos_test.hpp"
 #include "smooth_model.hpp"
+#if defined(DPC_KOKKOS_LIKE_GPU)
+#include "emulated_warp.hpp"
+#endif
 
 namespace {
 
@@ -152,6 +156,39 @@ TEST_P(KokkosEvaluator, LeavesOutAtomArraysThatAreNotThere) {
     EXPECT_EQ(with.totals.energy, without.totals.energy);
     if (!GetParam().adds_atomically()) {
         EXPECT_EQ(with.forces, without.forces);
+    }
+}
+
+TEST_P(KokkosEvaluator, OneOfEachThread) {
+    const auto run = [](std::vector<Step>& steps, int first) {
+        Evaluator evaluator(load(small_model()), GetParam().options());
+        for (std::size_t k = 0; k < steps.size(); ++k) {
+            evaluator.set_neighbours(the_system().n_atoms(), the_system().types.data(), the_system().list());
+            steps[k].compute(evaluator, the_system().positions(first + static_cast<int>(k)));
+        }
+    };
+    constexpr int n_threads = 3, n_steps = 4;
+    std::vector<std::vector<Step>> alone(n_threads, std::vector<Step>(n_steps)), at_once = alone;
+    std::vector<std::thread> threads;
+    for (std::size_t thread = 0; thread < n_threads; ++thread) {
+        run(alone[thread], n_steps * static_cast<int>(thread));
+    }
+#if defined(DPC_KOKKOS_LIKE_GPU)
+    EmulatedWarp::most_at_once() = 0;
+#endif
+    for (std::size_t thread = 0; thread < n_threads; ++thread) {
+        threads.emplace_back([&, thread] { run(at_once[thread], n_steps * static_cast<int>(thread)); });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+#if defined(DPC_KOKKOS_LIKE_GPU)
+    EXPECT_LE(EmulatedWarp::most_at_once(), GetParam().n_threads);  // a GPU has one stream for all
+#endif
+    for (std::size_t thread = 0; thread < n_threads; ++thread) {
+        for (std::size_t k = 0; k < n_steps; ++k) {
+            expect_same(at_once[thread][k], alone[thread][k], GetParam());
+        }
     }
 }
 

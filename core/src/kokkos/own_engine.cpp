@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "dpc/kokkos/combined.hpp"
@@ -94,13 +95,21 @@ template <class ExecSpace, class Of>
 class OwnEngine final : public Engine, private DeviceOwner {
 public:
     using Memory = typename ExecSpace::memory_space;
+    struct Nothing {};
+    using Turn = std::conditional_t<is_gpu<ExecSpace>, TurnOnGpu, Nothing>;
 
     OwnEngine(std::shared_ptr<const Model> model, const ExecSpace& space, const EvaluatorOptions& options) {
+        [[maybe_unused]] const Turn turn{};
         state_.emplace(std::move(model), space, options);
     }
-    void drop() override { state_.reset(); }
+    ~OwnEngine() override { drop(); }
+    void drop() override {
+        [[maybe_unused]] const Turn turn{};
+        state_.reset();
+    }
 
     void set_neighbours(int n_all, const int* types, const NeighbourRows& rows) override {
+        [[maybe_unused]] const Turn turn{};
         State& s = state();
         s.n_all = -1;
         if (s.neighbours.use_count() > 1) {
@@ -115,6 +124,7 @@ public:
         if (own == nullptr || !own->state_ || own->state_->n_all < 0) {
             return false;
         }
+        [[maybe_unused]] const Turn turn{};
         State& s = state();
         s.n_all = -1;
         s.neighbours = own->state_->neighbours;
@@ -123,6 +133,7 @@ public:
     }
 
     Totals compute(const Inputs& inputs, const double*, const Output& output) override {
+        [[maybe_unused]] const Turn turn{};
         State& s = state();
         if (s.n_all < 0) {
             throw InputError("compute was called before set_neighbours");
@@ -307,9 +318,10 @@ std::unique_ptr<Engine> make_own_engine(std::shared_ptr<const Model> model, cons
             default: break;
         }
     }
-    throw InputError(options.backend == Backend::gpu
-                         ? "there is no GPU here that this build can use: it needs a Kokkos with CUDA or HIP, and a driver"
-                         : "the Kokkos of this build, or this machine, lacks the execution space that was asked for");
+    throw InputError(
+        options.backend == Backend::gpu
+            ? "there is no GPU here that this build can use: it needs a Kokkos with CUDA or HIP for such a GPU, and a driver"
+            : "the Kokkos of this build, or this machine, lacks the execution space that was asked for");
 }
 
 }  // namespace dpc::kokkos

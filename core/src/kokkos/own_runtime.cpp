@@ -4,7 +4,9 @@
 
 #include <Kokkos_Core.hpp>
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #if defined(KOKKOS_ENABLE_OPENMP)
 #include <omp.h>
@@ -38,6 +40,23 @@ void end_kokkos() {
     if (Kokkos::is_initialized() && !Kokkos::is_finalized()) {
         Kokkos::finalize();
     }
+}
+
+/// On a GPU that the build has no code for Kokkos would end the program, or the first kernel fail.
+bool has_code_for([[maybe_unused]] int device) {
+#if defined(KOKKOS_ENABLE_CUDA) && defined(__CUDA_ARCH_LIST__)
+    constexpr int compiled_for[] = {__CUDA_ARCH_LIST__};  // 900: 9.0. The driver compiles for newer GPUs what is for older ones
+    int major = 0, minor = 0;
+    return cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
+           cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess &&
+           100 * major + 10 * minor >= *std::min_element(std::begin(compiled_for), std::end(compiled_for));
+#elif defined(KOKKOS_ENABLE_HIP)
+    hipDeviceProp_t properties;  // the name may go on with features, gfx90a:sramecc+:xnack-
+    return hipGetDeviceProperties(&properties, device) == hipSuccess &&
+           std::string(properties.gcnArchName).find(KOKKOS_ARCH_AMD_GPU) == 0;
+#else
+    return true;
+#endif
 }
 
 void initialize(int n_threads, int device) {
@@ -75,7 +94,7 @@ void start_kokkos(int n_threads, int device) {
     }
     if (device >= 0 && device >= count_gpus()) {
         throw InputError("GPU " + std::to_string(device) + " was asked for, but this machine has " +
-                         std::to_string(count_gpus()) + ", numbered from 0");
+                         std::to_string(count_gpus()) + " that this build has code for, numbered from 0");
     }
     const std::lock_guard<std::mutex> lock(registry().mutex);
     if (!Kokkos::is_initialized()) {
@@ -90,6 +109,18 @@ void start_kokkos(int n_threads, int device) {
     }
 }
 
+TurnOnGpu::TurnOnGpu() {
+    static auto* const mutex = new std::mutex;  // never destroyed, as the registry
+    lock_ = std::unique_lock<std::mutex>(*mutex);
+#if defined(KOKKOS_ENABLE_HIP)
+    // Every thread has a GPU of its own choice, and other libraries may choose; with CUDA Kokkos sets it at every call. Where this fails,
+    // what follows does, too, and says why.
+    if (Kokkos::is_initialized()) {
+        static_cast<void>(hipSetDevice(Kokkos::device_id()));
+    }
+#endif
+}
+
 /// Asks the driver, which needs no context: Kokkos need not run.
 int count_gpus() {
     int n = 0;
@@ -98,7 +129,11 @@ int count_gpus() {
 #elif defined(KOKKOS_ENABLE_HIP)
     n = hipGetDeviceCount(&n) == hipSuccess ? n : 0;
 #endif
-    return n;
+    int usable = 0;
+    while (usable < n && has_code_for(usable)) {
+        ++usable;
+    }
+    return usable;
 }
 
 }  // namespace dpc::kokkos

@@ -24,6 +24,17 @@ public:
 /// runs on another GPU.
 void start_kokkos(int n_threads, int device);
 
+/// GPUs that this build has code for: the first ones of the driver's list, fast ones first, up to one that it has none for.
 int count_gpus();
+
+/// One engine on the GPU at a time, whatever thread calls it: all share one stream, and what Kokkos needs for its sums. The GPU of Kokkos is also this
+/// thread's then.
+class TurnOnGpu {
+public:
+    TurnOnGpu();  // throws nothing: also for what is destroyed
+
+private:
+    std::unique_lock<std::mutex> lock_;
+};
 
 }  // namespace dpc::kokkos

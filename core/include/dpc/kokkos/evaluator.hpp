@@ -50,6 +50,7 @@ public:
     template <class List>
     void set_neighbours(int n_all, const TypesView& types, const List& list) {
         n_all_ = -1;
+        forget_refused_launches<ExecSpace>();
         centres_.build(space_, model_, packed_.model->has_energy, n_all, types, list, kSlotPadding);
         types_ = types;
         plan_ = make_plan(space_, model_, centres_, scratch_bytes_, scratch_.bytes());
@@ -60,6 +61,7 @@ public:
             grow(is_close_, space_, "dpc::is_close", static_cast<std::size_t>(centres_.n_centres()));
             Kokkos::deep_copy(space_, is_close_, char(0));  // of types that take all it stays so
         }
+        check_launches<ExecSpace>();
         n_all_ = n_all;
     }
 
@@ -89,6 +91,7 @@ public:
         if (n_all_ < 0) {
             throw InputError("compute was called before set_neighbours");
         }
+        forget_refused_launches<ExecSpace>();
         watch_ = StageWatch(measures.times);
         measures_neighbours_ = measures.statistics != nullptr;
         if (measures_neighbours_) {
@@ -432,6 +435,7 @@ StepSums Evaluator<ExecSpace, Real>::collect(const Pass& pass, const Positions& 
                             Kokkos::Min<int, Memory>(at(&device->not_finite)));
     Kokkos::deep_copy(space_, host_sums_, step_sums_);
     space_.fence("dpc: sums of a step");
+    check_launches<ExecSpace>();
     return host_sums_();
 }
 

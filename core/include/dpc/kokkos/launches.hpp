@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -14,6 +17,34 @@ namespace dpc::kokkos {
 
 /// Chunks that are evaluated together at most, on a GPU. Their arguments go to a kernel side by side.
 constexpr int kMostTogether = 2;
+
+/// A launch that the driver refuses, too many registers for instance, leaves arrays as they are: Kokkos does not ask, and no later call says so. The
+/// driver keeps one such error for each thread, also those of others.
+template <class ExecSpace>
+const char* take_refusal() {
+#if defined(KOKKOS_ENABLE_CUDA)
+    if constexpr (std::is_same_v<ExecSpace, Kokkos::Cuda>) {
+        const cudaError_t error = cudaGetLastError();
+        return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+    }
+#elif defined(KOKKOS_ENABLE_HIP)
+    if constexpr (std::is_same_v<ExecSpace, Kokkos::HIP>) {
+        const hipError_t error = hipGetLastError();
+        return error == hipSuccess ? nullptr : hipGetErrorString(error);
+    }
+#endif
+    return nullptr;
+}
+template <class ExecSpace>
+void forget_refused_launches() {
+    take_refusal<ExecSpace>();
+}
+template <class ExecSpace>
+void check_launches() {
+    if (const char* refusal = take_refusal<ExecSpace>()) {
+        throw std::runtime_error(std::string("the GPU did not take a kernel: ") + refusal);
+    }
+}
 
 template <class ExecSpace>
 class Launches {
