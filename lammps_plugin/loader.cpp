@@ -150,7 +150,7 @@ bool load_later_folder(void* lammps, void* handle, void* register_function) {
         char* real = realpath(folder, nullptr);
         const bool is_own = real != nullptr && strcmp(real, own) == 0;
         free(real);
-        if (is_behind && !is_own && load_build(folder, kAnySource, lammps, handle, register_function)) {
+        if (is_behind && !is_own && length > 0 && load_build(folder, kAnySource, lammps, handle, register_function)) {
             return true;
         }
         is_behind = is_behind || is_own;

@@ -240,20 +240,25 @@ Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const Lis
     StageWatch watch(measures.times);
     watch.start();
     int n_near = 0;
+    forget_refused_launches<ExecSpace>();
     double* near = zeros(near_, "dpc::near");
     double* far = zeros(far_, "dpc::far");
     Kokkos::parallel_reduce("dpc::find_weights", Range(space_, 0, list.n_centres),
                             FindWeights<math::CentreSwitch<List, Positions, TypesView>>{between, near, far}, n_near);  // waits
     watch.charge(&StageTimes::part_switch);
     if (n_near == 0) {
+        check_launches<ExecSpace>();
         compute_part(switch_.far, x, list, units, output, nullptr, measures, totals, fparam_gradient);
         return totals;
     }
     using Energies = decltype(output.atom_energy);
+    const Energies of_far(zeros(far_energy_, "dpc::far_energy"), static_cast<std::size_t>(n_all_)),
+        of_near(zeros(near_energy_, "dpc::near_energy"), static_cast<std::size_t>(n_all_));
+    check_launches<ExecSpace>();
     Output own = output;
-    own.atom_energy = Energies(zeros(far_energy_, "dpc::far_energy"), static_cast<std::size_t>(n_all_));
+    own.atom_energy = of_far;
     compute_part(switch_.far, x, list, units, own, far, measures, totals, fparam_gradient);
-    own.atom_energy = Energies(zeros(near_energy_, "dpc::near_energy"), static_cast<std::size_t>(n_all_));
+    own.atom_energy = of_near;
     compute_part(switch_.near, x, list, units, own, near, measures, totals, fparam_gradient);
     watch.start();
     if (output.atom_energy.data() != nullptr) {
@@ -261,6 +266,7 @@ Totals CombinedEvaluator<ExecSpace, Real>::compute(const Positions& x, const Lis
                              AddEnergies<Output>{near_energy_.data(), far_energy_.data(), output});
     }
     add_switch(between, output, totals);  // waits
+    check_launches<ExecSpace>();
     watch.charge(&StageTimes::part_switch);
     return totals;
 }
