@@ -87,16 +87,16 @@ void report_unopened(const RunningLammps& lammps, const char* problem) {
     }
 }
 
-/// The registration function of the pair style's module, or null after a warning. The module is
+/// The registration function of the pair style's module, or null, after a warning where one is wanted. The module is
 /// never closed: its threads and those of its libraries outlive a `plugin unload`.
-dpcompressed_register_styles_t* open_pair_module(const RunningLammps& lammps) {
+dpcompressed_register_styles_t* open_pair_module(const RunningLammps& lammps, bool warns) {
     char path[PATH_MAX];
     if (!pair_module_path(path, sizeof path)) {
         snprintf(path, sizeof path, "%s", kPairModule);
     }
     void* module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     void* function = module != nullptr ? dlsym(module, kRegisterFunction) : nullptr;
-    if (function == nullptr) {
+    if (function == nullptr && warns) {
         char reason[kMessageSize / 2];
         snprintf(reason, sizeof reason, "%s", dlerror());
         report_unopened(lammps, reason);
@@ -104,8 +104,8 @@ dpcompressed_register_styles_t* open_pair_module(const RunningLammps& lammps) {
     return reinterpret_cast<dpcompressed_register_styles_t*>(function);
 }
 
-bool load_own_style(const RunningLammps& lammps, void* handle, void* register_function) {
-    auto* register_styles = open_pair_module(lammps);
+bool load_own_style(const RunningLammps& lammps, void* handle, void* register_function, bool warns = true) {
+    auto* register_styles = open_pair_module(lammps, warns);
     if (register_styles == nullptr) {
         return false;
     }
@@ -183,13 +183,15 @@ bool load_other_build(void* lammps, void* handle, void* register_function) {
 }  // namespace
 
 /// Called by the loader of another folder: registers the styles and returns 1 where this build is
-/// of that source, or any will do, and for the LAMMPS that runs. Says nothing otherwise.
+/// of that source, or any will do, and for the LAMMPS that runs. Says nothing otherwise, and why it cannot
+/// be opened only below another folder: what is in LAMMPS_PLUGIN_PATH LAMMPS opens as well, and is told then.
 extern "C" __attribute__((visibility("default"))) int dpcompressed_load_if_fits(const char* source_id, void* instance,
                                                                                 void* handle, void* register_function) {
     const RunningLammps lammps(instance);
-    const bool is_wanted = strcmp(source_id, kAnySource) == 0 || strcmp(source_id, kSourceId) == 0;
-    return is_wanted && compiled_for().agrees_with(identity_of(lammps)) && (!kNeedsKokkos || has_kokkos(lammps)) &&
-           class_laid_out_differently(lammps) == nullptr && load_own_style(lammps, handle, register_function);
+    const bool is_named = strcmp(source_id, kAnySource) == 0;
+    return (is_named || strcmp(source_id, kSourceId) == 0) && compiled_for().agrees_with(identity_of(lammps)) &&
+           (!kNeedsKokkos || has_kokkos(lammps)) && class_laid_out_differently(lammps) == nullptr &&
+           load_own_style(lammps, handle, register_function, !is_named);
 }
 
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void* instance, void* handle, void* register_function) {

@@ -27,7 +27,7 @@ void lammpsplugin_init(void* lammps, void* handle, void* register_function);
 /// What the loader calls in the module of the pair style, under this name.
 using dpcompressed_register_styles_t = void(lammpsplugin_t* plugin, void* lammps, lammpsplugin_register);
 
-/// What a loader calls in the loader of a build for another LAMMPS, under this name.
+/// What a loader calls in the loader of another build, under this name.
 using dpcompressed_load_if_fits_t = int(const char* source_id, void* lammps, void* handle, void* register_function);
 }
 

@@ -352,8 +352,8 @@ Matrix<Real> columns_of(const Matrix<double>& all, int first, int n) {
 TEST_P(NetKernels, InputsInSinglePrecision) {
     const Kernels<double>& kernels = in_double();
     for (const auto& shape : {std::array{7, 4, 3}, {24, 1, 30}, {13, 12, 6}, {240, 70, 100}}) {
-        const int n_out = shape[0], n_exact = shape[1],
-                  n_single = shape[2];  // clang's lambdas do not capture structured bindings
+        // Not structured bindings, which clang's lambdas do not capture.
+        const int n_out = shape[0], n_exact = shape[1], n_single = shape[2];
         for (const dpc::host::Lanes lanes : {dpc::host::Lanes{8, 1}, {8, 8}, {16, 9}, {24, 17}, {24, 20}, {24, 24}, {80, 80}}) {
             SCOPED_TRACE(testing::Message() << n_out << " x " << n_exact << " + " << n_single << ", " << lanes.used << " atoms");
             Matrix<double> all(n_out, n_exact + n_single, few_bits<double>(size_of(n_out, n_exact + n_single), 3));

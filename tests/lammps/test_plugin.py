@@ -66,18 +66,19 @@ print("opened:", *{line.split()[-1] for line in open("/proc/self/maps") if line.
 """
 
 
-@pytest.mark.parametrize("fits", [True, False])
+@pytest.mark.parametrize("kind", ["fits", "for another LAMMPS", "damaged"])
 def test_what_the_user_names_comes_before_what_is_installed(
-    fits: bool, lammps: Lammps, water: System, small: Path, plugin_folder: Path, tmp_path: Path
+    kind: str, lammps: Lammps, water: System, small: Path, plugin_folder: Path, tmp_path: Path
 ) -> None:
-    """Except where it is for another LAMMPS."""
+    """Where it can be taken. What is wrong with it is said once."""
     named = tmp_path / "named"
     named.mkdir()
-    shutil.copy(plugin_folder / PAIR, named)
-    if fits:
-        shutil.copy(plugin_folder / LOADER, named)
-    else:
+    if kind == "for another LAMMPS":
         build_loader(named, 20230802)
+    else:
+        shutil.copy(plugin_folder / LOADER, named)
+    if kind != "damaged":
+        shutil.copy(plugin_folder / PAIR, named)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "LAMMPS_PLUGIN_PATH": str(named)}
     script = setup("water.data", f"dpcompressed {small}") + "run 0\n"
     command = [sys.executable, "-c", MODULES_OPENED]
@@ -86,7 +87,8 @@ def test_what_the_user_names_comes_before_what_is_installed(
     opened = next(line for line in done.stdout.splitlines() if line.startswith("opened:"))
     installed = installed_folder()
     assert installed is not None
-    assert opened == f"opened: {(named if fits else installed) / PAIR}"
+    assert opened == f"opened: {(named if kind == 'fits' else installed) / PAIR}"
+    assert done.stdout.count("pair_style dpcompressed is not available") == (0 if kind == "fits" else 1), done.stdout
 
 
 def test_entry_point_is_cheap() -> None:

@@ -120,11 +120,11 @@ public:
     }
 
     bool share_neighbours(const Engine& other) override {
+        [[maybe_unused]] const Turn turn{};
         const auto* own = dynamic_cast<const OwnEngine*>(&other);
         if (own == nullptr || !own->state_ || own->state_->n_all < 0) {
             return false;
         }
-        [[maybe_unused]] const Turn turn{};
         State& s = state();
         s.n_all = -1;
         s.neighbours = own->state_->neighbours;

@@ -5,7 +5,6 @@
 #include <Kokkos_Core.hpp>
 
 #include <cstdint>
-#include <cstring>
 #if defined(KOKKOS_ENABLE_CUDA)
 #include <cuda_fp16.h>
 #endif

@@ -7,7 +7,6 @@
 #include <Kokkos_Core.hpp>
 
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 #include "dpc/math/portable.hpp"

@@ -72,8 +72,8 @@ public:
     explicit VendorBlas(const Kokkos::HIP& space) {
         check(hipblasCreate(&handle_), "hipblasCreate");
         check(hipblasSetStream(handle_, space.hip_stream()), "hipblasSetStream");
-        check(hipblasSetAtomicsMode(handle_, HIPBLAS_ATOMICS_NOT_ALLOWED),
-              "hipblasSetAtomicsMode");  // the same bits in every run
+        // The same bits in every run.
+        check(hipblasSetAtomicsMode(handle_, HIPBLAS_ATOMICS_NOT_ALLOWED), "hipblasSetAtomicsMode");
     }
     ~VendorBlas() { hipblasDestroy(handle_); }
     VendorBlas(const VendorBlas&) = delete;
