@@ -170,30 +170,35 @@ double seconds_of(const Call& call) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+/// The last steps of both, which were at the same positions.
+template <class Real>
+void compare(const DeviceRun<Real>& device, const Totals& found, const HostRun& host, const Totals& expected, Result& result) {
+    const auto forces = on_host(device.forces);
+    for (std::size_t k = 0; k < host.forces.size(); ++k) {
+        const double difference = std::abs(forces.data()[k] - host.forces[k]);
+        if (!std::isfinite(difference)) {
+            throw std::runtime_error("the force on an atom is not a finite number");
+        }
+        result.force_difference = std::max(result.force_difference, difference);
+    }
+    result.energy_difference = std::abs(found.energy / expected.energy - 1);
+}
+
 /// One step of each in turn, until the time is up. The first of each does not count.
 template <class Real>
 void time_steps(DeviceRun<Real>& device, HostRun* host, double seconds, Result& result) {
-    Totals found = device.step(), expected;
-    if (host != nullptr) {
-        expected = host->step();
-        const auto forces = on_host(device.forces);
-        for (std::size_t k = 0; k < host->forces.size(); ++k) {
-            const double difference = std::abs(forces.data()[k] - host->forces[k]);
-            if (!std::isfinite(difference)) {
-                throw std::runtime_error("the force on an atom is not a finite number");
-            }
-            result.force_difference = std::max(result.force_difference, difference);
-        }
-        result.energy_difference = std::abs(found.energy / expected.energy - 1);
-    }
+    Totals found = device.step(), expected = host != nullptr ? host->step() : Totals{};
     double spent = 0;
     for (int k = 0; k < kMostSteps && (k < kFewestSteps || spent < seconds); ++k) {
-        result.device.seconds.push_back(seconds_of([&] { device.step(); }));
+        result.device.seconds.push_back(seconds_of([&] { found = device.step(); }));
         spent += result.device.seconds.back();
         if (host != nullptr) {
-            result.host.seconds.push_back(seconds_of([&] { host->step(); }));
+            result.host.seconds.push_back(seconds_of([&] { expected = host->step(); }));
             spent += result.host.seconds.back();
         }
+    }
+    if (host != nullptr) {
+        compare(device, found, *host, expected, result);
     }
 }
 

@@ -201,6 +201,7 @@ build_googletest() {
 tests=tests/core/kokkos_tests
 bench=benchmarks/bench_kokkos
 most_in_lammps=786432 # ten minutes are to do for all cases
+most_in_graphs=16384   # kFewGpuAtoms of dpc/kokkos/plan.hpp
 
 # The whole matrix; on a GPU the tests of that backend must be among those that ran.
 stage_test() {
@@ -226,7 +227,7 @@ stage_sanitize() {
         return
     fi
     for tool in memcheck initcheck synccheck; do
-        step "$tool, small models" "$sanitizer" --tool $tool --error-exitcode 9 "$build/core/$tests" --gtest_filter='*EqualsHost*gpu*:-*Folder*'
+        step "$tool, small models" "$sanitizer" --tool $tool --error-exitcode 9 "$build/core/$tests" --gtest_filter='*EqualsHost*gpu*:*KokkosGraphs*gpu*:-*Folder*'
     done
     step "racecheck, fused net" env DPC_FUSED_NET=1 "$sanitizer" --tool racecheck --kernel-regex kns=FusedNet \
         --error-exitcode 9 "$build/core/$tests" --gtest_filter='*EqualsHost*gpu1mixed*:-*Folder*'
@@ -252,6 +253,14 @@ stage_bench() {
                 --atoms "$atoms" --seconds "$seconds" --host $host --limits no --precision mixed --json "$results/bench-$name-$atoms-fused.json" &&
                 grep -v '^Kokkos::' "$build/step.log"
             grep -q "fused net" "$build/step.log" || failures+=("bench $name $atoms: the net was not fused")
+            [ "$atoms" -le "$most_in_graphs" ] || continue
+            step "bench $name $atoms, graphs" env DPC_GRAPH=1 "$build/core/$bench" "$folder/tables/$model.bin" --structure "$structure" \
+                --atoms "$atoms" --seconds "$seconds" --host $host --limits no --json "$results/bench-$name-$atoms-graphs.json" &&
+                grep -v '^Kokkos::' "$build/step.log"
+            grep -q ", graphs" "$build/step.log" || failures+=("bench $name $atoms: there were no graphs")
+            step "bench $name $atoms, fused net and graphs" env DPC_FUSED_NET=1 DPC_GRAPH=1 "$build/core/$bench" "$folder/tables/$model.bin" \
+                --structure "$structure" --atoms "$atoms" --seconds "$seconds" --host $host --limits no --precision mixed \
+                --json "$results/bench-$name-$atoms-fused-graphs.json" && grep -v '^Kokkos::' "$build/step.log"
         done
     done
     [ "$backend" = serial ] || [ -z "$own_products" ] || failures+=("bench: built without cuBLAS, products are Kokkos' own")

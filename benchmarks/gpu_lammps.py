@@ -24,6 +24,7 @@ from lammps_run import SYSTEMS, Program, System, Variant
 from peers import PeerError, check_agreement, torch_models
 
 ROUNDS = 3
+MOST_IN_GRAPHS = 2000  # atoms; where a step is as fast as its kernels are launched
 LONGEST = 120.0  # seconds of one run
 
 
@@ -36,12 +37,17 @@ def replication(atoms: int) -> tuple[int, str]:
 
 
 def own_variants(system: System, lmp: Path, pack: Path) -> list[Variant]:
-    """Both precisions with the packed tables."""
+    """Both precisions with the packed tables, launch by launch and with what a step launches kept as a graph."""
     tables = (pack / "tables" / f"{system.model}.bin").resolve()
-    program = Program(lmp.resolve(), Path("mpirun"))
     return [
-        Variant(f"dpcompressed/kk {precision}", precision, f"dpcompressed {tables} precision {precision}", program)
+        Variant(
+            f"dpcompressed/kk {precision}{', graphs' if graphs else ''}",
+            precision,
+            f"dpcompressed {tables} precision {precision}",
+            Program(lmp.resolve(), Path("mpirun"), {"DPC_GRAPH": "1"} if graphs else {}),
+        )
         for precision in ("double", "mixed")
+        for graphs in (False, True)
     ]
 
 
@@ -98,6 +104,8 @@ def main() -> None:
             case = Case(system, atoms, 1, 1, "every10", chosen.scratch)
             case.left_out += left_out
             for variant in variants:
+                if "DPC_GRAPH" in variant.program.environment and atoms > MOST_IN_GRAPHS:
+                    continue
                 case.calibrate(variant, chosen.seconds, LONGEST)
                 measure(case, variant)
             result = case.result()

@@ -49,10 +49,12 @@ def bench_lines(result: dict[str, Any]) -> list[str]:
             + (f" (at {100 * kernel['of_limit']:.0f}% of its limit)" if kernel.get("of_limit") else "")
             for kernel in kernels[:5]
         )
-        name = precision["precision"] + (" fused" if "fused net" in precision.get("evaluator", "") else "")
+        name = precision["precision"] + "".join(
+            f" {word}" for word in ("fused", "graphs") if word in precision.get("evaluator", "")
+        )
         us_per_atom, rate = precision["us_per_atom"]["median"], precision["atom_steps_per_s"] / 1e6
         lines.append(
-            f"{result['structure']:6}{result['atoms']:>10} {name:11}{us_per_atom:>10.4f} us/atom"
+            f"{result['structure']:6}{result['atoms']:>10} {name:19}{us_per_atom:>10.4f} us/atom"
             f"{rate:>9.2f} M atom-steps/s{precision['device_bytes'] / 1e9:>8.1f} GB   {longest}"
         )
         lines += prediction_lines(kernels)

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace dpc::test {
 
@@ -23,6 +24,11 @@ public:
     static Settings& settings();
     /// Threads of the processor that ran warps at the same time, at most, since this was set to 0.
     static std::atomic<int>& most_at_once();
+    /// Of all evaluators so far.
+    struct Graphs {
+        std::atomic<long> made{0}, launched{0};
+    };
+    static Graphs& graphs();
 
     static int size() { return settings().size; }
     static int thread();
@@ -59,6 +65,24 @@ public:
 private:
     static std::uint64_t exchange_bits(std::uint64_t bits, int mask);
     static void run_all(void (*call)(const void*), const void* body, int n_threads);
+};
+
+/// The graph of a driver: launches that run when it is launched. Kept: as dpc/kokkos/launches.hpp hands them over.
+template <class ExecSpace, class Kept>
+class EmulatedGraph {
+public:
+    static constexpr bool is_there = true;
+    EmulatedGraph(const ExecSpace&, Kept launches) : launches_(std::move(launches)) { ++EmulatedWarp::graphs().made; }
+    void launch(const ExecSpace& space) const {
+        ++EmulatedWarp::graphs().launched;
+        for (const auto& each : launches_) {
+            each->run(space);
+        }
+    }
+    static bool is_possible() { return true; }
+
+private:
+    Kept launches_;
 };
 
 }  // namespace dpc::test

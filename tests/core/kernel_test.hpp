@@ -7,41 +7,23 @@
 
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "dpc/aligned_array.hpp"
 #include "dpc/errors.hpp"
+#include "environment_word.hpp"
 #include "host/kernels/kernels.hpp"
 
 namespace dpc::test {
 
 using host::Kernels;
 
-/// The environment variable DPC_ISA chooses the kernels; as it was when the guard dies.
-class ChosenInstructionSet {
-public:
-    explicit ChosenInstructionSet(const char* name) {
-        const char* before = std::getenv("DPC_ISA");
-        was_set_ = before != nullptr;
-        before_ = was_set_ ? before : "";
-        setenv("DPC_ISA", name, 1);
-    }
-    ~ChosenInstructionSet() { was_set_ ? setenv("DPC_ISA", before_.c_str(), 1) : unsetenv("DPC_ISA"); }
-    ChosenInstructionSet(const ChosenInstructionSet&) = delete;
-    ChosenInstructionSet& operator=(const ChosenInstructionSet&) = delete;
-
-private:
-    bool was_set_;
-    std::string before_;
-};
-
 class EveryInstructionSet : public testing::TestWithParam<const char*> {
 protected:
     void SetUp() override {
-        const ChosenInstructionSet chosen(GetParam());
+        const EnvironmentWord chosen("DPC_ISA", GetParam());
         try {
             in_double_ = &host::select_kernels<double>();
             in_float_ = &host::select_kernels<float>();

@@ -10,6 +10,7 @@
 #include "close_models.hpp"
 #include "dpc/kokkos/fused_net.hpp"
 #include "emulated_setting.hpp"
+#include "environment_word.hpp"
 #include "kokkos_test.hpp"
 
 namespace {
@@ -345,12 +346,8 @@ TEST(FusedNet, WeightsThatHalvesDoNotHold) {
 }
 
 /// DPC_FUSED_NET for the length of a test.
-class Wanted {
-public:
-    explicit Wanted(const char* value) { setenv("DPC_FUSED_NET", value, 1); }
-    ~Wanted() { unsetenv("DPC_FUSED_NET"); }
-    Wanted(const Wanted&) = delete;
-    Wanted& operator=(const Wanted&) = delete;
+struct Wanted : EnvironmentWord {
+    explicit Wanted(const char* value) : EnvironmentWord("DPC_FUSED_NET", value) {}
 };
 
 constexpr std::int32_t kTanh = 1, kSilu = 7;

@@ -4,7 +4,8 @@
 
 #include <map>
 
-#include "dpc/kokkos/launches.hpp"
+#include "dpc/errors.hpp"
+#include "dpc/kokkos/loops.hpp"
 #include "kokkos_test.hpp"
 
 namespace {
@@ -41,12 +42,14 @@ protected:
     std::vector<std::string> lines_;
     Paper paper_{&lines_};
     Launches<Paper> launches_{paper_};
+
+    void run() { run_all(launches_.take_all(), paper_); }
 };
 
 TEST_F(Writing, RunsAtOnceWhereNothingIsKept) {
     launches_.add(Written<0>{"a"});
     EXPECT_EQ(lines_, std::vector<std::string>{"a"});
-    launches_.run_all();
+    run();
     EXPECT_EQ(lines_, std::vector<std::string>{"a"});
 }
 
@@ -61,7 +64,7 @@ TEST_F(Writing, JoinsWhatIsOfOneKindAndKeepsTheOrderOfAChunk) {
     launches_.add(Written<1>{"b3"});
     launches_.add(Written<0>{"b4"});
     EXPECT_TRUE(lines_.empty());
-    launches_.run_all();
+    run();
     EXPECT_EQ(lines_, (std::vector<std::string>{"a1+b1", "b2", "b3", "a2+b4", "a3"}));
     launches_.add(Written<0>{"c"});
     EXPECT_EQ(lines_.back(), "c");
@@ -72,7 +75,7 @@ TEST_F(Writing, JoinsNoMoreThanFit) {
         launches_.keep_chunk();
         launches_.add(Written<0>{std::to_string(chunk)});
     }
-    launches_.run_all();
+    run();
     EXPECT_EQ(lines_.size(), 2U);
 }
 
@@ -95,6 +98,29 @@ TEST(Together, KnowsWhoseAnIndexIs) {
 }
 
 #if defined(DPC_KOKKOS_LIKE_GPU)
+struct MarkedRow {
+    static constexpr int width = 1;
+    void operator()(int, int, int) const {}
+};
+
+/// 65,536 atoms have 32,767 rows at most.
+TEST(Launches, HaveAsManyRowsAsAnIndexCounts) {
+    const Kokkos::DefaultHostExecutionSpace space;
+    Launches<Kokkos::DefaultHostExecutionSpace> launches(space);
+    launches.keep_chunk();  // not to run
+    dpc::kokkos::Tiles tiles;
+    tiles.n_atoms = tiles.lanes = 65536;
+    tiles.n_tiles = 1;
+    dpc::kokkos::for_each_row("dpc::many", launches, tiles, 32767, MarkedRow{});
+    try {
+        dpc::kokkos::for_each_row("dpc::many", launches, tiles, 32768, MarkedRow{});
+        ADD_FAILURE() << "no error";
+    } catch (const dpc::InputError& error) {
+        EXPECT_NE(std::string(error.what()).find("dpc::many has 32768 rows of 65536 atoms"), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(launches.take_all().size(), 1U);
+}
+
 std::map<std::string, int> launched;
 
 /// Kernels of a step, by label.

@@ -23,7 +23,8 @@ for k, n in enumerate(runs):
     print(f"Loop time of {{n * atoms * (1e-6 if k else 1e-3)}} on 1 procs for {{n}} steps with {{atoms}} atoms")
     print("99.0% CPU use with 1 MPI tasks x 1 OpenMP threads")
 print("Total wall time: 0:00:00")
-print(atoms, *runs, file=open(os.environ["STARTS"], "a"))
+graphs = ["graphs"] if os.environ.get("DPC_GRAPH") == "1" else []
+print(atoms, *runs, *graphs, file=open(os.environ["STARTS"], "a"))
 """
 # Of 7 atoms it fails, of 8 it hangs.
 BENCH = """#!/bin/sh
@@ -31,7 +32,7 @@ while [ $# -gt 0 ]; do
     case $1 in --atoms) atoms=$2 ;; --json) json=$2 ;; --structure) structure=$2 ;; esac
     shift
 done
-echo "double precision, $PRODUCTS, fused net"
+echo "double precision, $PRODUCTS, fused net, graphs"
 [ "$atoms" != 7 ] || exit 3
 [ "$atoms" != 8 ] || sleep 60
 cat >"$json" <<END
@@ -86,15 +87,17 @@ def test_results_say_where_and_when(folders):
 
 
 def test_in_lammps(folders):
-    """A start to find the number of steps and one of three rounds, for each system, size and precision."""
-    done, summary = run(folders, "--stages", "lammps", "--sizes", "192 1536 50331648", "--seconds", "0.05")
+    """Starts for the number of steps and of three rounds, for each system, size and precision; few atoms also with graphs."""
+    done, summary = run(folders, "--stages", "lammps", "--sizes", "192 3456 50331648", "--seconds", "0.05")
     assert done.returncode == 0, done.stdout + done.stderr
     starts = (folders[0] / "starts").read_text().splitlines()
-    assert starts == 2 * (2 * ["192 5 5", "192 10 260 260 260"] + 2 * ["1536 5 5", "1536 10 30 30 30"])
+    plain, with_graphs = "dpcompressed/kk {}", "dpcompressed/kk {}, graphs"
+    few = 2 * ["192 5 5", "192 10 260 260 260", "192 5 5 graphs", "192 10 260 260 260 graphs"]
+    assert starts == 2 * (few + 2 * ["3456 5 5", "3456 10 20 20 20"])
     for system in ("water", "copper"):
-        for atoms in (192, 1536):
-            for precision in ("double", "mixed"):
-                assert f"{system:6}{atoms:>10} {'dpcompressed/kk ' + precision:30}    1.000 M atom-steps/s in LAMMPS" in summary
+        for atoms, labels in ((192, (plain, with_graphs)), (3456, (plain,))):
+            for label in (text.format(precision) for text in labels for precision in ("double", "mixed")):
+                assert f"{system:6}{atoms:>10} {label:30}    1.000 M atom-steps/s in LAMMPS" in summary
 
 
 def test_a_report_that_fails(folders):

@@ -246,10 +246,12 @@ Totals OwnEngine<ExecSpace, Of>::State::compute_in_place(const Inputs& inputs, c
 template <class ExecSpace, class Of>
 Totals OwnEngine<ExecSpace, Of>::State::compute_on_device(const Inputs& inputs, const Output& output) {
     const auto n = static_cast<std::size_t>(n_all);
+    forget_refused_launches<ExecSpace>();
     const auto device_x = positions.copy(space, inputs.x, 3 * n);
     double* f = forces.zeros(space, 3 * n).data();
     double* e = output.atom_energy != nullptr ? atom_energy.zeros(space, n).data() : nullptr;
     double* w = output.atom_virial != nullptr ? atom_virial.zeros(space, 9 * n).data() : nullptr;
+    check_launches<ExecSpace>();  // of these, before the evaluator's
     const Totals totals = evaluator.compute(Positions(device_x.data(), n), neighbours->list(), inputs.units, wrap(f, e, w),
                                             output.fparam_gradient, nullptr, output.measures);
     forces.add_to(space, output.forces, 3 * n);

@@ -10,6 +10,7 @@
 
 #include "dpc/kokkos/pack.hpp"
 #include "dpc/kokkos/split_net.hpp"
+#include "dpc/kokkos/switches.hpp"
 #include "dpc/math/slots.hpp"
 #include "dpc/neighbour_rule.hpp"
 #include "dpc/packed_model.hpp"

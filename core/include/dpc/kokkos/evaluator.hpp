@@ -17,7 +17,9 @@
 #include "dpc/kokkos/fitting_net.hpp"
 #include "dpc/kokkos/gather_pairs.hpp"
 #include "dpc/kokkos/plan.hpp"
+#include "dpc/kokkos/step_graph.hpp"
 #include "dpc/kokkos/sums.hpp"
+#include "dpc/kokkos/switches.hpp"
 
 namespace dpc::kokkos {
 
@@ -50,6 +52,7 @@ public:
     template <class List>
     void set_neighbours(int n_all, const TypesView& types, const List& list) {
         n_all_ = -1;
+        graphs_.forget();
         forget_refused_launches<ExecSpace>();
         centres_.build(space_, model_, packed_.model->has_energy, n_all, types, list, kSlotPadding);
         types_ = types;
@@ -103,6 +106,8 @@ public:
         }
         factors_ = factors;
         const Pass pass{model_, centres_, plan_, is_close_.data(), fparam_gradient != nullptr ? first_layer_.data() : nullptr};
+        const std::size_t at_once = together(pass), n_groups = (plan_.chunks.size() + at_once - 1) / at_once;
+        graphs_.start(can_be_kept(pass) ? std::make_optional(arguments_of(x, units, output)) : std::nullopt, n_groups);
         evaluate(pass, x, list, units, output);
         const StepSums sums = collect(pass, x, units, output);
         check(sums);
@@ -127,7 +132,8 @@ public:
     std::string describe() const {
         return std::string(std::is_same_v<Real, double> ? "double" : "mixed") + " precision, Kokkos " + ExecSpace::name() + ", " +
                (is_gpu<ExecSpace>
-                    ? std::string(MatrixProduct<ExecSpace, Real>::name()) + (model_.has_fused_net() ? ", fused net" : "")
+                    ? std::string(MatrixProduct<ExecSpace, Real>::name()) + (model_.has_fused_net() ? ", fused net" : "") +
+                          (keeps_graphs_ ? ", graphs" : "")
                     : std::to_string(count_workers(space_)) + (count_workers(space_) == 1 ? " thread" : " threads"));
     }
 
@@ -161,6 +167,10 @@ private:
     WorkerSums clear_worker_sums(const Output& output);
     Chunk chunk_of(const Pass& pass, std::size_t c, const ScratchArrays<Real>& arrays) const;
     std::size_t together(const Pass& pass) const;
+    bool is_measured(const Pass& pass) const { return watch_.is_on() || measures_neighbours_ || pass.first_layer != nullptr; }
+    bool can_be_kept(const Pass& pass) const;
+    template <class Positions, class Output>
+    StepArguments arguments_of(const Positions& x, const Units& units, const Output& output) const;
     template <class List, class Positions, class Output>
     void evaluate(const Pass& pass, const Positions& x, const List& list, const Units& units, const Output& output);
     template <class List, class Positions, class Output>
@@ -197,6 +207,8 @@ private:
     Plan plan_;
     Kokkos::View<char*, Memory> is_close_;
     Scratch<ExecSpace, Real> scratch_;
+    bool keeps_graphs_ = wants_graphs() && StepGraphs<ExecSpace>::Graph::is_there;
+    StepGraphs<ExecSpace> graphs_;
     Kokkos::View<double*, Memory> aparam_;       // (n_all, n_aparam)
     Kokkos::View<double*, Memory> first_layer_;  // (types, first_layer_stride) sums over atoms of dE/d(sum of a neuron)
     Kokkos::View<double*, Memory> energies_, worker_forces_, worker_virials_;  // energies of all centres, by type
@@ -261,8 +273,24 @@ Chunk Evaluator<ExecSpace, Real>::chunk_of(const Pass& pass, std::size_t c, cons
 /// Chunks that are evaluated at once; what is measured is measured of one after the other.
 template <class ExecSpace, class Real>
 std::size_t Evaluator<ExecSpace, Real>::together(const Pass& pass) const {
-    const bool is_measured = watch_.is_on() || measures_neighbours_ || pass.first_layer != nullptr;
-    return is_measured ? 1 : static_cast<std::size_t>(pass.plan.together);
+    return is_measured(pass) ? 1 : static_cast<std::size_t>(pass.plan.together);
+}
+
+/// Whether the launches of the list's chunks are kept: of small systems, whose steps differ in what arguments_of says alone. The first layers'
+/// biases of models with parameters are others in each step.
+template <class ExecSpace, class Real>
+bool Evaluator<ExecSpace, Real>::can_be_kept(const Pass& pass) const {
+    return keeps_graphs_ && !is_measured(pass) && packed_.model->n_parameters() == 0 &&
+           pass.centres.n_centres() <= kFewGpuAtoms && StepGraphs<ExecSpace>::Graph::is_possible();
+}
+
+template <class ExecSpace, class Real>
+template <class Positions, class Output>
+StepArguments Evaluator<ExecSpace, Real>::arguments_of(const Positions& x, const Units& units, const Output& output) const {
+    StepArguments all;
+    all.add(x).add(output.forces).add(output.atom_energy).add(output.atom_virial).add(factors_);
+    all.add(scratch_.data()).add(units.length).add(units.energy);
+    return all;
 }
 
 /// All chunks, and the forces of all workers.
@@ -278,10 +306,12 @@ void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, 
         for (std::size_t c = first; c < std::min(first + at_once, n_chunks); ++c) {
             const ScratchArrays<Real>& arrays = scratch_.of_chunk(c - first);
             const Chunk chunk = chunk_of(pass, c, arrays);
-            if (at_once > 1) {
+            if (at_once > 1 || graphs_.keeps_launches()) {
                 launches.keep_chunk();
             }
-            evaluate_chunk(launches, pass, chunk, arrays, x, list, units, output, workers);
+            if (graphs_.wants_launches()) {
+                evaluate_chunk(launches, pass, chunk, arrays, x, list, units, output, workers);
+            }
             const CollectSums of_chunk(CollectChunk{chunk, pass.model.types[static_cast<std::size_t>(chunk.type)].slots});
             if (collect) {
                 collect->join(of_chunk);
@@ -289,7 +319,7 @@ void Evaluator<ExecSpace, Real>::evaluate(const Pass& pass, const Positions& x, 
                 collect.emplace(of_chunk);
             }
         }
-        launches.run_all();
+        graphs_.run(space_, launches);
         const Kokkos::View<ChunkSums, Memory, Kokkos::MemoryUnmanaged> sums(chunk_sums_.data() + first / at_once);
         Kokkos::parallel_reduce("dpc::collect_chunks", light<CollectSums>(Range(space_, 0, collect->n())), *collect, sums);
         charge(&StageTimes::forces);
@@ -406,6 +436,7 @@ void Evaluator<ExecSpace, Real>::evaluate_close(const Pass& ordinary, const Posi
         n_all_ = n_all;
     };
     const Pass pass{*close_model_, close_centres_, plan, nullptr, ordinary.first_layer};
+    graphs_.leave();
     try {
         evaluate(pass, x, list, units, output);
         add(collect(pass, x, units, output), totals);

@@ -46,6 +46,28 @@ void check_launches() {
     }
 }
 
+/// A launch that is kept.
+template <class ExecSpace>
+class AnyLaunch {
+public:
+    AnyLaunch() = default;
+    AnyLaunch(const AnyLaunch&) = delete;
+    AnyLaunch& operator=(const AnyLaunch&) = delete;
+    virtual ~AnyLaunch() = default;
+    virtual bool join(const AnyLaunch& other) = 0;
+    virtual void run(const ExecSpace& space) const = 0;
+};
+
+template <class ExecSpace>
+using KeptLaunches = std::vector<std::unique_ptr<AnyLaunch<ExecSpace>>>;
+
+template <class ExecSpace>
+void run_all(const KeptLaunches<ExecSpace>& launches, const ExecSpace& space) {
+    for (const auto& launch : launches) {
+        launch->run(space);
+    }
+}
+
 template <class ExecSpace>
 class Launches {
 public:
@@ -53,7 +75,7 @@ public:
 
     const ExecSpace& space() const { return space_; }
 
-    /// From here on, until run_all, launches are kept.
+    /// From here on, until take_all, launches are kept.
     void keep_chunk() { chunks_.emplace_back(); }
 
     /// Launch: void run(const ExecSpace&), and bool join(const Launch&), which takes the other one over if it can.
@@ -66,33 +88,27 @@ public:
         }
     }
 
-    /// Those of a chunk in their order. Chunks do not depend on each other: a launch of one is joined with the first of another that is
-    /// of its kind, and what this one has before it runs before.
-    void run_all() {
+    /// What was kept, those of a chunk in their order. Chunks do not depend on each other: a launch of one is joined with the first of
+    /// another that is of its kind, and comes after what this one has before it.
+    KeptLaunches<ExecSpace> take_all() {
+        KeptLaunches<ExecSpace> all;
         for (std::size_t c = 0; c < chunks_.size(); ++c) {
-            for (const auto& launch : chunks_[c]) {
+            for (auto& launch : chunks_[c]) {
                 for (std::size_t other = c + 1; launch != nullptr && other < chunks_.size(); ++other) {
-                    join_first(*launch, chunks_[other]);
+                    join_first(*launch, chunks_[other], all);
                 }
-                run(launch);
+                take(launch, all);
             }
         }
         chunks_.clear();
+        return all;
     }
 
 private:
-    struct AnyLaunch {
-        AnyLaunch() = default;
-        AnyLaunch(const AnyLaunch&) = delete;
-        AnyLaunch& operator=(const AnyLaunch&) = delete;
-        virtual ~AnyLaunch() = default;
-        virtual bool join(const AnyLaunch& other) = 0;
-        virtual void run(const ExecSpace& space) const = 0;
-    };
     template <class Launch>
-    struct Kept final : AnyLaunch {
+    struct Kept final : AnyLaunch<ExecSpace> {
         explicit Kept(Launch&& what) : launch(std::move(what)) {}
-        bool join(const AnyLaunch& other) override {
+        bool join(const AnyLaunch<ExecSpace>& other) override {
             const auto* same = dynamic_cast<const Kept*>(&other);
             return same != nullptr && launch.join(same->launch);
         }
@@ -100,19 +116,19 @@ private:
         Launch launch;
     };
 
-    using Chunk = std::vector<std::unique_ptr<AnyLaunch>>;  // null: has run
+    using Chunk = KeptLaunches<ExecSpace>;  // null: was taken
 
-    void run(const std::unique_ptr<AnyLaunch>& launch) const {
+    static void take(std::unique_ptr<AnyLaunch<ExecSpace>>& launch, KeptLaunches<ExecSpace>& to) {
         if (launch != nullptr) {
-            launch->run(space_);
+            to.push_back(std::move(launch));
         }
     }
-    void join_first(AnyLaunch& launch, Chunk& others) const {
+    static void join_first(AnyLaunch<ExecSpace>& launch, Chunk& others, KeptLaunches<ExecSpace>& taken) {
         const auto found = std::find_if(others.begin(), others.end(),
                                         [&](const auto& other) { return other != nullptr && launch.join(*other); });
         if (found != others.end()) {
-            std::for_each(others.begin(), found, [&](const auto& before) { run(before); });
-            std::for_each(others.begin(), found + 1, [](auto& done) { done.reset(); });
+            std::for_each(others.begin(), found, [&](auto& before) { take(before, taken); });
+            found->reset();
         }
     }
 

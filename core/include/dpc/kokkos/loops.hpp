@@ -6,9 +6,12 @@
 // cache the next one finds there, and a worker's sums are always of the same atoms.
 #pragma once
 
+#include <algorithm>
+#include <limits>
 #include <string>
 #include <type_traits>
 
+#include "dpc/errors.hpp"
 #include "dpc/kokkos/launches.hpp"
 #include "dpc/kokkos/warp.hpp"
 
@@ -364,9 +367,15 @@ struct TileLoop {
 template <int GROUP = 1, class ExecSpace, class Body>
 void for_each_row(const std::string& label, Launches<ExecSpace>& launches, const Tiles& tiles, int n_rows, const Body& body) {
     if constexpr (is_gpu<ExecSpace>) {
-        const int n = (tiles.lanes + kLaneRun - 1) / kLaneRun * kLaneRun * n_rows;
-        launches.add(
-            RowsLaunch<ExecSpace, Body>{label, {Together<RowsPart<Body>>(RowsPart<Body>{body, tiles.lanes, n_rows, n})}});
+        const int n_lanes = (tiles.lanes + kLaneRun - 1) / kLaneRun * kLaneRun;
+        if (n_lanes > std::numeric_limits<int>::max() / std::max(1, n_rows)) {
+            throw InputError(
+                label + " has " + std::to_string(n_rows) + " rows of " + std::to_string(tiles.lanes) +
+                " atoms, more than an index of a kernel can count: fewer atoms are evaluated at a time with less memory for them "
+                "(in LAMMPS `memory`, in MB)");
+        }
+        launches.add(RowsLaunch<ExecSpace, Body>{
+            label, {Together<RowsPart<Body>>(RowsPart<Body>{body, tiles.lanes, n_rows, n_lanes * n_rows})}});
     } else {
         using Policy = Kokkos::RangePolicy<ExecSpace, Kokkos::Schedule<Kokkos::Static>>;
         const int n_workers = count_workers(launches.space());

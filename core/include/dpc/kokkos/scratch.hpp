@@ -45,6 +45,7 @@ public:
     void reserve(const ExecSpace& space, const DeviceModel<ExecSpace, Real>& model, int n_chunks, std::size_t n_lanes,
                  std::size_t n_slots, bool is_bounded);
     std::size_t bytes() const { return memory_.size(); }
+    const void* data() const { return memory_.data(); }
     const ScratchArrays<Real>& of_chunk(std::size_t n) const { return chunks_[n]; }
 
 private:

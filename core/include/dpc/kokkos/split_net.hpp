@@ -5,12 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <string>
 #include <type_traits>
 #include <vector>
 
-#include "dpc/errors.hpp"
 #include "dpc/kokkos/halves.hpp"
 #include "dpc/kokkos/net_layout.hpp"
 #include "dpc/kokkos/pack.hpp"
@@ -130,16 +128,6 @@ constexpr bool can_fuse_net() {
     } else {
         return false;
     }
-}
-
-/// DPC_FUSED_NET in the environment: 1, or 0 as without it. Throws InputError for anything else.
-inline bool wants_fused_net() {
-    const char* value = std::getenv("DPC_FUSED_NET");
-    const std::string word = value != nullptr ? value : "0";
-    if (word != "0" && word != "1") {
-        throw InputError("DPC_FUSED_NET=" + word + ": 1 (fitting nets on matrix units of half precision) or 0 is wanted");
-    }
-    return word == "1";
 }
 
 }  // namespace dpc::kokkos

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "dpc/kokkos/pack.hpp"
+#include "dpc/kokkos/switches.hpp"
 #if defined(KOKKOS_ENABLE_CUDA) && defined(DPC_HAVE_CUBLAS)
 #include <cublas_v2.h>
 #endif
@@ -35,6 +36,11 @@ public:
         check(cublasSetStream(handle_, space.cuda_stream()), "cublasSetStream");
         // The matrix units of doubles, which the pedantic mode leaves alone; float products in float: TF32 is a mode of its own.
         check(cublasSetMathMode(handle_, CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
+        if (wants_graphs()) {  // the library would put memory of its own into each
+            workspace_ =
+                decltype(workspace_)(Kokkos::view_alloc(space, Kokkos::WithoutInitializing, "dpc::products"), kWorkspaceBytes);
+            check(cublasSetWorkspace(handle_, workspace_.data(), kWorkspaceBytes), "cublasSetWorkspace");
+        }
     }
     ~VendorBlas() { cublasDestroy(handle_); }
     VendorBlas(const VendorBlas&) = delete;
@@ -58,7 +64,9 @@ private:
             throw std::runtime_error(std::string(call) + " failed: " + cublasGetStatusString(status));
         }
     }
+    static constexpr std::size_t kWorkspaceBytes = std::size_t(32) << 20;  // what the library takes on Hopper
     cublasHandle_t handle_ = nullptr;
+    Kokkos::View<char*, Kokkos::CudaSpace> workspace_;
 };
 #endif
 
