@@ -10,6 +10,7 @@
 #include "atom.h"
 #include "comm.h"
 #include "compute.h"
+#include "domain.h"
 #include "fix.h"
 #include "force.h"
 #include "lammps.h"
@@ -41,6 +42,11 @@ constexpr KnownAddress kAddresses[] = {
     {"Force", "boltz", offsetof(LAMMPS, force), offsetof(Force, boltz)},
     {"Force", "angstrom", offsetof(LAMMPS, force), offsetof(Force, angstrom)},
     {"Comm", "procgrid", offsetof(LAMMPS, comm), offsetof(Comm, procgrid)},
+    {"Domain", "periodicity", offsetof(LAMMPS, domain), offsetof(Domain, periodicity)},
+    {"Domain", "triclinic", offsetof(LAMMPS, domain), offsetof(Domain, triclinic)},
+    {"Domain", "boxhi", offsetof(LAMMPS, domain), offsetof(Domain, boxhi)},
+    {"Domain", "subhi", offsetof(LAMMPS, domain), offsetof(Domain, subhi)},
+    {"Domain", "yz", offsetof(LAMMPS, domain), offsetof(Domain, yz)},
 };
 
 const char* first_wrong_address(const RunningLammps& lammps) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agreement.hpp"
+#include "box_guard.hpp"
 #include "deviation_file.hpp"
 #include "dpc/evaluator.hpp"
 #include "list_guard.hpp"
@@ -192,6 +193,9 @@ private:
     [[noreturn]] void fail_type_change();
     bool list_was_rebuilt() const;
     void check_list_is_new();
+    void check_borders(bool is_first);
+    void check_box();
+    void fail_with_box(const std::string& problem);
     [[noreturn]] void fail_old_list();
     double common_scale();
     void tally(const Results& results);
@@ -225,12 +229,14 @@ private:
     bool wants_fparam_gradient_ = false;
     std::vector<double> fparam_gradient_;  // (n_fparam) of this rank's atoms; empty: not evaluated
 
-    /// The list that the engines have: LAMMPS' build, and of how many atoms it is.
+    /// The list that the engines have: LAMMPS' build, of how many atoms it is, and in which box.
     struct Taken {
         bool any = false;
         bigint step = -1, builds = -1;
         int n_local = -1, n_ghost = -1;
+        dpcompressed::BoxGuard box;
     } taken_;
+    dpcompressed::BoxGuard box_of_setup_;  // that LAMMPS' borders and bins were made for
 };
 
 }  // namespace LAMMPS_NS

@@ -3,6 +3,7 @@
 #include "agreement.hpp"
 #include "atom.h"
 #include "comm.h"
+#include "domain.h"
 #include "list_guard.hpp"
 #include "neigh_list.h"
 #include "neighbor.h"
@@ -52,6 +53,7 @@ void PairDPCompressedBase::take_new_list() {
         check_list_is_new();
         rules_ = dpcompressed::ListRules(lmp);
     }
+    check_borders(is_first);
     if (rules_.may_miss_pairs(lmp, *list)) {
         check_rules();
     }
@@ -62,9 +64,33 @@ void PairDPCompressedBase::take_new_list() {
                       "other atoms do not see them"));
         }
     }
-    taken_ = {true, neighbor->lastcall, neighbor->ncalls, atom->nlocal, atom->nghost};
+    taken_ = {true, neighbor->lastcall, neighbor->ncalls, atom->nlocal, atom->nghost, dpcompressed::BoxGuard(lmp)};
     read_types();
     give_list();
+}
+
+/// A setup makes borders and bins for the box as it is; a step of a run does so where a fix says that it changes the box. Collective.
+void PairDPCompressedBase::check_borders(bool is_first) {
+    const bool is_setup = is_first || neighbor->ncalls == 0;
+    if (!is_setup && domain->box_change == 0) {
+        fail_with_box(box_of_setup_.problem_of_borders(lmp));
+    } else {
+        box_of_setup_ = dpcompressed::BoxGuard(lmp);
+    }
+}
+
+/// Of a list that is kept. Where a fix says that it changes the box LAMMPS adds that to what the atoms have moved.
+void PairDPCompressedBase::check_box() {
+    if (domain->box_change == 0) {
+        fail_with_box(taken_.box.problem_of_list(lmp));
+    }
+}
+
+/// problem: the same on all ranks; empty: none.
+void PairDPCompressedBase::fail_with_box(const std::string& problem) {
+    if (!problem.empty()) {
+        fail_all(text("step ", update->ntimestep, ": ", problem));
+    }
 }
 
 void PairDPCompressedBase::give_list() {
@@ -79,6 +105,7 @@ void PairDPCompressedBase::give_list() {
 /// The list is the one that the engines have, but LAMMPS may have changed types since, on some
 /// ranks, and not have told the ghosts.
 void PairDPCompressedBase::follow_types() {
+    check_box();
     const bool has_other_atoms = atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost;
     int mine = has_other_atoms ? dpcompressed::kOtherAtoms : update_types();
     int gravest = 0;

@@ -34,6 +34,7 @@ LAMMPS_HEADERS = {
     "atom_masks",
     "comm",
     "compute",
+    "domain",
     "error",
     "fix",
     "force",
