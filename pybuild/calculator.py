@@ -31,11 +31,13 @@ except ImportError:  # without ASE the arrays interface still works; DPCompresse
     all_changes = []
 
 
+OF_EVALUATOR = ("n_threads", "precision", "backend", "neighbors", "device")  # words for _make_evaluator
 NO_FPARAM, NO_APARAM = np.zeros(0), np.zeros((0, 0))
 # angstrom that a list reaches beyond the cutoff, so that it serves for some steps: until an atom has gone half as far
 SKIN = 0.5
 DUMMY = "X"  # ASE's symbol of atoms that are none
 MOST_THREADS = 4096
+FIRST_GPU, LAST_GPU = -1, 2**31 - 1  # for the evaluator
 SMALLEST_VOLUME = 1e-6  # cubic angstrom, of an open cell vector in the plane of the others: nothing to relate a stress to
 # angstrom: beyond, positions have lost digits that forces need; a list by cells has more of them than can be counted; and, where
 # another direction is periodic, more than anybody waits for
@@ -71,6 +73,7 @@ def evaluate(
     neighbors: str = "trained",
     fparam: ArrayLike | None = None,
     aparam: ArrayLike | None = None,
+    device: int | None = None,
 ) -> Result:
     """Energy, forces and virial of one structure.
 
@@ -79,7 +82,8 @@ def evaluate(
     "double" or "mixed" (tables, descriptor and fitting net in single precision); backend "host", or in a build with Kokkos
     "kokkos_serial", "kokkos_openmp" or "gpu"; neighbors: where an atom has more than sel, "trained" keeps those that the trained
     model keeps, "all" all of them, smoothly; fparam (n_fparam,), aparam (n, n_aparam): frame and atomic parameters of a
-    model that takes some.
+    model that takes some; device, with backend "gpu": which GPU, from 0 as the driver counts those that the process sees
+    (CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES), None: the first. A process computes on one GPU and refuses others from then on.
 
     Pairs beyond the table are no error here: they, pairs closer than the training data and atoms with more neighbours than sel
     are counted in Result.overflow. Raises FormatError or ModelError for a file that is no sound table file; InputError for arrays
@@ -92,7 +96,7 @@ def evaluate(
     box = None if cell is None else _real_array("cell", cell, (3, 3))
     i, j, d = neighbour_pairs(x, box, model.rcut)
     parameters = _parameters(model, len(x), fparam, aparam)
-    evaluator = _make_evaluator(model, n_threads, precision, backend, neighbors)
+    evaluator = _make_evaluator(model, n_threads, precision, backend, neighbors, device)
     return evaluate_pairs(evaluator, x, types, box, (i, j, d), parameters)
 
 
@@ -134,8 +138,15 @@ def _compute(
     return Result(energy, atom_energy[: images.n], images.fold(forces), virial, folded, evaluator.overflow, gradient)
 
 
-def _make_evaluator(model: Any, n_threads: int, precision: str, backend: str, neighbors: str) -> Any:
-    return _core().Evaluator(model, _number_of_threads(n_threads), precision, backend, neighbors=neighbors)
+def _make_evaluator(model: Any, n_threads: int, precision: str, backend: str, neighbors: str, device: int | None) -> Any:
+    number = _number_of_gpu(device)
+    if number is not None and backend != "gpu":
+        raise InputError(
+            f'device is {number}, the number of a GPU, but backend is "{backend}": set backend="gpu", or device=None'
+        )
+    return _core().Evaluator(
+        model, _number_of_threads(n_threads), precision, backend, FIRST_GPU if number is None else number, neighbors=neighbors
+    )
 
 
 def _parameters(model: Any, n: int, fparam: ArrayLike | None, aparam: ArrayLike | None) -> tuple[Array, Array]:
@@ -144,11 +155,21 @@ def _parameters(model: Any, n: int, fparam: ArrayLike | None, aparam: ArrayLike 
     return np.ascontiguousarray(frame), np.ascontiguousarray(checked_parameters("aparam", aparam, (n, model.n_aparam)))
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def _number_of_threads(value: Any) -> int:
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_whole or not 1 <= value <= MOST_THREADS:
+    if not _is_whole(value) or not 1 <= value <= MOST_THREADS:
         raise InputError(f"n_threads is {value!r}: expected a whole number of at least 1 and at most {MOST_THREADS}")
     return int(value)
+
+
+def _number_of_gpu(value: Any) -> int | None:
+    """Whether there is a GPU of this number, the evaluator says."""
+    if value is not None and not (_is_whole(value) and 0 <= value <= LAST_GPU):
+        raise InputError(f"device is {value!r}: expected the number of a GPU, 0, 1, ..., or None for the first")
+    return None if value is None else int(value)
 
 
 def _real_array(word: str, values: ArrayLike, shape: tuple[int | None, int]) -> Array:
@@ -190,9 +211,9 @@ class DPCompressed(Calculator):
 
     tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
     the table, "warn" only warns; a pair closer than the training data is warned of in both, more neighbours than sel once;
-    backend, neighbors, fparam and aparam as in `evaluate`. `set` changes any of them but the tables. A copy shares the tables; a
-    pickle holds their path and checksum, and whoever loads it reads the file again. Atoms X (ASE's dummies) are not part of a
-    model that has no type X. Threads may share a calculator: it serves one after the other.
+    backend, neighbors, fparam, aparam and device as in `evaluate`. `set` changes any of them but the tables. A copy shares the
+    tables; a pickle holds their path and checksum, and whoever loads it reads the file again. Atoms X (ASE's dummies) are not
+    part of a model that has no type X. Threads may share a calculator: it serves one after the other.
 
     stress, where some directions are periodic: the components along these, per volume of the cell (that of a direction without a
     cell vector: 1 angstrom); those along or mixed with the other directions are zero. No stress where none is, or the cell has no
@@ -202,7 +223,7 @@ class DPCompressed(Calculator):
     implemented_properties: Sequence[str] = ["energy", "free_energy", "energies", "forces", "stress", "stresses"]
     default_parameters: Mapping[str, Any] = {
         "n_threads": 1, "overflow": "stop", "precision": "double", "backend": "host", "neighbors": "trained",
-        "fparam": None, "aparam": None,
+        "fparam": None, "aparam": None, "device": None,
     }  # fmt: skip
 
     def __init__(
@@ -215,12 +236,13 @@ class DPCompressed(Calculator):
         neighbors: str = "trained",
         fparam: ArrayLike | None = None,
         aparam: ArrayLike | None = None,
+        device: int | None = None,
         **unknown: Any,
     ):
         if Calculator is object:
             raise PybuildError("the ASE calculator needs ase and vesin: pip install 'dpcompressed[ase]'")
         known = {"n_threads": n_threads, "overflow": overflow, "precision": precision, "backend": backend, "neighbors": neighbors}
-        words = {**unknown, **known, "fparam": fparam, "aparam": aparam}
+        words = {**unknown, **known, "fparam": fparam, "aparam": aparam, "device": device}
         self._check(words)
         self.path = os.path.abspath(os.fspath(tables))
         self.model = load(self.path)
@@ -237,8 +259,7 @@ class DPCompressed(Calculator):
         self._check(words)
         with self._exclusive():
             wanted = {**self.parameters, **words}
-            of_evaluator = ("n_threads", "precision", "backend", "neighbors")
-            if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in of_evaluator):
+            if self.evaluator is None or any(wanted[w] != self.parameters[w] for w in OF_EVALUATOR):
                 self._start(self.model, wanted)
             # Their arrays may change: the comparison with what was set before needs copies.
             changed = super().set(**{word: copy.deepcopy(value) for word, value in words.items()})
@@ -282,6 +303,8 @@ class DPCompressed(Calculator):
                 raise InputError(f'unknown word "{word}": known are {", ".join(known)}')
             if word == "n_threads":
                 _number_of_threads(value)
+            if word == "device":
+                _number_of_gpu(value)
             if word in expected and value not in expected[word]:
                 raise InputError(f'{word} is "{value}": expected ' + " or ".join(f'"{name}"' for name in expected[word]))
 
@@ -449,7 +472,7 @@ class DPCompressed(Calculator):
 
     def _start(self, model: Any, words: Mapping[str, Any]) -> None:
         self.model = model
-        self.evaluator = _make_evaluator(model, words["n_threads"], words["precision"], words["backend"], words["neighbors"])
+        self.evaluator = _make_evaluator(model, *(words[word] for word in OF_EVALUATOR))
         self._vesin = None
         self._forget_list()
 

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,12 @@ class TestWords:
             ({"overflow": "ignore"}, 'overflow is "ignore": expected "stop" or "warn"'),
             ({"precision": "single"}, 'precision is "single": expected "double" or "mixed"'),
             ({"backend": "cuda"}, 'backend is "cuda": expected "host"'),
+            ({"device": -1}, "device is -1: expected the number of a GPU, 0, 1, ..., or None for the first"),
+            ({"device": 0.0}, "device is 0.0: expected the number of a GPU"),
+            ({"device": True}, "device is True: expected the number of a GPU"),
+            ({"device": "gpu"}, "device is 'gpu': expected the number of a GPU"),
+            ({"device": 2**31}, "device is 2147483648: expected the number of a GPU"),
+            ({"device": 0}, 'device is 0, the number of a GPU, but backend is "host": set backend="gpu", or device=None'),
         ],
     )
     def test_wrong_ones(self, tables: Path, words: dict[str, Any], message: str) -> None:
@@ -97,9 +104,28 @@ class TestWords:
         with pytest.raises(InputError, match=message):
             calc.set(**words)
         assert calc.parameters == DPCompressed.default_parameters
-        if "precision" in words or words.get("n_threads") in (-3, 0):
+        if "precision" in words or "device" in words or words.get("n_threads") in (-3, 0):
             with pytest.raises(InputError, match=next(iter(words))):
                 calculator.evaluate(tables, [[0, 0, 0]], [0], **words)
+
+    def test_the_number_of_the_gpu_reaches_the_evaluator(self, tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        core, asked = calculator._core(), []
+
+        def start(model: Any, n_threads: int, precision: str, backend: str, device: int, **words: Any) -> Any:
+            asked.append((backend, device))
+            return core.Evaluator(model, n_threads, precision, **words)
+
+        with_gpus = SimpleNamespace(Model=core.Model, Evaluator=start, available_backends=lambda: ("host", "gpu"))
+        monkeypatch.setattr(calculator, "_core", lambda: with_gpus)
+        calc = DPCompressed(tables, backend="gpu", device=np.int64(1))
+        assert copy.deepcopy(calc).parameters["device"] == 1
+        assert calc.set(device=None) == {"device": None}
+        with pytest.raises(InputError, match='device is 2, the number of a GPU, but backend is "host"'):
+            calc.set(backend="host", device=2)
+        assert (calc.parameters["backend"], calc.parameters["device"]) == ("gpu", None)
+        calc.set(backend="host")
+        calculator.evaluate(tables, [[0, 0, 0]], [0], backend="gpu", device=3)
+        assert asked == [("gpu", 1), ("gpu", 1), ("gpu", -1), ("host", -1), ("gpu", 3)]
 
     def test_no_tables(self, tmp_path: Path) -> None:
         with pytest.raises(FormatError, match="no such file"):
