@@ -229,11 +229,12 @@ private:
     bool wants_fparam_gradient_ = false;
     std::vector<double> fparam_gradient_;  // (n_fparam) of this rank's atoms; empty: not evaluated
 
-    /// The list that the engines have: LAMMPS' build, of how many atoms it is, and in which box.
+    /// The list that the engines have: LAMMPS' build, of how many atoms it is, who brings ghosts up to date, and in which box.
     struct Taken {
         bool any = false;
         bigint step = -1, builds = -1;
         int n_local = -1, n_ghost = -1;
+        const Comm* comm = nullptr;
         dpcompressed::BoxGuard box;
     } taken_;
     dpcompressed::BoxGuard box_of_setup_;  // that LAMMPS' borders and bins were made for

@@ -33,7 +33,7 @@ void PairDPCompressedBase::check_list_is_new() {
 void PairDPCompressedBase::fail_old_list() {
     fail_all(text("step ", update->ntimestep,
                   ": since the neighbour list was built a command between two runs (write_restart, write_data, write_coeff, "
-                  "change_box, balance, reset_atoms, ...) has set LAMMPS up anew or exchanged atoms, so that the "
+                  "change_box, balance, reset_atoms, comm_style, ...) has set LAMMPS up anew or exchanged atoms, so that the "
                   "list may be of others: `run` without `pre no`, or write_restart and write_data with `noinit`"));
 }
 
@@ -64,7 +64,7 @@ void PairDPCompressedBase::take_new_list() {
                       "other atoms do not see them"));
         }
     }
-    taken_ = {true, neighbor->lastcall, neighbor->ncalls, atom->nlocal, atom->nghost, dpcompressed::BoxGuard(lmp)};
+    taken_ = {true, neighbor->lastcall, neighbor->ncalls, atom->nlocal, atom->nghost, comm, dpcompressed::BoxGuard(lmp)};
     read_types();
     give_list();
 }
@@ -106,7 +106,8 @@ void PairDPCompressedBase::give_list() {
 /// ranks, and not have told the ghosts.
 void PairDPCompressedBase::follow_types() {
     check_box();
-    const bool has_other_atoms = atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost;
+    // comm_style makes another `comm`, which knows of no ghosts.
+    const bool has_other_atoms = atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost || comm != taken_.comm;
     int mine = has_other_atoms ? dpcompressed::kOtherAtoms : update_types();
     int gravest = 0;
     MPI_Allreduce(&mine, &gravest, 1, MPI_INT, MPI_MAX, world);

@@ -32,6 +32,7 @@ write_dump all custom {dump} id x y z fx fy fz modify format float %.17g
         ("write_data saved", 2),
         ("change_box all x scale 1.01 remap", 1),
         ("reset_atoms id", 2),
+        ("comm_style tiled", 1),
         ("balance 1.0 shift x 5 1.0", 2),
     ],
 )
