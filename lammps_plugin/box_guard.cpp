@@ -73,12 +73,14 @@ double BoxGuard::approach_of_images(const BoxGuard& now) const {
     return std::hypot(along_x, along_y, images[2] * shorter[2]);
 }
 
-/// By how much the strips along the borders of this rank, whose atoms are ghosts elsewhere, are too narrow now.
+/// By how much the strips along the borders of this rank, whose atoms are ghosts elsewhere, are too narrow now: they stay where they
+/// were, or in a triclinic box the same fraction of it, and reach over as many ranks and images as before.
 double BoxGuard::loss_at_borders(const BoxGuard& now) const {
-    double loss = approach_of_images(now);
+    double loss = 0;
     for (std::size_t k = 0; k < 3; k++) {
         if (has_border_[k]) {
-            loss = std::max({loss, now.sub_lo_[k] - sub_lo_[k], sub_hi_[k] - now.sub_hi_[k]});
+            const double of_fraction = reach_ * (1 - per_height_[k] / now.per_height_[k]);
+            loss = std::max({loss, of_fraction, now.sub_lo_[k] - sub_lo_[k], sub_hi_[k] - now.sub_hi_[k]});
         }
     }
     return loss;
