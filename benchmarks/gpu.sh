@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Tests and times the Kokkos evaluator on a machine with a GPU and no network, with what was packed on a machine with one.
-#   gpu.sh pack DIR                 sources of Kokkos, LAMMPS and GoogleTest, compressed tables of the models: some 30 MB in DIR
+#   gpu.sh pack DIR                 sources of Kokkos, LAMMPS and GoogleTest, compressed tables of the models, MPICH: some 60 MB in DIR
 #   gpu.sh run DIR [OUT] [options]  builds and runs; results in OUT (default DIR/out): gpu.log, summary.txt, *.json, and
 #                                 as they came in OUT/results-cuda or -serial
 # Options of run:
-#   --stages "build test ..."  of: build test bench largest sanitize lammps-build lammps (default: all, in this order). What was built
+#   --stages "build test ..."  of: build test bench largest sanitize lammps-build checks lammps (default: all, in this order). What was built
 #                              stays in --build; a machine without compilers takes it from there
 #   --backend cuda|serial      serial: Kokkos on one core of the processor, to try the script itself (default: cuda where there is a GPU)
 #   --build FOLDER             (default build/gpu in the repository, build/gpu-serial)    --jobs N     (default: all cores)
@@ -51,6 +51,8 @@ pack_sources() {
     tar -czf "$1/kokkos.tar.gz" --exclude=unit_tests --exclude=unit_test --exclude=perf_test kokkos
     "$repository/.ci/lammps_source" "$PWD/lammps"
     "$python" "$here/gpu_trim.py" lammps "$1/lammps.tar.gz"
+    tools/bin/pip install --quiet --no-deps --prefix mpich mpich==5.0.2
+    tar -czf "$1/mpich.tar.gz" --exclude='libmpi_abi*' --exclude=hydra_nameserver --exclude=hydra_persist mpich/bin mpich/include mpich/lib
     if [ -d /usr/src/googletest ]; then
         tar -czf "$1/googletest.tar.gz" --exclude=test --exclude=samples --exclude=docs -C /usr/src googletest
     else
@@ -235,6 +237,19 @@ stage_sanitize() {
         --atoms 192 --seconds 0 --limits no
 }
 
+# bench_switched NAME SUFFIX SEEN VARIABLE... -- OPTION...: a size of stage_bench with variables of the environment, of which the output must
+# have SEEN.
+bench_switched() {
+    local what="bench $name $atoms, $1" json=$results/bench-$name-$atoms$2.json seen=$3 variables=()
+    shift 3
+    while [ "$1" != -- ]; do variables+=("$1"); shift; done
+    shift
+    step "$what" env "${variables[@]}" "$build/core/$bench" "$folder/tables/$model.bin" --structure "$structure" --atoms "$atoms" \
+        --seconds "$seconds" --host $host --limits no --json "$json" "$@" || return
+    grep -v '^Kokkos::' "$build/step.log"
+    grep -q "$seen" "$build/step.log" || failures+=("$what: not seen in what it printed: $seen")
+}
+
 # Small systems also against the host evaluator.
 stage_bench() {
     local system name model structure atoms host limits longest=150 own_products=
@@ -249,18 +264,10 @@ stage_bench() {
                 --host $host --limits $limits --json "$results/bench-$name-$atoms.json" &&
                 { grep -v '^Kokkos::' "$build/step.log"; grep -q cuBLAS "$build/step.log" || own_products=yes; }
             [ "$backend" = cuda ] || continue
-            step "bench $name $atoms, fused net" env DPC_FUSED_NET=1 "$build/core/$bench" "$folder/tables/$model.bin" --structure "$structure" \
-                --atoms "$atoms" --seconds "$seconds" --host $host --limits no --precision mixed --json "$results/bench-$name-$atoms-fused.json" &&
-                grep -v '^Kokkos::' "$build/step.log"
-            grep -q "fused net" "$build/step.log" || failures+=("bench $name $atoms: the net was not fused")
+            bench_switched "fused net" "-fused" "fused net" DPC_FUSED_NET=1 -- --precision mixed
             [ "$atoms" -le "$most_in_graphs" ] || continue
-            step "bench $name $atoms, graphs" env DPC_GRAPH=1 "$build/core/$bench" "$folder/tables/$model.bin" --structure "$structure" \
-                --atoms "$atoms" --seconds "$seconds" --host $host --limits no --json "$results/bench-$name-$atoms-graphs.json" &&
-                grep -v '^Kokkos::' "$build/step.log"
-            grep -q ", graphs" "$build/step.log" || failures+=("bench $name $atoms: there were no graphs")
-            step "bench $name $atoms, fused net and graphs" env DPC_FUSED_NET=1 DPC_GRAPH=1 "$build/core/$bench" "$folder/tables/$model.bin" \
-                --structure "$structure" --atoms "$atoms" --seconds "$seconds" --host $host --limits no --precision mixed \
-                --json "$results/bench-$name-$atoms-fused-graphs.json" && grep -v '^Kokkos::' "$build/step.log"
+            bench_switched "graphs" "-graphs" '[1-9][0-9]* graphs in' DPC_GRAPH=1 --
+            bench_switched "fused net and graphs" "-fused-graphs" '[1-9][0-9]* graphs in' DPC_FUSED_NET=1 DPC_GRAPH=1 -- --precision mixed
         done
     done
     [ "$backend" = serial ] || [ -z "$own_products" ] || failures+=("bench: built without cuBLAS, products are Kokkos' own")
@@ -278,24 +285,42 @@ stage_largest() {
     done
 }
 
-# Kokkos as a library of its own, so that it is built once; no MPI: one rank, one card.
+# Kokkos as a library of its own, so that it is built once. MPICH knows nothing of a GPU's memory.
 stage_lammps_build() {
-    step "unpack LAMMPS" bash -c 'unpack lammps' || return
+    local mpi=(-DBUILD_MPI=ON -DMPI_CXX_COMPILER="$build/mpich/bin/mpicxx" -DMPI_CXX_SKIP_MPICXX=ON)
+    step "unpack LAMMPS and MPICH" bash -c 'unpack lammps && unpack mpich' || return
     step "configure LAMMPS" cmake -S "$build/lammps/cmake" -B "$build/lammps/build" "${generator[@]}" "${compiler[@]}" -DCMAKE_BUILD_TYPE=Release \
-        "-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG" -DBUILD_SHARED_LIBS=ON -DBUILD_MPI=OFF -DBUILD_OMP=OFF -DPKG_KOKKOS=ON -DPKG_PLUGIN=ON \
+        "-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG" -DBUILD_SHARED_LIBS=ON "${mpi[@]}" -DBUILD_OMP=OFF -DPKG_KOKKOS=ON -DPKG_PLUGIN=ON \
         -DEXTERNAL_KOKKOS=ON -DKokkos_ROOT="$build/kokkos-install" -DWITH_GZIP=OFF -DWITH_JPEG=OFF -DWITH_PNG=OFF -DWITH_FFMPEG=OFF -DWITH_CURL=OFF &&
         step "build LAMMPS" cmake --build "$build/lammps/build" -j "$jobs" || return
     step "configure the plugin" cmake -S "$repository" -B "$build/plugin" "${generator[@]}" "${compiler[@]}" "${cublas[@]}" -DCMAKE_BUILD_TYPE=Release \
-        -DDPC_KOKKOS=lammps -DLAMMPS_SOURCE_DIR="$build/lammps" -DDPC_MPI_INCLUDE="$build/lammps/src/STUBS" -DKokkos_ROOT="$build/kokkos-install" &&
+        -DDPC_KOKKOS=lammps -DLAMMPS_SOURCE_DIR="$build/lammps" -DDPC_MPI_INCLUDE="$build/mpich/include" -DKokkos_ROOT="$build/kokkos-install" &&
         step "build the plugin" cmake --build "$build/plugin" -j "$jobs"
 }
 
-stage_lammps() {
-    local device="g 1"
+# lmp_kk, with KOKKOS switched on, and lmp_host.
+write_starters() {
+    local device="g 1" start
     [ "$backend" = cuda ] || device="t 1"
-    printf '#!/bin/sh\nexport LAMMPS_PLUGIN_PATH=%q\nexec %q -k on %s -sf kk -pk kokkos neigh half newton on "$@"\n' \
-        "$build/plugin/lammps_plugin" "$build/lammps/build/lmp" "$device" >"$build/lmp_kk"
-    chmod +x "$build/lmp_kk"
+    start=$(printf '#!/bin/sh\nexport LAMMPS_PLUGIN_PATH=%q\nexec %q' "$build/plugin/lammps_plugin" "$build/lammps/build/lmp")
+    printf '%s -k on %s -sf kk -pk kokkos neigh half newton on gpu/aware off "$@"\n' "$start" "$device" >"$build/lmp_kk"
+    printf '%s "$@"\n' "$start" >"$build/lmp_host"
+    chmod +x "$build/lmp_kk" "$build/lmp_host"
+}
+
+stage_checks() {
+    local several=() words=
+    [ ! -x "$build/mpich/bin/mpirun" ] || several=(--mpirun "$build/mpich/bin/mpirun")
+    [ "$backend" = cuda ] || words="device kokkos_serial"
+    write_starters
+    rm -f "$results/checks.json"
+    step "checks" "$python" "$here/gpu_checks.py" --kk "$build/lmp_kk" --host "$build/lmp_host" --tables "$folder/tables/water-full.bin" \
+        --words "$words" --scratch "$build/checks" --output "$results/checks.json" "${several[@]}"
+    tail -n 1 "$build/step.log"
+}
+
+stage_lammps() {
+    write_starters
     rm -f "$results/lammps.json"
     local atoms some=()
     for atoms in $sizes; do
@@ -313,7 +338,7 @@ parse_run() {
     folder=$1 out=$1/out
     shift
     [[ ${1:---} == --* ]] || { out=$1; shift; }
-    stages="build test bench largest sanitize lammps-build lammps" backend= build= jobs=$(nproc) limit=3000
+    stages="build test bench largest sanitize lammps-build checks lammps" backend= build= jobs=$(nproc) limit=3000
     stage_limit=600 sizes="192 1536 12288 98304 786432 4194304 50331648" seconds=2 architecture= build_only=
     while [ $# -gt 0 ]; do
         case $1 in

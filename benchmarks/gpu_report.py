@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import gpu_checks
 import machine
 
 
@@ -104,6 +105,10 @@ def main() -> None:
                 lines += bench_lines(result)
             elif "results" in result:
                 lines += [line for case in result["results"] for line in lammps_lines(case)]
+            elif "checks" in result:
+                passed = sum(row["passed"] for row in result["checks"])
+                lines.append(f"/kk against the host style in LAMMPS: {passed} of {len(result['checks'])} checks passed")
+                lines += [f"    {gpu_checks.line_of(row)}" for row in result["checks"] if not row["passed"]]
             elif "largest" in result:
                 lines += [
                     f"largest {result['structure']} {row['precision']}: {row['atoms'] / 1e6:.1f} million atoms, "

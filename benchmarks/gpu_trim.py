@@ -19,7 +19,7 @@ from pathlib import Path
 KINDS = "angle atom_vec bond compute dihedral dump fix improper kspace min npair nstencil pair region"
 STYLES = {
     "atom_vec": "atomic hybrid",
-    "compute": "ke pe pressure reduce temp thermo",
+    "compute": "centroid_stress_atom ke pe pe_atom pressure reduce stress_atom temp thermo",
     "dump": "atom custom",
     "fix": "deform momentum nh nph npt nve nvt store store_atom",
     "min": "cg",

@@ -127,7 +127,7 @@ cdef class Evaluator:
 
     n_threads: of the backends "host" and "kokkos_openmp"; precision: "double" or "mixed"; backend: "host", or one of
     "kokkos_serial", "kokkos_openmp", "gpu" in a build with Kokkos (available_backends says which); device: number of the GPU,
-    -1: the first; scratch_bytes: bound of the scratch arrays of all backends but "host", 0: a default; neighbors: what is done with
+    -1: the one in use, or the first; scratch_bytes: bound of the scratch arrays of all backends but "host", 0: a default; neighbors: what is done with
     more than sel, as the "trained" model does or "all" are used.
     """
 

@@ -83,7 +83,8 @@ def evaluate(
     "kokkos_serial", "kokkos_openmp" or "gpu"; neighbors: where an atom has more than sel, "trained" keeps those that the trained
     model keeps, "all" all of them, smoothly; fparam (n_fparam,), aparam (n, n_aparam): frame and atomic parameters of a
     model that takes some; device, with backend "gpu": which GPU, from 0 as the driver counts those that the process sees
-    (CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES), None: the first. A process computes on one GPU and refuses others from then on.
+    (CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES), None: the one in use, or the first. A
+    process computes on one GPU and refuses others from then on.
 
     Pairs beyond the table are no error here: they, pairs closer than the training data and atoms with more neighbours than sel
     are counted in Result.overflow. Raises FormatError or ModelError for a file that is no sound table file; InputError for arrays

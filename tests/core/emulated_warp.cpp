@@ -242,11 +242,6 @@ std::atomic<int>& EmulatedWarp::most_at_once() {
     return most;
 }
 
-EmulatedWarp::Graphs& EmulatedWarp::graphs() {
-    static Graphs graphs;
-    return graphs;
-}
-
 DPC_NOT_CHECKED void EmulatedWarp::run_all(void (*call)(const void*), const void* body, int n_threads) {
     const int n = n_threads, at_once = ++running;
     if (at_once > most_at_once()) {

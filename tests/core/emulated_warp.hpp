@@ -24,11 +24,6 @@ public:
     static Settings& settings();
     /// Threads of the processor that ran warps at the same time, at most, since this was set to 0.
     static std::atomic<int>& most_at_once();
-    /// Of all evaluators so far.
-    struct Graphs {
-        std::atomic<long> made{0}, launched{0};
-    };
-    static Graphs& graphs();
 
     static int size() { return settings().size; }
     static int thread();
@@ -72,14 +67,13 @@ template <class ExecSpace, class Kept>
 class EmulatedGraph {
 public:
     static constexpr bool is_there = true;
-    EmulatedGraph(const ExecSpace&, Kept launches) : launches_(std::move(launches)) { ++EmulatedWarp::graphs().made; }
+    EmulatedGraph(const ExecSpace&, Kept launches) : launches_(std::move(launches)) {}
     void launch(const ExecSpace& space) const {
-        ++EmulatedWarp::graphs().launched;
         for (const auto& each : launches_) {
             each->run(space);
         }
     }
-    static bool is_possible() { return true; }
+    static bool can_capture() { return true; }
 
 private:
     Kept launches_;

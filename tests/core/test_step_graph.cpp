@@ -20,25 +20,34 @@ using namespace dpc::test;
 using dpc::Evaluator;
 using dpc::InputError;
 using dpc::Units;
+using dpc::kokkos::graph_counts;
 
-/// Graphs since this was made, as (made, launched); none where there is no emulator to count them.
+/// Graphs since this was made.
 class Graphs {
 public:
-#if defined(DPC_KOKKOS_LIKE_GPU)
     void expect(long made, long launched) const {
-        EXPECT_EQ(EmulatedWarp::graphs().made - made_, made);
-        EXPECT_EQ(EmulatedWarp::graphs().launched - launched_, launched);
+        EXPECT_EQ(graph_counts().made - made_, made);
+        EXPECT_EQ(graph_counts().launched - launched_, launched);
     }
 
 private:
-    long made_ = EmulatedWarp::graphs().made, launched_ = EmulatedWarp::graphs().launched;
-#else
-    void expect(long, long) const {}
-#endif
+    long made_ = graph_counts().made, launched_ = graph_counts().launched;
 };
+
+/// Builds and devices that have graphs.
+bool has_graphs([[maybe_unused]] const Way& way) {
+#if defined(DPC_KOKKOS_LIKE_GPU)
+    return true;
+#else
+    return way.backend == dpc::Backend::gpu;
+#endif
+}
 
 class KokkosGraphs : public testing::TestWithParam<Way> {
 protected:
+    /// What a step gives of atoms.
+    enum class Atoms { none, energies, virials, both };
+
     /// Both evaluators on one system, step by step.
     class Pair {
     public:
@@ -51,13 +60,12 @@ protected:
                 each->set_neighbours(system_.n_atoms(), system_.types.data(), system_.list());
             }
         }
-        void step(const std::vector<double>& x, const dpc::Inputs& given = {}, bool with_atoms = true) {
+        void step(const std::vector<double>& x, const dpc::Inputs& given = {}, Atoms atoms = Atoms::both,
+                  const dpc::Measures& measures = {}) {
             SCOPED_TRACE("step " + std::to_string(++n_));
             dpc::Inputs inputs = given;
             inputs.x = x.data();
-            Step found, expected;
-            found.compute(found_, inputs, system_.types.size(), with_atoms);
-            expected.compute(host_, inputs, system_.types.size(), with_atoms);
+            const Step found = evaluate(found_, inputs, atoms, measures), expected = evaluate(host_, inputs, atoms, {});
             expect_same(found, expected, GetParam());
             expect_same(found.overflow, expected.overflow);
         }
@@ -65,22 +73,36 @@ protected:
         Evaluator& found() { return found_; }
 
     private:
+        Step evaluate(Evaluator& evaluator, const dpc::Inputs& inputs, Atoms atoms, const dpc::Measures& measures) const {
+            Step step;
+            const std::size_t n = system_.types.size();
+            step.forces.assign(3 * n, Step::kForce);
+            step.atom_energy.assign(n, Step::kAtomEnergy);
+            step.atom_virial.assign(9 * n, Step::kAtomVirial);
+            const bool energies = atoms == Atoms::energies || atoms == Atoms::both;
+            const bool virials = atoms == Atoms::virials || atoms == Atoms::both;
+            step.totals = evaluator.compute(inputs, {step.forces.data(), energies ? step.atom_energy.data() : nullptr,
+                                                     virials ? step.atom_virial.data() : nullptr, nullptr, measures});
+            step.overflow = evaluator.overflow();
+            return step;
+        }
+
         const OpenSystem& system_;
         Evaluator found_, host_;
         int n_ = 0;
     };
+
+    /// These, where there are graphs at all.
+    static void expect(const Graphs& graphs, long made, long launched) {
+        has_graphs(GetParam()) ? graphs.expect(made, launched) : graphs.expect(0, 0);
+    }
 
     EnvironmentWord wanted_{"DPC_GRAPH", "1"};
 };
 
 TEST_P(KokkosGraphs, AreSaidToBeThere) {
     const std::string text = Evaluator(load(small_model()), GetParam().options()).describe();
-#if defined(DPC_KOKKOS_LIKE_GPU)
-    const bool expected = true;
-#else
-    const bool expected = GetParam().backend == dpc::Backend::gpu;
-#endif
-    EXPECT_EQ(text.find(", graphs") != std::string::npos, expected) << text;
+    EXPECT_EQ(text.find(", graphs") != std::string::npos, has_graphs(GetParam())) << text;
     const EnvironmentWord wrong("DPC_GRAPH", "yes");
     EXPECT_THROW(Evaluator(load(small_model()), GetParam().options()), InputError);
 }
@@ -95,11 +117,11 @@ TEST_P(KokkosGraphs, EqualHostStepAfterStep) {
         for (int n = 0; n < 4; ++n) {
             pair.step();
         }
-        graphs.expect(1, 3);
+        expect(graphs, 1, 3);
         pair.list();
         pair.step();
         pair.step();
-        graphs.expect(2, 4);
+        expect(graphs, 2, 4);
     }
 }
 
@@ -111,7 +133,7 @@ TEST_P(KokkosGraphs, EqualHostInSmallChunks) {
     for (int n = 0; n < 3; ++n) {
         pair.step();
     }
-    graphs.expect(3, 6);
+    expect(graphs, 3, 6);
 }
 
 /// What is in the arguments of kernels is another, and back.
@@ -119,25 +141,61 @@ TEST_P(KokkosGraphs, AreOfOneSetOfArguments) {
     const OpenSystem system(60);
     Pair pair(load(small_model()), system);
     const Graphs graphs;
-    const auto steps = [&](int n, const dpc::Inputs& inputs, bool with_atoms) {
+    const auto steps = [&](int n, const Units& units, Atoms atoms) {
         for (int k = 0; k < n; ++k) {
-            pair.step(system.positions(k), inputs, with_atoms);
+            pair.step(system.positions(k), {nullptr, units}, atoms);
         }
     };
-    steps(3, {}, true);
-    graphs.expect(1, 2);
-    steps(1, {nullptr, Units{1.0, 0.5}}, true);  // one other step leaves them alone
-    steps(1, {}, true);
-    graphs.expect(1, 3);
-    steps(1, {}, false);  // also a second, if not in a row
-    steps(1, {}, true);
-    graphs.expect(1, 4);
-    steps(3, {nullptr, Units{1.0, 0.5}}, true);
-    graphs.expect(2, 6);
-    steps(3, {nullptr, Units{0.98, 0.5}}, true);
-    graphs.expect(3, 8);
-    steps(3, {nullptr, Units{0.98, 0.5}}, false);
-    graphs.expect(4, 10);
+    steps(3, {}, Atoms::virials);
+    expect(graphs, 1, 2);
+    steps(1, {1.0, 0.5}, Atoms::virials);  // one other step leaves them alone
+    steps(1, {}, Atoms::virials);
+    expect(graphs, 1, 3);
+    steps(1, {}, Atoms::none);  // also a second, if not in a row
+    steps(1, {}, Atoms::virials);
+    expect(graphs, 1, 4);
+    steps(3, {1.0, 0.5}, Atoms::virials);
+    expect(graphs, 2, 6);
+    steps(3, {0.98, 0.5}, Atoms::virials);
+    expect(graphs, 3, 8);
+    steps(3, {0.98, 0.5}, Atoms::none);
+    expect(graphs, 4, 10);
+    steps(1, {0.98, 0.5}, Atoms::energies);  // they are no arguments
+    steps(1, {0.98, 0.5}, Atoms::none);
+    expect(graphs, 4, 12);
+    steps(1, {0.98, 0.5}, Atoms::both);
+    expect(graphs, 4, 12);
+}
+
+/// Whose neighbours are counted, or whose times are taken, in the middle of a list.
+TEST_P(KokkosGraphs, AreLeftAloneByMeasuredSteps) {
+    const OpenSystem system(60);
+    Pair pair(load(nested_model()), system);
+    const Graphs graphs;
+    for (int n = 0; n < 3; ++n) {
+        pair.step();
+    }
+    expect(graphs, 1, 2);
+    dpc::NeighbourStatistics statistics(2);
+    dpc::StageTimes times;
+    pair.step(system.positions(3), {}, Atoms::both, {&statistics, nullptr});
+    pair.step(system.positions(4), {}, Atoms::both, {nullptr, &times});
+    expect(graphs, 1, 2);
+    pair.step();
+    expect(graphs, 1, 3);
+}
+
+/// The parts of a sum have graphs of their own.
+TEST_P(KokkosGraphs, AreOfEachPart) {
+    const auto sum = std::make_shared<dpc::Model>(*load(small_model()));
+    sum->parts = {load(small_model()), load(smooth_model())};
+    const OpenSystem system(60);
+    Pair pair(sum, system);
+    const Graphs graphs;
+    for (int n = 0; n < 4; ++n) {
+        pair.step();
+    }
+    expect(graphs, 2, 6);
 }
 
 /// Close centres come in the middle of a list, and with them larger scratch arrays.
@@ -168,12 +226,12 @@ TEST_P(KokkosGraphs, KnowWhenScratchMoves) {
     for (int n = 0; n < 3; ++n) {
         pair.step(apart);
     }
-    graphs.expect(1, 2);
+    expect(graphs, 1, 2);
     pair.step(system.positions(0));
-    graphs.expect(1, 3);
+    expect(graphs, 1, 3);
     pair.step(apart);
 #if defined(__SANITIZE_ADDRESS__)
-    graphs.expect(1, 3);  // larger arrays may come to lie where the others were; not here
+    expect(graphs, 1, 3);  // larger arrays may come to lie where the others were; not here
 #endif
     pair.step(system.positions(1));
     pair.step(apart);
@@ -210,7 +268,7 @@ TEST_P(KokkosGraphs, AreNotKeptOfModelsWithParameters) {
         inputs.aparam = {of_atoms.data(), of_atoms.size()};
         pair.step(system.positions(n), inputs);
     }
-    graphs.expect(0, 0);
+    expect(graphs, 0, 0);
 }
 
 /// A driver that writes down what is asked of it, and fails where it is told to.
@@ -258,34 +316,48 @@ struct PaperDriver {
     }
 };
 
+enum class Ends { well, with_error, refused };
+
 struct WrittenLaunch {
     std::string text;
-    bool fails = false;
+    Ends ends = Ends::well;
+    static inline bool was_refused = false;
+
     static bool join(const WrittenLaunch&) { return false; }
     void run(const PaperDriver::Space& space) const {
-        if (fails) {
+        if (ends == Ends::with_error) {
             throw std::runtime_error("a product failed");
         }
+        was_refused = ends == Ends::refused;
         space.lines->push_back(text);
     }
 };
+
+}  // namespace
+
+template <>
+const char* dpc::kokkos::take_refusal<PaperDriver::Space>() {
+    return std::exchange(WrittenLaunch::was_refused, false) ? "too many registers" : nullptr;
+}
+
+namespace {
 
 class StreamGraphs : public testing::Test {
 protected:
     using Graph = dpc::kokkos::StreamGraph<PaperDriver>;
 
-    Graph make(bool last_fails = false) {
+    Graph make(Ends last = Ends::well) {
         dpc::kokkos::Launches<PaperDriver::Space> launches(space_);
         launches.keep_chunk();
         launches.add(WrittenLaunch{"a"});
-        launches.add(WrittenLaunch{"b", last_fails});
+        launches.add(WrittenLaunch{"b", last});
         return Graph(space_, launches.take_all());
     }
-    void expect_error(const std::string& where, const std::string& text, bool last_fails = false) {
+    void expect_error(const std::string& where, const std::string& text, Ends last = Ends::well) {
         SCOPED_TRACE(where);
         PaperDriver::fails = where;
         try {
-            make(last_fails).launch(space_);
+            make(last).launch(space_);
             ADD_FAILURE() << "no error";
         } catch (const std::runtime_error& error) {
             EXPECT_NE(std::string(error.what()).find(text), std::string::npos) << error.what();
@@ -318,8 +390,11 @@ TEST_F(StreamGraphs, SayWhatTheDriverRefused) {
     for (const std::string step : {"begin", "end", "instantiate", "launch"}) {
         expect_error(step, "the GPU's driver did not " + step + " a graph of launches: no memory");
     }
-    expect_error("", "a product failed", true);
-    EXPECT_EQ(lines_.back(), "end");  // launches after it run again
+    for (const auto& [last, text] :
+         {std::pair(Ends::with_error, "a product failed"), std::pair(Ends::refused, "too many registers")}) {
+        expect_error("", text, last);
+        EXPECT_EQ(lines_.back(), "end");  // launches after it run again
+    }
 }
 
 #if defined(DPC_KOKKOS_LIKE_GPU)

@@ -32,7 +32,9 @@ while [ $# -gt 0 ]; do
     case $1 in --atoms) atoms=$2 ;; --json) json=$2 ;; --structure) structure=$2 ;; esac
     shift
 done
-echo "double precision, $PRODUCTS, fused net, graphs"
+echo "double precision, $PRODUCTS"
+[ "$DPC_FUSED_NET" != 1 ] || echo "$FUSED_NET"
+[ "$DPC_GRAPH" != 1 ] || echo "$GRAPHS"
 [ "$atoms" != 7 ] || exit 3
 [ "$atoms" != 8 ] || sleep 60
 cat >"$json" <<END
@@ -100,6 +102,30 @@ def test_in_lammps(folders):
                 assert f"{system:6}{atoms:>10} {label:30}    1.000 M atom-steps/s in LAMMPS" in summary
 
 
+# What a run writes; with KOKKOS one force is another in double precision.
+CHECKED = f"""#!{sys.executable}
+import os, sys
+text = open(sys.argv[sys.argv.index("-in") + 1]).read()
+error = float(os.environ["ERROR"]) if "-k" in sys.argv and "precision double" in text else 0.0
+print("   Step PotEng Press\\n 0 -1.5 2 2 2 2 0 0 0 8\\n 10 -1.5 2 2 2 2 0 0 0 8\\nLoop time of 1\\nTotal wall time: 0")
+for name, columns in [("end", 6), ("atoms", 16)]:
+    if name + ".dump" in text:
+        rows = [[k] + [0.5 * k] * (columns - 1) + [0.25 * k + error] for k in (1, 2)]
+        head = "ITEM: TIMESTEP\\n0\\nITEM: NUMBER OF ATOMS\\n2\\nITEM: BOX\\n0 1\\n0 1\\n0 1\\nITEM: ATOMS\\n"
+        open(name + ".dump", "w").write(head + "".join(" ".join(map(str, row)) + "\\n" for row in rows))
+"""
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-6])
+def test_checks_in_lammps(folders, error):
+    (folders[1] / "lammps" / "build" / "lmp").write_text(CHECKED)
+    done, summary = run(folders, "--stages", "checks", ERROR=str(error))
+    assert done.returncode == (1 if error else 0), done.stdout + done.stderr
+    assert f"/kk against the host style in LAMMPS: {22 if error else 44} of 44 checks passed" in summary
+    assert ("FAILED npt, double: differs by 1.0e-06" in summary) == bool(error)
+    assert "left out: two ranks, there is no mpirun" in (folders[0] / "out" / "gpu.log").read_text()
+
+
 def test_a_report_that_fails(folders):
     (folders[1] / "core" / "benchmarks" / "bench_kokkos").write_text(BENCH.replace('"precisions"', '"precisions'))
     done, summary = run(folders, "--stages", "bench", "--sizes", "192")
@@ -126,10 +152,22 @@ def test_others_go_on(folders):
 
 @pytest.mark.parametrize("products", ["cuBLAS", "portable products"])
 def test_products_that_are_not_cublas(folders, products):
-    done, summary = run(folders, "--stages", "bench", "--sizes", "192", backend="cuda", PRODUCTS=products)
+    switched = {"FUSED_NET": "fused net", "GRAPHS": "9 graphs in 9 steps"}
+    done, summary = run(folders, "--stages", "bench", "--sizes", "192", backend="cuda", PRODUCTS=products, **switched)
     failed = [line for line in summary.splitlines() if line.startswith("FAILED: ")]
     assert failed == ([] if products == "cuBLAS" else ["FAILED: bench: built without cuBLAS, products are Kokkos' own"])
     assert done.returncode == len(failed)
+
+
+@pytest.mark.parametrize("switched", [{"FUSED_NET": ""}, {"GRAPHS": "0 graphs in 9 steps"}])
+def test_what_was_switched_on_must_be_seen(folders, switched):
+    """Graphs of small systems only."""
+    variables = {"PRODUCTS": "cuBLAS", "FUSED_NET": "fused net", "GRAPHS": "9 graphs in 9 steps", **switched}
+    done, summary = run(folders, "--stages", "bench", "--sizes", "192 20000", backend="cuda", **variables)
+    assert done.returncode == 1
+    failed = [line.split(":")[1].strip() for line in summary.splitlines() if line.startswith("FAILED: ")]
+    ways = ("192, graphs", "192, fused net and graphs") if "GRAPHS" in switched else ("192, fused net", "20000, fused net")
+    assert failed == [f"bench {system} {way}" for system in ("water", "copper") for way in ways]
 
 
 def test_headers_of_cublas_without_the_library(folders, tmp_path):
@@ -174,7 +212,11 @@ def test_what_is_wrong_with_the_options(folders):
         (["run", pack, "--fast"], "--fast is not an option"),
         (["run", pack, "--backend", "quantum"], "cuda or serial"),
     ):
-        done = subprocess.run(["bash", SCRIPT, *arguments, *([] if "--stages" in arguments else ["--build", build])],
-                              capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["bash", SCRIPT, *arguments, *([] if "--stages" in arguments else ["--build", build])],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.returncode != 0
         assert error in done.stderr

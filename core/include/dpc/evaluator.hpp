@@ -71,7 +71,7 @@ struct EvaluatorOptions {
     Precision precision = Precision::float64;
     Backend backend = Backend::host;
     Neighbours neighbours = Neighbours::trained;
-    int device = -1;                // gpu: its number, -1: the first
+    int device = -1;                // gpu: its number, -1: the one in use, or the first
     std::size_t scratch_bytes = 0;  // all but host: bound of the scratch arrays, 0: a default
 };
 

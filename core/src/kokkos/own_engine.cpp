@@ -304,7 +304,7 @@ std::vector<Backend> own_backends() {
 std::unique_ptr<Engine> make_own_engine(std::shared_ptr<const Model> model, const EvaluatorOptions& options) {
     const std::vector<Backend> backends = own_backends();
     if (std::find(backends.begin(), backends.end(), options.backend) != backends.end()) {
-        start_kokkos(options.n_threads, options.backend == Backend::gpu ? std::max(0, options.device) : -1);
+        start_kokkos(options.n_threads, options.backend == Backend::gpu ? options.device : -1);
         switch (options.backend) {
 #if defined(KOKKOS_ENABLE_SERIAL)
             case Backend::kokkos_serial: return make_engine(std::move(model), Kokkos::Serial(), options);

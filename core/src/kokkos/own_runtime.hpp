@@ -20,7 +20,7 @@ public:
     virtual void drop() = 0;
 };
 
-/// Start Kokkos if it does not run yet. device: number of the GPU, -1: the first. Throws InputError where Kokkos has ended already or
+/// Start Kokkos if it does not run yet. device: number of the GPU, -1: whichever, the first if it does not run. Throws InputError where Kokkos has ended already or
 /// runs on another GPU.
 void start_kokkos(int n_threads, int device);
 

@@ -110,6 +110,7 @@ public:
         graphs_.start(can_be_kept(pass) ? std::make_optional(arguments_of(x, units, output)) : std::nullopt, n_groups);
         evaluate(pass, x, list, units, output);
         const StepSums sums = collect(pass, x, units, output);
+        graphs_.end();
         check(sums);
         overflow_ = sums.chunks.overflow;
         Totals totals;
@@ -143,7 +144,7 @@ public:
                centres_.bytes() + close_centres_.bytes() + is_close_.size() + scratch_.bytes() + 2 * sizeof(StepSums) +
                (aparam_.size() + first_layer_.size() + energies_.size() + worker_forces_.size() + worker_virials_.size()) *
                    sizeof(double) +
-               chunk_sums_.size() * sizeof(ChunkSums) + statistics_.bytes();
+               chunk_sums_.size() * sizeof(ChunkSums) + statistics_.bytes() + product_.bytes();
     }
 
     const ExecSpace& space() const { return space_; }
@@ -207,7 +208,8 @@ private:
     Plan plan_;
     Kokkos::View<char*, Memory> is_close_;
     Scratch<ExecSpace, Real> scratch_;
-    bool keeps_graphs_ = wants_graphs() && StepGraphs<ExecSpace>::Graph::is_there;
+    // With parameters the biases of first layers, which are arguments of kernels, are others in each step.
+    bool keeps_graphs_ = wants_graphs() && StepGraphs<ExecSpace>::Graph::is_there && packed_.model->n_parameters() == 0;
     StepGraphs<ExecSpace> graphs_;
     Kokkos::View<double*, Memory> aparam_;       // (n_all, n_aparam)
     Kokkos::View<double*, Memory> first_layer_;  // (types, first_layer_stride) sums over atoms of dE/d(sum of a neuron)
@@ -276,20 +278,19 @@ std::size_t Evaluator<ExecSpace, Real>::together(const Pass& pass) const {
     return is_measured(pass) ? 1 : static_cast<std::size_t>(pass.plan.together);
 }
 
-/// Whether the launches of the list's chunks are kept: of small systems, whose steps differ in what arguments_of says alone. The first layers'
-/// biases of models with parameters are others in each step.
+/// Whether the launches of the list's chunks are kept: of small systems, whose steps differ in what arguments_of says alone.
 template <class ExecSpace, class Real>
 bool Evaluator<ExecSpace, Real>::can_be_kept(const Pass& pass) const {
-    return keeps_graphs_ && !is_measured(pass) && packed_.model->n_parameters() == 0 &&
-           pass.centres.n_centres() <= kFewGpuAtoms && StepGraphs<ExecSpace>::Graph::is_possible();
+    return keeps_graphs_ && !is_measured(pass) && pass.centres.n_centres() <= kFewGpuAtoms &&
+           StepGraphs<ExecSpace>::Graph::can_capture();
 }
 
+/// Atomic energies are written outside of what is kept.
 template <class ExecSpace, class Real>
 template <class Positions, class Output>
 StepArguments Evaluator<ExecSpace, Real>::arguments_of(const Positions& x, const Units& units, const Output& output) const {
     StepArguments all;
-    all.add(x).add(output.forces).add(output.atom_energy).add(output.atom_virial).add(factors_);
-    all.add(scratch_.data()).add(units.length).add(units.energy);
+    all.add(x).add(output.forces).add(output.atom_virial).add(factors_).add(scratch_.data()).add(units.length).add(units.energy);
     return all;
 }
 
@@ -436,7 +437,6 @@ void Evaluator<ExecSpace, Real>::evaluate_close(const Pass& ordinary, const Posi
         n_all_ = n_all;
     };
     const Pass pass{*close_model_, close_centres_, plan, nullptr, ordinary.first_layer};
-    graphs_.leave();
     try {
         evaluate(pass, x, list, units, output);
         add(collect(pass, x, units, output), totals);

@@ -371,8 +371,8 @@ void for_each_row(const std::string& label, Launches<ExecSpace>& launches, const
         if (n_lanes > std::numeric_limits<int>::max() / std::max(1, n_rows)) {
             throw InputError(
                 label + " has " + std::to_string(n_rows) + " rows of " + std::to_string(tiles.lanes) +
-                " atoms, more than an index of a kernel can count: fewer atoms are evaluated at a time with less memory for them "
-                "(in LAMMPS `memory`, in MB)");
+                " numbers, more than an index of a kernel can count: with less memory fewer atoms are evaluated at a time (in LAMMPS "
+                "`memory`, in MB)");
         }
         launches.add(RowsLaunch<ExecSpace, Body>{
             label, {Together<RowsPart<Body>>(RowsPart<Body>{body, tiles.lanes, n_rows, n_lanes * n_rows})}});

@@ -75,6 +75,7 @@ public:
         constexpr int group = is_gpu<ExecSpace> ? 2 : Tile::n_packs * Tile::width;
         for_each_row<group>(label, launches, tiles, (matrix.n_out + Tile::n_rows - 1) / Tile::n_rows, Tile{matrix, x, y});
     }
+    std::size_t bytes() const { return library_.bytes(); }
     static const char* name() { return Library::is_there ? Library::name : "portable products"; }
 
 private:

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What a step launches, kept as a graph of the driver's for the steps that follow on the same list: of a small system, whose kernels end
-// sooner than the next is launched, these then are one launch. docs/kokkos.md says what is in it and what is not.
+// What a step launches, kept as graphs of the driver's for the steps that follow on the same list: of a small system, whose kernels end
+// sooner than the next is launched, all of a group of chunks is one launch then. docs/kokkos.md says what is in it and what is not.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -24,7 +25,7 @@ struct CudaGraphs {
     using Executable = cudaGraphExec_t;
     static constexpr Status success = cudaSuccess;
     static const char* text(Status status) { return cudaGetErrorString(status); }
-    /// Other threads' calls are not refused meanwhile.
+    /// Relaxed: Kokkos allocates nothing, but by a call that any other mode refuses, in every launch of teams.
     static Status begin(const Space& space) { return cudaStreamBeginCapture(space.cuda_stream(), cudaStreamCaptureModeRelaxed); }
     static Status end(const Space& space, Graph* graph) { return cudaStreamEndCapture(space.cuda_stream(), graph); }
     static Status instantiate(Executable* executable, Graph graph) { return cudaGraphInstantiateWithFlags(executable, graph, 0); }
@@ -33,7 +34,8 @@ struct CudaGraphs {
     static void drop(Executable executable) { static_cast<void>(cudaGraphExecDestroy(executable)); }
 };
 #endif
-#if defined(KOKKOS_ENABLE_HIP)
+#if defined(KOKKOS_ENABLE_HIP) && !defined(DPC_HAVE_HIPBLAS)
+/// Not with hipBLAS: it may put its working memory elsewhere after a product was captured.
 struct HipGraphs {
     using Space = Kokkos::HIP;
     using Status = hipError_t;
@@ -52,7 +54,17 @@ struct HipGraphs {
 };
 #endif
 
-/// A graph that the driver makes of what is launched on an execution space's stream.
+/// Of all evaluators of a program so far.
+struct GraphCounts {
+    std::atomic<long> made{0}, launched{0};
+};
+inline GraphCounts& graph_counts() {
+    static GraphCounts counts;
+    return counts;
+}
+
+/// A graph that the driver makes of what is launched on an execution space's stream. Nobody else may use the GPU while that is captured:
+/// what another thread does is refused, or taken for a part of it.
 template <class Calls>
 class StreamGraph {
 public:
@@ -64,6 +76,7 @@ public:
         typename Calls::Graph graph{};
         try {
             run_all(launches, space);
+            check_launches<Space>();  // one that was refused would be missing, in silence
         } catch (...) {
             static_cast<void>(Calls::end(space, &graph));  // what was thrown says more
             drop(graph);
@@ -82,8 +95,14 @@ public:
     }
 
     void launch(const Space& space) const { check(Calls::launch(space, executable_), "launch"); }
-    /// Kokkos' tools wait before and after each kernel.
-    static bool is_possible() { return !Kokkos::Tools::profileLibraryLoaded(); }
+    /// Not while Kokkos waits after each kernel.
+    static bool can_capture() {
+#if defined(KOKKOS_ENABLE_DEBUG_BOUNDS_CHECK)
+        return false;
+#else
+        return !Kokkos::Tools::profileLibraryLoaded();
+#endif
+    }
 
 private:
     template <class Handle>
@@ -107,7 +126,7 @@ struct NoGraph {
     static constexpr bool is_there = false;
     NoGraph(const ExecSpace&, const KeptLaunches<ExecSpace>&) {}
     void launch(const ExecSpace&) const {}
-    static bool is_possible() { return false; }
+    static bool can_capture() { return false; }
 };
 
 template <class ExecSpace>
@@ -124,7 +143,7 @@ struct GraphOf<Kokkos::Cuda> {
     using type = StreamGraph<CudaGraphs>;
 };
 #endif
-#if defined(KOKKOS_ENABLE_HIP)
+#if defined(KOKKOS_ENABLE_HIP) && !defined(DPC_HAVE_HIPBLAS)
 template <>
 struct GraphOf<Kokkos::HIP> {
     using type = StreamGraph<HipGraphs>;
@@ -174,20 +193,24 @@ public:
     void start(std::optional<StepArguments> arguments, std::size_t n_groups) {
         group_ = 0;
         does_ = Does::launch;
+        launched_.reset();
         if (arguments && arguments == kept_ && graphs_.size() == n_groups) {
             does_ = Does::repeat;
-            before_.reset();
         } else if (arguments && arguments == before_) {
             does_ = Does::keep;
             graphs_.clear();
             kept_ = std::move(arguments);
-            before_.reset();
         } else {
-            before_ = std::move(arguments);
+            launched_ = std::move(arguments);
         }
+        before_.reset();
     }
-    /// What follows is launched, but not of the list's groups.
-    void leave() { does_ = Does::launch; }
+    /// It has ended without an error; what is launched from here on is not of the list's groups.
+    void end() {
+        does_ = Does::launch;
+        before_ = std::move(launched_);
+        launched_.reset();
+    }
     /// Whether the next group's launches are wanted, and whether all of them must be there before they run.
     bool wants_launches() const { return does_ != Does::repeat; }
     bool keeps_launches() const { return does_ == Does::keep; }
@@ -200,8 +223,10 @@ public:
         }
         if (does_ == Does::keep) {
             graphs_.emplace_back(space, launches.take_all());
+            ++graph_counts().made;
         }
         graphs_[group_].launch(space);
+        ++graph_counts().launched;
         ++group_;
     }
 
@@ -209,9 +234,9 @@ private:
     enum class Does { launch, keep, repeat };
     Does does_ = Does::launch;
     std::size_t group_ = 0;
-    std::vector<Graph> graphs_;            // of all groups, or left unfinished by an error
-    std::optional<StepArguments> kept_;    // of graphs_
-    std::optional<StepArguments> before_;  // of the step before, if it was launched
+    std::vector<Graph> graphs_;                       // of all groups, or left unfinished by an error
+    std::optional<StepArguments> kept_;               // of graphs_
+    std::optional<StepArguments> before_, launched_;  // of the step before and of this one, if kernels are launched one by one
 };
 
 }  // namespace dpc::kokkos

@@ -19,6 +19,8 @@ inline bool is_switched_on(const std::string& name, const std::string& meaning) 
     return word == "1";
 }
 inline bool wants_fused_net() { return is_switched_on("DPC_FUSED_NET", "fitting nets on matrix units of half precision"); }
-inline bool wants_graphs() { return is_switched_on("DPC_GRAPH", "what a step of a small system launches as one graph"); }
+inline bool wants_graphs() {
+    return is_switched_on("DPC_GRAPH", "small systems: the kernels of a step as graphs of CUDA or HIP");
+}
 
 }  // namespace dpc::kokkos

@@ -22,6 +22,7 @@ struct VendorBlas {
     static constexpr bool is_there = false;
     static constexpr const char* name = "";
     explicit VendorBlas(const ExecSpace&) {}
+    static std::size_t bytes() { return 0; }
 };
 
 #if defined(KOKKOS_ENABLE_CUDA) && defined(DPC_HAVE_CUBLAS)
@@ -32,19 +33,23 @@ public:
     static constexpr const char* name = "cuBLAS";
 
     explicit VendorBlas(const Kokkos::Cuda& space) {
+        if (wants_graphs()) {  // the library would put memory of its own into each; as much as it takes itself
+            const std::size_t n_bytes = std::size_t(space.cuda_device_prop().major >= 9 ? 32 : 8) << 20;
+            workspace_ = decltype(workspace_)(Kokkos::view_alloc(space, Kokkos::WithoutInitializing, "dpc::products"), n_bytes);
+        }
         check(cublasCreate(&handle_), "cublasCreate");
         check(cublasSetStream(handle_, space.cuda_stream()), "cublasSetStream");
         // The matrix units of doubles, which the pedantic mode leaves alone; float products in float: TF32 is a mode of its own.
         check(cublasSetMathMode(handle_, CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
-        if (wants_graphs()) {  // the library would put memory of its own into each
-            workspace_ =
-                decltype(workspace_)(Kokkos::view_alloc(space, Kokkos::WithoutInitializing, "dpc::products"), kWorkspaceBytes);
-            check(cublasSetWorkspace(handle_, workspace_.data(), kWorkspaceBytes), "cublasSetWorkspace");
+        if (workspace_.size() > 0) {
+            check(cublasSetWorkspace(handle_, workspace_.data(), workspace_.size()), "cublasSetWorkspace");
         }
     }
     ~VendorBlas() { cublasDestroy(handle_); }
     VendorBlas(const VendorBlas&) = delete;
     VendorBlas& operator=(const VendorBlas&) = delete;
+
+    std::size_t bytes() const { return workspace_.size(); }
 
     /// y (n_out, lanes) = matrix (n_out, n_in) x (n_in, lanes), rows contiguous: to a library of column-major arrays, y^T = x^T matrix^T.
     void multiply(int lanes, int n_out, int n_in, const double* x, const double* matrix, double* y) {
@@ -64,7 +69,6 @@ private:
             throw std::runtime_error(std::string(call) + " failed: " + cublasGetStatusString(status));
         }
     }
-    static constexpr std::size_t kWorkspaceBytes = std::size_t(32) << 20;  // what the library takes on Hopper
     cublasHandle_t handle_ = nullptr;
     Kokkos::View<char*, Kokkos::CudaSpace> workspace_;
 };
@@ -86,6 +90,8 @@ public:
     ~VendorBlas() { hipblasDestroy(handle_); }
     VendorBlas(const VendorBlas&) = delete;
     VendorBlas& operator=(const VendorBlas&) = delete;
+
+    static std::size_t bytes() { return 0; }
 
     void multiply(int lanes, int n_out, int n_in, const double* x, const double* matrix, double* y) {
         const double one = 1, zero = 0;
