@@ -25,7 +25,7 @@ struct CudaGraphs {
     using Executable = cudaGraphExec_t;
     static constexpr Status success = cudaSuccess;
     static const char* text(Status status) { return cudaGetErrorString(status); }
-    /// Relaxed: Kokkos allocates nothing, but by a call that any other mode refuses, in every launch of teams.
+    /// Relaxed: at every launch of teams Kokkos allocates 0 bytes, which is refused otherwise.
     static Status begin(const Space& space) { return cudaStreamBeginCapture(space.cuda_stream(), cudaStreamCaptureModeRelaxed); }
     static Status end(const Space& space, Graph* graph) { return cudaStreamEndCapture(space.cuda_stream(), graph); }
     static Status instantiate(Executable* executable, Graph graph) { return cudaGraphInstantiateWithFlags(executable, graph, 0); }
