@@ -169,7 +169,7 @@ def _number_of_threads(value: Any) -> int:
 def _number_of_gpu(value: Any) -> int | None:
     """Whether there is a GPU of this number, the evaluator says."""
     if value is not None and not (_is_whole(value) and 0 <= value <= LAST_GPU):
-        raise InputError(f"device is {value!r}: expected the number of a GPU, 0, 1, ..., or None for the first")
+        raise InputError(f"device is {value!r}: expected the number of a GPU, 0, 1, ..., or None for the one in use")
     return None if value is None else int(value)
 
 

@@ -89,7 +89,7 @@ class TestWords:
             ({"overflow": "ignore"}, 'overflow is "ignore": expected "stop" or "warn"'),
             ({"precision": "single"}, 'precision is "single": expected "double" or "mixed"'),
             ({"backend": "cuda"}, 'backend is "cuda": expected "host"'),
-            ({"device": -1}, "device is -1: expected the number of a GPU, 0, 1, ..., or None for the first"),
+            ({"device": -1}, "device is -1: expected the number of a GPU, 0, 1, ..., or None for the one in use"),
             ({"device": 0.0}, "device is 0.0: expected the number of a GPU"),
             ({"device": True}, "device is True: expected the number of a GPU"),
             ({"device": "gpu"}, "device is 'gpu': expected the number of a GPU"),
