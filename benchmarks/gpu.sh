@@ -51,7 +51,7 @@ pack_sources() {
     tar -czf "$1/kokkos.tar.gz" --exclude=unit_tests --exclude=unit_test --exclude=perf_test kokkos
     "$repository/.ci/lammps_source" "$PWD/lammps"
     "$python" "$here/gpu_trim.py" lammps "$1/lammps.tar.gz"
-    tools/bin/pip install --quiet --no-deps --prefix mpich mpich==5.0.2
+    tools/bin/pip install --quiet --no-deps --prefix mpich "mpich==$mpich_version"
     tar -czf "$1/mpich.tar.gz" --exclude='libmpi_abi*' --exclude=hydra_nameserver --exclude=hydra_persist mpich/bin mpich/include mpich/lib
     if [ -d /usr/src/googletest ]; then
         tar -czf "$1/googletest.tar.gz" --exclude=test --exclude=samples --exclude=docs -C /usr/src googletest
@@ -203,7 +203,7 @@ build_googletest() {
 tests=tests/core/kokkos_tests
 bench=benchmarks/bench_kokkos
 most_in_lammps=786432 # ten minutes are to do for all cases
-most_in_graphs=16384   # kFewGpuAtoms of dpc/kokkos/plan.hpp
+most_in_graphs=16384  # kFewGpuAtoms of dpc/kokkos/plan.hpp
 
 # The whole matrix; on a GPU the tests of that backend must be among those that ran.
 stage_test() {

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lammps_run
 import machine
 import numpy as np
-from lammps_run import START, RunError
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -102,7 +101,7 @@ def script(case: Case, style: str) -> str:
     words = f"{style} {case.words}"
     return INPUT.format(
         before=case.before,
-        start=START,
+        start=lammps_run.START,
         box=case.box,
         style=f"hybrid/overlay {words} lj/cut 4.0" if case.hybrid else words,
         coeff="dpcompressed O H" if case.hybrid else "O H",
@@ -119,20 +118,15 @@ def run(command: list[str], text: str, folder: Path, environment: dict[str, str]
     for dump in folder.glob("*.dump"):
         dump.unlink()
     (folder / "in.check").write_text(text)
-    done = subprocess.run(
-        [*command, "-in", "in.check", "-log", "none", "-nocite"],
-        cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
-    )  # fmt: skip
-    if done.returncode != 0 or "Total wall time" not in done.stdout:
-        raise RunError("\n".join((done.stdout + done.stderr).splitlines()[-8:]))
-    found = {"thermo": thermo(done.stdout)}
+    output = lammps_run.start([*command, "-in", "in.check", "-log", "none", "-nocite"], folder, environment, TIMEOUT_SECONDS)
+    found = {"thermo": thermo(output)}
     for dump in folder.glob("*.dump"):
         lines = dump.read_text().splitlines()
         n = int(lines[3])
         found[dump.stem] = np.array([line.split() for k, line in enumerate(lines) if k % (n + 9) >= 9], dtype=float)
     for word, value in (("graphs", environment.get("DPC_GRAPH")), ("fused net", environment.get("DPC_FUSED_NET"))):
-        if value and "Kokkos Cuda" in done.stdout and word not in done.stdout:
-            raise RunError(f"there are no {word} in this run")
+        if value and "Kokkos Cuda" in output and word not in output:
+            raise lammps_run.RunError(f"there are no {word} in this run")
     return found
 
 
@@ -186,7 +180,7 @@ def check(name: str, case: Case, chosen: argparse.Namespace) -> list[dict[str, A
             found = run(command, script(case, f"{style} {chosen.words}"), chosen.scratch / "kk", environment)
             row["difference"] = difference(found, references[precision])
             row["passed"] = row["difference"] <= SAME[precision]
-        except (RunError, subprocess.TimeoutExpired) as error:
+        except (lammps_run.RunError, subprocess.TimeoutExpired) as error:
             row |= {"passed": False, "error": str(error)}
         rows.append(row)
         print(line_of(row), flush=True)

@@ -182,9 +182,13 @@ def run(
     command = [str(program.lmp), "-in", script.name, "-log", "none", "-nocite"]
     if ranks > 1:
         command = [str(program.mpirun), "-n", str(ranks), *command]
-    environment = {**os.environ, **program.environment, **thread_environment(threads)}
+    return start(command, folder, {**program.environment, **thread_environment(threads)})
+
+
+def start(command: list[str], folder: Path, environment: dict[str, str], timeout: float = TIMEOUT_SECONDS) -> str:
+    """Run a LAMMPS command with these variables besides ours and return what it printed; RunError where it failed."""
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=timeout, check=False
     )
     if done.returncode != 0 or "Total wall time" not in done.stdout:
         tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])

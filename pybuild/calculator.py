@@ -37,7 +37,7 @@ NO_FPARAM, NO_APARAM = np.zeros(0), np.zeros((0, 0))
 SKIN = 0.5
 DUMMY = "X"  # ASE's symbol of atoms that are none
 MOST_THREADS = 4096
-FIRST_GPU, LAST_GPU = -1, 2**31 - 1  # for the evaluator
+ANY_GPU, LAST_GPU = -1, 2**31 - 1  # for the evaluator
 SMALLEST_VOLUME = 1e-6  # cubic angstrom, of an open cell vector in the plane of the others: nothing to relate a stress to
 # angstrom: beyond, positions have lost digits that forces need; a list by cells has more of them than can be counted; and, where
 # another direction is periodic, more than anybody waits for
@@ -83,8 +83,8 @@ def evaluate(
     "kokkos_serial", "kokkos_openmp" or "gpu"; neighbors: where an atom has more than sel, "trained" keeps those that the trained
     model keeps, "all" all of them, smoothly; fparam (n_fparam,), aparam (n, n_aparam): frame and atomic parameters of a
     model that takes some; device, with backend "gpu": which GPU, from 0 as the driver counts those that the process sees
-    (CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES), None: the one in use, or the first. A
-    process computes on one GPU and refuses others from then on.
+    (CUDA_VISIBLE_DEVICES, HIP_VISIBLE_DEVICES), None: the one in use, or the first. A process computes on one GPU and refuses
+    others from then on.
 
     Pairs beyond the table are no error here: they, pairs closer than the training data and atoms with more neighbours than sel
     are counted in Result.overflow. Raises FormatError or ModelError for a file that is no sound table file; InputError for arrays
@@ -146,7 +146,7 @@ def _make_evaluator(model: Any, n_threads: int, precision: str, backend: str, ne
             f'device is {number}, the number of a GPU, but backend is "{backend}": set backend="gpu", or device=None'
         )
     return _core().Evaluator(
-        model, _number_of_threads(n_threads), precision, backend, FIRST_GPU if number is None else number, neighbors=neighbors
+        model, _number_of_threads(n_threads), precision, backend, ANY_GPU if number is None else number, neighbors=neighbors
     )
 
 

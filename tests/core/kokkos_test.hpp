@@ -92,11 +92,15 @@ struct Step {
         compute(evaluator, Inputs{x.data(), units}, x.size() / 3, with_atoms);
     }
     void compute(Evaluator& evaluator, const Inputs& inputs, std::size_t n, bool with_atoms = true) {
+        compute(evaluator, inputs, n, with_atoms, with_atoms, {});
+    }
+    void compute(Evaluator& evaluator, const Inputs& inputs, std::size_t n, bool with_energies, bool with_virials,
+                 const Measures& measures) {
         forces.assign(3 * n, kForce);
         atom_energy.assign(n, kAtomEnergy);
         atom_virial.assign(9 * n, kAtomVirial);
-        totals = evaluator.compute(
-            inputs, {forces.data(), with_atoms ? atom_energy.data() : nullptr, with_atoms ? atom_virial.data() : nullptr});
+        totals = evaluator.compute(inputs, {forces.data(), with_energies ? atom_energy.data() : nullptr,
+                                            with_virials ? atom_virial.data() : nullptr, nullptr, measures});
         overflow = evaluator.overflow();
     }
 };

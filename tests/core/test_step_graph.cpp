@@ -75,15 +75,8 @@ protected:
     private:
         Step evaluate(Evaluator& evaluator, const dpc::Inputs& inputs, Atoms atoms, const dpc::Measures& measures) const {
             Step step;
-            const std::size_t n = system_.types.size();
-            step.forces.assign(3 * n, Step::kForce);
-            step.atom_energy.assign(n, Step::kAtomEnergy);
-            step.atom_virial.assign(9 * n, Step::kAtomVirial);
-            const bool energies = atoms == Atoms::energies || atoms == Atoms::both;
-            const bool virials = atoms == Atoms::virials || atoms == Atoms::both;
-            step.totals = evaluator.compute(inputs, {step.forces.data(), energies ? step.atom_energy.data() : nullptr,
-                                                     virials ? step.atom_virial.data() : nullptr, nullptr, measures});
-            step.overflow = evaluator.overflow();
+            step.compute(evaluator, inputs, system_.types.size(), atoms == Atoms::energies || atoms == Atoms::both,
+                         atoms == Atoms::virials || atoms == Atoms::both, measures);
             return step;
         }
 

@@ -106,8 +106,7 @@ public:
         }
         factors_ = factors;
         const Pass pass{model_, centres_, plan_, is_close_.data(), fparam_gradient != nullptr ? first_layer_.data() : nullptr};
-        const std::size_t at_once = together(pass), n_groups = (plan_.chunks.size() + at_once - 1) / at_once;
-        graphs_.start(can_be_kept(pass) ? std::make_optional(arguments_of(x, units, output)) : std::nullopt, n_groups);
+        graphs_.start(can_be_kept(pass) ? std::make_optional(arguments_of(x, units, output)) : std::nullopt, count_groups(pass));
         evaluate(pass, x, list, units, output);
         const StepSums sums = collect(pass, x, units, output);
         graphs_.end();
@@ -168,6 +167,8 @@ private:
     WorkerSums clear_worker_sums(const Output& output);
     Chunk chunk_of(const Pass& pass, std::size_t c, const ScratchArrays<Real>& arrays) const;
     std::size_t together(const Pass& pass) const;
+    /// Of chunks that are evaluated at once.
+    std::size_t count_groups(const Pass& pass) const { return (pass.plan.chunks.size() + together(pass) - 1) / together(pass); }
     bool is_measured(const Pass& pass) const { return watch_.is_on() || measures_neighbours_ || pass.first_layer != nullptr; }
     bool can_be_kept(const Pass& pass) const;
     template <class Positions, class Output>
@@ -459,9 +460,8 @@ StepSums Evaluator<ExecSpace, Real>::collect(const Pass& pass, const Positions& 
         "dpc::sum_energies", Range(space_, 0, pass.centres.n_centres()),
         SumCentreEnergies<Output>{energies_.data(), pass.centres.centres(), pass.is_close, output, units.energy, factors_},
         at(&device->energy));
-    const std::size_t n_chunks = pass.plan.chunks.size(), at_once = together(pass), n_sums = (n_chunks + at_once - 1) / at_once;
-    Kokkos::parallel_reduce("dpc::add_chunks", Range(space_, 0, static_cast<int>(n_sums)), CollectChunks{chunk_sums_.data()},
-                            at(&device->chunks));
+    Kokkos::parallel_reduce("dpc::add_chunks", Range(space_, 0, static_cast<int>(count_groups(pass))),
+                            CollectChunks{chunk_sums_.data()}, at(&device->chunks));
     Kokkos::parallel_reduce("dpc::find_not_finite", Range(space_, 0, n_all_), FindNotFinite<Positions>{x},
                             Kokkos::Min<int, Memory>(at(&device->not_finite)));
     Kokkos::deep_copy(space_, host_sums_, step_sums_);
