@@ -20,17 +20,19 @@ test-python: .venv/installed  ## all tests but those in C++
 
 # With DPC_KOKKOS_ROOT, where a Kokkos is installed, the Kokkos evaluator is tested as well (docs/kokkos.md; .ci/kokkos makes one).
 CMAKE_CORE_TESTS := $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
-    -DDPC_BUILD_TESTS=ON -DDPC_BUILD_LAMMPS=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo
+    -DDPC_BUILD_TESTS=ON -DDPC_BUILD_LAMMPS=OFF -DCMAKE_BUILD_TYPE=Release
+# Side by side; threads that wait for each other leave their core to other tests.
+RUN_CORE_TESTS := OMP_WAIT_POLICY=passive $(BIN)/ctest --output-on-failure --parallel $(shell nproc)
 
 test-core: .venv/installed  ## C++ tests (GoogleTest: the system's, or fetched into the build folder)
 	$(CMAKE_CORE_TESTS) -B build/tests -DDPC_KOKKOS=$(if $(DPC_KOKKOS_ROOT),own -DKokkos_ROOT=$(DPC_KOKKOS_ROOT),off)
 	$(BIN)/cmake --build build/tests
-	$(BIN)/ctest --test-dir build/tests --output-on-failure --parallel $(shell nproc)
+	$(RUN_CORE_TESTS) --test-dir build/tests
 
 test-core-checked: .venv/installed  ## the Kokkos tests with the Kokkos at DPC_KOKKOS_CHECKED_ROOT, which has bounds checks
 	$(CMAKE_CORE_TESTS) -B build/tests-checked -DDPC_KOKKOS=own -DKokkos_ROOT=$(DPC_KOKKOS_CHECKED_ROOT)
 	$(BIN)/cmake --build build/tests-checked --target kokkos_tests kokkos_at_exit
-	$(BIN)/ctest --test-dir build/tests-checked --output-on-failure --parallel $(shell nproc) --tests-regex Kokkos --no-tests=error
+	$(RUN_CORE_TESTS) --test-dir build/tests-checked --tests-regex Kokkos --no-tests=error
 
 bench: .venv/installed  ## speed against the peers that are installed, see benchmarks/README.md
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python benchmarks/bench_lammps.py

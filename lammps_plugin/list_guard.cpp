@@ -144,8 +144,11 @@ private:
     }
 
     /// One atom's bonded partners: does a factor of 0 take one of them, if it is part of the model,
-    /// out of the list?
+    /// out of the list? An atom of a template may have some.
     bool loses_special(int i) const {
+        if (atom_.molecular == Atom::TEMPLATE) {
+            return atom_.molindex[i] >= 0;
+        }
         for (int k = 0; k < atom_.nspecial[i][2]; k++) {
             const int level = k < atom_.nspecial[i][0] ? 1 : k < atom_.nspecial[i][1] ? 2 : 3;
             const int j = neighbor_.special_flag[level] ? -1 : atom_.map(atom_.special[i][k]);
@@ -162,9 +165,6 @@ private:
             "in the same run needs 0";
         if (!drops_special()) {
             return {};
-        }
-        if (atom_.molecular == Atom::TEMPLATE) {
-            return text("special_bonds with a factor of 0 hides bonded neighbours from the model.", kRemedy);
         }
         for (int i = 0; i < atom_.nlocal; i++) {
             if (present(i) && loses_special(i)) {

@@ -67,6 +67,59 @@ def test_special_bonds_outside_the_model(lammps: Lammps, molecules: System, smal
     assert np.abs(run.dump("forces.dump")[molecules.types == 1]).max() > 0
 
 
+MOLECULE = """a pair of H
+
+2 atoms
+1 bonds
+
+Coords
+
+1 0 0 0
+2 0 0 0.8
+
+Types
+
+1 3
+2 3
+
+Bonds
+
+1 1 1 2
+
+Special Bond Counts
+
+1 1 0 0
+2 1 0 0
+
+Special Bonds
+
+1 2
+2 1
+"""
+
+
+@pytest.mark.parametrize("pair", ["NULL", "H"])
+def test_bonds_of_a_template(pair: str, lammps: Lammps, water: System, small: Path) -> None:
+    """Beside oxygen atoms of the model, which belong to no template, a pair of one: outside the model, or in it."""
+    (lammps.folder / "pair.mol").write_text(MOLECULE)
+    oxygen = replace(water, names=("O", "H", "H")).subset(water.types == 1)
+    oxygen.write(lammps.folder / "oxygen.data")
+    style, coeff = lammps.style(small, "overflow warn"), f"* * O NULL {pair}"
+    plain = lammps.run(setup("oxygen.data", style, coeff) + static("plain.dump"))
+    x, y, z = box = np.diag(oxygen.cell)
+    made = [f"region box block 0 {x:.17g} 0 {y:.17g} 0 {z:.17g}", "create_box 3 box bond/types 1", "mass * 1", "bond_coeff *"]
+    made += ["create_atoms 1 single {:.17g} {:.17g} {:.17g} units box".format(*r) for r in oxygen.positions % box]
+    made += ["create_atoms 0 single 1 1 1 mol pair 4711 units box"]
+    script = setup("oxygen.data", style, coeff, atom_style="template pair\nbond_style zero").replace(
+        "read_data oxygen.data", "\n".join(made)
+    )
+    run = lammps.run("molecule pair pair.mol\n" + script + static(), check=pair == "NULL")
+    if pair == "NULL":
+        np.testing.assert_allclose(run.dump("forces.dump")[: len(oxygen)], plain.dump("plain.dump"), rtol=0, atol=1e-12)
+    else:
+        assert "special_bonds with a factor of 0 hides bonded neighbours of atom" in run.errors[0]
+
+
 RULES = {
     "exclude type 1 2": "neigh_modify exclude type 1 2 hides",
     "exclude group some other": "neigh_modify exclude group some other hides",

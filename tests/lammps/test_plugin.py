@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lammps_runs import Lammps, System, program, setup, static
 from plugin_builds import LOADER, PAIR, build_loader, installed_folder, run_bare, running
@@ -35,6 +36,34 @@ def test_link_to_the_loader(lammps: Lammps, water: System, small: Path, plugin_f
     """The pair style is found beside the file that a link points to."""
     (lammps.folder / LOADER).symlink_to(plugin_folder / LOADER)
     assert "energy:" in run_bare(lammps, f"plugin load ./{LOADER}\n" + setup("water.data", f"dpcompressed {small}") + static())
+
+
+IN_PYTHON = """
+from mpi4py import MPI  # opens the MPI of the Python environment
+from lammps import lammps
+
+run = lammps(cmdargs=["-log", "none", "-screen", "none"])
+run.file("in.lammps")
+energy, forces = run.get_thermo("pe"), run.gather_atoms("f", 1, 3)
+if MPI.COMM_WORLD.rank == 0:
+    print(repr(energy), sum(x * x for x in forces), MPI.COMM_WORLD.size)
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_lammps_in_python(ranks: int, lammps: Lammps, water: System, small: Path, small_reference: dict) -> None:
+    """As docs/lammps.md has it: no variable of the environment says where MPI and the plugin are."""
+    pytest.importorskip("mpi4py", reason="mpi4py brings the MPI of LAMMPS as a library")
+    (lammps.folder / "in.lammps").write_text(setup("water.data", f"dpcompressed {small}", "* * O H") + "run 0\n")
+    (lammps.folder / "run.py").write_text(IN_PYTHON)
+    environment = {name: value for name, value in os.environ.items() if name not in ("LAMMPS_PLUGIN_PATH", "LD_LIBRARY_PATH")}
+    command = [program("mpirun"), "-n", str(ranks), sys.executable, "run.py"]
+    done = subprocess.run(command, cwd=lammps.folder, env=environment, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    energy, squares, size = done.stdout.split()
+    assert int(size) == ranks
+    np.testing.assert_allclose(float(energy), small_reference["energy0"], rtol=1e-10)
+    np.testing.assert_allclose(float(squares), (small_reference["forces0"] ** 2).sum(), rtol=1e-8)
 
 
 OTHER_PLUGIN = "void lammpsplugin_init(void *lammps, void *handle, void *reg) { (void)lammps; (void)handle; (void)reg; }"
