@@ -12,17 +12,19 @@ SOURCES := CMakeLists.txt pyproject.toml $(shell find core cmake cython_ext lamm
 demo: .venv/package  ## compress the shipped water model, run MD with it, print speed, drift and table error
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python examples/demo.py
 
+# Threads that wait for each other leave their core to what runs beside them.
+PATIENT := OMP_WAIT_POLICY=passive
+
 test: test-core test-python  ## all tests
 
 # From tests/, where no pybuild lies beside: the installed one, with its compiled module, is tested.
 test-python: .venv/installed  ## all tests but those in C++
-	cd tests && ../$(BIN)/pytest python lammps
+	cd tests && $(PATIENT) ../$(BIN)/pytest python lammps
 
 # With DPC_KOKKOS_ROOT, where a Kokkos is installed, the Kokkos evaluator is tested as well (docs/kokkos.md; .ci/kokkos makes one).
 CMAKE_CORE_TESTS := $(BIN)/cmake -S . -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
     -DDPC_BUILD_TESTS=ON -DDPC_BUILD_LAMMPS=OFF -DCMAKE_BUILD_TYPE=Release
-# Side by side; threads that wait for each other leave their core to other tests.
-RUN_CORE_TESTS := OMP_WAIT_POLICY=passive $(BIN)/ctest --output-on-failure --parallel $(shell nproc)
+RUN_CORE_TESTS := $(PATIENT) $(BIN)/ctest --output-on-failure --parallel $(shell nproc)
 
 test-core: .venv/installed  ## C++ tests (GoogleTest: the system's, or fetched into the build folder)
 	$(CMAKE_CORE_TESTS) -B build/tests -DDPC_KOKKOS=$(if $(DPC_KOKKOS_ROOT),own -DKokkos_ROOT=$(DPC_KOKKOS_ROOT),off)
