@@ -51,6 +51,8 @@ bench-all: .venv/installed  ## all benchmarks of the README, their results, and 
 	$(RUN_BENCHMARK)bench_lammps.py --systems water copper --atoms 1536 --neighbours every10 default --output $(RESULTS)/cpu_neighbours.json
 	$(RUN_BENCHMARK)bench_lammps.py --systems water --atoms 12288 --parallel 1x1 2x1 1x2 --only 'dpcompressed double' 'dpcompressed mixed' \
 	    --output $(RESULTS)/cpu_parallel.json
+	$(RUN_BENCHMARK)bench_kinds.py --cache build/kinds --output $(RESULTS)/kinds.json
+	$(RUN_BENCHMARK)bench_core.py --kinds build/kinds --output $(RESULTS)/kinds_stages.json
 	$(RUN_BENCHMARK)bench_deviation.py --output $(RESULTS)/deviation.json
 	$(RUN_BENCHMARK)tradeoff.py --output $(RESULTS)/tradeoff.json
 	$(RUN_BENCHMARK)bench_core.py --output $(RESULTS)/cpu_stages.json

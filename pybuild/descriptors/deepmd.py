@@ -72,8 +72,14 @@ def slot_statistics(variables: Tree, n_types: int, n_slots: int, n_components: i
             raise ReadError(
                 f"descriptor statistics {name} have shape {array.shape}, must be ({n_types}, {n_slots}, {n_components})"
             )
-        if not np.isfinite(array).all():
-            raise ReadError(f"descriptor statistics {name} hold numbers that are not finite")
+        finite = np.isfinite(array).all(axis=(1, 2))
+        if not finite.all():
+            listed = ", ".join(map(str, np.flatnonzero(~finite)))
+            raise ReadError(
+                f"descriptor statistics {name} hold numbers that are not finite, for type number {listed} (from 0): DeePMD-kit's "
+                "TensorFlow back end writes these for types that the training data lack, and has no energy for them; train with a "
+                "type_map without them"
+            )
         if (array != array[:, :1, :]).any():  # computed once per type and copied to its slots: the very same numbers
             raise unsupported(
                 f"a descriptor whose {name} differ between the slots of one type", "statistics per slot in the table file"

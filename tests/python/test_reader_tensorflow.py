@@ -260,6 +260,27 @@ def test_silu(tmp_path, scaled):
     assert {layer.activation.name for layer in model.descriptors[0].nets[1].layers} == {"silu"}
 
 
+def test_silut(tmp_path):
+    """As in DeePMD-kit's graphs: where(x < T, x sigmoid(x), ...). Energies: test_reader_tensorflow_types.py."""
+    model = read_model(FOLDER / "silut.pb")
+    assert {layer.activation.parameter for net in model.descriptors[0].nets for layer in net.layers} == {3.0}
+    assert {layer.activation.parameter for net in model.fitting.nets for layer in net.layers[:-1]} == {0.05}
+    nodes = nodes_of("silut")
+    (threshold,) = (n for n in nodes if n["name"] == "layer_0_type_0/Less/y")
+    other = gw.constant(threshold["name"], np.array(0.06), as_list=True)
+    with pytest.raises(UnsupportedModel, match="operation 'layer_0_type_0/Less', which is not that of silut"):
+        read_model(write(tmp_path / "m.pb", replaced(nodes, other)))
+
+
+def test_more_than_silu(tmp_path):
+    """What else takes the sums of a layer is looked at."""
+    nodes = nodes_of("silut")
+    for made in nodes:
+        made["op"] = {"Less": "Greater"}.get(made["op"], made["op"])
+    with pytest.raises(UnsupportedModel, match="by the operations Greater, Sigmoid"):
+        read_model(write(tmp_path / "m.pb", nodes))
+
+
 def test_an_unknown_activation(tmp_path):
     nodes = nodes_of(RADIAL)
     for made in nodes:

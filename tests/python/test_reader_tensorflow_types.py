@@ -269,15 +269,20 @@ def test_constants_that_do_not_fit(name, tmp_path):
     assert outcomes == {"a model", str(tmp_path / "m.pb")}
 
 
-# Several descriptors
+# Several descriptors, and options
 
 HYBRIDS = SLOTS, SHARED = "hybrid-se_a_tebd-se_e2_r", "hybrid-se_atten-two"
+# A fitting net of named layers that all types share; a switch of the type embedding that has ended where it begins.
+OPTIONS = "layer_name-se_a_tebd", "rcut_smth_0-se_atten_v2"
+SILUT, RADIAL_PAIRS = "silut", "se_e2_r-two_side-exclude"
 
 
-@pytest.mark.parametrize("name", HYBRIDS)
-def test_a_hybrid(name):
-    """The type embedding stands behind the numbers of all members, once; more neighbours than the smooth one has slots for."""
-    model, data = read_model(FOLDER / f"{name}.pb"), np.load(FOLDER / f"{name}.npz")
+@pytest.mark.parametrize("file", [*(f"{name}.pb" for name in (*HYBRIDS, *OPTIONS, SILUT, RADIAL_PAIRS)), f"{RADIAL_PAIRS}.dp"])
+def test_trained_models(file):
+    """Of hybrids the type embedding stands behind the numbers of all members, once; more neighbours than the smooth one has slots
+    for. Of excluded pairs with nets of their own a tree has nets of zeros, whose softplus is not 0."""
+    name = file.rpartition(".")[0]
+    model, data = read_model(FOLDER / file), np.load(FOLDER / f"{name}.npz")
     assert_energies(model, name)
     for k, (positions, types, cell, _) in enumerate(structures(name)):
         found = reference.evaluate(model, positions, types, cell)
@@ -286,8 +291,8 @@ def test_a_hybrid(name):
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
-@pytest.mark.parametrize("name", HYBRIDS)
-def test_tables_of_a_hybrid(name, backend, tmp_path):
+@pytest.mark.parametrize("name", [*HYBRIDS, *OPTIONS, SILUT])
+def test_tables_of_trained_models(name, backend, tmp_path):
     pytest.importorskip("pybuild._core", reason="the compiled evaluator")
     write_tables(tmp_path / "t.bin", build(read_model(FOLDER / f"{name}.pb"), 0.9).tables)
     data = np.load(FOLDER / f"{name}.npz")

@@ -40,7 +40,7 @@ def make(tree: Tree, n_types: int) -> SeE2A:
     if is_strip(tree):
         gate = _gates(tree, n_types)
         if tree["smooth_type_embedding"]:
-            gates = gate[:n_types, :n_types]
+            gates = None if tree["switch_radius"] == 0.0 else gate[:n_types, :n_types]  # 1 - (1 - 0)^3: all are shut
         else:
             nets = _for_pairs(tree, n_types, lambda a, b: scaled(nets[a, b], 1.0 + gate[a, b]))
     padding = _padding(tree, nets, -mean / std[:, 0])

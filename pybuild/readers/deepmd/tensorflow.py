@@ -213,10 +213,10 @@ def _one_descriptor(member: Member, options: dict[Any, Any] | None, alone: bool)
 
 def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -> Tree:
     """The parts "fitting" and "@variables" of the tree."""
-    mixed = graph.is_constant(f"layer_0{branch}/matrix") or graph.is_constant(f"final_layer{branch}/matrix")
-    tails = [branch] if mixed else [f"_type_{t}{branch}" for t in range(n_types)]
     options = script.get("fitting_net") if not branch else script["fitting_net_dict"].get(branch[1:])
     shared = options.get("layer_name") if isinstance(options, dict) else None
+    mixed = graph.is_constant(f"{_layers(graph, branch, shared)[0]}/matrix")
+    tails = [branch] if mixed else [f"_type_{t}{branch}" for t in range(n_types)]
     scopes = [_layers(graph, tail, shared) for tail in tails]
     attributes = f"fitting_attr{branch}/"
     bias = _per_type(graph, f"{attributes}t_bias_atom_e", n_types, 0.0)

@@ -63,21 +63,24 @@ def activation(graph: Graph, matrix: str, bias: str) -> str:
     additions = (user for user in graph.users.get(product.name, []) if user.op in ADDITIONS and biases & set(user.inputs))
     sums = next(additions, product)
     users = graph.users.get(sums.name, [])
-    for user in users:
-        if user.op == "Pow":
-            return _gelu(graph, user)
-        if user.op == "Mul" and _is_silu(graph, sums, user):
-            return "silu"
     found = {ACTIVATIONS[user.op] for user in users if user.op in ACTIVATIONS}
     if "softplus" in found:  # whose gradient is a sigmoid
         found -= {"sigmoid"}
-    if len(found) == 1:
-        return found.pop()
-    unknown = {user.op for user in users} - PLAIN_USERS
-    if found or unknown:
+    known = set(ACTIVATIONS) | PLAIN_USERS
+    for user in users:
+        if user.op == "Pow":
+            found, known = {_gelu(graph, user)}, known | {"Pow"}
+            break
+        if user.op == "Less":
+            found, known = {_silut(graph, sums, user)}, known | {"Less"}
+            break
+        if user.op == "Mul" and _is_silu(graph, sums, user):
+            found = {"silu"}
+    unknown = {user.op for user in users if "Grad" not in user.op} - known
+    if len(found) > 1 or unknown:
         listed = ", ".join(sorted(unknown | {user.op for user in users if user.op in ACTIVATIONS}))
         raise unsupported(f"the activation after '{matrix}' by the operations {listed}", "another activation")
-    return "linear"
+    return found.pop() if found else "linear"
 
 
 def _copies(graph: Graph, name: str) -> list[str]:
@@ -109,6 +112,20 @@ def _is_silu(graph: Graph, sums: Node, product: Node) -> bool:
     """x sigmoid(x): the product takes the sums and their sigmoid, which may be that of 1 times the sums."""
     sigmoids = [graph.nodes[name] for name in product.inputs if name in graph.nodes and graph.nodes[name].op == "Sigmoid"]
     return any(_argument(graph, sigmoid.inputs[0]) == sums.name for sigmoid in sigmoids if sigmoid.inputs)
+
+
+def _silut(graph: Graph, sums: Node, less: Node) -> str:
+    """x sigmoid(x) where x < T, and tanh(c (x - T)) + T sigmoid(T) beyond it: c follows from T, DeePMD-kit's threshold."""
+    thresholds = {
+        scalar(graph, user.inputs[1])
+        for user in graph.users.get(sums.name, [])
+        if user.op in ("Less", "Sub") and len(user.inputs) == 2 and user.inputs[0] == sums.name
+    }
+    selects = (user for user in graph.users.get(less.name, []) if user.op in ("Select", "SelectV2") and len(user.inputs) == 3)
+    below = [graph.nodes[select.inputs[1]] for select in selects if select.inputs[1] in graph.nodes]
+    if len(thresholds) == 1 and None not in thresholds and below and all(_is_silu(graph, sums, node) for node in below):
+        return f"silut:{thresholds.pop()!r}"
+    raise unsupported(f"an activation with the operation '{less.name}', which is not that of silut", "another activation")
 
 
 def _argument(graph: Graph, name: str) -> str:

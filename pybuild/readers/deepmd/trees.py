@@ -253,7 +253,8 @@ def _set_descriptor_rules(descriptor: Tree, n_types: int) -> None:
     if _has_types(descriptor):
         descriptor["padding_type"] = n_types
     else:
-        descriptor["exclusion"] = "section"
+        nets = get.mapping(descriptor.get("embeddings") or {}, "model.descriptor.embeddings")
+        descriptor["exclusion"] = "absent" if nets.get("ndim") == 2 else "section"  # 2: a net for each pair of types
     if {"rcut", "rcut_smth"} <= descriptor.keys():
         outer, inner = (np.float32(get.number(descriptor[key], f"model.descriptor.{key}")) for key in ("rcut", "rcut_smth"))
         descriptor |= {"rcut": float(inner) + float(outer - inner), "rcut_smth": float(inner)}

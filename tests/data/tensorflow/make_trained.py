@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Makes the hybrid-*.pb and table-*.pb of this folder with DeePMD-kit (3.2.0, TensorFlow back end) and its results: models of
-several descriptors with one type embedding, or with a pair table, as they are after one step of a training on made-up forces.
+"""Makes those graphs of this folder that make_graphs.py does not, with DeePMD-kit (3.2.0, TensorFlow back end) and its results:
+models as they are after one step of a training on made-up forces. Of RADIAL_PAIRS there is also the tree that it converts to.
 
-    python make_hybrids.py DP [NAME ...]       DP: the program dp; run with the Python that has it
+    python make_trained.py DP [NAME ...]       DP: the program dp; run with the Python that has it
 """
 
 import json
@@ -21,21 +21,49 @@ from make_graphs import stripped, structure  # noqa: E402
 ANGULAR = {"type": "se_e2_a", "rcut": 3.4, "rcut_smth": 0.5, "sel": [20, 12], "neuron": [3, 6], "axis_neuron": 2, "seed": 1}
 RADIAL = {"type": "se_e2_r", "rcut": 4.0, "rcut_smth": 1.0, "sel": [40, 20], "neuron": [4, 8], "seed": 2}
 SHARED = {"neuron": [3, 6], "attn_layer": 0, "set_davg_zero": False, "seed": 3}
+TYPES = {"type_embedding": {"neuron": [2, 4], "resnet_dt": False, "seed": 1}}
+TABLE = {"use_srtab": "table.txt", "smin_alpha": 0.2, "sw_rmin": 1.3, "sw_rmax": 1.9}
+RADIAL_PAIRS = "se_e2_r-two_side-exclude"
+
+
+def model(descriptor, fitting=(), **options):
+    """The model's section of a training script."""
+    net = {"neuron": [8, 8], "resnet_dt": True, "seed": 1} | dict(fitting)
+    return {"type_map": ["A", "B"], "descriptor": descriptor, "fitting_net": net} | options
+
+
 MODELS = {
     # Slots of each type; the last member does not see the embedding.
-    "hybrid-se_a_tebd-se_e2_r": [ANGULAR, RADIAL],
+    "hybrid-se_a_tebd-se_e2_r": model({"type": "hybrid", "list": [ANGULAR, RADIAL]}, **TYPES),
     # Slots that all types share: a smooth one with fewer than there are neighbours;
     # then one with an axis and an exclusion of its own.
-    "hybrid-se_atten-two": [
-        SHARED | {"type": "se_atten_v2", "rcut": 3.4, "rcut_smth": 0.5, "sel": 24, "axis_neuron": 2},
-        SHARED | {
-            "type": "se_atten", "rcut": 4.0, "rcut_smth": 1.0, "sel": 40, "axis_neuron": 3, "tebd_input_mode": "concat",
-            "exclude_types": [[0, 1]],
+    "hybrid-se_atten-two": model(
+        {
+            "type": "hybrid",
+            "list": [
+                SHARED | {"type": "se_atten_v2", "rcut": 3.4, "rcut_smth": 0.5, "sel": 24, "axis_neuron": 2},
+                SHARED | {
+                    "type": "se_atten", "rcut": 4.0, "rcut_smth": 1.0, "sel": 40, "axis_neuron": 3, "tebd_input_mode": "concat",
+                    "exclude_types": [[0, 1]],
+                },
+            ],
         },
-    ],
-    "table-se_atten": [SHARED | {"type": "se_atten", "rcut": 3.4, "rcut_smth": 0.5, "sel": 24, "axis_neuron": 2}],
+        **TYPES,
+    ),
+    "table-se_atten": model(
+        SHARED | {"type": "se_atten", "rcut": 3.4, "rcut_smth": 0.5, "sel": 24, "axis_neuron": 2}, **TYPES, **TABLE
+    ),
+    # The threshold by default, and one that most sums of the fitting net are beyond.
+    "silut": model(ANGULAR | {"activation_function": "silut"}, {"activation_function": "silut:0.05"}),
+    # Layers with names, of the fitting net that all types share.
+    "layer_name-se_a_tebd": model(ANGULAR, {"layer_name": ["first", "second", "last"]}, **TYPES),
+    # A switch of the type embedding that begins at 0, where it has ended.
+    "rcut_smth_0-se_atten_v2": model(
+        SHARED | {"type": "se_atten_v2", "rcut": 3.4, "rcut_smth": 0.0, "sel": 40, "axis_neuron": 2}, **TYPES
+    ),
+    # softplus is not 0 at 0, as nets of excluded pairs are in a tree.
+    RADIAL_PAIRS: model(RADIAL | {"type_one_side": False, "exclude_types": [[0, 1]], "activation_function": "softplus"}),
 }  # fmt: skip
-TABLE = {"use_srtab": "table.txt", "smin_alpha": 0.2, "sw_rmin": 1.3, "sw_rmax": 1.9}
 
 
 def write_table(path):
@@ -57,16 +85,10 @@ def write_data(folder):
         np.save(folder / "set.000" / f"{name}.npy", values)
 
 
-def trained(dp, members, folder):
+def trained(dp, section, folder):
     """The frozen graph."""
     script = {
-        "model": {
-            "type_map": ["A", "B"],
-            "type_embedding": {"neuron": [2, 4], "resnet_dt": False, "seed": 1},
-            "descriptor": {"type": "hybrid", "list": members} if len(members) > 1 else members[0],
-            "fitting_net": {"neuron": [8, 8], "resnet_dt": True, "seed": 1},
-        }
-        | (TABLE if len(members) == 1 else {}),
+        "model": section,
         "learning_rate": {"type": "exp", "start_lr": 1e-3, "stop_lr": 1e-8, "decay_steps": 100},
         "loss": {"type": "ener"},
         "training": {"training_data": {"systems": ["data"], "batch_size": 1}, "numb_steps": 1, "seed": 1},
@@ -85,9 +107,11 @@ def main():
             folder = Path(work)
             write_data(folder / "data")
             write_table(folder / "table.txt")
-            model = trained(sys.argv[1], MODELS[name], folder)
-            (HERE / f"{name}.pb").write_bytes(graph_writer.encode(stripped(graph_writer.parse(model.read_bytes()))))
-            found, evaluator = {}, DeepPot(str(model))
+            graph = trained(sys.argv[1], MODELS[name], folder)
+            (HERE / f"{name}.pb").write_bytes(graph_writer.encode(stripped(graph_writer.parse(graph.read_bytes()))))
+            if name == RADIAL_PAIRS:
+                subprocess.run([sys.argv[1], "convert-backend", graph, HERE / f"{name}.dp"], check=True)
+            found, evaluator = {}, DeepPot(str(graph))
             for k in range(2):
                 positions, types, cell = structure(k)
                 said = evaluator.eval(positions.reshape(1, -1), cell.reshape(1, 9), types.tolist(), atomic=True)
