@@ -77,8 +77,8 @@ def slot_statistics(variables: Tree, n_types: int, n_slots: int, n_components: i
             listed = ", ".join(map(str, np.flatnonzero(~finite)))
             raise ReadError(
                 f"descriptor statistics {name} hold numbers that are not finite, for type number {listed} (from 0): DeePMD-kit's "
-                "TensorFlow back end writes these for types that the training data lack, and has no energy for them; train with a "
-                "type_map without them"
+                "TensorFlow back end writes these for types that the training data lack, and has no energy for them; train with "
+                "a type_map without them"
             )
         if (array != array[:, :1, :]).any():  # computed once per type and copied to its slots: the very same numbers
             raise unsupported(
