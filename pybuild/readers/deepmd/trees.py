@@ -239,8 +239,8 @@ def _round_gelu(tree: Any) -> None:
 
 
 def _set_descriptor_rules(descriptor: Tree, n_types: int) -> None:
-    """TensorFlow's: excluded sections vanish, slots that all types share have the zero embedding where they are empty, and radii
-    are float32 numbers, as is their difference."""
+    """TensorFlow's: excluded sections vanish, with a net for each pair of types their slots, too; slots that all types share have
+    the zero embedding where they are empty; radii are float32 numbers, as is their difference."""
     if isinstance(descriptor.get("list"), list):
         for inner in descriptor["list"]:
             _set_descriptor_rules(get.mapping(inner, "model.descriptor.list"), n_types)
@@ -254,7 +254,7 @@ def _set_descriptor_rules(descriptor: Tree, n_types: int) -> None:
         descriptor["padding_type"] = n_types
     else:
         nets = get.mapping(descriptor.get("embeddings") or {}, "model.descriptor.embeddings")
-        descriptor["exclusion"] = "absent" if nets.get("ndim") == 2 else "section"  # 2: a net for each pair of types
+        descriptor["exclusion"] = "absent" if nets.get("ndim") == 2 else "section"
     if {"rcut", "rcut_smth"} <= descriptor.keys():
         outer, inner = (np.float32(get.number(descriptor[key], f"model.descriptor.{key}")) for key in ("rcut", "rcut_smth"))
         descriptor |= {"rcut": float(inner) + float(outer - inner), "rcut_smth": float(inner)}
