@@ -15,6 +15,7 @@ from ..model.net import Layer, Net, Skip
 from ..model.piecewise import Piecewise
 
 Tree = dict[str, Any]
+WHOLE = 1e-3  # of a number of steps: what float32 leaves of it
 STRIDES = (20, 10, 5, 2)  # of the knots of a table in float32 that are kept
 ROUNDINGS = 4  # of float32, that two of its numbers may differ by
 SUPPORTED = "energy models with se_e2_a, se_e2_r, se_e3, se_e3_tebd, dpa1 without attention, or a hybrid, and fitting net ener"
@@ -109,6 +110,12 @@ def function_of_table(coef: Array, info: Array, symmetric: bool) -> Piecewise:
         raise ReadError(f"a table from {lower} to {upper} and {end} in steps of {fine} and {coarse}; the file is damaged")
     # float32 steps are decimal numbers, too: 0.1 in float32 adds up to an error of 1e-6 over 300 steps.
     fine, coarse = (float(str(np.float32(step))) if info.dtype == np.float32 else step for step in (fine, coarse))
+    if not _is_whole((upper - lower) / fine) or (symmetric and not _is_whole((lower + end) / coarse)):
+        raise unsupported(
+            f"a table from {lower:g} to {upper:g} and {end:g} in steps of {fine:g} and {coarse:g}, no whole numbers of steps, "
+            "of which DeePMD-kit takes wrong rows, so that its own energies are not those of the model,",
+            "the uncompressed model",
+        )
     n_before = round((lower + end) / coarse) if symmetric else 0
     n_fine = min(rows, round((upper - lower) / fine))
     if abs(rows - n_before - n_fine - round((end - upper) / coarse)) > 1:  # a whole number of steps, rounded down
@@ -124,6 +131,10 @@ def function_of_table(coef: Array, info: Array, symmetric: bool) -> Piecewise:
     found = (np.concatenate([start, at_end]) for start, at_end in zip((powers[0], powers[1], 2 * powers[2]), last, strict=True))
     function = Piecewise(knots, *found)
     return _thinned(function, n_before, n_fine) if coef.dtype == np.float32 else function
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number - round(number)) < WHOLE
 
 
 def _thinned(function: Piecewise, n_before: int, n_fine: int) -> Piecewise:

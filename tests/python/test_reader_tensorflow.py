@@ -15,6 +15,7 @@ from pybuild import calculator
 from pybuild.compress.accuracy import report_lines, table_reports
 from pybuild.compress.build import Options, build
 from pybuild.compress.nets import derivatives_along
+from pybuild.descriptors.deepmd import function_of_table
 from pybuild.errors import InputError, ModelError, ReadError, UnsupportedModel
 from pybuild.model.description import PairKind
 from pybuild.model.piecewise import Piecewise
@@ -462,6 +463,16 @@ def test_tables_that_are_none(tmp_path):
         read_model(write(tmp_path / "m.pb", replaced(nodes, gw.constant(begins[0], np.array([0, 7], np.int32)))))
     with pytest.raises(ReadError, match="two tables"):
         read_model(write(tmp_path / "m.pb", replaced(nodes, gw.constant(begins[1], np.array([0, 0], np.int32)))))
+
+
+@pytest.mark.parametrize(("lower", "upper", "fine", "symmetric"), [(-56.0, 56.0, 0.5, True), (-1.0, 9.0, 0.3, False)])
+def test_steps_that_do_not_fit_into_a_table(lower, upper, fine, symmetric):
+    """DeePMD-kit fills a number of rows that is rounded up, and reads as if it were rounded down: from there on one row off."""
+    end, coarse = 5 * upper, 10 * fine
+    rows = int((upper - lower) / fine + (1 + symmetric) * (end - upper) / coarse)
+    info = np.array([lower, upper, end, fine, coarse, -1.0])
+    with pytest.raises(UnsupportedModel, match="no whole numbers of steps"):
+        function_of_table(np.zeros((rows, 6)), info, symmetric)
 
 
 def test_the_report_of_a_compressed_model(tmp_path):

@@ -272,8 +272,9 @@ def test_constants_that_do_not_fit(name, tmp_path):
 # Several descriptors, and options
 
 HYBRIDS = SLOTS, SHARED = "hybrid-se_a_tebd-se_e2_r", "hybrid-se_atten-two"
-# A fitting net of named layers that all types share; a switch of the type embedding that has ended where it begins.
-OPTIONS = "layer_name-se_a_tebd", "rcut_smth_0-se_atten_v2"
+# A fitting net of named layers that all types share, one of two layers with one name; a switch of the type embedding that has
+# ended where it begins.
+OPTIONS = "layer_name-se_a_tebd", "layer_name-twice", "rcut_smth_0-se_atten_v2"
 SILUT, RADIAL_PAIRS = "silut", "se_e2_r-two_side-exclude"
 
 
@@ -316,6 +317,27 @@ def test_a_pair_table_beside_shared_slots(tmp_path):
             np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=error)
             np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=error)
             np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIALS * error)
+
+
+@pytest.mark.parametrize("name", ["linear-hybrid", "linear-types", "linear-layer_name", "linear-table"])
+def test_parts_of_a_linear_model(name, tmp_path):
+    """A part that is a hybrid has no scope of its number alone; a part without type embedding takes an earlier one's; of a net
+    that parts share the second evaluation is the second part's, not that of zeros."""
+    model, data = read_model(FOLDER / f"{name}.pb"), np.load(FOLDER / f"{name}.npz")
+    write_tables(tmp_path / "t.bin", compress(model, 0.9, Options()).tables)
+    for k, atoms in enumerate(structure[:3] for structure in structures(name)):
+        of_tables = calculator.evaluate(tmp_path / "t.bin", *atoms)
+        for found, error in ((combined.evaluate(model, *atoms), EXACT), (of_tables, TABLES)):
+            np.testing.assert_allclose(found.energy, data[f"energy{k}"], rtol=0, atol=len(atoms[1]) * error)
+            np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=error)
+            np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIALS * error)
+
+
+def test_a_frozen_part_of_a_linear_model(tmp_path):
+    """It has an energy, but its descriptor and net are in a scope of their own."""
+    nodes = [node for node in nodes_of("linear-types") if not node["name"].startswith("descrpt_attr_model1/")]
+    with pytest.raises(UnsupportedModel, match="whose part 1 is a frozen model"):
+        read_model(write(tmp_path / "m.pb", nodes))
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -25,9 +25,11 @@ from .source import DeepmdSource
 from .tensorflow_combined import (
     count_parts,
     has_pair_table,
+    is_table_alone,
     linear_tree,
     part_of,
     script_of_part,
+    table_alone,
     takes_neighbours_for_type_0,
     with_pair_table,
 )
@@ -64,8 +66,7 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
     graph = read_graph(path)
     script = _script(graph)
     n_parts = count_parts(graph)
-    trees = [_tree(part_of(graph, k), script_of_part(script, k), choices) for k in range(n_parts)]
-    tree = linear_tree(graph, script, trees) if n_parts else _tree(graph, script, choices)
+    tree = linear_tree(graph, script, _parts(graph, script, choices, n_parts)) if n_parts else _tree(graph, script, choices)
     nearest = graph.optional("train_attr/min_nbor_dist")
     distance = float(nearest.reshape(-1)[0]) if nearest is not None and nearest.size == 1 and nearest.dtype.kind == "f" else None
     compressed = any(node.op.startswith("TabulateFusion") for node in graph.nodes.values())
@@ -73,6 +74,16 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
     if takes_neighbours_for_type_0(tree):
         remarks.append(FIRST_TYPE.format(tree["type_map"][0]))
     return DeepmdSource(COMPRESSED if compressed else FORMAT, tree, distance, remarks=remarks)
+
+
+def _parts(graph: Graph, script: dict[Any, Any], choices: Choices, n: int) -> list[Tree]:
+    """Those of a linear model: nets, and pair tables of the same types."""
+    graphs = [part_of(graph, k) for k in range(n)]
+    nets = {k: _tree(g, script_of_part(script, k), choices) for k, g in enumerate(graphs) if not is_table_alone(g)}
+    if not nets:
+        raise unsupported("a linear model of pair tables alone", "a net in one of its parts")
+    type_map = next(iter(nets.values()))["type_map"]
+    return [nets[k] if k in nets else table_alone(g, type_map) for k, g in enumerate(graphs)]
 
 
 def _tree(graph: Graph, script: dict[Any, Any], choices: Choices) -> Tree:
@@ -236,8 +247,7 @@ def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -
             "use_aparam_as_mask": isinstance(options, dict) and not is_off(options.get("use_aparam_as_mask")),
             "dim_case_embd": 0,
             "mixed_types": mixed,
-            # A second evaluation of a net beside the first one is that of zeros, which is subtracted.
-            "vacuum": [f"{net[0]}_1/MatMul" in graph.nodes for net in scopes],
+            "vacuum": [_is_evaluated_twice(graph, net) for net in scopes],
             "vacuum_has_types": types is not None,
             "type_embedding": types,
             "nets": {"networks": nets},
@@ -250,6 +260,13 @@ def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -
             },
         },
     }
+
+
+def _is_evaluated_twice(graph: Graph, scopes: list[str]) -> bool:
+    """By its first layer: a second evaluation of a fitting net is that of zeros, which is subtracted. Nets of other parts of a
+    linear model and layers of one net that have the same name number theirs in turn."""
+    first = re.compile(rf"{re.escape(scopes[0])}(_[0-9]+)?/MatMul")
+    return sum(first.fullmatch(name) is not None for name in graph.nodes) > scopes.count(scopes[0])
 
 
 def _layers(graph: Graph, tail: str, shared: Any) -> list[str]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""TensorFlow graphs of several models: `linear_ener`, whose parts have names of their own, and a net with a pair table for short
-distances (`use_srtab`).
+"""TensorFlow graphs of several models: `linear_ener`, whose parts, nets or pair tables, have names of their own, and a net with a
+pair table for short distances (`use_srtab`).
 """
 
 from __future__ import annotations
@@ -20,17 +20,26 @@ from ..files.graphdef import Graph
 from .tree_type import members
 
 PART = re.compile(r"_model([0-9]{1,3})(?=$|/|_)")  # in the names of a part's scopes
+DESCRIPTOR = re.compile(r"descrpt_attr_model([0-9]{1,3})(?:_[0-9]+)?/")  # of a hybrid each member has one
+ENERGY = re.compile(r"o_energy_model([0-9]{1,3})$")
+EMBEDDING = re.compile(r"type_embed_net_model[0-9]{1,3}/")
 ATTRIBUTE = re.compile(r"[a-z]+_attr/")
 SWITCH, PAIRS = "SoftMinSwitch", "PairTab"  # operations
 TABLE = "model_attr/t_tab_"
 
 
 def count_parts(graph: Graph) -> int:
-    """Models of a linear one; 0: the graph is of one model."""
-    found = {match.group(1) for name in graph.nodes for match in [re.match(r"descrpt_attr_model([0-9]{1,3})/", name)] if match}
+    """Models of a linear one; 0: the graph is of one model. Raises UnsupportedModel for a part that is neither net nor table."""
+    with_descriptor, with_energy = (
+        {match.group(1) for name in graph.nodes for match in [pattern.match(name)] if match} for pattern in (DESCRIPTOR, ENERGY)
+    )
+    found = with_descriptor | with_energy
     count = len(found)
     if count > MOST_PARTS or found != {str(k) for k in range(count)}:
         raise ReadError(f"the graph has the parts {' '.join(sorted(found))[:100]} of a linear model; it is damaged")
+    for k in sorted(found - with_descriptor, key=int):
+        if not graph.is_constant(f"model_attr_model{k}/t_tab_info"):
+            raise unsupported(f"a linear model of TensorFlow whose part {k} is a frozen model", "parts trained together")
     return count
 
 
@@ -40,17 +49,18 @@ def part_of(graph: Graph, k: int) -> Graph:
     def renamed(name: str) -> str:
         return PART.sub("", name)
 
-    def is_own(name: str) -> bool:
-        return all(match.group(1) == str(k) for match in PART.finditer(name))
-
-    mine = [name for name in graph.nodes if PART.search(name) and is_own(name)]
-    own = {renamed(name): graph.nodes[name] for name in mine}
+    mine = [name for name in graph.nodes if PART.search(name) and _is_of_part(name, k)]
     # Operations without a scope are those of one part or another: of this one what its own nodes need. Attributes are all parts'.
     needed = set(graph.needed(mine))
+    # The first part that has a type embedding lends it to all that follow.
+    lent = {name for name in needed if name in graph.nodes and EMBEDDING.match(name) and not _is_of_part(name, k)}
+
+    def is_own(name: str) -> bool:
+        return name in lent or _is_of_part(name, k)
+
+    own = {renamed(name): graph.nodes[name] for name in (*mine, *lent)}
     common = {
-        name: node
-        for name, node in graph.nodes.items()
-        if not PART.search(name) and (name in needed or ATTRIBUTE.match(name))
+        name: node for name, node in graph.nodes.items() if not PART.search(name) and (name in needed or ATTRIBUTE.match(name))
     }
     return Graph(
         {
@@ -58,6 +68,11 @@ def part_of(graph: Graph, k: int) -> Graph:
             for name, node in (common | own).items()
         }
     )
+
+
+def _is_of_part(name: str, k: int) -> bool:
+    """Whether a name has no other part's number."""
+    return all(match.group(1) == str(k) for match in PART.finditer(name))
 
 
 def weights_of(graph: Graph, script: dict[Any, Any], n: int) -> Any:
@@ -76,6 +91,11 @@ def has_pair_table(graph: Graph) -> bool:
     return graph.is_constant(f"{TABLE}info")
 
 
+def is_table_alone(graph: Graph) -> bool:
+    """Of a pair table without a net."""
+    return has_pair_table(graph) and not any(node.op == SWITCH for node in graph.nodes.values())
+
+
 def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tree:
     """The tree of such a model; tree: that of its net, nominal_rcut: of the neighbour list, angstrom.
 
@@ -92,24 +112,12 @@ def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tre
     widest = max(members(tree["descriptor"]), key=lambda d: float(d["rcut"]))
     exclusions = {key: tree[key] for key in ("type_map", "atom_exclude_types", "pair_exclude_types")}
     rcut = widest["rcut"] if nominal_rcut is None else nominal_rcut
-    sel = widest.get("sections") or widest["sel"]
-    shared = isinstance(sel, int)  # of se_atten
-    data = _array(graph, "data").reshape(-1)
-    if shared and data.size % n_types**2 == 0:  # another size is refused where the table is made
-        data = np.repeat(data.reshape(n_types, n_types, -1)[:, :1], n_types, axis=1).reshape(-1)
+    sel = widest.get("sections") or widest["sel"]  # one number: of se_atten
     none = np.zeros((1, n_types, 1))
-    table = exclusions | {
-        "type": "pairtab",
-        "rcut": rcut,
-        "sel": sel,
-        "neighbour_rule": "total" if shared else "per_type",
-        "@variables": {"out_bias": bias.reshape(1, n_types, 1) if adds_bias else none},
-        "tab": {"rcut": rcut, "@variables": {"tab_info": _array(graph, "info"), "tab_data": data}},
-    }
     return exclusions | {
         "type": "zbl",
         "@variables": {"out_bias": none},
-        "models": [tree, table],
+        "models": [tree, _table(graph, exclusions, rcut, sel, bias.reshape(1, n_types, 1) if adds_bias else none)],
         "sw_rmin": rmin,
         "sw_rmax": rmin + float(np.float32(rmax) - np.float32(rmin)),
         "smin_alpha": alpha,
@@ -117,9 +125,35 @@ def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tre
     }
 
 
+def table_alone(graph: Graph, type_map: list[str]) -> Tree:
+    """A part of a linear model that is a pair table, whose neighbours are in one row for all types."""
+    pairs = _only(graph, PAIRS)
+    rows = next((graph.nodes[name] for name in pairs.inputs if name in graph.nodes and graph.nodes[name].number("rcut_r")), pairs)
+    sel = pairs.integers("sel_a") or [0]
+    exclusions = {"type_map": type_map, "atom_exclude_types": [], "pair_exclude_types": []}
+    none = np.zeros((1, len(type_map), 1))
+    return _table(graph, exclusions, _number(rows.number("rcut_r"), rows.name), sel[0] if len(sel) == 1 else sel, none)
+
+
+def _table(graph: Graph, exclusions: Tree, rcut: float, sel: int | list[int], out_bias: NDArray[np.float64]) -> Tree:
+    """sel: slots of each type, or of all together."""
+    n_types, data, shared = len(exclusions["type_map"]), _array(graph, "data").reshape(-1), isinstance(sel, int)
+    if shared and data.size % n_types**2 == 0:  # another size is refused where the table is made
+        data = np.repeat(data.reshape(n_types, n_types, -1)[:, :1], n_types, axis=1).reshape(-1)
+    return exclusions | {
+        "type": "pairtab",
+        "rcut": rcut,
+        "sel": sel,
+        "neighbour_rule": "total" if shared else "per_type",
+        "@variables": {"out_bias": out_bias},
+        "tab": {"rcut": rcut, "@variables": {"tab_info": _array(graph, "info"), "tab_data": data}},
+    }
+
+
 def takes_neighbours_for_type_0(tree: Tree) -> bool:
-    """Whether that happens in a tree with_pair_table made, of more types than that one."""
-    return tree["type"] == "zbl" and tree["models"][1]["neighbour_rule"] == "total" and len(tree["type_map"]) > 1
+    """Whether that happens in a pair table of a model of more types than that one."""
+    tables = (part for part in tree.get("models", []) if part["type"] == "pairtab")
+    return len(tree["type_map"]) > 1 and any(table["neighbour_rule"] == "total" for table in tables)
 
 
 def linear_tree(graph: Graph, script: dict[Any, Any], models: list[Tree]) -> Tree:
@@ -160,7 +194,7 @@ def _only(graph: Graph, op: str) -> Any:
 
 def _number(value: float | None, node: str) -> float:
     if value is None:
-        raise ReadError(f"node '{node}' lacks a number of the switch; the file is damaged or of an unknown version")
+        raise ReadError(f"node '{node}' lacks a number of the pair table; the file is damaged or of an unknown version")
     return value
 
 

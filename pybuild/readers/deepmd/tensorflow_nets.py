@@ -122,10 +122,19 @@ def _silut(graph: Graph, sums: Node, less: Node) -> str:
         if user.op in ("Less", "Sub") and len(user.inputs) == 2 and user.inputs[0] == sums.name
     }
     selects = (user for user in graph.users.get(less.name, []) if user.op in ("Select", "SelectV2") and len(user.inputs) == 3)
-    below = [graph.nodes[select.inputs[1]] for select in selects if select.inputs[1] in graph.nodes]
+    below = [
+        graph.nodes[select.inputs[1]]
+        for select in selects
+        if select.inputs[1] in graph.nodes and not any(_is_zero(graph, name) for name in select.inputs[1:])  # of gradients
+    ]
     if len(thresholds) == 1 and None not in thresholds and below and all(_is_silu(graph, sums, node) for node in below):
         return f"silut:{thresholds.pop()!r}"
     raise unsupported(f"an activation with the operation '{less.name}', which is not that of silut", "another activation")
+
+
+def _is_zero(graph: Graph, name: str) -> bool:
+    node = graph.nodes.get(name)
+    return node is not None and (node.op == "ZerosLike" or scalar(graph, name) == 0.0)
 
 
 def _argument(graph: Graph, name: str) -> str:

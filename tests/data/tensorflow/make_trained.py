@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Makes those graphs of this folder that make_graphs.py does not, with DeePMD-kit (3.2.0, TensorFlow back end) and its results:
-models as they are after one step of a training on made-up forces. Of RADIAL_PAIRS there is also the tree that it converts to.
+models as they are after one step of a training on made-up forces. The graphs are whole: nodes of gradients, which make_graphs.py
+leaves out, use those of the energy. Of RADIAL_PAIRS there is also the tree that it converts to.
 
     python make_trained.py DP [NAME ...]       DP: the program dp; run with the Python that has it
 """
@@ -12,11 +13,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from make_graphs import structure
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "python"))
-import graph_writer  # noqa: E402
-from make_graphs import stripped, structure  # noqa: E402
 
 ANGULAR = {"type": "se_e2_a", "rcut": 3.4, "rcut_smth": 0.5, "sel": [20, 12], "neuron": [3, 6], "axis_neuron": 2, "seed": 1}
 RADIAL = {"type": "se_e2_r", "rcut": 4.0, "rcut_smth": 1.0, "sel": [40, 20], "neuron": [4, 8], "seed": 2}
@@ -30,6 +29,10 @@ def model(descriptor, fitting=(), **options):
     """The model's section of a training script."""
     net = {"neuron": [8, 8], "resnet_dt": True, "seed": 1} | dict(fitting)
     return {"type_map": ["A", "B"], "descriptor": descriptor, "fitting_net": net} | options
+
+
+def linear(weights, *parts):
+    return {"type": "linear_ener", "type_map": ["A", "B"], "models": list(parts), "weights": weights}
 
 
 MODELS = {
@@ -57,13 +60,38 @@ MODELS = {
     "silut": model(ANGULAR | {"activation_function": "silut"}, {"activation_function": "silut:0.05"}),
     # Layers with names, of the fitting net that all types share.
     "layer_name-se_a_tebd": model(ANGULAR, {"layer_name": ["first", "second", "last"]}, **TYPES),
+    # Two layers that are one.
+    "layer_name-twice": model(ANGULAR, {"neuron": [12, 12], "layer_name": ["same", "same", "last"], "resnet_dt": False}),
     # A switch of the type embedding that begins at 0, where it has ended.
     "rcut_smth_0-se_atten_v2": model(
         SHARED | {"type": "se_atten_v2", "rcut": 3.4, "rcut_smth": 0.0, "sel": 40, "axis_neuron": 2}, **TYPES
     ),
+    # Linear models: a part that is a hybrid, the last one;
+    "linear-hybrid": linear("sum", model(RADIAL), model({"type": "hybrid", "list": [ANGULAR, RADIAL | {"rcut": 3.0}]})),
+    # a type embedding that a later part without one takes, too;
+    "linear-types": linear(
+        "mean",
+        model(SHARED | {"type": "se_atten", "rcut": 3.4, "rcut_smth": 0.5, "sel": 40, "axis_neuron": 2}, **TYPES),
+        model(RADIAL),
+    ),
+    # parts that share the layers of a fitting net;
+    "linear-layer_name": linear(
+        "mean", *(model(d, {"layer_name": ["first", "second", "last"]}) for d in (ANGULAR, ANGULAR | {"rcut": 3.0}))
+    ),
+    # a pair table, that takes every neighbour for one of the first type.
+    "linear-table": linear("sum", model(ANGULAR), {"type": "pairtab", "tab_file": "table.txt", "rcut": 3.4, "sel": 40}),
     # softplus is not 0 at 0, as nets of excluded pairs are in a tree.
     RADIAL_PAIRS: model(RADIAL | {"type_one_side": False, "exclude_types": [[0, 1]], "activation_function": "softplus"}),
 }  # fmt: skip
+
+
+# 3.2.0 calls data_stat of a pair table in a linear model with an argument that it does not have.
+TRAIN = """
+from deepmd.main import main
+from deepmd.tf.model.pairtab import PairTabModel
+PairTabModel.data_stat = lambda self, data, stat_file_path=None: None
+main(["--tf", "train", "--skip-neighbor-stat", "input.json"])
+"""
 
 
 def write_table(path):
@@ -94,7 +122,7 @@ def trained(dp, section, folder):
         "training": {"training_data": {"systems": ["data"], "batch_size": 1}, "numb_steps": 1, "seed": 1},
     }
     (folder / "input.json").write_text(json.dumps(script))
-    subprocess.run([dp, "--tf", "train", "--skip-neighbor-stat", "input.json"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-c", TRAIN], cwd=folder, check=True)
     subprocess.run([dp, "--tf", "freeze", "-o", "model.pb"], cwd=folder, check=True)
     return folder / "model.pb"
 
@@ -108,7 +136,7 @@ def main():
             write_data(folder / "data")
             write_table(folder / "table.txt")
             graph = trained(sys.argv[1], MODELS[name], folder)
-            (HERE / f"{name}.pb").write_bytes(graph_writer.encode(stripped(graph_writer.parse(graph.read_bytes()))))
+            (HERE / f"{name}.pb").write_bytes(graph.read_bytes())
             if name == RADIAL_PAIRS:
                 subprocess.run([sys.argv[1], "convert-backend", graph, HERE / f"{name}.dp"], check=True)
             found, evaluator = {}, DeepPot(str(graph))
