@@ -233,6 +233,7 @@ private:
     struct Taken {
         bool any = false;
         bigint step = -1, builds = -1;
+        int ago = -1;  // of the last evaluation
         int n_local = -1, n_ghost = -1;
         const Comm* comm = nullptr;
         dpcompressed::BoxGuard box;

@@ -14,8 +14,10 @@
 using namespace LAMMPS_NS;
 using dpcompressed::text;
 
+/// LAMMPS counts builds and steps since the last one. A setup sets the count of builds to 0, and prd and tad make one without an init
+/// at the step of the one before it.
 bool PairDPCompressedBase::list_was_rebuilt() const {
-    return !taken_.any || neighbor->lastcall != taken_.step || neighbor->ncalls != taken_.builds;
+    return !taken_.any || neighbor->lastcall != taken_.step || neighbor->ncalls != taken_.builds || neighbor->ago < taken_.ago;
 }
 
 /// LAMMPS counts the steps since a build, and its setups begin with one; some commands count on before they evaluate. It counts the
@@ -45,6 +47,7 @@ void PairDPCompressedBase::update_list() {
     } else {
         follow_types();
     }
+    taken_.ago = neighbor->ago;
 }
 
 void PairDPCompressedBase::take_new_list() {
@@ -64,7 +67,8 @@ void PairDPCompressedBase::take_new_list() {
                       "other atoms do not see them"));
         }
     }
-    taken_ = {true, neighbor->lastcall, neighbor->ncalls, atom->nlocal, atom->nghost, comm, dpcompressed::BoxGuard(lmp)};
+    taken_ = {true, neighbor->lastcall,         neighbor->ncalls, neighbor->ago, atom->nlocal, atom->nghost,
+              comm, dpcompressed::BoxGuard(lmp)};
     read_types();
     give_list();
 }

@@ -157,3 +157,38 @@ print "energy: $(pe:%.17g)" file energy.${w}
         said = float((lammps.folder / f"energy.{world}").read_text().split(":")[1])
         moved = water.moved(read_dump(lammps.folder / f"{world}.end"))
         assert said == pytest.approx(energy_of(lammps, moved, f"dpcompressed {small} overflow warn"), abs=1e-8)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+@on_backends("host", "kk")
+def test_prd(is_open: bool, lammps: Lammps, water: System, small: Path) -> None:
+    """Events that are dumped are atoms of another replica, in a setup at the step of the one before it and without an init."""
+    if not has_style(lammps, "prd"):
+        pytest.skip("this LAMMPS has no package REPLICA")
+    system = System(water.names, water.types[:96], water.positions[:96], None) if is_open else water
+    system.write(lammps.folder / "system.data")
+    script = setup("system.data", lammps.style(small, "overflow warn"), "* * O H", boundary=system.boundary)
+    script = script.replace("read_data", "atom_modify map yes sort 0 0\nread_data")
+    script += """
+variable r uloop 2
+variable seed equal 100*$r+4711
+velocity all create 600 ${seed}
+timestep 0.0005
+fix nve all nve
+fix t all langevin 600 600 0.05 ${seed}
+compute moved all event/displace 0.02
+neighbor 0.3 bin
+min_modify dmax 0.01
+neigh_modify every 1 delay 0 check yes
+dump events all custom 1000 events.dump id x y z fx fy fz
+dump_modify events sort id format float %.17g
+prd 400 20 0 5 0 moved 54985 temp 600 min 0 0 2 2 vel all gaussian
+"""
+    lammps.run(script, 2, partitions(2))
+    frames = Run(0, "", lammps.folder).dumps("events.dump")
+    assert len(frames) >= 2
+    for frame in frames[1:4]:
+        system.moved(frame[:, :3]).write(lammps.folder / "event.data")
+        alone = setup("event.data", f"dpcompressed {small} overflow warn", "* * O H", boundary=system.boundary)
+        alone += static("alone.dump")
+        np.testing.assert_allclose(frame[:, 3:], lammps.run(alone).dump("alone.dump"), rtol=0, atol=FORCE)
