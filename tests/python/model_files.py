@@ -94,7 +94,8 @@ def frames(path: Path, type_map: tuple[str, ...]) -> list[Frame]:
     for prefix, suffix in [*(("", str(k)) for k in range(10)), ("overflow_", "")]:
         if f"{prefix}positions{suffix}" not in data:
             continue
-        types = data["overflow_types" if prefix else "types"].astype(np.int64)
+        own = f"{prefix}types{suffix}"
+        types = data[own if own in data else "types"].astype(np.int64)
         given = {"fparam": data.get("fparam"), "aparam": data.get(f"aparam{suffix}")}
         energy, forces, virial = (data[f"{prefix}{name}{suffix}"] for name in ("energy", "forces", "virial"))
         found.append(
