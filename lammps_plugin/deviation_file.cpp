@@ -50,11 +50,13 @@ bool is_file_of_its_own(int descriptor) {
 }  // namespace
 
 DeviationFile::DeviationFile(const std::string& path, bool appends, bool each_atom) : path_(path) {
-    const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
+    // Without O_NONBLOCK the opening of a pipe would wait for somebody who reads it.
+    const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, 0666);
     file_.reset(descriptor >= 0 ? fdopen(descriptor, "a") : nullptr);
     if (!file_) {
-        fail(path, text("cannot be opened: ", std::strerror(errno)));
+        fail(path, errno == ENXIO ? "is a pipe that nobody reads" : text("cannot be opened: ", std::strerror(errno)));
     }
+    fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK);
     const bool is_own = is_file_of_its_own(descriptor);
     if (is_own) {
         if (is_of_others(path)) {

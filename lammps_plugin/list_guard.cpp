@@ -84,8 +84,8 @@ private:
             for (int j = 1; j <= atom_.ntypes; j++) {
                 if (skipped[i][j] && active(i) && active(j)) {
                     return text("pair_style hybrid gives the pair of atom types ", i, " and ", j,
-                                " to another style, but both are part of the model: use "
-                                "hybrid/overlay, or NULL in pair_coeff");
+                                " to another style or to `none`, but both are part of the model: use "
+                                "hybrid/overlay, which gives it to both, or NULL in pair_coeff");
                 }
             }
         }

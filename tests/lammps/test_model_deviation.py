@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -414,6 +415,19 @@ def test_a_device_as_file(lammps: Lammps, water: System, small: Path) -> None:
     one = f"dpcompressed {small} {small} {WORDS} out_file /dev/null"
     script = setup("water.data", f"hybrid/overlay {one} {one}", "* * dpcompressed 1 O H\npair_coeff * * dpcompressed 2 O H")
     lammps.run(script + "compute d all pair dpcompressed 2\nthermo_style custom step c_d[4]\nrun 0\n")
+
+
+def test_a_pipe_as_file(lammps: Lammps, water: System, small: Path) -> None:
+    """Nobody waits for a reader; one that is there gets all."""
+    pipe = lammps.folder / "pipe"
+    os.mkfifo(pipe)
+    script = setup("water.data", f"dpcompressed {small} {small} {WORDS} out_file pipe", "* * O H") + "run 0\n"
+    run = lammps.run(script, check=False)
+    assert "pipe is a pipe that nobody reads" in run.errors[0]
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    lammps.run(script)
+    assert os.read(reader, 4096).startswith(b"#       step")
+    os.close(reader)
 
 
 def test_the_output_of_lammps_as_file(lammps: Lammps, water: System, small: Path) -> None:
