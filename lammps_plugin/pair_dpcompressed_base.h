@@ -192,6 +192,7 @@ private:
     void check_rules();
     [[noreturn]] void fail_type_change();
     bool list_was_rebuilt() const;
+    bool list_may_be_new() const;
     void check_list_is_new();
     void check_borders(bool is_first);
     void check_box();

@@ -14,11 +14,14 @@
 using namespace LAMMPS_NS;
 using dpcompressed::text;
 
-/// LAMMPS counts builds and steps since the last one. A setup sets the count of builds to 0, and prd and tad make one without an init
-/// at the step of the one before it.
+/// LAMMPS counts builds and steps since the last one.
 bool PairDPCompressedBase::list_was_rebuilt() const {
     return !taken_.any || neighbor->lastcall != taken_.step || neighbor->ncalls != taken_.builds || neighbor->ago < taken_.ago;
 }
+
+/// A setup sets the count of builds to 0, and prd and tad make one without an init at the step of the one before it. No atoms are
+/// exchanged in a setup but for its list.
+bool PairDPCompressedBase::list_may_be_new() const { return update->setupflag != 0 && neighbor->ago == 0; }
 
 /// LAMMPS counts the steps since a build, and its setups begin with one; some commands count on before they evaluate. It counts the
 /// builds since a setup, too: one that a step of a run made without a setup has the ghost atoms of the box and the processors of
@@ -109,19 +112,25 @@ void PairDPCompressedBase::give_list() {
 /// The list is the one that the engines have, but LAMMPS may have changed types since, on some
 /// ranks, and not have told the ghosts.
 void PairDPCompressedBase::follow_types() {
-    check_box();
+    const bool may_be_new = list_may_be_new();
+    if (!may_be_new) {
+        check_box();
+    }
     // comm_style makes another `comm`, which knows of no ghosts.
     const bool has_other_atoms = atom->nlocal != taken_.n_local || atom->nghost != taken_.n_ghost || comm != taken_.comm;
     int mine = has_other_atoms ? dpcompressed::kOtherAtoms : update_types();
     int gravest = 0;
     MPI_Allreduce(&mine, &gravest, 1, MPI_INT, MPI_MAX, world);
-    if (gravest == dpcompressed::kOtherAtoms) {
+    if (gravest == dpcompressed::kOtherAtoms && !may_be_new) {
         fail_old_list();
     }
-    if (gravest >= dpcompressed::kJoinedModel) {
+    if (gravest != dpcompressed::kOtherAtoms && gravest >= dpcompressed::kJoinedModel) {
         fail_type_change();
     }
-    if (gravest == dpcompressed::kSameTypes) {
+    if (may_be_new) {
+        take_new_list();
+    }
+    if (gravest == dpcompressed::kSameTypes || gravest == dpcompressed::kOtherAtoms) {
         return;
     }
     ghosts_changed_ = false;

@@ -108,6 +108,10 @@ def function_of_table(coef: Array, info: Array, symmetric: bool) -> Piecewise:
     lower, upper, end, fine, coarse = info[:5].astype(np.float64).tolist()
     if not (np.isfinite(info[:5]).all() and lower < upper <= end and fine > 0 and coarse > 0):
         raise ReadError(f"a table from {lower} to {upper} and {end} in steps of {fine} and {coarse}; the file is damaged")
+    if not np.isfinite(coef).all():
+        raise unsupported(
+            "a table with numbers that are not finite, as DeePMD-kit makes of softplus far from 0,", "the uncompressed model"
+        )
     # float32 steps are decimal numbers, too: 0.1 in float32 adds up to an error of 1e-6 over 300 steps.
     fine, coarse = (float(str(np.float32(step))) if info.dtype == np.float32 else step for step in (fine, coarse))
     if not _is_whole((upper - lower) / fine) or (symmetric and not _is_whole((lower + end) / coarse)):

@@ -159,9 +159,9 @@ print "energy: $(pe:%.17g)" file energy.${w}
         assert said == pytest.approx(energy_of(lammps, moved, f"dpcompressed {small} overflow warn"), abs=1e-8)
 
 
-@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize(("is_open", "iterations"), [(True, 2), (False, 2), (True, 0), (False, 0)])
 @on_backends("host", "kk")
-def test_prd(is_open: bool, lammps: Lammps, water: System, small: Path) -> None:
+def test_prd(is_open: bool, iterations: int, lammps: Lammps, water: System, small: Path) -> None:
     """Events that are dumped are atoms of another replica, in a setup at the step of the one before it and without an init."""
     if not has_style(lammps, "prd"):
         pytest.skip("this LAMMPS has no package REPLICA")
@@ -182,8 +182,8 @@ min_modify dmax 0.01
 neigh_modify every 1 delay 0 check yes
 dump events all custom 1000 events.dump id x y z fx fy fz
 dump_modify events sort id format float %.17g
-prd 400 20 0 5 0 moved 54985 temp 600 min 0 0 2 2 vel all gaussian
 """
+    script += f"prd 400 20 0 5 0 moved 54985 temp 600 min 0 0 {iterations} {iterations} vel all gaussian\n"
     lammps.run(script, 2, partitions(2))
     frames = Run(0, "", lammps.folder).dumps("events.dump")
     assert len(frames) >= 2

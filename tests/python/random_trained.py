@@ -29,7 +29,8 @@ from deepmd_kit_models import MAKERS, NEAREST
 from model_files import ENDINGS, Frame, differences, frames
 
 from pybuild import calculator
-from pybuild.compress.build import build
+from pybuild.compress.build import Options
+from pybuild.compress.combined import compress
 from pybuild.errors import PybuildError, UnsupportedModel
 from pybuild.model.combined import AnyModel
 from pybuild.oracles import combined
@@ -96,7 +97,7 @@ def number_of(path: Path) -> int:
 def _by_tables(model: AnyModel, asked: list[Frame]) -> Iterator[combined.Result]:
     with tempfile.TemporaryDirectory() as folder:
         tables = Path(folder) / "tables.bin"
-        write_tables(tables, build(model, NEAREST).tables)
+        write_tables(tables, compress(model, NEAREST, Options()).tables)
         loaded = calculator.load(tables)
         for frame in asked:
             yield calculator.evaluate(loaded, *frame.structure, **frame.parameters)

@@ -475,6 +475,13 @@ def test_steps_that_do_not_fit_into_a_table(lower, upper, fine, symmetric):
         function_of_table(np.zeros((rows, 6)), info, symmetric)
 
 
+def test_a_table_that_overflowed():
+    coef = np.zeros((1080, 6))
+    coef[-1] = np.nan
+    with pytest.raises(UnsupportedModel, match="not finite.*needs the uncompressed model"):
+        function_of_table(coef, np.array([-1.0, 7.0, 35.0, 0.01, 0.1, -1.0]), False)
+
+
 def test_the_report_of_a_compressed_model(tmp_path):
     model = read_model(write(tmp_path / "m.pb", compressed(RADIAL, np.float64)))
     made = build(model, 0.9)
