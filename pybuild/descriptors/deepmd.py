@@ -114,13 +114,14 @@ def function_of_table(coef: Array, info: Array, symmetric: bool) -> Piecewise:
         )
     # float32 steps are decimal numbers, too: 0.1 in float32 adds up to an error of 1e-6 over 300 steps.
     fine, coarse = (float(str(np.float32(step))) if info.dtype == np.float32 else step for step in (fine, coarse))
-    if not _is_whole((upper - lower) / fine) or (symmetric and not _is_whole((lower + end) / coarse)):
+    steps = (lower + end) / coarse if symmetric else 0
+    if abs(steps - round(steps)) > WHOLE:
         raise unsupported(
-            f"a table from {lower:g} to {upper:g} and {end:g} in steps of {fine:g} and {coarse:g}, no whole numbers of steps, "
-            "of which DeePMD-kit takes wrong rows, so that its own energies are not those of the model,",
+            f"a table from {-end:g} to {lower:g} in steps of {coarse:g}, no whole number of steps, of which DeePMD-kit takes "
+            "wrong rows from there on, so that its own energies are not those of the model,",
             "the uncompressed model",
         )
-    n_before = round((lower + end) / coarse) if symmetric else 0
+    n_before = round(steps)
     n_fine = min(rows, round((upper - lower) / fine))
     if abs(rows - n_before - n_fine - round((end - upper) / coarse)) > 1:  # a whole number of steps, rounded down
         raise ReadError(f"a table of {rows} rows from {lower} to {upper} and {end} in steps of {fine}, {coarse}; it is damaged")
@@ -135,10 +136,6 @@ def function_of_table(coef: Array, info: Array, symmetric: bool) -> Piecewise:
     found = (np.concatenate([start, at_end]) for start, at_end in zip((powers[0], powers[1], 2 * powers[2]), last, strict=True))
     function = Piecewise(knots, *found)
     return _thinned(function, n_before, n_fine) if coef.dtype == np.float32 else function
-
-
-def _is_whole(number: float) -> bool:
-    return abs(number - round(number)) < WHOLE
 
 
 def _thinned(function: Piecewise, n_before: int, n_fine: int) -> Piecewise:

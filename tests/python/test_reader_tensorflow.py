@@ -465,20 +465,22 @@ def test_tables_that_are_none(tmp_path):
         read_model(write(tmp_path / "m.pb", replaced(nodes, gw.constant(begins[1], np.array([0, 0], np.int32)))))
 
 
-@pytest.mark.parametrize(("lower", "upper", "fine", "symmetric"), [(-56.0, 56.0, 0.5, True), (-1.0, 9.0, 0.3, False)])
-def test_steps_that_do_not_fit_into_a_table(lower, upper, fine, symmetric):
-    """DeePMD-kit fills a number of rows that is rounded up, and reads as if it were rounded down: from there on one row off."""
-    end, coarse = 5 * upper, 10 * fine
-    rows = int((upper - lower) / fine + (1 + symmetric) * (end - upper) / coarse)
-    info = np.array([lower, upper, end, fine, coarse, -1.0])
-    with pytest.raises(UnsupportedModel, match="no whole numbers of steps"):
-        function_of_table(np.zeros((rows, 6)), info, symmetric)
+def test_steps_that_do_not_fit_into_a_table():
+    """Of se_e3: DeePMD-kit fills a number of coarse rows that is rounded up, and reads as if it were rounded down."""
+    for upper, whole in ((56.0, False), (55.0, True)):
+        info = np.array([-upper, upper, 5 * upper, 0.5, 5.0, -1.0])
+        coef = np.zeros((int(2 * upper / 0.5 + 2 * 4 * upper / 5), 6))
+        if whole:
+            assert function_of_table(coef, info, symmetric=True).knots[[0, -1]].tolist() == [-275, 275]
+            continue
+        with pytest.raises(UnsupportedModel, match="no whole number of steps"):
+            function_of_table(coef, info, symmetric=True)
 
 
 def test_a_table_that_overflowed():
     coef = np.zeros((1080, 6))
     coef[-1] = np.nan
-    with pytest.raises(UnsupportedModel, match="not finite.*needs the uncompressed model"):
+    with pytest.raises(UnsupportedModel, match=r"not finite.*needs the uncompressed model"):
         function_of_table(coef, np.array([-1.0, 7.0, 35.0, 0.01, 0.1, -1.0]), False)
 
 
