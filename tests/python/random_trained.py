@@ -70,8 +70,10 @@ def checked(path: Path, known: Path, with_tables: bool) -> tuple[str, str]:
     if '"use_aparam_as_mask": true' in script:  # asked for, but not used
         asked = [replace(frame, parameters={k: v for k, v in frame.parameters.items() if k != "aparam"}) for frame in asked]
     size = max(np.abs(frame.forces).max() for frame in asked)
-    rounding = (SINGLE if '"float32"' in script else ROUNDING) * size + LEAST
-    limits = np.array([max(rounding, ROUNDING), rounding, 100 * rounding])  # eV/atom, beside energies of isolated atoms; eV/A; eV
+    precision = SINGLE if '"float32"' in script else ROUNDING
+    rounding = precision * size + LEAST
+    # eV/atom, beside energies of some eV; eV/A; eV
+    limits = np.array([max(rounding, precision), rounding, 100 * rounding])
     found = np.max(
         [differences(combined.evaluate(model, *frame.structure, **frame.parameters), frame) for frame in asked], axis=0
     )

@@ -175,7 +175,10 @@ def test_where_energies_are_added(tmp_path):
     assert_energies(model, OLD, change=lambda e, t: (e + bias[t]) * scale[0, t, 0] + shift[0, t, 0])
     plain = read_model(FOLDER / f"{OLD}.pb")
     vacuum = float(plain.fitting.nets[1].forward(np.zeros((1, 144)))[0][0, 0])
-    nodes = [*nodes_of(OLD), gw.node("layer_0_type_1_1/MatMul", "MatMul", []), gw.constant("atom_1_ener", np.array([-3.0]))]
+    again = gw.node("layer_0_type_1_1/MatMul", "MatMul", [])
+    nodes = [*nodes_of(OLD), again, gw.constant("atom_1_ener", np.array([-3.0]))]
+    (energy,) = (node for node in nodes if node["name"] == "o_energy")
+    energy["inputs"] = [*energy["inputs"], again["name"]]
     model = read_model(write(tmp_path / "m.pb", nodes))
     assert_energies(model, OLD, change=lambda e, t: e - np.where(t == 1, vacuum + 3.0, 0.0))
     with pytest.raises(ReadError, match="one number for each of 2 types"):

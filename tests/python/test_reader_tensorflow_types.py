@@ -333,6 +333,18 @@ def test_parts_of_a_linear_model(name, tmp_path):
             np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIALS * error)
 
 
+@pytest.mark.parametrize("branch", ["one", "two"])
+def test_branches_that_share_layers(branch):
+    """Names of layers have no branch; the second evaluation of the first net is the other branch's or that of zeros."""
+    model, data = read_model(FOLDER / "v2.2-layer_name.pb", head=branch), np.load(FOLDER / f"v2.2-layer_name-{branch}.npz")
+    assert model.fitting.vacuum_subtracted == ({0} if branch == "one" else set())
+    for k in range(2):
+        found = reference.evaluate(model, data[f"positions{k}"], data[f"types{k}"], data[f"cell{k}"])
+        np.testing.assert_allclose(found.atom_energy, data[f"atom_energy{k}"], rtol=0, atol=EXACT)
+        np.testing.assert_allclose(found.forces, data[f"forces{k}"], rtol=0, atol=EXACT)
+        np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIALS * EXACT)
+
+
 def test_a_frozen_part_of_a_linear_model(tmp_path):
     """It has an energy, but its descriptor and net are in a scope of their own."""
     nodes = [node for node in nodes_of("linear-types") if not node["name"].startswith("descrpt_attr_model1/")]

@@ -91,7 +91,8 @@ def _tree(graph: Graph, script: dict[Any, Any], choices: Choices) -> Tree:
     branch = _branch(graph, script, choices.head)
     _refuse_other_models(graph, script, choices)
     energy = next((name for name in ENERGIES if name + branch in graph.nodes), ENERGIES[0])
-    graph.require_whole(energy + branch)
+    energy += branch
+    graph.require_whole(energy)
     found = members(graph)
     type_map = _type_map(graph, script, found, choices)
     kinds = _descriptor(found, script)
@@ -102,7 +103,7 @@ def _tree(graph: Graph, script: dict[Any, Any], choices: Choices) -> Tree:
         "atom_exclude_types": [],
         "pair_exclude_types": [],
         "descriptor": kinds,
-        **_energies(graph, branch, script, len(type_map)),
+        **_energies(graph, branch, energy, script, len(type_map)),
     }
     if not has_pair_table(graph):
         return tree
@@ -222,13 +223,14 @@ def _one_descriptor(member: Member, options: dict[Any, Any] | None, alone: bool)
 # Fitting nets and energies
 
 
-def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -> Tree:
-    """The parts "fitting" and "@variables" of the tree."""
+def _energies(graph: Graph, branch: str, energy: str, script: dict[Any, Any], n_types: int) -> Tree:
+    """The parts "fitting" and "@variables" of the tree; energy: the node that has it."""
     options = script.get("fitting_net") if not branch else script["fitting_net_dict"].get(branch[1:])
     shared = options.get("layer_name") if isinstance(options, dict) else None
-    mixed = graph.is_constant(f"{_layers(graph, branch, shared)[0]}/matrix")
-    tails = [branch] if mixed else [f"_type_{t}{branch}" for t in range(n_types)]
-    scopes = [_layers(graph, tail, shared) for tail in tails]
+    mixed = graph.is_constant(f"{_layers(graph, '', branch, shared)[0]}/matrix")
+    of_types = [""] if mixed else [f"_type_{t}" for t in range(n_types)]
+    scopes = [_layers(graph, of_type, branch, shared) for of_type in of_types]
+    needed = set(graph.needed([energy]))
     attributes = f"fitting_attr{branch}/"
     bias = _per_type(graph, f"{attributes}t_bias_atom_e", n_types, 0.0)
     for t in range(n_types):  # energies that version 1 adds by a constant of their own
@@ -247,7 +249,7 @@ def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -
             "use_aparam_as_mask": isinstance(options, dict) and not is_off(options.get("use_aparam_as_mask")),
             "dim_case_embd": 0,
             "mixed_types": mixed,
-            "vacuum": [_is_evaluated_twice(graph, net) for net in scopes],
+            "vacuum": [_is_evaluated_twice(needed, net) for net in scopes],
             "vacuum_has_types": types is not None,
             "type_embedding": types,
             "nets": {"networks": nets},
@@ -262,18 +264,19 @@ def _energies(graph: Graph, branch: str, script: dict[Any, Any], n_types: int) -
     }
 
 
-def _is_evaluated_twice(graph: Graph, scopes: list[str]) -> bool:
-    """By its first layer: a second evaluation of a fitting net is that of zeros, which is subtracted. Nets of other parts of a
-    linear model and layers of one net that have the same name number theirs in turn."""
+def _is_evaluated_twice(needed: set[str], scopes: list[str]) -> bool:
+    """By its first layer: a second evaluation of a fitting net is that of zeros, which is subtracted. needed: the nodes that its
+    energy needs. Nets of other branches or parts and layers of one net that have the same name number theirs in turn."""
     first = re.compile(rf"{re.escape(scopes[0])}(_[0-9]+)?/MatMul")
-    return sum(first.fullmatch(name) is not None for name in graph.nodes) > scopes.count(scopes[0])
+    return sum(first.fullmatch(name) is not None for name in needed) > scopes.count(scopes[0])
 
 
-def _layers(graph: Graph, tail: str, shared: Any) -> list[str]:
-    """Scopes of the layers of a fitting net, the last one the final layer."""
+def _layers(graph: Graph, of_type: str, branch: str, shared: Any) -> list[str]:
+    """Scopes of the layers of a fitting net, the last one the final layer; those that have a name are all branches'."""
     if shared:
         names = get.type_names(shared, "training_script.fitting_net.layer_name")
-        return [f"share_{name}{tail}" for name in names]
+        return [f"share_{name}{of_type}" for name in names]
+    tail = of_type + branch
     hidden: list[str] = []
     while graph.is_constant(f"layer_{len(hidden)}{tail}/matrix"):
         hidden.append(f"layer_{len(hidden)}{tail}")

@@ -127,9 +127,21 @@ def trained(dp, section, folder):
     return folder / "model.pb"
 
 
-def main():
+def answers(graph):
+    """DeePMD-kit's, of the two structures."""
     from deepmd.infer import DeepPot
 
+    found, evaluator = {}, DeepPot(str(graph))
+    for k in range(2):
+        positions, types, cell = structure(k)
+        said = evaluator.eval(positions.reshape(1, -1), cell.reshape(1, 9), types.tolist(), atomic=True)
+        energy, forces, virial, atomic = (np.asarray(part)[0] for part in said[:4])
+        found |= {f"positions{k}": positions, f"types{k}": types, f"cell{k}": cell, f"atom_energy{k}": atomic.reshape(-1)}
+        found |= {f"forces{k}": forces, f"virial{k}": virial.reshape(3, 3), f"energy{k}": energy}
+    return found
+
+
+def main():
     for name in sys.argv[2:] or MODELS:
         with tempfile.TemporaryDirectory() as work:
             folder = Path(work)
@@ -139,14 +151,7 @@ def main():
             (HERE / f"{name}.pb").write_bytes(graph.read_bytes())
             if name == RADIAL_PAIRS:
                 subprocess.run([sys.argv[1], "convert-backend", graph, HERE / f"{name}.dp"], check=True)
-            found, evaluator = {}, DeepPot(str(graph))
-            for k in range(2):
-                positions, types, cell = structure(k)
-                said = evaluator.eval(positions.reshape(1, -1), cell.reshape(1, 9), types.tolist(), atomic=True)
-                energy, forces, virial, atomic = (np.asarray(part)[0] for part in said[:4])
-                found |= {f"positions{k}": positions, f"types{k}": types, f"cell{k}": cell, f"atom_energy{k}": atomic.reshape(-1)}
-                found |= {f"forces{k}": forces, f"virial{k}": virial.reshape(3, 3), f"energy{k}": energy}
-        np.savez_compressed(HERE / f"{name}.npz", **found)
+            np.savez_compressed(HERE / f"{name}.npz", **answers(graph))
 
 
 if __name__ == "__main__":
