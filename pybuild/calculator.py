@@ -94,6 +94,9 @@ def evaluate(
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
     x = _real_array("positions", positions, (None, 3))
+    farthest = np.abs(x).max(initial=0.0)
+    if farthest > FARTHEST:  # not a number: refused where neighbours are looked for
+        raise InputError(f"atoms lie up to {farthest:.3g} A from the origin; no more than {FARTHEST:g} A can be evaluated")
     box = None if cell is None else _real_array("cell", cell, (3, 3))
     i, j, d = neighbour_pairs(x, box, model.rcut)
     parameters = _parameters(model, len(x), fparam, aparam)
@@ -317,6 +320,7 @@ class DPCompressed(Calculator):
             self._calculate(atoms, properties, system_changes)
 
     def _calculate(self, atoms: Any, properties: Sequence[str], system_changes: Sequence[str]) -> None:
+        self.results = {}  # an error below must not leave those of other atoms
         super().calculate(atoms, properties, system_changes)
         x = np.ascontiguousarray(self.atoms.get_positions())
         if not np.isfinite(x).all():

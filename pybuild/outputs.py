@@ -54,7 +54,10 @@ def check_log(path: str, others: dict[str, str]) -> None:
 
 
 def _folder_of(path: str, shown: str) -> Path:
-    folder = Path(os.path.realpath(path)).parent
+    try:
+        folder = Path(os.path.realpath(path)).parent
+    except FileNotFoundError as error:  # of a path that is relative
+        raise InputError("the current folder has been deleted: change into another one") from error
     if not os.path.isdir(folder):  # also where a name is too long for one
         raise InputError(f"{shown}: the folder {folder} does not exist")
     try:
@@ -102,7 +105,7 @@ def _standard_stream(path: str) -> int | None:
 @contextmanager
 def reporting(level: int, path: str | None, command: str) -> Iterator[None]:
     """Reports go to stdout, and to a log file where one is named; `path` is checked already. An error ends the log."""
-    handlers: list[logging.Handler] = [_Stdout(sys.stdout)]
+    handlers: list[logging.Handler] = [logging.NullHandler() if sys.stdout is None else _Stdout(sys.stdout)]  # None: closed
     if path is not None:
         handlers.append(_Log(path, command))
     log.setLevel(level)

@@ -50,6 +50,12 @@ def verify(
     structures = _structures(model, tables, systems)
     oracles = _oracles(model)
     compiled = calculator.load(tables_path)
+    wanted = model.parameters if isinstance(model, CombinedModel) else model.fitting.parameters
+    if (compiled.n_fparam, compiled.n_aparam) != (wanted.n_fparam, wanted.n_aparam):
+        raise InputError(
+            f"{tables_path}: takes {compiled.n_fparam} frame and {compiled.n_aparam} atomic parameters, the model "
+            f"{wanted.n_fparam} and {wanted.n_aparam}"
+        )
     log.info(
         "%-40s %6s  %-9s %12s %15s %15s", "structure", "atoms", "against", "force, eV/A", "energy, eV/atom", "virial, eV/atom"
     )

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..tablefile.tableset import ORDERS
 
 FAR_TOLERANCE = 1e-4  # on forces, eV/A, where pairs are much closer than in the training data
+LEAST_TOLERANCE = 1e-15  # eV/A
 FORMS = "auto", "folded", "combined", "direct"  # of the first fitting layer
 
 
@@ -41,6 +42,8 @@ class Options:
         for name, value in (("--tolerance", self.tolerance), ("--tolerance-mixed", self.tolerance_mixed)):
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be a positive force in eV/A, not {value}")
+            if value < LEAST_TOLERANCE:
+                raise InputError(f"{name} {value:g} is below {LEAST_TOLERANCE:g} eV/A: double precision has no such digits")
         if self.rank not in ("auto", "full") and not (_is_whole(self.rank) and self.rank > 0):
             raise InputError(f"--rank must be auto, full or a positive number, not {self.rank}")
 

@@ -118,6 +118,8 @@ def _first_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             other_files.refuse_folder(path)
+        if path.exists() and not path.is_file():
+            raise ReadError("is a pipe or a device: a model is read from a file")
         with path.open("rb") as file:
             start = file.read(HEAD_BYTES)
     except (OSError, ValueError) as error:  # ValueError: no name of a file

@@ -8,12 +8,15 @@ import math
 from ..errors import InputError
 
 SHORTER_THAN_BONDS = 0.3  # angstrom; H2, the shortest, has 0.74
+NO_DISTANCE = 1e-4  # angstrom; tables to there have no end
 
 
 def check_smallest(distance: float, rcut: float, source: str) -> None:
     """Raise InputError for a smallest distance that no table can be made for."""
     if not (math.isfinite(distance) and distance > 0):
         raise InputError(f"the smallest neighbour distance ({source}) must be a positive length in angstrom, not {distance}")
+    if distance < NO_DISTANCE:
+        raise InputError(f"the smallest neighbour distance of {distance:g} A ({source}) is none of atoms: is it in angstrom?")
     if distance >= rcut:
         raise InputError(
             f"the smallest neighbour distance of {distance:g} A ({source}) is not below the model's cutoff of {rcut:g} A: no two "

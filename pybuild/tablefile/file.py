@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import FormatError, InputError, ModelError
@@ -78,18 +82,39 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 def _replace(target: Path, data: bytes) -> None:
     """Temporary sibling, synced, renamed over the target; removed if anything goes wrong."""
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.partial")
-    # O_EXCL: nobody else's file; 0o666 less the umask: the mode of any new file.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with _removed_by_signals(temporary):
+        # O_EXCL: nobody else's file; 0o666 less the umask: the mode of any new file.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     _sync_folder(target.parent)
+
+
+@contextmanager
+def _removed_by_signals(temporary: Path) -> Iterator[None]:
+    """A signal that ends the program, as queueing systems send at the end of a job's time, takes the file with it."""
+
+    def end(number: int, _: object) -> None:
+        temporary.unlink(missing_ok=True)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    is_main = threading.current_thread() is threading.main_thread()  # others cannot have handlers
+    deadly = [n for n in (signal.SIGTERM, signal.SIGHUP) if is_main and signal.getsignal(n) == signal.SIG_DFL]
+    for number in deadly:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in deadly:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -429,6 +429,7 @@ class TestEvaluate:
             ([[0, 0, 0], [0, 0, 1.1]], np.eye(2), r"cell has shape \(2, 2\), expected \(3, 3\)"),
             ([[0, 0, 0], [0, 0, 1.1]], np.full((3, 3), np.inf), "cell: not all numbers are finite"),
             ([[0, 0, 0], [0, 0, 1.1]], np.zeros((3, 3)), "no volume"),
+            ([[0, 0, 0], [0, 0, 3e10]], 9 * np.eye(3), r"atoms lie up to 3e\+10 A from the origin"),
         ],
     )
     def test_wrong_structures(self, tables: Path, positions: Any, cell: Any, message: str) -> None:
@@ -457,6 +458,18 @@ class TestEvaluate:
         assert virials.shape == (2, 9)
         for one, other in zip(with_them, without, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_an_error_leaves_no_results(tables: Path, water: Any) -> None:
+    """Those of the atoms before would be taken for its own."""
+    water.calc = DPCompressed(tables, overflow="warn")
+    quiet(water.get_potential_energy)
+    close = water.copy()
+    close.positions[1] = close.positions[0]
+    for _ in range(2):
+        with pytest.raises(InputError, match="same place"):
+            water.calc.calculate(close)
+        assert water.calc.results == {}
 
 
 NO_CELL = "pbc is [True, True, True], but the cell has no vector 0"

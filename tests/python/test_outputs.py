@@ -97,6 +97,20 @@ def test_a_log_ends_with_the_error(small_model, tmp_path, capsys):
     assert len(lines) == 3
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_while_a_file_is_written(name, small_tables, tmp_path):
+    """Nothing is left of the new one, and the old one is as it was."""
+    target = tmp_path / "t.bin"
+    target.write_bytes(b"old")
+    code = "import os, signal, sys\nfrom pybuild.tablefile import file\n"
+    code += f"os.fsync = lambda descriptor: os.kill(os.getpid(), signal.{name})\n"
+    code += "file.write_tables(sys.argv[2], file.read_tables(sys.argv[1]))\n"
+    done = subprocess.run([sys.executable, "-c", code, small_tables, target], env=ENVIRONMENT, check=False)
+    assert done.returncode == -getattr(signal, name)
+    assert [path.name for path in tmp_path.iterdir()] == ["t.bin"]
+    assert target.read_bytes() == b"old"
+
+
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/stdout", "/dev/stderr"])
 def test_devices_are_good_logs(device, small_tables):
     done = run("info", small_tables, "-l", device)
@@ -117,6 +131,30 @@ def test_a_log_that_is_stdout_itself(small_tables, tmp_path):
         text = path.read_text()
         assert text.startswith("before\n")
         assert text.count("fitting net A") == 2
+
+
+def test_nothing_to_report_to(small_tables):
+    """Both streams are closed."""
+    words = command("info", small_tables)
+    assert subprocess.run(["sh", "-c", '"$@" >&- 2>&-', "sh", *words], env=ENVIRONMENT).returncode == 0
+
+
+def test_a_folder_that_is_gone(small_model, tmp_path):
+    words = ["sh", "-c", 'cd "$0" && rmdir "$0" && "$@"', str(tmp_path / "gone"), *command(small_model, "t.bin")]
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "pybuild: error: the current folder has been deleted: change into another one\n")
+
+
+@pytest.mark.parametrize("name", ["fifo", "/dev/stdin"])
+def test_a_model_that_is_no_file(name, small_model, tmp_path):
+    """Nobody waits for the other end of a pipe, and its beginning is read once only."""
+    os.mkfifo(tmp_path / "fifo")
+    with small_model.open("rb") as model, subprocess.Popen(["cat"], stdin=model, stdout=subprocess.PIPE) as pipe:
+        done = run(tmp_path / name, tmp_path / "t.bin", stdin=pipe.stdout)
+    assert done.returncode == 2
+    assert "is a pipe or a device: a model is read from a file" in done.stderr
+    assert not (tmp_path / "t.bin").exists()
 
 
 def test_a_full_disk_at_stdout(small_model, small_tables, tmp_path):
@@ -216,6 +254,18 @@ def test_a_smallest_distance_beyond_the_cutoff(words, small_model, tmp_path, cap
     line = fails(capsys, small_model, tmp_path / "t.bin", *words)
     assert f"of {words[1]} A (--min-nbor-dist) is not below the model's cutoff" in line
     assert f"{words[1]} pm would be" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--min-nbor-dist", "1e-300"], "of 1e-300 A (--min-nbor-dist) is none of atoms"),
+        (["--tolerance", "1e-300"], "--tolerance 1e-300 is below 1e-15 eV/A"),
+        (["--tolerance-mixed", "1e-20"], "--tolerance-mixed 1e-20 is below 1e-15 eV/A"),
+    ],
+)
+def test_numbers_that_are_too_small(words, message, small_model, tmp_path, capsys):
+    assert message in fails(capsys, small_model, tmp_path / "t.bin", *words)
 
 
 def test_a_smallest_distance_shorter_than_bonds(small_model, option_models, tmp_path, capsys):
