@@ -319,7 +319,7 @@ def test_a_pair_table_beside_shared_slots(tmp_path):
             np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIALS * error)
 
 
-@pytest.mark.parametrize("name", ["linear-hybrid", "linear-types", "linear-layer_name", "linear-table"])
+@pytest.mark.parametrize("name", ["linear-hybrid", "linear-types", "linear-layer_name", "linear-frozen", "linear-table"])
 def test_parts_of_a_linear_model(name, tmp_path):
     """A part that is a hybrid has no scope of its number alone; a part without type embedding takes an earlier one's; of a net
     that parts share the second evaluation is the second part's, not that of zeros."""
@@ -345,10 +345,10 @@ def test_branches_that_share_layers(branch):
         np.testing.assert_allclose(found.virial, data[f"virial{k}"], rtol=0, atol=VIRIALS * EXACT)
 
 
-def test_a_frozen_part_of_a_linear_model(tmp_path):
-    """It has an energy, but its descriptor and net are in a scope of their own."""
+def test_a_part_of_a_linear_model_that_is_unknown(tmp_path):
+    """It has an energy, but nothing that is known to make one."""
     nodes = [node for node in nodes_of("linear-types") if not node["name"].startswith("descrpt_attr_model1/")]
-    with pytest.raises(UnsupportedModel, match="whose part 1 is a frozen model"):
+    with pytest.raises(UnsupportedModel, match="whose part 1 has no descriptor"):
         read_model(write(tmp_path / "m.pb", nodes))
 
 

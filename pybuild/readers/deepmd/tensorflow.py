@@ -24,7 +24,9 @@ from .refusals import no_descriptor, no_model, with_modifier
 from .source import DeepmdSource
 from .tensorflow_combined import (
     count_parts,
+    frozen_part,
     has_pair_table,
+    is_frozen,
     is_table_alone,
     linear_tree,
     part_of,
@@ -78,8 +80,13 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
 
 def _parts(graph: Graph, script: dict[Any, Any], choices: Choices, n: int) -> list[Tree]:
     """Those of a linear model: nets, and pair tables of the same types."""
-    graphs = [part_of(graph, k) for k in range(n)]
-    nets = {k: _tree(g, script_of_part(script, k), choices) for k, g in enumerate(graphs) if not is_table_alone(g)}
+    frozen = [is_frozen(graph, k) for k in range(n)]
+    graphs = [frozen_part(graph, k) if frozen[k] else part_of(graph, k) for k in range(n)]
+    nets = {
+        k: _tree(g, _script(g) if frozen[k] else script_of_part(script, k), choices)
+        for k, g in enumerate(graphs)
+        if frozen[k] or not is_table_alone(g)
+    }
     if not nets:
         raise unsupported("a linear model of pair tables alone", "a net in one of its parts")
     type_map = next(iter(nets.values()))["type_map"]
@@ -277,6 +284,11 @@ def _layers(graph: Graph, of_type: str, branch: str, shared: Any) -> list[str]:
         names = get.type_names(shared, "training_script.fitting_net.layer_name")
         return [f"share_{name}{of_type}" for name in names]
     tail = of_type + branch
+    if not graph.is_constant(f"final_layer{tail}/matrix") and any(name.startswith("share_") for name in graph.nodes):
+        raise unsupported(
+            "a fitting net whose layers have names (layer_name), in a graph without the training script",
+            "the script, which says their order",
+        )
     hidden: list[str] = []
     while graph.is_constant(f"layer_{len(hidden)}{tail}/matrix"):
         hidden.append(f"layer_{len(hidden)}{tail}")

@@ -23,13 +23,15 @@ PART = re.compile(r"_model([0-9]{1,3})(?=$|/|_)")  # in the names of a part's sc
 DESCRIPTOR = re.compile(r"descrpt_attr_model([0-9]{1,3})(?:_[0-9]+)?/")  # of a hybrid each member has one
 ENERGY = re.compile(r"o_energy_model([0-9]{1,3})$")
 EMBEDDING = re.compile(r"type_embed_net_model[0-9]{1,3}/")
+NAMES = "model_attr/tmap"
+FROZEN = "load_model{}/"  # scope of a part that was frozen before
 ATTRIBUTE = re.compile(r"[a-z]+_attr/")
 SWITCH, PAIRS = "SoftMinSwitch", "PairTab"  # operations
 TABLE = "model_attr/t_tab_"
 
 
 def count_parts(graph: Graph) -> int:
-    """Models of a linear one; 0: the graph is of one model. Raises UnsupportedModel for a part that is neither net nor table."""
+    """Models of a linear one; 0: the graph is of one model. Raises UnsupportedModel for a part that is none of a known kind."""
     with_descriptor, with_energy = (
         {match.group(1) for name in graph.nodes for match in [pattern.match(name)] if match} for pattern in (DESCRIPTOR, ENERGY)
     )
@@ -38,9 +40,30 @@ def count_parts(graph: Graph) -> int:
     if count > MOST_PARTS or found != {str(k) for k in range(count)}:
         raise ReadError(f"the graph has the parts {' '.join(sorted(found))[:100]} of a linear model; it is damaged")
     for k in sorted(found - with_descriptor, key=int):
-        if not graph.is_constant(f"model_attr_model{k}/t_tab_info"):
-            raise unsupported(f"a linear model of TensorFlow whose part {k} is a frozen model", "parts trained together")
+        if not (graph.is_constant(f"model_attr_model{k}/t_tab_info") or is_frozen(graph, int(k))):
+            raise unsupported(f"a linear model of TensorFlow whose part {k} has no descriptor", "parts of nets and pair tables")
     return count
+
+
+def is_frozen(graph: Graph, k: int) -> bool:
+    """Whether part k of a linear model is a graph that was frozen before it."""
+    return any(name.startswith(FROZEN.format(k)) for name in graph.nodes)
+
+
+def frozen_part(graph: Graph, k: int) -> Graph:
+    """That graph, without what nothing computes with: the names of its types are those of the one around it. What it takes of that
+    one, positions and types of atoms, has no inputs in it."""
+    scope = FROZEN.format(k)
+    own = [node for name, node in graph.nodes.items() if name.startswith(scope)]
+    around = {i for node in own for i in node.inputs if not i.startswith(scope)}
+    found = {name: replace(graph.nodes[name], inputs=()) for name in (*around, NAMES) if name in graph.nodes}
+    for node in own:
+        name = node.name.removeprefix(scope)
+        found[name] = replace(node, name=name, inputs=tuple(i.removeprefix(scope) for i in node.inputs))
+    part = Graph(found)
+    if count_parts(part):
+        raise unsupported(f"a linear model of TensorFlow whose part {k} is a linear model", "its parts in one list")
+    return part
 
 
 def part_of(graph: Graph, k: int) -> Graph:

@@ -78,6 +78,8 @@ MODELS = {
     "linear-layer_name": linear(
         "mean", *(model(d, {"layer_name": ["first", "second", "last"]}) for d in (ANGULAR, ANGULAR | {"rcut": 3.0}))
     ),
+    # a graph that was frozen before;
+    "linear-frozen": linear("sum", model(RADIAL), {"type": "frozen", "model_file": str(HERE / "silut.pb")}),
     # a pair table, that takes every neighbour for one of the first type.
     "linear-table": linear("sum", model(ANGULAR), {"type": "pairtab", "tab_file": "table.txt", "rcut": 3.4, "sel": 40}),
     # softplus is not 0 at 0, as nets of excluded pairs are in a tree.
