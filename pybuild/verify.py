@@ -108,7 +108,10 @@ def _structures(model: AnyModel, tables: AnyTables, systems: Sequence[str] | Non
         parts = tables.parts if isinstance(tables, CombinedTables) else (tables,)
         return judge_structures(first, np.max([part.min_distance for part in parts], axis=0))
     opened = [open_system(path, model.type_map) for path in find_systems(systems)]
-    return with_parameters(first, telling_frames(opened, model.n_types, model.rcut, FRAMES, ATOMS))
+    found = telling_frames(opened, model.n_types, model.rcut, FRAMES, ATOMS)
+    if not any(len(structure.types) for structure in found):
+        raise InputError(f"{' '.join(systems)}: no frame with an atom of the model, nothing to compare")
+    return with_parameters(first, found)
 
 
 def _oracles(model: AnyModel) -> dict[str, Callable[..., reference.Result]]:

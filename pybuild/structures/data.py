@@ -25,6 +25,7 @@ from .neighbours import neighbour_pairs
 from .structure import Structure
 
 LOOKED_AT, CENTRES_LOOKED_AT = 120, 64  # frames, and atoms of each, whose neighbours are counted
+DENSEST = 20  # atoms per cubic angstrom; water has 0.1, hydrogen at 10 g/cm3 has 6; lengths in nm are 1000 times the number
 
 log = logging.getLogger("pybuild")
 
@@ -78,6 +79,9 @@ class System:
             raise InputError(f"{name}: the cell has no volume; open boundaries are marked by a file 'nopbc' in {self.path}")
         types = self.types if part.real_types is None else np.array(part.real_types[number], dtype=np.int64).reshape(-1)
         there = types >= 0
+        volume = np.inf if cell is None else abs(np.linalg.det(cell))
+        if there.sum() > DENSEST * volume:
+            raise InputError(f"{name}: {there.sum()} atoms in {volume:.3g} cubic angstrom are denser than any matter: other units?")
         fparam = _numbers(part.fparam, number, f"{name}: fparam.npy")
         aparam = _numbers(part.aparam, number, f"{name}: aparam.npy")
         of_atoms = None if aparam is None else aparam.reshape(len(types), -1)[there]

@@ -167,6 +167,10 @@ def test_verify(small_model, small_tables, option_models, tmp_path, capsys):
     assert "set.000, frame 0" in capsys.readouterr().out
     assert main(["verify", str(small_model), str(small_tables), "--system", str(system), "--tolerance", "1e-20"]) == 1
     assert "OUTSIDE" in capsys.readouterr().out
+    np.save(system / "set.000" / "coord.npy", np.load(system / "set.000" / "coord.npy")[:0])
+    np.save(system / "set.000" / "box.npy", np.zeros((0, 9)))
+    assert main(["verify", str(small_model), str(small_tables), "--system", str(system)]) == 2
+    assert "no frame with an atom of the model" in capsys.readouterr().err
 
 
 def test_the_tolerance_of_verify(tmp_path, capsys):

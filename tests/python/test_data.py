@@ -154,7 +154,7 @@ def test_the_closest_atoms_are_named(tmp_path):
 
 def test_a_cell_in_other_units_does_not_run_for_ever(tmp_path):
     write_system(tmp_path / "a", cell=CELL * 1e-4)
-    with pytest.raises(InputError, match=r"set\.000, frame 0: the cell is only .* A thick: .* are lengths in angstrom"):
+    with pytest.raises(InputError, match=r"set\.000, frame 0: 5 atoms in .* cubic angstrom are denser than any matter"):
         scan([open_system(tmp_path / "a", ("O", "H"))], 2, RCUT)
 
 
@@ -243,6 +243,7 @@ BAD_SYSTEMS = {
     "coord.npy: cannot be read": lambda a: (a / "set.000" / "coord.npy").write_bytes(b"\x93NUMPY"),
     "nopbc": lambda a: (a / "set.000" / "box.npy").unlink(),
     "frames of 9 numbers": lambda a: np.save(a / "set.000" / "box.npy", np.zeros((1, 9))),
+    "denser than any matter": lambda a: np.save(a / "set.000" / "box.npy", np.tile(0.6 * np.eye(3).ravel(), (2, 1))),
     "the cell has no volume": lambda a: np.save(a / "set.000" / "box.npy", np.zeros((2, 9))),
     "not finite": lambda a: np.save(a / "set.000" / "coord.npy", np.full((2, 15), np.nan)),
     "numbers are needed": lambda a: np.save(a / "set.000" / "coord.npy", np.full((2, 15), "x")),

@@ -51,8 +51,8 @@ def is_frozen(graph: Graph, k: int) -> bool:
 
 
 def frozen_part(graph: Graph, k: int) -> Graph:
-    """That graph, without what nothing computes with: the names of its types are those of the one around it. What it takes of that
-    one, positions and types of atoms, has no inputs in it."""
+    """That graph, without what nothing computes with: the names of its types are those of the one around it. What it takes of
+    that one, positions and types of atoms, has no inputs in it."""
     scope = FROZEN.format(k)
     own = [node for name, node in graph.nodes.items() if name.startswith(scope)]
     around = {i for node in own for i in node.inputs if not i.startswith(scope)}
