@@ -81,7 +81,7 @@ class System:
         there = types >= 0
         volume = np.inf if cell is None else abs(np.linalg.det(cell))
         if there.sum() > DENSEST * volume:
-            raise InputError(f"{name}: {there.sum()} atoms in {volume:.3g} cubic angstrom are denser than any matter: other units?")
+            raise InputError(f"{name}: {there.sum()} atoms in {volume:.3g} cubic angstrom are denser than any matter: in nm?")
         fparam = _numbers(part.fparam, number, f"{name}: fparam.npy")
         aparam = _numbers(part.aparam, number, f"{name}: aparam.npy")
         of_atoms = None if aparam is None else aparam.reshape(len(types), -1)[there]
