@@ -287,6 +287,17 @@ def test_a_smallest_distance_shorter_than_bonds(small_model, option_models, tmp_
     assert "shorter than any bond" not in capsys.readouterr().out
 
 
+def test_a_smallest_distance_beyond_that_of_the_data(small_model, option_models, tmp_path, capsys):
+    system = write_system(tmp_path / "data", dict(np.load(option_models / DATA)))
+    words = [str(small_model), str(tmp_path / "t.bin"), "--training-data", str(system)]
+    assert main([*words, "--min-nbor-dist", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "warning: the training data have pairs closer (" in out
+    assert "than the smallest distance of 2 A (--min-nbor-dist)" in out
+    assert main([*words, "--min-nbor-dist", "0.5"]) == 0
+    assert "pairs closer (" not in capsys.readouterr().out
+
+
 # Several ranks
 
 
