@@ -14,6 +14,7 @@ import logging
 import os
 import shlex
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, redirect_stderr
@@ -32,6 +33,7 @@ log = logging.getLogger("pybuild")
 OUT_OF_MEMORY = "error: not enough memory ({}); use a machine with more, or fewer training data"
 MANY_TYPES = 20  # every pair of them may have a table of its own, and structures to be measured on
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ends
+HEARD = 0.5  # seconds that a launcher of several ranks has to pass on what one has said, before it is told to end all
 FRAMES, ATOMS = 6, 600  # of the training data, that the accuracy is measured on
 
 
@@ -112,6 +114,7 @@ def _compress(o: argparse.Namespace) -> int:
     except BaseException as error:
         if comm is not None:
             code = _last_words(error)
+            time.sleep(HEARD)
             comm.Abort(code)  # the others may wait for this one
             os._exit(code)  # where Abort comes back
         raise
