@@ -234,10 +234,10 @@ private:
     struct Taken {
         bool any = false;
         bigint step = -1, builds = -1;
-        int ago = -1;  // of the last evaluation
         int n_local = -1, n_ghost = -1;
         const Comm* comm = nullptr;
         dpcompressed::BoxGuard box;
+        int ago = -1;  // LAMMPS' steps since that build, at the last evaluation
     } taken_;
     dpcompressed::BoxGuard box_of_setup_;  // that LAMMPS' borders and bins were made for
 };

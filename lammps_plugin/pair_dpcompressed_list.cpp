@@ -70,8 +70,7 @@ void PairDPCompressedBase::take_new_list() {
                       "other atoms do not see them"));
         }
     }
-    taken_ = {true, neighbor->lastcall,         neighbor->ncalls, neighbor->ago, atom->nlocal, atom->nghost,
-              comm, dpcompressed::BoxGuard(lmp)};
+    taken_ = {true, neighbor->lastcall, neighbor->ncalls, atom->nlocal, atom->nghost, comm, dpcompressed::BoxGuard(lmp)};
     read_types();
     give_list();
 }

@@ -88,14 +88,14 @@ def evaluate(
 
     Pairs beyond the table are no error here: they, pairs closer than the training data and atoms with more neighbours than sel
     are counted in Result.overflow. Raises FormatError or ModelError for a file that is no sound table file; InputError for arrays
-    of other shapes or with numbers that are not finite, types that the model lacks, atoms in one place, a cell without a volume,
-    words and parameters that are not those above.
+    of other shapes or with numbers that are not finite, types that the model lacks, atoms in one place or 1e7 A away, a cell
+    without a volume, words and parameters that are not those above.
     """
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
     x = _real_array("positions", positions, (None, 3))
     farthest = np.abs(x).max(initial=0.0)
-    if farthest > FARTHEST:  # not a number: refused where neighbours are looked for
+    if farthest > FARTHEST:
         raise InputError(f"atoms lie up to {farthest:.3g} A from the origin; no more than {FARTHEST:g} A can be evaluated")
     box = None if cell is None else _real_array("cell", cell, (3, 3))
     i, j, d = neighbour_pairs(x, box, model.rcut)

@@ -257,13 +257,12 @@ def _data_lines(model: Any, distances: Any, smallest: float, source: str) -> Ite
             f"training data: {distances.n_systems} systems, {distances.n_frames} frames, {distances.n_atoms} atoms; closest, "
             f"{distances.overall:.4f} A: {distances.closest.text(model.type_map)}"
         )
-    found = [] if distances is None else [(distances.overall, distances.closest.text(model.type_map))]
-    for distance, where in found:
-        if distance < smallest:
+        if distances.overall < smallest:
             yield (
-                f"warning: the training data have pairs closer ({distance:.4g} A: {where}) than the smallest distance of "
+                f"warning: the training data have pairs closer ({distances.overall:.4g} A) than the smallest distance of "
                 f"{smallest:.4g} A ({source}): the tolerance is for pairs beyond that"
             )
+    found = [] if distances is None else [(distances.overall, distances.closest.text(model.type_map))]
     for distance, where in dict.fromkeys([(smallest, source), *found]):
         if warning := too_close(distance, where):
             yield warning

@@ -27,7 +27,7 @@ from .structures.data_search import find_systems
 from .structures.probe import judge_structures, with_parameters
 from .structures.structure import Structure
 from .tablefile.file import read_tables
-from .tablefile.tableset import AnyTables, CombinedTables
+from .tablefile.tableset import AnyTables, CombinedTables, TableSet
 
 log = logging.getLogger("pybuild")
 
@@ -50,12 +50,6 @@ def verify(
     structures = _structures(model, tables, systems)
     oracles = _oracles(model)
     compiled = calculator.load(tables_path)
-    wanted = model.parameters if isinstance(model, CombinedModel) else model.fitting.parameters
-    if (compiled.n_fparam, compiled.n_aparam) != (wanted.n_fparam, wanted.n_aparam):
-        raise InputError(
-            f"{tables_path}: takes {compiled.n_fparam} frame and {compiled.n_aparam} atomic parameters, the model "
-            f"{wanted.n_fparam} and {wanted.n_aparam}"
-        )
     log.info(
         "%-40s %6s  %-9s %12s %15s %15s", "structure", "atoms", "against", "force, eV/A", "energy, eV/atom", "virial, eV/atom"
     )
@@ -81,9 +75,19 @@ def _networks(model: AnyModel) -> tuple[ModelDescription, ...]:
     return model.networks if isinstance(model, CombinedModel) else (model,)
 
 
+def _parts(tables: AnyTables) -> tuple[TableSet, ...]:
+    return tables.parts if isinstance(tables, CombinedTables) else (tables,)
+
+
 def _same_kind(model: AnyModel, tables: AnyTables, path: str) -> None:
     if model.type_map != tables.type_map:
         raise InputError(f"{path}: has the types {' '.join(tables.type_map)}, the model {' '.join(model.type_map)}")
+    wanted = model.parameters if isinstance(model, CombinedModel) else model.fitting.parameters
+    n_fparam, n_aparam = (max(getattr(part, name) for part in _parts(tables)) for name in ("n_fparam", "n_aparam"))
+    if (n_fparam, n_aparam) != (wanted.n_fparam, wanted.n_aparam):
+        raise InputError(
+            f"{path}: takes {n_fparam} frame and {n_aparam} atomic parameters, the model {wanted.n_fparam} and {wanted.n_aparam}"
+        )
     source = tables.provenance.get("source")
     if isinstance(source, dict) and source.get("sha256") not in (None, model.provenance.sha256):
         log.info("note: the tables were made from another file: %s, SHA-256 %s", source.get("file_name"), source["sha256"])
@@ -105,8 +109,7 @@ def _structures(model: AnyModel, tables: AnyTables, systems: Sequence[str] | Non
     """Given ones, or such as the first part with nets was trained on."""
     first = _networks(model)[0]
     if not systems:
-        parts = tables.parts if isinstance(tables, CombinedTables) else (tables,)
-        return judge_structures(first, np.max([part.min_distance for part in parts], axis=0))
+        return judge_structures(first, np.max([part.min_distance for part in _parts(tables)], axis=0))
     opened = [open_system(path, model.type_map) for path in find_systems(systems)]
     found = telling_frames(opened, model.n_types, model.rcut, FRAMES, ATOMS)
     if not any(len(structure.types) for structure in found):

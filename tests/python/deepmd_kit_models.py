@@ -291,10 +291,10 @@ def training(draw: Draw, script: Script, folder: Path) -> Script:
     (data / "set.000").mkdir(parents=True)
     np.savetxt(data / "type.raw", types, fmt="%d")
     (data / "type_map.raw").write_text("\n".join(script["type_map"]) + "\n")
-    positions = np.array([structure(draw, 1, len(types), True)[::2] for _ in range(6)], dtype=object)
+    frames = [structure(draw, 1, len(types), True) for _ in range(6)]
     arrays = {
-        "coord": np.array([x.ravel() for x, _ in positions]),
-        "box": np.array([cell.ravel() for _, cell in positions]),
+        "coord": np.array([x.ravel() for x, _, _ in frames]),
+        "box": np.array([cell.ravel() for _, _, cell in frames]),
         "energy": -3.0 * len(types) + draw.numbers.normal(size=6),
         "force": draw.numbers.normal(size=(6, 3 * len(types))),
         "fparam": draw.numbers.normal(size=(6, N_FPARAM)),

@@ -96,7 +96,7 @@ def number_of(path: Path) -> int:
     return int(path.stem.partition("-")[0])
 
 
-def _by_tables(model: AnyModel, asked: list[Frame]) -> Iterator[combined.Result]:
+def _by_tables(model: AnyModel, asked: list[Frame]) -> Iterator[calculator.Result]:
     with tempfile.TemporaryDirectory() as folder:
         tables = Path(folder) / "tables.bin"
         write_tables(tables, compress(model, NEAREST, Options()).tables)

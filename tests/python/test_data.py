@@ -156,6 +156,9 @@ def test_a_cell_in_other_units_does_not_run_for_ever(tmp_path):
     write_system(tmp_path / "a", cell=CELL * 1e-4)
     with pytest.raises(InputError, match=r"set\.000, frame 0: 5 atoms in .* cubic angstrom are denser than any matter"):
         scan([open_system(tmp_path / "a", ("O", "H"))], 2, RCUT)
+    write_system(tmp_path / "b", cell=CELL * np.array([[1e-6], [1e6], [1.0]]))  # as thin, but wide enough for its atoms
+    with pytest.raises(InputError, match=r"set\.000, frame 0: the cell is only .* A thick: .* are lengths in angstrom"):
+        scan([open_system(tmp_path / "b", ("O", "H"))], 2, RCUT)
 
 
 def test_the_same_place_is_an_error_that_says_where(tmp_path):

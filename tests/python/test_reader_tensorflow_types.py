@@ -352,6 +352,19 @@ def test_a_part_of_a_linear_model_that_is_unknown(tmp_path):
         read_model(write(tmp_path / "m.pb", nodes))
 
 
+def test_a_pair_table_of_a_linear_model_that_is_damaged(tmp_path):
+    """Without its slots, which would leave it no neighbours; with a descriptor, which would be left out."""
+    nodes = nodes_of("linear-table")
+    net = gw.constant("descrpt_attr_model1/t_avg", np.zeros((2, 4)))
+    for node in nodes:
+        if node["op"] == "PairTab":
+            del node["attr"]["sel_a"]
+    with pytest.raises(ReadError, match="lacks the slots"):
+        read_model(write(tmp_path / "m.pb", nodes))
+    with pytest.raises(UnsupportedModel, match="a descriptor by the operation none"):
+        read_model(write(tmp_path / "m.pb", [*nodes_of("linear-table"), net]))
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_exclusions_without_a_mask(tmp_path, masked):
     """The script's do nothing where the graph has no mask (DeePMD-kit to 2.1, se_e2_a with a type embedding)."""

@@ -85,7 +85,7 @@ def _parts(graph: Graph, script: dict[Any, Any], choices: Choices, n: int) -> li
     nets = {
         k: _tree(g, _script(g) if frozen[k] else script_of_part(script, k), choices)
         for k, g in enumerate(graphs)
-        if frozen[k] or not is_table_alone(g)
+        if not is_table_alone(graph, k)
     }
     if not nets:
         raise unsupported("a linear model of pair tables alone", "a net in one of its parts")

@@ -39,8 +39,8 @@ def count_parts(graph: Graph) -> int:
     count = len(found)
     if count > MOST_PARTS or found != {str(k) for k in range(count)}:
         raise ReadError(f"the graph has the parts {' '.join(sorted(found))[:100]} of a linear model; it is damaged")
-    for k in sorted(found - with_descriptor, key=int):
-        if not (graph.is_constant(f"model_attr_model{k}/t_tab_info") or is_frozen(graph, int(k))):
+    for k in sorted(map(int, found - with_descriptor)):
+        if not (is_table_alone(graph, k) or is_frozen(graph, k)):
             raise unsupported(f"a linear model of TensorFlow whose part {k} has no descriptor", "parts of nets and pair tables")
     return count
 
@@ -48,6 +48,12 @@ def count_parts(graph: Graph) -> int:
 def is_frozen(graph: Graph, k: int) -> bool:
     """Whether part k of a linear model is a graph that was frozen before it."""
     return any(name.startswith(FROZEN.format(k)) for name in graph.nodes)
+
+
+def is_table_alone(graph: Graph, k: int) -> bool:
+    """Whether part k of a linear model is a pair table without a net."""
+    described = (match.group(1) for name in graph.nodes for match in [DESCRIPTOR.match(name)] if match)
+    return graph.is_constant(f"model_attr_model{k}/t_tab_info") and str(k) not in described
 
 
 def frozen_part(graph: Graph, k: int) -> Graph:
@@ -114,11 +120,6 @@ def has_pair_table(graph: Graph) -> bool:
     return graph.is_constant(f"{TABLE}info")
 
 
-def is_table_alone(graph: Graph) -> bool:
-    """Of a pair table without a net."""
-    return has_pair_table(graph) and not any(node.op == SWITCH for node in graph.nodes.values())
-
-
 def with_pair_table(graph: Graph, tree: Tree, nominal_rcut: float | None) -> Tree:
     """The tree of such a model; tree: that of its net, nominal_rcut: of the neighbour list, angstrom.
 
@@ -152,7 +153,9 @@ def table_alone(graph: Graph, type_map: list[str]) -> Tree:
     """A part of a linear model that is a pair table, whose neighbours are in one row for all types."""
     pairs = _only(graph, PAIRS)
     rows = next((graph.nodes[name] for name in pairs.inputs if name in graph.nodes and graph.nodes[name].number("rcut_r")), pairs)
-    sel = pairs.integers("sel_a") or [0]
+    sel = pairs.integers("sel_a")
+    if not sel:
+        raise ReadError(f"node '{pairs.name}' lacks the slots of the pair table (sel_a); the file is damaged")
     exclusions = {"type_map": type_map, "atom_exclude_types": [], "pair_exclude_types": []}
     none = np.zeros((1, len(type_map), 1))
     return _table(graph, exclusions, _number(rows.number("rcut_r"), rows.name), sel[0] if len(sel) == 1 else sel, none)
