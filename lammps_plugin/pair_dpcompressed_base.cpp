@@ -273,6 +273,11 @@ void PairDPCompressedBase::update_parameters() {
             }
         }
         sources().read([this](Compute& compute) { sync_for(compute); }, is_in_model, n_all(), fparam_, aparam_);
+        if (update->setupflag != 0) {
+            if (const std::string doubt = sources().doubt(fparam_); !doubt.empty()) {
+                warn(doubt);
+            }
+        }
     } catch (const dpc::InputError&) {  // not those of LAMMPS, which it has printed
         fail_with_exception();
     }
@@ -314,7 +319,7 @@ double PairDPCompressedBase::common_scale() {
             if (scale_[i][j] != *first) {
                 fail_all(text("scale is ", *first, " for some pairs of atom types and ", scale_[i][j], " for ", i, " and ", j,
                               ", but the energy of the model is not a sum over pairs of types: "
-                              "give all of them the same, `scale * *`"));
+                              "give all of them the same, `scale * *` or, in hybrid, each of the model's pairs by itself"));
             }
         }
     }

@@ -172,6 +172,7 @@ private:
     void take_settings(dpcompressed::StyleSettings settings);
     void load_models();
     void load_model(ModelInUse& in_use, bool may_be_word);
+    void check_parameters_of(const ModelInUse& in_use) const;
     void check_contents();
     void check_same_parameters();
     void map_types(const std::vector<std::string>& names);

@@ -52,6 +52,12 @@ void PairDPCompressedBase::load_models() {
             return true;
         });
     }
+    on_all_ranks([&] {  // after all files: what is none of them may be a keyword that was not understood
+        for (const ModelInUse& in_use : models) {
+            check_parameters_of(in_use);
+        }
+        return true;
+    });
     models_ = std::move(models);
     check_contents();
     check_same_parameters();
@@ -94,13 +100,16 @@ void PairDPCompressedBase::load_model(ModelInUse& in_use, bool may_be_word) {
     } catch (const dpc::FormatError& e) {
         throw dpc::FormatError(e.what() + (may_be_word ? dpcompressed::advice_on_file(in_use.file) : ""));
     }
+    in_use.rule = dpc::rule_for(*in_use.model, settings_.neighbours);
+    in_use.overflow = std::make_unique<dpcompressed::OverflowLog>(in_use.model->type_map, in_use.rule);
+}
+
+void PairDPCompressedBase::check_parameters_of(const ModelInUse& in_use) const {
     try {
         dpcompressed::check_parameters(settings_.parameters, *in_use.model);
     } catch (const dpc::InputError& e) {
         throw dpc::InputError(named(in_use.file, e.what()));
     }
-    in_use.rule = dpc::rule_for(*in_use.model, settings_.neighbours);
-    in_use.overflow = std::make_unique<dpcompressed::OverflowLog>(in_use.model->type_map, in_use.rule);
 }
 
 /// All or nothing: what was there before an error stays.

@@ -205,6 +205,17 @@ std::vector<std::string> ParameterSources::advice(const std::function<bool(int)>
     return found;
 }
 
+std::string ParameterSources::doubt(const std::vector<double>& fparam) const {
+    if (!has_fix_of_averages() || !std::all_of(fparam.begin(), fparam.end(), [](double value) { return value == 0.0; })) {
+        return {};
+    }
+    const Fix& fix = find_fix();
+    return text("fix ", fix.id, " of ", kFparamFix, " gives 0 at the first forces of the run: so does a fix ", fix.style,
+                " until its first average is complete. Unless 0 is meant, let it have a value in the first step of the run: "
+                "Nrepeat of 1, a first step that is a multiple of Nfreq (",
+                fix.global_freq, "; 1 is safe), no later start");
+}
+
 /// LAMMPS does this after the first forces of a run: until then a compute temp, for instance, knows no degrees of freedom, and a
 /// fix ave/time has no value.
 void ParameterSources::set_up(const std::function<void(Compute&)>& prepare) const {

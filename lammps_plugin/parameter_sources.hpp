@@ -30,6 +30,9 @@ public:
     /// What is sound and may yet not be meant. is_in_model(i): of own atoms. Collective.
     std::vector<std::string> advice(const std::function<bool(int)>& is_in_model) const;
 
+    /// What may not be meant of the parameters that read() gave at the first forces of a run; "": nothing.
+    std::string doubt(const std::vector<double>& fparam) const;
+
     /// prepare(compute) is called before a compute is evaluated: the atoms must be where it reads them. is_in_model(i): of own atoms.
     /// What has no source is left as it is. aparam: (n_all, n_aparam), those of ghosts and of atoms that are not in the model 0, as only
     /// centres take them. Throws dpc::InputError as check does, where a value is not finite, and for computes that need the energy or

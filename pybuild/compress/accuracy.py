@@ -160,12 +160,19 @@ def _counts(tables: TableSet, d: int, part: str) -> str:
 
 
 def _warnings(build: Build, options: Options) -> list[str]:
-    """What was asked for and not reached, and what helps."""
+    """What was asked for and not reached, and what helps; and what the model itself lacks."""
     texts = []
     for name, kind in KINDS.items():
         asked = options.tolerances[name]
         if not within(getattr(build.measured, name), asked):
             texts.append(f"the tolerance of {asked:g} eV/A is not met {kind}; {_remedy(build, options, name)}")
+    if build.jump is not None:
+        pair = "-".join(build.tables.type_map[t] for t in build.jump.types)
+        texts.append(
+            f"the model's own energy jumps where a neighbour crosses the cut-off ({abs(build.jump.energy):.1e} eV, {pair} at "
+            f"{build.jump.rcut:g} A), so that no run conserves energy: its excluded pairs or empty slots have a part in the "
+            "descriptor; a model trained with set_davg_zero has not"
+        )
     return texts
 
 
@@ -184,8 +191,9 @@ def _remedy(build: Build, options: Options, name: str) -> str:
         return "leave out --rank, and the columns follow from the tolerance"
     if options.rank == "full":
         return "the tables hold every function of the embedding nets; the model's own rounding may be the limit"
+    smaller = "--tolerance-mixed" if name == "mixed" else "--tolerance"
     if within(build.truncation, options.tolerances[name]):
-        return "structures that the choice was not made on need more: a smaller --tolerance keeps more columns"
+        return f"structures that the choice was not made on need more: a smaller {smaller} keeps more columns"
     return (
         "--rank full keeps every function of the embedding nets; where that is no better, the model's own rounding is the limit"
     )

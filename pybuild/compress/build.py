@@ -16,6 +16,7 @@ from ..structures.length_checks import check_smallest
 from ..structures.structure import Structure
 from ..tablefile.tableset import TableSet
 from .assembly import fits
+from .continuity import Jump
 from .environment import Pair
 from .evidence import Evidence
 from .grid import Grid, TablePlan, given_steps, make_grid, plan_tables
@@ -49,6 +50,7 @@ class Build:
     close_factor: float  # a centre takes all columns and products where a neighbour is closer than this, in smallest distances
     between: Errors  # of centres with a neighbour between there and the smallest distance, in double precision
     kinked_fitting: bool  # an activation of the fitting nets has corners
+    jump: Jump | None  # of the model itself where a neighbour crosses the cut-off
 
 
 @one_blas_thread()
@@ -105,7 +107,8 @@ def build(
     measured = measure(table_set, cases.each(lambda case: looked_up(table_set, case))).worst(judged)
     close_factor, between = _close_factor(seen, table_set, options)
     table_set = replace(table_set, close_distance=close_factor * distances)
-    return Build(table_set, plans, selection.errors, measured, seen.described(), close_factor, between, kinked)
+    of_structures = seen.described(), close_factor, between
+    return Build(table_set, plans, selection.errors, measured, *of_structures, kinked, seen.largest_jump())
 
 
 def _projected(cases: list[Case], bases: Mapping[Pair, Basis]) -> list[Case]:

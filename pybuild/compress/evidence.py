@@ -13,6 +13,7 @@ from ..model.description import ModelDescription
 from ..progress import track
 from ..structures.probe import close_structures, judge_structures, probe_structures, with_parameters
 from ..structures.structure import Structure
+from .continuity import Jump, largest_jump
 from .environment import Neighbourhoods, n_numbers
 from .grid import NEAR, TablePlan
 from .truncation import Case, Cases, evaluate_exactly, exact_fittings, split_centres
@@ -100,6 +101,10 @@ class Evidence:
     def _close(self, low: Array, high: Array, seeds: tuple[int, ...]) -> list[Structure]:
         some = self._model.ordinary.any() and (low < high).any()
         return close_structures(self._model, low, high, self._distances, seeds) if some else []
+
+    def largest_jump(self) -> Jump | None:
+        """Of the model's energy at the cut-off."""
+        return largest_jump(self._model, self._fittings)
 
     def described(self) -> str:
         """What was looked at, for people."""

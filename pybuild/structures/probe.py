@@ -78,7 +78,8 @@ def judge_structures(model: ModelDescription, distances: Array) -> list[Structur
         _Recipe(0.1 * rho, evenly=True),
         *(_Recipe((dense, 0.3 * rho)[a % 2], pure=a, crystal=a % 2 == 0) for a in _elements(model)),
     ]
-    return with_parameters(model, [_structure(model, distances, recipe, seed) for seed, recipe in enumerate(recipes, 1001)])
+    made = [_structure(model, distances, recipe, seed) for seed, recipe in enumerate(recipes, 1001)]
+    return with_parameters(model, [_widened(structure, distances) for structure in made])
 
 
 def close_structures(model: ModelDescription, low: Array, high: Array, distances: Array, seeds: Sequence[int]) -> list[Structure]:
@@ -189,6 +190,17 @@ def _structure(model: ModelDescription, distances: Array, recipe: _Recipe, seed:
         positions = rng.random_sample((len(types), 3)) @ cell
     positions = _pushed_apart(positions, types, cell, recipe.wider * distances)
     return Structure(positions, types, cell, f"{'judged' if seed > 1000 else 'probe'} structure {seed % 1000}")
+
+
+def _widened(structure: Structure, distances: Array) -> Structure:
+    """By as much as is left of pairs that are too close, where dense ones could not be pushed apart."""
+    i, j, d = neighbour_pairs(structure.positions, structure.cell, float(distances.max()))
+    factor = float((distances[structure.types[i], structure.types[j]] / np.linalg.norm(d, axis=1)).max(initial=1.0))
+    if factor == 1.0:
+        return structure
+    assert structure.cell is not None
+    factor *= 1 + 1e-12  # above it to the last bit
+    return replace(structure, positions=factor * structure.positions, cell=factor * structure.cell)
 
 
 def _crystal(n: int, rng: np.random.RandomState) -> Array:

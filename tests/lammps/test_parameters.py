@@ -246,6 +246,30 @@ def test_parameters_of_a_fix(lammps: Lammps, made: Callable, words: str, fparam_
     assert_forces(run, model, data["cell"], lambda step, c: (fparam_at(max(0, step - 1)), np.full((len(c), 1), 1.3)))
 
 
+@pytest.mark.parametrize(
+    ("begin", "times", "first_with_value"),
+    [
+        ("", "1 3 3 v_v", 4),
+        ("reset_timestep 1\n", "3 1 3 v_v", 3),
+        ("", "1 1 1 v_v start 2", 3),
+        ("", "3 1 3 v_v", 0),
+        ("", "1 1 1 v_v", 0),
+    ],
+)
+@on_backends("host", "kk")
+def test_a_fix_that_has_no_average_yet(lammps: Lammps, made: Callable, begin: str, times: str, first_with_value: int) -> None:
+    """LAMMPS gives 0 then, which is said; the average of a step acts in the next one."""
+    data = write_atoms(lammps, "parameters")
+    model, tables = made("two_one")
+    before = f"{SMALL_STEPS}{begin}variable v equal 0.3\nfix F all ave/time {times}\n"
+    run = lammps.run(script(lammps, tables, "fparam_from_fix F aparam 1.3", before, "run 4\n"))
+    assert_forces(
+        run, model, data["cell"], lambda step, c: ([0.3 if step >= first_with_value else 0.0] * 2, np.full((len(c), 1), 1.3))
+    )
+    warnings = [line for line in run.warnings if "fix F of fparam_from_fix gives 0 at the first forces of the run" in line]
+    assert len(warnings) == (1 if first_with_value > 0 else 0), run.output
+
+
 def test_the_mean_electron_temperature_of_fix_ttm(lammps: Lammps, made: Callable) -> None:
     """The recipe of docs/lammps.md, which stands for keyword ttm."""
     data = write_atoms(lammps, "parameters")
@@ -281,6 +305,7 @@ def test_the_mean_electron_temperature_of_fix_ttm(lammps: Lammps, made: Callable
         ("fparam_from_fix pair 1 fparam_from_compute one", "keywords fparam_from_compute and fparam_from_fix exclude each other"),
         ("fparam 1 2 fparam_from_compute one", "keywords fparam and fparam_from_compute exclude each other"),
         ("aparam_from_compute place", "keywords aparam and aparam_from_compute exclude each other"),
+        ("foo", "unknown keyword 'foo'"),  # and not that the model takes parameters
         ("ttm electrons", "keyword 'ttm' of pair_style deepmd: LAMMPS shows other styles no electron temperature"),
     ],
 )

@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Random models that DeePMD-kit itself makes, in its files and with its results; random_trained.py reads them.
 
-    PYTHON deepmd_kit_models.py BACKEND SEED FIRST COUNT FOLDER     PYTHON: one that has DeePMD-kit (3.2.0) with that back end
+    PYTHON deepmd_kit_models.py BACKEND SEED FIRST COUNT FOLDER     PYTHON: one that has DeePMD-kit with that back end
+
+(3.2.0; TensorFlow also 2.2.11, whose own options are fewer.)
+
 
 Options are drawn from all that an input script may say of energy models without attention. FOLDER gets of model K its script
 K.json; model files K.*; and K.npz, what DeePMD-kit says of three structures (names as in the reference.npz that
@@ -232,6 +235,22 @@ def tensorflow_net(draw: Draw) -> Script:
     return found
 
 
+def as_in_version_2(draw: Draw, script: Script) -> None:
+    """TensorFlow's options of DeePMD-kit 2.2, in the place of the script's."""
+    for part in script.get("models", [script]):
+        for name in ("atom_exclude_types", "pair_exclude_types"):
+            part.pop(name, None)
+        sections = [part["fitting_net"], part.get("type_embedding", {}), *members(part["descriptor"])]
+        for section in sections:
+            if section.get("activation_function", "tanh").split(":")[0] in ("silu", "silut", "linear"):
+                section["activation_function"] = draw.of("tanh", "gelu", "relu", "none", "softplus")
+            for name in ("use_econf_tebd", "use_tebd_bias"):
+                section.pop(name, None)
+            stripped = section.pop("tebd_input_mode", None)
+            if stripped is not None:
+                section["stripped_type_embedding"] = stripped == "strip"
+
+
 # Structures and results.
 
 
@@ -396,12 +415,22 @@ def make_exported(draw: Draw, case: int, stem: Path) -> None:
 
 
 def make_tensorflow(draw: Draw, case: int, stem: Path) -> None:
-    from deepmd.entrypoints.convert_backend import convert_backend
-    from deepmd.tf.entrypoints import compress, freeze
-    from deepmd.tf.entrypoints.train import train
-    from deepmd.tf.env import tf
+    import deepmd
+
+    old = deepmd.__version__.startswith("2.")
+    if old:
+        from deepmd.entrypoints import compress, freeze
+        from deepmd.entrypoints.train import train
+        from deepmd.env import tf
+    else:
+        from deepmd.entrypoints.convert_backend import convert_backend
+        from deepmd.tf.entrypoints import compress, freeze
+        from deepmd.tf.entrypoints.train import train
+        from deepmd.tf.env import tf
 
     script = tensorflow_model(draw)
+    if old:
+        as_in_version_2(draw, script)
     fresh = tf.reset_default_graph
     run = {"mpi_log": "master", "log_level": logging.ERROR, "log_path": None}
     with tempfile.TemporaryDirectory() as scratch:
@@ -432,7 +461,7 @@ def make_tensorflow(draw: Draw, case: int, stem: Path) -> None:
             shutil.copy("compressed.pb", f"{smaller}.pb")
             answer(Path("compressed.pb"), asked, smaller)
 
-        for also in (converted, compressed):
+        for also in (compressed,) if old else (converted, compressed):
             fresh()
             _or_say_why(f"{case}, {also.__name__}", also)
 

@@ -377,6 +377,16 @@ def test_without_standard_error(small_model, small_tables, tmp_path):
     assert (tmp_path / "t.bin").read_bytes() == small_tables.read_bytes()
 
 
+def test_in_the_source_tree_the_installed_compiled_part_is_found(small_model, small_tables):
+    """Python takes the folder pybuild of where it is started; the tree has no compiled part."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pybuild", "verify", small_model, small_tables],
+        capture_output=True, text=True, timeout=300, env=ENVIRONMENT, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "within: forces" in done.stdout
+
+
 def test_a_given_rank_that_misses_the_tolerance_is_said(small_model, tmp_path, capsys):
     assert main([str(small_model), str(tmp_path / "t.bin"), "--rank", "1"]) == 0
     said = capsys.readouterr().out

@@ -21,7 +21,7 @@ import pytest
 from deepmd_files import write_json, write_package
 from peer_models import assert_agrees, frames
 
-from pybuild.errors import InputError, ReadError, UnsupportedModel
+from pybuild.errors import InputError, PybuildError, ReadError, UnsupportedModel
 from pybuild.model.activations import parse
 from pybuild.model.description import ModelDescription, Provenance
 from pybuild.model.net import Skip
@@ -813,6 +813,20 @@ def test_what_no_evaluator_has_is_refused(part, changes, message):
     tree = _tree()
     tree[part] |= changes
     with pytest.raises(UnsupportedModel, match=message):
+        _describe(tree)
+
+
+def test_excluded_pairs_of_types_that_are_not_there():
+    """As in a script that was written for more types, with which a model of fewer was fine-tuned: DeePMD-kit ignores them."""
+    tree = _tree()
+    tree["descriptor"]["exclude_types"] = [[1, 0], [1, 4], [2, 2]]
+    tree["pair_exclude_types"] = [[0, 0], [0, 2]]
+    model = _describe(tree)
+    (descriptor,) = model.descriptors
+    assert descriptor.excluded == {(0, 1), (1, 0)}
+    assert model.pair_excluded == {(0, 0)}
+    tree["descriptor"]["exclude_types"] = [[-1, 0]]
+    with pytest.raises(PybuildError):
         _describe(tree)
 
 

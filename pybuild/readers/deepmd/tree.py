@@ -50,7 +50,10 @@ def description_of_tree(
     refuse_unknown(model)
     type_map = tuple(model["type_map"])
     n_types = len(type_map)
-    trees = [with_electrons(tree, type_map) for tree in members(model["descriptor"])]
+    trees = [
+        with_electrons(tree | {"exclude_types": _of_types_here(tree["exclude_types"], n_types)}, type_map)
+        for tree in members(model["descriptor"])
+    ]
     if not trees:
         raise ReadError("a hybrid descriptor without members")
     if padding_type is not None:
@@ -65,7 +68,7 @@ def description_of_tree(
         type_map=type_map,
         descriptors=descriptors,
         fitting=_with_constants(model, _fitting(model, n_types), _appended(model, trees, descriptors)),
-        pair_excluded=symmetric(model["pair_exclude_types"]),
+        pair_excluded=symmetric(_of_types_here(model["pair_exclude_types"], n_types)),
         min_nbor_dist=known_distance(min_nbor_dist),
         provenance=provenance,
         neighbour_rule=_neighbour_rule(model["neighbour_rule"], descriptors),
@@ -95,6 +98,11 @@ def _neighbour_rule(rule: str, descriptors: Sequence[Descriptor]) -> str:
     if any(shared):
         return "mixed"
     return "union" if rule == "total" and len(descriptors) > 1 else rule
+
+
+def _of_types_here(pairs: Sequence[tuple[int, int]], n_types: int) -> list[tuple[int, int]]:
+    """Without those of types beyond the model's, as a script has that was written for more of them: DeePMD-kit ignores these."""
+    return [pair for pair in pairs if max(pair) < n_types]
 
 
 def _refuse_means(trees: Sequence[Tree]) -> None:
