@@ -122,6 +122,11 @@ cdef class Model:
         return dereference(self.cpp).provenance.decode()
 
 
+def _check_word(name, value, known):
+    if not (isinstance(value, str) and value in known):
+        raise InputError(f'{name} is "{value}": expected ' + " or ".join(f'"{word}"' for word in known))
+
+
 cdef class Evaluator:
     """Energies, forces and virials of a Model.
 
@@ -139,12 +144,9 @@ cdef class Evaluator:
 
     def __cinit__(self, Model model not None, int n_threads=1, precision="double", backend="host", int device=-1,
                   size_t scratch_bytes=0, neighbors="trained"):
-        if precision not in ("double", "mixed"):
-            raise InputError(f'precision is "{precision}": expected "double" or "mixed"')
-        if backend not in _BACKENDS:
-            raise InputError(f'backend is "{backend}": expected one of {", ".join(_BACKENDS)}')
-        if neighbors not in ("trained", "all"):
-            raise InputError(f'neighbors is "{neighbors}": expected "trained" or "all"')
+        _check_word("precision", precision, ("double", "mixed"))
+        _check_word("backend", backend, _BACKENDS)
+        _check_word("neighbors", neighbors, ("trained", "all"))
         cdef CppOptions options
         options.n_threads = n_threads
         options.precision = CppPrecision.mixed if precision == "mixed" else CppPrecision.float64

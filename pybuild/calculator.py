@@ -93,6 +93,8 @@ def evaluate(
     """
     if isinstance(model, (str, os.PathLike)):
         model = load(model)
+    elif not isinstance(model, _core().Model):
+        raise InputError(f"model is of the type {type(model).__name__}: give the path of a table file, or what load() returned")
     x = _real_array("positions", positions, (None, 3))
     farthest = np.abs(x).max(initial=0.0)
     if farthest > FARTHEST:
@@ -309,7 +311,7 @@ class DPCompressed(Calculator):
                 _number_of_threads(value)
             if word == "device":
                 _number_of_gpu(value)
-            if word in expected and value not in expected[word]:
+            if word in expected and not (isinstance(value, str) and value in expected[word]):
                 raise InputError(f'{word} is "{value}": expected ' + " or ".join(f'"{name}"' for name in expected[word]))
 
     def calculate(

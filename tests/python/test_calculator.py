@@ -88,6 +88,8 @@ class TestWords:
             ({"n_threads": "two"}, "n_threads is 'two'"),
             ({"overflow": "ignore"}, 'overflow is "ignore": expected "stop" or "warn"'),
             ({"precision": "single"}, 'precision is "single": expected "double" or "mixed"'),
+            ({"precision": np.array(["double", "mixed"])}, r"precision is .*: expected "),
+            ({"neighbors": None}, 'neighbors is "None": expected "trained" or "all"'),
             ({"backend": "cuda"}, 'backend is "cuda": expected "host"'),
             ({"device": -1}, "device is -1: expected the number of a GPU, 0, 1, ..., or None for the one in use"),
             ({"device": 0.0}, "device is 0.0: expected the number of a GPU"),
@@ -417,6 +419,11 @@ class TestEvaluate:
     def test_wrong_types(self, tables: Path, types: Any, message: str) -> None:
         with pytest.raises(InputError, match=message):
             calculator.evaluate(tables, [[0, 0, 0], [0, 0, 1.1]], types)
+
+    @pytest.mark.parametrize("model", [None, 3, b"tables.bin"])
+    def test_what_is_no_model(self, model: Any) -> None:
+        with pytest.raises(InputError, match=f"model is of the type {type(model).__name__}: give the path of a table file"):
+            calculator.evaluate(model, [[0, 0, 0]], [0])
 
     @pytest.mark.parametrize(
         ("positions", "cell", "message"),
