@@ -212,8 +212,8 @@ def _extent_of_open(x: Array, cell: Array, pbc: NDArray[np.bool_]) -> float:
 
 
 class DPCompressed(Calculator):
-    """ASE calculator: energy, energies, forces, stress, stresses of a tables.bin; in `results` of models with frame parameters
-    also fparam_gradient, the energy's derivatives along these. Needs ase and vesin.
+    """ASE calculator: energy, energies, forces, stress, stresses of a tables.bin, and fparam_gradient: the energy's derivatives
+    along the frame parameters of models that have them. Needs ase and vesin.
 
     tables: path; n_threads: OpenMP threads; precision: "double" or "mixed"; overflow: "stop" raises InputError for a pair beyond
     the table, "warn" only warns; a pair closer than the training data is warned of in both, more neighbours than sel once;
@@ -256,6 +256,7 @@ class DPCompressed(Calculator):
         self._vesin: Any = None
         self._built_for: Any = None
         self._images: Any = None
+        self._fparam_gradient: Array | None = None
         self._crowd_was_said = self._fork_was_said = False
         self._turn = Turn()  # atoms and results belong to one thread at a time
         super().__init__(**words)  # calls set
@@ -295,6 +296,11 @@ class DPCompressed(Calculator):
     def overflow(self) -> str:
         """What happens beyond the table, "stop" or "warn"; `set(overflow=...)` changes it."""
         return self.parameters["overflow"]
+
+    @property
+    def fparam_gradient(self) -> Array | None:
+        """(n_fparam,) eV. Belongs to `results`, where ASE allows of its own names alone; None where these are of no structure."""
+        return self._fparam_gradient if self.results else None
 
     def _check(self, words: Mapping[str, Any]) -> None:
         known = self.default_parameters
@@ -337,8 +343,7 @@ class DPCompressed(Calculator):
             "energies": result.atom_energy,
             "forces": result.forces,
         }
-        if self.model.n_fparam > 0:
-            self.results["fparam_gradient"] = result.fparam_gradient
+        self._fparam_gradient = result.fparam_gradient
         if self.atoms.pbc.any():
             self._add_stress(result)
 

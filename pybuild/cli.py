@@ -34,6 +34,7 @@ OUT_OF_MEMORY = "error: not enough memory ({}); use a machine with more, or fewe
 MANY_TYPES = 20  # every pair of them may have a table of its own, and structures to be measured on
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ends
 HEARD = 0.5  # seconds that a launcher of several ranks has to pass on what one has said, before it is told to end all
+ROUNDING = 1e-3  # of a smallest distance, relative: two programs may have found it in different precision
 FRAMES, ATOMS = 6, 600  # of the training data, that the accuracy is measured on
 
 
@@ -239,7 +240,7 @@ def _build_and_write(
     from .tablefile.file import write_tables
 
     structures = telling_frames(systems, model.n_types, model.rcut, FRAMES, ATOMS)
-    by_pair = None if distances is None else distances.by_pair
+    by_pair = None if distances is None else distances.by_pair_or(smallest)
     result = compress(model, smallest, options, by_pair, structures)
     write_tables(o.tables, result.tables)
     log.info(
@@ -261,6 +262,13 @@ def _data_lines(model: Any, distances: Any, smallest: float, source: str) -> Ite
             yield (
                 f"warning: the training data have pairs closer ({distances.overall:.4g} A) than the smallest distance of "
                 f"{smallest:.4g} A ({source}): the tolerance is for pairs beyond that"
+            )
+        trained = model.min_nbor_dist
+        if trained is not None and distances.overall > trained * (1 + ROUNDING):
+            yield (
+                f"warning: the model was trained with pairs {trained:.4g} A apart, the training data given have none closer than "
+                f"{distances.overall:.4g} A: they are not all of its training data; a simulation will report pairs of types that "
+                "come closer than in them"
             )
     found = [] if distances is None else [(distances.overall, distances.closest.text(model.type_map))]
     for distance, where in dict.fromkeys([(smallest, source), *found]):

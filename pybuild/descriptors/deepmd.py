@@ -18,6 +18,10 @@ Tree = dict[str, Any]
 WHOLE = 1e-3  # of a number of steps: what float32 leaves of it
 STRIDES = (20, 10, 5, 2)  # of the knots of a table in float32 that are kept
 ROUNDINGS = 4  # of float32, that two of its numbers may differ by
+NO_NETS = (
+    "no embedding net in the file: those of a compressed model are gone when it is converted; give the compressed file as it "
+    "was, or convert the model before it is compressed"
+)
 SUPPORTED = "energy models with se_e2_a, se_e2_r, se_e3, se_e3_tebd, dpa1 without attention, or a hybrid, and fitting net ener"
 
 
@@ -34,6 +38,8 @@ def two_body_numbers(tree: Tree, n_types: int, n_components: int) -> dict[str, A
     expected = n_types if one_sided else n_types**2
     if len(networks) != expected:
         raise ReadError(f"{len(networks)} embedding nets for {n_types} types: {expected} are needed")
+    if all(net is None for net in networks):
+        raise ReadError(NO_NETS)
     mean, std = slot_statistics(tree["@variables"], n_types, sum(sel), n_components)
     return {
         "rcut": tree["rcut"],

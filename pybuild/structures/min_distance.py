@@ -40,7 +40,7 @@ class Closest:
 
 @dataclass(frozen=True)
 class Distances:
-    """overall, angstrom; by_pair (N, N) symmetric: ``overall`` where a pair of types never came within the cutoff."""
+    """overall, angstrom; by_pair (N, N) symmetric: infinite where a pair of types never came within the cutoff."""
 
     overall: float
     by_pair: Array
@@ -48,6 +48,10 @@ class Distances:
     n_frames: int
     n_atoms: int  # over all frames
     closest: Closest
+
+    def by_pair_or(self, smallest: float) -> Array:
+        """(N, N) by_pair; where a pair of types never met, the smallest distance that is known of any."""
+        return np.where(np.isfinite(self.by_pair), self.by_pair, min(smallest, self.overall))
 
 
 @dataclass
@@ -79,9 +83,7 @@ def scan(systems: Sequence[System], n_types: int, rcut: float, comm: Any | None 
     if found.closest is None:
         raise InputError(f"training data: no two atoms closer than the cutoff {rcut:g} A in {len(frames)} frames")
     smallest = np.minimum(found.smallest, found.smallest.T)  # i-j and j-i differ by rounding
-    overall = float(smallest.min())
-    by_pair = np.where(np.isfinite(smallest), smallest, overall)
-    return Distances(overall, by_pair, len(systems), len(frames), found.n_atoms, found.closest)
+    return Distances(float(smallest.min()), smallest, len(systems), len(frames), found.n_atoms, found.closest)
 
 
 def _agree(comm: Any | None, mine: _Found) -> _Found:

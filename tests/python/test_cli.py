@@ -117,6 +117,18 @@ def test_training_data_give_distances_by_pair(small_model, option_models, tmp_pa
     assert results[0].min() > 0.5
 
 
+def test_training_data_that_are_not_all_of_them(small_model, tmp_path, capsys):
+    """Pairs of types that they lack have the model's own distance; the others get a warning."""
+    data = {"types": [0, 1], "positions": np.array([[0.0, 0.0, 0.0], [3.2, 0.0, 0.0]]), "cell": 30 * np.eye(3)}
+    system = write_system(tmp_path / "one_pair", data)
+    assert main([str(small_model), str(tmp_path / "t.bin"), "--training-data", str(system)]) == 0
+    assert "have none closer than 3.2 A: they are not all of its training data" in capsys.readouterr().out
+    smallest = pybuild.readers.read_model(small_model).min_nbor_dist
+    expected = np.full((3, 3), smallest)
+    expected[0, 1] = expected[1, 0] = 3.2
+    np.testing.assert_allclose(read_tables(tmp_path / "t.bin").min_distance, expected, rtol=1e-12)
+
+
 def test_on_two_ranks(small_model, option_models, tmp_path):
     """The same file as on one; an error is said once."""
     system = write_system(tmp_path / "a", np.load(option_models / DATA), frames=3)

@@ -77,7 +77,9 @@ def test_smallest_distances(tmp_path, cell, dtype):
 def test_an_atom_and_its_own_image_count(tmp_path):
     write_system(tmp_path / "a", types=np.array([0]), cell=np.diag([2.5, 6.0, 6.0]))
     found = scan([open_system(tmp_path / "a", ("O", "H"))], 2, RCUT)
-    np.testing.assert_allclose(found.by_pair, 2.5, atol=CLOSE)  # H was never met: the overall distance
+    assert np.isinf(found.by_pair).tolist() == [[False, True], [True, True]]  # H was never met
+    np.testing.assert_allclose(found.by_pair_or(3.0), 2.5, atol=CLOSE)  # the smallest distance known
+    np.testing.assert_allclose(found.by_pair_or(0.9), [[2.5, 0.9], [0.9, 0.9]], atol=CLOSE)
 
 
 def test_types_are_mapped_by_name_and_several_systems_are_joined(tmp_path):

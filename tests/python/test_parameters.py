@@ -2,6 +2,7 @@
 """Frame and atomic parameters and constants of the fitting nets, and hybrid models: against DeePMD-kit's numbers, derivatives and
 each other, in every evaluator; and what is said where parameters are missing."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -233,6 +234,7 @@ def test_what_parameters_do_not_allow(model):
 def test_the_calculator(model, make_structure, tmp_path):
     ase = pytest.importorskip("ase")
     pytest.importorskip("vesin")
+    single_point = pytest.importorskip("ase.calculators.singlepoint")
     x, _, cell = make_structure(seed=3)
     renamed = dataclasses.replace(model, type_map=("H", "O"))
     write_tables(tmp_path / "t.bin", build(renamed, M).tables)
@@ -243,11 +245,16 @@ def test_the_calculator(model, make_structure, tmp_path):
     expected = reference.evaluate(renamed, x, types, cell, [0.9, 305.0], aparam)
     np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=FORCE)
     atoms.calc.set(fparam=[0.1, 290.0])
+    assert atoms.calc.fparam_gradient is None  # of the parameters that were set nothing is known yet
     expected = reference.evaluate(renamed, x, types, cell, [0.1, 290.0], aparam)
     np.testing.assert_allclose(atoms.get_forces(), expected.forces, rtol=0, atol=FORCE)
     h = np.array([0.0, 1e-3])
     ahead, behind = (reference.evaluate(renamed, x, types, cell, [0.1, 290.0] + k * h, aparam).energy for k in (1, -1))
-    assert atoms.calc.results["fparam_gradient"][1] == pytest.approx((ahead - behind) / 2e-3, rel=1e-6)
+    assert atoms.get_properties(["energy", "forces"])["energy"] == pytest.approx(expected.energy, abs=1e-8)
+    assert atoms.calc.fparam_gradient[1] == pytest.approx((ahead - behind) / 2e-3, rel=1e-6)
+    assert copy.deepcopy(atoms.calc).fparam_gradient[1] == atoms.calc.fparam_gradient[1]
+    kept = single_point.SinglePointCalculator(atoms, **atoms.calc.results)
+    np.testing.assert_array_equal(kept.get_forces(), atoms.get_forces())
     atoms.calc.set(aparam=None)
     with pytest.raises(InputError, match="give aparam"):
         atoms.get_potential_energy()

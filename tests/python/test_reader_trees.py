@@ -420,7 +420,7 @@ def test_damaged_arrays(tree, tmp_path, array, message):
 @pytest.mark.parametrize(
     ("path", "key", "value", "message"),
     [
-        (("descriptor", "list", 0, "embeddings", "networks"), 0, None, "0 embeddings of dpa1: one for all"),
+        (("descriptor", "list", 0, "embeddings", "networks"), 0, None, "no embedding net in the file: those of a compressed"),
         (("descriptor",), "list", [], "a hybrid descriptor without members"),
         (("fitting", "nets", "networks", 0, "layers", 0, "@variables"), "b", np.zeros(5), "a bias of the fitting net has shape"),
     ],

@@ -790,6 +790,9 @@ def test_trees_whose_parts_do_not_fit():
     tree["descriptor"]["embeddings"]["networks"].pop()
     with pytest.raises(ReadError, match="1 embedding nets for 2 types: 2 are needed"):
         _describe(tree)
+    tree["descriptor"]["embeddings"]["networks"] = [None, None]
+    with pytest.raises(ReadError, match="no embedding net in the file: those of a compressed model are gone"):
+        _describe(tree)
     tree = _tree()
     tree["fitting"]["nets"]["networks"].pop()
     with pytest.raises(ReadError, match="1 fitting nets"):

@@ -25,7 +25,7 @@ from ...errors import ReadError
 from ...model.activations import parse
 from ...model.net import Layer, Net, Skip, check_net
 from ...model.piecewise import Piecewise, check_piecewise
-from ..deepmd import Tree, function_of_tree, net_of_tree, one_per_centre, slot_statistics, symmetric, unsupported
+from ..deepmd import NO_NETS, Tree, function_of_tree, net_of_tree, one_per_centre, slot_statistics, symmetric, unsupported
 from ..se_e2_a.descriptor import SeE2A
 from ..se_e2_a.harmonics import MOST_LMAX
 from .type_embedding import type_embedding
@@ -161,6 +161,8 @@ def _stored_gates(factors: Array, n_types: int) -> Array:
 def only_network(tree: Tree, name: str) -> Tree:
     """The one net of a collection."""
     networks = [net for net in (tree[name] or {"networks": []})["networks"] if net is not None]
+    if not networks:
+        raise ReadError(NO_NETS)
     if len(networks) != 1:
         raise ReadError(f"{len(networks)} {name} of {tree['type']}: one for all types is needed")
     return dict(networks[0])

@@ -76,16 +76,13 @@ DPC_FUNCTION void add_moments(const TablePlace<Real>& place, const Environment& 
     }
 }
 
-/// reverse[c] = what N packs of channels add to dE/dR_c of the pair, still spread over the elements; [0] to that of the table's argument,
+/// reverse[c] += what N packs of channels add to dE/dR_c of the pair, still spread over the elements; [0] to that of the table's argument,
 /// R_0 included. environment_slope: EnvironmentIsArgument or EnvironmentSlope of the pair. gradient[c][v]: dE/dmoments.
 template <int ORDER, int COMPONENTS, int N, class P, class Real, class Environment, class Slope>
 DPC_FUNCTION void reverse_moments(const TablePlace<Real>& place, const Environment& environment, const Slope& environment_slope,
                                   const P (&gradient)[COMPONENTS][N], P (&reverse)[COMPONENTS]) {
     const P t(place.distance);
     P by_row(0.0);
-    for (P& component : reverse) {
-        component = P(0.0);
-    }
     for (int v = 0; v < N; ++v) {
         P slope;
         const P phi = polynomial<ORDER>(place.template coefficients<ORDER, P>(v), t, slope);

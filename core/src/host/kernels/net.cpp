@@ -17,16 +17,16 @@ using simd::DPC_ISA::Pack;
 /// Rows of a panel times N packs of lanes, all sums in registers: 6 rows and 4 packs are 24 sums, more than enough that none
 /// waits for its last multiply-add, and an input of N loads and 6 broadcasts serves 6 N of them. The weights of a panel lie in
 /// the order in which they are read; those of the next panel are fetched meanwhile (docs/architecture.md).
-template <class Real, int N>
+template <class Real, math::NextPanel NEXT, int N>
 void product_tile(int n_in, const Real* panel, int lanes, const Real* x, Real* y) {
     using P = Pack<Real>;
     P sum[kPanelRows][N];
-    math::product_tile<math::NextPanel::fetched>(n_in, panel, lanes, x, sum);
-    for (int row = 0; row < kPanelRows; ++row) {
-        for (int v = 0; v < N; ++v) {
-            sum[row][v].store(y + row * lanes + v * P::width);
-        }
-    }
+    math::product_tile<NEXT>(n_in, panel, lanes, x, sum);
+    math::for_each_count<kPanelRows>([&](auto row) __attribute__((always_inline)) {
+        math::for_each_count<N>([&](auto v) __attribute__((always_inline)) {
+            sum[decltype(row)::value][decltype(v)::value].store(y + decltype(row)::value * lanes + decltype(v)::value * P::width);
+        });
+    });
 }
 
 /// Packs of lanes of a tile: as many as the sums of kPanelRows rows leave registers for.
@@ -178,7 +178,10 @@ template <class Real>
 DPC_FUNCTION void multiply_panel(int n_in, const Real* panel, const LanePieces<Real>& pieces, int lanes, const Real* x, Real* y) {
     constexpr int width = Pack<Real>::width;
     math::in_passes<kPacksAtOnce>(pieces.n_packs, [&](auto count, int first) {
-        product_tile<Real, decltype(count)::value>(n_in, panel, lanes, x + first * width, y + first * width);
+        using math::NextPanel;
+        constexpr int N = decltype(count)::value;
+        const auto tile = first == 0 ? product_tile<Real, NextPanel::fetched, N> : product_tile<Real, NextPanel::left_alone, N>;
+        tile(n_in, panel, lanes, x + first * width, y + first * width);
     });
     for (int row = 0; row < kPanelRows && pieces.n_few == 0; ++row) {
         for (int lane = pieces.in_packs(); lane < lanes; ++lane) {

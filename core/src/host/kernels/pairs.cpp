@@ -50,11 +50,21 @@ int narrow_pairs(const PairArrays<Real>& pairs, int begin, int n_pairs, double r
     return n - first;
 }
 
+/// The least of packs of r2 that have run along with *closest.
+template <int WIDTH>
+DPC_FUNCTION void keep_closest(const double (&smallest)[WIDTH], double* closest) {
+    for (const double r2 : smallest) {
+        *closest = r2 < *closest ? r2 : *closest;
+    }
+}
+
 }  // namespace
 }  // namespace dpc::host::DPC_ISA
 
 #if defined(__AVX512F__)
 #include "host/kernels/pairs_avx512.hpp"
+#elif defined(__AVX2__) && defined(__FMA__)
+#include "host/kernels/pairs_avx2.hpp"
 #endif
 
 namespace dpc::host::DPC_ISA {
@@ -122,6 +132,9 @@ constexpr PairKernels<Real> functions() {
 #if defined(__AVX512F__)
     table.gather = gather_pairs_avx512<Real>;
     table.narrow = narrow_pairs_avx512<Real>;
+#elif defined(__AVX2__) && defined(__FMA__)
+    table.gather = gather_pairs_avx2<Real>;
+    table.narrow = narrow_pairs_avx2<Real>;
 #else
     table.gather = gather_pairs<Real>;
     table.narrow = narrow_pairs<Real>;

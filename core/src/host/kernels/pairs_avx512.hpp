@@ -64,9 +64,7 @@ int gather_pairs_avx512(const double* x, double length, const double* centre, Li
     }
     double elements[8];
     _mm512_storeu_pd(elements, smallest);
-    for (const double r2 : elements) {
-        *closest = r2 < *closest ? r2 : *closest;
-    }
+    keep_closest(elements, closest);
     return n - first;
 }
 

@@ -2,6 +2,8 @@
 // See table.hpp.
 #include "host/kernels/table.hpp"
 
+#include <algorithm>
+
 #include "dpc/math/counts.hpp"
 #include "dpc/math/moments.hpp"
 #include "dpc/simd.hpp"
@@ -13,10 +15,10 @@ using simd::DPC_ISA::Pack;
 using simd::DPC_ISA::sum_elements;
 using PackD = Pack<double>;
 
-/// Packs of channels that fit the registers at once: 4 N sums and what the polynomials need. Of 16 and 25 components one, which
-/// does not fit 16 registers.
-template <int COMPONENTS>
-constexpr int kPacksAtOnce = COMPONENTS <= 4   ? (simd::DPC_ISA::kRegisters == 32 ? 4 : 2)
+/// Packs of channels at once. Of 4 components 4: 16 registers do not hold all that they need, but fewer passes over the pairs are worth
+/// more in double precision, whose packs are the shorter ones. Of 9 what fits; of 16 and 25 one, which does not fit 16 registers.
+template <class Real, int COMPONENTS>
+constexpr int kPacksAtOnce = COMPONENTS <= 4   ? (simd::DPC_ISA::kRegisters == 32 || sizeof(Real) == sizeof(double) ? 4 : 2)
                              : COMPONENTS == 9 ? (simd::DPC_ISA::kRegisters == 32 ? 2 : 1)
                                                : 1;
 
@@ -72,51 +74,57 @@ void moments_pass(const PackedTable<Real>& table, int channel, int begin, int en
     }
 }
 
+/// Sums over channels of some pairs that wait for the next pass, in groups that are added up together.
+constexpr int kGroups = 4;
+
 /// As above, dE/dmoments in registers instead of sums. What a pair gets is a sum over channels, which lie across a pack; to add up the
 /// elements of one pack takes as many steps as the arithmetic of a pair. So the packs of 16 such sums, the components of 4 pairs (or
 /// one of 16), are kept and added up together, by halves of two packs at a time: fifteen steps for all of them in place of two to four
-/// for each (or of 32: 9 components of 3 pairs, 25 of one). A last group with fewer pairs adds up what is left of the one before and does not store it. Passes but the first add to
-/// what is there.
+/// for each (or of 32: 9 components of 3 pairs, 25 of one). A last group with fewer pairs adds up what is left of the one before and does
+/// not store it. Only the last pass adds up: `partial` has room for one group where it is the first, too, else for kGroups.
 template <class Real, int COMPONENTS, class Slope, int ORDER, int N>
 void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin, int end, const PairArrays<Real>& pairs,
-                          const Real* moments) {
+                          const Real* moments, Pack<Real> (*partial)[math::kSumsAtOnce<COMPONENTS>]) {
     using P = Pack<Real>;
     constexpr int n_sums = math::kSumsAtOnce<COMPONENTS>, pairs_at_once = math::kPairsAtOnce<COMPONENTS>;
+    const bool is_first = channel == 0, is_last = channel + N * P::width >= table.rank;
     P weight[COMPONENTS][N];
     for (int c = 0; c < COMPONENTS; ++c) {
         for (int v = 0; v < N; ++v) {
             weight[c][v] = P::load(moments + c * table.stride + channel + v * P::width);
         }
     }
-    P partial[n_sums];  // (component, pair): sums that are still spread over the elements of a pack
-    for (P& p : partial) {
-        p = P(0.0);
-    }
     for (int first = begin; first < end; first += pairs_at_once) {
         const int n = end - first < pairs_at_once ? end - first : pairs_at_once;
         for (int pair = 0; pair < n; ++pair) {
             const int k = first + pair;
             P e[COMPONENTS];
+            for (int c = 0; c < COMPONENTS; ++c) {
+                e[c] = is_first ? P(0.0) : (*partial)[c * pairs_at_once + pair];
+            }
             math::reverse_moments<ORDER>(
                 place_of<ORDER>(table, pairs, k, channel),
                 [&](int c) { return math::component_of<COMPONENTS>(pairs.environment, c)[k]; }, math::slope_of(pairs, k, Slope{}),
                 weight, e);
             for (int c = 0; c < COMPONENTS; ++c) {
-                partial[c * pairs_at_once + pair] = e[c];
+                (*partial)[c * pairs_at_once + pair] = e[c];
             }
         }
-        Real sums[n_sums];
-        sum_elements<n_sums>(partial, sums);
-        for (int c = 0; c < COMPONENTS; ++c) {
-            Real* to = math::component_of<COMPONENTS>(pairs.reverse_environment, c) + first;
-            const Real* from = sums + c * pairs_at_once;
-            if (n == pairs_at_once && channel == 0) {
-                std::memcpy(to, from, pairs_at_once * sizeof(Real));
-            } else {
-                for (int pair = 0; pair < n; ++pair) {
-                    to[pair] = channel > 0 ? to[pair] + from[pair] : from[pair];
+        if (is_last) {
+            Real sums[n_sums];
+            sum_elements(*partial, sums);
+            for (int c = 0; c < COMPONENTS; ++c) {
+                Real* to = math::component_of<COMPONENTS>(pairs.reverse_environment, c) + first;
+                const Real* from = sums + c * pairs_at_once;
+                if (n == pairs_at_once) {
+                    std::memcpy(to, from, pairs_at_once * sizeof(Real));
+                } else {
+                    std::copy_n(from, n, to);
                 }
             }
+        }
+        if (!(is_first && is_last)) {
+            ++partial;
         }
     }
 }
@@ -126,8 +134,8 @@ template <class Real, int COMPONENTS, class Pass>
 DPC_FUNCTION void in_passes_over(const PackedTable<Real>& table, const Pass& pass) {
     constexpr int width = Pack<Real>::width;
     math::with_order(table.order, [&](auto order) {
-        math::in_passes<kPacksAtOnce<COMPONENTS>>((table.rank + width - 1) / width,
-                                                  [&](auto count, int first) { pass(order, count, first * width); });
+        math::in_passes<kPacksAtOnce<Real, COMPONENTS>>((table.rank + width - 1) / width,
+                                                        [&](auto count, int first) { pass(order, count, first * width); });
     });
 }
 
@@ -139,13 +147,26 @@ void compute_moments(const PackedTable<Real>& table, int begin, int end, const P
     });
 }
 
-/// Slope: math::EnvironmentIsArgument or EnvironmentSlope.
+/// Slope: math::EnvironmentIsArgument or EnvironmentSlope. Where the channels take several passes, each goes over some groups of pairs.
 template <class Real, int COMPONENTS, class Slope>
 void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
-    in_passes_over<Real, COMPONENTS>(table, [&](auto order, auto count, int channel) {
-        reverse_moments_pass<Real, COMPONENTS, Slope, decltype(order)::value, decltype(count)::value>(table, channel, begin, end,
-                                                                                                      pairs, moments);
-    });
+    using P = Pack<Real>;
+    P partial[kGroups][math::kSumsAtOnce<
+        COMPONENTS>];  // (group, (component, pair)): sums that are still spread over the elements of a pack
+    for (auto& group : partial) {
+        for (P& p : group) {
+            p = P(0.0);
+        }
+    }
+    const bool in_one_pass = table.rank <= kPacksAtOnce<Real, COMPONENTS> * P::width;
+    const int pairs_at_once = in_one_pass ? end - begin : kGroups * math::kPairsAtOnce<COMPONENTS>;
+    for (int first = begin; first < end; first += pairs_at_once) {
+        const int last = end - first < pairs_at_once ? end : first + pairs_at_once;
+        in_passes_over<Real, COMPONENTS>(table, [&](auto order, auto count, int channel) {
+            reverse_moments_pass<Real, COMPONENTS, Slope, decltype(order)::value, decltype(count)::value>(
+                table, channel, first, last, pairs, moments, partial);
+        });
+    }
 }
 
 template <class Real>
