@@ -58,6 +58,8 @@ def _folder_of(path: str, shown: str) -> Path:
         folder = Path(os.path.realpath(path)).parent
     except FileNotFoundError as error:  # of a path that is relative
         raise InputError("the current folder has been deleted: change into another one") from error
+    if path.endswith(os.sep):
+        raise InputError(f"{shown}: ends with {os.sep}, as a folder does; give the name of a file")
     if not os.path.isdir(folder):  # also where a name is too long for one
         raise InputError(f"{shown}: the folder {folder} does not exist")
     try:

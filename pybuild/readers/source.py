@@ -33,6 +33,18 @@ class Choices:
             )
 
 
+    def refuse_all_but_types(self, files: str) -> None:
+        """For files that leave nothing else to choose. Raises InputError."""
+        modifier = "" if self.without_modifier else None
+        for option, value, what in (
+            ("--head", self.head, "heads"),
+            ("--padding-type", self.padding_type, "empty slots whose type is not known"),
+            ("--without-modifier", modifier, "data modifier"),
+        ):
+            if value is not None:
+                raise InputError(f"{option} {value}".rstrip() + f": {files} have no {what}; leave {option} out")
+
+
 class Source(Protocol):
     """A file that was read: of which format it is, and how to make a description of it."""
 

@@ -30,6 +30,8 @@ def find_systems(places: Sequence[str | Path], patterns: Sequence[str] | None = 
     for place in places:
         mine = [system for one in _expanded(str(place)) for system in _systems_in(one, patterns)]
         if not mine:
+            if any(Path(one, "data.mdb").is_file() for one in _expanded(str(place))):
+                raise InputError(f"training data {place}: LMDB databases are not read; give --min-nbor-dist R (angstrom) instead")
             wanted = "" if patterns is None else f" that fits {' or '.join(patterns)}"
             raise InputError(f"training data {place}: no system (a folder with type.raw){wanted} in it or below")
         for system in mine:

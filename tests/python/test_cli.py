@@ -308,6 +308,7 @@ def test_the_word_compress(small_model, small_tables, tmp_path, capsys):
     assert "notes.txt: is there already and is not a table file; give another name" in fails(capsys, small_model, other)
     assert own.read_bytes() == small_model.read_bytes()
     assert other.read_text() == "notes"
+    assert "t.bin/: ends with /, as a folder does" in fails(capsys, small_model, f"{tmp_path}/t.bin/")
 
 
 def test_without_a_smallest_distance_the_options_are_named(small_model, tmp_path, capsys, monkeypatch):

@@ -136,6 +136,10 @@ def test_rglob_patterns(tmp_path, patterns, expected):
     (data / "d_linked").symlink_to("../elsewhere")
     found = sorted(place.name[0] for place in find_systems([data], patterns))
     assert found == expected
+    (tmp_path / "x.lmdb").mkdir()
+    (tmp_path / "x.lmdb" / "data.mdb").touch()
+    with pytest.raises(InputError, match=r"x\.lmdb: LMDB databases are not read; .*--min-nbor-dist R"):
+        find_systems([tmp_path / "x.lmdb"])
     with pytest.raises(InputError, match="that fits y"):
         find_systems([data], ["y"])
 

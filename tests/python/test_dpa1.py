@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from deepmd_files import write_json
 from peer_models import M, MadeOnce, assert_agrees, frames
 
 from pybuild import calculator
@@ -195,6 +196,23 @@ def test_padding_must_be_told(folder, name):
         read_model(folder / f"{name}.pth")
     with pytest.raises(InputError, match=r"--padding-type D: the model has the types A B C$"):
         read_model(folder / f"{name}.pth", padding_type="D")
+
+
+@pytest.mark.parametrize("name", ["concat", "strip"])
+def test_padding_may_be_told_of_any_format(folder, tmp_path, name):
+    """The same tree in a .json."""
+    root = {"model": read_source(folder / f"{name}.pth").tree, "backend": "PyTorch"}
+    path = write_json(root, tmp_path / "model.json")
+    with pytest.raises(UnsupportedModel, match="--padding-type"):
+        read_model(path)
+    models = [read_model(file, padding_type="B") for file in (folder / f"{name}.pth", path)]
+    np.testing.assert_array_equal(*(model.descriptors[0].padding for model in models))
+
+
+@pytest.mark.parametrize("path", ["dpa1/smooth.pth", "options/silut.pth", "options/ema.pt", "tensorflow/hybrid-se_atten-two.pb"])
+def test_padding_that_nothing_depends_on(folder, path):
+    with pytest.raises(InputError, match=r"--padding-type \w+: .* this model has nothing that it chooses: leave it out"):
+        read_model(folder.parent / path, padding_type=read_model(folder.parent / path).type_map[0])
 
 
 def test_another_padding_is_another_model(folder):

@@ -275,7 +275,9 @@ def test_other_refusals(tmp_path, written):
         ({"types": ("O", "Cu")}, "no such element; it has O H"),
         ({"types": ("O", "8")}, "each element once"),
         ({"types": ("Xx",)}, "neither the name of an element"),
-        ({"head": "a"}, "have no heads"),
+        ({"head": "a"}, "--head a: files of PWMLFF and MatPL have no heads; leave --head out"),
+        ({"padding_type": "O"}, "--padding-type O: files of PWMLFF and MatPL have no empty slots"),
+        ({"without_modifier": True}, "--without-modifier: files of PWMLFF and MatPL have no data modifier"),
     ):
         with pytest.raises(InputError, match=message):
             read_model(written(random_pwmlff()), **words)

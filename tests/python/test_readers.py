@@ -27,7 +27,8 @@ from pybuild.model.description import ModelDescription, Provenance
 from pybuild.model.net import Skip
 from pybuild.oracles import combined, reference
 from pybuild.readers import read_model, read_source
-from pybuild.readers.deepmd.options import check_options
+from pybuild.readers.deepmd.options import check_options, has_modifier
+from pybuild.readers.deepmd.refusals import check_modifier
 from pybuild.readers.deepmd.torch_checkpoint import checkpoint_tree
 from pybuild.readers.deepmd.torch_frozen import frozen_tree
 from pybuild.readers.deepmd.torch_layout import dimension
@@ -150,6 +151,14 @@ def test_a_data_modifier_is_refused(option_models, tmp_path):
     with pytest.raises(UnsupportedModel, match="data modifier"):
         read_model(tmp_path / "model.pth")
     assert_same(read_model(tmp_path / "model.pth", without_modifier=True), read_model(option_models / "silut.pth"))
+    for name in ("silut.pth", "ema.pt"):
+        with pytest.raises(InputError, match="--without-modifier: this file has no data modifier; leave it out"):
+            read_model(option_models / name, without_modifier=True)
+    with_one = _script(modifier={"type": "dipole_charge"})
+    for script in (with_one, _script(type="linear_ener", models=[_script(), with_one])):
+        assert has_modifier(script)
+        with pytest.raises(UnsupportedModel, match=r"data modifier .DPLR.*--without-modifier"):
+            check_modifier(has_modifier(script), False)
 
 
 def test_torch_is_not_needed(option_models, monkeypatch):
@@ -875,7 +884,6 @@ def _script(**changes):
     [
         ({"type": "linear_ener", "models": [{"type": "dipole"}]}, "type 'dipole'"),
         ({"spin": {"use_spin": [True]}}, "type 'spin_ener'"),
-        ({"modifier": {"type": "dipole_charge"}}, "data modifier .DPLR.*--without-modifier"),
         ({"type_embedding": {"neuron": [8]}}, "option 'model.type_embedding'"),
         ({"descriptor": {"type": "dpa3"}}, "descriptor 'dpa3' is not supported; it needs message passing"),
         ({"descriptor": {"type": "hybrid", "list": [{"type": "se_at", "what": 1}]}}, r"option 'descriptor.list\[0\].what'"),

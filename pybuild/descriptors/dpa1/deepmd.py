@@ -191,6 +191,18 @@ def scaled(net: Function, factor: Array) -> Function:
     return Net((*net.layers, Layer(np.diag(factor), np.zeros(net.n_out), None, parse("linear"), Skip.NONE)))
 
 
+def _is_switched_off(tree: Tree) -> bool:
+    """The factor of the types, in an empty slot."""
+    return is_strip(tree) and bool(tree["smooth_type_embedding"])
+
+
+def takes_padding_type(tree: Tree) -> bool:
+    """Whether what an empty slot adds depends on a type of which the tree does not say which it is."""
+    has_mean = bool(tree["@variables"]["davg"][..., 0].any())
+    has_its_row = tree["sections"] is None or is_strip(tree)
+    return has_mean and has_its_row and not _is_switched_off(tree) and tree.get("padding_type") is None
+
+
 def _padding(tree: Tree, nets: dict[Pair, Function], x_pad: Array) -> Array | None:
     """(N, M) what an empty slot adds, by centre type; None where it adds what a neighbour of its type with s = 0 does."""
     n_types, width = len(x_pad), nets[0, 0].n_out
@@ -198,14 +210,13 @@ def _padding(tree: Tree, nets: dict[Pair, Function], x_pad: Array) -> Array | No
         return None
     if not x_pad.any():
         return np.zeros((n_types, width))
-    off = is_strip(tree) and tree["smooth_type_embedding"]  # the factor of the types is switched off
-    b = 0 if off else tree.get("padding_type")
-    if b is None:
+    if takes_padding_type(tree):
         raise unsupported(
             "DPA-1 without smooth_type_embedding and with a mean (davg) that is not 0, where DeePMD-kit gives an empty slot the "
             "type of the structure's first atom, so that its energies depend on the order of the atoms,",
             "to be told of which element that atom was in training: --padding-type NAME",
         )
+    b = 0 if _is_switched_off(tree) else tree["padding_type"]
     return np.concatenate([_value(nets[a, b], x_pad[a : a + 1]) * x_pad[a] for a in range(n_types)])
 
 

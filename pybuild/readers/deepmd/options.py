@@ -13,7 +13,7 @@ from typing import Any
 from ...descriptors.deepmd import Tree, unsupported
 from ...errors import ReadError
 from ..files import access as get
-from .refusals import NO_ENERGY, no_descriptor, no_fitting, no_model, with_modifier
+from .refusals import NO_ENERGY, no_descriptor, no_fitting, no_model
 from .torch_layout import LAYOUTS
 from .tree_type import check_depth, descriptor_type, is_off
 
@@ -65,13 +65,18 @@ def with_shared(model: Tree) -> Tree:
     return model | {"models": [part(value, f"model.models[{k}]") for k, value in enumerate(models)]}
 
 
-def check_options(model: Tree, without_modifier: bool = False, where: str = "model") -> None:
+def has_modifier(model: Tree) -> bool:
+    """A data modifier (DPLR) of the model or of one of its parts."""
+    parts = model.get("models")
+    inner = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return any(not is_off(part.get("modifier")) for part in (model, *inner))
+
+
+def check_options(model: Tree, where: str = "model") -> None:
     """Raise UnsupportedModel for a model, descriptor or fitting net that is never read, and for options not known to be
     handled; ReadError for parts of a linear_ener that are neither nets nor pair tables. Names of what is shared are resolved
     (with_shared)."""
     check_depth(where)
-    if not is_off(model.get("modifier")) and not without_modifier:
-        raise with_modifier()
     if not is_off(model.get("spin")):
         raise no_model("spin_ener")
     kind = get.text(model.get("type", "standard"), f"{where}.type")
@@ -89,7 +94,7 @@ def check_options(model: Tree, without_modifier: bool = False, where: str = "mod
     _check(model, MODEL_OPTIONS | (PAIR_TABLE_OPTIONS if kind == "pairtab" else set()), where)
     if kind == "linear_ener" and not is_part:
         for index, inner in enumerate(get.sequence(get.member(model, "models", where), f"{where}.models")):
-            check_options(get.mapping(inner, where), without_modifier, f"{where}.models[{index}]")
+            check_options(get.mapping(inner, where), f"{where}.models[{index}]")
         return None
     place = f"{where}." if is_part else ""
     _check_descriptor(get.member(model, "descriptor", where), f"{place}descriptor")

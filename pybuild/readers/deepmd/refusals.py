@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ...descriptors.deepmd import Tree, unsupported
 from ...descriptors.kinds import MAKERS
-from ...errors import UnsupportedModel
+from ...errors import InputError, UnsupportedModel
 
 MESSAGES = "message passing between atoms, which cannot be tabulated"
 NO_ENERGY = "energies and forces, which such a model does not have"
@@ -46,6 +46,14 @@ def with_modifier() -> UnsupportedModel:
         "a model with a data modifier (DPLR: a long-range part added to the net's energy)",
         "the modifier's own evaluator; --without-modifier takes the short-range part alone",
     )
+
+
+def check_modifier(there: bool, without_modifier: bool) -> None:
+    """Of a file, and what a user says of it. Raises UnsupportedModel, InputError."""
+    if there and not without_modifier:
+        raise with_modifier()
+    if without_modifier and not there:
+        raise InputError("--without-modifier: this file has no data modifier; leave it out")
 
 
 def refuse_unknown(model: Tree) -> None:

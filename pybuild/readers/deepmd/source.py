@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from ...descriptors.deepmd import Tree
+from ...errors import InputError
 from ...model.combined import AnyModel
 from ...model.description import Provenance
 from .combined import model_of_tree
 from .facts import facts_of_tree
-from .tree import known_distance
-from .tree_type import checked
+from .tree import has_open_padding, known_distance
+from .tree_type import checked, members
 
 
 class DeepmdSource:
@@ -47,6 +48,12 @@ class DeepmdSource:
 
     def description(self, provenance: Provenance) -> AnyModel:
         """The validated description."""
+        descriptors = (member for part in _parts(self.tree, "descriptor") for member in members(part))
+        if self._padding_type is not None and not any(has_open_padding(tree) for tree in descriptors):
+            raise InputError(
+                f"--padding-type {self._padding_type}: is for DPA-1 with a mean (davg) and without smooth_type_embedding, "
+                "trained by PyTorch; this model has nothing that it chooses: leave it out"
+            )
         model = model_of_tree(self.tree, self.min_nbor_dist, provenance, self._padding_type)
         return replace(model, remarks=(*self._remarks, *model.remarks))
 

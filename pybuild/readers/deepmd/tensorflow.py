@@ -20,7 +20,7 @@ from ...errors import InputError, ReadError
 from ..files import access as get
 from ..files.graphdef import Graph, read_graph
 from ..source import Choices
-from .refusals import no_descriptor, no_model, with_modifier
+from .refusals import check_modifier, no_descriptor, no_model
 from .source import DeepmdSource
 from .tensorflow_combined import (
     count_parts,
@@ -75,7 +75,7 @@ def read(path: Path, choices: Choices) -> DeepmdSource:
     remarks = [NARROW] if narrow_products(graph) else []
     if takes_neighbours_for_type_0(tree):
         remarks.append(FIRST_TYPE.format(tree["type_map"][0]))
-    return DeepmdSource(COMPRESSED if compressed else FORMAT, tree, distance, remarks=remarks)
+    return DeepmdSource(COMPRESSED if compressed else FORMAT, tree, distance, choices.padding_type, remarks)
 
 
 def _parts(graph: Graph, script: dict[Any, Any], choices: Choices, n: int) -> list[Tree]:
@@ -173,10 +173,7 @@ def _refuse_other_models(graph: Graph, script: dict[Any, Any], choices: Choices)
     if kind not in ("ener", "multi_task"):
         raise no_model(kind)
     modifier = _word(graph, "modifier_attr/type")
-    if modifier is not None and not choices.without_modifier:
-        raise with_modifier()
-    if modifier is None and choices.without_modifier:
-        raise InputError("--without-modifier: this graph has no data modifier; leave it out")
+    check_modifier(modifier is not None, choices.without_modifier)
     if any(name.startswith("attention_layer_") for name in graph.nodes):
         raise unsupported("a descriptor with attention layers", "attention between neighbours, which cannot be tabulated")
     fitting = script.get("fitting_net")

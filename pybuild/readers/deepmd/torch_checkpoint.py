@@ -20,7 +20,8 @@ from ...errors import InputError, ReadError
 from ..files import access as get
 from ..files.restricted_pickle import TensorRef
 from ..files.torch_archive import TorchArchive
-from .options import check_options, with_shared
+from .options import check_options, has_modifier, with_shared
+from .refusals import check_modifier
 from .torch_layout import FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, name_of_exportable, networks
 from .tree import early_activation
 from .tree_type import descriptor_type, is_off, parts_by_list, refuse_shorter_lists, vacuum_flags
@@ -45,7 +46,8 @@ def checkpoint_tree(
     params = get.mapping(get.member(extra, "model_params", "_extra_state"), "model_params")
     name, params = _select_head(params, head)
     params = with_shared(params)
-    check_options(params, without_modifier)
+    check_modifier(has_modifier(params), without_modifier)
+    check_options(params)
     tensors = _Tensors(archive, state, f"model.{name}.")
     nearest = tensors.optional_array("min_nbor_dist")
     tree = _model(params, tensors, tensors.base, "model_params")

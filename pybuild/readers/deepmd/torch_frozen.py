@@ -22,8 +22,8 @@ from ..files import access as get
 from ..files.restricted_pickle import ScriptObject
 from ..files.script_object import ModelObject as _Object
 from ..files.torch_archive import TorchArchive
-from .options import check_options, with_shared
-from .refusals import no_descriptor, no_fitting, no_model, with_modifier
+from .options import check_options, has_modifier, with_shared
+from .refusals import check_modifier, no_descriptor, no_fitting, no_model
 from .torch_layout import CLASSES, FITTING_ARRAYS, FITTING_INPUTS, LAYOUTS, networks
 from .tree import early_activation
 from .tree_type import members
@@ -55,9 +55,10 @@ def frozen_tree(archive: TorchArchive, root: Any, without_modifier: bool = False
                 f"a TorchScript model of class '{model.class_name[:80]}', which is none of DeePMD-kit's, PWMLFF's or MatPL's"
             )
         raise no_model(OTHER_MODELS.get(model.class_name, model.class_name))
-    if archive.size("extra/data_modifier.pth") and not without_modifier:
-        raise with_modifier()
-    _check_script(model, without_modifier)
+    script = _script(model)
+    check_modifier(bool(archive.size("extra/data_modifier.pth")) or has_modifier(script), without_modifier)
+    if script:  # not read, but an option that this version has never heard of must not pass unseen
+        check_options(script)
     early = model.get("atomic_model") is None and model.get("descriptor") is not None
     tree = _early_model(model) if early else _atomic_model(model.child("atomic_model"))
     nearest = model.optional_array("min_nbor_dist")
@@ -132,16 +133,16 @@ def _early_model(model: _Object) -> Tree:
     }
 
 
-def _check_script(model: _Object, without_modifier: bool) -> None:
-    """The input script is not read, but an option that this version has never heard of must not pass unseen."""
+def _script(model: _Object) -> Tree:
+    """What the input script said of the model; empty where the file does not say."""
     script = model.get("model_def_script")
     if not isinstance(script, str) or not script.strip():
-        return
+        return {}
     try:
         options = json.loads(script)
     except (ValueError, RecursionError) as error:
         raise ReadError(f"model_def_script is not JSON ({str(error)[:100]})") from error
-    check_options(with_shared(get.mapping(options, "model_def_script")), without_modifier)
+    return with_shared(get.mapping(options, "model_def_script"))
 
 
 def _descriptor(outer: _Object) -> Tree:

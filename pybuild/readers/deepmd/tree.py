@@ -16,6 +16,7 @@ import numpy as np
 
 from ...arrays import Array, IntArray
 from ...descriptors.deepmd import Tree, net_of_tree, symmetric, unsupported
+from ...descriptors.dpa1.deepmd import takes_padding_type
 from ...descriptors.dpa1.type_embedding import type_embedding
 from ...descriptors.kinds import APPENDED, MAKERS
 from ...errors import InputError, ReadError
@@ -57,7 +58,8 @@ def description_of_tree(
     if not trees:
         raise ReadError("a hybrid descriptor without members")
     if padding_type is not None:
-        trees = [tree | {"padding_type": _index_of(padding_type, type_map)} for tree in trees]
+        chosen = {"padding_type": _index_of(padding_type, type_map)}
+        trees = [tree | chosen if has_open_padding(tree) else tree for tree in trees]
     descriptors = tuple(MAKERS[tree["type"]](tree, n_types) for tree in trees)
     if model["neighbour_rule"] == "total":
         _refuse_padding_of_types(descriptors)
@@ -76,6 +78,11 @@ def description_of_tree(
     )
     description.validate()
     return description
+
+
+def has_open_padding(tree: Tree) -> bool:
+    """Whether a descriptor is to be told the type of its empty slots."""
+    return tree["type"] == "dpa1" and takes_padding_type(tree)
 
 
 def _index_of(name: str, type_map: Sequence[str]) -> int:

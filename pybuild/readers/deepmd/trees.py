@@ -22,7 +22,7 @@ from ..files import hdf5
 from ..files.text_tree import MAX_DEPTH, decode, loads_json, loads_yaml
 from ..files.zip_archive import ZipArchive
 from ..source import Choices
-from .refusals import with_modifier
+from .refusals import check_modifier
 from .source import DeepmdSource
 from .tree_type import descriptor_type, is_off, parts_by_list, refuse_other_kinds, refuse_shorter_lists, vacuum_flags
 
@@ -92,8 +92,7 @@ def _source(root: Any, arrays: Arrays, choices: Choices, what: str, keeps_all: b
     choices.refuse_types()
     backend = get.text(top.get("backend") or "dpmodel", "backend")
     script = top.get("model_def_script")
-    if isinstance(script, dict) and not is_off(script.get("modifier")) and not choices.without_modifier:
-        raise with_modifier()
+    check_modifier(isinstance(script, dict) and not is_off(script.get("modifier")), choices.without_modifier)
     model = get.mapping(get.member(top, "model", ""), "model")
     refuse_other_kinds(model)
     model = _with_arrays(model, arrays, "model", 0)
@@ -102,7 +101,7 @@ def _source(root: Any, arrays: Arrays, choices: Choices, what: str, keeps_all: b
     if backend not in WITH_CODE_OF_THEIR_OWN:
         refuse_shorter_lists(model)
     remarks = [NO_TABLE] if lost else []
-    return DeepmdSource(f"DeePMD-kit {what} of {backend}", model, _nearest(top, arrays), remarks=remarks)
+    return DeepmdSource(f"DeePMD-kit {what} of {backend}", model, _nearest(top, arrays), choices.padding_type, remarks)
 
 
 def _with_arrays(value: Any, arrays: Arrays, where: str, depth: int) -> Any:

@@ -26,9 +26,8 @@ def recognise(words: set[str]) -> bool:
 
 
 def read(path: Path, choices: Choices) -> PwmlffSource:
-    """Raises ReadError, UnsupportedModel; InputError for a head, or for types that the file has not."""
-    if choices.head is not None:
-        raise InputError(f"--head {choices.head}: files of PWMLFF and MatPL have no heads; leave --head out")
+    """Raises ReadError, UnsupportedModel; InputError for choices that such a file does not leave, or types that it has not."""
+    choices.refuse_all_but_types("files of PWMLFF and MatPL")
     with TorchArchive(path) as archive:
         root = archive.load()
         parts = script_parts(archive, root) if isinstance(root, ScriptObject) else checkpoint_parts(archive, root)
