@@ -57,7 +57,7 @@ struct ReverseMoments {
         }
     }
 
-    /// What N packs of channels add to dE/dR of a pair, still spread over the elements.
+    /// e += what N packs of channels add to dE/dR of a pair, still spread over the elements.
     template <int ORDER, int N, class P>
     KOKKOS_FORCEINLINE_FUNCTION void reverse(const SegmentPairs<Real>& segment, int pair, int channel,
                                              const P (&weight)[COMPONENTS][N], P (&e)[COMPONENTS]) const {
@@ -130,6 +130,9 @@ struct ReverseMoments {
             }
             if (is_pair) {
                 P e[COMPONENTS];
+                for (P& component : e) {
+                    component = P(0.0);
+                }
                 reverse<ORDER>(segment, pair, channel, weight, e);
                 for (int c = 0; c < COMPONENTS; ++c) {
                     sums[c] = sum(e[c]);
