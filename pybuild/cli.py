@@ -246,12 +246,12 @@ def _build_and_write(
     log.info(
         "%s: %s, %s; smallest distance %.4f A", Path(o.model).name, model.provenance.format, " ".join(model.type_map), smallest
     )
-    for line in (*model.remarks, *_data_lines(model, distances, smallest, source), *result.lines):
+    for line in (*model.remarks, *_data_lines(o, model, distances, smallest, source), *result.lines):
         log.log(logging.WARNING if line.startswith("warning:") else logging.INFO, "%s", line)
     log.info("%s: %.1f MB", o.tables, Path(o.tables).stat().st_size / 1e6)
 
 
-def _data_lines(model: Any, distances: Any, smallest: float, source: str) -> Iterator[str]:
+def _data_lines(o: argparse.Namespace, model: Any, distances: Any, smallest: float, source: str) -> Iterator[str]:
     """What was read of the training data, and warnings of distances that cannot be."""
     if distances is not None:
         yield (
@@ -263,7 +263,7 @@ def _data_lines(model: Any, distances: Any, smallest: float, source: str) -> Ite
                 f"warning: the training data have pairs closer ({distances.overall:.4g} A) than the smallest distance of "
                 f"{smallest:.4g} A ({source}): the tolerance is for pairs beyond that"
             )
-        trained = model.min_nbor_dist
+        trained = None if o.keep_types else model.min_nbor_dist  # of all types
         if trained is not None and distances.overall > trained * (1 + ROUNDING):
             yield (
                 f"warning: the model was trained with pairs {trained:.4g} A apart, the training data given have none closer than "

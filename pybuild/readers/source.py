@@ -32,7 +32,6 @@ class Choices:
                 "some of them, and pair_coeff says which types of LAMMPS they are"
             )
 
-
     def refuse_all_but_types(self, files: str) -> None:
         """For files that leave nothing else to choose. Raises InputError."""
         modifier = "" if self.without_modifier else None

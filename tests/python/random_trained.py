@@ -54,8 +54,8 @@ def made(python: str, backend: str, seed: int, first: int, count: int, folder: P
 def cases(folder: Path) -> Iterator[tuple[Path, Path]]:
     """(model file, what DeePMD-kit says of it)."""
     for known in sorted(folder.glob("*.npz"), key=lambda path: (len(path.stem), path.stem)):
-        made = sorted(folder.glob(f"{known.stem}.*"))
-        yield from ((path, known) for path in made if path.suffix in {*ENDINGS, ".pte", ".pt2", ".hlo"})
+        files = sorted(folder.glob(f"{known.stem}.*"))
+        yield from ((path, known) for path in files if path.suffix in {*ENDINGS, ".pte", ".pt2", ".hlo"})
 
 
 def checked(path: Path, known: Path, with_tables: bool) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from pybuild.compress.functions import GatedAlongR
 from pybuild.compress.grid import grid_of, plan_tables
 from pybuild.descriptors.dpa1.deepmd import make
 from pybuild.descriptors.se_e2_a.harmonics import harmonics
-from pybuild.errors import InputError, ModelError, ReadError, UnsupportedModel
+from pybuild.errors import InputError, ModelError, PybuildError, ReadError, UnsupportedModel
 from pybuild.info import info_lines
 from pybuild.model.descriptor import Argument
 from pybuild.model.kept_types import keep_types
@@ -207,6 +207,10 @@ def test_padding_may_be_told_of_any_format(folder, tmp_path, name):
         read_model(path)
     models = [read_model(file, padding_type="B") for file in (folder / f"{name}.pth", path)]
     np.testing.assert_array_equal(*(model.descriptors[0].padding for model in models))
+    for shape in ((), (0,), (3, 5, 0)):
+        root["model"]["descriptor"]["@variables"]["davg"] = np.zeros(shape)
+        with pytest.raises(PybuildError):
+            read_model(write_json(root, path), padding_type="B")
 
 
 @pytest.mark.parametrize("path", ["dpa1/smooth.pth", "options/silut.pth", "options/ema.pt", "tensorflow/hybrid-se_atten-two.pb"])

@@ -155,6 +155,18 @@ def test_a_data_modifier_is_refused(option_models, tmp_path):
         with pytest.raises(InputError, match="--without-modifier: this file has no data modifier; leave it out"):
             read_model(option_models / name, without_modifier=True)
     with_one = _script(modifier={"type": "dipole_charge"})
+    for name, read in (("silut.pth", frozen_tree), ("ema.pt", checkpoint_tree)):
+        with TorchArchive(option_models / name) as archive:
+            root = archive.load()
+            if name == "silut.pth":
+                root.attributes["model_def_script"] = json.dumps(with_one)
+                words = ()
+            else:
+                (root.get("model", root))["_extra_state"]["model_params"]["modifier"] = with_one["modifier"]
+                words = (None,)
+            with pytest.raises(UnsupportedModel, match=r"data modifier .DPLR.*--without-modifier"):
+                read(archive, root, *words)
+            read(archive, root, *words, without_modifier=True)
     for script in (with_one, _script(type="linear_ener", models=[_script(), with_one])):
         assert has_modifier(script)
         with pytest.raises(UnsupportedModel, match=r"data modifier .DPLR.*--without-modifier"):

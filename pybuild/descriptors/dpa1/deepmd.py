@@ -198,7 +198,8 @@ def _is_switched_off(tree: Tree) -> bool:
 
 def takes_padding_type(tree: Tree) -> bool:
     """Whether what an empty slot adds depends on a type of which the tree does not say which it is."""
-    has_mean = bool(tree["@variables"]["davg"][..., 0].any())
+    davg = tree["@variables"]["davg"]
+    has_mean = davg.ndim > 0 and bool(davg[..., :1].any())  # of any shape: it is not checked yet
     has_its_row = tree["sections"] is None or is_strip(tree)
     return has_mean and has_its_row and not _is_switched_off(tree) and tree.get("padding_type") is None
 

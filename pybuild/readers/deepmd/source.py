@@ -51,8 +51,8 @@ class DeepmdSource:
         descriptors = (member for part in _parts(self.tree, "descriptor") for member in members(part))
         if self._padding_type is not None and not any(has_open_padding(tree) for tree in descriptors):
             raise InputError(
-                f"--padding-type {self._padding_type}: is for DPA-1 with a mean (davg) and without smooth_type_embedding, "
-                "trained by PyTorch; this model has nothing that it chooses: leave it out"
+                f"--padding-type {self._padding_type}: is for DPA-1 with a mean (davg) and without smooth_type_embedding; "
+                "this model has nothing that it chooses: leave it out"
             )
         model = model_of_tree(self.tree, self.min_nbor_dist, provenance, self._padding_type)
         return replace(model, remarks=(*self._remarks, *model.remarks))

@@ -22,6 +22,7 @@ from ..files import hdf5
 from ..files.text_tree import MAX_DEPTH, decode, loads_json, loads_yaml
 from ..files.zip_archive import ZipArchive
 from ..source import Choices
+from .options import has_modifier
 from .refusals import check_modifier
 from .source import DeepmdSource
 from .tree_type import descriptor_type, is_off, parts_by_list, refuse_other_kinds, refuse_shorter_lists, vacuum_flags
@@ -92,7 +93,7 @@ def _source(root: Any, arrays: Arrays, choices: Choices, what: str, keeps_all: b
     choices.refuse_types()
     backend = get.text(top.get("backend") or "dpmodel", "backend")
     script = top.get("model_def_script")
-    check_modifier(isinstance(script, dict) and not is_off(script.get("modifier")), choices.without_modifier)
+    check_modifier(isinstance(script, dict) and has_modifier(script), choices.without_modifier)
     model = get.mapping(get.member(top, "model", ""), "model")
     refuse_other_kinds(model)
     model = _with_arrays(model, arrays, "model", 0)

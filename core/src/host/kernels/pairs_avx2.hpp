@@ -2,33 +2,27 @@
 // gather_pairs and narrow_pairs with AVX2, part of pairs.cpp.
 #pragma once
 
-#include <array>
-
 namespace dpc::host::DPC_ISA {
 namespace {
 
 constexpr int kFour = 4;
 
-/// (mask of four, place): which of four elements comes there when those in the mask are put one behind the other.
-constexpr auto kChosenElements = [] {
-    std::array<std::array<int, kFour>, 1 << kFour> chosen{};
+/// (mask of four, place): which of four elements comes there when those in the mask are put one behind the other; and the same for the
+/// halves of double numbers. Not std::array, whose functions are inline (component.hpp).
+struct Chosen {
+    alignas(32) int halves[1 << kFour][2 * kFour];
+    alignas(16) int elements[1 << kFour][kFour];
+};
+constexpr Chosen kChosen = [] {
+    Chosen chosen{};
     for (int mask = 0; mask < 1 << kFour; ++mask) {
         int n = 0;
         for (int element = 0; element < kFour; ++element) {
             if ((mask >> element & 1) != 0) {
-                chosen[static_cast<std::size_t>(mask)][static_cast<std::size_t>(n++)] = element;
+                chosen.halves[mask][2 * n] = 2 * element;
+                chosen.halves[mask][2 * n + 1] = 2 * element + 1;
+                chosen.elements[mask][n++] = element;
             }
-        }
-    }
-    return chosen;
-}();
-
-/// The same for the halves of double numbers.
-alignas(32) constexpr auto kChosenHalves = [] {
-    std::array<std::array<int, 2 * kFour>, 1 << kFour> chosen{};
-    for (std::size_t mask = 0; mask < 1 << kFour; ++mask) {
-        for (std::size_t half = 0; half < 2 * kFour; ++half) {
-            chosen[mask][half] = 2 * kChosenElements[mask][half / 2] + static_cast<int>(half % 2);
         }
     }
     return chosen;
@@ -52,7 +46,7 @@ DPC_FUNCTION void load_positions(const double* x, const int* atoms, __m256d (&ou
 template <class Real>
 DPC_FUNCTION int append(const PairArrays<Real>& pairs, int n, unsigned inside, __m128i neighbours, const __m256d (&d)[3],
                         __m256d r2) {
-    const __m256i halves = _mm256_load_si256(reinterpret_cast<const __m256i*>(kChosenHalves[inside].data()));
+    const __m256i halves = _mm256_load_si256(reinterpret_cast<const __m256i*>(kChosen.halves[inside]));
     const auto store = [&](double* to, __m256d from) {
         _mm256_storeu_pd(to + n, _mm256_castsi256_pd(_mm256_permutevar8x32_epi32(_mm256_castpd_si256(from), halves)));
     };
@@ -60,7 +54,7 @@ DPC_FUNCTION int append(const PairArrays<Real>& pairs, int n, unsigned inside, _
         store(pairs.d[c], d[c]);
     }
     store(pairs.r2, r2);
-    const __m128i elements = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kChosenElements[inside].data()));
+    const __m128i elements = _mm_load_si128(reinterpret_cast<const __m128i*>(kChosen.elements[inside]));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(pairs.neighbour + n),
                      _mm_castps_si128(_mm_permutevar_ps(_mm_castsi128_ps(neighbours), elements)));
     return n + __builtin_popcount(inside);

@@ -2,8 +2,6 @@
 // See table.hpp.
 #include "host/kernels/table.hpp"
 
-#include <algorithm>
-
 #include "dpc/math/counts.hpp"
 #include "dpc/math/moments.hpp"
 #include "dpc/simd.hpp"
@@ -119,7 +117,9 @@ void reverse_moments_pass(const PackedTable<Real>& table, int channel, int begin
                 if (n == pairs_at_once) {
                     std::memcpy(to, from, pairs_at_once * sizeof(Real));
                 } else {
-                    std::copy_n(from, n, to);
+                    for (int pair = 0; pair < n; ++pair) {
+                        to[pair] = from[pair];
+                    }
                 }
             }
         }
@@ -151,14 +151,13 @@ void compute_moments(const PackedTable<Real>& table, int begin, int end, const P
 template <class Real, int COMPONENTS, class Slope>
 void reverse_moments(const PackedTable<Real>& table, int begin, int end, const PairArrays<Real>& pairs, const Real* moments) {
     using P = Pack<Real>;
-    P partial[kGroups][math::kSumsAtOnce<
-        COMPONENTS>];  // (group, (component, pair)): sums that are still spread over the elements of a pack
-    for (auto& group : partial) {
-        for (P& p : group) {
+    const bool in_one_pass = table.rank <= kPacksAtOnce<Real, COMPONENTS> * P::width;
+    P partial[kGroups][math::kSumsAtOnce<COMPONENTS>];  // (group, (component, pair)): still spread over the elements of a pack
+    for (int group = 0; group < (in_one_pass ? 1 : kGroups); ++group) {
+        for (P& p : partial[group]) {
             p = P(0.0);
         }
     }
-    const bool in_one_pass = table.rank <= kPacksAtOnce<Real, COMPONENTS> * P::width;
     const int pairs_at_once = in_one_pass ? end - begin : kGroups * math::kPairsAtOnce<COMPONENTS>;
     for (int first = begin; first < end; first += pairs_at_once) {
         const int last = end - first < pairs_at_once ? end : first + pairs_at_once;
